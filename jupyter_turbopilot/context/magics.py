@@ -7,7 +7,7 @@ import re
 _CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
 # Of what begins with a sign of IPython's, these lines hold Python.
 _NOT_PYTHON = re.compile(
-    r"[ \t]*+(?:[\w,.\[\]][\w, .\[\]]*+=[ \t]*+)?(?:!|%%|%(?!(?:time|timeit|prun|memit)\b)[A-Za-z_])"
+    r"\A[ \t]*+(?:[\w,.\[\]][\w, .\[\]]*+=[ \t]*+)?(?:!|%%|%(?!(?:time|timeit|prun|memit)\b)[A-Za-z_])"
 )
 _COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
 # Not only what IPython runs: a line that Python cannot parse because of its first or last character.

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 MOST_WAYS, MOST_TEXTS = 6, 8  # that are compared, and that are scored
 # Not one that is set there, nor the name of an argument.
-_NAME = re.compile(r"(\.\s*+)?([^\W\d]\w*+)(?!\s*+=(?!=))")
+_NAME = re.compile(r"(\.\s*+)?(?<!\w)([^\W\d]\w*+)(?!\s*+=(?!=))")
 _BUILT_IN = frozenset(dir(builtins))
-_WORD_AT_CURSOR = re.compile(r"\.?\w*$")
+_WORD_AT_CURSOR = re.compile(r"\.?(?<!\w)\w*+$")
 _IMPORT = re.compile(r"(?:import|from)\b")
 
 

@@ -20,15 +20,17 @@ DOMINATES = 0.8  # of the documents that import a name, so many have to mean the
 # What import lines stand behind. Comments and blank lines may be between.
 _BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
 _REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
-_MAGICS = re.compile(r"(?:\s*+%%[^\n]*+(?:\n|\Z))++")
+_MAGICS = re.compile(r"\A(?:\s*+%%[^\n]*+(?:\n|\Z))++")
 _INDENT = re.compile(r"(?:[ \t]*+\n)*+([ \t]*+)")
 _DOCSTRING = re.compile(
-    _BLANK + r"[ \t]*+[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
+    r"\A"
+    + _BLANK
+    + r"[ \t]*+[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
     r"|\"(?!\"\")(?:[^\"\\\n]|\\.)*+\"|'(?!'')(?:[^'\\\n]|\\.)*+')" + _REST,
     re.DOTALL,
 )
 _FUTURE = re.compile(
-    _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
+    r"\A" + _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
 )
 _TYPES = ("from typing ", "from collections.abc ")
 _NOTHING = Lexeme("", "", 0)
@@ -221,17 +223,20 @@ class Insertion(NamedTuple):
 
 def insertion(source: str, lines: Iterable[str]) -> Insertion:
     """Return what puts import lines into a cell: behind cell magics, a docstring and `from __future__`."""
-    end = 0
-    if magics := _MAGICS.match(source):
-        end = magics.end()
+    end = _behind(_MAGICS, source, 0)
     # IPython runs a cell that is indented as a whole.
     indent = found[1] if (found := _INDENT.match(source, end)) else ""
-    if docstring := _DOCSTRING.match(source, end):
-        end = docstring.end()
-    while future := _FUTURE.match(source, end):
-        end = future.end()
+    end = _behind(_DOCSTRING, source, end)
+    while (behind := _behind(_FUTURE, source, end)) > end:
+        end = behind
     is_open = end and source[end - 1] != "\n"
     return Insertion(end, "\n" * bool(is_open) + "".join(f"{indent}{line}\n" for line in lines))
+
+
+def _behind(pattern: re.Pattern[str], source: str, at: int) -> int:
+    """Return where what a pattern stands for ends; `at` where it does not stand there."""
+    found = pattern.match(source[at:])
+    return at + (found.end() if found else 0)
 
 
 def with_imports(source: str, lines: Iterable[str]) -> str:

@@ -57,7 +57,7 @@ def test_a_server_of_ours_writes_what_is_read() -> None:
     from jupyter_turbopilot.server.metrics import Metrics
 
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=0, engine=None)
-    counted = dict.fromkeys(EVENTS, 0) | {"hidden": 0, "known": 1, "taken_over": 1}
+    counted = dict.fromkeys(EVENTS, 0) | {"hidden": 0, "known": 1, "recalled": 0, "taken_over": 1}
     completer = SimpleNamespace(counters=counted)
     metrics = Metrics(SimpleNamespace(worker=worker, completer=completer))  # type: ignore[arg-type]
     for outcome in ("answered", "answered", "answered", "superseded", "busy"):

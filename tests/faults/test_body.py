@@ -21,8 +21,8 @@ TAKING = sorted(
     {
         (path.replace("([^/]+)", "any"), method)
         for path, route in ROUTES
-        for method in endpoints(route)
-        if method in {"POST", "DELETE"}
+        for method, endpoint in endpoints(route).items()
+        if endpoint.takes
     }
 )
 GOOD = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}

@@ -260,9 +260,9 @@ def test_a_salt_is_a_caller_only_where_the_key_is_trusted(
     callers: list[str] = []
     submit = pilot.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str) -> Any:
+    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str, *, memory: Any) -> Any:
         callers.append(caller)
-        return submit(request, listener, facts, caller, owner)
+        return submit(request, listener, facts, caller, owner, memory=memory)
 
     pilot.completer.submit = noted  # type: ignore[method-assign]
     try:

@@ -266,7 +266,9 @@ def test_alternatives_branch_off_at_the_same_tokens(
 
 def test_models_have_the_same_fit(twins: Twins) -> None:
     for model in (fit.DEFAULT, "somebody's.gguf"):
-        assert twins("fit_for", model) == asdict(fit.fit_for(model))
+        fitted = asdict(fit.fit_for(model))
+        del fitted["promised"]  # nothing is learned in a page
+        assert twins("fit_for", model) == fitted
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

@@ -29,7 +29,7 @@ def desk() -> Iterator[Desk]:
 @pytest.fixture
 def local(desk: Desk) -> InProcess:
     local = InProcess(Turbopilot())
-    local.pilot = SimpleNamespace(worker=desk.worker, completer=desk.completer)  # type: ignore[assignment]
+    local.pilot = SimpleNamespace(worker=desk.worker, completer=desk.completer, memory=None)  # type: ignore[assignment]
     return local
 
 

@@ -295,11 +295,12 @@ def test_closing_leaves_nothing_behind(tiny_model: Path) -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     load(tiny_model).close()  # what is opened once stays open
-    files, threads = open_files(), threading.active_count()
+    files, threads = open_files(), {*threading.enumerate()}
     engine = load(tiny_model)
     engine.close()
     engine.close()
-    assert (open_files(), threading.active_count()) == (files, threads)
+    assert open_files() == files
+    assert {*threading.enumerate()} <= threads  # some of other tests end meanwhile
     assert engine._process._process.returncode == 0
     with pytest.raises(EngineGoneError):
         engine.start(Ask([1]))

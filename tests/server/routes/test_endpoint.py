@@ -49,6 +49,7 @@ def test_only_what_changes_the_server_is_for_who_may_manage() -> None:
         ("models", "DELETE"),
         ("models/pull", "POST"),
         ("models/pull", "DELETE"),
+        ("feedback", "DELETE"),
     }
 
 

@@ -69,9 +69,9 @@ def owners(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str) -> Any:
+    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str, *, memory: Any) -> Any:
         seen.append(owner)
-        return submit(request, listener, facts, caller, owner)
+        return submit(request, listener, facts, caller, owner, memory=memory)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     return seen

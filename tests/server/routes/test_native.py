@@ -305,9 +305,9 @@ async def test_a_share_is_a_persons_however_their_programs_call_themselves(
     asked: list[tuple[str, str]] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str) -> Any:
+    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str, *, memory: Any) -> Any:
         asked.append((caller, request.client))
-        return submit(request, listener, facts, caller, owner)
+        return submit(request, listener, facts, caller, owner, memory=memory)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
