@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-
-import pytest
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer import lasting
 from jupyter_turbopilot.completer.lasting import Lasting
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_an_answer_holds_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
