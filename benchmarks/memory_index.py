@@ -244,9 +244,8 @@ def looked_up(root: Path) -> None:
     memory.close()
 
 
-def typed(root: Path, count: int) -> None:
+def typed(desk: Desk, root: Path, count: int) -> None:
     """Type in turns beside an index that is being built and without one; compare how long a key takes."""
-    desk = Desk()
     counters = desk.pilot.completer.counters
     took: dict[bool, list[float]] = {True: [], False: []}
     text = "".join(f"measured_{number} = [value * {number} for value in readings]\n" for number in range(40))
@@ -300,6 +299,7 @@ def main() -> None:
         built(Path(options.built[0]), int(options.built[1]), REST)
         return
     sources: list[Notebook] = [*(read(options.set) if options.set else ()), *standard_library.notebooks()]
+    desk = Desk() if options.keys else None  # the model is among the person's own files
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_DATA_HOME"] = f"{folder}/data"  # not among the person's own
         root, many = Path(folder) / "built", Path(folder) / "looked up"
@@ -314,9 +314,9 @@ def main() -> None:
             print(f"{memory.builder.progress.files} of them in an index of {size:.1f} MB", flush=True)
             memory.close()
             looked_up(many)
-        if options.keys:
+        if desk:
             os.environ["XDG_DATA_HOME"] = f"{folder}/data/typed"
-            typed(root, options.keys)
+            typed(desk, root, options.keys)
 
 
 if __name__ == "__main__":
