@@ -225,9 +225,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     learning = Bool(
         True,
-        help="Learn from the suggestions that you take or pass over how sure the model must be before one "
-        "appears, so that quiet, balanced and eager are right for you as often as they promise. Only numbers "
-        "are kept, in your cache folder (docs/threshold.md). Off in a service for several people.",
+        help="Adjust how sure the model must be before a suggestion appears, from those that you take or "
+        "pass over, so that quiet, balanced and eager are right for you as often as they promise. Only "
+        "numbers are kept, in your cache folder (docs/threshold.md). Off in a service for several people.",
     ).tag(config=True)
     token_healing = Bool(
         True,
@@ -310,10 +310,10 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     memory = Bool(
         True,
-        help="Keep an index of your notebooks and source files under the server's root folder, or the "
-        "folder that a terminal's session began in, so that suggestions can come from what you wrote before. "
-        "It is in your data folder, and only you can read it (docs/memory.md). `jupyter turbopilot memory "
-        "clear` empties it.",
+        help="Keep an index of your notebooks and source files under the server's root folder, or in the "
+        "folder in which `%turbopilot on` was first typed, so that suggestions can come from what you wrote "
+        "before. It is in your data folder, and only you can read it (docs/memory.md). `jupyter turbopilot "
+        "memory clear` empties it.",
     ).tag(config=True)
     share = Enum(
         ("none", "group", "all"),

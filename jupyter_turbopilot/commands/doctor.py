@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
@@ -91,8 +92,9 @@ def _memory(settings: Turbopilot) -> Finding:
     if not settings.memory:
         return Finding("memory", "no index of your code is kept (c.Turbopilot.memory is False)")
     if not is_writable(folder()):
-        remedy = "Set XDG_DATA_HOME to a folder of yours, or c.Turbopilot.memory = False."
-        return Finding("memory", f"{folder()} cannot be written to. {remedy}", problem=True)
+        remedy = "Set XDG_DATA_HOME to a folder of yours" if sys.platform == "linux" else "Make it writable"
+        said = f"{folder()} cannot be written to. {remedy}, or set c.Turbopilot.memory = False."
+        return Finding("memory", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
         room = f"only {free / 1e6:.0f} MB are free in {folder()}, and {ROOM_TO_SPARE / 1e6:.0f} MB have to be"
         return Finding("memory", f"{room} before notebooks are read into an index.", problem=True)

@@ -110,7 +110,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="type without memory and with it, compared at the same precision. What is remembered: the "
         "notebooks and source files of FOLDER, or with `siblings` the other notebooks whose name is the same "
-        "up to `__`; never what shares half of its lines with the notebook that is typed",
+        "up to `__`, without files that share half of their lines with the typed notebook",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model_and_engine(parser)

@@ -27,7 +27,7 @@ _VERDICT = re.compile(r"[0-9a-f]{32}")
 
 
 def personal_dir() -> Path:
-    """Return the person's own folder. All that is in it can be made again, so it is a cache."""
+    """Return the person's own folder. What is in it can be made or learned again, so it is a cache."""
     return Path(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False))
 
 

@@ -201,7 +201,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
-    with suppress(FileNotFoundError):  # the folder that the session began in may be gone
+    with suppress(FileNotFoundError):  # the current folder may be gone
         if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
             local.pilot.remember(LocalFiles(folder))
     atexit.unregister(local.pilot.settle)

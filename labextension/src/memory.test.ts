@@ -15,10 +15,10 @@ const MEMORY: IMemory = {
 
 describe('the index of the notebooks', () => {
   it('is described in a few words', () => {
-    expect(describeMemory(TRANS, MEMORY)).toBe('12 files are known');
-    expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('1 file is known');
-    expect(describeMemory(TRANS, { ...MEMORY, building: true, files: 3 })).toBe('reading them: 3 of 12');
-    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'No space left' })).toBe('none: No space left');
+    expect(describeMemory(TRANS, MEMORY)).toBe('12 files indexed');
+    expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('1 file indexed');
+    expect(describeMemory(TRANS, { ...MEMORY, building: true, files: 3 })).toBe('indexing: 3 of 12 files');
+    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'No space left' })).toBe('no index: No space left');
     expect(describeMemory(TRANS, null)).toBe('no index is kept');
   });
 });

@@ -5,10 +5,10 @@ import { describeWeek } from './week';
 const trans = nullTranslator.load('jupyter-turbopilot');
 
 it('tells how many suggestions were taken this week', () => {
-  expect(describeWeek(trans, { shown: 100, taken: 62 })).toBe('Taken 62 of 100 This Week…');
+  expect(describeWeek(trans, { shown: 100, taken: 62 })).toBe('Suggestions Taken This Week: 62 of 100…');
 });
 
 it('tells that there were none', () => {
-  expect(describeWeek(trans, { shown: 0, taken: 0 })).toBe('No Suggestions Yet This Week…');
-  expect(describeWeek(trans, null)).toBe('No Suggestions Yet This Week…');
+  expect(describeWeek(trans, { shown: 0, taken: 0 })).toBe('Suggestions Taken This Week: None Yet…');
+  expect(describeWeek(trans, null)).toBe('Suggestions Taken This Week: None Yet…');
 });

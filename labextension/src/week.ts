@@ -6,6 +6,6 @@ import type { IWeek } from './wire';
 /** How many suggestions were taken, as a line of a menu. */
 export function describeWeek(trans: TranslationBundle, week: IWeek | null): string {
   return week?.shown
-    ? trans.__('Taken %1 of %2 This Week…', week.taken, week.shown)
-    : trans.__('No Suggestions Yet This Week…');
+    ? trans.__('Suggestions Taken This Week: %1 of %2…', week.taken, week.shown)
+    : trans.__('Suggestions Taken This Week: None Yet…');
 }

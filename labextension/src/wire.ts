@@ -95,6 +95,8 @@ export interface IAnswer {
   timings: ITimings;
   /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
+  /** it may hold what files say that are not open: it is not to be kept */
+  passing?: boolean;
 }
 
 /** Details of an error. */
@@ -123,6 +125,8 @@ export interface IFrame {
   finish_reason?: string;
   model?: string;
   timings?: ITimings;
+  /** it may hold what files say that are not open: it is not to be kept */
+  passing?: boolean;
   error?: IError;
 }
 

@@ -285,7 +285,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
     const counted = { shown, taken: 2 };
     assert.deepEqual(await week(), counted);
-    await openLine(`Taken 2 of ${shown} This Week`);
+    await openLine(`Suggestions Taken This Week: 2 of ${shown}`);
     await screenshot(other, 'learned-menu');
     await other.keyboard.press('Escape');
 
@@ -306,8 +306,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
     const dialog = other.locator('.jp-Dialog');
     const { taken } = counted;
     const open = async () => {
-      await openLine('Taken 2 of');
-      await line('Taken 2 of').click();
+      await openLine('This Week: 2 of');
+      await line('This Week: 2 of').click();
       await dialog.getByText(new RegExp(`you took ${taken}\\. From those that you take`)).waitFor();
     };
     await open();
@@ -316,7 +316,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await dialog.waitFor({ state: 'detached' });
     assert.equal((await week()).taken, taken, 'Enter resets nothing');
     await inTheme('Dark');
-    await openLine('Taken 2 of');
+    await openLine('This Week: 2 of');
     await screenshot(other, 'learned-menu-dark');
     await other.keyboard.press('Escape');
     await open();

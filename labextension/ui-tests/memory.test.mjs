@@ -1,10 +1,20 @@
 /** What the person wrote in notebooks that are not open: it is told that an index is kept, and lines come from it. */
 
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, saveNotebook, screenshot } from './lab.mjs';
+import {
+  editCell,
+  GHOST,
+  ghost,
+  openFile,
+  openLab,
+  runFirstCell,
+  saveNotebook,
+  screenshot,
+  textOf
+} from './lab.mjs';
 
 const LINE = 'frobnicated_ledger = sorted(range(2026), reverse=True)';
 const BEGUN = 'frobnicated_';
@@ -130,5 +140,53 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     assert.notEqual(await typed(3), LINE.slice(BEGUN.length));
     assert.equal(await request, false);
     assert.equal(await page.locator(GHOST, { hasText: 'ledger' }).count(), 0);
+  });
+});
+
+describe('with all that there is by default', { timeout: 300_000 }, () => {
+  const IMPORT = 'import seaborn as sns';
+  const TABLE = 'table = [[1, 2], [3, 4]]';
+  const GRID = `${BEGUN}grid = sns.heatmap(table)`;
+  let browser;
+  let close;
+  let lab;
+  let page;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({ memory: true, learning: true, says: 'nothing_of_the_kind' }));
+    // Where the notebook's kernel finds it, and the server does not.
+    writeFileSync(path.join(lab.work, 'seaborn.py'), '');
+    for (const name of ['one', 'two', 'three']) {
+      await saveNotebook(lab, `${name}.ipynb`, [IMPORT, `${TABLE}  # ${name}`, GRID, `print(table)\n${GRID}`]);
+    }
+    await saveNotebook(lab, 'open.ipynb', [TABLE, '', '']);
+    page = await openFile(browser.context, lab, 'open.ipynb');
+  });
+
+  after(() => close?.());
+
+  test('a line of a closed notebook comes with its import, is one step to undo, and is counted', async () => {
+    await runFirstCell(page);
+    let cell;
+    let rest = '';
+    for (let tries = 0; !rest && tries < 10; tries++) {
+      cell = await editCell(page, 1 + (tries % 2)); // until kernel and index are known
+      await page.keyboard.press('Control+a');
+      await page.keyboard.type(BEGUN, { delay: 60 });
+      rest = await ghost(page, { timeout: 3000 }).catch(() => '');
+    }
+    assert.equal(rest, GRID.slice(BEGUN.length));
+    const note = await page
+      .locator('.cm-line:has(.jp-GhostText)')
+      .evaluate(node => window.getComputedStyle(node, '::after').content);
+    assert.equal(note, `"adds ${IMPORT}"`);
+    await screenshot(page, 'memory-import');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${IMPORT}\n${GRID}`);
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), BEGUN);
+    assert.deepEqual((await lab.get('turbopilot/health')).week, { shown: 1, taken: 1 });
   });
 });
