@@ -157,7 +157,12 @@ describe('with all that there is by default', { timeout: 300_000 }, () => {
     // Where the notebook's kernel finds it, and the server does not.
     writeFileSync(path.join(lab.work, 'seaborn.py'), '');
     for (const name of ['one', 'two', 'three']) {
-      await saveNotebook(lab, `${name}.ipynb`, [IMPORT, `${TABLE}  # ${name}`, GRID, `print(table)\n${GRID}`]);
+      await saveNotebook(lab, `${name}.ipynb`, [
+        IMPORT,
+        `${TABLE}  # ${name}`,
+        GRID,
+        `print(table)\n${GRID}`
+      ]);
     }
     await saveNotebook(lab, 'open.ipynb', [TABLE, '', '']);
     page = await openFile(browser.context, lab, 'open.ipynb');
