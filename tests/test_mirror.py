@@ -23,6 +23,9 @@ ELSEWHERE = {
     "hierarchy/event.py": ["hierarchy/test_growth.py", "hierarchy/test_tree.py"],
     "hierarchy/parsing.py": ["hierarchy/test_body.py"],
     "hierarchy/question.py": ["hierarchy/test_growth.py", "hierarchy/test_follow.py"],
+    "memory/base.py": ["memory/test_kept.py"],
+    "memory/contents.py": ["memory/test_build.py", "server/test_contents.py"],
+    "memory/source.py": ["memory/test_local_files.py"],
     "models/convert/bigcode.py": ["models/convert/test_families.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],
     "models/convert/gpt2.py": ["models/convert/test_families.py"],
@@ -43,6 +46,10 @@ ELSEWHERE = {
     "server/routes/about.py": ["clients/test_about.py"],
     "server/routes/copilot.py": ["clients/test_copilot.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
+    "sqlite_file/disk.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
+    "sqlite_file/layout.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
+    "sqlite_file/opened.py": ["completer/results_file/test_database.py", "memory/test_store.py"],
+    "suggestion/conventions.py": ["suggestion/test_imports.py"],
     "server/routes/table.py": ["server/routes/test_every_route.py", "server/routes/test_openapi.py"],
 }
 

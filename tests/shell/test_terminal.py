@@ -64,6 +64,7 @@ def terminal(default_model: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
             "TERM": "xterm",
             "PROMPT_TOOLKIT_NO_CPR": "1",
         },
+        cwd=tmp_path,  # whose files are remembered
         encoding="utf-8",
         dimensions=(40, 120),
         timeout=60,
@@ -142,7 +143,7 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     terminal.send("print('is', np.__name__)\r")
     assert wait_for(terminal, "is numpy")
     terminal.send("%turbopilot\r")
-    assert re.search(r"taken 1 of \d+ this week", wait_for(terminal, "this week"))
+    assert re.search(r"taken 3 of \d+ this week", wait_for(terminal, "this week"))
 
 
 @pytest.mark.model
