@@ -103,12 +103,12 @@ describe('the commands', () => {
 
   it('say how far the index of the notebooks is, and stop using it', () => {
     expect(parts.is(CommandIDs.memory, 'isEnabled')).toBe(false);
-    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks');
+    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (no index is kept)');
     const memory = { building: true, files: 3, of: 12, root: '/home/ada', place: '/x.db', trouble: null };
     parts.availability.state = { health: { memory } };
     parts.availability.changed.emit(null);
     expect(parts.log).toEqual([`changed ${CommandIDs.memory}`]);
-    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (reading them: 3 of 12)');
+    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (indexing: 3 of 12 files)');
     expect([parts.is(CommandIDs.memory, 'isEnabled'), parts.is(CommandIDs.memory, 'isToggled')]).toEqual([
       true,
       true
