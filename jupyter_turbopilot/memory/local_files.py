@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_IN_A_FOLDER = 100_000  # files and folders, wanted or not
 MOST_FOUND = 200_000  # folders, and files that may be remembered
-_ANSWER_IN = 0.01  # seconds to look whether files are there, for somebody who types
+_ANSWER_IN = 0.03  # seconds to look whether files are there, for somebody who types
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
