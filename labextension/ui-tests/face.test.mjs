@@ -324,7 +324,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await dialog.getByRole('button', { name: 'Reset' }).click();
     await other.locator('.Toastify__toast', { hasText: 'has forgotten what it learned' }).first().waitFor();
     assert.deepEqual(await week(), { shown: 0, taken: 0 });
-    await openLine('No Suggestions Yet');
+    await openLine('This Week: None Yet');
     await screenshot(other, 'learned-reset-dark');
     await other.keyboard.press('Escape');
     await inTheme('Light');
