@@ -26,7 +26,7 @@ _IN = re.compile(r"\bin\b")
 _ASSIGNS = re.compile(r"=(?!=)|:=")
 _BINDER = re.compile(r"\b(?:as|def|class|import|lambda)\b")
 _BINDS_BEHIND = re.compile(
-    r"(?:as|def|class|import)[ \t]++([^\W\d][\w, \t]*+)|def[ \t]++\w++\(([^)]*+)"
+    r"def[ \t]++([^\W\d][\w, \t]*+(?:\([^)]*+)?)|(?:as|class|import)[ \t]++([^\W\d][\w, \t]*+)"
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
 # A cell magic that is told anything may put its result under a name.

@@ -26,13 +26,17 @@ function note(roots: string[]): void {
   }
 }
 
-function showMore(trans: TranslationBundle, { root, place }: IMemory): Promise<unknown> {
+function showMore(trans: TranslationBundle, { root, place }: IMemory, isUsed: boolean): Promise<unknown> {
+  const use = isUsed
+    ? trans.__('Switch off “Use my other notebooks” in the settings to leave it unused.')
+    : trans.__('It is not used from now on; “Use my other notebooks” in the settings switches it on again.');
   return showDialog({
     title: trans.__('Index of Your Notebooks'),
     body: trans.__(
-      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is stored in %2, where only you can read it. Switch off “Use my other notebooks” in the settings to leave it unused. Set c.Turbopilot.memory = False in the server’s configuration to keep no index. “jupyter turbopilot memory clear” empties it.',
+      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is stored in %2, where only you can read it. %3 Set c.Turbopilot.memory = False in the server’s configuration to keep no index. “jupyter turbopilot memory clear” empties it.',
       root,
-      place
+      place,
+      use
     ),
     buttons: [Dialog.okButton()]
   });
@@ -71,10 +75,10 @@ export function tellOfMemory(
             label: trans.__('Do Not Use It'),
             callback: () => {
               stop();
-              void showMore(trans, memory); // it is still kept
+              void showMore(trans, memory, false); // it is still kept
             }
           },
-          { label: trans.__('More…'), callback: () => void showMore(trans, memory) }
+          { label: trans.__('More…'), callback: () => void showMore(trans, memory, isUsed()) }
         ]
       }
     );

@@ -88,6 +88,7 @@ def test_without_a_kernel_everything_may_exist() -> None:
         ("try: pass\nexcept E as e: pass", {"e"}),
         ("a, b = 1, 2\nfor c in (", {"a", "b", "for", "c"}),  # unfinished: rather too many than too few
         ("from a import (b, c", {"b", "c"}),
+        ("def f(self, other=1):\n    return math.", {"f", "self", "other"}),
     ],
 )
 def test_bindings_of_a_cell(source: str, names: set[str]) -> None:

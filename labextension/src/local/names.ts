@@ -14,7 +14,7 @@ const EDGE = `(?<![${WORD}])`;
 const IN = new RegExp(`${EDGE}in(?![${WORD}])`, 'gu');
 const BINDER = new RegExp(`${EDGE}(?:as|def|class|import|lambda)(?![${WORD}])`, 'gu');
 const BINDS_BEHIND = new RegExp(
-  `(?:as|def|class|import)[ \\t]+([${LETTER}][${WORD}, \\t]*)|def[ \\t]+[${WORD}]+\\(([^)]*)` +
+  `def[ \\t]+([${LETTER}][${WORD}, \\t]*(?:\\([^)]*)?)|(?:as|class|import)[ \\t]+([${LETTER}][${WORD}, \\t]*)` +
     `|lambda[ \\t]+([^:\\n]*)|import[ \\t]*\\(([^)]*)`,
   'uy'
 );
