@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MOST_WAYS, MOST_TEXTS = 6, 8  # that are compared, and that are scored
 # Not one that is set there, nor the name of an argument.
 _NAME = re.compile(r"(\.\s*+)?(?<!\w)([^\W\d]\w*+)(?!\s*+=(?!=))")
+# What is in strings is text, not names.
+_STRING = re.compile(r"\"[^\"\n]*+\"?+|'[^'\n]*+'?+")
 _BUILT_IN = frozenset(dir(builtins))
 _WORD_AT_CURSOR = re.compile(r"\.?(?<!\w)\w*+$")
 _IMPORT = re.compile(r"(?:import|from)\b")
@@ -130,7 +132,7 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
     ending = sum(way.weight for way in agreeing if way.rest.rstrip() == text)
     own = sum(way.own for way in agreeing)
     # The word at the cursor counts whole.
-    names = _names(cursor.body, text)
+    names = _names("" if cursor.quote else cursor.body, _STRING.sub(" ", f"{cursor.quote}{text}"))
     strange = [dot for dot, name in names if name not in cursor.words and (dot or name not in _BUILT_IN)]
     is_import = bool(_IMPORT.match(cursor.body))
     return {

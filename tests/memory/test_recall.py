@@ -125,6 +125,14 @@ def test_neither_what_is_built_in_nor_what_is_set_is_strange() -> None:
     assert math.isclose(values["strange"], math.log1p(1))
 
 
+def test_what_is_in_strings_is_not_strange() -> None:
+    cursor = cursor_features("set_theme(", "", ("set_theme = 1\n",))
+    rest = "style='whitegrid', palette=\"it's muted\")"
+    assert recall.features_of(rest, [Way(rest, documents=1)], cursor)["strange"] == 0
+    within = cursor_features('read("da', "", ("read = other = 1\n",))
+    assert recall.features_of('ta.csv", other)', [Way("x", documents=1)], within)["strange"] == 0
+
+
 def test_a_line_of_two_other_notebooks_is_sure_below_the_same_line_at_the_default_setting() -> None:
     way = Way("ledger = sorted(range(2026), reverse=True)", documents=2, times=3, above=True)
     before = "accounts = []\nfrobnicated_"
