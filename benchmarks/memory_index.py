@@ -123,12 +123,12 @@ def built(root: Path, count: int, rest: float) -> None:
     memory.builder.start()
     wait(memory, count)
     print(
-        f"built in {time.monotonic() - begun:.1f} s, with {time.process_time() - spent:.1f} s of a core; "
-        f"{size_of_index(memory.builder.place) / 1e6:.1f} MB",
+        f"built in {time.monotonic() - begun:.1f} s, with {time.process_time() - spent:.1f} s of a core",
         flush=True,
     )
     if rest:
         time.sleep(1)
+        print(f"{size_of_index(memory.builder.place) / 1e6:.1f} MB", flush=True)
         spent = time.process_time()
         time.sleep(rest)
         spent = time.process_time() - spent

@@ -165,8 +165,9 @@ class Store(OpenFile):
         return not self.untidy
 
     def rest(self) -> None:
-        """Let go of what is in memory."""
+        """Let go of what is in memory, and of the log on the disk: it may be as large as what was written."""
         self._run("PRAGMA shrink_memory")
+        self.end_log()
 
     def stamps(self) -> dict[str, str]:
         """Return the state in which each document was read."""
