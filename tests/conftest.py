@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import models_dir
 from jupyter_turbopilot.models.personal import personal_dir
@@ -44,12 +43,6 @@ def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"TURBOPILOT_ENGINE_{name}", raising=False)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _disk_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How busy the machine is does not decide whether files are there."""
-    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
 
 
 @pytest.fixture(scope="session")
