@@ -137,6 +137,9 @@ def test_what_is_known_is_judged_once_and_not_where_others_wait(
     assert d.texts(typed())[-1:] == first[-1:]
     assert judged == [False]
     assert d.completer.counters["known"] == 1
+    remembering(d, LINE)
+    assert d.texts(typed()) == [REST]
+    assert judged == [False]  # what memory is sure of needs no other answer
 
 
 @pytest.mark.usefixtures("sure")
