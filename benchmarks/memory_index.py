@@ -235,8 +235,8 @@ def looked_up(root: Path) -> None:
 
     times("how a line goes on", ways, lines)
     times(
-        "the cells most like one",
-        lambda line: memory.similar("python", words_of(sources_of[line]), leaving=["x.ipynb"]),
+        "what follows on cells like one",
+        lambda line: memory.following("python", [words_of(sources_of[line])], leaving=["x.ipynb"]),
         lines,
     )
     names = ("np", "pd", "plt", "sns", "Path", "os", "json", "nothing_at_all")

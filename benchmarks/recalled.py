@@ -66,7 +66,7 @@ class Timed:
     """Asks a memory how lines go on, and notes how long that takes."""
 
     def __init__(self, memory: Reader) -> None:
-        self.similar, self.there, self.imports = memory.similar, memory.there, memory.imports
+        self.following, self.there, self.imports = memory.following, memory.there, memory.imports
         self._ask = memory.continuations
         self.ms: list[float] = []
 

@@ -164,8 +164,7 @@ class _Cursor:
         """Lay the prompt out for an engine, with cells that were chosen out of memory."""
         context = self._context
         if chosen:
-            request = structs.replace(self._request, extra=[*self._request.extra, *chosen])
-            context = gather(*_leaving(request, self._facts, self._settings), settled=True)
+            context = gather(*_leaving(self._request, self._facts, self._settings), chosen)
         return self._layout_for(engine).prompt(self._request, context)
 
     def joined(self, task: Task, cells: Choice) -> Task:

@@ -15,9 +15,9 @@ from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.request import Completion, Document
 
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)
@@ -27,6 +27,8 @@ ABOVE = 2**18  # characters of the cells above
 MAX_ERROR = 200  # characters of the error that the active cell ended with
 PLACE = 2048  # characters on either side of the cursor that identify a place
 ELSEWHERE = 1200  # characters of other open documents that the model reads
+RECALLED, OF_EACH = 1200, 500  # characters of cells from memory that it reads, and of each of them
+NEAREST = 2  # cells above that stand behind those
 LOOKED_AT = 2**18  # characters of other documents that these are chosen from
 NEXT_CELL = 320  # characters of the cell below that the model reads
 BELOW = 2**14  # characters of a cell below that are looked at
@@ -41,8 +43,8 @@ class Context:
     suffix: str
 
 
-def gather(request: Completion, facts: Facts = NONE, *, settled: bool = False) -> Context:
-    """Choose what the model reads; `settled`: whatever is typed, the same of other documents."""
+def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document] = ()) -> Context:
+    """Choose what the model reads; `recalled`: what followed elsewhere on cells like those above."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
@@ -50,11 +52,18 @@ def gather(request: Completion, facts: Facts = NONE, *, settled: bool = False) -
         return Context((), prefix, suffix)
     cells = _above(request, language)
     # Of the active cell only what seldom changes: a keystroke should not change how the prompt begins.
-    head = "" if settled else outline([prefix[: prefix.rfind("\n") + 1]])
+    head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = tuple(
         (document.path, document.source) for document in request.extra if document.language == language
     )
-    pieces = [*_elsewhere(others, language, "".join([*cells, head])), *cells]
+    # Above the nearest cells alone: more would be read again whenever another cell gets the focus.
+    far, near = cells[:-NEAREST], cells[-NEAREST:]
+    pieces = [
+        *_elsewhere(others, language, "".join([*cells, head])),
+        *far,
+        *_recalled(recalled, language),
+        *near,
+    ]
     if active.type == "code":
         # The next cell tells the model where this one is heading. It stands before the active cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
@@ -73,6 +82,27 @@ def gather(request: Completion, facts: Facts = NONE, *, settled: bool = False) -
     # On a blank line whole lines are missing: the suffix begins with the next line, not with this one's end.
     blank = not prefix.rpartition("\n")[2].strip()
     return Context(tuple(pieces), prefix, suffix.removeprefix("\n") if blank else suffix)
+
+
+def _recalled(documents: Sequence[Document], language: str) -> list[str]:
+    """Return the beginnings of cells from memory, the likeliest last, as far as there is room."""
+    pieces: list[str] = []
+    room = RECALLED
+    for document in documents:
+        piece = f"{_head(document.path, language)}{_beginning(without_secrets(document.source).strip())}\n\n"
+        if document.language == language and not is_private_path(document.path) and len(piece) <= room:
+            pieces.append(piece)
+            room -= len(piece)
+    return pieces[::-1]
+
+
+def _beginning(source: str) -> str:
+    """Return the first lines of a cell."""
+    return source if len(source) <= OF_EACH else source[:OF_EACH].rpartition("\n")[0]
+
+
+def _head(path: str, language: str) -> str:
+    return f"{comment_mark(language)} {path.rsplit('/', 1)[-1]}\n"
 
 
 def _above(request: Completion, language: str) -> list[str]:
@@ -124,8 +154,7 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
             history += [f"{source}\n\n"] if source else []
             continue
         room -= len(whole[:room])
-        head = f"{comment_mark(language)} {name}\n"
-        snippets += [f"{head}{part}\n\n" for part in blocks(source)]
+        snippets += [f"{_head(path, language)}{part}\n\n" for part in blocks(source)]
     return [*chosen(snippets, near, ELSEWHERE, len), *history]
 
 

@@ -37,10 +37,13 @@ class Memory(Protocol):
         `above` is the line before it, `modules` what the asking notebook imports.
         """
 
-    def similar(
-        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    def following(
+        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
-        """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
+        """Return what follows on cells and blocks like those above, likeliest first.
+
+        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at.
+        """
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
         """Return those of the paths that are still remembered; None where that is not known now."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.request import Completion, Document
 
-MOST_WORDS = 64  # by which cells are looked for
+MOST_ABOVE, MOST_WORDS = 6, 128  # cells, and words of them together, by which others are looked for
 MOST_KEPT = 256  # cells for which something was chosen
 AGAIN = 25.0  # seconds after which it is looked up whether what was chosen is still remembered
 _KEYWORDS = frozenset(keyword.kwlist)
@@ -30,7 +30,7 @@ class Choice:
     """What was chosen for a cell, by the words of those above it."""
 
     documents: tuple[Document, ...] = ()
-    words: frozenset[str] = frozenset()
+    above: tuple[frozenset[str], ...] = ()
     looked_up: float = 0.0
     digest: bytes = b""  # of the documents; empty: there are none
 
@@ -54,16 +54,16 @@ class ChosenCells:
         choice, focused = self._focused(request)
         if choice and focused and self._is_fresh(choice, AGAIN):
             return choice
-        words = choice.words if choice and focused else words_above(request)
-        same = choice if choice and words == choice.words else None
+        above = choice.above if choice and focused else words_above(request)
+        same = choice if choice and above == choice.above else None
         there = _still_there(memory, same) if same else None
         if same and there is None and self._is_fresh(same, 2 * AGAIN):
             return same  # nobody can tell now
         if same and there is not None and (focused or (there and there == same.documents)):
             documents = there
         else:
-            documents = tuple(_found(memory, request, words))
-        return self._decide(request, choice, _choice(documents, words, self._clock()))
+            documents = tuple(_found(memory, request, above))
+        return self._decide(request, choice, _choice(documents, above, self._clock()))
 
     def settle(self, request: Completion) -> Choice:
         """Keep to what was chosen for the active cell: nothing, if memory has yet to say what is like it."""
@@ -106,9 +106,9 @@ def _key(request: Completion) -> tuple[str, ...]:
     return request.client, request.path, cell.id or f"{request.active} {above}"
 
 
-def _choice(documents: tuple[Document, ...], words: frozenset[str], now: float) -> Choice:
+def _choice(documents: tuple[Document, ...], above: tuple[frozenset[str], ...], now: float) -> Choice:
     told = tuple((one.path, one.source) for one in documents)
-    return Choice(documents, words, now, digest(told) if told else b"")
+    return Choice(documents, above, now, digest(told) if told else b"")
 
 
 def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...] | None:
@@ -117,20 +117,22 @@ def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...] | None:
     return None if there is None else tuple(one for one in choice.documents if one.path in there)
 
 
-def _found(memory: Memory, request: Completion, words: frozenset[str]) -> Sequence[Document]:
-    if not words:
+def _found(memory: Memory, request: Completion, above: Sequence[frozenset[str]]) -> Sequence[Document]:
+    if not any(above):
         return ()
     language = cell_language(request.cells[request.active].source, request.language)
     leaving = {request.path, *(other.path for other in request.extra)}
-    return memory.similar(language, words, leaving=leaving)
+    return memory.following(language, above, leaving=leaving)
 
 
-def words_above(request: Completion) -> frozenset[str]:
-    """Return the words of the cells above, of the nearest first: never of what is being typed."""
-    words: dict[str, None] = {}
+def words_above(request: Completion) -> tuple[frozenset[str], ...]:
+    """Return the words of the cells above, of each its own, the nearest first: never of what is being typed."""
+    above: list[frozenset[str]] = []
+    room = MOST_WORDS
     for cell in reversed(request.cells[: request.active]):
-        if len(words) >= MOST_WORDS:
+        if room <= 0 or len(above) == MOST_ABOVE:
             break
-        if cell.type == "code":
-            words |= dict.fromkeys(sorted(words_of(cell.source) - _KEYWORDS))
-    return frozenset(list(words)[:MOST_WORDS])
+        if cell.type == "code" and (words := sorted(words_of(cell.source) - _KEYWORDS)[:room]):
+            above.append(frozenset(words))
+            room -= len(words)
+    return tuple(above)

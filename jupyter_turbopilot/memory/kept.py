@@ -37,11 +37,11 @@ class KeptMemory:
         """Return how a line that begins so goes on in other documents than `path`, likeliest first."""
         return self._reader.continuations(language, begun, above, path=path, modules=modules)
 
-    def similar(
-        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    def following(
+        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
-        """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
-        return self._reader.similar(language, words, leaving=leaving)
+        """Return what follows on cells and blocks like those above, likeliest first, outside `leaving`."""
+        return self._reader.following(language, above, leaving=leaving)
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
         """Return those of the paths that are still remembered; None where that is not known now."""

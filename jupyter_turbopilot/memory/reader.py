@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_DOCUMENTS = 24
-MOST_WORDS = 64  # that are looked for
-_RANKED = 96  # entries that are compared by their whole text
+MOST_ABOVE, MOST_WORDS = 6, 64  # cells that are compared, and words of each that are looked for
+FADING = 0.7  # what a cell counts for that stands one further above
+_RANKED = 96  # entries that are compared with each
 _END = 0.2  # seconds that the end waits for a look-up
 
 T = TypeVar("T")
@@ -65,11 +66,11 @@ class Reader:
         )
         return sorted(sightings, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
 
-    def similar(
-        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    def following(
+        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
-        """Return the cells and blocks that have most of the rarer words in common with those given."""
-        found = self._cells.ask(lambda store: _ranked(store, sorted(words)[:MOST_WORDS])) or []
+        """Return what follows on cells and blocks like those above: on the most alike ones first."""
+        found = self._cells.ask(lambda store: _following(store, above)) or []
         unwanted = {name for path in leaving for name in names_of(path)}
         fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
         there = self._is_there({one.path for one in fitting[:MOST_DOCUMENTS]})
@@ -159,17 +160,32 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
     )
 
 
-def _ranked(store: Store, words: Sequence[str]) -> list[FoundEntry]:
-    """Return the entries with most of the words; a word counts the more the fewer have it."""
+def _following(store: Store, above: Sequence[Collection[str]]) -> list[FoundEntry]:
+    """Return the entries that stand behind those most like the ones above, in the same order."""
+    entries: dict[int, FoundEntry | None] = {}
+
+    def entry(number: int) -> FoundEntry | None:
+        if number not in entries:
+            entries[number] = store.entry(number)
+        return entries[number]
+
     scores: defaultdict[int, float] = defaultdict(float)
+    for distance, words in enumerate(above[:MOST_ABOVE]):
+        for number, shared in _sharing(store, sorted(words)[:MOST_WORDS]):
+            # A document's entries have consecutive numbers.
+            found, behind = entry(number), entry(number + 1 + distance)
+            if found and behind and found.path == behind.path:
+                size = 1 + len(words_of(found.entry.source))
+                scores[number + 1 + distance] += FADING**distance * shared / math.sqrt(size)
+    best = sorted(scores, key=lambda number: (-scores[number], -number))
+    return [one for number in best if (one := entries[number])]
+
+
+def _sharing(store: Store, words: Sequence[str]) -> list[tuple[int, float]]:
+    """Return the entries with most of the words, and how much that is: a word counts the more the fewer have it."""
+    shared: defaultdict[int, float] = defaultdict(float)
     for word in words:
         having = store.having(word)
         for number in having:
-            scores[number] += 1 / len(having)
-    best = sorted(scores, key=lambda number: (-scores[number], -number))[:_RANKED]
-    found = {number: one for number in best if (one := store.entry(number))}
-
-    def relevance(number: int) -> float:
-        return scores[number] / math.sqrt(1 + len(words_of(found[number].entry.source)))
-
-    return [found[number] for number in sorted(found, key=lambda number: (-relevance(number), -number))]
+            shared[number] += 1 / len(having)
+    return sorted(shared.items(), key=lambda pair: (-pair[1], -pair[0]))[:_RANKED]

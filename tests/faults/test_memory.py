@@ -199,7 +199,7 @@ def test_where_the_home_cannot_be_written_to_there_is_no_index_and_that_is_said(
         assert "Not a directory" in memory.builder.progress.trouble
         assert len(caplog.records) == 1
         assert rests(memory, "frob") == []
-        assert memory.imports("np") == memory.similar("python", ["frobnicate_it"], leaving=[]) == []
+        assert memory.imports("np") == memory.following("python", [["frobnicate_it"]], leaving=[]) == []
 
 
 def test_a_disk_that_is_full_leaves_what_was_remembered_before(

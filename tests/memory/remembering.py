@@ -18,13 +18,13 @@ def sighting(
 
 @dataclass(eq=False)
 class Remembering:
-    """`lines` are whole lines that it knows, with what is said of each; `documents` what is similar."""
+    """`lines` are whole lines that it knows, with what is said of each; `documents` what follows on any cell."""
 
     lines: dict[str, Sighting] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     asked: list[str] = field(default_factory=list)
-    wanted: list[frozenset[str]] = field(default_factory=list)
+    wanted: list[tuple[frozenset[str], ...]] = field(default_factory=list)
     left: list[frozenset[str]] = field(default_factory=list)
 
     @classmethod
@@ -43,11 +43,11 @@ class Remembering:
             if line.startswith(start)
         ]
 
-    def similar(
-        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    def following(
+        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
         self.before()
-        self.wanted.append(frozenset(words))
+        self.wanted.append(tuple(map(frozenset, above)))
         self.left.append(frozenset(leaving))
         return [one for one in self.documents if one.path not in leaving]
 

@@ -5,7 +5,6 @@ from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.memory import cells as module
@@ -23,11 +22,11 @@ def asked(*sources: str, active: int = -1, **more: object) -> Completion:
     return Completion(cells=cells, active=at, offset=len(cells[at].source), path="a.ipynb", **more)  # type: ignore[arg-type]
 
 
-def test_what_is_most_like_the_cells_above_is_chosen() -> None:
+def test_what_follows_on_cells_like_those_above_is_chosen() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     request = asked("import pandas as pd", "frame = load_frame(path)", "fr")
     chosen.choose(memory, request)
-    assert memory.wanted == [{"pandas", "frame", "load_frame", "path"}]
+    assert memory.wanted == [({"frame", "load_frame", "path"}, {"pandas"})]
     assert chosen.of(request).documents == (ELSEWHERE,)
 
 
@@ -35,12 +34,19 @@ def test_what_is_being_typed_is_not_looked_at() -> None:
     assert words_above(asked("alpha = 1", "beta")) == words_above(asked("alpha = 1", "gamma.delta"))
 
 
-def test_the_words_of_the_nearest_cells_come_first() -> None:
-    far = " ".join(f"far{number}" for number in range(60))
-    near = " ".join(f"near{number}" for number in range(50))
-    words = words_above(asked(far, near, ""))
-    assert len(words) == module.MOST_WORDS
-    assert all(f"near{number}" in words for number in range(50))
+def test_the_nearest_cells_come_first_as_far_as_there_is_room_for_their_words() -> None:
+    far, middle, near = (
+        " ".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
+    )
+    above = words_above(asked("furthest = 1", far, middle, near, ""))
+    assert [*map(len, above)] == [60, 60, module.MOST_WORDS - 120]
+    assert above[0] == {*near.split()}
+    assert above[2] < {*far.split()}
+
+
+def test_only_so_many_cells_are_looked_at() -> None:
+    above = words_above(asked(*(f"name{number} = 1" for number in range(9)), ""))
+    assert above == tuple(frozenset({f"name{number}"}) for number in range(8, 8 - module.MOST_ABOVE, -1))
 
 
 def test_no_key_changes_what_was_chosen() -> None:
@@ -67,8 +73,7 @@ def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> N
     for typed in (before, after):
         request = asked("frame = load_frame(path)", typed)
         chosen.choose(memory, request)
-        extra = [*request.extra, *chosen.of(request).documents]
-        begins.append(gather(structs.replace(request, extra=extra), settled=True).pieces)
+        begins.append(gather(request, recalled=chosen.of(request).documents).pieces)
     assert begins[0] == begins[1]
     assert len(begins[0]) > 1
 
@@ -81,7 +86,7 @@ def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew_only_if_those_above
     assert len(memory.wanted) == 2
     chosen.choose(memory, second)
     chosen.choose(memory, asked("other = 1", "", "", active=1))
-    assert memory.wanted[-1] == {"other"}
+    assert memory.wanted[-1] == ({"other"},)
 
 
 def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
@@ -126,7 +131,7 @@ def test_what_memory_says_too_late_is_not_chosen() -> None:
     request = asked("alpha = 1", "")
 
     class Late(Remembering):
-        def similar(self, *given: object, **more: object) -> list[Document]:  # type: ignore[override]
+        def following(self, *given: object, **more: object) -> list[Document]:  # type: ignore[override]
             chosen.settle(request)
             return [ELSEWHERE]
 
@@ -166,7 +171,7 @@ def test_cells_without_names_are_told_apart_by_those_above() -> None:
         chosen.choose(memory, at("alpha = 1", typed))
     assert len(memory.wanted) == 1
     chosen.choose(memory, at("beta = 1", ""))
-    assert memory.wanted[-1] == {"beta"}
+    assert memory.wanted[-1] == ({"beta"},)
 
 
 def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
@@ -177,7 +182,7 @@ def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
     assert chosen.of(request).documents == ()
 
 
-def test_the_first_cell_of_a_notebook_is_like_no_other() -> None:
+def test_nothing_is_chosen_for_the_first_cell_of_a_notebook() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     chosen.choose(memory, asked("alpha = 1"))
     assert memory.wanted == []
@@ -195,8 +200,8 @@ def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
 class Unsteady(Remembering):
     """A memory that grows, fails, and answers too late."""
 
-    def similar(self, *given: object, **more: object) -> Sequence[Document]:
-        found = super().similar(*given, **more)  # type: ignore[arg-type]
+    def following(self, *given: object, **more: object) -> Sequence[Document]:
+        found = super().following(*given, **more)  # type: ignore[arg-type]
         self.late()
         if self.fails:
             raise OSError("no such disk")

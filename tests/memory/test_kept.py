@@ -89,7 +89,7 @@ def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gon
             "written_in_secretspy",
             "written_in_credentialspy",
         }
-        for found in memory.similar("python", words, leaving=[]):
+        for found in memory.following("python", [words], leaving=[]):
             assert found.path in there
             assert set(found.source.split("\n")) <= expected
         for path in PATHS:

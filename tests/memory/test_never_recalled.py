@@ -56,12 +56,12 @@ def test_neither_private_files_nor_secrets_nor_what_was_deleted(
                 f"token_{one.rest}"
                 for one in reader.continuations("python", "token_", "", path="", modules=())
             ]
-            similar = reader.similar(
-                "python", {"token_names", "token_value", "load", "hunter2hunter2"}, leaving=()
+            following = reader.following(
+                "python", [{"token_names", "token_value", "load", "hunter2hunter2"}], leaving=()
             )
     kept = {"\n".join(cells) for path, cells in held.items() if not is_private_path(path)}
     assert all(any(line in cells for cells in kept) for line in told)
-    assert {one.path for one in similar} <= {path for path in held if not is_private_path(path)}
-    for text in (*told, *(one.source for one in similar)):
+    assert {one.path for one in following} <= {path for path in held if not is_private_path(path)}
+    for text in (*told, *(one.source for one in following)):
         assert not any(map(looks_secret, text.splitlines()))
         assert "hunter2" not in text

@@ -70,7 +70,7 @@ def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
     put("a.ipynb", "load_table(one)")
     for path in ("a.ipynb", "/a.ipynb", "RTC:a.ipynb"):
         assert not reader.continuations("python", "load", "", path=path, modules=[])
-        assert not reader.similar("python", ["load_table"], leaving=[path])
+        assert not reader.following("python", [["load_table"]], leaving=[path])
     assert not reader.continuations("python", "  l", "", path="b.ipynb", modules=[])
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 
@@ -107,8 +107,8 @@ def test_who_types_does_not_wait_for_cells_to_be_compared(
         done.wait(20)
         return []
 
-    monkeypatch.setattr(module, "_ranked", slow)
-    thread = threading.Thread(target=lambda: reader.similar("python", ["load_table"], leaving=()))
+    monkeypatch.setattr(module, "_following", slow)
+    thread = threading.Thread(target=lambda: reader.following("python", [["load_table"]], leaving=()))
     thread.start()
     assert compares.wait(20)
     begun = time.monotonic()
@@ -126,26 +126,49 @@ def test_a_file_that_is_gone_is_not_told_of(reader: Reader, put: Callable[..., N
     found = reader.continuations("python", "load", "", path="", modules=["numpy"])
     assert {(one.rest, one.documents) for one in found} == {("_table(one)", 1), ("_table(two)", 1)}
     assert reader.imports("np") == [("import numpy as np", 1)]
-    assert [one.path for one in reader.similar("python", {"load_table"}, leaving=())] == ["b.ipynb"]
+    assert [one.path for one in reader.following("python", [{"load_table"}], leaving=())] == ["b.ipynb"]
     gone.add("b.ipynb")
     assert not reader.continuations("python", "load", "", path="", modules=[])
     assert not reader.imports("np")
-    assert not reader.similar("python", {"load_table"}, leaving=())
+    assert not reader.following("python", [{"load_table"}], leaving=())
 
 
-def test_the_entries_with_most_of_the_rarer_words_come_first(
+def test_what_follows_on_the_entries_with_most_of_the_rarer_words_comes_first(
     reader: Reader, put: Callable[..., None]
 ) -> None:
     for at in range(5):
-        put(f"{at}.ipynb", f"ordinary(frame)\nnumber_{at} = 1")
-    put("near.ipynb", "ordinary(frame)\nsettle_accounts(ledger)")
-    put("open.ipynb", "settle_accounts(ledger, frame)")
-    put("r.ipynb", "%%R\nsettle_accounts(ledger)")
-    found = reader.similar("python", {"settle_accounts", "ledger", "frame"}, leaving={"open.ipynb"})
-    assert found[0].path == "near.ipynb"
-    assert found[0].source == "ordinary(frame)\nsettle_accounts(ledger)"
-    assert len(found) == 6
-    assert not reader.similar("python", {"nowhere", "%", ""}, leaving=())
+        put(f"{at}.ipynb", "ordinary(frame)", f"number_{at} = 1")
+    put("near.ipynb", "ordinary(frame)\nsettle_accounts(ledger)", "then = 1", "at_last = 1")
+    put("open.ipynb", "settle_accounts(ledger, frame)", "then = 2")
+    put("r.ipynb", "settle_accounts(ledger)", "%%R\nthen <- 1")
+    put("ends.ipynb", "settle_accounts(ledger)")
+    above = [{"settle_accounts", "ledger", "frame"}]
+    found = reader.following("python", above, leaving={"open.ipynb"})
+    assert (found[0].path, found[0].source) == ("near.ipynb", "then = 1")
+    assert {one.source for one in found[1:]} == {f"number_{at} = 1" for at in range(5)}
+    assert not reader.following("python", [{"nowhere", "%", ""}], leaving=())
+    assert not reader.following("python", [], leaving=())
+
+
+def test_cells_further_above_count_less_and_only_in_their_order(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    put("both.ipynb", "load_table(one)", "clean(one)", "plot(one)")
+    put("nearest.ipynb", "other(one)", "clean(one)", "show(one)")
+    put("further.ipynb", "load_table(one)", "other(one)", "keep(one)")
+    put("turned.ipynb", "clean(one)", "load_table(one)", "never(one)")
+    found = [one.source for one in reader.following("python", [{"clean"}, {"load_table"}], leaving=())]
+    assert found[:2] == ["plot(one)", "show(one)"]
+    assert found.index("keep(one)") > 1
+    assert "never(one)" not in found
+
+
+def test_nothing_follows_on_the_last_entry_of_a_file_though_another_file_is_behind_it(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    put("b.ipynb", "then = 1")
+    assert not reader.following("python", [{"load_table"}], leaving=())
 
 
 def test_what_is_deleted_or_forgotten_is_not_there_any_more(
@@ -181,7 +204,7 @@ def test_imports_can_be_those_of_one_folder(reader: Reader, put: Callable[..., N
 def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
     reader = Reader(tmp_path / "index.db", set)
     assert not reader.continuations("python", "load", "", path="", modules=[])
-    assert not reader.similar("python", {"load"}, leaving=())
+    assert not reader.following("python", [{"load"}], leaving=())
     assert not reader.imports("np")
     reader.close()
 
@@ -210,7 +233,7 @@ def test_a_damaged_index_says_nothing(reader: Reader, put: Callable[..., None], 
         file.seek(4096)
         file.write(b"\xff" * 200_000)
     assert not reader.continuations("python", "load", "", path="", modules=[])
-    assert not reader.similar("python", {"load_table"}, leaving=())
+    assert not reader.following("python", [{"load_table"}], leaving=())
 
 
 def test_threads_may_ask_at_once_and_wait_for_nobody_who_writes(
