@@ -27,8 +27,7 @@ ABOVE = 2**18  # characters of the cells above
 MAX_ERROR = 200  # characters of the error that the active cell ended with
 PLACE = 2048  # characters on either side of the cursor that identify a place
 ELSEWHERE = 1200  # characters of other open documents that the model reads
-RECALLED, OF_EACH = 1200, 500  # characters of cells from memory that it reads, and of each of them
-NEAREST = 2  # cells above that stand behind those
+RECALLED, OF_EACH = 800, 500  # characters of cells from memory that it reads, and of each of them
 LOOKED_AT = 2**18  # characters of other documents that these are chosen from
 NEXT_CELL = 320  # characters of the cell below that the model reads
 BELOW = 2**14  # characters of a cell below that are looked at
@@ -56,14 +55,7 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
     others = tuple(
         (document.path, document.source) for document in request.extra if document.language == language
     )
-    # Above the nearest cells alone: more would be read again whenever another cell gets the focus.
-    far, near = cells[:-NEAREST], cells[-NEAREST:]
-    pieces = [
-        *_elsewhere(others, language, "".join([*cells, head])),
-        *far,
-        *_recalled(recalled, language),
-        *near,
-    ]
+    pieces = [*_recalled(recalled, language), *_elsewhere(others, language, "".join([*cells, head])), *cells]
     if active.type == "code":
         # The next cell tells the model where this one is heading. It stands before the active cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
