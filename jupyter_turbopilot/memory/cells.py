@@ -126,7 +126,7 @@ def _found(memory: Memory, request: Completion, above: Sequence[frozenset[str]])
 
 
 def words_above(request: Completion) -> tuple[frozenset[str], ...]:
-    """Return the words of the cells above, of each its own, the nearest first: never of what is being typed."""
+    """Return the words of each of the cells above, the nearest first: never of what is being typed."""
     above: list[frozenset[str]] = []
     room = MOST_WORDS
     for cell in reversed(request.cells[: request.active]):

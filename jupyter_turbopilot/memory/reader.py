@@ -182,7 +182,7 @@ def _following(store: Store, above: Sequence[Collection[str]]) -> list[FoundEntr
 
 
 def _sharing(store: Store, words: Sequence[str]) -> list[tuple[int, float]]:
-    """Return the entries with most of the words, and how much that is: a word counts the more the fewer have it."""
+    """Return the entries with most of the words; a word counts the more the fewer have it."""
     shared: defaultdict[int, float] = defaultdict(float)
     for word in words:
         having = store.having(word)
