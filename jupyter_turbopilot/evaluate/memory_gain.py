@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.evaluate.scoring import ratio_interval
-from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes
+from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes, with_memory
 from jupyter_turbopilot.suggestion.fit import fit_for
 
 if TYPE_CHECKING:
@@ -93,25 +93,25 @@ def measure(
     telling: Callable[[str], Callable[[str], None]],
     tell: Callable[[str, TypingResult, str], None],
 ) -> MemoryGain:
-    """Type everything without memory, then with it, each also at other thresholds.
+    """Type everything without memory and with it, in turns, then each also at other thresholds.
 
     `tell` hears of each time that everything was typed: what came of it, and how both compare so far.
     """
-    gain = MemoryGain({}, {})
     model = local.pilot.worker.state.model
+    without, with_it = in_turns(local, traces, remembering, telling("in turns"))
+    gain = MemoryGain({0.0: without}, {0.0: with_it})
+    tell("without memory", without, "")
+    tell("with memory", with_it, gain.words)
 
     def at(by: float, way: str, found: dict[float, TypingResult], remembered: Remembering) -> float:
-        if not by:
-            # Answers to the same keys would be given again: neither the time nor the text would be its own.
-            local.pilot.completer.results.clear()
         way = f"{way}, threshold {by:+.2f}"
         with threshold_moved(model, eagerness, by):
             found[by] = by_keystrokes(local, traces, telling(way), remembered)
-        tell(way, found[by], gain.words if gain.with_it else "")
+        tell(way, found[by], gain.words)
         return found[by].total.precision
 
-    wanted = at(0.0, "without memory", gain.without, lambda _: None)
-    step = -STEP if at(0.0, "with memory", gain.with_it, remembering) >= wanted else STEP
+    wanted = gain.wanted
+    step = -STEP if with_it.total.precision >= wanted else STEP
     for number in range(1, MOST + 1):
         reached = at(step * number, "with memory", gain.with_it, remembering) >= wanted
         if reached == (step > 0):
@@ -119,6 +119,24 @@ def measure(
     for by in AROUND:
         at(by, "without memory", gain.without, lambda _: None)
     return gain
+
+
+def in_turns(
+    local: InProcess,
+    traces: Sequence[Trace],
+    remembering: Callable[[str], Memory],
+    tell: Callable[[str], None],
+) -> tuple[TypingResult, TypingResult]:
+    """Type each trace without memory and with it, so that both meet the same machine."""
+    without, with_it = TypingResult(), TypingResult()
+    for number, trace in enumerate(traces):
+        ways = ((without, None), (with_it, remembering(trace.name)))
+        for typed, memory in ways[:: -1 if number % 2 else 1]:
+            # Answers to the same keys would be given again: neither the time nor the text would be its own.
+            local.pilot.completer.results.clear()
+            with_memory(local, trace, typed, memory)
+        tell(trace.name)
+    return without, with_it
 
 
 @contextmanager

@@ -49,10 +49,7 @@ def test_both_are_compared_where_they_are_precise_enough_and_save_most(
 
     def typing(*given: object) -> TypingResult:
         by = round(fit_for(DEFAULT).thresholds["balanced"] - threshold, 3)
-        ways = [way for way, _ in seen]
         way = "with" if given[-1] is remembering else "without"
-        if way not in ways:
-            assert desk.completer.results.size == 0
         seen.append((way, by))
         # Each step down costs precision and saves more.
         if way == "without":
@@ -63,8 +60,8 @@ def test_both_are_compared_where_they_are_precise_enough_and_save_most(
         return Remembering()
 
     monkeypatch.setattr(memory_gain, "by_keystrokes", typing)
+    monkeypatch.setattr(memory_gain, "in_turns", lambda *_: (typed(70, 100, 20), typed(80, 100, 30)))
     desk = Desk(ScriptedEngine("1"), eagerness="always")
-    desk.ask(request("x = "))
     local = AtDesk(desk)
     told: list[tuple[str, bool]] = []
     gain = measure(
@@ -76,12 +73,33 @@ def test_both_are_compared_where_they_are_precise_enough_and_save_most(
         lambda way, _, words: told.append((way, bool(words))),
     )
     desk.worker.stop()
-    assert [by for way, by in seen if way == "with"] == [0.0, -0.05, -0.1]
-    assert [by for way, by in seen if way == "without"] == [0.0, -0.05, 0.05]
-    assert [words for _, words in told] == [False, *[True] * (len(seen) - 1)]
+    assert [by for way, by in seen if way == "with"] == [-0.05, -0.1]
+    assert [by for way, by in seen if way == "without"] == [-0.05, 0.05]
+    assert [words for _, words in told] == [False, *[True] * (len(seen) + 1)]
     assert (gain.moved(gain.without), gain.moved(gain.with_it)) == (0.0, -0.05)
     assert fit_for(DEFAULT).thresholds["balanced"] == threshold
     assert "saves 2.00 times as much" in gain.words
+
+
+def test_each_trace_is_typed_in_both_ways_before_the_next_and_either_is_first_in_turn(
+    monkeypatch: pytest.MonkeyPatch, appended: list[Trace]
+) -> None:
+    desk = Desk(ScriptedEngine("1"), eagerness="always")
+    memory = Remembering()
+    order: list[tuple[str, bool]] = []
+
+    def typing(_: object, trace: Trace, result: TypingResult, remembered: object) -> None:
+        assert desk.completer.results.size == 0
+        desk.ask(request("x = "))
+        order.append((trace.name, remembered is memory))
+        result.ms.append(1.0)
+
+    monkeypatch.setattr(memory_gain, "with_memory", typing)
+    traces = [appended[0], appended[0], appended[0]]
+    both = memory_gain.in_turns(AtDesk(desk), traces, lambda _: memory, lambda _: None)  # type: ignore[arg-type]
+    desk.worker.stop()
+    assert [with_it for _, with_it in order] == [False, True, True, False, False, True]
+    assert [len(result.ms) for result in both] == [3, 3]
 
 
 def test_where_it_is_less_often_right_the_threshold_is_raised() -> None:
