@@ -67,7 +67,11 @@ class MemoryGain:
         low, high = ratio_interval([(other.notebooks[name], tally) for name, tally in one.notebooks.items()])
         ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
         memory, shown_ms = second.recalled, statistics.median(second.recalled_ms or [0.0])
-        key, key_with = (statistics.fmean(typed.ms or [0.0]) for typed in (first, second))
+        # What is accepted is not asked for: the same keys are compared, not those that are left.
+        both = first.key_ms.keys() & second.key_ms.keys()
+        key, key_with = (
+            statistics.fmean([typed.key_ms[where] for where in both] or [0.0]) for typed in (first, second)
+        )
         focus, focus_with = (statistics.fmean(typed.focus_ms or [0.0]) for typed in (first, second))
         how = (
             f"At a precision of {self.wanted:.3f} or above"
@@ -79,10 +83,16 @@ class MemoryGain:
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
             f"suggestions that came from memory alone {memory.precision:.3f} were right; the median was "
-            f"shown after {shown_ms:.1f} ms. A key took {key_with:.0f} ms on average with memory and "
-            f"{key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), a cell that got the focus "
-            f"{focus_with:.0f} and {focus:.0f} ms."
+            f"shown after {shown_ms:.1f} ms. A key that was asked for in both ways took {key_with:.0f} ms on "
+            f"average with memory and {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), a "
+            f"character that was typed {per_character(second):.1f} and {per_character(first):.1f} ms, a cell "
+            f"that got the focus {focus_with:.0f} and {focus:.0f} ms."
         )
+
+
+def per_character(typed: TypingResult) -> float:
+    """Return how long was waited for each character of the text, accepted ones counted in."""
+    return sum(typed.ms) / max(1, typed.total.typed)
 
 
 def measure(

@@ -38,6 +38,9 @@ class Pace:
     cpu: float = 0.0  # seconds of computing
 
 
+Where = tuple[str, int, int]  # a notebook, a cell, and how much of it was typed
+
+
 @dataclass
 class TypingResult:
     """What came of typing some notebooks."""
@@ -52,6 +55,7 @@ class TypingResult:
     recalled: Tally = field(default_factory=Tally)  # shown out of memory alone
     recalled_ms: list[float] = field(default_factory=list)  # until that was shown
     focus_ms: list[float] = field(default_factory=list)  # until a cell that got the focus was read
+    key_ms: dict[Where, float] = field(default_factory=dict)  # what each of `ms` was for
 
     @property
     def total(self) -> Tally:
@@ -135,6 +139,7 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
         recalled, before = counters["recalled"], replace(person.total)
         text, shown_ms, ms, begun = _asked(local, request, memory)
         typed.ms.append(ms)
+        typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
         person.look(keystroke, text)
         if counters["recalled"] > recalled and text == begun:  # the model may have added to it
             typed.recalled_ms.append(shown_ms)

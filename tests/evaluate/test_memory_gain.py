@@ -102,6 +102,16 @@ def test_each_trace_is_typed_in_both_ways_before_the_next_and_either_is_first_in
     assert [len(result.ms) for result in both] == [3, 3]
 
 
+def test_keys_are_compared_that_were_asked_for_in_both_ways() -> None:
+    without, with_it = typed(70, 100, 20), typed(70, 100, 40)
+    without.key_ms = {("a", 1, 0): 10.0, ("a", 1, 4): 30.0, ("a", 1, 8): 500.0}
+    with_it.key_ms = {("a", 1, 0): 15.0, ("a", 1, 4): 35.0}
+    without.ms, with_it.ms = [*without.key_ms.values()], [*with_it.key_ms.values()]
+    words = MemoryGain({0.0: without}, {0.0: with_it}).words
+    assert "took 25 ms on average with memory and 20 ms without (1.250 times)" in words
+    assert "a character that was typed 0.5 and 5.4 ms" in words
+
+
 def test_where_it_is_less_often_right_the_threshold_is_raised() -> None:
     gain = MemoryGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(71, 100, 24)})
     assert gain.moved(gain.with_it) == 0.05
