@@ -55,7 +55,7 @@ def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Pat
     assert not named.exists()
     fill(named)
     assert run(capsys, "cache", "info")[1].splitlines() == [
-        f"{named}: 7 answers, 0.0 of at most 64 MB.",
+        f"{named}: 7 answers, 0.1 MB of at most 64 MB.",
         "A server that starts reads 7 of them into 8 MB of memory.",
     ]
     assert len(texts(named)) == 7
