@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 
-
 def declare(parser: argparse.ArgumentParser) -> None:
     """There are no options."""
 

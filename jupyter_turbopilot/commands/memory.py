@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 
-
 @dataclass(frozen=True)
 class Rebuild:
     """Whose index is built."""

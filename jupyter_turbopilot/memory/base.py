@@ -50,5 +50,5 @@ class Memory(Protocol):
     ) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first.
 
-        `folder` leaves out documents in others; "." is the root folder. `leaving` are paths that do not count.
+        `folder` leaves out documents in others; "." is the root folder. Those at `leaving` do not count.
         """

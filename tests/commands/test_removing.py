@@ -7,9 +7,9 @@ from jupyter_turbopilot.commands.removing import (
     NAMED,
     count_of,
     list_names,
-    size_of_all,
     remove,
     remove_empty,
+    size_of_all,
 )
 
 if TYPE_CHECKING:

@@ -158,7 +158,7 @@ class RemoteKind:
 
 
 def _known(name: str) -> Model | None:
-    """Return the model that is meant by what a server calls its own: a name that we know, or that of a file."""
+    """Return the model that is meant by what a server calls its own: its name, or that of its file."""
     called = name.replace("\\", "/").rpartition("/")[2]
     return next((one for one in catalog().values() if called and called in {one.name, one.file}), None)
 
