@@ -92,12 +92,12 @@ def _memory(sized: Sized) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, since no model file of the engine llama is here to read it from.", ""]
-    megabytes = -(-needed.keys_and_values // 2**20)
+    setting = -(-needed.keys_and_values // 2**20)
     each = f"{model.context} tokens x {model.token:g} bytes"
     parts = f"model {megabytes(needed.model)}, keys and values {megabytes(needed.keys_and_values)}"
     return [
         f"Memory of a replica: {megabytes(needed.each)}: {parts}",
-        f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {megabytes}).",
+        f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {setting}).",
         f"Of all: {needed.all / 1e9:.1f} GB. Replicas on one machine share the file of the model in memory.",
         "",
     ]
