@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.files import megabytes
+
 if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured
     from jupyter_turbopilot.evaluate.sizing import Demand, MemoryNeeded, ModelMemory

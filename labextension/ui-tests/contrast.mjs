@@ -19,11 +19,11 @@ export function contrastOf(locator, pseudo = null) {
     };
     const line = [];
     for (let one = element; one; one = one.parentElement) {
-      line.push(getComputedStyle(one));
+      line.push(window.getComputedStyle(one));
     }
     line.reverse().forEach(style => paint(style.backgroundColor, 1));
     const behind = luminance();
-    const styles = pseudo ? [...line, getComputedStyle(element, pseudo)] : line;
+    const styles = pseudo ? [...line, window.getComputedStyle(element, pseudo)] : line;
     paint(styles.at(-1).color, styles.reduce((opacity, style) => opacity * Number(style.opacity), 1));
     const [dark, light] = [behind, luminance()].sort((a, b) => a - b);
     return (light + 0.05) / (dark + 0.05);
