@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.errors import TurbopilotError
 
-ROOM_TO_SPARE = 256 * 1024**2  # of the disk: notebooks and kernels want to write as well
+MEGABYTE = 1_000_000  # bytes: as disks and downloads are counted
+ROOM_TO_SPARE = 256 * MEGABYTE  # of the disk: notebooks and kernels want to write as well
 UNFINISHED = ".new"  # what a small file that is being written ends in
 RANDOM_BYTES = 4  # in its name, so that several may be written at once
+
+
+def megabytes(size: float) -> str:
+    """Word a size in bytes for a person: a small one with one decimal, and never as nothing."""
+    if size >= 10 * MEGABYTE or not size:
+        return f"{size / MEGABYTE:.0f} MB"
+    return f"{max(0.1, size / MEGABYTE):.1f}".removesuffix(".0") + " MB"
 
 
 def _nearest(path: Path) -> Path:
@@ -53,7 +61,7 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
     """Refuse what the disk has no room for, before anything is written."""
     if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
         raise refuse(
-            f"{target.name} needs {size / 1e6:.0f} MB of disk space; only {free / 1e6:.0f} MB is free. "
+            f"{target.name} needs {megabytes(size)} of disk space; only {megabytes(free)} is free. "
             "Delete something, or choose another folder."
         )
 

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import (
@@ -17,6 +19,7 @@ from jupyter_turbopilot.files import (
     is_readable,
     is_unfinished,
     is_writable,
+    megabytes,
     need_room,
     read_object,
     remove,
@@ -169,3 +172,26 @@ def test_whether_a_folder_can_be_written_to_is_told_before_it_exists(
     monkeypatch.setattr(os, "access", lambda path, _: asked.append(path))
     assert not is_writable(tmp_path / "a" / "b")
     assert asked == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 MB"),
+        (1, "0.1 MB"),
+        (130_000, "0.1 MB"),
+        (5_000_000, "5 MB"),
+        (6_405_408, "6.4 MB"),
+        (52_428_800, "52 MB"),
+        (491_400_064, "491 MB"),
+    ],
+)
+def test_a_size_is_worded_in_millions_of_bytes_a_small_one_with_a_decimal(size: int, words: str) -> None:
+    assert megabytes(size) == words
+
+
+@given(st.integers(1, 10**12))
+def test_a_worded_size_is_right_to_a_twentieth_or_a_tenth_of_a_megabyte(size: int) -> None:
+    said = float(megabytes(size).removesuffix(" MB")) * 1e6
+    assert said > 0
+    assert abs(said - size) <= max(100_000, size / 20)

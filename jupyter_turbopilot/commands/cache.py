@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import count_of, list_names, remove
 from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.files import MEGABYTE, megabytes, size_of
 
 if TYPE_CHECKING:
     import argparse
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
-
-MEGABYTE = 1024 * 1024
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,6 @@ def info(path: Path, settings: Turbopilot) -> int:
     """Say what the file holds, and how much of it a server reads."""
     from jupyter_turbopilot.completer.results_file.database import Database
     from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
-    from jupyter_turbopilot.files import size_of
 
     found = look(path)
     if found is Found.NOTHING:
@@ -60,9 +58,9 @@ def info(path: Path, settings: Turbopilot) -> int:
             answers = database.count()
             room = settings.results_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
-        size = sum(map(size_of, belonging(path)))
+        size = megabytes(sum(map(size_of, belonging(path))))
         kept = count_of(answers, "answer")
-        print(f"{path}: {kept}, {size / MEGABYTE:.1f} of at most {settings.results_disk} MB.")
+        print(f"{path}: {kept}, {size} of at most {settings.results_disk} MB.")
         print(f"A server that starts reads {read} of them into {settings.results_memory} MB of memory.")
         if read < answers:
             print("c.Turbopilot.results_memory makes it more.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
+from jupyter_turbopilot.commands.removing import count_of
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
@@ -52,7 +54,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     yield from _folders(settings)
     yield _memory(settings)
     yield from _engine(settings)
-    yield from _server_extension()
+    yield from _extensions()
 
 
 def _packages() -> Iterator[Finding]:
@@ -86,7 +88,7 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
 
 def _memory(settings: Turbopilot) -> Finding:
     """Say whether an index of the person's own code is kept, and where."""
-    from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room, is_writable
+    from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room, is_writable, megabytes
     from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
 
     if not settings.memory:
@@ -96,11 +98,13 @@ def _memory(settings: Turbopilot) -> Finding:
         said = f"{folder()} cannot be written to. {remedy}, or set c.Turbopilot.memory = False."
         return Finding("memory", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
-        room = f"only {free / 1e6:.0f} MB are free in {folder()}, and {ROOM_TO_SPARE / 1e6:.0f} MB have to be"
+        room = f"only {megabytes(free)} are free in {folder()}, and {megabytes(ROOM_TO_SPARE)} have to be"
         return Finding("memory", f"{room} before notebooks are read into an index.", problem=True)
     found = indexes()
-    held = f"{len(found)} of them, {sum(map(size_of_index, found)) / 1e6:.0f} MB" if found else "none yet"
-    return Finding("memory", f"indexes of your code in {folder()}: {held}")
+    if not found:
+        return Finding("memory", f"no index of your code yet in {folder()}")
+    size = megabytes(sum(map(size_of_index, found)))
+    return Finding("memory", f"{count_of(len(found), 'index', 'indexes')} of your code in {folder()}, {size}")
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:
@@ -140,8 +144,8 @@ def _learned(local: InProcess) -> Finding:
         return Finding("learning", "off: c.Turbopilot.learning is False")
     week, fit = learner.week, fit_for(model)
     learned = [
-        f"{eagerness}, from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}: "
-        f"wants a score of {found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
+        f"{eagerness}, from {count_of(found.seen, 'suggestion')}: slope {found.slope:.2f}, "
+        f"offset {found.offset:+.2f}: wants a score of {found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
         for eagerness, fitted in fit.thresholds.items()
         if (found := learner.calibration(subject_of(model, eagerness))).seen
     ]
@@ -199,7 +203,7 @@ def _speed(local: InProcess) -> Finding:
     return Finding("speed", f"reads {read:.0f}, writes {write:.0f} tokens a second.{advice}", problem=slow)
 
 
-def _server_extension() -> Iterator[Finding]:
+def _extensions() -> Iterator[Finding]:
     from jupyter_core.paths import jupyter_config_path, jupyter_path
     from jupyter_server.extension.config import ExtensionConfigManager
 
@@ -215,17 +219,7 @@ def _server_extension() -> Iterator[Finding]:
         else "the extension is not enabled. Run: jupyter server extension enable jupyter_turbopilot",
         problem=not enabled,
     )
-    front = any(
-        os.path.isfile(os.path.join(folder, "labextensions", "jupyter-turbopilot", "package.json"))  # noqa: PTH113, PTH118
-        for folder in jupyter_path()
-    )
-    yield Finding(
-        "front end",
-        "the JupyterLab extension is installed"
-        if front
-        else "it is missing. Run: python -m pip install --force-reinstall jupyter-turbopilot",
-        problem=not front,
-    )
+    yield front_end.examine(jupyter_path("labextensions"), Path(__file__).parents[1] / "labextension")
 
 
 COMMAND = Command(

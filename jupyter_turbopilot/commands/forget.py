@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, NoOptions
-from jupyter_turbopilot.commands.removing import list_names, megabytes, remove
+from jupyter_turbopilot.commands.removing import list_names, remove, size_of_all
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ def run(_: NoOptions, __: Turbopilot) -> int:
     from jupyter_turbopilot.server import runtime
 
     files = list(sequences(personal_dir()))
-    done = f"{megabytes(files)} removed." if files else "Nothing was kept."
+    done = f"{size_of_all(files)} removed." if files else "Nothing was kept."
     remaining = remove(files)
     print(done)
     list_names("Could not be removed", remaining)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import count_of, list_names, remove
 from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.files import megabytes
 
 if TYPE_CHECKING:
     import argparse
 
     from jupyter_turbopilot.config import Turbopilot
-
-MEGABYTE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     found = indexes()
     for path in found:
         root, documents = _held(path)
-        size = size_of_index(path) / MEGABYTE
-        print(f"{root}: {count_of(documents, 'file')}, {size:.1f} of at most {LIMIT // MEGABYTE} MB.")
+        size, most = megabytes(size_of_index(path)), megabytes(LIMIT)
+        print(f"{root}: {count_of(documents, 'file')}, {size} of at most {most}.")
         print(f"  {path}")
     if not found:
         print(f"{folder()}: nothing is kept.")
@@ -77,8 +76,8 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
         raise NotReadyError(f"The index cannot be built: {reason_of(error)}.", code="no_index") from None
     except EndedError:
         raise NotReadyError("The index was emptied while it was built.", code="no_index") from None
-    size = size_of_index(builder.place) / MEGABYTE
-    print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size:.1f} MB.")
+    size = megabytes(size_of_index(builder.place))
+    print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size}.")
     return 0
 
 
@@ -105,13 +104,14 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
             gone = True
         print(f"{root}: {count_of(documents, 'file')} forgotten.")
         if not gone:
-            print("A server is reading the index, so parts of it are still on the disk. Clear it again.")
+            print("Another process reads the index, so parts of it are still on the disk. Clear it again.")
             status = 1
     if not found:
         print("Nothing was kept.")
     else:
         print(
-            "Servers begin new indexes when they are restarted. With c.Turbopilot.memory = False they do not."
+            "Jupyter servers and IPython begin new indexes when they are started again. "
+            "With c.Turbopilot.memory = False they do not."
         )
     return status
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.cache import servers_with
 from jupyter_turbopilot.commands.command import Command
-from jupyter_turbopilot.commands.removing import count_of, list_names, megabytes, remove, remove_empty
+from jupyter_turbopilot.commands.removing import (
+    count_of,
+    list_names,
+    remove,
+    remove_empty,
+    size_of_all,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -47,11 +53,11 @@ def run(options: Options, settings: Turbopilot) -> int:
     places = " and ".join(map(str, sorted({*folders, *(file.parent for file in (*indexes, *results))})))
     ended = count_of(len(stale), "runtime file")
     if not options.yes and not _agreed(
-        f"Remove {megabytes(files)} in {count_of(len(files), 'file')} from {places}, "
+        f"Remove {size_of_all(files)} in {count_of(len(files), 'file')} from {places}, "
         f"and {ended} of servers that have ended?"
     ):
         return 1
-    done = f"{megabytes(files)} in {count_of(len(files), 'file')} and {ended} removed."
+    done = f"{size_of_all(files)} in {count_of(len(files), 'file')} and {ended} removed."
     remaining = remove([*files, *stale])
     for place in (*folders, folder().parent):
         remove_empty(place, files)

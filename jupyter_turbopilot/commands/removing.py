@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.files import size_of
+from jupyter_turbopilot.files import megabytes, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,14 +33,14 @@ def remove_empty(folder: Path, files: Iterable[Path]) -> None:
             one.rmdir()
 
 
-def megabytes(files: Iterable[Path]) -> str:
+def size_of_all(files: Iterable[Path]) -> str:
     """Word how much files take together."""
-    return f"{sum(map(size_of, files)) / 1e6:.0f} MB"
+    return megabytes(sum(map(size_of, files)))
 
 
-def count_of(number: int, what: str) -> str:
+def count_of(number: int, what: str, several: str = "") -> str:
     """Word how many there are."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {what if number == 1 else several or f'{what}s'}"
 
 
 def list_names(words: str, names: Iterable[Path | str]) -> None:

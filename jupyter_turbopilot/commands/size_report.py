@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.files import megabytes
+
 if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured
     from jupyter_turbopilot.evaluate.sizing import Demand, MemoryNeeded, ModelMemory
@@ -92,12 +94,12 @@ def _memory(sized: Sized) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, since no model file of the engine llama is here to read it from.", ""]
-    megabytes = -(-needed.keys_and_values // 2**20)
+    setting = -(-needed.keys_and_values // 2**20)
     each = f"{model.context} tokens x {model.token:g} bytes"
-    parts = f"model {needed.model / 1e6:.0f} MB, keys and values {needed.keys_and_values / 1e6:.0f} MB"
+    parts = f"model {megabytes(needed.model)}, keys and values {megabytes(needed.keys_and_values)}"
     return [
-        f"Memory of a replica: {needed.each / 1e6:.0f} MB: {parts}",
-        f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {megabytes}).",
+        f"Memory of a replica: {megabytes(needed.each)}: {parts}",
+        f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {setting}).",
         f"Of all: {needed.all / 1e9:.1f} GB. Replicas on one machine share the file of the model in memory.",
         "",
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.files import megabytes
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 
 if TYPE_CHECKING:
@@ -205,9 +206,9 @@ def _teller(bar: Bar) -> Callable[[Log, float], None]:
 
 def summary(options: TrainingOptions, log: Log) -> str:
     """Say what was learnt."""
-    size = options.output.stat().st_size / 1e6
+    size = megabytes(options.output.stat().st_size)
     text = (
-        f"{options.output}: {size:.1f} MB. {log.steps} steps, {log.samples} samples, "
+        f"{options.output}: {size}. {log.steps} steps, {log.samples} samples, "
         f"{log.tokens / 1e6:.2f} M tokens in {log.seconds / 60:.1f} minutes."
     )
     if log.held:

@@ -51,6 +51,7 @@ class Answering:
         self._recalled: Recalled | None = None
         self._told: Reply | None = None  # the newest of what is shown, where memory began it
         self._heard = False  # whether the model has shown something
+        self._settled = True  # whether memory has said what it says here
         self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, caller=caller)
         self.job.progress = AnswerInProgress()
 
@@ -72,6 +73,7 @@ class Answering:
         """Take what memory says, and show it if it is sure; tell whether that was all that is wanted."""
         self.task = self.task.joined(self.task, found)
         self._recalled = recalled = found.line if found else None
+        self._settled = found is not None and found.settled
         if not (recalled and recalled.sure and model and (self.task.stream or recalled.whole)):
             return False
         self._counters["recalled"] += 1
@@ -106,7 +108,8 @@ class Answering:
         """Tell the last reply, with what there is or why there is nothing."""
         reply = self._last(error)
         recalled = self._told or any(item.recalled for item in reply.items)
-        reply = replace(reply, passing=bool(self.task.passing or recalled))
+        # Where memory was too slow, it may know better the next time.
+        reply = replace(reply, passing=bool(self.task.passing or recalled or not self._settled))
         self._ended(self, reply)
         self._listener(reply)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.imports import Found
 
     Lines = Sequence[tuple[str, int]]
+    _Key = tuple[str, str | None, frozenset[str]]
 
 LASTS = 10.0  # seconds for which memory is not asked again: what is deleted is soon forgotten here, too
 MOST = 1024  # names whose lines are kept
@@ -53,19 +54,19 @@ class _Asked:
     """The import lines that memories have told."""
 
     def __init__(self) -> None:
-        self._told: WeakKeyDictionary[Memory, Lasting[tuple[str, str | None], Lines]] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[Memory, Lasting[_Key, Lines]] = WeakKeyDictionary()
         self._lock = Lock()
 
-    def lines(self, memory: Memory, name: str, folder: str | None) -> Lines:
-        """Return the lines that bind a name, in one folder or in all."""
-        key = name, folder
+    def lines(self, memory: Memory, name: str, folder: str | None, leaving: frozenset[str]) -> Lines:
+        """Return the lines that bind a name, in one folder or in all, but in other documents than these."""
+        key = name, folder, leaving
         with self._lock:
             told = self._told.setdefault(memory, Lasting(LASTS, MOST))
             lines = told.get(key)
         if lines is None:
             if _AT_ONCE.get():
                 raise WouldWaitError
-            lines = tuple(memory.imports(name, folder=folder))
+            lines = tuple(memory.imports(name, folder=folder, leaving=leaving))
             with self._lock:
                 told.keep(key, lines)
         return lines
@@ -91,22 +92,29 @@ def sources_of(
     folders = _folders(request.path)
 
     @cache
-    def at_hand(*, near: bool) -> Counter[Import]:
+    def at_hand(*, near: bool) -> Sequence[tuple[str, set[Import]]]:
         cells = {found for cell in request.cells if cell.type == "code" for found in _imports(cell.source)}
         others = (
-            {*_imports(other.source)}
+            (other.path, {*_imports(other.source)})
             for other in request.extra
             if other.language == "python" and not is_private_path(other.path)
             if not near or folders & _folders(other.path)
         )
-        return Counter(found for document in (cells, *others) for found in document)
+        return (request.path, cells), *others
 
     def known(name: str, *, near: bool) -> Lines:
-        lines = [(found.line, count) for found, count in at_hand(near=near).items() if found.name == name]
+        here = [
+            (path, lines)
+            for path, imports in at_hand(near=near)
+            if (lines := {found.line for found in imports if found.name == name})
+        ]
+        told = [*Counter(line for _, lines in here for line in lines).items()]
         if memory:
+            # Each document counts once, an open one as it is there.
+            leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
             for folder in folders if near else (None,):
-                lines += _ASKED.lines(memory, name, folder)
-        return lines
+                told += _ASKED.lines(memory, name, folder, leaving)
+        return told
 
     def found(module: str) -> Found | None:
         where = installed(module, facts.modules, waits=waits and not _AT_ONCE.get())

@@ -42,7 +42,10 @@ class Installed:
         self._changed = threading.Condition()
 
     def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
-        """Tell where a module is; None where that is not known in time, or not yet."""
+        """Tell where a module is; None where that is not known in time, or not yet.
+
+        An answer that is too old holds until the next one is there: the same is said at each key.
+        """
         if module in modules.builtin:
             return Found.ANYWHERE
         key = module, modules
@@ -57,13 +60,13 @@ class Installed:
                         target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
                     ).start()
                 except RuntimeError:  # there can be no more threads now
-                    return None
+                    return self._known.last(key)
                 self._looks[modules] = look
             look.wanted.add(module)
             if waits:
                 left = look.until - time.monotonic()
                 self._changed.wait_for(lambda: self._known.get(key) is not None, max(0.0, left))
-            return self._known.get(key)
+            return self._known.last(key)
 
     def _run(self, modules: Modules, look: _Look) -> None:
         """Look for what is wanted until nothing more is."""

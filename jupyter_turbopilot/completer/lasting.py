@@ -26,6 +26,11 @@ class Lasting(Generic[K, V]):
         kept = self._kept.get(key)
         return kept[0] if kept and time.monotonic() - kept[1] < self._seconds else None
 
+    def last(self, key: K) -> V | None:
+        """Return the last answer, whether it still holds or not."""
+        kept = self._kept.get(key)
+        return kept[0] if kept else None
+
     def keep(self, key: K, answer: V) -> None:
         """Keep an answer from now on."""
         self._kept[key] = answer, time.monotonic()

@@ -210,7 +210,7 @@ class _Cursor:
         line = recall.recall(ways, self._features, self._surroundings, names.fit, threshold)
         if line and line.sure:
             line = replace(line, imports=names.imports(line.text))
-        return Recollection(chosen, line)
+        return Recollection(chosen, line, settled=not names.undecided)
 
 
 def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:

@@ -31,6 +31,7 @@ class Recollection:
     cells: Choice
     line: Recalled | None = None
     known: Reply | None = None  # an answer that is known already
+    settled: bool = True  # whether it says the same the next time, as long as nothing is written or deleted
 
 
 @dataclass(frozen=True)

@@ -92,20 +92,20 @@ class Queue(Generic[T]):
         """Tell whether a request has begun."""
         return request in self._begun
 
-    def has_enough(self, caller: str) -> bool:
+    def is_enough(self, waiting: int) -> bool:
         """Tell whether as many of a caller's requests wait as may."""
-        return 0 < self._waiting <= self.waiting_of(caller)
+        return 0 < self._waiting <= waiting
 
     def waiting_of(self, caller: str) -> int:
         """Return how many of a caller's requests wait."""
-        return sum(other.caller == caller for other in self if other not in self._begun)
+        return sum(other not in self._begun for other in self._of(caller))
 
     def add(self, request: T) -> T | None:
         """Add a request; return the one that is crowded out, which may be itself.
 
         Who has enough that waits crowds out something of their own.
         """
-        own = self.has_enough(request.caller)
+        own = self.is_enough(self.waiting_of(request.caller))
         self._demote(request)
         self._put(request)
         if not own and self.waiting + self._beyond() <= self.limit:
@@ -119,9 +119,9 @@ class Queue(Generic[T]):
         """Remove a request; tell whether it was there."""
         if request not in self:
             return False
-        self._ranks[request.priority].remove(request)
+        self._take(request)
         self._begun.discard(request)
-        self._size -= 1
+        self._promote(request.caller)
         return True
 
     def replace(self, older: T, newer: T) -> bool:
@@ -198,6 +198,15 @@ class Queue(Generic[T]):
                 allowed.append(request)
         return allowed
 
+    def _of(self, caller: str) -> Iterator[T]:
+        """Iterate over what a caller has asked for, the most important first."""
+        for rank in self._ranks.values():
+            yield from rank.of(caller)
+
+    def _take(self, request: T) -> None:
+        self._ranks[request.priority].remove(request)
+        self._size -= 1
+
     def _put(self, request: T) -> None:
         rank = self._ranks[request.priority]
         if not rank.callers:
@@ -207,11 +216,21 @@ class Queue(Generic[T]):
 
     def _demote(self, request: T, besides: T | None = None) -> None:
         """Make a request bulk where its caller has asked for as many of its kind as may be served."""
-        if not self._running or request.priority >= Priority.BULK:
-            return
-        asked = [other for other in self if other.caller == request.caller and other is not besides]
-        if sum(other.asked_as <= request.priority and not other.over for other in asked) >= self._running:
+        if self._running and request.priority < Priority.BULK and self._is_beyond(request, besides):
             request.priority = Priority.BULK
+
+    def _promote(self, caller: str) -> None:
+        """Let a caller's requests matter again as they were asked for, if they would by now."""
+        for request in self._ranks[Priority.BULK].of(caller) if self._running else ():
+            if request.asked_as < Priority.BULK and not self._is_beyond(request, request):
+                self._take(request)
+                request.priority = request.asked_as
+                self._put(request)
+
+    def _is_beyond(self, request: T, besides: T | None) -> bool:
+        """Tell whether a caller has asked for so many others of a request's kind as may be served."""
+        others = (other for other in self._of(request.caller) if other is not besides)
+        return sum(other.asked_as <= request.asked_as and not other.over for other in others) >= self._running
 
     def _share(self, priority: Priority) -> float:
         """Return which part of the time a priority gets: all bulk together no more than one who types."""

@@ -62,6 +62,10 @@ class Ring(Generic[T]):
     def __contains__(self, request: T) -> bool:
         return request.caller in self.callers and request in self.callers[request.caller].requests
 
+    def of(self, name: str) -> tuple[T, ...]:
+        """Return a caller's requests in the order they came."""
+        return tuple(self.callers[name].requests) if name in self.callers else ()
+
     def first(self, request: T) -> bool:
         """Tell whether a request is the first of its caller."""
         return self.callers[request.caller].requests[0] is request

@@ -113,7 +113,8 @@ class Worker:
             if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
                 raise not_ready(self._life.state)
             gone = self._deadlines.remove_cancelled()
-            waiting, enough = self._queue.waiting_of(job.caller), self._queue.has_enough(job.caller)
+            waiting = self._queue.waiting_of(job.caller)
+            enough = self._queue.is_enough(waiting)
             replaced = older if older and not older.cancel.is_set() else None
             begun = replaced is not None and self._queue.begun(replaced)
             if replaced and self._queue.replace(replaced, job):

@@ -48,8 +48,10 @@ class Memory(Protocol):
     def there(self, paths: Collection[str]) -> Collection[str] | None:
         """Return those of the paths that are still remembered; None where that is not known now."""
 
-    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+    def imports(
+        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
+    ) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first.
 
-        `folder` leaves out documents in others; "." is the root folder.
+        `folder` leaves out documents in others; "." is the root folder. Those at `leaving` do not count.
         """

@@ -20,7 +20,7 @@ from jupyter_turbopilot.memory.places import DAY, delete_old
 from jupyter_turbopilot.memory.source import is_under
 from jupyter_turbopilot.memory.store import Store, prepare
 from jupyter_turbopilot.sqlite_file.connection import is_busy
-from jupyter_turbopilot.sqlite_file.trouble import reason_of
+from jupyter_turbopilot.sqlite_file.trouble import NEXT_START, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -180,7 +180,7 @@ class Builder:
                     if isinstance(error, EndedError):
                         raise
                     log.exception("Turbopilot: the index of your code failed")
-                    self._report("an error that the server's log has")
+                    self._report("an error that is in the log")
                 self._looks, self._due = 0, float("-inf")  # until somebody uses it
                 self._wait(pause)
                 self._sleep(None)
@@ -417,7 +417,7 @@ class Builder:
 
     def _stop(self, why: str) -> None:
         """End for good: what a person has deleted is not put there again while the person looks on."""
-        self._report(f"{why}; the next server that starts begins a new one")
+        self._report(f"{why}; {NEXT_START}")
         self._ended = True
         raise EndedError
 

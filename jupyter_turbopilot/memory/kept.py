@@ -47,9 +47,11 @@ class KeptMemory:
         """Return those of the paths that are still remembered; None where that is not known now."""
         return self._reader.there(paths)
 
-    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+    def imports(
+        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
+    ) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first."""
-        return self._reader.imports(name, folder=folder)
+        return self._reader.imports(name, folder=folder, leaving=leaving)
 
     def close(self) -> None:
         """End."""

@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.private import LONGEST_PATH, is_private_path
+from jupyter_turbopilot.files import MEGABYTE
 
-MOST_BYTES = 1024**2  # of a file
+MOST_BYTES = MEGABYTE  # of a file
 DEEPEST = 32  # folders within each other
 _LANGUAGES = {
     ".py": "python", ".r": "r", ".jl": "julia", ".sql": "sql", ".sh": "bash", ".bash": "bash",

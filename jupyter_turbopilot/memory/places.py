@@ -9,11 +9,11 @@ from pathlib import Path
 
 import platformdirs
 
-from jupyter_turbopilot.files import size_of
+from jupyter_turbopilot.files import MEGABYTE, size_of
 from jupyter_turbopilot.memory.store import belonging, is_ours
 
 DAY = 24 * 3600.0  # seconds; a server says each day that it uses an index
-MOST_BYTES = 500 * 1024**2  # of all indexes; those used last are kept
+MOST_BYTES = 500 * MEGABYTE  # of all indexes; those used last are kept
 _ENDING = ".db"
 _OLD = 90 * DAY  # after which an index that no server has used is deleted
 

@@ -85,10 +85,12 @@ class Reader:
         known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
         return None if known is None else self._is_there(known)
 
-    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+    def imports(
+        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
+    ) -> Sequence[tuple[str, int]]:
         """Return the imports that bind a name, in one folder or in all: those of most documents first."""
         found = self._lines.ask(lambda store: store.imports(name, folder)) or []
-        there = self._is_there({path for one in found for path in one.paths})
+        there = self._is_there({path for one in found for path in one.paths}) - {*leaving}
         counted = (
             (one.line, one.documents - sum(path not in there for path in one.paths))
             for one in found

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from jupyter_turbopilot.files import MEGABYTE
 from jupyter_turbopilot.memory.entries import (
     Entry,
     Page,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-LIMIT = 50 * 1024**2  # bytes
+LIMIT = 50 * MEGABYTE
 MOST_ROWS = 4096  # that are looked at
 SO_MANY = 256  # ways in which lines that begin so go on: of more, none is told
 MOST_WAYS, MOST_OF_A_WAY = 16, 64  # of those that are told, and sightings of each

@@ -21,6 +21,7 @@ from jupyter_turbopilot.files import (
     flush,
     free_room,
     is_forbidden,
+    megabytes,
     partial_path,
     sha256_of,
     size_of,
@@ -227,6 +228,6 @@ class _Download:
         free = free_room(self._store.folder)
         if missing > 0 and free < missing + ROOM_TO_SPARE:
             raise DownloadError(
-                f"The model needs {missing / 1e6:.0f} MB and the folder of models has {free / 1e6:.0f} MB "
+                f"The model needs {megabytes(missing)} and the folder of models has {megabytes(free)} "
                 "free. Make room, or set TURBOPILOT_MODELS to another folder."
             )

@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.files import MEGABYTE, megabytes
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
@@ -75,7 +76,7 @@ class Pilot:
         )
         self._keeper = keeper_of(settings)
         results = Results(
-            settings.results_memory * 1024 * 1024, keep=self._keeper.keep if self._keeper else None
+            settings.results_memory * MEGABYTE, keep=self._keeper.keep if self._keeper else None
         )
         self.completer = Completer(
             self.worker, settings, results, self.effort.resting, root, learner_of(settings)
@@ -198,7 +199,7 @@ class Pilot:
         if not self.kind.stored(model):
             if model.path:
                 raise NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
-            size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
+            size = f" ({megabytes(model.size)})" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. Download it, or run: {model.pull}",
                 code="model_missing",
@@ -247,4 +248,4 @@ def keeper_of(settings: Turbopilot) -> Keeper | None:
         return None
     from jupyter_turbopilot.completer.results_file.keeper import Keeper
 
-    return Keeper(settings.results_file, settings.results_disk * 1024 * 1024)
+    return Keeper(settings.results_file, settings.results_disk * MEGABYTE)

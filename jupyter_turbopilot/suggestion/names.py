@@ -131,6 +131,7 @@ class Names:
         self._judged: dict[str, bool] = {}
         self._lines: dict[Use, str] = {}
         self._waits = False  # whether something was not known yet when a text was judged
+        self.undecided = False  # whether that was so with any text: it may be judged otherwise soon
 
     def fit(self, text: str) -> bool:
         """Tell whether a text fits in: it parses, and the names it uses exist or can be imported."""
@@ -164,6 +165,7 @@ class Names:
             return ()
         lines = [self._line_for(use, self._sources) for use in missing.values()]
         self._waits = None in lines
+        self.undecided = self.undecided or self._waits
         return tuple(line for line in lines if line)
 
     def _line_for(self, use: Use, sources: Sources) -> str | None:

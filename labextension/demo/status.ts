@@ -1,11 +1,10 @@
 /** What the page says of the model: how far it is, what is wrong, how fast it was. */
 
+import { describeSize } from '../src/size';
 import { troubleOf } from '../src/trouble';
 import type { IModel, IStep } from '../src/wire';
 
 const RECENT = 50;
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** Say how far the model is. */
 export function stepInWords({ phase, received, total }: IStep): string {
@@ -14,7 +13,7 @@ export function stepInWords({ phase, received, total }: IStep): string {
   }
   // In tenths: each change is read out.
   const percent = Math.floor((10 * (received ?? 0)) / total) * 10;
-  return `Fetching the model (${megabytes(total)}): ${percent} %…`;
+  return `Fetching the model (${describeSize(total)}): ${percent} %…`;
 }
 
 /** Say what went wrong; an error that says so itself is taken at its word. */
@@ -28,7 +27,7 @@ export function expectationInWords(language: string, best: string): string {
 }
 
 export function modelInWords({ name, size, licence, use }: IModel): string {
-  const facts = [size === null ? '' : megabytes(size), licence].filter(Boolean).join(', ');
+  const facts = [size === null ? '' : describeSize(size), licence].filter(Boolean).join(', ');
   return `The model: ${name}${facts ? ` (${facts})` : ''}.${use ? ` ${use}` : ''}`;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ordered, size, speed, suits } from './choice';
+import { ordered, speed, suits } from './choice';
 import type { IModel } from './wire';
 
 function model(name: string, more: Partial<IModel> = {}): IModel {
@@ -56,11 +56,5 @@ describe('the choice of models', () => {
     expect(speed(14.2)).toBe('~14');
     expect(speed(0.3)).toBe('<1');
     expect(speed(undefined)).toBe('');
-  });
-
-  it('says which sizes are estimates', () => {
-    expect(size(491_400_064)).toBe('491 MB');
-    expect(size(1_929_000_000, false)).toBe('~1.9 GB');
-    expect(size(null)).toBe('');
   });
 });

@@ -1,15 +1,6 @@
-/** Which models the panel shows, in which order, and how large they are. Pure. */
+/** Which models the panel shows, and in which order. Pure. */
 
 import type { IModel } from './wire';
-
-/** A size as a person says it; `~` where nobody counted. */
-export function size(bytes: number | null | undefined, counted = true): string {
-  if (!bytes) {
-    return '';
-  }
-  const text = bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-  return counted ? text : `~${text}`;
-}
 
 /** How many tokens a second a model writes, as a guess is said. */
 export function speed(tokens: number | null | undefined): string {

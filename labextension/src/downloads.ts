@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { IModelClient } from './client';
+import { describeSize } from './size';
 import { ServerError } from './trouble';
 import type { IModel, IStep } from './wire';
 import { describeError } from './words';
@@ -62,10 +63,6 @@ export class Downloads {
   private readonly _failures = new Map<string, string>();
 }
 
-export function megabytes(bytes: number | null | undefined): string {
-  return bytes ? `${Math.round(bytes / 1e6)} MB` : '';
-}
-
 /** One line that says how far a download is. */
 export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
   if (step.phase === 'verifying') {
@@ -74,8 +71,8 @@ export function describeStep(trans: TranslationBundle, name: string, step: IStep
   if (step.phase === 'waiting' || !step.received) {
     return trans.__('Fetching %1…', name);
   }
-  const done = megabytes(step.received);
+  const done = describeSize(step.received);
   return step.total
-    ? trans.__('Fetching %1: %2 of %3', name, done, megabytes(step.total))
+    ? trans.__('Fetching %1: %2 of %3', name, done, describeSize(step.total))
     : trans.__('Fetching %1: %2', name, done);
 }

@@ -46,7 +46,7 @@ export class Run {
   item: ISuggestedItem | null = null;
   sent = false;
   shown = false;
-  /** Whether it may hold what is deleted elsewhere. */
+  /** Whether it may hold what is deleted elsewhere, or the server may answer otherwise soon. */
   passing = false;
   settled: Promise<void> = Promise.resolve();
 }
@@ -188,7 +188,7 @@ export class InFlight {
       await this._client.complete(body, run.abort.signal, frame => {
         run.id = frame.id;
         run.suggestion.grow(frame.text, frame.imports);
-        run.passing = frame.passing ?? false;
+        run.passing ||= frame.passing ?? false;
         this._passOn(run, frame.text, frame.imports);
         overtaken = frame.finish_reason === 'superseded' && this._latest === run;
         ms = frame.timings?.total_ms ?? ms;
@@ -204,7 +204,11 @@ export class InFlight {
     }
     const late = new Suggestion(run.suggestion.id, run.place);
     late.grow(text);
-    this._latest.suggestion.grow(late.rest(this._latest.place) ?? '', imports);
+    const rest = late.rest(this._latest.place);
+    if (rest) {
+      this._latest.suggestion.grow(rest, imports);
+      this._latest.passing ||= run.passing;
+    }
   }
 
   private _report(change: Partial<IActivity>): void {

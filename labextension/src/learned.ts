@@ -21,12 +21,16 @@ export function learnedDialog(
       return;
     }
     const asked = await showDialog({
-      title: trans.__('What Turbopilot has learned'),
+      title: trans.__('What Turbopilot Has Learned'),
       body: [
         trans.__('Of %1 suggestions that appeared this week, you took %2.', week.shown, week.taken),
         trans.__(
           'From those that you take, type over or dismiss, it learns how sure it must be before it suggests something. ' +
             'It keeps only numbers, in a file on your server that only you can read.'
+        ),
+        trans.__(
+          'Reset forgets all of it, for every model and setting, and this week’s counts with it: suggestions then appear ' +
+            'as with a new installation. The settings and the index of your notebooks stay as they are.'
         )
       ].join(' '),
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Reset') })],

@@ -1,8 +1,9 @@
 /** A model's row in the panel: what it is, its state, and the buttons for what can be done with it. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { size, speed } from './choice';
+import { speed } from './choice';
 import { describeStep } from './downloads';
+import { describeSize } from './size';
 import type { IModel } from './wire';
 
 /** What the buttons of a row do. */
@@ -29,11 +30,11 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
 /** The columns between a model's name and its state: their titles, and what they say of a model. */
 function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
   const estimates: [string, (model: IModel) => string][] = [
-    [trans.__('Memory'), model => size(model.memory, false)],
+    [trans.__('Memory'), model => describeSize(model.memory, false)],
     [trans.__('Tokens/s'), model => speed(model.tokens_a_second)]
   ];
   return [
-    [trans.__('Size'), model => size(model.size, model.counted)],
+    [trans.__('Size'), model => describeSize(model.size, model.counted)],
     ...(inPage ? [] : estimates),
     [trans.__('Licence'), model => model.licence]
   ];

@@ -3,7 +3,8 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IModelClient } from './client';
-import { describeStep, type Downloads, megabytes, type Outcome } from './downloads';
+import { describeStep, type Downloads, type Outcome } from './downloads';
+import { describeSize } from './size';
 import type { IModel } from './wire';
 
 /** What the server does not list is known by its spec alone. */
@@ -37,7 +38,7 @@ export class DownloadOffer {
       this._trans.__(
         'Turbopilot completes your code on this machine. Its model %1 has to be fetched once: %2, licence %3.',
         name,
-        megabytes(model.size) || this._trans.__('size unknown'),
+        describeSize(model.size) || this._trans.__('size unknown'),
         model.licence ?? this._trans.__('unknown')
       ),
       {

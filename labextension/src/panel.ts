@@ -7,10 +7,11 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { type Availability, servesAnother } from './availability';
-import { ordered, size, suits } from './choice';
+import { ordered, suits } from './choice';
 import type { IModelClient } from './client';
 import type { Downloadable, Downloads } from './downloads';
 import { button, type IActions, modelRow, titles } from './modelrow';
+import { describeSize } from './size';
 import { ServerError } from './trouble';
 import type { IModel } from './wire';
 import { describeError, describeTrouble } from './words';
@@ -265,7 +266,7 @@ export class ModelPanel extends Widget {
   private async _remove(model: IModel): Promise<void> {
     const asked = await showDialog({
       title: this._trans.__('Remove %1?', model.name),
-      body: this._trans.__('Its file, %1, is deleted from this machine.', size(model.size)),
+      body: this._trans.__('Its file, %1, is deleted from this machine.', describeSize(model.size)),
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })]
     });
     if (!asked.button.accept) {
@@ -275,8 +276,8 @@ export class ModelPanel extends Widget {
       const freed = await this._client.remove(model.spec);
       this._tell(
         model.selected
-          ? this._trans.__('%1 freed. Download %2 to use it again.', size(freed), model.name)
-          : this._trans.__('%1 freed.', size(freed))
+          ? this._trans.__('%1 freed. Download %2 to use it again.', describeSize(freed), model.name)
+          : this._trans.__('%1 freed.', describeSize(freed))
       );
       void this._availability.check();
     } catch (reason) {

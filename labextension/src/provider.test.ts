@@ -102,6 +102,39 @@ class Bench {
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
 
+describe('an answer that is not to be kept', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is asked for again at its place, whatever was answered before that', async () => {
+    const bench = new Bench('');
+    const answers: Record<string, Partial<IFrame>> = {
+      'x = t': { text: 'able()', passing: true },
+      'x = ': { text: 'total' },
+      y: { text: '' }
+    };
+    const shown: (string | undefined)[] = [];
+    for (const text of ['x = t', 'x = ', 'y', 'x = t', 'x = ']) {
+      bench.text = text;
+      const asked = bench.asked.length;
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(1000);
+      if (bench.asked.length > asked) {
+        bench.asked[asked].frame({ id: text, done: true, ...answers[text] });
+        bench.asked[asked].end();
+      }
+      shown.push(await bench.textShown());
+    }
+    expect(shown).toEqual(['able()', 'total', undefined, 'able()', 'total']);
+    expect(bench.asked.map(({ body }) => body.cells[body.active].source)).toEqual([
+      'x = t',
+      'x = ',
+      'y',
+      'x = t'
+    ]);
+  });
+});
+
 describe('what becomes of what is shown', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

@@ -423,9 +423,11 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** The server has answered the latest request. */
-  private _finished({ suggestion, id, passing }: Run, body: IRequest): void {
+  private _finished({ suggestion, id, passing, place }: Run, body: IRequest): void {
     if (suggestion.text) {
-      if (!passing) {
+      if (passing) {
+        this._cache.pass(body, place);
+      } else {
         this._cache.remember(body, { suggestion, id });
       }
       if (this.settings.ahead) {

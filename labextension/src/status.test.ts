@@ -72,9 +72,9 @@ describe('a model in this page', () => {
   }
 
   it.each<[Partial<IEngineHealth>, string]>([
-    [{ ready: true, phase: 'ready', model: 'small' }, 'small, 6 MB, in this page: loaded'],
-    [{ ...LOADING, model: 'small' }, 'small, 6 MB, in this page: being loaded'],
-    [{ phase: 'failed', model: 'small' }, 'small, 6 MB, in this page: not available'],
+    [{ ready: true, phase: 'ready', model: 'small' }, 'small, 6.4 MB, in this page: loaded'],
+    [{ ...LOADING, model: 'small' }, 'small, 6.4 MB, in this page: being loaded'],
+    [{ phase: 'failed', model: 'small' }, 'small, 6.4 MB, in this page: not available'],
     [
       { phase: 'empty', model: '', inPage: { size: null, step: null } },
       'A model, in this page: not loaded yet'

@@ -5,9 +5,9 @@ import { JSONExt } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
 import type { IEngineHealth } from './client';
-import { megabytes } from './downloads';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
+import { describeSize } from './size';
 import { describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'failed';
@@ -59,7 +59,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   if (!health?.inPage) {
     return model;
   }
-  const facts = [model || trans.__('A model'), megabytes(health.inPage.size)].filter(Boolean).join(', ');
+  const facts = [model || trans.__('A model'), describeSize(health.inPage.size)].filter(Boolean).join(', ');
   const state = health.ready
     ? trans.__('loaded')
     : health.phase === 'empty'

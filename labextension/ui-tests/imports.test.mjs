@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { contrastOf } from './contrast.mjs';
 import {
   editCell,
   ghost,
@@ -88,6 +89,27 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+z');
     await page.waitForTimeout(300);
     assert.equal(await textOf(cell), '%%time\naxes = ');
+    await page.close();
+  });
+
+  test('can be read in every theme, and so can its note', async () => {
+    const { page } = await typed('themes.ipynb', [`${TABLE}\naxes =`], ' ');
+    for (const theme of ['JupyterLab Light', 'JupyterLab Dark', 'JupyterLab Dark High Contrast']) {
+      await page.evaluate(
+        theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
+        theme
+      );
+      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`);
+      assert.equal(await ghost(page), 'sns.heatmap(table)');
+      await page.waitForTimeout(700);
+      await screenshot(page, `import-note-${theme.replaceAll(' ', '-').toLowerCase()}`);
+      const text = await contrastOf(page.locator('.jp-GhostText').first());
+      const note = await contrastOf(page.locator('.cm-line:has(.jp-GhostText)'), '::after');
+      const said = `${theme}: grey text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
+      assert.ok(text >= 3 && note >= 4.5, said);
+      // It is still told from what is written there.
+      assert.ok(text <= 7, said);
+    }
     await page.close();
   });
 

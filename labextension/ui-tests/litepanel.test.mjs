@@ -20,7 +20,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
   const remove = async name => {
     await press(name, /Remove/);
     await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
-    await said('0 MB freed.');
+    await said('0.1 MB freed.');
     await row(name)
       .getByRole('button', { name: /Download/ })
       .waitFor();

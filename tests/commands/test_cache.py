@@ -55,7 +55,7 @@ def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Pat
     assert not named.exists()
     fill(named)
     assert run(capsys, "cache", "info")[1].splitlines() == [
-        f"{named}: 7 answers, 0.0 of at most 64 MB.",
+        f"{named}: 7 answers, 0.1 MB of at most 64 MB.",
         "A server that starts reads 7 of them into 8 MB of memory.",
     ]
     assert len(texts(named)) == 7
@@ -128,7 +128,7 @@ def test_whoever_only_asks_deletes_nothing_and_hears_how_many_are_read(
     assert status == 0
     assert "1200 answers" in out
     read = int(out.split("reads ")[1].split()[0])
-    assert read == 1024 * 1024 // answers([1199], "longer {} " + "text " * 30)[0].size
+    assert read == 1_000_000 // answers([1199], "longer {} " + "text " * 30)[0].size
     assert "results_memory" in out
     assert named.stat().st_size == size
 

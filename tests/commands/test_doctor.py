@@ -120,10 +120,10 @@ def test_the_doctor_says_how_far_a_server_elsewhere_is_and_what_it_keeps(
 def test_the_doctor_says_whether_an_index_of_the_persons_code_is_kept_and_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"✓ memory       indexes of your code in {folder()}: none yet" in run(capsys, "doctor")[1]
+    assert f"✓ memory       no index of your code yet in {folder()}" in run(capsys, "doctor")[1]
     write(tmp_path / "work", "a.ipynb", "x_one = 1")
     run(capsys, "memory", "rebuild", str(tmp_path / "work"))
-    assert "1 of them, 0 MB" in run(capsys, "doctor")[1]
+    assert f"1 index of your code in {folder()}, 0." in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
         patch.setattr(files, "is_writable", lambda path: path != folder())
         assert f"✗ memory       {folder()} cannot be written to" in run(capsys, "doctor")[1]
@@ -132,4 +132,4 @@ def test_the_doctor_says_whether_an_index_of_the_persons_code_is_kept_and_where(
         assert "✗ memory       only 5 MB are free" in run(capsys, "doctor")[1]
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"memory": false}}')
-    assert "✓ memory       no index of your code is kept" in run(capsys, "doctor")[1]
+    assert "✓ memory       no index of your code is kept (" in run(capsys, "doctor")[1]

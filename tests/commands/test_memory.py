@@ -34,8 +34,9 @@ def test_an_index_is_built_described_and_emptied(capsys: pytest.CaptureFixture[s
     assert str(place) in out
     status, out, _ = run(capsys, "memory", "clear")
     assert (status, f"{root}: 2 files forgotten." in out) == (0, True)
+    assert "Jupyter servers and IPython begin new indexes when they are started again." in out
     assert b"qqfrobnicate" not in place.read_bytes()
-    assert f"{root}: 0 files, 0.1 of" in run(capsys, "memory", "info")[1]
+    assert f"{root}: 0 files, 0.1 MB of at most 50 MB." in run(capsys, "memory", "info")[1]
 
 
 def test_what_is_gone_is_not_in_an_index_that_is_built_anew(

@@ -7,9 +7,9 @@ from jupyter_turbopilot.commands.removing import (
     NAMED,
     count_of,
     list_names,
-    megabytes,
     remove,
     remove_empty,
+    size_of_all,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def test_folders_that_are_left_empty_go_and_those_above_stay(tmp_path: Path) -> 
 
 def test_a_size_and_a_count_are_worded(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(2_600_000))
-    assert megabytes([tmp_path / "file", tmp_path / "gone"]) == "3 MB"
+    assert size_of_all([tmp_path / "file", tmp_path / "gone"]) == "2.6 MB"
     assert count_of(1, "file") == "1 file"
+    assert count_of(2, "index", "indexes") == "2 indexes"
     assert count_of(0, "file") == "0 files"
 
 

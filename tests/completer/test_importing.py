@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +14,12 @@ from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import Fact, Facts, Modules
+from jupyter_turbopilot.memory.kept import KeptMemory
+from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.imports import Found, Use
 
+from ..memory.notebooks import write
 from .desk import Desk, heard, request
 
 NAMES = {"table": Fact()}
@@ -79,7 +82,9 @@ class Remembers:
         self.folder = folder
         self.asked: list[str] = []
 
-    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+    def imports(
+        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
+    ) -> Sequence[tuple[str, int]]:
         self.asked.append(name)
         return [(self.line, 3)] if name in self.line and folder in {None, self.folder} else []
 
@@ -161,9 +166,9 @@ def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
     memory: Any = Remembers("from seaborn import heatmap as draw")
     imports = memory.imports
 
-    def noted(name: str, *, folder: str | None = None) -> object:
+    def noted(name: str, **where: Any) -> object:
         threads.add(threading.current_thread().name)
-        return imports(name, folder=folder)
+        return imports(name, **where)
 
     memory.imports = noted
 
@@ -200,6 +205,36 @@ def test_memory_is_asked_once_for_a_name_and_anew_after_a_while(
     now[0] = 11.0
     sources.line_for(use)
     assert memory.asked == ["draw", "draw"]
+
+
+def test_a_document_counts_once_whether_it_is_open_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+    own, other = "import numpy as np", "import jax.numpy as np"
+    for number in range(3):
+        write(tmp_path / "work", f"{number}.ipynb", own)
+    write(tmp_path / "work", "other.ipynb", other)
+    source = LocalFiles(tmp_path / "work")
+    memory: Any = KeptMemory(source)
+    memory.builder.build_now()
+
+    def line(*extra: Document) -> str | None:
+        asks = Completion(cells=[Cell(source="")], offset=0, path="RTC:new.ipynb", extra=[*extra])
+        sources = sources_of(asks, knowing("/a"), memory, Installed())
+        assert sources
+        return sources.line_for(Use("np", "mean", dotted=True))
+
+    # Three of four agree, which is not enough, whichever of them are open.
+    opened = [Document(path=f"RTC:{number}.ipynb", source=own) for number in range(3)]
+    assert [line(), line(*opened), line(opened[0])] == ["", "", ""]
+    # Four of five do.
+    assert line(Document(path="4.ipynb", source=own)) == own
+    # One that is open counts as it is there.
+    assert line(Document(path="other.ipynb", source=own)) == own
+    # Where it says nothing of the name, it may have been cut.
+    assert line(Document(path="other.ipynb", source="x = 1")) == ""
+    memory.close()
 
 
 def test_what_the_kernel_has_is_looked_for_in_its_own_folders(desk: Callable[..., Desk], folder: str) -> None:

@@ -14,6 +14,8 @@ from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.context.facts import Modules
 from jupyter_turbopilot.suggestion.imports import Found
 
+from ..memory.folders import until
+
 
 def folders(*path: object) -> Modules:
     return Modules(path=tuple(map(str, path)), builtin=frozenset({"sys"}), suffixes=(".cp38-x.so",))
@@ -88,6 +90,18 @@ def test_whoever_may_not_wait_is_told_later(tmp_path: Path) -> None:
     assert installed("one", folders(tmp_path), waits=False) is None
     assert installed("one", folders(tmp_path)) is Found.ANYWHERE
     assert installed("one", folders(tmp_path), waits=False) is Found.ANYWHERE
+
+
+def test_whoever_may_not_wait_is_told_what_was_found_last_until_that_is_looked_for_again(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    (tmp_path / "one.py").touch()
+    installed, modules = Installed(), folders(tmp_path)
+    assert installed("one", modules) is Found.ANYWHERE
+    (tmp_path / "one.py").unlink()
+    clock[0] = 61.0
+    assert installed("one", modules, waits=False) is Found.ANYWHERE
+    until(lambda: installed("one", modules, waits=False) is Found.NOWHERE)
 
 
 def test_nobody_waits_twice_for_folders_that_do_not_answer(

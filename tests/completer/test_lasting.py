@@ -23,6 +23,8 @@ def test_an_answer_holds_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> No
     now[0] = 119.9
     assert answers.get("a") is None
     assert answers.get("b") is None
+    assert answers.last("a") == 2
+    assert answers.last("b") is None
 
 
 def test_of_too_many_answers_the_oldest_go() -> None:

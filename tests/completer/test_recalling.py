@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import completer, recalling
+from jupyter_turbopilot.completer import completer, lasting, recalling
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.completer.task import Recollection
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
@@ -147,6 +147,41 @@ def test_what_memory_knows_is_not_kept_by_the_editor(desk: Callable[..., Desk]) 
     d = remembering(desk("cal(name)"), LINE)
     assert d.ask(typed())[-1].frame()["passing"] is True
     assert "passing" not in d.ask(typed("frame = su", eagerness="always"))[-1].frame()
+
+
+@pytest.mark.usefixtures("sure")
+def test_nor_is_an_answer_without_memory_which_was_too_slow(
+    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = remembering(desk("ad(name)", settings={"eagerness": "always"}), LINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(recalling, "PATIENCE", 0.02)
+        d.memory.before = gate  # type: ignore[union-attr]
+        told = d.ask(typed())[-1]
+        assert (told.items[0].text, told.passing) == ("ad(name)", True)
+        gate.opened.set()
+    assert d.texts(typed()) == [REST]
+
+
+@pytest.mark.usefixtures("sure")
+def test_nor_is_one_before_it_is_known_whether_what_the_line_needs_can_be_imported(
+    desk: Callable[..., Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "seaborn.py").touch()
+    now = [0.0]
+    monkeypatch.setattr(lasting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    facts = Facts({"grid": Fact(), "frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
+    d = remembering(desk("rid", settings={"eagerness": "always"}), "grid = sns.heatmap(frame)")
+
+    def told(begun: str = "grid = s") -> Reply:
+        return heard(d.begin(typed(begun), facts=facts)[1])[-1]
+
+    assert told().passing
+    until(lambda: bool((items := told().items) and items[0].recalled))
+    # Whether it can still be imported is looked up while what was found last holds.
+    for seconds in (61.0, 200.0):
+        now[0] = seconds
+        assert told().items[0].recalled
 
 
 @pytest.mark.usefixtures("sure")

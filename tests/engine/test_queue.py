@@ -512,6 +512,40 @@ def test_what_one_asks_beyond_what_may_be_served_is_bulk(priority: Priority) -> 
     assert second.priority is priority
 
 
+def test_what_became_bulk_matters_again_once_no_more_are_asked_for_than_may_be_served() -> None:
+    queue: Queue[One] = Queue(100, running=2)
+    many = [One("many", left=10**6) for _ in range(5)]
+    other = One("other", BULK, left=10**6)
+    for one in (*many, other):
+        queue.add(one)
+    queue.begin(many[2])
+    queue.remove(many[0])
+    queue.remove(many[1])
+    assert [one.priority for one in (*many[2:], other)] == [BULK] * 4
+    queue.remove(many[3])
+    assert [one.priority for one in (many[2], many[4], other)] == [TYPING, TYPING, BULK]
+    assert (list(queue), queue.waiting, queue.begun(many[2])) == ([many[2], many[4], other], 2, True)
+    assert queue.turns()[0] is TYPING
+
+
+@given(EVENTS, st.integers(1, 3))
+def test_nobody_types_for_long_behind_their_own_that_has_ended(
+    events: list[tuple[str, Priority, int, int]], running: int
+) -> None:
+    queue: Queue[One] = Queue(1000, running=running)
+    for caller, priority, left, steps in events:
+        queue.add(One(caller, priority, left))
+        for _ in range(steps if queue else 0):
+            if not len(queue):
+                break
+            serve(queue)
+            waits = [one for one in queue if one.priority is not one.asked_as]
+            for one in waits:
+                asked = [o for o in queue if o.caller == one.caller and o.asked_as <= one.asked_as]
+                assert len(asked) > running
+        assert len(queue) == len(list(queue)) == queue.waiting + sum(map(queue.begun, queue))
+
+
 def test_somebodys_own_texts_and_what_they_no_longer_want_do_not_make_their_typing_bulk() -> None:
     queue: Queue[One] = Queue(100, running=2, waiting=8)
     for _ in range(6):
@@ -569,15 +603,15 @@ def test_who_has_enough_that_waits_crowds_out_their_own_and_first_what_nobody_wa
     queue: Queue[One] = Queue(100, waiting=2)
     warm, first, other = One("a", WARM), One("a"), One("b")
     assert [queue.add(one) for one in (warm, first, other)] == [None] * 3
-    assert queue.has_enough("a")
-    assert not queue.has_enough("b")
+    assert queue.is_enough(queue.waiting_of("a"))
+    assert not queue.is_enough(queue.waiting_of("b"))
     second = One("a")
     assert queue.add(second) is warm
     third = One("a")
     assert queue.add(third) is third
     assert list(queue) == [first, other, second]
     serve(queue)
-    assert not queue.has_enough("a")
+    assert not queue.is_enough(queue.waiting_of("a"))
 
 
 @given(EVENTS, st.integers(1, 3), st.integers(1, 30))

@@ -54,5 +54,7 @@ class Remembering:
     def there(self, paths: Collection[str]) -> Collection[str]:
         return {one.path for one in self.documents} & {*paths}
 
-    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+    def imports(
+        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
+    ) -> Sequence[tuple[str, int]]:
         return ()

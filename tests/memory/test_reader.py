@@ -187,6 +187,8 @@ def test_the_import_of_most_documents_comes_first(reader: Reader, put: Callable[
     put("b.ipynb", "import plotly.express as px\nimport plotly.express as px")
     put("c.ipynb", "import pixels as px")
     assert reader.imports("px") == [("import plotly.express as px", 2), ("import pixels as px", 1)]
+    (seen, _) = reader._lines.ask(lambda store: store.imports("px")) or []
+    assert dict(reader.imports("px", leaving=seen.paths)) == {"import pixels as px": 1}
 
 
 def test_imports_can_be_those_of_one_folder(reader: Reader, put: Callable[..., None]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.files import megabytes
 from jupyter_turbopilot.models.ggml import OUTTYPES
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run(options: Options, settings: Turbopilot) -> int:
                 else repositories.tokenizer_for(folder, family, rows)
             ),
             shards=options.shards,
-            progress=lambda name, done, total: bar.show(done, total, f"of {total / 1e6:.0f} MB  {name}"),
+            progress=lambda name, done, total: bar.show(done, total, f"of {megabytes(total)}  {name}"),
         )
     print(target)
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_engine
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.files import megabytes
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +52,7 @@ def run_remove(_: NoOptions, settings: Turbopilot) -> int:
     """Delete what was fetched of a model."""
     kind, model = _kind_and_model(settings)
     freed = kind.remove(model)
-    print(f"{freed / 1e6:.0f} MB freed." if freed else f"{model.name} is not on this machine.")
+    print(f"{megabytes(freed)} freed." if freed else f"{model.name} is not on this machine.")
     return 0 if freed else 1
 
 

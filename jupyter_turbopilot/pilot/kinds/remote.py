@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,9 @@ class RemoteKind:
     def find(self, spec: str) -> Model:  # noqa: ARG002 - there is one
         """Return the server's model."""
         name = self._name or self.address or "no server is set"
-        return Model(name=name, file="", engine="remote")
+        model = Model(name=name, file="", engine="remote")
+        known = _known(self._name)
+        return replace(model, licence=known.licence) if known else model
 
     def models(self, selected: str) -> list[Model]:
         """List the server's model."""
@@ -103,9 +106,7 @@ class RemoteKind:
             return None
         if wanted != "auto":
             return self._load_vocabulary(wanted)
-        # What the server calls its model may be the name of one that we know, or of its file.
-        called = model.replace("\\", "/").rpartition("/")[2]
-        known = next((one for one in catalog().values() if called and called in {one.name, one.file}), None)
+        known = _known(model)
         return self._load_vocabulary(known.name) if known and self.store.has(known) else None
 
     def _load_vocabulary(self, spec: str) -> Vocabulary:
@@ -154,6 +155,12 @@ class RemoteKind:
             if known
             else "not known: prompts are sent as text. c.TurbopilotRemote.vocabulary names it",
         )
+
+
+def _known(name: str) -> Model | None:
+    """Return the model that is meant by what a server calls its own: its name, or that of its file."""
+    called = name.replace("\\", "/").rpartition("/")[2]
+    return next((one for one in catalog().values() if called and called in {one.name, one.file}), None)
 
 
 def _elsewhere(model: Model, what: str) -> BadRequestError:

@@ -37,7 +37,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Passing = Annotated[
-    bool | UnsetType, Meta(description="it may hold what files say that are not open: it is not to be kept")
+    bool | UnsetType,
+    Meta(
+        description="it is not to be kept: it may hold what files say that are not open, or be another the "
+        "next time"
+    ),
 ]
 Imports = Annotated[
     list[str] | UnsetType,

@@ -1,5 +1,6 @@
 /** A model's file: from what the browser keeps, or from its address, checked by its digest either way. */
 
+import { describeSize } from '../size';
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
@@ -82,7 +83,7 @@ async function fetched(
 ): Promise<Blob> {
   const name = fileName(url);
   if (size > (wllama ? MOST_WLLAMA : MOST_BYTES)) {
-    throw failure(`${name} has ${Math.round(size / 1e6)} MB, which is too large for the browser.`);
+    throw failure(`${name} has ${describeSize(size)}, which is too large for the browser.`);
   }
   // Not from the browser's own cache: the file may be an older one of that name, and it is kept here anyway.
   const response = await fetch(url, { cache: 'no-store', ...(signal ? { signal } : {}) }).catch(

@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.pilot.kinds.remote import RemoteKind
 from jupyter_turbopilot.pilot.library import store_of
@@ -105,6 +106,20 @@ def test_a_model_of_the_catalogue_is_known_by_its_name_or_its_file(
     kind = kind_with("http://127.0.0.1:9/v1")
     assert isinstance(kind._vocabulary_of(called), LlamaVocabulary)
     assert kind._vocabulary_of("another") is None
+
+
+@pytest.mark.parametrize(
+    ("model", "licence"),
+    [
+        ("smollm2-135m", "Apache-2.0"),
+        (f"/models/{catalog()['qwen2.5-coder-3b'].file}", "Qwen research"),
+        ("somebodys-own", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_licence_of_a_model_of_the_catalogue_is_known(model: str, licence: str) -> None:
+    (told,) = kind_with("http://127.0.0.1:9/v1", model=model).models("")
+    assert (told.licence, told.engine) == (licence, "remote")
 
 
 def test_there_is_nothing_to_fetch() -> None:

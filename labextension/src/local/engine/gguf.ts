@@ -1,5 +1,7 @@
 /** What a GGUF file says, with every claim checked against the bytes that are there. Pure. */
 
+import { describeSize } from '../../size';
+
 /** Why a model cannot be used, in words for a person. */
 export class ModelError extends Error {
   override name = 'ModelError';
@@ -169,9 +171,9 @@ class Reader {
 /** Read a file's values and where its tensors stand. The tensors share the memory of `bytes`. */
 export function readGguf(bytes: Uint8Array): IGguf {
   if (bytes.length > MOST_BYTES) {
-    const size = Math.round(bytes.length / 1e6);
+    const size = describeSize(bytes.length);
     throw new ModelError(
-      `The model is too large for the engine of the browser (${size} MB). Choose a smaller one.`
+      `The model is too large for the engine of the browser (${size}). Choose a smaller one.`
     );
   }
   const reader = new Reader(bytes);

@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { describeSize } from './size';
+
+describe('a size', () => {
+  it.each([
+    [1, '0.1 MB'],
+    [6_000_000, '6 MB'],
+    [6_405_408, '6.4 MB'],
+    [52_428_800, '52 MB'],
+    [491_400_064, '491 MB'],
+    [1_117_320_768, '1.1 GB']
+  ])('of %d bytes is said as one says it', (bytes, words) => {
+    expect(describeSize(bytes)).toBe(words);
+  });
+
+  it('is marked where it is an estimate, and left out where it is not known', () => {
+    expect(describeSize(1_929_000_000, false)).toBe('~1.9 GB');
+    expect(describeSize(null)).toBe('');
+    expect(describeSize(undefined, false)).toBe('');
+  });
+});

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.commands.front_end import Build, build_in, examine
+
+REINSTALL = "Run: python -m pip install --force-reinstall jupyter-turbopilot"
+
+
+def build(folder: Path, version: str = "0.2.0", digest: str = "new") -> Path:
+    """Put a build into a folder of extensions; return that of the build."""
+    there = folder / "jupyter-turbopilot"
+    (there / "static").mkdir(parents=True)
+    entry = f"static/remoteEntry.{digest}.js"
+    (there / entry).touch()
+    (there / "package.json").write_text(
+        json.dumps({"version": version, "jupyterlab": {"_build": {"load": entry}}})
+    )
+    return there
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return build(tmp_path / "package")
+
+
+def test_the_packages_own_build_is_no_problem(tmp_path: Path, own: Path) -> None:
+    build(tmp_path / "lab")
+    finding = examine([str(tmp_path / "empty"), str(tmp_path / "lab")], own)
+    assert (finding.problem, finding.text) == (False, "the JupyterLab extension is installed")
+
+
+def test_none_is_a_problem(tmp_path: Path, own: Path) -> None:
+    assert examine([str(tmp_path)], own).text == f"it is missing. {REINSTALL}"
+
+
+def test_an_older_one_is_told_with_both_versions(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = build(tmp_path / "env" / "share", version="0.1.0", digest="old")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
+    finding = examine([str(there.parent)], own)
+    assert finding.problem
+    assert finding.text == (
+        f"JupyterLab loads {there}, which is version 0.1.0, and the package is 0.2.0. {REINSTALL}, "
+        "then reload the pages that are open"
+    )
+
+
+def test_another_build_of_the_same_version_that_hides_the_right_one_is_to_be_deleted(
+    tmp_path: Path, own: Path
+) -> None:
+    there = build(tmp_path / "home", digest="old")
+    build(tmp_path / "lab")
+    finding = examine([str(tmp_path / "home"), str(tmp_path / "lab")], own)
+    assert finding.problem
+    assert finding.text == (
+        f"JupyterLab loads {there}, which is another build than the package's. Delete that folder, "
+        "then reload the pages that are open"
+    )
+
+
+@pytest.mark.parametrize("harm", ["text", "field", "entry"])
+def test_a_damaged_one_is_a_problem(tmp_path: Path, own: Path, harm: str) -> None:
+    there = build(tmp_path / "lab")
+    if harm == "entry":
+        (there / "static" / "remoteEntry.new.js").unlink()
+    else:
+        (there / "package.json").write_text("{" if harm == "text" else '{"version": "0.2.0"}')
+    finding = examine([str(tmp_path / "lab")], own)
+    assert finding.problem
+    assert finding.text.startswith(f"{there} is damaged. ")
+
+
+def test_a_package_that_was_not_built_is_compared_with_nothing(tmp_path: Path) -> None:
+    build(tmp_path / "lab")
+    assert build_in(tmp_path / "none") is None
+    assert not examine([str(tmp_path / "lab")], tmp_path / "none").problem
+    assert build_in(tmp_path / "lab" / "jupyter-turbopilot") == Build("0.2.0", "static/remoteEntry.new.js")
