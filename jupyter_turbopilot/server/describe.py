@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.quality import share_saved
 from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "checkpoint": model.checkpoint if model.engine == "llama" else "",  # others convert nothing
         "licence": model.licence,
         "use": model.use,
+        "saved": share_saved(model.name),
         "browser": model.browser,
         "stored": stored is not None,
         "verified": bool(stored and stored.verified),

@@ -10,6 +10,7 @@ function model(name: string, more: Partial<IModel> = {}): IModel {
     counted: true,
     licence: 'Apache-2.0',
     use: '',
+    saved: null,
     fim: 'qwen',
     checkpoint: '',
     stored: false,

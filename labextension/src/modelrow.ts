@@ -31,13 +31,21 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
 function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
   const estimates: [string, (model: IModel) => string][] = [
     [trans.__('Memory'), model => describeSize(model.memory, false)],
-    [trans.__('Tokens/s'), model => speed(model.tokens_a_second)]
+    [trans.__('Tokens/s'), model => speed(model.tokens_a_second)],
+    [trans.__('Writes'), model => describeSaved(trans, model.saved)]
   ];
   return [
     [trans.__('Size'), model => describeSize(model.size, model.counted)],
     ...(inPage ? [] : estimates),
     [trans.__('Licence'), model => model.licence]
   ];
+}
+
+/** How much of what somebody types a model writes, as far as that was measured. */
+function describeSaved(trans: TranslationBundle, saved: number | null | undefined): string {
+  return typeof saved === 'number'
+    ? trans.__('%1 of what you type', saved.toFixed(2))
+    : trans.__('not measured');
 }
 
 /** The titles of the columns, in the order of a row's cells. */

@@ -252,6 +252,8 @@ export interface IModel {
   licence: string;
   /** intended use */
   use: string;
+  /** share of what is typed that it saves at `balanced`; null where that was not measured */
+  saved: number | null;
   /** whether it also runs in a browser */
   browser: boolean;
   /** whether it is on disk */

@@ -179,6 +179,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     ]
     licence: str
     use: Annotated[str, Meta(description="intended use")]
+    saved: Annotated[
+        float | None,
+        Meta(description="share of what is typed that it saves at `balanced`; null where that was not measured"),
+    ]
     browser: Annotated[bool, Meta(description="whether it also runs in a browser")]
     stored: Annotated[bool, Meta(description="whether it is on disk")]
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]

@@ -190,6 +190,7 @@ export class LocalClient implements IClient {
       checkpoint: '',
       licence: model.licence,
       use: model.use,
+      saved: null,
       browser: true,
       stored: stored[at],
       verified: stored[at],

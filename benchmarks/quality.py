@@ -1,0 +1,102 @@
+"""How good each model's suggestions are: right, saved, time of a key and memory, by eagerness.
+
+    python benchmarks/quality.py --set notebooks.json.gz --requests 600
+
+Each model types the held-out half in a process of its own, one after the other. With `--write`, what is measured is
+written to `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.evaluate import traces, typist
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.shell.in_process import InProcess
+
+EAGERNESS = ("quiet", "balanced", "eager")
+# A model, and whether it is used with the adapter that comes with the package.
+MODELS = (
+    ("qwen2.5-coder-0.5b", True),
+    ("qwen2.5-coder-0.5b", False),
+    ("qwen2.5-coder-1.5b", True),
+    ("smollm2-135m", True),
+)
+WRITTEN = Path(__file__).resolve().parents[1] / "jupyter_turbopilot" / "models" / "quality.json"
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Type with one model; print a line of JSON for each eagerness."""
+    settings = read_settings(options.model)
+    settings.keep_sequences = settings.learning = settings.considerate = False
+    settings.results_file = ""
+    if options.published:
+        settings.adapters = []
+    local = InProcess(settings)
+    local.wait()
+    chosen = traces.of_kind(read(options.set)[1::2], "append", options.requests)
+    for eagerness in EAGERNESS:
+        settings.eagerness = eagerness
+        local.pilot.completer.results.clear()
+        typed = typist.by_keystrokes(local, chosen, lambda _: None)
+        total = typed.total
+        found = {
+            "eagerness": eagerness,
+            "shown": total.shown,
+            "precision": total.precision,
+            "saved": total.share_saved,
+            "ms": statistics.median(typed.ms),
+            "p95": statistics.quantiles(typed.ms, n=20)[-1],
+            "mean": statistics.fmean(typed.ms),
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        print(json.dumps(found), flush=True)
+    local.close()
+
+
+def every(options: argparse.Namespace) -> None:
+    """Measure all models, each in a process of its own; print the table, write what the panel shows."""
+    print("| model | eagerness | right | saved | shown | a key: median, p95, mean | memory |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    written: dict[str, Any] = {}
+    for model, tuned in MODELS:
+        command = [sys.executable, __file__, "--set", str(options.set), "--requests", str(options.requests)]
+        command += ["--model", model, *([] if tuned else ["--published"])]
+        out = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+        name = model if tuned else f"{model}, without its adapter"
+        for found in map(json.loads, out.splitlines()):
+            print(
+                f"| {name} | {found['eagerness']} | {found['precision']:.2f} | {found['saved']:.2f} "
+                f"| {found['shown']} | {found['ms']:.0f}, {found['p95']:.0f}, {found['mean']:.0f} ms "
+                f"| {found['memory'] / 1e6:.0f} MB |",
+                flush=True,
+            )
+            if tuned:
+                kept = {key: round(found[key], 2) for key in ("precision", "saved")}
+                written.setdefault(model, {})[found["eagerness"]] = kept | {"ms": round(found["ms"])}
+    if options.write:
+        WRITTEN.write_text(json.dumps(written, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("--requests", type=int, default=600)
+    parser.add_argument("--model", help="measure this one alone, in this process")
+    parser.add_argument("--published", action="store_true", help="without its adapter")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    (measure if options.model else every)(options)
+
+
+if __name__ == "__main__":
+    main()
