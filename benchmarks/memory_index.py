@@ -235,7 +235,7 @@ def looked_up(root: Path) -> None:
 
     times("how a line goes on", ways, lines)
     times(
-        "what follows on cells like one",
+        "what follows cells like one",
         lambda line: memory.following("python", [words_of(sources_of[line])], leaving=["x.ipynb"]),
         lines,
     )

@@ -2,8 +2,8 @@
 
     python benchmarks/quality.py --set notebooks.json.gz --requests 600
 
-Each model types the held-out half in a process of its own, one after the other. With `--write`, what is measured is
-written to `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
+Each model types the held-out half in a process of its own, one after the other. `--write` puts what came of it
+into `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
 """
 
 from __future__ import annotations

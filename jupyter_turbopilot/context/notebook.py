@@ -43,7 +43,7 @@ class Context:
 
 
 def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document] = ()) -> Context:
-    """Choose what the model reads; `recalled`: what followed elsewhere on cells like those above."""
+    """Choose what the model reads; `recalled`: what followed cells like those above elsewhere."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
@@ -52,10 +52,8 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
     cells = _above(request, language)
     # Of the active cell only what seldom changes: a keystroke should not change how the prompt begins.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
-    others = tuple(
-        (document.path, document.source) for document in request.extra if document.language == language
-    )
-    pieces = [*_recalled(recalled, language), *_elsewhere(others, language, "".join([*cells, head])), *cells]
+    others = _elsewhere(_texts(request.extra, language), language, "".join([*cells, head]))
+    pieces = [*_recalled(_texts(recalled, language), language), *others, *cells]
     if active.type == "code":
         # The next cell tells the model where this one is heading. It stands before the active cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
@@ -76,21 +74,27 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
     return Context(tuple(pieces), prefix, suffix.removeprefix("\n") if blank else suffix)
 
 
-def _recalled(documents: Sequence[Document], language: str) -> list[str]:
+def _texts(documents: Iterable[Document], language: str) -> tuple[tuple[str, str], ...]:
+    return tuple((document.path, document.source) for document in documents if document.language == language)
+
+
+@remembered(2**20)  # no key changes its arguments
+def _recalled(documents: tuple[tuple[str, str], ...], language: str) -> list[str]:
     """Return the beginnings of cells from memory, the likeliest last, as far as there is room."""
     pieces: list[str] = []
     room = RECALLED
-    for document in documents:
-        piece = f"{_head(document.path, language)}{_beginning(without_secrets(document.source).strip())}\n\n"
-        if document.language == language and not is_private_path(document.path) and len(piece) <= room:
+    for path, source in documents:
+        body = _first_lines(without_secrets(source).strip(), OF_EACH)
+        piece = f"{_head(path, language)}{body}\n\n"
+        if body and not is_private_path(path) and len(piece) <= room:
             pieces.append(piece)
             room -= len(piece)
     return pieces[::-1]
 
 
-def _beginning(source: str) -> str:
-    """Return the first lines of a cell."""
-    return source if len(source) <= OF_EACH else source[:OF_EACH].rpartition("\n")[0]
+def _first_lines(source: str, most: int) -> str:
+    """Return the whole lines that a text begins with, of so many characters at most."""
+    return source if len(source) <= most else source[: max(0, source.rfind("\n", 0, most + 1))]
 
 
 def _head(path: str, language: str) -> str:

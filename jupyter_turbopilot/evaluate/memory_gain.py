@@ -84,15 +84,10 @@ class MemoryGain:
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
             f"suggestions that came from memory alone {memory.precision:.3f} were right; the median was "
             f"shown after {shown_ms:.1f} ms. A key that was asked for in both ways took {key_with:.0f} ms on "
-            f"average with memory and {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), a "
-            f"character that was typed {per_character(second):.1f} and {per_character(first):.1f} ms, a cell "
-            f"that got the focus {focus_with:.0f} and {focus:.0f} ms."
+            f"average with memory and {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), all keys "
+            f"{sum(second.ms) / 1000:.0f} and {sum(first.ms) / 1000:.0f} seconds, a cell that got the focus "
+            f"{focus_with:.0f} and {focus:.0f} ms."
         )
-
-
-def per_character(typed: TypingResult) -> float:
-    """Return how long was waited for each character of the text, accepted ones counted in."""
-    return sum(typed.ms) / max(1, typed.total.typed)
 
 
 def measure(

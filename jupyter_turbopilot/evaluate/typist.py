@@ -55,7 +55,7 @@ class TypingResult:
     recalled: Tally = field(default_factory=Tally)  # shown out of memory alone
     recalled_ms: list[float] = field(default_factory=list)  # until that was shown
     focus_ms: list[float] = field(default_factory=list)  # until a cell that got the focus was read
-    key_ms: dict[Where, float] = field(default_factory=dict)  # what each of `ms` was for
+    key_ms: dict[Where, float] = field(default_factory=dict)  # the same of each place
 
     @property
     def total(self) -> Tally:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Document
 
 
+MOST_ABOVE = 6  # cells above the active one by which what follows is looked for
+
+
 @dataclass(frozen=True)
 class Sighting:
     """One way in which a line goes on in what the person wrote before."""
@@ -40,7 +43,7 @@ class Memory(Protocol):
     def following(
         self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
-        """Return what follows on cells and blocks like those above, likeliest first.
+        """Return what follows cells and blocks like those above, likeliest first.
 
         `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at.
         """

@@ -1,4 +1,4 @@
-"""Cells from memory: chosen when a cell gets the focus and kept, so that no key changes how prompts begin."""
+"""Cells from memory: chosen when a cell gets the focus and kept, so that no key changes what stands first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.memory.entries import words_of
+from jupyter_turbopilot.memory.base import MOST_ABOVE
+from jupyter_turbopilot.memory.entries import entries_of, words_of
 from jupyter_turbopilot.suggestion.cache import digest
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.request import Completion, Document
 
-MOST_ABOVE, MOST_WORDS = 6, 128  # cells, and words of them together, by which others are looked for
+MOST_WORDS = 128  # of the cells above together, by which others are looked for
+LOOKED_AT = 32  # cells above
 MOST_KEPT = 256  # cells for which something was chosen
 AGAIN = 25.0  # seconds after which it is looked up whether what was chosen is still remembered
 _KEYWORDS = frozenset(keyword.kwlist)
@@ -55,14 +57,12 @@ class ChosenCells:
         if choice and focused and self._is_fresh(choice, AGAIN):
             return choice
         above = choice.above if choice and focused else words_above(request)
-        same = choice if choice and above == choice.above else None
-        there = _still_there(memory, same) if same else None
-        if same and there is None and self._is_fresh(same, 2 * AGAIN):
-            return same  # nobody can tell now
-        if same and there is not None and (focused or (there and there == same.documents)):
-            documents = there
-        else:
-            documents = tuple(_found(memory, request, above))
+        there = _still_there(memory, choice) if choice and above == choice.above else ()
+        if choice and there is None and self._is_fresh(choice, 2 * AGAIN):
+            return choice  # nobody can tell now
+        # Cells that got the focus again are looked up again: what was chosen may have been changed since.
+        keeps = choice and focused and there is not None
+        documents = there if keeps and there else () if keeps else tuple(_found(memory, request, above))
         return self._decide(request, choice, _choice(documents, above, self._clock()))
 
     def settle(self, request: Completion) -> Choice:
@@ -122,17 +122,22 @@ def _found(memory: Memory, request: Completion, above: Sequence[frozenset[str]])
         return ()
     language = cell_language(request.cells[request.active].source, request.language)
     leaving = {request.path, *(other.path for other in request.extra)}
-    return memory.following(language, above, leaving=leaving)
+    here = {cell.source.strip() for cell in request.cells}
+    found = memory.following(language, above, leaving=leaving)
+    return [document for document in found if document.source.strip() not in here]
 
 
 def words_above(request: Completion) -> tuple[frozenset[str], ...]:
-    """Return the words of each of the cells above, the nearest first: never of what is being typed."""
+    """Return the words of what stands above, the nearest first: never of what is being typed.
+
+    It is divided as the index divides it: what has no words counts as a step, too.
+    """
     above: list[frozenset[str]] = []
     room = MOST_WORDS
-    for cell in reversed(request.cells[: request.active]):
+    near = request.cells[max(0, request.active - LOOKED_AT) : request.active]
+    for entry in reversed(entries_of(near, request.language)):
         if room <= 0 or len(above) == MOST_ABOVE:
             break
-        if cell.type == "code" and (words := sorted(words_of(cell.source) - _KEYWORDS)[:room]):
-            above.append(frozenset(words))
-            room -= len(words)
+        above.append(frozenset(sorted(words_of(entry.source) - _KEYWORDS)[:room]))
+        room -= len(above[-1])
     return tuple(above)

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
@@ -28,7 +28,7 @@ from jupyter_turbopilot.memory.left_out import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
 SHORTEST_BEGINNING = 2  # characters of a line that is continued
@@ -43,6 +43,18 @@ ARMOUR = re.compile(
     re.DOTALL,
 )
 _UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them
+
+
+class AnyCell(Protocol):
+    """A cell, of a file or of a request."""
+
+    @property
+    def type(self) -> str:
+        """Code, markdown or raw."""
+
+    @property
+    def source(self) -> str:
+        """Its text."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +84,21 @@ def page_of(path: str, text: str) -> Page:
     """Return what of a file's text is remembered; nothing where it is not a person's, or not readable."""
     if not is_wanted(path) or len(text) > MOST_BYTES or "\0" in text:
         return Page()
-    found = _of_notebook(path, text) if path.lower().endswith(NOTEBOOK) else _of_file(path, text)
+    if not path.lower().endswith(NOTEBOOK):
+        return Page(_entries(_of_file(path, text)))
+    notebook = parse_notebook(text, path)
+    return Page(entries_of(notebook.cells, notebook.language) if notebook else ())
+
+
+def entries_of(cells: Iterable[AnyCell], language: str) -> tuple[Entry, ...]:
+    """Return what of a notebook's cells is remembered, in their order."""
+    return _entries(piece for cell in cells for piece in _of_cell(cell, language))
+
+
+def _entries(found: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
     entries = (Entry(language, kept) for language, source in found if (kept := _cleaned(source)).strip())
     # Cells are copied within a notebook: once is enough, and it stands where it stood first.
-    return Page(tuple(dict.fromkeys(entries))[:MOST_ENTRIES])
+    return tuple(dict.fromkeys(entries))[:MOST_ENTRIES]
 
 
 def _cleaned(source: str) -> str:
@@ -84,23 +107,19 @@ def _cleaned(source: str) -> str:
     return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
 
 
-def _of_notebook(path: str, text: str) -> Iterator[tuple[str, str]]:
-    notebook = parse_notebook(text, path)
-    if notebook is None:
+def _of_cell(cell: AnyCell, notebook_language: str) -> Iterator[tuple[str, str]]:
+    if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
         return
-    for cell in notebook.cells:
-        if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
-            continue
-        language = cell_language(cell.source, notebook.language)
-        if language in _UNTOLD:
-            continue
-        body = cell.source
-        if cell_magic(body):
-            body = without_cell_magic(body).partition("\n")[2]
-        if language == "python":
-            body = without_commands(body)
-        for piece in _pieces(body):
-            yield language, piece
+    language = cell_language(cell.source, notebook_language)
+    if language in _UNTOLD:
+        return
+    body = cell.source
+    if cell_magic(body):
+        body = without_cell_magic(body).partition("\n")[2]
+    if language == "python":
+        body = without_commands(body)
+    for piece in _pieces(body):
+        yield language, piece
 
 
 def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:

@@ -40,7 +40,7 @@ class KeptMemory:
     def following(
         self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
-        """Return what follows on cells and blocks like those above, likeliest first, outside `leaving`."""
+        """Return what follows cells and blocks like those above, likeliest first, outside `leaving`."""
         return self._reader.following(language, above, leaving=leaving)
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:

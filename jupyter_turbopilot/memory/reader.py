@@ -9,10 +9,11 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.context.drives import names_of
-from jupyter_turbopilot.memory.base import Sighting
+from jupyter_turbopilot.memory.base import MOST_ABOVE, Sighting
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.request import Document
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_DOCUMENTS = 24
-MOST_ABOVE, MOST_WORDS = 6, 64  # cells that are compared, and words of each that are looked for
+MOST_DOCUMENTS = 8
 FADING = 0.7  # what a cell counts for that stands one further above
-_RANKED = 96  # entries that are compared with each
+_RANKED = 64  # entries that are compared by their whole text
 _END = 0.2  # seconds that the end waits for a look-up
 
 T = TypeVar("T")
@@ -69,15 +69,19 @@ class Reader:
     def following(
         self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
     ) -> Sequence[Document]:
-        """Return what follows on cells and blocks like those above: on the most alike ones first."""
+        """Return what follows cells and blocks like those above: on the most alike ones first."""
         found = self._cells.ask(lambda store: _following(store, above)) or []
         unwanted = {name for path in leaving for name in names_of(path)}
         fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
-        there = self._is_there({one.path for one in fitting[:MOST_DOCUMENTS]})
+        there = self._is_there({one.path for one in fitting})
+        told: dict[str, str] = {}
+        for one in fitting:
+            if one.path in there:
+                # Notebooks are copied: what follows in both is one.
+                told.setdefault(one.entry.source, one.path)
         return [
-            Document(path=one.path, language=language, source=one.entry.source)
-            for one in fitting[:MOST_DOCUMENTS]
-            if one.path in there
+            Document(path=path, language=language, source=source)
+            for source, path in [*told.items()][:MOST_DOCUMENTS]
         ]
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
@@ -163,31 +167,37 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
 
 
 def _following(store: Store, above: Sequence[Collection[str]]) -> list[FoundEntry]:
-    """Return the entries that stand behind those most like the ones above, in the same order."""
-    entries: dict[int, FoundEntry | None] = {}
-
-    def entry(number: int) -> FoundEntry | None:
-        if number not in entries:
-            entries[number] = store.entry(number)
-        return entries[number]
-
-    scores: defaultdict[int, float] = defaultdict(float)
+    """Return the entries that follow those most like the ones above, in the same order."""
+    # By an entry: what the one so many before it shares with the one so many above.
+    sharing: defaultdict[int, dict[int, float]] = defaultdict(dict)
     for distance, words in enumerate(above[:MOST_ABOVE]):
-        for number, shared in _sharing(store, sorted(words)[:MOST_WORDS]):
+        for number, shared in _sharing(store, words).items():
             # A document's entries have consecutive numbers.
-            found, behind = entry(number), entry(number + 1 + distance)
-            if found and behind and found.path == behind.path:
-                size = 1 + len(words_of(found.entry.source))
-                scores[number + 1 + distance] += FADING**distance * shared / math.sqrt(size)
+            sharing[number + 1 + distance][distance] = FADING**distance * shared
+    likely = sorted(sharing, key=lambda number: (-sum(sharing[number].values()), -number))[:_RANKED]
+    entry = cache(store.entry)
+    size = cache(lambda number: len(words_of(found.entry.source)) if (found := entry(number)) else 0)
+    scores: dict[int, float] = {}
+    for number in likely:
+        path = _path(entry(number))
+        scores[number] = sum(
+            shared / math.sqrt(1 + size(before))
+            for distance, shared in sharing[number].items()
+            if path and _path(entry(before := number - 1 - distance)) == path
+        )
     best = sorted(scores, key=lambda number: (-scores[number], -number))
-    return [one for number in best if (one := entries[number])]
+    return [one for number in best if scores[number] and (one := entry(number))]
 
 
-def _sharing(store: Store, words: Sequence[str]) -> list[tuple[int, float]]:
-    """Return the entries with most of the words; a word counts the more the fewer have it."""
+def _path(found: FoundEntry | None) -> str:
+    return found.path if found else ""
+
+
+def _sharing(store: Store, words: Collection[str]) -> dict[int, float]:
+    """Return how much entries share with words: a word counts the more the fewer have it."""
     shared: defaultdict[int, float] = defaultdict(float)
-    for word in words:
+    for word in sorted(words):
         having = store.having(word)
         for number in having:
             shared[number] += 1 / len(having)
-    return sorted(shared.items(), key=lambda pair: (-pair[1], -pair[0]))[:_RANKED]
+    return shared

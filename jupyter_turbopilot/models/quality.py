@@ -1,4 +1,4 @@
-"""How good models' suggestions are, as far as that was measured: `quality.json`, written by `benchmarks/quality.py`."""
+"""How good models' suggestions are, as far as that was measured by `benchmarks/quality.py`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ from jupyter_turbopilot.context.notebook import (
     MAX_ERROR,
     MAX_HEADING,
     NEXT_CELL,
+    OF_EACH,
     PLACE,
+    RECALLED,
     gather,
     outline,
     text_before,
@@ -158,3 +160,38 @@ def test_the_halves_of_the_active_cell_are_around_the_cursor(sources: list[str],
     context = gather(Completion(cells=cells, active=active, offset=offset))
     assert context.prefix == source[:offset]
     assert context.suffix in {source[offset:], source[offset:].removeprefix("\n")}
+
+
+def recalled(*documents: Document, language: str = "python") -> tuple[str, ...]:
+    request = Completion(cells=[Cell(source="above = 1"), Cell()], active=1, offset=0, language=language)
+    return gather(request, recalled=documents).pieces
+
+
+def test_cells_from_memory_stand_first_the_likeliest_nearest_to_the_notebook() -> None:
+    found = recalled(
+        Document(path="d/a.ipynb", source="first = 1"), Document(path="b.py", source="second = 2")
+    )
+    assert found == ("# b.py\nsecond = 2\n\n", "# a.ipynb\nfirst = 1\n\n", "above = 1\n\n")
+
+
+def test_of_each_cell_from_memory_the_first_lines_are_read_as_far_as_there_is_room() -> None:
+    lines = [f"line_{number:03} = 1" for number in range(100)]
+    found = recalled(*(Document(path=f"{number}.py", source="\n".join(lines)) for number in range(9)))
+    assert sum(map(len, found[:-1])) <= RECALLED
+    for piece in found[:-1]:
+        _, *read = piece.rstrip().split("\n")
+        assert read == lines[: len(read)]
+        assert OF_EACH - 14 <= len("\n".join(read)) <= OF_EACH
+
+
+def test_a_cell_from_memory_is_left_out_whose_first_line_is_too_long_or_which_is_private_or_of_another_language() -> (
+    None
+):
+    left_out = [
+        Document(path="a.py", source="x" * (OF_EACH + 1) + "\ny = 1"),
+        Document(path="secrets.py", source="y = 1"),
+        Document(path="b.R", source="y <- 1", language="r"),
+        Document(path="c.py", source="password = 'hunter2hunter2'"),
+    ]
+    assert recalled(*left_out) == ("above = 1\n\n",)
+    assert recalled(Document(path="d.py", source="y = 1\n" + "x" * OF_EACH))[0] == "# d.py\ny = 1\n\n"

@@ -36,7 +36,7 @@ def test_what_is_being_typed_is_not_looked_at() -> None:
 
 def test_the_nearest_cells_come_first_as_far_as_there_is_room_for_their_words() -> None:
     far, middle, near = (
-        " ".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
+        "\n".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
     )
     above = words_above(asked("furthest = 1", far, middle, near, ""))
     assert [*map(len, above)] == [60, 60, module.MOST_WORDS - 120]
@@ -78,15 +78,34 @@ def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> N
     assert len(begins[0]) > 1
 
 
-def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew_only_if_those_above_have_changed() -> None:
+def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
     for request in (first, second, first):
         chosen.choose(memory, request)
-    assert len(memory.wanted) == 2
+    assert len(memory.wanted) == 3
+    chosen.choose(memory, second)
+    memory.documents = [Document(path=ELSEWHERE.path, source="what is there now")]
+    assert chosen.choose(memory, first).documents == (*memory.documents,)
     chosen.choose(memory, second)
     chosen.choose(memory, asked("other = 1", "", "", active=1))
     assert memory.wanted[-1] == ({"other"},)
+
+
+def test_what_stands_above_is_divided_as_the_index_divides_it() -> None:
+    above = words_above(
+        asked("load(one)", "df", "%matplotlib inline", "", "load(one)", "%%bash\nrun_it", "  ")
+    )
+    assert above == ({"run_it"}, frozenset(), {"load", "one"})
+
+
+def test_what_stands_in_the_notebook_already_is_not_chosen() -> None:
+    memory, chosen = (
+        Remembering(documents=[ELSEWHERE, Document(path="b.ipynb", source="then = 1")]),
+        ChosenCells(),
+    )
+    request = asked("alpha = 1", f"{ELSEWHERE.source}\n", "")
+    assert [one.path for one in chosen.choose(memory, request).documents] == ["b.ipynb"]
 
 
 def test_what_is_remembered_no_longer_is_soon_left_out() -> None:

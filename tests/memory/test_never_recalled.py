@@ -47,7 +47,7 @@ def test_neither_private_files_nor_secrets_nor_what_was_deleted(
                 if what == "save":
                     gone.discard(path)
                     held[path] = cells
-                    store.put(path, "1", 1.0, page_of(path, notebook(*cells)))
+                    store.put(path, "1", 1.0, page_of(path, notebook("opening = 1", *cells)))
                 elif what == "forget":
                     store.forget([path])
                 else:  # by another program: the index does not know yet
@@ -57,7 +57,9 @@ def test_neither_private_files_nor_secrets_nor_what_was_deleted(
                 for one in reader.continuations("python", "token_", "", path="", modules=())
             ]
             following = reader.following(
-                "python", [{"token_names", "token_value", "load", "hunter2hunter2"}], leaving=()
+                "python",
+                [{"opening", "token_names", "token_value", "load", "hunter2hunter2"}],
+                leaving=(),
             )
     kept = {"\n".join(cells) for path, cells in held.items() if not is_private_path(path)}
     assert all(any(line in cells for cells in kept) for line in told)

@@ -163,6 +163,19 @@ def test_cells_further_above_count_less_and_only_in_their_order(
     assert found[3:] == ["keep(one)"]
 
 
+def test_cells_without_words_are_steps_too(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "clean(one)", "df", "plot(one)")
+    assert [one.source for one in reader.following("python", [(), {"clean"}], leaving=())] == ["plot(one)"]
+
+
+def test_what_follows_in_copies_is_told_once(reader: Reader, put: Callable[..., None]) -> None:
+    for path in ("a.ipynb", "a-Copy1.ipynb", "a-Copy2.ipynb"):
+        put(path, "clean(one)", "plot(one)")
+    put("b.ipynb", "clean(one) + frame", "show(one)")
+    found = reader.following("python", [{"clean", "one"}], leaving=())
+    assert [one.source for one in found] == ["plot(one)", "show(one)"]
+
+
 def test_nothing_follows_on_the_last_entry_of_a_file_though_another_file_is_behind_it(
     reader: Reader, put: Callable[..., None]
 ) -> None:
