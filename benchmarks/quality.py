@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py --set notebooks.json.gz --requests 600
 
-Each model types the held-out half in a process of its own, one after the other. `--write` puts what came of it
+Each model types the held-out half in a process of its own, one after the other. `--write` puts the results
 into `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
 """
 

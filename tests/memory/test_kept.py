@@ -8,9 +8,9 @@ import pytest  # noqa: TC002 - fixtures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .folders import built, rests
 from jupyter_turbopilot.memory.entries import SMALL
 
+from .folders import built, rests
 from .notebooks import notebook
 
 PATHS = (
