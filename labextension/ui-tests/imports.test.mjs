@@ -99,7 +99,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
         theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
         theme
       );
-      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`);
+      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
       assert.equal(await ghost(page), 'sns.heatmap(table)');
       await page.waitForTimeout(700);
       await screenshot(page, `import-note-${theme.replaceAll(' ', '-').toLowerCase()}`);
