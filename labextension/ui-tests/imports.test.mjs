@@ -94,7 +94,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
 
   test('can be read in every theme, and so can its note', async () => {
     const { page } = await typed('themes.ipynb', [`${TABLE}\naxes =`], ' ');
-    for (const theme of ['JupyterLab Light', 'JupyterLab Dark', 'JupyterLab Dark High Contrast']) {
+    for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
       await page.evaluate(
         theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
         theme
