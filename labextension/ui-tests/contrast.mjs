@@ -3,9 +3,12 @@
 /** The contrast of an element's text, or that of a pseudo-element, with what is behind it: from 1 to 21. */
 export function contrastOf(locator, pseudo = null) {
   return locator.evaluate((element, pseudo) => {
-    const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', {
-      willReadFrequently: true
-    });
+    const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext(
+      '2d',
+      {
+        willReadFrequently: true
+      }
+    );
     const paint = (color, opacity) => {
       context.globalAlpha = opacity;
       context.fillStyle = color;
@@ -24,7 +27,10 @@ export function contrastOf(locator, pseudo = null) {
     line.reverse().forEach(style => paint(style.backgroundColor, 1));
     const behind = luminance();
     const styles = pseudo ? [...line, window.getComputedStyle(element, pseudo)] : line;
-    paint(styles.at(-1).color, styles.reduce((opacity, style) => opacity * Number(style.opacity), 1));
+    paint(
+      styles.at(-1).color,
+      styles.reduce((opacity, style) => opacity * Number(style.opacity), 1)
+    );
     const [dark, light] = [behind, luminance()].sort((a, b) => a - b);
     return (light + 0.05) / (dark + 0.05);
   }, pseudo);

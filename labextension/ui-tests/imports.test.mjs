@@ -94,12 +94,12 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
 
   test('can be read in every theme, and so can its note', async () => {
     const { page } = await typed('themes.ipynb', [`${TABLE}\naxes =`], ' ');
-    for (const theme of ['JupyterLab Light', 'JupyterLab Dark', 'JupyterLab Dark High Contrast']) {
+    for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
       await page.evaluate(
         theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
         theme
       );
-      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`);
+      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
       assert.equal(await ghost(page), 'sns.heatmap(table)');
       await page.waitForTimeout(700);
       await screenshot(page, `import-note-${theme.replaceAll(' ', '-').toLowerCase()}`);
