@@ -63,13 +63,17 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
         Step("infill", [*replay, "--plot", str(plots / "infill.svg"), *theirs]),
         Step(
             "complete",
-            [*replay, "--route", "complete", "--pause", "0.4", "--settle", "1"]
-            + ["--plot", str(plots / "complete.svg"), *theirs],
+            [
+                *(*replay, "--route", "complete", "--pause", "0.4", "--settle", "1"),
+                *("--plot", str(plots / "complete.svg"), *theirs),
+            ],
         ),
         Step(
             "eval",
-            [str(TURBOPILOT), "eval", str(notebooks), "--half", "held-out"]
-            + ["--requests", "20" if small else "600", *eagerness],
+            [
+                *(str(TURBOPILOT), "eval", str(notebooks), "--half", "held-out"),
+                *("--requests", "20" if small else "600", *eagerness),
+            ],
         ),
     ]
 
@@ -82,7 +86,12 @@ def run(step: Step, into: Path) -> Outcome:
     with file.open("w", encoding="utf-8") as kept:
         try:
             process = subprocess.Popen(
-                step.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+                step.command,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
             )
         except OSError as error:
             kept.write(f"{error}\n")
@@ -119,7 +128,9 @@ def gathered(folder: Path) -> Path:
 
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--into", type=Path, required=True)
     parser.add_argument("--set", type=Path, help="notebooks to type; default: those of three packages")
     parser.add_argument("--small", action="store_true")

@@ -35,7 +35,9 @@ print(time.perf_counter() - begun)
 
 def work(numbers: int) -> float:
     """Return the seconds that a computation of a kernel takes."""
-    done = subprocess.run([sys.executable, "-c", f"NUMBERS = {numbers}\n{WORK}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"NUMBERS = {numbers}\n{WORK}"], capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 

@@ -123,7 +123,10 @@ def _move(fresh: Path, target: Path) -> None:
         try:
             fresh.replace(target)
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in {*_OPEN_ELSEWHERE, _DENIED} or time.monotonic() > until:
+            if (
+                getattr(error, "winerror", None) not in {*_OPEN_ELSEWHERE, _DENIED}
+                or time.monotonic() > until
+            ):
                 raise
             time.sleep(_PAUSE)
         else:

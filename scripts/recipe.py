@@ -24,7 +24,9 @@ def completed(recipe: str, version: str, digest: str, url: str, maintainers: lis
     """Return the recipe of a release."""
     recipe = re.sub(r"\A(#.*\n)+", "", recipe)
     recipe = re.sub(r'^(  version: )"[^"]*"$', rf'\g<1>"{version}"', recipe, count=1, flags=re.MULTILINE)
-    recipe = re.sub(r"^(  url: https://pypi\S*/source/.*\n)", rf"\g<1>  sha256: {digest}\n", recipe, flags=re.MULTILINE)
+    recipe = re.sub(
+        r"^(  url: https://pypi\S*/source/.*\n)", rf"\g<1>  sha256: {digest}\n", recipe, flags=re.MULTILINE
+    )
     named = "".join(f"    - {name}\n" for name in maintainers)
     return f"{recipe.rstrip()}\n  repository: {url}\n\nextra:\n  recipe-maintainers:\n{named}"
 
@@ -39,7 +41,9 @@ def version_of(sdist: Path) -> str:
 
 def main() -> None:
     """Write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sdist", type=Path)
     parser.add_argument("--maintainer", action="append", required=True)
     parser.add_argument("--into", type=Path, default=Path("dist/recipe.yaml"))

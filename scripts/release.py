@@ -16,9 +16,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROOT = repository.ROOT
 DIST = ROOT / "dist"
@@ -96,7 +99,9 @@ def state(version: str, *, tagged: bool) -> list[str]:
     if there and not tagged:
         found.append(f"There is a tag v{version} already: a version is released once. Choose the next one.")
     if not repository.address():
-        found.append("labextension/package.json names no `repository`, which PyPI, conda-forge and Binder need.")
+        found.append(
+            "labextension/package.json names no `repository`, which PyPI, conda-forge and Binder need."
+        )
     return found
 
 
@@ -113,7 +118,7 @@ def run(*command: str | Path, folder: Path = ROOT) -> None:
 
 
 def build() -> None:
-    """Build the front end anew, so that nothing of an earlier one is left; then the sdist, and the wheel from it."""
+    """Build the front end anew, so that nothing of an earlier one is left; then sdist, and wheel from it."""
     shutil.rmtree(DIST, ignore_errors=True)
     shutil.rmtree(ROOT / "jupyter_turbopilot" / "labextension", ignore_errors=True)
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
@@ -123,7 +128,9 @@ def build() -> None:
 
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("version")
     parser.add_argument("--tagged", action="store_true")
     options = parser.parse_args()
@@ -132,7 +139,7 @@ def main() -> None:
         sys.exit("\n".join(f"- {one}" for one in found))
     build()
     archives = sorted(path for path in DIST.iterdir() if f"-{version}" in path.name)
-    if [path.suffix for path in archives] != [".whl", ".gz"] and [path.suffix for path in archives] != [".gz", ".whl"]:
+    if sorted(path.suffix for path in archives) != [".gz", ".whl"]:
         sys.exit(f"dist/ has {[path.name for path in archives]}, not a wheel and an sdist of {version}.")
     run(sys.executable, "-m", "twine", "check", "--strict", *archives)
     run(sys.executable, ROOT / "scripts" / "wheel_test.py", DIST)

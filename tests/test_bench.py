@@ -29,7 +29,9 @@ def test_one_that_fails_or_cannot_be_started_does_not_end_the_others(
     chosen = [
         bench.Step("broken", [sys.executable, "-c", "print('begun'); raise SystemExit(3)"]),
         bench.Step("absent", [str(tmp_path / "no such program")]),
-        bench.Step("whole", [sys.executable, "-c", "import sys; print('12 ms'); print('late', file=sys.stderr)"]),
+        bench.Step(
+            "whole", [sys.executable, "-c", "import sys; print('12 ms'); print('late', file=sys.stderr)"]
+        ),
     ]
     monkeypatch.setattr(bench, "steps", lambda *_, **__: chosen)
     monkeypatch.setattr(sys, "argv", ["bench", "--into", str(tmp_path / "bench"), "--set", str(tmp_path)])
@@ -68,7 +70,9 @@ def test_one_of_them_can_be_asked_for_by_name(
     with pytest.raises(SystemExit, match="no measurement nonsense"):
         bench.main()
     ran: list[str] = []
-    monkeypatch.setattr(bench, "run", lambda step, into: ran.append(step.name) or bench.Outcome("load", 0, 1.0, into))
+    monkeypatch.setattr(
+        bench, "run", lambda step, into: ran.append(step.name) or bench.Outcome("load", 0, 1.0, into)
+    )
     monkeypatch.setattr(sys, "argv", [*arguments, "load"])
     with pytest.raises(SystemExit) as ended:
         bench.main()

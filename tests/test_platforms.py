@@ -11,13 +11,58 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # What Windows has not; macOS lacks the affinity, too.
-ABSENT_MODULES = "fcntl grp pty pwd resource syslog termios tty _posixsubprocess".split()
-ABSENT_NAMES = """
-    chown fchmod fchown fork forkpty geteuid getgid getpgid getsid getuid killpg lchown mkfifo mknod nice
-    openpty posix_fadvise posix_spawn pread preadv pwrite sched_getaffinity sched_setaffinity setpgid setsid
-    setuid statvfs sysconf uname wait4 waitid O_CLOEXEC O_DIRECTORY O_NOCTTY O_NOFOLLOW O_NONBLOCK O_SYNC
-""".split()
-ABSENT_SIGNALS = "SIGALRM SIGBUS SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSYS SIGTRAP SIGUSR1".split()
+ABSENT_MODULES = ["fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty", "_posixsubprocess"]
+ABSENT_NAMES = [
+    "chown",
+    "fchmod",
+    "fchown",
+    "fork",
+    "forkpty",
+    "geteuid",
+    "getgid",
+    "getpgid",
+    "getsid",
+    "getuid",
+    "killpg",
+    "lchown",
+    "mkfifo",
+    "mknod",
+    "nice",
+    "openpty",
+    "posix_fadvise",
+    "posix_spawn",
+    "pread",
+    "preadv",
+    "pwrite",
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "setpgid",
+    "setsid",
+    "setuid",
+    "statvfs",
+    "sysconf",
+    "uname",
+    "wait4",
+    "waitid",
+    "O_CLOEXEC",
+    "O_DIRECTORY",
+    "O_NOCTTY",
+    "O_NOFOLLOW",
+    "O_NONBLOCK",
+    "O_SYNC",
+]
+ABSENT_SIGNALS = [
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGHUP",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGQUIT",
+    "SIGSYS",
+    "SIGTRAP",
+    "SIGUSR1",
+]
 
 IMPORT_EVERYTHING = f"""
 import importlib, os, pkgutil, signal, sys
@@ -53,7 +98,12 @@ def test_every_module_can_be_imported_where_what_posix_has_is_missing() -> None:
 
 
 def _names_in_git() -> list[str]:
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         pytest.skip("this is no checkout")
     return [name for name in done.stdout.split("\0") if name]
@@ -73,7 +123,15 @@ def test_every_name_in_the_repository_can_be_checked_out_on_windows() -> None:
 
 def test_text_is_checked_out_with_the_same_line_ends_everywhere() -> None:
     said = subprocess.run(
-        ["git", "check-attr", "text", "eol", "--", "tests/golden/names.json", "labextension/models/characters.gguf"],
+        [
+            "git",
+            "check-attr",
+            "text",
+            "eol",
+            "--",
+            "tests/golden/names.json",
+            "labextension/models/characters.gguf",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -13,18 +13,21 @@ from pathlib import Path
 
 import pytest
 import rattler_build
-import recipe
 import release
 import repository
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+import recipe
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 RECIPE = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
 URL = "https://github.com/ada/turbopilot"
-CHANGELOG = "# Changelog\n\n## 1.2.3, 2027-01-31\n\n### Added\n\n- A thing.\n\n## 1.2.2, 2026-12-24\n\n- Before.\n"
+CHANGELOG = (
+    "# Changelog\n\n## 1.2.3, 2027-01-31\n\n### Added\n\n- A thing.\n\n## 1.2.2, 2026-12-24\n\n- Before.\n"
+)
 READY = release.Sources(
     package=json.dumps({"version": "1.2.3"}),
     lock=json.dumps({"version": "1.2.3", "packages": {"": {"version": "1.2.3"}}}),
@@ -149,7 +152,9 @@ def test_the_recipe_says_of_the_package_what_the_package_says() -> None:
     assert RECIPE["about"]["summary"] == project["description"]
     assert RECIPE["about"]["license"] == project["license"]
     assert [RECIPE["about"]["license_file"]] == project["license-files"]
-    assert RECIPE["build"]["python"]["entry_points"] == [f"{name} = {call}" for name, call in project["scripts"].items()]
+    assert RECIPE["build"]["python"]["entry_points"] == [
+        f"{name} = {call}" for name, call in project["scripts"].items()
+    ]
 
 
 def test_a_release_completes_the_recipe_so_that_conda_forges_builder_takes_it(
@@ -159,7 +164,9 @@ def test_a_release_completes_the_recipe_so_that_conda_forges_builder_takes_it(
     sdist.write_bytes(b"the sdist")
     into = tmp_path / "new" / "recipe.yaml"
     monkeypatch.setattr(repository, "address", lambda: URL)
-    monkeypatch.setattr(sys, "argv", ["recipe", str(sdist), "--maintainer", "ada", "--maintainer", "conda-forge/x"])
+    monkeypatch.setattr(
+        sys, "argv", ["recipe", str(sdist), "--maintainer", "ada", "--maintainer", "conda-forge/x"]
+    )
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--into", str(into)])
     recipe.main()
     made = yaml.safe_load(into.read_text("utf-8"))
@@ -167,7 +174,8 @@ def test_a_release_completes_the_recipe_so_that_conda_forges_builder_takes_it(
     assert made["extra"] == {"recipe-maintainers": ["ada", "conda-forge/x"]}
     assert made["about"] == RECIPE["about"] | {"repository": URL}
     assert made["requirements"] == RECIPE["requirements"]
-    (built,) = rendered(into)
+    (variant,) = rattler_build.Stage0Recipe.from_file(into).render()
+    built = variant.recipe.to_dict()
     assert (built["package"]["name"], built["package"]["version"]) == ("jupyter-turbopilot", "4.5.6")
     assert built["build"]["noarch"] == "python"
     assert "jupyter_turbopilot-4.5.6.tar.gz" in built["source"][0]["url"]

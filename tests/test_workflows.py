@@ -91,7 +91,9 @@ def test_the_tests_run_on_what_the_package_says_it_is_for() -> None:
     ]
     assert matrix["python"] == versions
     assert project["requires-python"] == f">={versions[0]}"
-    systems = {line.split(" :: ")[-1] for line in project["classifiers"] if line.startswith("Operating System")}
+    systems = {
+        line.split(" :: ")[-1] for line in project["classifiers"] if line.startswith("Operating System")
+    }
     assert systems == {"Linux", "MacOS", "Windows"}
     assert matrix["os"] == ["ubuntu-latest", "macos-latest", "windows-latest"]
 

@@ -42,10 +42,10 @@ _SECRET = 64  # bytes at most
 
 def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
     """Limit what this process and its children may use, where the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
+    import resource
+
     limits = {
         "RLIMIT_AS": memory,
         "RLIMIT_CORE": 0,
@@ -106,7 +106,7 @@ def _file(database: Any) -> Any:
 
 def _replace_what_no_event_tells() -> None:
     """Replace functions that start processes or make files without an audit event."""
-    with suppress(ImportError):  # Windows has none
+    if sys.platform != "win32":
         import _posixsubprocess
 
         # `multiprocessing` uses it when it spawns.

@@ -52,7 +52,7 @@ def test_what_is_thrown_away_may_be_written_also_where_the_null_device_is_a_name
     tmp_path: Path,
 ) -> None:
     (tmp_path / "nul").symlink_to(os.devnull)  # Windows' `nul` is \\.\nul
-    prelude = f"os.devnull = {str(tmp_path / 'nul')!r}\nsys.modules['resource'] = None"
+    prelude = f"os.devnull = {str(tmp_path / 'nul')!r}\nsys.platform = 'win32'"
     program = "import os\nprint('gone', file=open(os.devnull, 'w'))\nprint('done')\nopen('../x', 'w')"
     said = run_child(prelude, program, tmp_path)
     assert said.startswith("done\n")
@@ -62,7 +62,7 @@ def test_what_is_thrown_away_may_be_written_also_where_the_null_device_is_a_name
 def test_without_the_limits_of_posix_a_program_still_runs_and_its_accidents_are_refused(
     tmp_path: Path,
 ) -> None:
-    absent = "for name in ('resource', '_posixsubprocess'): sys.modules[name] = None"
+    absent = "sys.platform = 'win32'\nfor name in ('resource', '_posixsubprocess'): sys.modules[name] = None"
     program = "print('begun')\nimport os\nos.system('echo started')"
     said = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
     assert said.startswith("begun\n")

@@ -51,10 +51,15 @@ def test_file_systems_that_other_computers_share_are_known(
 def test_where_linux_does_not_tell_of_mounts_the_system_is_asked_as_on_macos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    macos = [("/", "apfs"), ("/System/Volumes/Data", "apfs"), ("/Volumes/group", "smbfs"), ("/Users/ada", "nfs")]
+    macos = [
+        ("/", "apfs"),
+        ("/System/Volumes/Data", "apfs"),
+        ("/Volumes/group", "smbfs"),
+        ("/Users/ada", "nfs"),
+    ]
     mounted = [SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in macos]
     monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "none")
-    monkeypatch.setattr(psutil, "disk_partitions", lambda *, all: mounted)
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounted)
     assert is_on_network(Path("/Volumes/group/x"))
     assert is_on_network(Path("/Users/ada/Library"))
     assert not is_on_network(Path("/Users/bob/Library"))
