@@ -122,16 +122,9 @@ def test_every_name_in_the_repository_can_be_checked_out_on_windows() -> None:
 
 
 def test_text_is_checked_out_with_the_same_line_ends_everywhere() -> None:
+    asked = ["git", "check-attr", "text", "eol", "--", "tests/golden/names.json"]
     said = subprocess.run(
-        [
-            "git",
-            "check-attr",
-            "text",
-            "eol",
-            "--",
-            "tests/golden/names.json",
-            "labextension/models/characters.gguf",
-        ],
+        [*asked, "labextension/models/characters.gguf"],
         cwd=ROOT,
         capture_output=True,
         text=True,

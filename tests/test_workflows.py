@@ -28,14 +28,15 @@ def commands(name: str) -> list[str]:
     return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
 
-def checked(*arguments: object) -> None:
-    done = subprocess.run([sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True)
+def checked(program: str, *arguments: object) -> None:
+    command = [Path(sys.executable).with_name(program), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_they_are_what_githubs_schemas_want() -> None:
-    checked("check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
-    checked("check_jsonschema", "--builtin-schema", "vendor.dependabot", ROOT / ".github" / "dependabot.yml")
+    checked("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    checked("check-jsonschema", "--builtin-schema", "vendor.dependabot", ROOT / ".github" / "dependabot.yml")
 
 
 def test_an_audit_of_their_security_finds_nothing() -> None:

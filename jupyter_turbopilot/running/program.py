@@ -194,7 +194,9 @@ def _signal(number: int) -> str:
 
 def _tasks() -> int:
     """Return how many processes and threads the person has: the system's limit is on all of them."""
-    if sys.platform == "win32" or not (user := os.getuid()):
+    if sys.platform == "win32":
+        return 0
+    if not (user := os.getuid()):
         return 0
     tasks = 0
     for process in psutil.process_iter():
