@@ -19,7 +19,7 @@ ARGS ?=
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo test test-heavy check fix docs bench bench-scale clean preflight test-python test-front test-scale test-ui test-wheel
+.PHONY: help lab lite demo test test-heavy check fix docs bench bench-scale release clean preflight test-python test-front test-scale test-ui test-wheel
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -81,6 +81,8 @@ check: $(DONE)/dev  ## lint, types, import contracts, generated docs and types
 	@$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32
+	$(BIN)/mypy --platform darwin
 	$(BIN)/lint-imports
 	$(BIN)/cog -P -I scripts --check -r $(GENERATED)
 	(cd $(FRONT) && npm run --silent check)
@@ -117,24 +119,16 @@ test-wheel: $(DONE)/dev
 	@$(BIN)/python scripts/wheel_test.py
 	$(BIN)/python scripts/binder_test.py
 
+release: $(DONE)/dev  ## check, build and try what a release would publish: VERSION=1.2.3; nothing is published (docs/releasing.md)
+	@$(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.3))
+
 test-scale: $(DONE)/dev  ## replicas under Ray Serve and behind vllm-router, on this machine (15 minutes, 1 GB of packages)
 	@$(BIN)/python scripts/scale_env.py $(DONE)/scale
 	$(BIN)/python -m pytest -m scale tests/scale $(ARGS)
 
-bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type); results go into benchmarks/results by hand
+bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into benchmarks/results by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	@test -n "$(SET)" || test -d $(DONE)/notebooks || $(BIN)/python benchmarks/gather.py $(DONE)/notebooks
-	$(BIN)/python benchmarks/spine.py
-	$(BIN)/python benchmarks/constant.py
-	$(BIN)/python benchmarks/considerate.py
-	$(BIN)/python benchmarks/load.py
-	$(BIN)/python benchmarks/editors.py --set $(or $(SET),$(DONE)/notebooks)
-	$(BIN)/python benchmarks/overhead.py --set $(or $(SET),$(DONE)/notebooks)
-	$(BIN)/python benchmarks/drafts.py --set $(or $(SET),$(DONE)/notebooks) --requests 200
-	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --plot benchmarks/plots/infill.svg --theirs -np 1
-	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --route complete --pause 0.4 --settle 1 \
-		--plot benchmarks/plots/complete.svg --theirs -np 1
-	$(BIN)/jupyter turbopilot eval $(or $(SET),$(DONE)/notebooks) --half held-out --requests 600 --eagerness quiet balanced eager
+	exec $(BIN)/python benchmarks/bench.py --into $(DONE)/bench $(addprefix --set ,$(SET)) $(ARGS)
 
 bench-scale: $(DONE)/dev  ## type with many people, really and simulated (half an hour, on a quiet machine; SET=notebooks to type)
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null

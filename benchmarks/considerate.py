@@ -5,6 +5,7 @@ python benchmarks/considerate.py
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import statistics
@@ -26,15 +27,17 @@ WORK = """
 import time
 begun = time.perf_counter()
 total = 0
-for number in range(60_000_000):
+for number in range(NUMBERS):
     total += number * number % 7
 print(time.perf_counter() - begun)
 """
 
 
-def work() -> float:
+def work(numbers: int) -> float:
     """Return the seconds that a computation of a kernel takes."""
-    done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"NUMBERS = {numbers}\n{WORK}"], capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 
@@ -49,17 +52,17 @@ def typing(desk: Desk, stop: threading.Event) -> None:
             time.sleep(0.4)
 
 
-def slowed() -> None:
+def slowed(numbers: int, rounds: int) -> None:
     """Compare a computation alone with one beside somebody who types, in turns."""
     desk = Desk()
     desk.pilot.effort.kernel_busy = lambda: True
     alone, beside = [], []
-    for _ in range(3):
-        alone.append(work())
+    for _ in range(rounds):
+        alone.append(work(numbers))
         stop = threading.Event()
         typist = threading.Thread(target=typing, args=(desk, stop))
         typist.start()
-        beside.append(work())
+        beside.append(work(numbers))
         stop.set()
         typist.join()
     desk.pilot.stop()
@@ -95,17 +98,26 @@ def start(enabled: str) -> float:
             return took
 
 
-def starting() -> None:
+def starting(rounds: int) -> None:
     """Compare starts with and without the extension, in turns."""
     figures: dict[str, list[float]] = {"True": [], "False": []}
-    for _ in range(5):
+    for _ in range(rounds):
         for enabled, took in figures.items():
             took.append(start(enabled))
     a, b = (statistics.median(figures[name]) for name in ("True", "False"))
     print(f"a server answers after {a:.0f} ms with the extension, {b:.0f} ms without; {a - b:+.0f} ms")
 
 
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--start", action="store_true", help="the server's start alone")
+    parser.add_argument("--small", action="store_true", help="too little of everything for figures")
+    options = parser.parse_args()
+    starting(1 if options.small else 5)
+    if not options.start:
+        slowed(*((1_000_000, 1) if options.small else (60_000_000, 3)))
+
+
 if __name__ == "__main__":
-    starting()
-    if "--start" not in sys.argv:
-        slowed()
+    main()

@@ -5,6 +5,7 @@ python benchmarks/constant.py
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import subprocess
@@ -56,19 +57,19 @@ def at(cells: list[str], active: int, text: str, **more: Any) -> Completion:
     )
 
 
-def typed(desk: Desk, cells: list[str], active: int) -> list[float]:
+def typed(desk: Desk, cells: list[str], active: int, every: int = 3) -> list[float]:
     """Type into a cell; return what each request took after the first."""
-    took = [desk.ask(at(cells, active, TYPED[:end]))[0] for end in range(3, len(TYPED), 3)]
+    took = [desk.ask(at(cells, active, TYPED[:end]))[0] for end in range(3, len(TYPED), every)]
     return took[1:]
 
 
-def long_and_short(desk: Desk) -> None:
+def long_and_short(desk: Desk, every: int) -> None:
     """Compare a keystroke in a long notebook with one in a short one, in turns."""
     short, long = [cell(n) for n in range(8)], [cell(n) for n in range(115)]
     figures: dict[str, list[float]] = {"short": [], "long": []}
     for _ in range(2):
-        figures["short"] += typed(desk, [*short, ""], len(short))
-        figures["long"] += typed(desk, [*long, ""], len(long))
+        figures["short"] += typed(desk, [*short, ""], len(short), every)
+        figures["long"] += typed(desk, [*long, ""], len(long), every)
     tokens = {
         name: len(desk.pilot.worker.engine.vocabulary.tokenize("".join(cells)))  # type: ignore[union-attr]
         for name, cells in (("short", short), ("long", long))
@@ -77,11 +78,11 @@ def long_and_short(desk: Desk) -> None:
     print(f"a keystroke in {tokens['long']} tokens {a:.0f} ms, in {tokens['short']}: {b:.0f} ms; {a / b:.2f}")
 
 
-def switching(desk: Desk) -> None:
+def switching(desk: Desk, every: int) -> None:
     """Compare the first keystroke after a look at another cell with one in the same cell."""
     cells = [cell(n) for n in range(14)]
     stay, back = [], []
-    for end in range(6, len(TYPED) - 3, 3):
+    for end in range(6, len(TYPED) - 3, every):
         desk.ask(at(cells, 12, TYPED[:end]))
         stay.append(desk.ask(at(cells, 12, TYPED[: end + 1]))[0])
         desk.ask(at(cells, 4, TYPED[:end]))
@@ -90,7 +91,7 @@ def switching(desk: Desk) -> None:
     print(f"first key after another cell {a:.0f} ms, in the same cell {b:.0f} ms; {a / b:.2f}")
 
 
-def cancelling(desk: Desk, count: int = 30) -> None:
+def cancelling(desk: Desk, count: int) -> None:
     """Cancel at different moments of a long prompt; how long until the worker is free?"""
     took = []
     for number in range(count):
@@ -120,7 +121,7 @@ def side_by_side(desk: Desk) -> None:
     print(f"another's prompt cancelled four times: the text is {'the same' if same else 'NOT the same'}")
 
 
-def raw(desk: Desk) -> None:
+def raw(desk: Desk, rounds: int) -> None:
     """Compare our step loop with llama.cpp's own benchmark, in turns."""
     engine = desk.pilot.worker.engine
     path = str(desk.pilot.store.path(find(MODEL)))
@@ -141,7 +142,7 @@ def raw(desk: Desk) -> None:
         "-n",
         "64",
     ]
-    for number in range(4):
+    for number in range(rounds):
         said = subprocess.run(bench, capture_output=True, text=True, check=True).stdout
         for name, speed in re.findall(r"(pp|tg)\d+ \|\s+([\d.]+)", said):
             theirs[name].append(float(speed))
@@ -213,15 +214,19 @@ def restart() -> None:
 
 def main() -> None:
     """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", action="store_true", help="too little of everything for figures")
+    small = parser.parse_args().small
+    every, cancels, rounds = (24, 2, 1) if small else (3, 30, 4)
     before = psutil.Process().memory_info().rss
     memory(before)
     restart()
     desk = Desk()
-    long_and_short(desk)
-    switching(desk)
+    long_and_short(desk, every)
+    switching(desk, every)
     side_by_side(desk)
-    cancelling(desk)
-    raw(desk)
+    cancelling(desk, cancels)
+    raw(desk, rounds)
     desk.pilot.stop()
 
 

@@ -5,6 +5,7 @@ python benchmarks/spine.py
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,7 @@ CELL = """def moving_average(values, window):
 """
 
 
-def program_ms(code: str, runs: int = 7) -> float:
+def program_ms(code: str, runs: int) -> float:
     """Return the median of what a snippet says it took, each time in a fresh interpreter."""
     program = f"import time; t = time.perf_counter()\n{code}\nprint((time.perf_counter() - t) * 1000)"
     took = []
@@ -51,7 +52,7 @@ def typed(source: str, **more: Any) -> Completion:
     return Completion(cells=[Cell(source=source)], offset=len(source), **more)
 
 
-def cancel_ms(desk: Desk, count: int = 40) -> list[float]:
+def cancel_ms(desk: Desk, count: int) -> list[float]:
     """Cancel at different moments of a long prompt; return how long the worker took to be free."""
     took = []
     for number in range(count):
@@ -65,7 +66,7 @@ def cancel_ms(desk: Desk, count: int = 40) -> list[float]:
     return took
 
 
-def keystrokes(desk: Desk, every: int = 3) -> list[Reply]:
+def keystrokes(desk: Desk, every: int) -> list[Reply]:
     """Type a cell, asking after every few characters."""
     ends = range(4, len(CELL), every)
     return [desk.ask(typed(CELL[:end], trigger="automatic", client="typist"))[1] for end in ends]
@@ -73,19 +74,23 @@ def keystrokes(desk: Desk, every: int = 3) -> list[Reply]:
 
 def main() -> None:
     """Run."""
-    print(f"import jupyter_turbopilot      {program_ms('import jupyter_turbopilot'):7.1f} ms")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", action="store_true", help="too little of everything for figures")
+    small = parser.parse_args().small
+    runs, cancels, every = (1, 3, 20) if small else (7, 40, 3)
+    print(f"import jupyter_turbopilot      {program_ms('import jupyter_turbopilot', runs):7.1f} ms")
     load = (
         "from IPython.core.interactiveshell import InteractiveShell as S\n"
         "s = S.instance()\nt = time.perf_counter()\ns.run_line_magic('load_ext', 'jupyter_turbopilot')"
     )
-    print(f"%load_ext jupyter_turbopilot   {program_ms(load):7.1f} ms")
+    print(f"%load_ext jupyter_turbopilot   {program_ms(load, runs):7.1f} ms")
     desk = Desk(eagerness="always")
     print(f"model loaded after             {desk.load_ms:7.0f} ms")
-    took = cancel_ms(desk)
+    took = cancel_ms(desk, cancels)
     print(
         f"cancel during a prompt   p50   {percentile(took, 0.5):7.1f} ms, p95 {percentile(took, 0.95):.1f} ms"
     )
-    replies = keystrokes(desk)
+    replies = keystrokes(desk, every)
     total = [reply.timings.total_ms for reply in replies]
     evaluated = [reply.timings.prompt_tokens - reply.timings.cached_tokens for reply in replies]
     print(
@@ -95,7 +100,7 @@ def main() -> None:
         f"{statistics.mean(r.timings.predicted_tokens for r in replies):.1f} predicted"
     )
     desk.pilot.settings.eagerness = Turbopilot.eagerness.default_value
-    total = [reply.timings.total_ms for reply in keystrokes(desk)]
+    total = [reply.timings.total_ms for reply in keystrokes(desk, every)]
     print(
         f"a keystroke, as released mean  {statistics.mean(total):7.0f} ms, "
         f"median {statistics.median(total):.0f}, p95 {percentile(total, 0.95):.0f}"

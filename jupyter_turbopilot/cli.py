@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from jupyter_turbopilot.commands import COMMANDS
 from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a subcommand; our own errors are one line and exit status 1, or 2 for a wrong request."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        use_utf8(stream)
     parsed = parser().parse_args(arguments)
     try:
         settings = read_settings(
@@ -33,6 +38,17 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         status = 0
     raise SystemExit(status)
+
+
+def use_utf8(stream: TextIO | None) -> None:
+    """Read and write UTF-8 in files and pipes, as editors and notebooks do: Windows has a code page for them.
+
+    A terminal, and who has said something else with PYTHONIOENCODING, keeps what it has.
+    """
+    if not isinstance(stream, TextIOWrapper) or stream.isatty() or "PYTHONIOENCODING" in os.environ:
+        return
+    if codecs.lookup(stream.encoding).name != "utf-8":
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream.writable() else "strict")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import string
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ MEGABYTE = 1_000_000  # bytes: as disks and downloads are counted
 ROOM_TO_SPARE = 256 * MEGABYTE  # of the disk: notebooks and kernels want to write as well
 UNFINISHED = ".new"  # what a small file that is being written ends in
 RANDOM_BYTES = 4  # in its name, so that several may be written at once
+# On Windows a file that anybody has open cannot be replaced or deleted: errors of sharing, of locks, and what
+# is said of a target that is open.
+_OPEN_ELSEWHERE, _DENIED = frozenset({32, 33}), 5
+_PATIENCE, _PAUSE = 1.0, 0.01  # seconds for whoever only reads it; between two attempts
 
 
 def megabytes(size: float) -> str:
@@ -54,6 +59,8 @@ def is_readable(path: Path) -> bool:
 
 def is_forbidden(error: OSError) -> bool:
     """Tell whether somebody else has to do it: more room or another attempt would not help."""
+    if getattr(error, "winerror", None) in _OPEN_ELSEWHERE:
+        return False
     return error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -111,15 +118,32 @@ def _put(target: Path, beside: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield beside
-        beside.replace(target)
+        _move(beside, target)
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
 
 
+def _move(fresh: Path, target: Path) -> None:
+    """Put a file into its place; on Windows, wait a moment for whoever has the old one open."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fresh.replace(target)
+        except PermissionError as error:
+            if (
+                getattr(error, "winerror", None) not in {*_OPEN_ELSEWHERE, _DENIED}
+                or time.monotonic() > until
+            ):
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
 def flush(path: Path) -> None:
     """Wait until the disk has a file: nothing that refers to it may come there before."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes what is open for writing, and nothing else
         os.fsync(file.fileno())
 
 

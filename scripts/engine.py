@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "llama-cpp-python"
 TRIMMED = (
-    f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={ROOT / 'scripts' / 'lean.cmake'}",
+    f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={(ROOT / 'scripts' / 'lean.cmake').as_posix()}",
     "-DLLAVA_BUILD=OFF",
     "-DLLAMA_BUILD_TOOLS=OFF",
     "-DLLAMA_BUILD_SERVER=OFF",

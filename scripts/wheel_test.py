@@ -1,4 +1,7 @@
-"""Build the wheel, install it in an empty environment, ask Jupyter whether both halves are there."""
+"""Build the wheel, install it in an empty environment, ask Jupyter whether both halves are there.
+
+python scripts/wheel_test.py [FOLDER]     FOLDER: where the wheel and the sdist are, if they are built already
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import venv
 from pathlib import Path
@@ -32,9 +36,10 @@ def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
 def main() -> None:
     """Run."""
     with tempfile.TemporaryDirectory() as folder:
-        dist = Path(folder) / "dist"
-        # By way of the sdist, as `python -m build` does: what it leaves out would be missed here.
-        run(sys.executable, "-m", "build", "--outdir", dist, ".")
+        dist = Path(sys.argv[1] if len(sys.argv) > 1 else folder).resolve()
+        if len(sys.argv) == 1:
+            # By way of the sdist, as `python -m build` does: what it leaves out would be missed here.
+            run(sys.executable, "-m", "build", "--outdir", dist, ".")
         (wheel,) = dist.glob("*.whl")
         names = run(sys.executable, "-m", "zipfile", "-l", wheel)
         for needed in (
@@ -60,21 +65,22 @@ def main() -> None:
                 sys.exit(f"{name} holds the browser's model {held.count('characters.gguf')} times.")
         home = Path(folder) / "venv"
         venv.create(home, with_pip=True)
-        python = home / "bin" / "python"
+        programs = Path(sysconfig.get_path("scripts", "venv", {"base": str(home)}))
+        python = programs / "python"
         lock = ROOT / "requirements.lock"
         # Without the engine first: it being missing is a normal state.
         install = (python, "-m", "pip", "install", "-q", "-c", lock)
         run(*install, "--no-deps", wheel)
         run(*install, *without_engine(wheel))
-        run(home / "bin" / "jupyter", "--version")
-        server = run(home / "bin" / "jupyter", "server", "extension", "list")
-        front = run(home / "bin" / "jupyter", "labextension", "list")
+        run(programs / "jupyter", "--version")
+        server = run(programs / "jupyter", "server", "extension", "list")
+        front = run(programs / "jupyter", "labextension", "list")
         for said, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
             if not any(what in line and "OK" in line for line in said.splitlines()):
                 sys.exit(f"Jupyter does not say OK of {what}:\n{said}")
         run(*install, "jupyterlite-core")
         site = Path(folder) / "site"
-        build_site(home / "bin" / "jupyter", Path(folder) / "lite", site)
+        build_site(programs / "jupyter", Path(folder) / "lite", site)
         print("The wheel installs, Jupyter says OK of both halves, and a JupyterLite site has the extension.")
 
 

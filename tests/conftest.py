@@ -19,6 +19,7 @@ pytest_plugins = ["pytest_jupyter.jupyter_server"]
 settings.register_profile("default", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("default")
 
+ON_WINDOWS = "WIN_PD_OVERRIDE_LOCAL_APPDATA"  # where platformdirs has caches and data there
 _REAL_MODELS = models_dir()  # before any test points elsewhere
 
 
@@ -27,7 +28,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Servers that many tests share do not touch the person's own files either."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_DATA_HOME", str(data := tmp_path_factory.mktemp("data")))
+        patch.setenv(ON_WINDOWS, str(data))
         yield
 
 
@@ -37,6 +39,7 @@ def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv(ON_WINDOWS, str(tmp_path / "data"))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("URL", "AUTH", "PLAIN_HTTP"):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,39 @@ def test_an_error_is_one_line_that_says_what_to_do(
     assert status == (1 if words == "models pull" else 2)  # 2: what was asked for is wrong
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_pipes_are_utf_8_whatever_the_system_takes_text_to_be() -> None:
+    code = (
+        "import sys\n"
+        "from jupyter_turbopilot import cli\n"
+        "from jupyter_turbopilot.reply import Item, Reply\n"
+        "from jupyter_turbopilot.shell.in_process import InProcess\n"
+        "def replies(_, request):\n"
+        "    if request.cells[0].source != 'na\\xefve = \\u65e5': sys.exit(3)\n"
+        "    yield Reply('1', items=(Item('\\xe9\\u65e5', 1.0, 'stop'),), done=True)\n"
+        "InProcess.replies = replies\n"
+        "cli.main(['complete', '-'])\n"
+    )
+    # As on Windows, the system has another encoding; UTF-8 is not chosen for it.
+    other = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"} | other
+    said = subprocess.run(
+        [sys.executable, "-c", code], input="na\xefve = \u65e5".encode(), capture_output=True, env=environment
+    )
+    assert (said.returncode, said.stderr) == (0, b"")
+    assert said.stdout.decode() == "\xe9\u65e5\n"
+
+
+def test_an_encoding_that_somebody_chose_for_pipes_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = TextIOWrapper(BytesIO(), encoding="latin-1")
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    cli.use_utf8(stream)
+    assert stream.encoding == "latin-1"
+    monkeypatch.delenv("PYTHONIOENCODING")
+    cli.use_utf8(stream)
+    cli.use_utf8(None)  # a program without a console has no streams
+    assert stream.encoding == "utf-8"
 
 
 def test_configuration_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

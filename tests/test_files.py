@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
@@ -155,6 +156,78 @@ def test_a_small_file_that_is_being_written_is_known_by_its_name(
         True,
         *[False] * 3,
     ]
+
+
+class _OpenElsewhereError(PermissionError):
+    """What Windows says of a file that another process has open."""
+
+    winerror = 32
+
+
+@pytest.fixture
+def refusals(monkeypatch: pytest.MonkeyPatch) -> list[PermissionError]:
+    """What is said, in turn, of each attempt to put a file into another's place."""
+    waiting: list[PermissionError] = []
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if waiting:
+            raise waiting.pop()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    return waiting
+
+
+def test_a_file_that_somebody_has_open_is_replaced_when_it_is_closed(
+    tmp_path: Path, refusals: list[PermissionError]
+) -> None:
+    target = tmp_path / "a.json"
+    target.write_text("old")
+    refusals += [_OpenElsewhereError(errno.EACCES, "in use")] * 3
+    replace_content(target, b"new")
+    assert target.read_text() == "new"
+    assert not refusals
+
+
+def test_a_file_that_stays_open_is_left_as_it_was(
+    tmp_path: Path, refusals: list[PermissionError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_PATIENCE", 0.03)
+    target = tmp_path / "a.json"
+    target.write_text("old")
+    refusals += [_OpenElsewhereError(errno.EACCES, "in use")] * 1000
+    with pytest.raises(PermissionError, match="in use"):
+        replace_content(target, b"new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    assert len(refusals) > 900, "between attempts there is a pause"
+
+
+def test_nobody_waits_for_a_folder_that_is_anothers(tmp_path: Path, refusals: list[PermissionError]) -> None:
+    refusals += [PermissionError(errno.EACCES, "denied")] * 2
+    with pytest.raises(PermissionError, match="denied"):
+        replace_content(tmp_path / "a.json", b"new")
+    assert len(refusals) == 1
+
+
+def test_what_is_flushed_is_open_for_writing_as_windows_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+
+    def commit(handle: int) -> None:
+        os.write(handle, b"")  # fails, as flushing there does, where the file was opened to be read
+        flushed.append(handle)
+
+    monkeypatch.setattr(os, "fsync", commit)
+    with write_atomically(tmp_path / "a.gguf", ConversionError) as partial:
+        partial.write_text("whole")
+    assert flushed
+    assert (tmp_path / "a.gguf").read_text() == "whole"
+
+
+def test_a_file_in_use_is_nothing_that_somebody_else_has_to_allow() -> None:
+    assert not is_forbidden(_OpenElsewhereError(errno.EACCES, "in use"))
 
 
 def test_what_somebody_else_has_to_allow_is_told_from_a_full_disk() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 import time
@@ -116,7 +117,7 @@ class Contents:
                 return None
             raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
         finally:
-            if not asyncio.iscoroutinefunction(self._manager.get):
+            if not inspect.iscoroutinefunction(self._manager.get):
                 time.sleep(min(_ANSWER, (_SHARE - 1) * (time.monotonic() - begun)))
         return model if isinstance(model, dict) else None
 

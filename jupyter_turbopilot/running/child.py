@@ -42,10 +42,10 @@ _SECRET = 64  # bytes at most
 
 def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
     """Limit what this process and its children may use, where the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
+    import resource
+
     limits = {
         "RLIMIT_AS": memory,
         "RLIMIT_CORE": 0,
@@ -63,13 +63,13 @@ def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
 
 def refuse_accidents(folder: str) -> None:
     """Refuse to start processes, to use the network, and to change files outside a folder."""
-    home = os.path.realpath(folder)
+    home, nowhere = os.path.realpath(folder), os.path.realpath(os.devnull)
 
     def keep_inside(path: Any) -> None:
         if isinstance(path, int) or path is None:
             return  # an open file
         where = os.path.realpath(os.fsdecode(path))
-        if where not in {os.devnull, home} and not where.startswith(home + os.sep):
+        if where not in {nowhere, home} and not where.startswith(home + os.sep):
             raise PermissionError("A file outside the program's own folder is not changed.")
 
     def hook(event: str, given: tuple[Any, ...]) -> None:
@@ -106,7 +106,7 @@ def _file(database: Any) -> Any:
 
 def _replace_what_no_event_tells() -> None:
     """Replace functions that start processes or make files without an audit event."""
-    with suppress(ImportError):  # Windows has none
+    if sys.platform != "win32":
         import _posixsubprocess
 
         # `multiprocessing` uses it when it spawns.

@@ -194,7 +194,9 @@ def _signal(number: int) -> str:
 
 def _tasks() -> int:
     """Return how many processes and threads the person has: the system's limit is on all of them."""
-    if os.name != "posix" or not (user := os.getuid()):
+    if sys.platform == "win32":
+        return 0
+    if not (user := os.getuid()):
         return 0
     tasks = 0
     for process in psutil.process_iter():
@@ -205,7 +207,7 @@ def _tasks() -> int:
 
 def _end(process: subprocess.Popen[bytes], folder: str, started: float) -> None:
     """Kill a program and what it has started, also what has left its group, as far as that can be found."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()

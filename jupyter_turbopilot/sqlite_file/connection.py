@@ -12,7 +12,7 @@ from jupyter_turbopilot.sqlite_file.ground import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
 WAIT = 10.0  # seconds for another server that prepares or writes the file
 _CHECKPOINT = 64  # pages after which a write-ahead log is written back
@@ -35,9 +35,8 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
     `wait`: seconds for others that write to it; `shared`: several threads use the connection, in turns.
     """
     check(path)
-    address = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
-        address,
+        f"{address(path.absolute())}?mode=rw",
         WAIT if wait is None else wait,
         isolation_level=None,
         uri=True,
@@ -51,6 +50,12 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
         connection.close()
         raise
     return connection
+
+
+def address(path: PurePath) -> str:
+    """Return a file's address; in that of a network drive on Windows, SQLite wants no host."""
+    uri = path.as_uri()
+    return uri if uri.startswith("file:///") else f"file://{uri.removeprefix('file:')}"
 
 
 @contextmanager

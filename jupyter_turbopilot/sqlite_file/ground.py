@@ -6,6 +6,7 @@ import errno
 import glob
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def _check_folder(folder: Path) -> None:
 
 def _has_others(group: int) -> bool:
     """Tell whether a group has other members; many systems give each user a group of their own."""
+    if sys.platform == "win32":
+        return False
     import grp
     import pwd
 

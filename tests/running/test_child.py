@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +26,45 @@ def test_limits_are_set_hard_and_never_raised() -> None:
     )
     outcome = subprocess.run([sys.executable, "-I", "-c", source], capture_output=True, text=True, check=True)
     assert outcome.stdout.split() == ["7", "7", str(2**20), str(2**20)]
+
+
+def run_child(prelude: str, program: str, folder: Path) -> str:
+    """Run a program as `child` does, in a system that a prelude has changed; return what it prints."""
+    (folder / "program.py").write_text(program)
+    (folder / "folder").mkdir()
+    source = (
+        f"import os, runpy, sys\n{prelude}\n"
+        f"sys.argv = ['child', {str(folder / 'program.py')!r}, {str(folder / 'ended')!r}, '9', '0', '0', '0']\n"
+        f"runpy.run_path({child.__file__!r}, run_name='__main__')"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-I", "-c", source],
+        input="secret",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder / "folder",
+    )
+    return outcome.stdout + outcome.stderr
+
+
+def test_what_is_thrown_away_may_be_written_also_where_the_null_device_is_a_name_for_another(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "nul").symlink_to(os.devnull)  # Windows' `nul` is \\.\nul
+    prelude = f"os.devnull = {str(tmp_path / 'nul')!r}\nsys.platform = 'win32'"
+    program = "import os\nprint('gone', file=open(os.devnull, 'w'))\nprint('done')\nopen('../x', 'w')"
+    said = run_child(prelude, program, tmp_path)
+    assert said.startswith("done\n")
+    assert "outside the program's own folder" in said
+
+
+def test_without_the_limits_of_posix_a_program_still_runs_and_its_accidents_are_refused(
+    tmp_path: Path,
+) -> None:
+    absent = "sys.platform = 'win32'\nfor name in ('resource', '_posixsubprocess'): sys.modules[name] = None"
+    program = "print('begun')\nimport os\nos.system('expr 6 + 36')"
+    said = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
+    assert said.startswith("begun\n")
+    assert "os.system is refused here" in said
+    assert "42" not in said

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +114,31 @@ def test_a_process_that_only_has_the_number_of_a_server_is_not_taken_for_it() ->
     path.write_text(json.dumps(json.loads(path.read_text()) | {"started": "long ago"}))
     assert runtime.read(os.getpid()) is None
     assert runtime.remove_stale() == 1
+
+
+def test_where_there_is_no_proc_and_files_have_no_owners_servers_are_still_found_and_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read_text = Path.read_text
+
+    def without_proc(path: Path, *more: Any, **named: Any) -> str:
+        if str(path).startswith("/proc/"):
+            raise FileNotFoundError(path)
+        return read_text(path, *more, **named)
+
+    def no_link(path: str) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", without_proc)
+    monkeypatch.setattr(os, "readlink", no_link)
+    monkeypatch.delattr(os, "getuid")
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getppid()))
+    runtime.write(runtime.Runtime("http://127.0.0.1:2/", "s", 999_999_999))
+    path.chmod(0o666)  # what Windows says of any file
+    found = runtime.find()
+    assert found
+    assert found.url == "http://127.0.0.1:1/"
+    assert [server.pid for server in runtime.running()] == [os.getppid()]
+    assert runtime.remove_stale() == 1
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"started": "1.5"}))
+    assert runtime.read(os.getppid()) is None

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.sqlite_file.connection import (
+    address,
     connect,
     is_busy,
     is_damage,
@@ -18,6 +19,18 @@ from jupyter_turbopilot.sqlite_file.connection import (
 )
 
 from ..completer.results_file.answers import open_file
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (PureWindowsPath(r"C:\Users\Ada L\a.db"), "file:///C:/Users/Ada%20L/a.db"),
+        (PureWindowsPath(r"\\server\share\a.db"), "file:////server/share/a.db"),
+        (PurePosixPath("/home/ada/a?.db"), "file:///home/ada/a%3F.db"),
+    ],
+)
+def test_the_address_of_a_file_has_no_host_for_sqlite_to_refuse(path: PurePath, expected: str) -> None:
+    assert address(path) == expected
 
 
 def test_nothing_is_made_where_no_file_is(tmp_path: Path) -> None:

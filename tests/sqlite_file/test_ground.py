@@ -97,6 +97,18 @@ def test_what_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.M
     refused(path, "answers.db belongs to another user")
 
 
+def test_where_files_have_no_owners_the_folder_is_the_persons_and_a_link_is_still_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    tmp_path.chmod(0o777)
+    monkeypatch.delattr(os, "getuid")  # as on Windows
+    check(path)
+    Path(f"{path}-wal").symlink_to(tmp_path / "victim")
+    refused(path, "is a link")
+
+
 def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
     target, link = tmp_path / "target.db", tmp_path / "link.db"
     link.symlink_to(target)

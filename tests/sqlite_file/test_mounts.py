@@ -3,14 +3,16 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.memory.store import Store, belonging, prepare
 from jupyter_turbopilot.sqlite_file import disk, mounts
-from jupyter_turbopilot.sqlite_file.mounts import is_on_network, kind_of_mount
+from jupyter_turbopilot.sqlite_file.mounts import is_on_network, kind_of_mount, told_by_linux
 
 MOUNTS = """\
 22 1 0:20 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -31,7 +33,7 @@ MOUNTS = """\
     ],
 )  # fmt: skip
 def test_a_place_is_on_what_is_mounted_nearest_above_it(place: str, kind: str) -> None:
-    assert kind_of_mount(MOUNTS, place) == kind
+    assert kind_of_mount(told_by_linux(MOUNTS), place) == kind
 
 
 def test_file_systems_that_other_computers_share_are_known(
@@ -39,7 +41,6 @@ def test_file_systems_that_other_computers_share_are_known(
 ) -> None:
     told = tmp_path / "mountinfo"
     monkeypatch.setattr(mounts, "_MOUNTS", told)
-    assert not is_on_network(Path("/home/ada")), "nothing is known"
     told.write_text(MOUNTS)
     assert is_on_network(Path("/home/ada"))
     assert is_on_network(Path("/data"))
@@ -47,9 +48,32 @@ def test_file_systems_that_other_computers_share_are_known(
     assert not is_on_network(Path("/srv"))
 
 
+def test_where_linux_does_not_tell_of_mounts_the_system_is_asked_as_on_macos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    macos = [
+        ("/", "apfs"),
+        ("/System/Volumes/Data", "apfs"),
+        ("/Volumes/group", "smbfs"),
+        ("/Users/ada", "nfs"),
+    ]
+    mounted = [SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in macos]
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounted)
+    assert is_on_network(Path("/Volumes/group/x"))
+    assert is_on_network(Path("/Users/ada/Library"))
+    assert not is_on_network(Path("/Users/bob/Library"))
+
+    def refused(**_: object) -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "disk_partitions", refused)
+    assert not is_on_network(Path("/Users/ada")), "nothing is known"
+
+
 @given(st.text(), st.text(min_size=1))
 def test_whatever_the_mounts_are_something_is_said(text: str, place: str) -> None:
-    assert isinstance(kind_of_mount(text, place), str)
+    assert isinstance(kind_of_mount(told_by_linux(text), place), str)
 
 
 def test_on_a_network_there_is_no_write_ahead_log_and_one_that_was_there_is_begun_anew(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
+import sys
 from pathlib import Path
 
 from jupyter_turbopilot.errors import ModelRefusedError
@@ -55,7 +55,7 @@ def _content(path: Path) -> str:
     try:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
-            if os.name == "posix" and (stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.getuid()):
+            if sys.platform != "win32" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
                 raise _refused(
                     "The file c.TurbopilotRemote.key_file can be read by others, so its key is not used. "
                     "Make it yours alone: chmod 600, and get a new key if others may have read it."

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -54,3 +55,17 @@ def test_a_processor_is_known_by_its_model_and_what_it_can_do(tmp_path: Path) ->
     told.write_text("\n\n".join(cores).replace(" avx512f", ""))
     assert machine.processor(told) == "model name\t: A|flags\t: fpu"
     assert machine.processor(tmp_path / "elsewhere") == platform.processor()
+
+
+def test_where_the_system_does_not_tell_which_cores_are_ours_all_of_them_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert machine.cores(tmp_path) == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert machine.cores(tmp_path) == 1
+
+
+def test_where_no_group_limits_memory_what_the_system_has_free_counts(tmp_path: Path) -> None:
+    assert machine.free_memory(tmp_path / "none", tmp_path / "none") > 0

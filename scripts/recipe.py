@@ -1,0 +1,64 @@
+"""Complete the recipe for conda-forge with what is known of a release alone, and say where it goes.
+
+python scripts/recipe.py SDIST --maintainer NAME [--into dist/recipe.yaml]
+
+The recipe itself is recipe/recipe.yaml. The sdist is the one that PyPI has: its digest is what conda-forge
+checks. A maintainer is somebody's, or a team's, name on GitHub.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+import repository
+
+RECIPE = repository.ROOT / "recipe" / "recipe.yaml"
+NAMED = re.compile(r"jupyter_turbopilot-(\d[^/]*)\.tar\.gz")
+
+
+def completed(recipe: str, version: str, digest: str, url: str, maintainers: list[str]) -> str:
+    """Return the recipe of a release."""
+    recipe = re.sub(r"\A(#.*\n)+", "", recipe)
+    recipe = re.sub(r'^(  version: )"[^"]*"$', rf'\g<1>"{version}"', recipe, count=1, flags=re.MULTILINE)
+    recipe = re.sub(
+        r"^(  url: https://pypi\S*/source/.*\n)", rf"\g<1>  sha256: {digest}\n", recipe, flags=re.MULTILINE
+    )
+    named = "".join(f"    - {name}\n" for name in maintainers)
+    return f"{recipe.rstrip()}\n  repository: {url}\n\nextra:\n  recipe-maintainers:\n{named}"
+
+
+def version_of(sdist: Path) -> str:
+    """Return the version that an sdist's name says."""
+    found = NAMED.fullmatch(sdist.name)
+    if not found:
+        sys.exit(f"{sdist.name} is no sdist of this package: it is called jupyter_turbopilot-VERSION.tar.gz.")
+    return found[1]
+
+
+def main() -> None:
+    """Write it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sdist", type=Path)
+    parser.add_argument("--maintainer", action="append", required=True)
+    parser.add_argument("--into", type=Path, default=Path("dist/recipe.yaml"))
+    options = parser.parse_args()
+    version = version_of(options.sdist)
+    url = repository.address()
+    if not url:
+        sys.exit("labextension/package.json names no `repository`: see docs/releasing.md.")
+    with options.sdist.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    text = completed(RECIPE.read_text("utf-8"), version, digest, url, options.maintainer)
+    options.into.parent.mkdir(parents=True, exist_ok=True)
+    options.into.write_text(text, "utf-8")
+    print(f"{options.into} goes to recipes/jupyter-turbopilot/recipe.yaml in conda-forge/staged-recipes.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Check that everything is ready for a release; build it into dist/, and try it. Nothing is published.
+
+python scripts/release.py VERSION [--tagged]
+
+`--tagged`: the commit has the release's tag already, as in the workflow that publishes it. docs/releasing.md
+says what comes before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = repository.ROOT
+DIST = ROOT / "dist"
+VERSION = re.compile(r"(\d+\.\d+\.\d+)(?:rc(\d+))?")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The texts that have to agree about a release."""
+
+    package: str  # labextension/package.json
+    lock: str  # labextension/package-lock.json
+    recipe: str
+    changelog: str
+
+
+def read(root: Path = ROOT) -> Sources:
+    """Read them."""
+    front = root / "labextension"
+    paths = (
+        front / "package.json",
+        front / "package-lock.json",
+        root / "recipe" / "recipe.yaml",
+        root / "CHANGELOG.md",
+    )
+    return Sources(*(path.read_text("utf-8") for path in paths))
+
+
+def in_node(version: str) -> str:
+    """Return a version as npm writes it: 1.2.3-rc.1 is Python's 1.2.3rc1."""
+    found = VERSION.fullmatch(version)
+    if not found:
+        sys.exit(f"{version} is no version: write 1.2.3, or 1.2.3rc1 for a candidate.")
+    return f"{found[1]}-rc.{found[2]}" if found[2] else found[1]
+
+
+def problems(version: str, sources: Sources) -> list[str]:
+    """Return what in the sources is not as it has to be. Pure."""
+    found = []
+    wanted = in_node(version)
+    lock = json.loads(sources.lock)
+    recipe = re.search(r'^  version: "([^"]*)"$', sources.recipe, re.MULTILINE)
+    for name, said, right in (
+        ("labextension/package.json", json.loads(sources.package)["version"], wanted),
+        ("labextension/package-lock.json", lock["version"], wanted),
+        ('labextension/package-lock.json, packages, ""', lock["packages"][""]["version"], wanted),
+        ("recipe/recipe.yaml", recipe[1] if recipe else "none", version),
+    ):
+        if said != right:
+            found.append(f"{name} has the version {said}, not {right}.")
+    headings = re.findall(r"^## .*$", sources.changelog, re.MULTILINE)
+    if not headings or not re.fullmatch(rf"## {re.escape(version)}, \d{{4}}-\d\d-\d\d", headings[0]):
+        first = headings[0] if headings else "nothing"
+        found.append(f"CHANGELOG.md begins with “{first}”, not with “## {version}, YEAR-MONTH-DAY”.")
+    elif not notes(version, sources.changelog):
+        found.append(f"CHANGELOG.md says nothing of {version}.")
+    return found
+
+
+def notes(version: str, changelog: str) -> str:
+    """Return what the changelog says of a version. Pure."""
+    _, _, after = changelog.partition(f"\n## {version}, ")
+    return re.split(r"^## ", after.partition("\n")[2], maxsplit=1, flags=re.MULTILINE)[0].strip()
+
+
+def state(version: str, *, tagged: bool) -> list[str]:
+    """Return what in git is not as it has to be."""
+    found = []
+    if changed := said("git", "status", "--porcelain"):
+        found.append(f"These files are not committed:\n{changed}")
+    there = said("git", "tag", "--list", f"v{version}")
+    here = said("git", "tag", "--points-at", "HEAD", "--list", f"v{version}")
+    if tagged and not here:
+        found.append(f"This commit has no tag v{version}.")
+    if there and not tagged:
+        found.append(f"There is a tag v{version} already: a version is released once. Choose the next one.")
+    if not repository.address():
+        found.append(
+            "labextension/package.json names no `repository`, which PyPI, conda-forge and Binder need."
+        )
+    return found
+
+
+def said(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run(*command: str | Path, folder: Path = ROOT) -> None:
+    """Run a command that shows what it does."""
+    print("$", *command, flush=True)
+    if subprocess.run(command, cwd=folder, check=False).returncode:
+        sys.exit("That failed; nothing has been published.")
+
+
+def build() -> None:
+    """Build the front end anew, so that nothing of an earlier one is left; then sdist, and wheel from it."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    shutil.rmtree(ROOT / "jupyter_turbopilot" / "labextension", ignore_errors=True)
+    npm = shutil.which("npm") or sys.exit("npm is not installed.")
+    run(npm, "run", "--silent", "build", folder=ROOT / "labextension")
+    run(sys.executable, "-m", "build", "--outdir", DIST, ".")
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("version")
+    parser.add_argument("--tagged", action="store_true")
+    options = parser.parse_args()
+    version, sources = options.version, read()
+    if found := [*problems(version, sources), *state(version, tagged=options.tagged)]:
+        sys.exit("\n".join(f"- {one}" for one in found))
+    build()
+    archives = sorted(path for path in DIST.iterdir() if f"-{version}" in path.name)
+    if sorted(path.suffix for path in archives) != [".gz", ".whl"]:
+        sys.exit(f"dist/ has {[path.name for path in archives]}, not a wheel and an sdist of {version}.")
+    run(sys.executable, "-m", "twine", "check", "--strict", *archives)
+    run(sys.executable, ROOT / "scripts" / "wheel_test.py", DIST)
+    (DIST / "notes.md").write_text(notes(version, sources.changelog) + "\n", "utf-8")
+    for path in archives:
+        print(hashlib.sha256(path.read_bytes()).hexdigest(), path.relative_to(ROOT))
+    if not options.tagged:
+        print(
+            f"Ready. To publish, push the commit, then its tag:\n    git tag -a v{version} -m v{version}\n"
+            f"    git push origin v{version}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Where the project's repository is: the one place that says so is `repository` in labextension/package.json.
+
+The wheel's metadata, the conda recipe and the badge in README.md take it from there; until it is there, the
+badge is left out, and nothing can be released.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "labextension" / "package.json"
+NOTEBOOK = "binder/demo.ipynb"
+
+
+def address(package: Path = PACKAGE) -> str:
+    """Return the repository's address for a browser; empty until package.json names it."""
+    said = json.loads(package.read_text("utf-8")).get("repository", "")
+    url = said.get("url", "") if isinstance(said, dict) else said
+    return str(url).removeprefix("git+").removesuffix("/").removesuffix(".git")
+
+
+def badge(url: str) -> str:
+    """Return the line that opens the demo on Binder, for a repository on GitHub; empty for any other."""
+    place = urlsplit(url)
+    if place.hostname != "github.com":
+        return ""
+    opened = f"urlpath={quote(f'lab/tree/{NOTEBOOK}', safe='')}"
+    binder = "https://mybinder.org"
+    return f"[![Try it on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh{place.path}/HEAD?{opened})"

@@ -1,0 +1,138 @@
+"""Other systems, as far as they can be simulated here; docs/platforms.md lists what cannot be."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# What Windows has not; macOS lacks the affinity, too.
+ABSENT_MODULES = ["fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty", "_posixsubprocess"]
+ABSENT_NAMES = [
+    "chown",
+    "fchmod",
+    "fchown",
+    "fork",
+    "forkpty",
+    "geteuid",
+    "getgid",
+    "getpgid",
+    "getsid",
+    "getuid",
+    "killpg",
+    "lchown",
+    "mkfifo",
+    "mknod",
+    "nice",
+    "openpty",
+    "posix_fadvise",
+    "posix_spawn",
+    "pread",
+    "preadv",
+    "pwrite",
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "setpgid",
+    "setsid",
+    "setuid",
+    "statvfs",
+    "sysconf",
+    "uname",
+    "wait4",
+    "waitid",
+    "O_CLOEXEC",
+    "O_DIRECTORY",
+    "O_NOCTTY",
+    "O_NOFOLLOW",
+    "O_NONBLOCK",
+    "O_SYNC",
+]
+ABSENT_SIGNALS = [
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGHUP",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGQUIT",
+    "SIGSYS",
+    "SIGTRAP",
+    "SIGUSR1",
+]
+
+IMPORT_EVERYTHING = f"""
+import importlib, os, pkgutil, signal, sys
+import jupyter_turbopilot
+
+optional = ("deploy", "training", "engine.transformers", "models.convert")
+names = [
+    found.name for found in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot.")
+    if not found.name.removeprefix("jupyter_turbopilot.").startswith(optional)
+]
+for name in names:  # with all that they import of others, which have to see to themselves
+    importlib.import_module(name)
+for name in [name for name in sys.modules if name.partition(".")[0] == "jupyter_turbopilot"]:
+    del sys.modules[name]
+for name in {ABSENT_MODULES!r}:
+    sys.modules[name] = None
+for module, absent in ((os, {ABSENT_NAMES!r}), (signal, {ABSENT_SIGNALS!r})):
+    for name in absent:
+        if hasattr(module, name):
+            delattr(module, name)
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+def test_every_module_can_be_imported_where_what_posix_has_is_missing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_EVERYTHING], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 250
+
+
+def _names_in_git() -> list[str]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip("this is no checkout")
+    return [name for name in done.stdout.split("\0") if name]
+
+
+def test_no_two_names_in_the_repository_are_one_on_systems_that_ignore_case() -> None:
+    names = _names_in_git()
+    assert len({name.casefold() for name in names}) == len(names)
+
+
+def test_every_name_in_the_repository_can_be_checked_out_on_windows() -> None:
+    for name in _names_in_git():
+        assert len(name) < 160, name
+        assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[ .](/|$)', name), name
+        assert not re.search(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?(/|$)", name, re.IGNORECASE), name
+
+
+def test_text_is_checked_out_with_the_same_line_ends_everywhere() -> None:
+    asked = ["git", "check-attr", "text", "eol", "--", "tests/golden/names.json"]
+    said = subprocess.run(
+        [*asked, "labextension/models/characters.gguf"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert said == [
+        "tests/golden/names.json: text: auto",
+        "tests/golden/names.json: eol: lf",
+        "labextension/models/characters.gguf: text: unset",
+        "labextension/models/characters.gguf: eol: lf",
+    ]
