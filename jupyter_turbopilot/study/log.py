@@ -138,7 +138,8 @@ class Study:
                 return
             if feedback.event != "retained" and feedback.length not in {0, known.shown}:
                 event["of"] = feedback.length
-            event["after"] = round(feedback.seconds, 1)
+            seconds = round(feedback.seconds, 1)
+            event["after"] = int(seconds) if seconds == int(seconds) else seconds
             self._writer.put(lambda: event)
 
     def close(self) -> None:
