@@ -54,8 +54,8 @@ def tables(found: Figured, logs: int) -> str:
     if found.dropped or found.unknown:
         lines += [
             "",
-            f"{_count(found.dropped, 'line')} could not be written; {_count(found.unknown, 'event')} "
-            "belong to requests whose line is not here.",
+            f"{_count(found.dropped, 'line')} could not be written; of {_count(found.unknown, 'event')} the "
+            "request's line is not here.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -99,6 +99,7 @@ class Writer:
                 self._waiting.clear()
             self._fail(reason_of(error))
             return
+        self._logger = event_logger()  # before there is anything that would wait for it
         ended = False
         while not ended:
             ended = self._wait()
@@ -140,9 +141,8 @@ class Writer:
                     self._lines.append(line)
 
     def _line(self, event: Event) -> bytes:
-        if not self._logger:
-            self._logger = event_logger()
-        told = self._logger.emit(schema_id=schema_id(event["event"]), data=event)
+        logger = self._logger
+        told = logger.emit(schema_id=schema_id(event["event"]), data=event) if logger else None
         # Its own marks, which the session line stands for, would double the length.
         return line_of({name: told[name] for name in event} if told else event)
 
