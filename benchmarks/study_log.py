@@ -135,7 +135,9 @@ def typed(desk: Desk, trace: Trace, draw: random.Random) -> None:
         if shown:
             reply, where, since = shown
             text, along = reply.items[0].text, place - since
-            written = step.cells[cell][step.offset - along : step.offset] if where == cell and along > 0 else ""
+            written = (
+                step.cells[cell][step.offset - along : step.offset] if where == cell and along > 0 else ""
+            )
             if where == cell and 0 < along < len(text) and text.startswith(written):
                 continue
             same = len(os.path.commonprefix([text, written]))

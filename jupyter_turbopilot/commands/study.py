@@ -89,7 +89,9 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     events, broken = _read(path) if files else ([], 0)
     size, most = sum(map(size_of, files)) / 2**20, (KEPT + 1) * LIMIT // 2**20
     shown = len({event.get("id") for event in events if event["event"] == "shown"})
-    print(f"{path}: {count_of(len(events), 'line')} on {count_of(shown, 'suggestion')}, {size:.1f} of {most} MB.")
+    print(
+        f"{path}: {count_of(len(events), 'line')} on {count_of(shown, 'suggestion')}, {size:.1f} of {most} MB."
+    )
     print("The text of suggestions is logged." if settings.study_text else "No text is logged.")
     if broken:
         print(f"{count_of(broken, 'line')} cannot be read.")
@@ -118,7 +120,9 @@ def clear(options: Clear, settings: Turbopilot) -> int:
     remaining = remove([*files, lock_path(path)])
     print(f"{count_of(len(files) - len(set(files) & set(remaining)), 'file')} removed.")
     list_names("Could not be removed", remaining)
-    print("A server that runs begins a new one with the next suggestion, while c.Turbopilot.study_log is set.")
+    print(
+        "A server that runs begins a new one with the next suggestion, while c.Turbopilot.study_log is set."
+    )
     return 1 if remaining else 0
 
 

@@ -213,9 +213,7 @@ class Figured:
         median, slow = (_interval(np.array(values)) for values in zip(*found, strict=True))
         return Latency(len(ms), half, median, most, slow)
 
-    def _share(
-        self, parts: Iterable[tuple[Hashable, int]], wholes: Iterable[tuple[Hashable, int]]
-    ) -> Share:
+    def _share(self, parts: Iterable[tuple[Hashable, int]], wholes: Iterable[tuple[Hashable, int]]) -> Share:
         import numpy as np
 
         part, whole = self._by_unit(parts), self._by_unit(wholes)

@@ -186,7 +186,7 @@ class Pilot:
             self.kernels.close()
 
     def settle(self) -> None:
-        """Write down what was learned and what is logged, and let go of memory."""
+        """Write down what was learned and what is to be logged, and let go of memory."""
         if self.completer.learner:
             self.completer.learner.close()
         if self.completer.study:

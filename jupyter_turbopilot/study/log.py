@@ -127,7 +127,9 @@ class Study:
             if not (known := self._suggestions.get(feedback.id)):
                 return
             self._suggestions.move_to_end(feedback.id)
-            event = self._event(_NAMES.get(feedback.event, feedback.event), id=known.name, chars=feedback.chars)
+            event = self._event(
+                _NAMES.get(feedback.event, feedback.event), id=known.name, chars=feedback.chars
+            )
             if feedback.event == "shown":
                 known.shown = feedback.chars
                 event["score"] = known.score(feedback.chars)
@@ -204,17 +206,21 @@ class Study:
         if self._said == (model, eagerness):
             return
         self._said = model, eagerness
-        event = {"schema": LOG} | self._event(
-            "session",
-            session=self._session,
-            version=version("jupyter-turbopilot"),
-            where=self._where,
-            zone=(time.localtime().tm_gmtoff or 0) // 60,
-            text=self.text,
-            model=name_of(model),
-            eagerness=eagerness,
-        )
-        self._writer.put(lambda: event, must=True)
+        session = self._event("session", session=self._session)
+        self._writer.put(partial(self._session_line, session, model, eagerness), must=True)
+
+    def _session_line(self, session: Event, model: str, eagerness: str) -> Event:
+        """Complete a session's line, on the writer's thread."""
+        return {
+            "schema": LOG,
+            **session,
+            "version": version("jupyter-turbopilot"),
+            "where": self._where,
+            "zone": (time.localtime().tm_gmtoff or 0) // 60,
+            "text": self.text,
+            "model": name_of(model),
+            "eagerness": eagerness,
+        }
 
     def _since(self) -> Event:
         """Return what was counted since the last time, and begin anew."""

@@ -20,7 +20,13 @@ from jupyter_turbopilot.study.file import files_of
 from jupyter_turbopilot.study.lines import events_of
 from jupyter_turbopilot.study.log import Study
 
-BEFORE = {"x = ": "after =", "np.": "after a dot", "f(": "in brackets", "": "an empty line", "x + ": "elsewhere"}
+BEFORE = {
+    "x = ": "after =",
+    "np.": "after a dot",
+    "f(": "in brackets",
+    "": "an empty line",
+    "x + ": "elsewhere",
+}
 
 STORY = st.fixed_dictionaries(
     {
@@ -131,13 +137,22 @@ def test_the_figures_are_those_that_were_counted_independently(
         assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
     by_position = found.by(lambda one: one.at)
     assert {at: one.shown for at, one in by_position.items()} == counts.at
-    assert {at: one.acceptance.part for at, one in by_position.items() if one.acceptance.part} == counts.taken_at
+    assert {
+        at: one.acceptance.part for at, one in by_position.items() if one.acceptance.part
+    } == counts.taken_at
     assert sum(one.shown for one in found.by(lambda one: one.hour).values()) == counts.shown
     assert found.latency.count == counts.shown
     assert (found.dropped, found.unknown) == (0, 0)
 
 
-SESSION = {"event": "session", "session": "AbC3", "where": "server", "zone": 120, "model": "m", "eagerness": "eager"}
+SESSION = {
+    "event": "session",
+    "session": "AbC3",
+    "where": "server",
+    "zone": 120,
+    "model": "m",
+    "eagerness": "eager",
+}
 
 
 def requested(number: int, **more: object) -> dict[str, Any]:
@@ -193,7 +208,13 @@ def test_intervals_are_those_of_drawing_the_units() -> None:
 
 
 def test_several_logs_are_drawn_as_they_are_and_few_by_their_documents() -> None:
-    events = [SESSION, requested(1, doc=1), happened("shown", 1, 5), requested(2, doc=2), happened("shown", 2, 5)]
+    events = [
+        SESSION,
+        requested(1, doc=1),
+        happened("shown", 1, 5),
+        requested(2, doc=2),
+        happened("shown", 2, 5),
+    ]
     assert figured([events] * ENOUGH).units == ENOUGH
     assert figured([events]).units == 2
 

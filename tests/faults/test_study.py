@@ -50,7 +50,9 @@ def test_killed_while_it_writes_it_loses_a_line_at_most_and_breaks_none(tmp_path
     draw = random.Random(25)
     said = written = 0
     for killed in range(6):
-        process = subprocess.Popen([sys.executable, "-c", TYPES, str(path)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", TYPES, str(path)], stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout
         assert process.stdout.readline() == "begun\n"
         time.sleep(0.2 + draw.random() / 2)

@@ -104,9 +104,7 @@ def test_its_five_lines_are_short(desk: Callable[..., Desk]) -> None:
 
 
 @pytest.mark.parametrize("event", ["dismissed", "typed_over"])
-def test_what_ends_otherwise_is_logged_with_how_much_was_typed(
-    desk: Callable[..., Desk], event: str
-) -> None:
+def test_what_ends_otherwise_is_logged_with_how_much_was_typed(desk: Callable[..., Desk], event: str) -> None:
     d = desk()
     d.ask(["values"])
     d.tell("shown", 3, length=3)
