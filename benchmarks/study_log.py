@@ -4,16 +4,15 @@ python benchmarks/study_log.py keys --set notebooks.json.gz
 python benchmarks/study_log.py bytes --set notebooks.json.gz
 python benchmarks/study_log.py killed
 
-`keys` asks two ways in turn, A B B A, and reports to both what became of each suggestion; the same without a log in
-either says how far two models differ by themselves. `bytes` types notebooks at *balanced*, where of right suggestions
-72 of 100 are taken and the others typed. `killed` has three processes log to one file as fast as one every three
-milliseconds, and kills all of them at a random moment.
+`keys` asks two ways in turn, A B B A, and reports to both what became of each suggestion; the same without a
+log in either says how far two models differ by themselves. `bytes` types notebooks at *balanced*, where of
+right suggestions 72 of 100 are taken and the others typed. `killed` has three processes log to one file, an
+event every three milliseconds each, and kills all of them at a random moment.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import statistics
@@ -34,6 +33,7 @@ from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import drawn, judge
 from jupyter_turbopilot.evaluate.traces import mixed
 from jupyter_turbopilot.request import Feedback
+from jupyter_turbopilot.shell.outcomes import common
 from jupyter_turbopilot.study.file import files_of
 from jupyter_turbopilot.study.lines import Event, events_of
 from tests.faults.test_study import TYPES
@@ -99,8 +99,8 @@ def key_costs(options: argparse.Namespace) -> None:
             low, high = drawn(pairs, ratio)
             print(
                 f"{name}: {statistics.mean(first for first, _ in pairs):.2f} and "
-                f"{statistics.mean(second for _, second in pairs):.2f} ms a key, {ratio(pairs):.4f} times as long "
-                f"({low:.3f} to {high:.3f}), {len(pairs)} keys"
+                f"{statistics.mean(second for _, second in pairs):.2f} ms a key, {ratio(pairs):.4f} times as "
+                f"long ({low:.3f} to {high:.3f}), {len(pairs)} keys"
             )
         print(f"on the thread of who asks and reports: {_own_microseconds(logged, asked):.1f} µs a key")
         for desk in (logged, plain, third):
@@ -108,7 +108,7 @@ def key_costs(options: argparse.Namespace) -> None:
 
 
 def _own_microseconds(desk: Desk, asked: Sequence[Completion]) -> float:
-    """Return the time that the log takes of the threads that answer: following, and four lines put into the queue."""
+    """Return the time that the log takes of the threads that answer: four lines are put into the queue."""
     study = desk.pilot.completer.study
     assert study
     _, reply = next(found for found in map(desk.ask, asked) if found[1].items)
@@ -140,7 +140,7 @@ def typed(desk: Desk, trace: Trace, draw: random.Random) -> None:
             )
             if where == cell and 0 < along < len(text) and text.startswith(written):
                 continue
-            same = len(os.path.commonprefix([text, written]))
+            same = common(text, written)
             wrong = "dismissed" if draw.random() < DISMISSED else "typed_over"
             tell(desk, reply, ("typed_over" if same == len(text) else wrong, same, 0.3 * along))
             shown = None
@@ -173,7 +173,7 @@ def sizes(options: argparse.Namespace) -> None:
     events, broken = events_of(lines)
     assert not broken
     shown = {event["id"] for event in events if event["event"] == "shown"}
-    own = {name: 0 for name in shown}
+    own = dict.fromkeys(shown, 0)
     for event, line in zip(events, lines, strict=True):
         if event.get("id") in own:
             own[event["id"]] += len(line)

@@ -231,15 +231,15 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     study_log = Unicode(
         "",
-        help="A file that logs what becomes of suggestions, for a study: an absolute path, or one that begins "
-        "with ~/. It holds times, lengths and scores, and no text, path or name (docs/study.md); only you can "
-        "read it, and it is sent nowhere. JupyterLab's status menu and `%turbopilot` say so while it is on. "
-        "Empty: nothing is logged. Not in a service for several people.",
+        help="A file that logs what becomes of suggestions, for a study: an absolute path, or one that "
+        "begins with ~/. It holds times, lengths and scores, and no text, path or name (docs/study.md); only "
+        "you can read it, and it is sent nowhere. JupyterLab's status menu and `%turbopilot` say so while it "
+        "is on. Empty: nothing is logged. Not in a service for several people.",
     ).tag(config=True)
     study_text = Bool(
         False,
-        help="Log the text of the suggestions that are shown, too, where there is a `study_log`. Suggestions "
-        "with lines that look like secrets, and those in files that may hold credentials, are logged without.",
+        help="Log the text of the suggestions that are shown, too, where there is a `study_log`. Those with "
+        "lines that look like secrets, and those in files that may hold credentials, are logged without.",
     ).tag(config=True)
     token_healing = Bool(
         True,

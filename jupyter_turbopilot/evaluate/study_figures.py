@@ -1,4 +1,4 @@
-"""What a study log says of suggestions: who took how many, how much of it stayed, how long they took. Pure."""
+"""What study logs say of suggestions: how many were taken, how much of it stayed, how long it took. Pure."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.study_figures import Event, Figures, Share
 
 _HEAD = (
-    "| {what} | shown | taken | acceptance | of the characters taken, left after {soon} s | after {later} min |\n"
+    "| {what} | shown | taken | acceptance | of the characters taken, left after {soon} s | {later} min |\n"
     "| --- | --- | --- | --- | --- | --- |"
 )
 
@@ -29,21 +29,21 @@ def tables(found: Figured, logs: int) -> str:
     """Return the figures as Markdown."""
     drawn = "logs" if logs >= ENOUGH else "documents of a session"
     saved, latency = found.saved, found.latency
+    seen = ", ".join((_count(logs, "log"), _count(found.requests, "request"), *_shown(found)))
+    intervals = f"Intervals are those of 95 of 100 draws, from {found.units} {drawn}."
+    less = "less a key for each suggestion that was taken"
+    median, slow = latency.median_interval, latency.slow_interval
     lines = [
-        f"{_count(logs, 'log')}, {_count(found.requests, 'request')}, {_count(len(found.suggested), 'suggestion')} "
-        f"shown, {found.written} characters written. Intervals are those of 95 of 100 draws, from "
-        f"{found.units} {drawn}.",
+        f"{seen}. {intervals}",
         "",
-        f"Saved: {_told(saved)} of what was written ({saved.part} of {saved.of} characters, less a key for each "
-        "suggestion that was taken).",
+        f"Saved: {_told(saved)} of what was written ({saved.part} of {saved.of} characters, {less}).",
         "",
         _head("all suggestions"),
         _row("all", found.of(found.suggested)),
         *_rows({f"{model}, {eager}": one for (model, eager), one in _conditions(found).items()}),
         "",
-        f"Latency, from the request to the first text: median {latency.median:.0f} ms "
-        f"({latency.median_interval[0]:.0f} to {latency.median_interval[1]:.0f}), 95th percentile "
-        f"{latency.slow:.0f} ms ({latency.slow_interval[0]:.0f} to {latency.slow_interval[1]:.0f}).",
+        f"Latency: median {latency.median:.0f} ms ({median[0]:.0f} to {median[1]:.0f}), 95th percentile "
+        + f"{latency.slow:.0f} ms ({slow[0]:.0f} to {slow[1]:.0f}), from the request to the first text.",
         "",
         _head("position"),
         *_rows(found.by(lambda one: one.at)),
@@ -52,12 +52,14 @@ def tables(found: Figured, logs: int) -> str:
         *_rows({f"{hour}:00": one for hour, one in found.by(lambda one: one.hour).items()}),
     ]
     if found.dropped or found.unknown:
-        lines += [
-            "",
-            f"{_count(found.dropped, 'line')} could not be written; of {_count(found.unknown, 'event')} the "
-            "request's line is not here.",
-        ]
+        unknown = f"of {_count(found.unknown, 'event')} the request's line is not here"
+        lines += ["", f"{_count(found.dropped, 'line')} could not be written; {unknown}."]
     return "\n".join(lines) + "\n"
+
+
+def _shown(found: Figured) -> tuple[str, str]:
+    suggestions = _count(len(found.suggested), "suggestion")
+    return f"{suggestions} shown", f"{found.written} characters written"
 
 
 def _conditions(found: Figured) -> dict[tuple[str, str], Figures]:
@@ -79,7 +81,7 @@ def _row(name: str, one: Figures) -> str:
 
 
 def _told(share: Share) -> str:
-    return f"{share.value:.3f} ({share.low:.2f} to {share.high:.2f})" if share.of else "–"
+    return f"{share.value:.3f} ({share.low:.2f} to {share.high:.2f})" if share.of else ""
 
 
 def _count(number: int, what: str) -> str:

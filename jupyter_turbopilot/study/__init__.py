@@ -1,1 +1,1 @@
-"""A log of what becomes of suggestions, for studies: numbers that a person keeps and hands over themselves."""
+"""A log of what becomes of suggestions, for studies: a person keeps it, and hands it over or not."""

@@ -1,4 +1,4 @@
-"""What the lines of a study log say: a schema for each kind of event, as Jupyter's event system has them. Pure."""
+"""What the lines of a study log say: a schema for each event, as Jupyter's event system has them. Pure."""
 
 from __future__ import annotations
 
@@ -99,13 +99,11 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
             "score": _SHARE | {"description": "how likely it is to be right, as far as the model knows"},
             "memory": {
                 "const": True,
-                "description": "it is a line from the person's other notebooks, not the model's; missing: it is "
-                "the model's",
+                "description": "it is a line that the person wrote before; missing: it is the model's",
             },
             "text": {
                 "type": "string",
-                "description": "its text, if `c.Turbopilot.study_text` is on, and neither the file's name nor a "
-                "line suggests a secret",
+                "description": "its text, if `c.Turbopilot.study_text` is on and nothing suggests a secret",
             },
         },
         frozenset({"memory", "text"}),
@@ -114,8 +112,7 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
     "dismissed": ("It was hidden, or the cursor left it.", _END, frozenset({"of"})),
     "typed_over": ("It was typed to its end, or something else was typed.", _END, frozenset({"of"})),
     "retained": (
-        "What is left of it: after half a minute of typing, after five minutes, and when the page is closed; "
-        "in a terminal, when the input is run.",
+        "What is left of it, some time after it was taken, or when the page is closed or the input run.",
         {
             "id": _ID,
             "chars": _CHARS,

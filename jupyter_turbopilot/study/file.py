@@ -154,16 +154,7 @@ class LogFile:
             _check_kind(self._path.lstat().st_mode)
         handle = os.open(self._path, _FLAGS | create, 0o600)
         try:
-            status = os.fstat(handle)
-            _check_kind(status.st_mode)
-            if hasattr(os, "getuid"):
-                if status.st_uid != os.getuid():
-                    raise OSError(errno.EACCES, "it belongs to another user")
-                if status.st_mode & 0o077:
-                    os.fchmod(handle, 0o600)
-            first = os.read(handle, len(MAGIC))
-            if not MAGIC.startswith(first):
-                raise OSError(errno.EEXIST, "it is another file, not a study log")
+            _check_owner(handle)
         except BaseException:
             os.close(handle)
             raise
@@ -187,6 +178,19 @@ def _check_kind(mode: int) -> None:
         raise OSError(errno.EISDIR, "it is a folder")
     if not stat.S_ISREG(mode):
         raise OSError(errno.EEXIST, "it is a pipe or a device, not a file")
+
+
+def _check_owner(handle: int) -> None:
+    """Raise an OSError that says why a file is none of ours; take from others what they may do with ours."""
+    status = os.fstat(handle)
+    _check_kind(status.st_mode)
+    if hasattr(os, "getuid"):
+        if status.st_uid != os.getuid():
+            raise OSError(errno.EACCES, "it belongs to another user")
+        if status.st_mode & 0o077:
+            os.fchmod(handle, 0o600)
+    if not MAGIC.startswith(os.read(handle, len(MAGIC))):
+        raise OSError(errno.EEXIST, "it is another file, not a study log")
 
 
 def _last_byte(handle: int, size: int) -> bytes:

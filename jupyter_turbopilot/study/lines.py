@@ -17,7 +17,7 @@ def line_of(event: Mapping[str, Any]) -> bytes:
 
 
 def events_of(lines: Iterable[bytes]) -> tuple[list[Event], int]:
-    """Return the events of some lines, and how many lines are none: a process was killed while it wrote one."""
+    """Return the events of some lines, and how many lines are none, as where a process was killed."""
     events: list[Event] = []
     broken = 0
     for line in lines:

@@ -253,7 +253,7 @@ def name_of(model: str) -> str:
 
 
 def known_language(language: str) -> str:
-    """Return what a log calls a language: that of a magic of the person's own has a name that they gave it."""
+    """Return what a log calls a language: a person may have given one a name of their own."""
     return language.lower() if language.lower() in LANGUAGES else OTHER
 
 

@@ -21,7 +21,7 @@ def test_jupyters_event_system_takes_every_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"path": "a.ipynb"}, {"score": 1.5}, {"chars": -1}, {"id": "home.1"}, {"text": 3}]
+    "change", [{"path": "a.ipynb"}, {"score": 1.5}, {"chars": -1}, {"id": "homes.1"}, {"text": 3}]
 )
 def test_what_no_schema_allows_is_refused(change: dict[str, object]) -> None:
     logger = event_logger()

@@ -115,8 +115,8 @@ def test_who_tells_waits_for_nothing(
     hang.set()
     writer.close()
     events = read(path)
-    assert events[-1]["event"] == "dropped"
-    assert len(events) - 2 + events[-1]["lines"] == 3 * module.WAITING
+    (dropped,) = (event["lines"] for event in events if event["event"] == "dropped")
+    assert len(events) - 2 + dropped == 3 * module.WAITING
     assert len(events) <= module.WAITING + 2
 
 
@@ -145,14 +145,15 @@ def test_what_is_lost_in_trouble_is_counted_and_the_count_is_written(
     monkeypatch.setattr(module, "WAITING", 10)
     path = tmp_path / "away" / "study.jsonl"
     writer = write(path)
+    writer.put(lambda: SESSION, must=True)
     for number in range(50):
         writer.put(lambda number=number: typing(number))
-    writer.put(lambda: SESSION, must=True)
+    changed = SESSION | {"model": "n"}
+    writer.put(lambda: changed, must=True)
     until(lambda: writer.trouble)
     path.parent.mkdir()
     until(lambda: path.exists() and read(path)[-1]["event"] == "dropped")
-    assert [one.get("requests") for one in read(path)] == [*range(10), None, None]
-    assert read(path)[-1]["lines"] == 40
+    assert read(path) == [SESSION, *map(typing, range(9)), changed, lost(41)]
 
 
 def test_a_name_that_names_no_file_is_said_and_nothing_waits(write: Callable[..., Writer]) -> None:
