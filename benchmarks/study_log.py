@@ -125,7 +125,7 @@ def _own_microseconds(desk: Desk, asked: Sequence[Completion]) -> float:
 
 
 def typed(desk: Desk, trace: Trace, draw: random.Random) -> None:
-    """Type a trace as somebody does in JupyterLab, who asks nothing while a suggestion agrees with the keys."""
+    """Type a trace as in JupyterLab, which asks nothing while a suggestion agrees with the keys."""
     covered: dict[int, int] = {}
     shown: tuple[Reply, int, int] | None = None  # the suggestion, in which cell, since which place
     for step in trace.keystrokes:
@@ -181,10 +181,11 @@ def sizes(options: argparse.Namespace) -> None:
     kinds = {event["event"]: 0 for event in events}
     for event in events:
         kinds[event["event"]] += 1
+    size = sum(map(len, lines))
     print(
-        f"{options.eagerness}: {sum(map(len, lines))} bytes, {len(shown)} suggestions shown: "
-        f"{sum(map(len, lines)) / len(shown):.0f} bytes each, whatever else there is included; their own lines "
-        f"{statistics.mean(each):.0f} on average, {statistics.median(each):.0f} at the median, {each[-1]} at most"
+        f"{options.eagerness}: {size} bytes, {len(shown)} shown: {size / len(shown):.0f} bytes each, "
+        f"whatever else there is included; their own lines {statistics.mean(each):.0f} on average, "
+        f"{statistics.median(each):.0f} at the median, {each[-1]} at most"
     )
     print(f"lines: {kinds}")
 

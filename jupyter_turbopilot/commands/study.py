@@ -89,9 +89,8 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     events, broken = _read(path) if files else ([], 0)
     size, most = sum(map(size_of, files)) / 2**20, (KEPT + 1) * LIMIT // 2**20
     shown = len({event.get("id") for event in events if event["event"] == "shown"})
-    print(
-        f"{path}: {count_of(len(events), 'line')} on {count_of(shown, 'suggestion')}, {size:.1f} of {most} MB."
-    )
+    lines = f"{count_of(len(events), 'line')} on {count_of(shown, 'suggestion')}"
+    print(f"{path}: {lines}, {size:.1f} of {most} MB.")
     print("The text of suggestions is logged." if settings.study_text else "No text is logged.")
     if broken:
         print(f"{count_of(broken, 'line')} cannot be read.")

@@ -150,7 +150,7 @@ class Figured:
         self.typing = [one for log in logs for one in log.typing]
         self.dropped = sum(log.dropped for log in logs)
         self.unknown = sum(log.unknown for log in logs)
-        units = dict.fromkeys(one.unit for one in (*self.typing, *self.suggested))
+        units = dict.fromkeys([*(one.unit for one in self.typing), *(one.unit for one in self.suggested)])
         self._units = {unit: number for number, unit in enumerate(units)}
         count = max(1, len(units))
         rng = np.random.default_rng(seed)

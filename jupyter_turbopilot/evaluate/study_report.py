@@ -32,7 +32,8 @@ def tables(found: Figured, logs: int) -> str:
     seen = ", ".join((_count(logs, "log"), _count(found.requests, "request"), *_shown(found)))
     intervals = f"Intervals are those of 95 of 100 draws, from {found.units} {drawn}."
     less = "less a key for each suggestion that was taken"
-    median, slow = latency.median_interval, latency.slow_interval
+    half = _time(latency.median, latency.median_interval)
+    most = _time(latency.slow, latency.slow_interval)
     lines = [
         f"{seen}. {intervals}",
         "",
@@ -42,8 +43,7 @@ def tables(found: Figured, logs: int) -> str:
         _row("all", found.of(found.suggested)),
         *_rows({f"{model}, {eager}": one for (model, eager), one in _conditions(found).items()}),
         "",
-        f"Latency: median {latency.median:.0f} ms ({median[0]:.0f} to {median[1]:.0f}), 95th percentile "
-        + f"{latency.slow:.0f} ms ({slow[0]:.0f} to {slow[1]:.0f}), from the request to the first text.",
+        f"Latency, from the request to the first text: median {half}, 95th percentile {most}.",
         "",
         _head("position"),
         *_rows(found.by(lambda one: one.at)),
@@ -78,6 +78,10 @@ def _rows(figures: Mapping[str, Figures]) -> list[str]:
 def _row(name: str, one: Figures) -> str:
     retained = " | ".join(_told(one.retained[seconds]) for seconds in (SOON, LATER))
     return f"| {name} | {one.shown} | {one.acceptance.part} | {_told(one.acceptance)} | {retained} |"
+
+
+def _time(milliseconds: float, interval: tuple[float, float]) -> str:
+    return f"{milliseconds:.0f} ms ({interval[0]:.0f} to {interval[1]:.0f})"
 
 
 def _told(share: Share) -> str:

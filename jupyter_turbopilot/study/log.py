@@ -192,7 +192,7 @@ class Study:
                     self._suggestions.popitem(last=False)
                 event = self._event("requested", id=known[0].name, doc=asked.document)
                 milliseconds = round((time.perf_counter() - asked.begun) * 1000)
-                rest = {"ms": milliseconds} | self._since()
+                rest: Event = {"ms": milliseconds} | self._since()
                 if asked.invoked:
                     rest["trigger"] = "invoke"
                 if asked.language != LANGUAGES[0]:
