@@ -33,7 +33,7 @@ import { Preferences } from './preferences';
 import { Provider } from './provider';
 import { Status } from './status';
 import { StatusItem, StatusVoice } from './statusitem';
-import { studyDialog } from './study';
+import { studyDialog } from './studydialog';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 

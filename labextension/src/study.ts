@@ -1,8 +1,6 @@
 /** That a log is kept of what becomes of suggestions: in the menu, and in more words. */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Availability } from './availability';
 import type { IStudy } from './wire';
 
 /** Say in a line of a menu that there is a log. */
@@ -38,19 +36,4 @@ export function explainStudy(trans: TranslationBundle, { text, file, trouble }: 
   ]
     .filter(Boolean)
     .join(' ');
-}
-
-/** Return a function that shows that. */
-export function studyDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
-  return async () => {
-    await availability.check();
-    const study = availability.state.health?.study;
-    if (study) {
-      await showDialog({
-        title: trans.__('Study Log'),
-        body: explainStudy(trans, study),
-        buttons: [Dialog.okButton()]
-      });
-    }
-  };
 }
