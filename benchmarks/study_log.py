@@ -221,10 +221,12 @@ def killed(options: argparse.Namespace) -> None:
             lost, most, broken = lost + missing, max(most, missing), broken + torn
             rounds_with += missing > 0
             assert events
-    print(
-        f"killed {options.times} times {PROCESSES} processes: {told} events told, {lost} of them lost in "
-        f"{rounds_with} rounds, {most} at most in a round of {PROCESSES}; {broken} broken lines"
-    )
+            if (number + 1) % 10 == 0 or number + 1 == options.times:
+                print(
+                    f"killed {number + 1} times {PROCESSES} processes: {told} events told, {lost} of them lost in "
+                    f"{rounds_with} rounds, {most} at most in a round; {broken} broken lines",
+                    flush=True,
+                )
 
 
 def _read(path: Path) -> tuple[list[Event], int]:
