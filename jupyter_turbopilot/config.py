@@ -229,6 +229,18 @@ class Turbopilot(Configurable):
         "pass over, so that quiet, balanced and eager are right for you as often as they promise. Only "
         "numbers are kept, in your cache folder (docs/threshold.md). Off in a service for several people.",
     ).tag(config=True)
+    study_log = Unicode(
+        "",
+        help="A file that logs what becomes of suggestions, for a study: an absolute path, or one that "
+        "begins with ~/. It holds times, lengths and scores, and no text, path or name (docs/study.md); only "
+        "you can read it, and it is sent nowhere. JupyterLab's status menu and `%turbopilot` say so while it "
+        "is on. Empty: nothing is logged. Not in a service for several people.",
+    ).tag(config=True)
+    study_text = Bool(
+        False,
+        help="Log the text of the suggestions that are shown, too, where there is a `study_log`. Those with "
+        "lines that look like secrets, and those in files that may hold credentials, are logged without.",
+    ).tag(config=True)
     token_healing = Bool(
         True,
         help="Back up over the beginning of a word before the cursor and constrain the model to "

@@ -160,7 +160,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="`accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the "
             "cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of "
-            "it after half a minute of typing, or when the page is closed"
+            "it after half a minute of typing, again after five minutes, or when the page is closed"
         ),
     ]
     chars: Annotated[

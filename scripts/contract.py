@@ -29,6 +29,7 @@ INTERFACES: dict[str, Any] = {
     "IFeedback": Feedback,
     "IMemory": contract.Memory,
     "IWeek": contract.Week,
+    "IStudy": contract.Study,
     "IHealth": contract.Health,
     "ISelect": Select,
     "IPull": Pull,

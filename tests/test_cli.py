@@ -180,7 +180,7 @@ def test_a_command_that_is_ended_from_outside_says_no_more_than_that(
     def ended(_: str) -> str:
         raise end
 
-    monkeypatch.setattr(purge, "_agreed", ended)
+    monkeypatch.setattr(purge, "agreed", ended)
     assert run(capsys, "purge") == (status, "", words)
 
 

@@ -116,7 +116,7 @@ def test_the_mean_of_an_adapter_with_itself_is_that_adapter(
 
 def test_the_reference_of_the_command_line_names_every_subcommand_and_what_its_options_do() -> None:
     text = cli_reference.markdown()
-    assert text.count("## `jupyter turbopilot ") == 25
+    assert text.count("## `jupyter turbopilot ") == 28
     assert "| `-m MODEL`, `--model MODEL` | the model to tune; default: the configured one |" in text
     assert "| `PATH ...` | folders, notebooks, code, or a prepared .jsonl |" in text
     assert "A small model of characters, from nothing:" in text

@@ -18,6 +18,7 @@ from jupyter_turbopilot.commands import (
     purge,
     serve,
     size,
+    study,
     train,
 )
 
@@ -36,6 +37,7 @@ COMMANDS: tuple[Entry, ...] = (
     evaluate.COMMAND,
     cache.COMMAND,
     memory.COMMAND,
+    study.COMMAND,
     purge.COMMAND,
     forget.COMMAND,
     doctor.COMMAND,

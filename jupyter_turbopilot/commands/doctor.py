@@ -53,6 +53,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     )
     yield from _folders(settings)
     yield _memory(settings)
+    yield _study(settings)
     yield from _engine(settings)
     yield from _extensions()
 
@@ -107,10 +108,26 @@ def _memory(settings: Turbopilot) -> Finding:
     return Finding("memory", f"{count_of(len(found), 'index', 'indexes')} of your code in {folder()}, {size}")
 
 
+def _study(settings: Turbopilot) -> Finding:
+    """Say whether a log is kept for a study, and what is wrong with its file."""
+    from jupyter_turbopilot.study.file import LogFile, located, reason_of
+
+    if not settings.study_log:
+        return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
+    try:
+        LogFile(located(settings.study_log)).check()
+    except OSError as error:
+        said = f"{settings.study_log} cannot be written: {reason_of(error)}."
+        return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
+    holds = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
+    return Finding("study log", f"kept in {settings.study_log}: {holds}")
+
+
 def _engine(settings: Turbopilot) -> Iterator[Finding]:
     """Examine the engine and its model; where neither has a problem, measure how fast they are."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
+    settings.study_log = ""  # what is measured here is nobody's typing
     settings.results_file = ""  # a known answer says nothing of the speed
     local = InProcess(settings)
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.cache import servers_with
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.commands.removing import (
+    agreed,
     count_of,
     list_names,
     remove,
@@ -48,11 +49,12 @@ def run(options: Options, settings: Turbopilot) -> int:
     indexes = index_files()
     results, trouble = _results(settings)
     servers = servers_with(results[0]) if results else []
-    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
+    study, kept_study = _study(settings, (own, folder().parent))
+    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results, *study})
     stale, living = runtime.survey()
     places = " and ".join(map(str, sorted({*folders, *(file.parent for file in (*indexes, *results))})))
     ended = count_of(len(stale), "runtime file")
-    if not options.yes and not _agreed(
+    if not options.yes and not agreed(
         f"Remove {size_of_all(files)} in {count_of(len(files), 'file')} from {places}, "
         f"and {ended} of servers that have ended?"
     ):
@@ -63,6 +65,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         remove_empty(place, files)
     print(done)
     list_names("Could not be removed", remaining)
+    list_names("Left, because it is a study's (jupyter turbopilot study clear deletes it)", kept_study)
     left = {path for place in folders for path in others(place)}
     list_names("Left, because no note says that it was downloaded", left - set(remaining))
     list_names("Left, because you may not write there", [] if mine else [models])
@@ -71,6 +74,20 @@ def run(options: Options, settings: Turbopilot) -> int:
     if trouble:
         print(trouble)
     return 1 if remaining or trouble else 0
+
+
+def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+    """Return the study log's files, to be deleted in a folder of ours and to be left anywhere else."""
+    from jupyter_turbopilot.study.file import files_of, located, lock_path
+
+    try:
+        path = located(settings.study_log) if settings.study_log else None
+    except OSError:
+        path = None
+    files = files_of(path) if path else []
+    if path and any(path.is_relative_to(folder) for folder in folders):
+        return [*files, lock_path(path)], []
+    return [], files
 
 
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:
@@ -89,13 +106,6 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
         return ([*files, named] if target in files and named.is_symlink() else files), ""
     except OSError as error:
         return [], unusable(settings.results_file, reason_of(error))
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False
 
 
 COMMAND = Command(

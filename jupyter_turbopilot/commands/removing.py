@@ -53,3 +53,11 @@ def list_names(words: str, names: Iterable[Path | str]) -> None:
         print(f"  {name}")
     if len(named) > NAMED:
         print(f"  and {len(named) - NAMED} more")
+
+
+def agreed(question: str) -> bool:
+    """Ask; no answer is no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

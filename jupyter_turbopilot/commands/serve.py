@@ -71,13 +71,14 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     from jupyter_turbopilot.engine import lifecycle
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.server.several import for_several
+    from jupyter_turbopilot.server.several import for_several, refuse_study
     from jupyter_turbopilot.server.standalone import serve
 
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
     if identity.names_people:
         for_several(settings)
     elif not identity.may_manage(None):
+        refuse_study(settings, "without a key, nobody knows who writes")
         settings.learning = False  # of whoever writes on this machine, and nobody could have it forgotten
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # whoever looks here asks for the model

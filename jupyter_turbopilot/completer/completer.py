@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
+    from jupyter_turbopilot.study.log import Study
     from jupyter_turbopilot.suggestion.cache import Results
 
 EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
@@ -52,7 +53,7 @@ class Completer:
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
     waits for; `root` is the folder that paths are relative to; `learner`, if there is one, learns from
-    feedback.
+    feedback, and `study` logs it.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Completer:
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
         learner: Learner | None = None,
+        study: Study | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
@@ -71,6 +73,7 @@ class Completer:
         self.last_ms: float | None = None
         self.latest = LatestJobs()
         self.learner = learner
+        self.study = study
         self.secret = secrets.token_bytes(32)  # nobody else can tell whose an owner or a session is
         self._resting = resting
         self._root = root
@@ -94,6 +97,8 @@ class Completer:
         `owner` is whose caches may serve it; empty where one person is served. `memory` is what is remembered
         of the caller's own code, where the caller may read it.
         """
+        if self.study and not owner and isinstance(request, Completion):
+            listener = self.study.follow(request, listener)
         with remembering_for(owner):
             return self._submit(self._task(request, facts, owner, memory), listener, caller)
 
@@ -218,10 +223,12 @@ class Completer:
         self.results.answer_for(identity, lasting=engine.abilities.lasting)
 
     def feedback(self, feedback: Feedback) -> None:
-        """Count what became of a suggestion, and learn from it."""
+        """Count what became of a suggestion, learn from it, and log it for a study."""
         self.counters[feedback.event] += 1
         if self.learner:
             self.learner.receive(feedback)
+        if self.study:
+            self.study.receive(feedback)
 
     def _layout_for(self, engine: Engine) -> Layout:
         if self._layout is None or not self._layout.is_for(engine):

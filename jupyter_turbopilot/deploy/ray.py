@@ -24,6 +24,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.asgi import Mounted
 from jupyter_turbopilot.server.identity import KeyIdentity
+from jupyter_turbopilot.server.several import refuse_study
 from jupyter_turbopilot.server.standalone import application, checked
 
 KEY = "TURBOPILOT_API_KEY"
@@ -67,6 +68,7 @@ class Replica:
     def __init__(self, traits: dict[str, Any]) -> None:
         self._key = key()
         settings = Turbopilot(**OWN | traits)
+        refuse_study(settings, "a service for several people cannot ask each of them")
         # Ray counts cores but gives none to anybody: who uses more than its own slows its neighbours.
         settings.threads = settings.threads or int(_cores())
         self._pilot = Pilot(settings)

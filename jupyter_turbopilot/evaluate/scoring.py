@@ -8,6 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from jupyter_turbopilot.suggestion.position import kind_of_position
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -15,23 +17,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 SHORTEST = 4  # characters that are worth a key, unless they end the line
-_KINDS = (
-    ("an empty line", re.compile(r"(^|\n)[ \t]*$")),
-    ("after a dot", re.compile(r"\.\w*$")),
-    (
-        "in a string",
-        re.compile(r"(?m)^[^'\"\n]*(?:'[^'\n]*'[^'\"\n]*|\"[^\"\n]*\"[^'\"\n]*)*['\"][^'\"\n]*$"),
-    ),
-    ("in a word", re.compile(r"\w$")),
-    ("in brackets", re.compile(r"[(\[{,][ \t]*$")),
-    ("after =", re.compile(r"=[ \t]*$")),
-)
-
-
-def kind_of_position(before: str) -> str:
-    """Name the place a cursor stands at."""
-    line = before[-400:]
-    return next((name for name, pattern in _KINDS if pattern.search(line)), "elsewhere")
 
 
 def head_of(text: str) -> str:

@@ -21,6 +21,7 @@ from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
+from jupyter_turbopilot.study.log import Study
 from jupyter_turbopilot.suggestion.cache import Results
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.source import Source
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
+    from jupyter_turbopilot.study.log import Where
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,8 @@ class Pilot:
     """One model, one worker, one completer: what the server, the terminal and the command line hold.
 
     It decides which model is wanted, and when to try again one that could not be loaded. `kind` is the kind
-    of engine, by default that of the settings; `kernels`, `kernel_busy` and `root` are a Jupyter server's.
+    of engine, by default that of the settings; `kernels`, `kernel_busy` and `root` are a Jupyter server's;
+    `where` is what a study log says of the place.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Pilot:
         kernels: Kernels | None = None,
         kernel_busy: Callable[[], bool] = lambda: False,
         root: str = "",
+        where: Where = "server",
     ) -> None:
         self.settings = settings
         self.store = store_of(settings)
@@ -79,7 +83,13 @@ class Pilot:
             settings.results_memory * MEGABYTE, keep=self._keeper.keep if self._keeper else None
         )
         self.completer = Completer(
-            self.worker, settings, results, self.effort.resting, root, learner_of(settings)
+            self.worker,
+            settings,
+            results,
+            self.effort.resting,
+            root,
+            learner_of(settings),
+            study_of(settings, where),
         )
         self.background = BackgroundThreads()
         self.kernels = kernels
@@ -177,9 +187,11 @@ class Pilot:
             self.kernels.close()
 
     def settle(self) -> None:
-        """Write down what was learned, and let go of memory."""
+        """Write down what was learned and what is to be logged, and let go of memory."""
         if self.completer.learner:
             self.completer.learner.close()
+        if self.completer.study:
+            self.completer.study.close()
         if self.memory:
             self.memory.close()
 
@@ -240,6 +252,14 @@ class Pilot:
 def learner_of(settings: Turbopilot) -> Learner | None:
     """Return what learns from suggestions, if the settings want that."""
     return Learner(personal_dir() / LEARNING) if settings.learning else None
+
+
+def study_of(settings: Turbopilot, where: Where) -> Study | None:
+    """Return what logs suggestions for a study, if the settings name a file for that."""
+    if not settings.study_log:
+        return None
+    text, eagerness = settings.study_text, settings.eagerness
+    return Study(settings.study_log, text=text, eagerness=eagerness, where=where)
 
 
 def keeper_of(settings: Turbopilot) -> Keeper | None:

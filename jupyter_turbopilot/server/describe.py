@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
-def describe_health(pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False) -> dict[str, Any]:
+def describe_health(
+    pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False, logged: bool | None = None
+) -> dict[str, Any]:
     """Say whether the worker lives and whether it can complete; what failed may be tried again for it.
 
-    `own`: whether the suggestions that are counted are those of whoever asks.
+    `own`: whether the suggestions that are counted are those of whoever asks, who may manage the server;
+    `logged`: whether a study log would have theirs, by default the same.
     """
+    logged = own if logged is None else logged
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
@@ -41,7 +45,15 @@ def describe_health(pilot: Pilot, memory: KeptMemory | None = None, *, own: bool
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "memory": _memory(memory) if memory else None,
+        "study": _study(pilot, own=own) if logged else None,
     }
+
+
+def _study(pilot: Pilot, *, own: bool) -> dict[str, Any] | None:
+    """Say whether a log is kept of suggestions, and how that goes; where, to whom the server belongs."""
+    if not (study := pilot.completer.study):
+        return None
+    return {"text": study.text, "file": study.name if own else None, "trouble": study.trouble or None}
 
 
 def _memory(memory: KeptMemory) -> dict[str, Any]:

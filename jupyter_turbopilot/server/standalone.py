@@ -102,6 +102,9 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
+    if pilot.completer.study:
+        pilot.completer.study.begin()
+        notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
     print(f"Serving on {place.address}", flush=True)
     if notice:
         print(notice, flush=True)

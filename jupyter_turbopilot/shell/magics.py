@@ -72,6 +72,16 @@ def _index(memory: dict[str, Any] | None) -> str:
     return f"\nIndex of your code: {memory['files']} of {memory['of']} files in {memory['root']}{building}"
 
 
+def _study(study: dict[str, Any] | None) -> str:
+    """Say that a log is kept for a study."""
+    if not study:
+        return ""
+    holds = "numbers and the text of suggestions" if study["text"] else "numbers, no text"
+    file = f", in {study['file']}" if study["file"] else ""
+    trouble = f"; it cannot be written: {study['trouble']}" if study["trouble"] else ""
+    return f"\nStudy log: on ({holds}{file}){trouble}"
+
+
 def _line_form(lines: list[str]) -> list[str]:
     """Turn `%%complete` with nothing below it into `%complete`: IPython runs no cell magic without a cell."""
     name, _, rest = "".join(lines[:1]).strip().partition(" ")
@@ -132,6 +142,9 @@ class TurbopilotMagics(Magics):
                 f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "
                 "With c.Turbopilot.memory = False none is."
             )
+        if study := local.pilot.completer.study:
+            holds = "numbers and the text of suggestions" if study.text else "numbers, no text"
+            print(f"A study log is kept in {study.name} ({holds}).")  # noqa: T201
 
     def off(self) -> None:
         """Stop ghost text in the prompt."""
@@ -164,7 +177,8 @@ class TurbopilotMagics(Magics):
 
             ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
         index = _index(health.get("memory"))
-        return f"Turbopilot: {health['model']} {where}, {state}{speed}{taken}{ghost}{index}"
+        study = _study(health.get("study"))
+        return f"Turbopilot: {health['model']} {where}, {state}{speed}{taken}{ghost}{index}{study}"
 
     # %complete ----------------------------------------------------------------------------------------------
 

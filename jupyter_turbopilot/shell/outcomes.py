@@ -39,8 +39,8 @@ class Kept:
     def change(self, text: str) -> None:
         """Follow it into the text as it is now: one run of characters stands there instead of another."""
         before, self._text = self._text, text
-        first = _common(before, text)
-        same = _common(before[first:][::-1], text[first:][::-1])
+        first = common(before, text)
+        same = common(before[first:][::-1], text[first:][::-1])
         last, shift = len(before) - same, len(text) - len(before)
         parts = [
             part
@@ -64,7 +64,7 @@ class _Shown:
         if not before.startswith(self.start):
             return None
         typed = before[len(self.start) :]
-        return len(typed), _common(typed, self.text)
+        return len(typed), common(typed, self.text)
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Outcomes:
         self._send(Feedback(id=name, event=event, chars=chars, length=length, seconds=seconds))
 
 
-def _common(one: str, other: str) -> int:
+def common(one: str, other: str) -> int:
     """Return in how many characters two texts begin alike."""
     same, most = 0, min(len(one), len(other))
     while same < most:  # by halves: a loop over a long input would be felt at each key

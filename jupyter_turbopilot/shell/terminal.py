@@ -204,6 +204,8 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     with suppress(FileNotFoundError):  # the current folder may be gone
         if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
             local.pilot.remember(LocalFiles(folder))
+    if local.pilot.completer.study:
+        local.pilot.completer.study.begin()
     atexit.unregister(local.pilot.settle)
     atexit.register(local.pilot.settle)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):

@@ -26,6 +26,7 @@ const READY: IHealth = {
   notice: null,
   last_ms: null,
   week: null,
+  study: null,
   memory: null
 };
 const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });

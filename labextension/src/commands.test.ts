@@ -3,9 +3,9 @@ import { nullTranslator } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { addCommands, CommandIDs, fillPalette, type IParts } from './commands';
+import { addCommands, CommandIDs, fillMenu, fillPalette, type IParts } from './commands';
 import { DEFAULTS } from './settings';
-import type { IMemory } from './wire';
+import type { IMemory, IStudy } from './wire';
 
 const OURS = Object.values(CommandIDs).sort();
 
@@ -45,7 +45,7 @@ function bench() {
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
   const availability = {
-    state: { health: null as { memory: IMemory | null } | null },
+    state: { health: null as { memory?: IMemory | null; study?: IStudy | null } | null },
     changed: new Signal<object, unknown>({})
   };
   const status = { changed: new Signal<object, unknown>({}), update: note('update') };
@@ -59,10 +59,11 @@ function bench() {
     preferences,
     availability,
     status,
-    openModels: note('models')
+    openModels: note('models'),
+    showStudy: note('study log')
   } as unknown as IParts);
   const run = (id: string) => void options.get(id)?.execute({});
-  const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
+  const is = (id: string, what: 'isEnabled' | 'isToggled' | 'isVisible') => options.get(id)?.[what]?.({});
   const label = (id: string) => (options.get(id)?.label as (args: object) => string)({});
   return { options, label, availability, page, preferences, completers, snoozed, status, log, run, is };
 }
@@ -107,7 +108,7 @@ describe('the commands', () => {
     const memory = { building: true, files: 3, of: 12, root: '/home/ada', place: '/x.db', trouble: null };
     parts.availability.state = { health: { memory } };
     parts.availability.changed.emit(null);
-    expect(parts.log).toEqual([`changed ${CommandIDs.memory}`]);
+    expect(parts.log).toEqual([`changed ${CommandIDs.memory}`, `changed ${CommandIDs.study}`]);
     expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (indexing: 3 of 12 files)');
     expect([parts.is(CommandIDs.memory, 'isEnabled'), parts.is(CommandIDs.memory, 'isToggled')]).toEqual([
       true,
@@ -119,6 +120,26 @@ describe('the commands', () => {
     expect(parts.is(CommandIDs.memory, 'isToggled')).toBe(false);
     parts.run(CommandIDs.memory);
     expect(parts.log.at(-1)).toBe('use memory true');
+  });
+
+  it('announce a study log first of all while it is kept, whatever the settings say', () => {
+    const items: string[] = [];
+    fillMenu({ addItem: ({ command }: { command: string }) => items.push(command) } as never);
+    expect(items[0]).toBe(CommandIDs.study);
+    expect(parts.is(CommandIDs.study, 'isVisible')).toBe(false);
+    const study = { text: false, file: '/home/ada/study.jsonl', trouble: null };
+    parts.availability.state = { health: { study } };
+    parts.preferences.current = { ...DEFAULTS, enabled: false, memory: false, notices: false } as never;
+    parts.preferences.changed.emit(null);
+    expect([parts.is(CommandIDs.study, 'isVisible'), parts.is(CommandIDs.study, 'isEnabled')]).toEqual([
+      true,
+      true
+    ]);
+    expect(parts.label(CommandIDs.study)).toBe('A Study Log Is On…');
+    parts.run(CommandIDs.study);
+    expect(parts.log.at(-1)).toBe('study log');
+    parts.availability.state = { health: { study: null } };
+    expect(parts.is(CommandIDs.study, 'isVisible')).toBe(false);
   });
 
   it('snooze a document and wake it', () => {

@@ -16,6 +16,7 @@ import type { Page } from './page';
 import type { Preferences } from './preferences';
 import type { Provider } from './provider';
 import { describeStatus, type Status } from './status';
+import { describeStudy } from './study';
 import { describeWeek } from './week';
 import { describeDecline } from './words';
 
@@ -33,6 +34,7 @@ export namespace CommandIDs {
   export const openSettings = 'turbopilot:open-settings';
   export const memory = 'turbopilot:memory';
   export const learned = 'turbopilot:learned';
+  export const study = 'turbopilot:study';
   export const status = 'turbopilot:status';
 }
 
@@ -50,6 +52,7 @@ export interface IParts {
   notice: Notice;
   openModels: () => void;
   showLearned: () => Promise<void>;
+  showStudy: () => Promise<void>;
 }
 
 export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
@@ -59,13 +62,17 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
   addAccepting(commands, parts);
   addInformation(commands, parts);
   parts.preferences.changed.connect(() => commands.notifyCommandChanged());
-  parts.availability.changed.connect(() => commands.notifyCommandChanged(CommandIDs.memory));
+  parts.availability.changed.connect(() => {
+    commands.notifyCommandChanged(CommandIDs.memory);
+    commands.notifyCommandChanged(CommandIDs.study);
+  });
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
 
 /** Fill the menu of the status item. */
 export function fillMenu(menu: Menu): void {
   for (const command of [
+    CommandIDs.study,
     CommandIDs.toggle,
     CommandIDs.snooze,
     CommandIDs.memory,
@@ -209,7 +216,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
 
 /** The panel of models, the settings, the status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
-  const { trans, availability, status, notice, openModels, showLearned } = parts;
+  const { trans, availability, status, notice, openModels, showLearned, showStudy } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
     // The palette shows no category beside it.
     label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
@@ -221,6 +228,14 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
     execute: showLearned
+  });
+  // There is no setting that hides it: whoever is logged is to see that.
+  const study = () => availability.state.health?.study ?? null;
+  commands.addCommand(CommandIDs.study, {
+    label: args => (args.palette ? trans.__('Turbopilot Study Log…') : describeStudy(trans, study())),
+    isVisible: () => study() !== null,
+    isEnabled: () => study() !== null,
+    execute: showStudy
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),

@@ -33,6 +33,7 @@ import { Preferences } from './preferences';
 import { Provider } from './provider';
 import { Status } from './status';
 import { StatusItem, StatusVoice } from './statusitem';
+import { studyDialog } from './studydialog';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
@@ -158,7 +159,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       status,
       notice,
       openModels,
-      showLearned: learnedDialog(client, availability, notice, trans)
+      showLearned: learnedDialog(client, availability, notice, trans),
+      showStudy: studyDialog(availability, trans)
     });
     fillMenu(menu);
     // What it says of the server stays true while it is open.

@@ -2,7 +2,7 @@ import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { describe, expect, it, vi } from 'vitest';
 import { Run } from './inflight';
 import type { IStep } from './kept';
-import { Outcomes, PAUSE, TYPING } from './outcomes';
+import { LATER, Outcomes, PAUSE, TYPING } from './outcomes';
 import { Suggestion } from './suggestion';
 import type { IFeedback } from './wire';
 
@@ -216,9 +216,35 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'accepted']);
     desk.typeFor(1000);
     expect(desk.sent.at(-1)).toEqual(['retained', 11, 30]);
-    expect(desk.slots).toHaveLength(0); // nothing follows it any more
     desk.typeFor(2 * TYPING);
     expect(desk.sent).toHaveLength(3);
+  });
+
+  it('says once more what is left after five minutes, and follows nothing any more', () => {
+    const desk = new Desk('x = ');
+    desk.accept(desk.show('total(values)'), 'total(values)');
+    desk.typeFor(TYPING + 500);
+    desk.delete(4, 9);
+    desk.typeFor(LATER - TYPING - 1000);
+    expect(desk.events.at(-1)).toEqual(['retained', 13]);
+    desk.typeFor(1000);
+    expect(desk.sent.at(-1)).toEqual(['retained', 8, 300]);
+    expect(desk.slots).toHaveLength(0);
+    desk.typeFor(2 * LATER);
+    expect(desk.sent).toHaveLength(4);
+  });
+
+  it('says that once where half a minute of typing took longer than five minutes', () => {
+    const desk = new Desk('x = ');
+    desk.accept(desk.show('total'), 'total');
+    desk.now += 2 * LATER;
+    desk.typeFor(TYPING + 500);
+    expect(desk.events).toEqual([
+      ['shown', 5],
+      ['accepted', 5],
+      ['retained', 5]
+    ]);
+    expect(desk.slots).toHaveLength(0);
   });
 
   it('counts no typing of others', () => {

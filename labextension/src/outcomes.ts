@@ -10,10 +10,12 @@ import type { IFeedback } from './wire';
 
 /** Milliseconds of typing after which feedback says what is left of what was taken. */
 export const TYPING = 30000;
+/** Milliseconds since it was taken after which feedback says that once more, at the next key. */
+export const LATER = 300000;
 /** A longer pause than this between two keys is no typing. */
 export const PAUSE = 5000;
 /** Texts that are followed at a time. */
-const MOST = 64;
+const MOST = 128;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
 
@@ -26,6 +28,8 @@ interface ITaken {
   before: number;
   /** How much there was of it. */
   length: number;
+  /** Whether it was said already what is left of it. */
+  told: boolean;
   kept: Kept;
   end: () => void;
 }
@@ -105,6 +109,7 @@ export class Outcomes {
       typed: this._typed,
       before: codePoints(whole.slice(0, before)),
       length: codePoints(whole),
+      told: false,
       kept,
       end
     });
@@ -118,16 +123,25 @@ export class Outcomes {
     const now = this._now();
     this._typed += Math.min(PAUSE, now - this._last);
     this._last = now;
-    this._report(({ typed }) => this._typed - typed >= TYPING);
+    const due = this._taken.filter(({ typed }) => this._typed - typed >= TYPING);
+    this._report(taken => due.includes(taken) && now - taken.at >= LATER);
+    for (const taken of due) {
+      if (!taken.told && now - taken.at < LATER) {
+        taken.told = true;
+        this._tell(taken);
+      }
+    }
   }
 
-  /** Say what is left of some of what was taken; nothing where that is not known any more. */
+  /** Say for the last time what is left of some of what was taken; nothing where that is not known any more. */
   private _report(which: (taken: ITaken) => boolean): void {
-    for (const { id, at, before, length, kept } of this._end(which)) {
-      if (kept.length !== null) {
-        const seconds = Math.round((this._now() - at) / 1000);
-        this._client.feedback({ id, event: 'retained', chars: before + kept.length, length, seconds });
-      }
+    this._end(which).forEach(taken => this._tell(taken));
+  }
+
+  private _tell({ id, at, before, length, kept }: ITaken): void {
+    if (kept.length !== null) {
+      const seconds = Math.round((this._now() - at) / 1000);
+      this._client.feedback({ id, event: 'retained', chars: before + kept.length, length, seconds });
     }
   }
 

@@ -106,6 +106,7 @@ describe('the words', () => {
     model: 'a',
     percent: null,
     address: '',
+    study: false,
     lastMs: 40,
     reason: ''
   };
@@ -115,6 +116,12 @@ describe('the words', () => {
     const elsewhere = { ...status, address: 'gpu.example.org' };
     expect(describeStatus(trans, elsewhere)).toBe('Turbopilot: ready · gpu.example.org · 40 ms');
     expect(describeStatus(trans, { ...elsewhere, condition: 'off' })).toBe('Turbopilot: off');
+  });
+
+  it('say that a study log is kept, even while nothing is suggested', () => {
+    expect(describeStatus(trans, { ...status, study: true })).toBe('Turbopilot: ready · study log · 40 ms');
+    const off = { ...status, study: true, condition: 'off' as const };
+    expect(describeStatus(trans, off)).toBe('Turbopilot: off · study log');
   });
 
   it('say how much of the model is here while it is loading', () => {

@@ -20,6 +20,8 @@ export interface IStatus {
   percent: number | null;
   /** The host that code is sent to; empty where it stays on the server. */
   address: string;
+  /** Whether a log is kept for a study. */
+  study: boolean;
   lastMs: number | null;
   reason: string;
 }
@@ -32,7 +34,7 @@ function describeTime(milliseconds: number): string {
 /** A status in a few words, and how long the last suggestion took. */
 export function wordsOf(
   trans: TranslationBundle,
-  { condition, percent, address, lastMs }: IStatus
+  { condition, percent, address, study, lastMs }: IStatus
 ): [string, string] {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
@@ -44,7 +46,8 @@ export function wordsOf(
   };
   const time = condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : '';
   const at = address && condition !== 'off' ? ` · ${address}` : '';
-  return [`Turbopilot: ${words[condition]}${at}`, time];
+  const logged = study ? ` · ${trans.__('study log')}` : '';
+  return [`Turbopilot: ${words[condition]}${at}${logged}`, time];
 }
 
 /** How much is here of a model that is being fetched; of what is fetched beside it to run it, nothing is told. */
@@ -114,6 +117,7 @@ export class Status {
       model: describeModel(this._trans, state),
       percent: state.health?.inPage ? percentOf(state.health.inPage) : null,
       address: state.health?.address ?? '',
+      study: Boolean(state.health?.study),
       lastMs: this._activity.lastMs,
       reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')
     };

@@ -134,7 +134,7 @@ export interface IFrame {
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of it after half a minute of typing, or when the page is closed */
+  /** `accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of it after half a minute of typing, again after five minutes, or when the page is closed */
   event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
   /** how many of its characters stand in the document, typed or taken; of `shown`, how many it has */
   chars: number;
@@ -168,6 +168,16 @@ export interface IWeek {
   taken: number;
 }
 
+/** A log that is kept of what becomes of suggestions. */
+export interface IStudy {
+  /** whether it holds the text of suggestions, not only numbers */
+  text: boolean;
+  /** where it is; null: you may not manage this server */
+  file: string | null;
+  /** why it cannot be written now */
+  trouble: string | null;
+}
+
 /** State of the server and its model. */
 export interface IHealth {
   /** the words that llama.cpp's server uses */
@@ -193,6 +203,8 @@ export interface IHealth {
   memory: IMemory | null;
   /** this week's suggestions; null where nothing is learned from the caller's */
   week: IWeek | null;
+  /** the study log; null: none is kept of the caller's suggestions */
+  study: IStudy | null;
 }
 
 /** The model that a request is about. */

@@ -52,7 +52,7 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
  * `eagerness` is `always` unless told otherwise: how grey text behaves is tested, not when it is worth showing.
  * `says` puts an engine in the model's place that writes this text at every place. With `memory` an index of what is
  * in the server's folder is kept, among the server's own files: where the default model is not. `learning`: whether
- * anything is learned from suggestions, and kept in a folder of the test's own.
+ * anything is learned from suggestions, and kept in a folder of the test's own. `home`: whether `~` is the test's own.
  */
 export async function startLab({
   environment = {},
@@ -62,6 +62,7 @@ export async function startLab({
   eagerness = 'always',
   memory = false,
   learning = false,
+  home: ownHome = false,
   says = ''
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
@@ -136,6 +137,7 @@ export async function startLab({
           JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
           IPYTHONDIR: path.join(home, 'ipython'),
           ...(memory ? { XDG_DATA_HOME: path.join(home, 'data') } : {}),
+          ...(ownHome ? { HOME: home } : {}),
           ...(learning ? { XDG_CACHE_HOME: path.join(home, 'cache') } : {}),
           ...environment
         },

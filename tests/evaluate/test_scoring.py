@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.evaluate.scoring import Judgement, Score, Tally, interval, judge, kind_of_position
+from jupyter_turbopilot.evaluate.scoring import Judgement, Score, Tally, interval, judge
 
 
 @pytest.mark.parametrize(
@@ -59,23 +59,6 @@ def test_nothing_shown_counts_nothing() -> None:
     score = Score()
     assert score.see(0, 0, "", "", "x") is None
     assert score.total == Tally()
-
-
-@pytest.mark.parametrize(
-    ("before", "kind"),
-    [
-        ("x\n    ", "an empty line"),
-        ("np.", "after a dot"),
-        ("np.ar", "after a dot"),
-        ("df['col", "in a string"),
-        ("df['a'] + 'b' + va", "in a word"),
-        ("f(a, ", "in brackets"),
-        ("x = ", "after ="),
-        ("x + ", "elsewhere"),
-    ],
-)
-def test_positions_are_told_apart(before: str, kind: str) -> None:
-    assert kind_of_position(before) == kind
 
 
 def test_an_interval_holds_the_figure_and_is_wider_for_unequal_notebooks() -> None:

@@ -52,6 +52,7 @@ def test_health_says_whether_it_can_complete_and_why_not(
         "last_ms": None,
         "memory": None,
         "week": None,
+        "study": None,
     }
 
 
@@ -123,3 +124,24 @@ def test_the_weeks_counts_are_for_whom_they_are_about(pilot: Pilot) -> None:
     assert describe_health(pilot)["week"] is None
     pilot.completer.learner = None
     assert describe_health(pilot, own=True)["week"] is None
+
+
+def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_model: Path) -> None:
+    file = tmp_path / "study.jsonl"
+    settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine())
+    try:
+        known = {"text": True, "file": str(file), "trouble": None}
+        assert describe_health(pilot, own=True)["study"] == known
+        assert describe_health(pilot, logged=True)["study"] == known | {"file": None}
+        assert describe_health(pilot)["study"] is None
+        file.mkdir()
+        assert pilot.completer.study
+        pilot.completer.study.begin()
+        end = time.monotonic() + 5
+        while not (trouble := describe_health(pilot, logged=True)["study"]["trouble"]):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert trouble == "it is a folder"
+    finally:
+        pilot.stop()

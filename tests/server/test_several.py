@@ -6,6 +6,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.several import LIMITS, for_several
 
 
@@ -49,3 +50,10 @@ def test_the_help_of_the_settings_says_what_several_people_get() -> None:
     traits = Turbopilot.class_traits(config=True)
     for name, value in LIMITS.items():
         assert f"`serve` for several people: {value}." in traits[name].help
+
+
+def test_a_study_log_of_several_people_is_refused_and_its_file_not_named() -> None:
+    with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.study_log cannot be used here") as refused:
+        for_several(Turbopilot(study_log="~/secret-study.jsonl"))
+    assert "secret-study" not in refused.value.message
+    assert refused.value.exit_status == 2

@@ -69,7 +69,7 @@ class OpenHealthRoute(Route):
     @Endpoint(gives=Health, access="open")
     async def get(self) -> None:
         """Return whether the server is ready; without the key, only its status."""
-        health = describe_health(self.pilot, own=self.is_learned_from)
+        health = describe_health(self.pilot, own=self.is_learned_from, logged=self.is_logged)
         self.set_status(200 if health["ready"] else 503)
         if not self.current_user:
             health = {"status": health["status"]}

@@ -115,6 +115,14 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     taken: Annotated[int, Meta(description="how many of those were taken")]
 
 
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """A log that is kept of what becomes of suggestions."""
+
+    text: Annotated[bool, Meta(description="whether it holds the text of suggestions, not only numbers")]
+    file: Annotated[str | None, Meta(description="where it is; null: you may not manage this server")]
+    trouble: Annotated[str | None, Meta(description="why it cannot be written now")]
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """State of the server and its model."""
 
@@ -143,6 +151,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     week: Annotated[
         Week | None,
         Meta(description="this week's suggestions; null where nothing is learned from the caller's"),
+    ]
+    study: Annotated[
+        Study | None,
+        Meta(description="the study log; null: none is kept of the caller's suggestions"),
     ]
 
 

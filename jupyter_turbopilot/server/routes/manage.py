@@ -38,7 +38,9 @@ class ModelsRoute(Route):
     async def post(self, chosen: Select) -> None:
         """Select a model that is on disk. It loads in the background."""
         await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
-        self.answer(describe_health(self.pilot, await self.memory(), own=self.is_learned_from))
+        self.answer(
+            describe_health(self.pilot, await self.memory(), own=self.is_learned_from, logged=self.is_logged)
+        )
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:

@@ -106,4 +106,6 @@ class HealthRoute(Route):
     @Endpoint(gives=Health)
     async def get(self) -> None:
         """Return whether the server is ready to complete, and if not, why."""
-        self.answer(describe_health(self.pilot, await self.memory(), own=self.is_learned_from))
+        self.answer(
+            describe_health(self.pilot, await self.memory(), own=self.is_learned_from, logged=self.is_logged)
+        )

@@ -168,6 +168,7 @@ export class LocalClient implements IClient {
       last_ms: this._lastMs,
       memory: null,
       week: null,
+      study: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }

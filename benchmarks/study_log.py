@@ -1,0 +1,259 @@
+"""What a study log costs: a key with it and without it, bytes, and lines where processes are killed.
+
+python benchmarks/study_log.py keys --set notebooks.json.gz
+python benchmarks/study_log.py bytes --set notebooks.json.gz
+python benchmarks/study_log.py killed
+
+`keys` asks two ways in turn, A B B A, and reports to both what became of each suggestion; the same without a
+log in either says how far two models differ by themselves. `bytes` types notebooks at *balanced*, where of
+right suggestions 72 of 100 are taken and the others typed. `killed` has three processes log to one file, an
+event every three milliseconds each, and kills all of them at a random moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from desk import Desk
+from engines import ALL_THREADS, keys
+
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.scoring import drawn, judge
+from jupyter_turbopilot.evaluate.traces import mixed
+from jupyter_turbopilot.request import Feedback
+from jupyter_turbopilot.shell.outcomes import common
+from jupyter_turbopilot.study.file import files_of
+from jupyter_turbopilot.study.lines import Event, events_of
+from tests.faults.test_study import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.evaluate.traces import Trace
+    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.request import Completion
+
+TAKEN = 0.72  # of right suggestions, as the people of benchmarks/learning.py
+DISMISSED = 0.2  # of wrong ones
+PROCESSES = 3  # that log to one file
+
+
+def tell(desk: Desk, reply: Reply, *events: tuple[str, int, float]) -> None:
+    """Report events: which, of how many characters, after how many seconds."""
+    length = len(reply.items[0].text)
+    for event, chars, seconds in events:
+        feedback = Feedback(id=reply.id, event=event, chars=chars, length=length, seconds=seconds)  # type: ignore[arg-type]
+        desk.pilot.completer.feedback(feedback)
+
+
+def key(desk: Desk, request: Completion) -> float:
+    """Ask and report; return the milliseconds of both."""
+    begun = time.perf_counter()
+    _, reply = desk.ask(request)
+    if reply.items:
+        length = len(reply.items[0].text)
+        tell(desk, reply, ("shown", length, 0.0), ("accepted", length, 1.2), ("retained", length, 31.0))
+    return (time.perf_counter() - begun) * 1000
+
+
+def in_turns(desks: Sequence[Desk], asked: Sequence[Completion]) -> list[tuple[float, float]]:
+    """Ask two desks the same in turn; return the milliseconds of each pair."""
+    pairs = []
+    for number, request in enumerate(asked):
+        first, second = ((0, 1), (1, 0))[number % 2]
+        took = {first: key(desks[first], request), second: key(desks[second], request)}
+        pairs.append((took[0], took[1]))
+    return pairs
+
+
+def ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return how many times as long the second ones took."""
+    return sum(second for _, second in pairs) / sum(first for first, _ in pairs)
+
+
+def key_costs(options: argparse.Namespace) -> None:
+    """Compare keys with a log and without one."""
+    import msgspec
+
+    asked = [msgspec.structs.replace(request, client="editor") for request in keys(options)]
+    with tempfile.TemporaryDirectory() as scratch:
+        logged = Desk(study_log=f"{scratch}/study.jsonl", **ALL_THREADS)
+        plain, third = Desk(**ALL_THREADS), Desk(**ALL_THREADS)
+        for desk in (logged, plain, third):
+            for request in asked[:10]:
+                desk.ask(request)
+        for name, desks in (("with a log", (plain, logged)), ("without in either", (plain, third))):
+            pairs = in_turns(desks, asked)
+            low, high = drawn(pairs, ratio)
+            print(
+                f"{name}: {statistics.mean(first for first, _ in pairs):.2f} and "
+                f"{statistics.mean(second for _, second in pairs):.2f} ms a key, {ratio(pairs):.4f} times as "
+                f"long ({low:.3f} to {high:.3f}), {len(pairs)} keys"
+            )
+        print(f"on the thread of who asks and reports: {_own_microseconds(logged, asked):.1f} µs a key")
+        for desk in (logged, plain, third):
+            desk.pilot.stop()
+
+
+def _own_microseconds(desk: Desk, asked: Sequence[Completion]) -> float:
+    """Return the time that the log takes of the threads that answer: four lines are put into the queue."""
+    study = desk.pilot.completer.study
+    assert study
+    _, reply = next(found for found in map(desk.ask, asked) if found[1].items)
+    length = len(reply.items[0].text)
+    spent = 0.0
+    for request in asked:
+        begun = time.perf_counter()
+        study.follow(request, lambda _: None)(reply)
+        for event, seconds in (("shown", 0.0), ("accepted", 1.2), ("retained", 31.0)):
+            study.receive(Feedback(id=reply.id, event=event, chars=length, length=length, seconds=seconds))  # type: ignore[arg-type]
+        spent += time.perf_counter() - begun
+        time.sleep(0.005)  # as long as nobody types, its own thread writes
+    return spent / len(asked) * 1e6
+
+
+def typed(desk: Desk, trace: Trace, draw: random.Random) -> None:
+    """Type a trace as in JupyterLab, which asks nothing while a suggestion agrees with the keys."""
+    covered: dict[int, int] = {}
+    shown: tuple[Reply, int, int] | None = None  # the suggestion, in which cell, since which place
+    for step in trace.keystrokes:
+        cell, place = step.active, step.place
+        if place < covered.get(cell, 0):
+            continue
+        if shown:
+            reply, where, since = shown
+            text, along = reply.items[0].text, place - since
+            written = (
+                step.cells[cell][step.offset - along : step.offset] if where == cell and along > 0 else ""
+            )
+            if where == cell and 0 < along < len(text) and text.startswith(written):
+                continue
+            same = common(text, written)
+            wrong = "dismissed" if draw.random() < DISMISSED else "typed_over"
+            tell(desk, reply, ("typed_over" if same == len(text) else wrong, same, 0.3 * along))
+            shown = None
+        request = step.request(trigger="automatic", client="editor", path=trace.name)
+        _, reply = desk.ask(request)
+        if not reply.items:
+            continue
+        length = len(reply.items[0].text)
+        tell(desk, reply, ("shown", length, 0.0))
+        taken = judge(reply.items[0].text, step.future).taken
+        if taken and draw.random() < TAKEN:
+            kept = length if draw.random() < TAKEN else length // 2
+            tell(desk, reply, ("accepted", taken, 1.2), ("retained", taken, 31.0), ("retained", kept, 312.0))
+            covered[cell] = place + taken
+        else:
+            shown = reply, cell, place
+
+
+def sizes(options: argparse.Namespace) -> None:
+    """Type notebooks and count bytes by suggestion."""
+    draw = random.Random(options.seed)  # noqa: S311 - any choice will do
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "study.jsonl"
+        desk = Desk(study_log=str(path), eagerness=options.eagerness, **ALL_THREADS)
+        for trace in mixed(read(options.set)[1::2], options.requests):
+            typed(desk, trace, draw)
+        desk.pilot.stop()
+        time.sleep(1)
+        lines = [line for file in files_of(path) for line in file.read_bytes().splitlines(keepends=True)]
+    events, broken = events_of(lines)
+    assert not broken
+    shown = {event["id"] for event in events if event["event"] == "shown"}
+    own = dict.fromkeys(shown, 0)
+    for event, line in zip(events, lines, strict=True):
+        if event.get("id") in own:
+            own[event["id"]] += len(line)
+    each = sorted(own.values())
+    kinds = {event["event"]: 0 for event in events}
+    for event in events:
+        kinds[event["event"]] += 1
+    size = sum(map(len, lines))
+    print(
+        f"{options.eagerness}: {size} bytes, {len(shown)} shown: {size / len(shown):.0f} bytes each, "
+        f"whatever else there is included; their own lines {statistics.mean(each):.0f} on average, "
+        f"{statistics.median(each):.0f} at the median, {each[-1]} at most"
+    )
+    print(f"lines: {kinds}")
+
+
+def killed(options: argparse.Namespace) -> None:
+    """Kill processes that log to one file; count what they had told and what is there."""
+    draw = random.Random(options.seed)  # noqa: S311 - any moment will do
+    lost = most = broken = told = rounds_with = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(options.times):
+            path = Path(scratch) / f"{number % 10}.jsonl"  # some rounds begin where others ended
+            before = _counted(path)
+            processes = [
+                subprocess.Popen([sys.executable, "-c", TYPES, str(path)], stdout=subprocess.PIPE, text=True)
+                for _ in range(PROCESSES)
+            ]
+            for process in processes:
+                assert process.stdout
+                process.stdout.readline()
+            time.sleep(0.05 + draw.random() / 2)
+            for process in processes:
+                process.send_signal(signal.SIGKILL)
+            said = 0
+            for process in processes:
+                assert process.stdout
+                said += sum(line.endswith("\n") for line in process.stdout)
+                process.stdout.close()
+                process.wait()
+            events, torn = _read(path)
+            written = _counted(path) - before
+            told += said
+            missing = max(0, said - written)
+            lost, most, broken = lost + missing, max(most, missing), broken + torn
+            rounds_with += missing > 0
+            assert events
+            if (number + 1) % 10 == 0 or number + 1 == options.times:
+                print(
+                    f"killed {number + 1} times {PROCESSES} processes: {told} events told, {lost} of them lost in "
+                    f"{rounds_with} rounds, {most} at most in a round; {broken} broken lines",
+                    flush=True,
+                )
+
+
+def _read(path: Path) -> tuple[list[Event], int]:
+    return events_of(line for file in files_of(path) for line in file.read_bytes().split(b"\n"))
+
+
+def _counted(path: Path) -> int:
+    return sum(event["event"] in {"requested", "shown"} for event in _read(path)[0])
+
+
+def main() -> None:
+    """Measure one thing."""
+    parser = argparse.ArgumentParser()
+    actions = parser.add_subparsers(required=True)
+    for name, run in (("keys", key_costs), ("bytes", sizes), ("killed", killed)):
+        action = actions.add_parser(name)
+        action.set_defaults(run=run)
+        action.add_argument("--seed", type=int, default=25)
+        if name == "killed":
+            action.add_argument("--times", type=int, default=100)
+        else:
+            action.add_argument("--set", type=Path, required=True)
+            action.add_argument("--requests", type=int, default=400)
+            action.add_argument("--eagerness", default="balanced")
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

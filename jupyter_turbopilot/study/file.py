@@ -1,0 +1,198 @@
+"""The file of a study log: whole lines, of several processes, in a file that only its owner can read.
+
+Each write locks, opens, looks and closes: a file that was rotated, deleted or replaced meanwhile by whomever
+is noticed, and none of ours is held open where that would keep it from being renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from jupyter_turbopilot.files import free_room, is_writable, size_of
+from jupyter_turbopilot.study.events import MAGIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LIMIT = 10 * 1024 * 1024  # bytes of a file, then the next one is begun
+KEPT = 9  # files beside the one that is written; then the oldest goes
+PATIENCE = 2.0  # seconds that another process may hold the file
+ROOM = 64 * 1024  # bytes that a disk has at least, or it counts as full
+_FLAGS = (
+    os.O_RDWR
+    | os.O_APPEND
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def located(name: str | Path) -> Path:
+    """Return the file that a setting names; an OSError says why it names none."""
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:
+        raise OSError(errno.ENOENT, "the home folder that it begins with is not known") from None
+    if not path.is_absolute():
+        raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "it is not a valid path")
+    return path
+
+
+def lock_path(path: Path) -> Path:
+    """Return what is locked while the file is written."""
+    return path.with_name(f".{path.name}.lock")
+
+
+def older(path: Path, number: int) -> Path:
+    """Return where the file is that was begun so many files ago."""
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a log, the oldest first; what is none of ours is none of it."""
+    return [found for number in range(KEPT, -1, -1) if is_ours(found := older(path, number))]
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a path is a file that begins as a study log does."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def reason_of(error: OSError) -> str:
+    """Say what is wrong with the file, without its path."""
+    if isinstance(error, TimeoutError):
+        return "another process has held it for too long"
+    if error.errno in {errno.ELOOP, errno.EMLINK}:
+        return "it is a link"
+    return error.strerror or type(error).__name__
+
+
+class LogFile:
+    """Appends lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._headed: tuple[int, int] | None = None  # the file that our head is in
+
+    def check(self) -> None:
+        """Raise an OSError that says why nothing could be written now; nothing is changed."""
+        self._check_folder()
+        if not is_writable(self._path.parent):
+            raise OSError(errno.EACCES, "its folder cannot be written to")
+        if free_room(self._path) < ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            handle = self._open()
+        except FileNotFoundError:
+            return
+        os.close(handle)
+
+    def append(self, lines: Sequence[bytes], head: bytes) -> None:
+        """Write lines, all or none; `head` stands before them in a file that it is not in yet."""
+        with self._locked():
+            if size_of(self._path) + sum(map(len, lines)) > LIMIT and is_ours(self._path):
+                self._rotate()
+            handle = self._open(os.O_CREAT)
+            try:
+                self._write(handle, lines, head)
+            finally:
+                os.close(handle)
+
+    def _write(self, handle: int, lines: Sequence[bytes], head: bytes) -> None:
+        status = os.fstat(handle)
+        size, which = status.st_size, (status.st_dev, status.st_ino)
+        if 0 < size < len(MAGIC):  # a head that was being written when its process was killed
+            os.ftruncate(handle, 0)
+            size = 0
+        data = b"".join(lines)
+        if self._headed != which or not size:
+            data = head + data
+        if size and _last_byte(handle, size) != b"\n":  # a process was killed within a line
+            data = b"\n" + data
+        if os.write(handle, data) != len(data):
+            with suppress(OSError):  # else the next one who writes begins a new line
+                os.ftruncate(handle, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._headed = which
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._check_folder()
+        try:
+            lock = FileLock(lock_path(self._path), timeout=PATIENCE, mode=0o600)
+            lock.acquire()
+        except NotImplementedError:
+            raise OSError(errno.ENOLCK, "its file system cannot lock files") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _check_folder(self) -> None:
+        if not self._path.parent.is_dir():
+            # It may be a drive that is not there yet: what was written in its place would not be found.
+            raise OSError(errno.ENOENT, "its folder does not exist")
+
+    def _open(self, create: int = 0) -> int:
+        """Open the file and look at it: what is none of ours is left alone."""
+        with suppress(FileNotFoundError):
+            _check_kind(self._path.lstat().st_mode)
+        handle = os.open(self._path, _FLAGS | create, 0o600)
+        try:
+            _check_owner(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _rotate(self) -> None:
+        """Move the file and those before it; where that cannot be done, the file goes on."""
+        oldest = older(self._path, KEPT)
+        if oldest.exists() and not is_ours(oldest):
+            return
+        with suppress(OSError):
+            for number in range(KEPT, 0, -1):
+                with suppress(FileNotFoundError):
+                    older(self._path, number - 1).replace(older(self._path, number))
+
+
+def _check_kind(mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "it is a link")
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "it is a folder")
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EEXIST, "it is a pipe or a device, not a file")
+
+
+def _check_owner(handle: int) -> None:
+    """Raise an OSError that says why a file is none of ours; take from others what they may do with ours."""
+    status = os.fstat(handle)
+    _check_kind(status.st_mode)
+    if hasattr(os, "getuid"):
+        if status.st_uid != os.getuid():
+            raise OSError(errno.EACCES, "it belongs to another user")
+        if status.st_mode & 0o077:
+            os.fchmod(handle, 0o600)
+    if not MAGIC.startswith(os.read(handle, len(MAGIC))):
+        raise OSError(errno.EEXIST, "it is another file, not a study log")
+
+
+def _last_byte(handle: int, size: int) -> bytes:
+    os.lseek(handle, size - 1, os.SEEK_SET)
+    return os.read(handle, 1)

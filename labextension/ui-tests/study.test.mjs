@@ -1,0 +1,129 @@
+/** A study log: whoever is logged sees that, and what becomes of their suggestions is in the file. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
+
+const SAID = 'sum([1, 2])';
+
+describe('a study log', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let file;
+  let lab;
+  let page;
+
+  const lines = () =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map(line => JSON.parse(line));
+  const health = async () => (await lab.get('turbopilot/health')).study;
+
+  async function until(found) {
+    for (let tries = 0; ; tries++) {
+      const now = lines();
+      if (found(now)) {
+        return now;
+      }
+      assert.ok(tries < 100, JSON.stringify(now));
+      await page.waitForTimeout(100);
+    }
+  }
+
+  /** Have a suggestion shown in a cell that holds nothing else. */
+  async function suggested(cell, name) {
+    const editor = await editCell(page, cell);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type(`${name} = `, { delay: 60 });
+    assert.equal(await ghost(page), SAID);
+    return editor;
+  }
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
+      says: SAID,
+      flags: ['--Turbopilot.kernel_facts=False', '--Turbopilot.study_log=~/study.jsonl'],
+      home: true
+    }));
+    file = path.join(lab.home, 'study.jsonl');
+    writeNotebook(lab, 'secret-name.ipynb', ['', '', '']);
+    page = await openFile(browser.context, lab, 'secret-name.ipynb');
+  });
+
+  after(() => close?.());
+
+  test('is announced in the status bar and first of all in its menu, with what it holds', async () => {
+    await page.waitForFunction(() =>
+      document.querySelector('.jp-Turbopilot-status').textContent.includes('study log')
+    );
+    await page.locator('.jp-Turbopilot-status').click();
+    const items = page.locator('.lm-Menu-item:not([data-type="separator"])');
+    await items.first().waitFor();
+    assert.equal((await items.first().innerText()).trim(), 'A Study Log Is On…');
+    await screenshot(page, 'study-menu');
+    await items.first().click();
+    const dialog = page.locator('.jp-Dialog');
+    await dialog.waitFor();
+    const words = await dialog.innerText();
+    for (const part of ['study.jsonl', 'no text', 'sent nowhere', 'c.Turbopilot.study_log']) {
+      assert.ok(words.includes(part), `${part} is not in ${words}`);
+    }
+    await screenshot(page, 'study-dialog');
+    await dialog.getByRole('button', { name: 'Ok' }).click();
+  });
+
+  test('stays announced whatever the settings say', async () => {
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:toggle'));
+    await page.locator('.jp-Turbopilot-status[data-condition="off"]').waitFor();
+    assert.equal(await page.locator('.jp-Turbopilot-status').innerText(), 'Turbopilot: off · study log');
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:toggle'));
+    await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor();
+  });
+
+  test('has what becomes of suggestions, in numbers', async () => {
+    const cell = await suggested(0, 'taken');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `taken = ${SAID}`);
+    await suggested(1, 'dismissed');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    await suggested(2, 'typed');
+    await page.keyboard.type('5', { delay: 60 });
+    await until(all => all.some(one => one.event === 'typed_over'));
+    await page.close(); // what is left of what was taken is said then
+    page = await openFile(browser.context, lab, 'demo.ipynb');
+    const all = await until(found => found.some(one => one.event === 'retained'));
+    const session = all[0];
+    assert.equal(session.schema, 'https://events.jupyter.org/jupyter_turbopilot/study/v1');
+    assert.equal(session.text, false);
+    const story = event => all.filter(one => one.event === event);
+    const taken = story('taken')[0];
+    assert.equal(taken.chars, SAID.length);
+    const [own] = all.filter(one => one.event === 'requested' && one.id === taken.id);
+    assert.equal(own.at, 'after =');
+    assert.ok(own.ms >= 0 && own.requests >= 1);
+    // It is shown as soon as a beginning of it is certain.
+    const shown = story('shown').filter(one => one.id === taken.id);
+    assert.ok(shown.length >= 1 && shown.every(one => one.chars > 0 && one.chars <= SAID.length));
+    assert.equal(taken.of ?? shown.at(-1).chars, SAID.length);
+    assert.deepEqual(
+      story('retained').map(one => [one.id, one.chars]),
+      [[taken.id, SAID.length]]
+    );
+    assert.ok(story('dismissed').length >= 1);
+    assert.ok(all.reduce((sum, one) => sum + (one.written ?? 0), 0) >= 20);
+    const text = readFileSync(file, 'utf8');
+    for (const word of ['secret-name', 'ipynb', 'sum(', lab.home, lab.work]) {
+      assert.ok(!text.includes(word), `${word} is in the log`);
+    }
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const ids = new Set(story('shown').map(one => one.id));
+    const bytes = text.length / ids.size;
+    assert.ok(bytes <= 400, `${bytes} bytes a suggestion`);
+    assert.deepEqual(await health(), { text: false, file, trouble: null });
+  });
+});

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import builtins
+import json
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.commands import study
+from jupyter_turbopilot.study.events import LOG
+from jupyter_turbopilot.study.file import lock_path
+from jupyter_turbopilot.study.lines import line_of
+
+from .running import run
+
+SESSION = {"schema": LOG, "t": 1.0, "event": "session", "session": "AbC3", "where": "server", "zone": 0}
+MODEL = {"version": "0.1.0", "text": False, "model": "m", "eagerness": "quiet"}
+REQUESTED = {"t": 1.0, "event": "requested", "id": "AbC3.1", "doc": 3, "at": "after =", "ms": 5}
+SHOWN = {"t": 1.0, "event": "shown", "id": "AbC3.1", "chars": 5, "score": 0.9}
+
+
+def write(path: Path, *more: bytes) -> Path:
+    lines = map(line_of, (SESSION | MODEL, REQUESTED | {"requests": 1, "written": 0}, SHOWN))
+    path.write_bytes(b"".join((*lines, *more)))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The log that the settings name."""
+    path = tmp_path / "study.jsonl"
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    settings = {"Turbopilot": {"study_log": str(path)}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    return path
+
+
+def test_the_report_is_of_the_configured_log_or_of_those_that_are_named(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
+) -> None:
+    write(path)
+    status, out, _ = run(capsys, "study", "report")
+    assert status == 0
+    assert "1 log, 1 request, 1 suggestion shown" in out
+    other = write(tmp_path / "other.jsonl", b'{"event": "sho')
+    status, out, _ = run(capsys, "study", "report", str(path), str(other))
+    assert "2 logs, 2 requests, 2 suggestions shown" in out
+    assert "other.jsonl: passed over 1 line that cannot be read." in out
+
+
+def test_older_parts_belong_to_the_log_by_whichever_name_it_is_named(
+    capsys: pytest.CaptureFixture[str], path: Path
+) -> None:
+    older = write(path.with_name("study.jsonl.1"))
+    path.write_bytes(line_of(SESSION | MODEL) + line_of(SHOWN | {"event": "taken", "chars": 5, "after": 1}))
+    for names in ((), (str(older),), (str(path), str(older))):
+        out = run(capsys, "study", "report", *names)[1]
+        assert "1 log, 1 request, 1 suggestion shown" in out
+        assert "| all | 1 | 1 | 1.000" in out
+
+
+def test_the_report_is_written_where_it_is_wanted(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
+) -> None:
+    write(path)
+    out = run(capsys, "study", "report", "--into", str(tmp_path / "report.md"))[1]
+    assert f"Written: {tmp_path / 'report.md'}" in out
+    assert "1 suggestion shown" in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_what_is_no_log_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, err = run(capsys, "study", "report")
+    assert (status, "Name the file of a study log" in err) == (2, True)
+    (tmp_path / "thesis.txt").write_text("a thesis")
+    for name in ("thesis.txt", "nothing.jsonl"):
+        status, _, err = run(capsys, "study", "report", str(tmp_path / name))
+        assert (status, "is no study log" in err) == (1, True)
+
+
+def test_a_setting_that_names_no_file_is_said(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"study_log": "study.jsonl"}}')
+    for action in ("report", "info", "clear"):
+        status, _, err = run(capsys, "study", action)
+        assert (status, "relative path" in err) == (2, True)
+
+
+def test_info_says_what_is_logged_and_what_is_wrong(capsys: pytest.CaptureFixture[str], path: Path) -> None:
+    assert "0 lines on 0 suggestions" in run(capsys, "study", "info")[1]
+    write(path, b"{")
+    status, out, _ = run(capsys, "study", "info")
+    assert status == 0
+    assert "3 lines on 1 suggestion, 0.0 of 100 MB." in out
+    assert "No text is logged." in out
+    assert "1 line cannot be read." in out
+    path.unlink()
+    path.mkdir()
+    status, out, _ = run(capsys, "study", "info")
+    assert (status, "It cannot be written: it is a folder." in out) == (1, True)
+
+
+def test_without_a_setting_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for action in ("info", "clear"):
+        status, out, _ = run(capsys, "study", action)
+        assert (status, out.startswith("No study log is kept.")) == (0, True)
+
+
+def test_clear_asks_and_deletes_the_log_with_its_older_parts_alone(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Nothing was logged." in run(capsys, "study", "clear")[1]
+    write(path)
+    write(path.with_name("study.jsonl.1"))
+    lock_path(path).write_text("")
+    path.with_name("study.jsonl.2").write_text("a thesis")
+    monkeypatch.setattr(builtins, "input", lambda _: "n")
+    assert run(capsys, "study", "clear")[0] == 1
+    assert path.exists()
+    status, out, _ = run(capsys, "study", "clear", "--yes")
+    assert (status, "2 files removed." in out) == (0, True)
+    left = {one.name for one in tmp_path.iterdir() if "study" in one.name}
+    assert left == {"study.jsonl.2"}
+
+
+def test_the_doctor_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str], path: Path) -> None:
+    from jupyter_turbopilot.cli import read_settings
+    from jupyter_turbopilot.commands.doctor import _study
+
+    finding = _study(read_settings())
+    assert (finding.problem, finding.text) == (False, f"kept in {path}: numbers, no text")
+    path.mkdir()
+    finding = _study(read_settings())
+    assert finding.problem
+    assert "it is a folder" in finding.text
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_purge_deletes_a_log_in_our_own_folders_and_names_any_other(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, own_folder: Path, inside: bool
+) -> None:
+    own_folder.mkdir(parents=True, exist_ok=True)
+    file = write((own_folder if inside else tmp_path) / "study.jsonl")
+    settings = {"Turbopilot": {"study_log": str(file)}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    _, out, _ = run(capsys, "purge", "--yes")
+    assert file.exists() != inside
+    assert ("study clear deletes it" in out) != inside
+    assert study.COMMAND.name == "study"

@@ -1,0 +1,238 @@
+"""The figures are those that somebody else counts: here, from what was meant to happen, before it was logged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.evaluate.scoring import drawn
+from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, Share, read_log
+from jupyter_turbopilot.evaluate.study_report import figured
+from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.request import Cell, Completion, Feedback
+from jupyter_turbopilot.study import writer
+from jupyter_turbopilot.study.file import files_of
+from jupyter_turbopilot.study.lines import events_of
+from jupyter_turbopilot.study.log import Study
+
+BEFORE = {
+    "x = ": "after =",
+    "np.": "after a dot",
+    "f(": "in brackets",
+    "": "an empty line",
+    "x + ": "elsewhere",
+}
+
+STORY = st.fixed_dictionaries(
+    {
+        "before": st.sampled_from([*BEFORE]),
+        "text": st.text("abc", min_size=1, max_size=40),
+        "keys": st.integers(0, 5),  # requests without an answer before this one
+        "shown": st.booleans(),
+        "end": st.sampled_from(["taken", "pieces", "dismissed", "typed_over", "nothing"]),
+        "kept": st.tuples(st.floats(0, 1), st.floats(0, 1)),
+        "seconds": st.sampled_from([(), (12,), (31,), (31, 120), (31, 300), (45, 900), (700,)]),
+        "path": st.sampled_from(["one.ipynb", "two.ipynb"]),
+    }
+)
+
+
+class Counts:
+    """Counted while the story is told."""
+
+    def __init__(self) -> None:
+        self.requests = self.written = self.shown = self.taken = self.characters = self.worth = 0
+        self.at: Counter[str] = Counter()
+        self.taken_at: Counter[str] = Counter()
+        self.kept = {SOON: [0, 0], LATER: [0, 0]}
+        self.lengths: dict[str, int] = {}
+
+
+def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> None:
+    """Have a suggestion answered and used, and count that in the plainest way."""
+    text, before, path = story["text"], story["before"], story["path"]
+    for key in range(story["keys"] + 1):
+        source = "y" * (number * 7 % 50) + "\n" + before if key == story["keys"] else "y" * (key + number)
+        asked = Completion(
+            cells=[Cell(source=source)], offset=len(source), trigger="automatic", client="editor", path=path
+        )
+        counts.requests += 1
+        if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
+            counts.written += grown
+        counts.lengths[path] = len(source)
+        listen = study.follow(asked, lambda _: None)
+    name = str(number)
+    listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
+
+    def feedback(event: str, chars: int, seconds: float = 1.0) -> None:
+        study.receive(Feedback(id=name, event=event, chars=chars, length=len(text), seconds=seconds))  # type: ignore[arg-type]
+
+    if not story["shown"]:
+        return
+    feedback("shown", len(text), 0.0)
+    counts.shown += 1
+    counts.at[BEFORE[before]] += 1
+    taken = 0
+    if story["end"] == "pieces":
+        feedback("accepted", (len(text) + 1) // 2)
+        feedback("shown", len(text))
+        taken = (len(text) + 1) // 2
+    if story["end"] in {"taken", "pieces"}:
+        feedback("accepted", len(text))
+        taken = len(text)
+    elif story["end"] != "nothing":
+        feedback(story["end"], len(text) // 2)
+    if not taken:
+        return
+    counts.taken += 1
+    counts.taken_at[BEFORE[before]] += 1
+    counts.characters += taken
+    counts.worth += taken - 1
+    left: dict[int, int] = {}
+    for seconds, share in zip(story["seconds"], story["kept"], strict=False):
+        remaining = int(taken * share)
+        feedback("retained", remaining, seconds)
+        for mark in (SOON, LATER):
+            if seconds >= mark and mark not in left:
+                left[mark] = remaining
+    for mark, remaining in left.items():
+        counts.kept[mark][0] += remaining
+        counts.kept[mark][1] += taken
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "PATIENCE", 30.0)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(STORY, max_size=25), min_size=1, max_size=ENOUGH + 1))
+def test_the_figures_are_those_that_were_counted_independently(
+    tmp_path_factory: pytest.TempPathFactory, people: list[list[dict[str, Any]]]
+) -> None:
+    folder: Path = tmp_path_factory.mktemp("study")
+    counts, logs = Counts(), []
+    for person, stories in enumerate(people):
+        study = Study(folder / f"{person}.jsonl", text=False)
+        counts.lengths = {}
+        for number, story in enumerate(stories):
+            tell(study, number, story, counts)
+        study.close()
+        files = files_of(folder / f"{person}.jsonl")
+        events, broken = events_of(part for file in files for part in file.read_bytes().split(b"\n"))
+        assert not broken
+        logs.append(events)
+    found = figured(logs)
+    all_of_them = found.of(found.suggested)
+    assert (found.requests, found.written) == (counts.requests, counts.written)
+    assert (all_of_them.shown, all_of_them.acceptance.part) == (counts.shown, counts.taken)
+    assert (all_of_them.taken, found.saved.part) == (counts.characters, counts.worth)
+    assert found.saved.of == counts.written
+    for mark in (SOON, LATER):
+        assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
+    by_position = found.by(lambda one: one.at)
+    assert {at: one.shown for at, one in by_position.items()} == counts.at
+    assert {
+        at: one.acceptance.part for at, one in by_position.items() if one.acceptance.part
+    } == counts.taken_at
+    assert sum(one.shown for one in found.by(lambda one: one.hour).values()) == counts.shown
+    assert found.latency.count == counts.shown
+    assert (found.dropped, found.unknown) == (0, 0)
+
+
+SESSION = {
+    "event": "session",
+    "session": "AbC3",
+    "where": "server",
+    "zone": 120,
+    "model": "m",
+    "eagerness": "eager",
+}
+
+
+def requested(number: int, **more: object) -> dict[str, Any]:
+    event = {"event": "requested", "id": f"AbC3.{number}", "doc": 1, "at": "after =", "ms": 10, "t": 0.0}
+    return event | {"requests": 1, "written": 100} | more
+
+
+def happened(event: str, number: int, chars: int, **more: object) -> dict[str, Any]:
+    return {"event": event, "id": f"AbC3.{number}", "chars": chars, "t": 0.0} | more
+
+
+def test_hours_are_those_of_the_person() -> None:
+    log = read_log([SESSION, requested(1, t=23.5 * 3600), happened("shown", 1, 5)])
+    assert log.suggested["AbC3.1"].hour == 1
+    assert log.suggested["AbC3.1"].condition == ("m", "eager")
+
+
+def test_what_is_run_in_a_terminal_stays_as_it_was_when_it_was_run() -> None:
+    events = [
+        SESSION | {"where": "terminal"},
+        requested(1),
+        happened("shown", 1, 5),
+        happened("taken", 1, 5, after=1),
+        happened("retained", 1, 4, after=6.5),
+    ]
+    assert read_log(events).suggested["AbC3.1"].kept == {SOON: 4, LATER: 4}
+    assert read_log([SESSION, *events[1:]]).suggested["AbC3.1"].kept == {}
+
+
+def test_what_has_no_request_and_what_was_dropped_is_counted() -> None:
+    log = read_log([happened("shown", 9, 5), {"event": "dropped", "session": "AbC3", "lines": 7}])
+    assert (log.unknown, log.dropped) == (1, 7)
+
+
+def test_intervals_are_those_of_drawing_the_units() -> None:
+    events = [SESSION]
+    units = []
+    for document in range(40):
+        taken = document % 4
+        units.append((taken, 4))
+        for number in range(4):
+            name = 4 * document + number
+            events += [requested(name, doc=document), happened("shown", name, 5)]
+            if number < taken:
+                events.append(happened("taken", name, 5, after=1))
+    found = Figured([read_log(events)])
+    assert found.units == 40
+    low, high = drawn(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
+    ours = found.of(found.suggested).acceptance
+    assert ours.value == pytest.approx(60 / 160)
+    assert ours.low == pytest.approx(low, abs=0.02)
+    assert ours.high == pytest.approx(high, abs=0.02)
+
+
+def test_several_logs_are_drawn_as_they_are_and_few_by_their_documents() -> None:
+    events = [
+        SESSION,
+        requested(1, doc=1),
+        happened("shown", 1, 5),
+        requested(2, doc=2),
+        happened("shown", 2, 5),
+    ]
+    assert figured([events] * ENOUGH).units == ENOUGH
+    assert figured([events]).units == 2
+
+
+def test_nothing_at_all_has_no_figures() -> None:
+    found = figured([[]])
+    assert found.saved == Share(0, 0)
+    assert found.of([]).acceptance.value == 0.0
+    assert found.latency.count == 0
+    assert found.by(lambda one: one.at) == {}
+
+
+def test_latency_is_that_of_what_was_shown() -> None:
+    events = [SESSION]
+    for number in range(100):
+        events += [requested(number, ms=number + 1, doc=number), happened("shown", number, 5)]
+    events.append(requested(1000, ms=100_000))
+    latency = figured([events]).latency
+    assert (latency.median, latency.slow) == (50, 95)
+    assert latency.median_interval[0] < 50 < latency.median_interval[1]
+    assert latency.slow_interval[0] < 95 < latency.slow_interval[1] <= 100

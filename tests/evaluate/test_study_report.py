@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate.study_report import figured, tables, write
+
+from .test_study_figures import SESSION, happened, requested
+
+
+def log(taken: int = 3, model: str = "m") -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = [SESSION | {"model": model}]
+    for number in range(10):
+        events += [requested(number, doc=number, at=["after =", "in a word"][number % 2], ms=10 * number)]
+        events.append(happened("shown", number, 10))
+        if number < taken:
+            events += [
+                happened("taken", number, 10, after=1),
+                happened("retained", number, 8, after=30),
+                happened("retained", number, 6, after=300),
+            ]
+    return events
+
+
+def test_the_tables_say_what_became_of_the_suggestions() -> None:
+    text = tables(figured([log()]), 1)
+    assert "1 log, 10 requests, 10 suggestions shown, 1000 characters written." in text
+    assert "from 10 documents of a session." in text
+    assert "Saved: 0.027 (" in text
+    assert "| all | 10 | 3 | 0.300 (" in text
+    assert "| 0.800 (0.80 to 0.80) | 0.600 (0.60 to 0.60) |" in text
+    assert "| after = | 5 | 2 | 0.400" in text
+    assert "| in a word | 5 | 1 | 0.200" in text
+    assert "| 2:00 | 10 | 3 |" in text
+    assert "median 40 ms" in text
+    assert "could not be written" not in text
+
+
+def test_models_are_compared_where_there_are_several() -> None:
+    text = tables(figured([log(), log(5, "n")]), 2)
+    assert "| m, eager | 10 | 3 |" in text
+    assert "| n, eager | 10 | 5 |" in text
+    assert "m, eager" not in tables(figured([log()]), 1)
+
+
+def test_what_is_missing_is_said() -> None:
+    events = [*log(), {"event": "dropped", "session": "AbC3", "lines": 1}, happened("shown", 99, 1)]
+    text = tables(figured([events]), 1)
+    assert "1 line could not be written; of 1 event the request's line is not here." in text
+
+
+def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    paths = write(tmp_path / "new" / "report.md", figured([log()]), 1)
+    assert [path.name for path in paths] == ["report.md", "report.svg"]
+    assert "![report](report.svg)" in paths[0].read_text("utf-8")
+    first = paths[1].read_bytes()
+    assert b"acceptance by position" in first
+    write(paths[0], figured([log()]), 1)
+    assert paths[1].read_bytes() == first
+    write(paths[0], figured([[]]), 1)
+
+
+def test_without_matplotlib_there_are_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = builtins.__import__
+
+    def without(name: str, *more: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return ours(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert write(tmp_path / "report.md", figured([log()]), 1) == [tmp_path / "report.md"]
+    assert "svg" not in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurbopilotError, match="The report could not be written"):
+        write(tmp_path / "file" / "report.md", figured([log()]), 1)
