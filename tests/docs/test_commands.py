@@ -174,3 +174,11 @@ def test_every_script_that_the_documents_run_exists() -> None:
     named = set(re.findall(r"python ((?:scripts|benchmarks)/\w+\.py)", texts))
     assert named
     assert not [name for name in named if not (ROOT / name).is_file()]
+
+
+def test_what_a_reason_points_to_exists() -> None:
+    reasons = "\n".join(block.reason for block in blocks())
+    named = set(re.findall(r"(?:tests|\.github)/[\w/]+(?:\.\w+)?", reasons))
+    named |= {f"labextension/ui-tests/{name}" for name in re.findall(r"\w+\.test\.mjs", reasons)}
+    assert named
+    assert not [name for name in named if not (ROOT / name).exists()]
