@@ -180,6 +180,8 @@ def lay_out(source: Path) -> None:
     for name in ("_static", "_templates"):
         shutil.copytree(ROOT / "docs" / name, source / name)
     shutil.copyfile(ROOT / "docs" / "conf.py", source / "conf.py")
+    library = ROOT / "labextension" / "node_modules" / "minisearch" / "dist" / "umd" / "index.js"
+    shutil.copyfile(library, source / "_static" / "minisearch.js")
     for document, place in site.pages.items():
         text = placed(document.read_text(), document, site)
         if place == "index.md":
