@@ -43,7 +43,7 @@ html_theme_options = {
 }
 
 # Pages for people who use it come before those for people who look something up, and those before the inner life.
-_WEIGHTS = {"http": 0.6, "cli": 0.7, "design": 0.4, "recipes": 0.4, "contributing": 0.4, "changes": 0.3, "scale": 0.7}
+_WEIGHTS = {"settings": 0.8, "http": 0.6, "cli": 0.7, "design": 0.4, "recipes": 0.4, "contributing": 0.4, "changes": 0.3, "scale": 0.7}
 
 
 def _words(node: nodes.Node, skipped: tuple[type[nodes.Node], ...]) -> str:

@@ -5,6 +5,7 @@ const vm = require('node:vm');
 
 const files = ['minisearch.js', 'language_data.js', 'search-sections.js', 'search.js'];
 const context = vm.createContext({});
+context.window = context;
 for (const file of files) {
   vm.runInContext(readFileSync(path.join(process.argv[2], '_static', file), 'utf8'), context, { filename: file });
 }
