@@ -45,6 +45,8 @@ html_theme_options = {
 # Pages for people who use it come before those for people who look something up, and those before the inner life.
 _WEIGHTS = {"settings": 0.8, "http": 0.6, "cli": 0.7, "design": 0.4, "recipes": 0.4, "contributing": 0.4, "changes": 0.3, "scale": 0.7}
 
+_LONG = 4  # rows
+
 
 def _words(node: nodes.Node, skipped: tuple[type[nodes.Node], ...]) -> str:
     """Return the text below a node, without that of some kinds of nodes."""
@@ -83,6 +85,20 @@ def _sections(doctree: nodes.document, name: str, title: str) -> list[dict[str, 
                 "weight": weight,
             }
         )
+        # A row of a table may be the whole answer: it is found by itself, and leads to its section.
+        rows = [row for child in body for table in child.findall(nodes.tbody) for row in table.findall(nodes.row)]
+        if len(rows) >= _LONG:
+            found += [
+                {
+                    **found[-1],
+                    "heading": heading.astext(),
+                    "title": _words(row.children[0], ()).strip(),
+                    "text": " ".join(_words(cell, ()) for cell in row.children[1:]).strip(),
+                    "code": "",
+                    "above": [*above, heading.astext()],
+                }
+                for row in rows
+            ]
     return found
 
 

@@ -20,7 +20,7 @@
 
   /** Words and phrases for the same thing. Each group is found by any of its members, a little below the word itself. */
   const SAME = [
-    ['gpu', 'graphics card', 'graphics cards', 'graphics unit', 'video card', 'nvidia', 'cuda', 'amd card'],
+    ['gpu', 'gpus', 'graphics card', 'graphics cards', 'graphics unit', 'video card', 'nvidia', 'cuda', 'amd card'],
     ['cpu', 'processor', 'processors'],
     ['ram', 'memory', 'out of memory'],
     ['suggestion', 'completion', 'ghost text', 'grey text', 'gray text', 'inline completion', 'autocomplete', 'autocompletion', 'auto complete', 'prediction'],
@@ -57,6 +57,9 @@
     ['terminal', 'console', 'ipython', 'shell prompt'],
     ['line', 'lines', 'multi line', 'multiline', 'single line']
   ];
+
+  /** How much a word counts by where it stands, and BM25's constants: chosen with the questions in benchmarks/. */
+  const WEIGHTS = { title: 3, above: 1.2, code: 0.5, same: 0.6, fuzzy: 0.3, row: 0.8, coverage: 1, k: 1.2, b: 0.6, d: 0.3, ...globalThis.searchWeights };
 
   const PHRASES = new Map();
   SAME.forEach((group, number) => group.forEach(phrase => PHRASES.set(phrase, [...(PHRASES.get(phrase) ?? []), number])));
@@ -97,15 +100,14 @@
 
     const index = new MiniSearch({
       fields: ['title', 'above', 'text', 'code'],
-      storeFields: ['page', 'anchor', 'title', 'above', 'text', 'weight'],
+      storeFields: ['page', 'anchor', 'title', 'above', 'text', 'weight', 'heading'],
       extractField: (section, field) => (field === 'above' ? section.above.join(' ') : section[field]),
       tokenize: terms,
       processTerm: term => term,
       searchOptions: {
-        boost: { title: 3, above: 1.2, text: 1, code: 0.5 },
-        boostDocument: (_, __, stored) => stored.weight,
-        boostTerm: term => (term.startsWith('~') ? 0.6 : 1),
-        bm25: { k: 1.2, b: 0.6, d: 0.3 }
+        boost: { title: WEIGHTS.title, above: WEIGHTS.above, text: 1, code: WEIGHTS.code },
+        boostTerm: term => (term.startsWith('~') ? WEIGHTS.same : 1),
+        bm25: { k: WEIGHTS.k, b: WEIGHTS.b, d: WEIGHTS.d }
       }
     });
     index.addAll(sections);
@@ -114,13 +116,21 @@
     return (question, { most = 20, typing = false } = {}) => {
       const asked = [...new Set(terms(question))];
       const last = asked.length - 1;
-      return index
-        .search(asked.join('\n'), {
-          tokenize: text => text.split('\n').filter(Boolean),
-          prefix: (term, at) => typing && at === last && term.length > 2 && !term.startsWith('~'),
-          fuzzy: term => (term.startsWith('~') || term.length < 6 ? false : 0.2),
-          weights: { fuzzy: 0.3, prefix: 0.4 }
-        })
+      const found = index.search(asked.join('\n'), {
+        tokenize: text => text.split('\n').filter(Boolean),
+        prefix: (term, at) => typing && at === last && term.length > 2 && !term.startsWith('~'),
+        fuzzy: term => (term.startsWith('~') || term.length < 6 ? false : 0.2),
+        weights: { fuzzy: WEIGHTS.fuzzy, prefix: 0.4 }
+      });
+      // MiniSearch multiplies by how many terms were found; with whole questions that is too much for long sections.
+      for (const one of found) {
+        const row = one.heading ? WEIGHTS.row : 1;
+        one.score *= one.weight * row * one.queryTerms.length ** (WEIGHTS.coverage - 1);
+      }
+      found.sort((one, other) => other.score - one.score);
+      const places = new Set();
+      return found
+        .filter(one => !places.has(addressOf(one)) && places.add(addressOf(one)))
         .slice(0, most);
     };
   }
