@@ -43,7 +43,17 @@ html_theme_options = {
 }
 
 # Pages for people who use it come before those for people who look something up, and those before the inner life.
-_WEIGHTS = {"settings": 0.8, "http": 0.6, "cli": 0.7, "design": 0.4, "recipes": 0.4, "contributing": 0.4, "changes": 0.3, "scale": 0.7}
+_WEIGHTS = {
+    "settings": 0.8,
+    "http": 0.6,
+    "cli": 0.7,
+    "design": 0.4,
+    "recipes": 0.4,
+    "contributing": 0.4,
+    "changes": 0.3,
+    "scale": 0.7,
+    "training": 0.85,
+}
 
 _LONG = 4  # rows
 
@@ -86,7 +96,9 @@ def _sections(doctree: nodes.document, name: str, title: str) -> list[dict[str, 
             }
         )
         # A row of a table may be the whole answer: it is found by itself, and leads to its section.
-        rows = [row for child in body for table in child.findall(nodes.tbody) for row in table.findall(nodes.row)]
+        rows = [
+            row for child in body for table in child.findall(nodes.tbody) for row in table.findall(nodes.row)
+        ]
         if len(rows) >= _LONG:
             found += [
                 {
@@ -110,7 +122,9 @@ def _write(app, error):  # noqa: ANN001, ANN202
     if error or app.builder.name != "html":
         return
     static = Path(app.outdir) / "_static"
-    entries = [entry for name in sorted(app.env.all_docs) for entry in app.env.metadata[name].get("sections", [])]
+    entries = [
+        entry for name in sorted(app.env.all_docs) for entry in app.env.metadata[name].get("sections", [])
+    ]
     for number, entry in enumerate(entries):
         entry["id"] = number
     (static / "search-sections.js").write_text(f"globalThis.turbopilotSections = {json.dumps(entries)};\n")

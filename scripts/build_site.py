@@ -51,7 +51,9 @@ ELSEWHERE = {
     "binder/README.md": "binder.md",
 }
 HIDDEN = ["browser-model", "binder"]  # pages that others link to, and no chapter has
-_LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)(\))|(\b(?:src|srcset|href)=\")([^\"]+)(\")")
+_LINK = re.compile(
+    r"(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)(\))|(\b(?:src|srcset|href)=\")([^\"]+)(\")"
+)
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
@@ -99,7 +101,9 @@ class Site:
 def checked(address: str, document: Path) -> str:
     """Return an address outside of the site; nothing is asked for it, but it has to be one."""
     parts = urlsplit(address)
-    if parts.scheme not in {"http", "https", "mailto"} or (parts.scheme != "mailto" and "." not in parts.netloc):
+    if parts.scheme not in {"http", "https", "mailto"} or (
+        parts.scheme != "mailto" and "." not in parts.netloc
+    ):
         raise LinkError(f"{document.relative_to(ROOT)}: {address} is no address.")
     return address
 
@@ -187,7 +191,9 @@ def lay_out(source: Path) -> None:
         if place == "index.md":
             text += contents(set(site.pages.values()))
         elif place == "results/index.md":
-            below = "\n".join(f"{path.stem}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md")))
+            below = "\n".join(
+                f"{path.stem}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+            )
             text += f"\n```{{toctree}}\n:hidden:\n\n{below}\n```\n"
         elif place.removesuffix(".md") in HIDDEN:
             text = f"---\norphan: true\n---\n\n{text}"
@@ -199,7 +205,20 @@ def build(folder: Path) -> Path:
     """Build the site; every warning is an error."""
     lay_out(folder / "source")
     shutil.rmtree(folder / "html", ignore_errors=True)
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-n", "-q", "-E", "-j", "auto"]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        "html",
+        "-W",
+        "--keep-going",
+        "-n",
+        "-q",
+        "-E",
+        "-j",
+        "auto",
+    ]
     subprocess.run([*command, "-d", folder / "doctrees", folder / "source", folder / "html"], check=True)
     return folder / "html"
 

@@ -89,8 +89,6 @@ def eagerness() -> str:
         "balanced (default)": ("*balanced*, the default", "what is more likely right than wrong"),
         "eager": ("*eager*", "many, more of them wrong"),
     }
-    lines = [
-        f"| {name} | {shows} | {share(row)} | {share(row, 1)} |" for row, (name, shows) in kinds.items()
-    ]
+    lines = [f"| {name} | {shows} | {share(row)} | {share(row, 1)} |" for row, (name, shows) in kinds.items()]
     head = ["| | shows | right, of those shown | keystrokes saved |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *lines, "| *always* | everything that passes the checks | | |"])

@@ -28,7 +28,9 @@ def main() -> None:
         frames.append(image)
         durations.append(milliseconds)
     # One palette for all: colors do not flicker, and what stays the same is not stored again.
-    sheet = Image.new("RGB", (frames[0].width, sum(frame.height for frame in frames[:: max(1, len(frames) // 8)])))
+    sheet = Image.new(
+        "RGB", (frames[0].width, sum(frame.height for frame in frames[:: max(1, len(frames) // 8)]))
+    )
     for at, frame in enumerate(frames[:: max(1, len(frames) // 8)]):
         sheet.paste(frame, (0, at * frame.height))
     palette = sheet.quantize(COLORS, dither=Image.Dither.NONE)

@@ -48,6 +48,7 @@
     ['settings', 'setting', 'option', 'configure', 'configuration', 'config', 'preference', 'trait'],
     ['editor', 'editors', 'vs code', 'vscode', 'vim', 'neovim', 'jetbrains', 'pycharm', 'emacs'],
     ['download', 'fetch', 'pull'],
+    ['store', 'stored', 'kept', 'keep', 'saved'],
     ['reuse', 'reused', 'cache', 'cached', 'kept', 'read again', 'processed again'],
     ['quality', 'accuracy', 'accurate', 'how good', 'how often'],
     ['frequency', 'rarely', 'more often', 'too few', 'eagerness', 'eager'],
@@ -59,7 +60,7 @@
   ];
 
   /** How much a word counts by where it stands, and BM25's constants: chosen with the questions in benchmarks/. */
-  const WEIGHTS = { title: 3, above: 1.2, code: 0.5, same: 0.6, fuzzy: 0.3, row: 0.8, coverage: 1, k: 1.2, b: 0.6, d: 0.3, ...globalThis.searchWeights };
+  const WEIGHTS = { title: 1.5, above: 0.5, code: 0.5, same: 0.5, fuzzy: 0.2, row: 0.8, k: 1.8, b: 0.5, d: 0.5 };
 
   const PHRASES = new Map();
   SAME.forEach((group, number) => group.forEach(phrase => PHRASES.set(phrase, [...(PHRASES.get(phrase) ?? []), number])));
@@ -122,10 +123,8 @@
         fuzzy: term => (term.startsWith('~') || term.length < 6 ? false : 0.2),
         weights: { fuzzy: WEIGHTS.fuzzy, prefix: 0.4 }
       });
-      // MiniSearch multiplies by how many terms were found; with whole questions that is too much for long sections.
       for (const one of found) {
-        const row = one.heading ? WEIGHTS.row : 1;
-        one.score *= one.weight * row * one.queryTerms.length ** (WEIGHTS.coverage - 1);
+        one.score *= one.weight * (one.heading ? WEIGHTS.row : 1);
       }
       found.sort((one, other) => other.score - one.score);
       const places = new Set();

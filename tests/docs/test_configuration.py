@@ -20,7 +20,9 @@ CLASSES = {kind.__name__: kind for kind in (*SECTIONS, JupyterHub, InteractiveSh
 
 
 def snippets() -> list[Block]:
-    return [block for block in blocks() if block.language == "python" and re.search(r"^c\.", block.text, re.M)]
+    return [
+        block for block in blocks() if block.language == "python" and re.search(r"^c\.", block.text, re.M)
+    ]
 
 
 def check(section: str, name: str, value: Any) -> None:

@@ -70,7 +70,11 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
     loaded = {load for page in pages.values() for load in page.loads}
     assert not [load for load in loaded if urlsplit(load).scheme not in {"", "data"} or load.startswith("//")]
     styles = [sheet.read_text() for sheet in (site / "_static").rglob("*.css")]
-    assert not [found for sheet in styles for found in re.findall(r"url\([\"']?https?:[^)]*|@import[^;]*https?:[^;]*", sheet)]
+    assert not [
+        found
+        for sheet in styles
+        for found in re.findall(r"url\([\"']?https?:[^)]*|@import[^;]*https?:[^;]*", sheet)
+    ]
 
 
 def test_what_is_loaded_is_there(site: Path, pages: dict[Path, Page]) -> None:
@@ -138,4 +142,7 @@ def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path) -> None:
 
 
 def test_links_in_code_are_none() -> None:
-    assert build_site.links("`[a](b.md)` [c](d.md)\n```text\n[e](f.md)\n```\n[`g`](h.md)\n") == ["d.md", "h.md"]
+    assert build_site.links("`[a](b.md)` [c](d.md)\n```text\n[e](f.md)\n```\n[`g`](h.md)\n") == [
+        "d.md",
+        "h.md",
+    ]
