@@ -7,7 +7,6 @@ GPU. It runs in the page, asks no server, and works from a folder on the disk.
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 from docutils import nodes
@@ -68,7 +67,7 @@ def _words(node: nodes.Node, skipped: tuple[type[nodes.Node], ...]) -> str:
     return text if isinstance(node, nodes.Inline) else f"{text} "
 
 
-def _sections(doctree: nodes.document, name: str, title: str) -> list[dict[str, object]]:
+def _sections(doctree: nodes.document, name: str) -> list[dict[str, object]]:
     """Return what the search knows of a page: one entry for each heading."""
     found = []
     for section in doctree.findall(nodes.section):
@@ -114,11 +113,11 @@ def _sections(doctree: nodes.document, name: str, title: str) -> list[dict[str, 
     return found
 
 
-def _collect(app, doctree, name):  # noqa: ANN001, ANN202 - Sphinx's
-    app.env.metadata[name]["sections"] = _sections(doctree, name, "")
+def _collect(app, doctree, name):
+    app.env.metadata[name]["sections"] = _sections(doctree, name)
 
 
-def _write(app, error):  # noqa: ANN001, ANN202
+def _write(app, error):
     if error or app.builder.name != "html":
         return
     static = Path(app.outdir) / "_static"
@@ -131,6 +130,7 @@ def _write(app, error):  # noqa: ANN001, ANN202
     (Path(app.outdir) / "searchindex.js").unlink(missing_ok=True)  # of the search that is not used
 
 
-def setup(app):  # noqa: ANN001, ANN201
+def setup(app):
+    """Have Sphinx collect what is searched."""
     app.connect("doctree-read", lambda app, doctree: _collect(app, doctree, app.env.docname))
     app.connect("build-finished", _write)

@@ -2,9 +2,9 @@
 
 python scripts/build_site.py [--into FOLDER]
 
-The pages are written to be read on a forge, too: a link leads to a file of the repository. Here the files are laid out
-as a site: `docs/` at the top, the documents that lie elsewhere below names of their own, and files that are no
-documents as downloads. A link to a file or a heading that is not there ends the build.
+The pages are written to be read on a forge, too: a link leads to a file of the repository. Here the files
+are laid out as a site: `docs/` at the top, the documents that lie elsewhere below names of their own, and
+files that are no documents as downloads. A link to a file or a heading that is not there ends the build.
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ def gains() -> str:
             "| --- | --- |",
             f"| wait for a suggestion: median; 95 of 100 are there within | {middle} ms; {slow} ms |",
             f"| memory, the model included | {memory}, of which the model's file {file} |",
-            f"| a key in a notebook of 8 300 tokens, compared with one of 544 | "
-            f"{figure('a key in 8 300 tokens')} times the time |",
+            f"| a key in a notebook of 8 300 tokens, compared with one of 544 | {figure('a key in 8 300 tokens')} times the time |",
             "| money, accounts, graphics cards, code sent elsewhere | none |",
         ]
     )

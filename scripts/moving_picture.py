@@ -1,6 +1,8 @@
 """Put frames together as an animated PNG.
 
-python scripts/moving_picture.py FRAMES.json OUT.png    FRAMES.json: [["frame.png", milliseconds], …], beside the frames
+python scripts/moving_picture.py FRAMES.json OUT.png
+
+FRAMES.json lies beside the frames: [["frame.png", milliseconds], …]
 """
 
 from __future__ import annotations

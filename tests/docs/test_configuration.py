@@ -21,7 +21,9 @@ CLASSES = {kind.__name__: kind for kind in (*SECTIONS, JupyterHub, InteractiveSh
 
 def snippets() -> list[Block]:
     return [
-        block for block in blocks() if block.language == "python" and re.search(r"^c\.", block.text, re.M)
+        block
+        for block in blocks()
+        if block.language == "python" and re.search(r"^c\.", block.text, re.MULTILINE)
     ]
 
 

@@ -91,7 +91,7 @@ def test_pictures_have_words_and_the_moving_one_respects_who_wants_no_motion(
     home = (site / "index.html").read_text()
     assert 'media="(prefers-reduced-motion: reduce)"' in home
     moving = (site / "ghost-text-moving.png").read_bytes()
-    assert b"acTL" in moving[:200]  # an animated PNG says so at its beginning
+    assert b"acTL" in moving[:2000]  # an animated PNG says so at its beginning
     assert len(moving) <= 1_000_000
 
 
