@@ -29,7 +29,9 @@
   };
 
   function result(found) {
-    const marked = TurbopilotSearch.excerpt(found).map(({ text, marked }) => (marked ? element('mark', {}, text) : text));
+    const marked = TurbopilotSearch.excerpt(found).map(({ text, marked }) =>
+      marked ? element('mark', {}, text) : text
+    );
     const link = element('a', { href: root + TurbopilotSearch.addressOf(found) }, found.title);
     const parts = [element('div', { class: 'site-search-title' }, link)];
     if (found.above.length) {
@@ -96,7 +98,11 @@
       }
     });
     if (page) {
-      const { input, show } = attach(page.querySelector('form'), page.querySelector('.site-search-below'), 20);
+      const { input, show } = attach(
+        page.querySelector('form'),
+        page.querySelector('.site-search-below'),
+        20
+      );
       input.value = new URLSearchParams(location.search).get('q') ?? '';
       void show(false);
       page.querySelector('form').addEventListener('submit', event => {

@@ -20,13 +20,45 @@
 
   /** Words and phrases for the same thing. Each group is found by any of its members, a little below the word itself. */
   const SAME = [
-    ['gpu', 'gpus', 'graphics card', 'graphics cards', 'graphics unit', 'video card', 'nvidia', 'cuda', 'amd card'],
+    [
+      'gpu',
+      'gpus',
+      'graphics card',
+      'graphics cards',
+      'graphics unit',
+      'video card',
+      'nvidia',
+      'cuda',
+      'amd card'
+    ],
     ['cpu', 'processor', 'processors'],
     ['ram', 'memory', 'out of memory'],
-    ['suggestion', 'completion', 'ghost text', 'grey text', 'gray text', 'inline completion', 'autocomplete', 'autocompletion', 'auto complete', 'prediction'],
+    [
+      'suggestion',
+      'completion',
+      'ghost text',
+      'grey text',
+      'gray text',
+      'inline completion',
+      'autocomplete',
+      'autocompletion',
+      'auto complete',
+      'prediction'
+    ],
     ['accept', 'confirm', 'insert'],
     ['dismiss', 'reject', 'hide', 'close'],
-    ['key', 'shortcut', 'keybinding', 'key binding', 'keyboard', 'hotkey', 'keystroke', 'bind', 'rebind', 'remap'],
+    [
+      'key',
+      'shortcut',
+      'keybinding',
+      'key binding',
+      'keyboard',
+      'hotkey',
+      'keystroke',
+      'bind',
+      'rebind',
+      'remap'
+    ],
     ['off', 'disable', 'turn off', 'switch off', 'deactivate', 'snooze'],
     ['enable', 'turn on', 'switch on', 'activate'],
     ['install', 'installation', 'set up', 'setup'],
@@ -34,16 +66,47 @@
     ['update', 'upgrade', 'newer version', 'new version'],
     ['mac', 'macos', 'macbook', 'apple', 'osx', 'os x', 'm series', 'm1', 'm2', 'm3', 'm4'],
     ['windows', 'powershell', 'win10', 'win11'],
-    ['offline', 'no internet', 'internet connection', 'without a network', 'no network', 'air gapped', 'airgapped'],
+    [
+      'offline',
+      'no internet',
+      'internet connection',
+      'without a network',
+      'no network',
+      'air gapped',
+      'airgapped'
+    ],
     ['proxy', 'firewall', 'corporate network', 'company network', 'certificate'],
     ['fast', 'faster', 'slow', 'latency', 'speed', 'quick', 'lag', 'laggy'],
-    ['train', 'training', 'fine tune', 'fine tuning', 'finetune', 'finetuning', 'tune', 'tuning', 'adapter', 'lora'],
+    [
+      'train',
+      'training',
+      'fine tune',
+      'fine tuning',
+      'finetune',
+      'finetuning',
+      'tune',
+      'tuning',
+      'adapter',
+      'lora'
+    ],
     ['licence', 'license', 'licences', 'licenses', 'commercial', 'copyright'],
     ['price', 'cost', 'free', 'subscription', 'pay', 'paid', 'money'],
     ['secret', 'password', 'credential', '.env'],
     ['privacy', 'telemetry', 'tracking', 'external server', 'sent', 'send', 'leaves', 'upload'],
     ['dataframe', 'dataframes', 'pandas', 'polars', 'column', 'columns'],
-    ['error', 'problem', 'wrong', 'broken', 'fails', 'failed', 'crash', 'crashes', 'trouble', 'diagnose', 'debug'],
+    [
+      'error',
+      'problem',
+      'wrong',
+      'broken',
+      'fails',
+      'failed',
+      'crash',
+      'crashes',
+      'trouble',
+      'diagnose',
+      'debug'
+    ],
     ['administrator', 'admin', 'everybody', 'all users', 'everyone'],
     ['settings', 'setting', 'option', 'configure', 'configuration', 'config', 'preference', 'trait'],
     ['editor', 'editors', 'vs code', 'vscode', 'vim', 'neovim', 'jetbrains', 'pycharm', 'emacs'],
@@ -60,13 +123,26 @@
   ];
 
   /** How much a word counts by where it stands, and BM25's constants: chosen with the questions in benchmarks/. */
-  const WEIGHTS = { title: 1.5, above: 0.5, code: 0.5, same: 0.5, fuzzy: 0.2, row: 0.8, k: 1.8, b: 0.5, d: 0.5 };
+  const WEIGHTS = {
+    title: 1.5,
+    above: 0.5,
+    code: 0.5,
+    same: 0.5,
+    fuzzy: 0.2,
+    row: 0.8,
+    k: 1.8,
+    b: 0.5,
+    d: 0.5
+  };
 
   const PHRASES = new Map();
-  SAME.forEach((group, number) => group.forEach(phrase => PHRASES.set(phrase, [...(PHRASES.get(phrase) ?? []), number])));
+  SAME.forEach((group, number) =>
+    group.forEach(phrase => PHRASES.set(phrase, [...(PHRASES.get(phrase) ?? []), number]))
+  );
   const LONGEST = Math.max(...[...PHRASES.keys()].map(phrase => phrase.split(' ').length));
 
-  const wordsOf = text => text.toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{N}_.+#]*[\p{L}\p{N}_+#]|[\p{L}\p{N}]/gu) ?? [];
+  const wordsOf = text =>
+    text.toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{N}_.+#]*[\p{L}\p{N}_+#]|[\p{L}\p{N}]/gu) ?? [];
 
   /** Make a search over sections; `library` has MiniSearch and the stemmer. */
   function make(sections, { MiniSearch, Stemmer }) {
@@ -101,7 +177,6 @@
 
     const index = new MiniSearch({
       fields: ['title', 'above', 'text', 'code'],
-      storeFields: ['page', 'anchor', 'title', 'above', 'text', 'weight', 'heading'],
       extractField: (section, field) => (field === 'above' ? section.above.join(' ') : section[field]),
       tokenize: terms,
       processTerm: term => term,
@@ -112,6 +187,7 @@
       }
     });
     index.addAll(sections);
+    const byId = new Map(sections.map(section => [section.id, section]));
 
     /** The sections that answer a question, the best first. `typing`: its last word may be unfinished. */
     return (question, { most = 20, typing = false } = {}) => {
@@ -123,14 +199,14 @@
         fuzzy: term => (term.startsWith('~') || term.length < 6 ? false : 0.2),
         weights: { fuzzy: WEIGHTS.fuzzy, prefix: 0.4 }
       });
-      for (const one of found) {
-        one.score *= one.weight * (one.heading ? WEIGHTS.row : 1);
-      }
-      found.sort((one, other) => other.score - one.score);
+      // What the index stores of a section is text alone.
+      const sure = found.map(({ id, score, match }) => {
+        const section = byId.get(id);
+        return { ...section, match, score: score * section.weight * (section.heading ? WEIGHTS.row : 1) };
+      });
+      sure.sort((one, other) => other.score - one.score);
       const places = new Set();
-      return found
-        .filter(one => !places.has(addressOf(one)) && places.add(addressOf(one)))
-        .slice(0, most);
+      return sure.filter(one => !places.has(addressOf(one)) && places.add(addressOf(one))).slice(0, most);
     };
   }
 
@@ -143,7 +219,9 @@
     const asked = new Set(Object.keys(found.match).filter(term => !term.startsWith('~')));
     const places = [...text.matchAll(/[\p{L}\p{N}]+/gu)]
       .map(({ 0: word, index }) => ({ word, at: index }))
-      .filter(({ word }) => [...asked].some(term => word.toLowerCase().startsWith(term.slice(0, Math.max(3, term.length - 1)))));
+      .filter(({ word }) =>
+        [...asked].some(term => word.toLowerCase().startsWith(term.slice(0, Math.max(3, term.length - 1))))
+      );
     let begin = 0;
     let best = -1;
     for (const { at } of places) {
@@ -156,7 +234,9 @@
     const end = begin + length >= text.length ? text.length : text.lastIndexOf(' ', begin + length);
     const pieces = [{ text: begin ? '… ' : '', marked: false }];
     let from = begin;
-    for (const { word, at } of places.filter(place => place.at >= begin && place.at + place.word.length <= end)) {
+    for (const { word, at } of places.filter(
+      place => place.at >= begin && place.at + place.word.length <= end
+    )) {
       pieces.push({ text: text.slice(from, at), marked: false }, { text: word, marked: true });
       from = at + word.length;
     }

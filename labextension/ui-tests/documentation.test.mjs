@@ -22,7 +22,9 @@ describe('the documentation', { timeout: 300_000 }, () => {
     home = mkdtempSync(path.join(tmpdir(), 'turbopilot-docs-'));
     const python = process.env.JUPYTER ? path.join(path.dirname(process.env.JUPYTER), 'python') : 'python3';
     const script = path.join(ROOT, 'scripts', 'build_site.py');
-    const built = spawnSync(process.env.DOCS_PYTHON ?? python, [script, '--into', home], { encoding: 'utf8' });
+    const built = spawnSync(process.env.DOCS_PYTHON ?? python, [script, '--into', home], {
+      encoding: 'utf8'
+    });
     assert.equal(built.status, 0, built.stdout + built.stderr);
     html = path.join(home, 'html');
     site = await serveSite(html);
@@ -67,7 +69,9 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await screenshot(page, 'docs-search-dark');
     await page.keyboard.press('Control+a');
     await page.keyboard.type('xyzzyqwertz');
-    await page.waitForFunction(() => document.querySelector('.site-search-status').textContent.startsWith('Nothing'));
+    await page.waitForFunction(() =>
+      document.querySelector('.site-search-status').textContent.startsWith('Nothing')
+    );
     await page.close();
   });
 
@@ -104,7 +108,9 @@ describe('the documentation', { timeout: 300_000 }, () => {
     const shown = () => page.evaluate(() => document.querySelector('picture img').currentSrc);
     assert.match(await shown(), /ghost-text-moving\.png$/);
     await page.emulateMedia({ reducedMotion: 'reduce' });
-    await page.waitForFunction(() => /ghost-text\.png$/.test(document.querySelector('picture img').currentSrc));
+    await page.waitForFunction(() =>
+      /ghost-text\.png$/.test(document.querySelector('picture img').currentSrc)
+    );
     await page.close();
   });
 

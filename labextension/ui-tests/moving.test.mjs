@@ -36,7 +36,9 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     const page = await openFile(browser.context, lab, 'geometry.ipynb');
     await page.setViewportSize({ width: CLIP.width, height: 560 });
     await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
-    await page.evaluate(() => window.jupyterapp.commands.execute('application:set-mode', { mode: 'single-document' }));
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('application:set-mode', { mode: 'single-document' })
+    );
     mkdirSync(FOLDER, { recursive: true });
     const frames = [];
 
@@ -85,7 +87,9 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     writeFileSync(listed, JSON.stringify(frames));
     const python = path.join(path.dirname(process.env.JUPYTER), 'python');
     const out = path.join(ROOT, 'docs', 'ghost-text-moving.png');
-    const done = spawnSync(python, [path.join(ROOT, 'scripts', 'moving_picture.py'), listed, out], { encoding: 'utf8' });
+    const done = spawnSync(python, [path.join(ROOT, 'scripts', 'moving_picture.py'), listed, out], {
+      encoding: 'utf8'
+    });
     assert.equal(done.status, 0, done.stderr);
     await page.close();
   });

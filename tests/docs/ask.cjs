@@ -7,7 +7,9 @@ const files = ['minisearch.js', 'language_data.js', 'search-sections.js', 'searc
 const context = vm.createContext({});
 context.window = context;
 for (const file of files) {
-  vm.runInContext(readFileSync(path.join(process.argv[2], '_static', file), 'utf8'), context, { filename: file });
+  vm.runInContext(readFileSync(path.join(process.argv[2], '_static', file), 'utf8'), context, {
+    filename: file
+  });
 }
 context.questions = JSON.parse(readFileSync(0, 'utf8'));
 const answer = `
