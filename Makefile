@@ -52,7 +52,7 @@ $(DONE)/package: $(DONE)/engine $(DONE)/front pyproject.toml $(wildcard jupyter-
 	touch $@
 
 $(DONE)/dev: $(DONE)/package
-	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[test,dev]"
+	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[test,dev,docs]"
 	touch $@
 
 lab: $(DONE)/package  ## open JupyterLab on the demo notebook; ARGS are passed on to it
@@ -92,8 +92,9 @@ fix: $(DONE)/dev  ## format and mend what can be mended by itself
 	$(BIN)/ruff format -q .
 	(cd $(FRONT) && npm run --silent fix)
 
-docs: $(DONE)/dev  ## write the generated parts of the documentation and of the front end anew
+docs: $(DONE)/dev  ## write what is generated in documents and front end anew, and build the site in .make/docs/html
 	@$(BIN)/cog -P -I scripts -r $(GENERATED)
+	$(BIN)/python scripts/build_site.py
 
 test:  ## run everything: checks, Python, front end, a real browser, the built wheel, Binder
 	@$(PYTHON) scripts/preflight.py --browser

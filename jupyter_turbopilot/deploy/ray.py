@@ -127,7 +127,7 @@ def app(arguments: dict[str, Any]) -> Any:
     known = Turbopilot.class_traits(config=True)
     if unknown := sorted(set(arguments) - set(known)):
         raise BadRequestError(
-            f"There is no setting {', '.join(unknown)}. README.md lists those that there are."
+            f"There is no setting {', '.join(unknown)}. docs/settings.md lists those that there are."
         )
     traits = {
         name: known[name].from_string(value) if isinstance(value, str) else value

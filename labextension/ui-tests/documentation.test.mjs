@@ -1,0 +1,132 @@
+/** The documentation's site in a browser that reaches nothing else: its search, by keyboard, in light and dark. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { ROOT, screenshot } from './lab.mjs';
+import { openAlone, serveSite } from './site.mjs';
+
+const FOUND = '.site-search-results li a';
+
+describe('the documentation', { timeout: 300_000 }, () => {
+  let home;
+  let html;
+  let site;
+  let browser;
+
+  before(async () => {
+    home = mkdtempSync(path.join(tmpdir(), 'turbopilot-docs-'));
+    const python = process.env.JUPYTER ? path.join(path.dirname(process.env.JUPYTER), 'python') : 'python3';
+    const script = path.join(ROOT, 'scripts', 'build_site.py');
+    const built = spawnSync(process.env.DOCS_PYTHON ?? python, [script, '--into', home], {
+      encoding: 'utf8'
+    });
+    assert.equal(built.status, 0, built.stdout + built.stderr);
+    html = path.join(home, 'html');
+    site = await serveSite(html);
+    browser = await openAlone();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await site?.stop();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  /** Open a page in light or dark. */
+  async function open(name, scheme = 'light', width = 1180) {
+    const page = await browser.context.newPage();
+    await page.setViewportSize({ width, height: 760 });
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.goto(site.url + name);
+    return page;
+  }
+
+  test('is searched by keyboard alone, and a result leads to its section', async () => {
+    const page = await open('index.html');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('how do I use my nvidia card');
+    await page.waitForSelector(`dialog ${FOUND}`);
+    assert.equal(await page.locator(`dialog ${FOUND}`).first().innerText(), 'Graphics cards');
+    assert.match(await page.locator('dialog [role="status"]').innerText(), /\d results/);
+    await screenshot(page, 'docs-search-dialog');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/models.html#graphics-cards');
+    await page.close();
+  });
+
+  test('has a page of results that an address leads to, also with whole questions', async () => {
+    const page = await open('search.html?q=Where%20are%20my%20models%20stored%3F', 'dark');
+    await page.waitForSelector(FOUND);
+    assert.equal(await page.locator(FOUND).first().innerText(), 'Where models and other files are');
+    await screenshot(page, 'docs-search-dark');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('xyzzyqwertz');
+    await page.waitForFunction(() =>
+      document.querySelector('.site-search-status').textContent.startsWith('Nothing')
+    );
+    await page.close();
+  });
+
+  test('opens its field for results with Enter', async () => {
+    const page = await open('faq.html');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('proxy');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/search.html?q=proxy');
+    await page.waitForSelector(FOUND);
+    await page.close();
+  });
+
+  test('can be read on a narrow screen, in light and dark', async () => {
+    for (const [name, scheme, width] of [
+      ['index.html', 'light', 1180],
+      ['index.html', 'dark', 1180],
+      ['index.html', 'light', 390],
+      ['jupyterlab.html', 'dark', 390],
+      ['comparison.html', 'light', 1180],
+      ['settings.html', 'light', 1180],
+      ['troubleshooting.html', 'dark', 1180]
+    ]) {
+      const page = await open(name, scheme, width);
+      await screenshot(page, `docs-${name.replace('.html', '')}-${scheme}-${width}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      assert.ok(wide <= 0, `${name} is ${wide} pixels wider than the screen of ${width}`);
+      await page.close();
+    }
+  });
+
+  test('shows a still picture to people who want no motion', async () => {
+    const page = await open('index.html');
+    const shown = () => page.evaluate(() => document.querySelector('picture img').currentSrc);
+    assert.match(await shown(), /ghost-text-moving\.png$/);
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await page.waitForFunction(() =>
+      /ghost-text\.png$/.test(document.querySelector('picture img').currentSrc)
+    );
+    await page.close();
+  });
+
+  test('works from a folder on the disk, search included', async () => {
+    const page = await browser.context.newPage();
+    await page.goto(`${pathToFileURL(path.join(html, 'search.html'))}?q=telemetry`);
+    await page.waitForSelector(FOUND);
+    assert.equal(await page.locator(FOUND).first().innerText(), 'Telemetry');
+    await page.close();
+  });
+
+  test('asks no other host for anything', () => {
+    assert.deepEqual(browser.outside, []);
+    assert.deepEqual(
+      site.asked.filter(name => name === null),
+      []
+    );
+  });
+});

@@ -1,0 +1,240 @@
+"""Build the documentation site from the repository's Markdown, and check every link in it.
+
+python scripts/build_site.py [--into FOLDER]
+
+The pages are written to be read on a forge, too: a link leads to a file of the repository. Here the files
+are laid out as a site: `docs/` at the top, the documents that lie elsewhere below names of their own, and
+files that are no documents as downloads. A link to a file or a heading that is not there ends the build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".make" / "docs"
+
+# The order of the pages. What is named here and not there is left out: not every checkout has every page.
+CHAPTERS = {
+    "Use it": [
+        "get-started",
+        "jupyterlab",
+        "ipython",
+        "browser",
+        "editors",
+        "imports",
+        "memory",
+        "threshold",
+        "hierarchical",
+    ],
+    "Choose and tune": ["models", "engines", "training"],
+    "Several people": ["jupyterhub", "scale", "study"],
+    "Look up": ["settings", "cli", "http"],
+    "Help": ["troubleshooting", "faq", "privacy", "comparison"],
+    "Developers": ["design", "recipes", "contributing", "releasing", "results/index", "security", "changes"],
+}
+# Documents outside of docs/, and what they are called on the site.
+ELSEWHERE = {
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changes.md",
+    "benchmarks/RESULTS.md": "results/index.md",
+    "labextension/models/README.md": "browser-model.md",
+    "binder/README.md": "binder.md",
+}
+HIDDEN = ["browser-model", "binder"]  # pages that others link to, and no chapter has
+_LINK = re.compile(
+    r"(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)(\))|(\b(?:src|srcset|href)=\")([^\"]+)(\")"
+)
+_FENCE = re.compile(r"^\s*(```|~~~)")
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+_CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+
+
+class LinkError(Exception):
+    """A link that leads nowhere."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where each document of the repository stands on the site."""
+
+    pages: dict[Path, str]  # by its file
+    source: Path
+
+    def place(self, target: str, document: Path) -> str:
+        """Return where a link in a document leads to on the site."""
+        if urlsplit(target).scheme:
+            return checked(target, document)
+        path, _, anchor = target.partition("#")
+        if not path:
+            return target
+        file = (document.parent / path).resolve()
+        if not file.is_relative_to(ROOT) or not file.is_file():
+            raise LinkError(f"{document.relative_to(ROOT)}: there is no file {target}.")
+        if file not in self.pages:
+            self._copy(file)
+        here = Path(self.pages[document]).parent
+        there = os.path.relpath(self.pages.get(file, self._copied(file)), here)
+        return f"{there}#{anchor}" if anchor else there
+
+    @staticmethod
+    def _copied(file: Path) -> str:
+        """Return where a file that is no document is copied to: what lies in docs/ stays beside the pages."""
+        inside = file.relative_to(ROOT)
+        return str(inside.relative_to("docs") if inside.parts[0] == "docs" else Path("files") / inside)
+
+    def _copy(self, file: Path) -> None:
+        copy = self.source / self._copied(file)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+
+
+def checked(address: str, document: Path) -> str:
+    """Return an address outside of the site; nothing is asked for it, but it has to be one."""
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https", "mailto"} or (
+        parts.scheme != "mailto" and "." not in parts.netloc
+    ):
+        raise LinkError(f"{document.relative_to(ROOT)}: {address} is no address.")
+    return address
+
+
+def documents() -> dict[Path, str]:
+    """Return every document of the site with its place."""
+    found = {path: path.name for path in sorted((ROOT / "docs").glob("*.md"))}
+    found |= {ROOT / name: place for name, place in ELSEWHERE.items()}
+    found |= {path: f"results/{path.name}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))}
+    return found
+
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """Split a document into its lines, and say of each whether it is prose, in which links are links."""
+    found, fence = [], ""
+    for line in text.splitlines(keepends=True):
+        mark = _FENCE.match(line)
+        if mark and not fence:
+            fence = mark[1]
+            found.append((line, False))
+        elif mark and mark[1] == fence:
+            fence = ""
+            found.append((line, False))
+        else:
+            found.append((line, not fence))
+    return found
+
+
+def links(text: str) -> list[str]:
+    """Return where the links of a document lead to."""
+    prose = "".join(_CODE.sub("", line) if is_prose else "\n" for line, is_prose in pieces(text))
+    return [found[2] or found[5] for found in _LINK.finditer(prose)]
+
+
+def placed(text: str, document: Path, site: Site) -> str:
+    """Return a document with the links that it has on the site, without what only its source needs."""
+
+    def put(found: re.Match[str]) -> str:
+        before, target, after = (found[1], found[2], found[3]) if found[2] else (found[4], found[5], found[6])
+        return f"{before}{site.place(target, document)}{after}"
+
+    def put_all(line: str) -> str:
+        kept: list[str] = []
+
+        def hide(code: re.Match[str]) -> str:
+            kept.append(code[0])
+            return f"\0{len(kept) - 1}\0"
+
+        # Code inside of a link's words stays: what is hidden is brought back.
+        shown = _LINK.sub(put, _CODE.sub(hide, line))
+        return re.sub(r"\0(\d+)\0", lambda number: kept[int(number[1])], shown)
+
+    prose: list[str] = []
+    done: list[str] = []
+    for line, is_prose in [*pieces(_COMMENT.sub("", text)), ("", False)]:
+        if is_prose:
+            prose.append(line)
+        else:
+            done += [put_all("".join(prose)), line]
+            prose = []
+    return "".join(done)
+
+
+def contents(pages: set[str]) -> str:
+    """Return the table of contents, which the home page ends with on the site alone."""
+    parts = []
+    for chapter, names in CHAPTERS.items():
+        listed = "\n".join(name for name in names if f"{name}.md" in pages)
+        parts.append(f"```{{toctree}}\n:hidden:\n:caption: {chapter}\n\n{listed}\n```\n")
+    return "\n" + "\n".join(parts)
+
+
+def lay_out(source: Path) -> None:
+    """Write the site's source."""
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
+    site = Site(documents(), source)
+    for name in ("_static", "_templates"):
+        shutil.copytree(ROOT / "docs" / name, source / name)
+    shutil.copyfile(ROOT / "docs" / "conf.py", source / "conf.py")
+    library = ROOT / "labextension" / "node_modules" / "minisearch" / "dist" / "umd" / "index.js"
+    shutil.copyfile(library, source / "_static" / "minisearch.js")
+    for document, place in site.pages.items():
+        text = placed(document.read_text(), document, site)
+        if place == "index.md":
+            text += contents(set(site.pages.values()))
+        elif place == "results/index.md":
+            below = "\n".join(
+                f"{path.stem}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+            )
+            text += f"\n```{{toctree}}\n:hidden:\n\n{below}\n```\n"
+        elif place.removesuffix(".md") in HIDDEN:
+            text = f"---\norphan: true\n---\n\n{text}"
+        (source / place).parent.mkdir(parents=True, exist_ok=True)
+        (source / place).write_text(text)
+
+
+def build(folder: Path) -> Path:
+    """Build the site; every warning is an error."""
+    lay_out(folder / "source")
+    shutil.rmtree(folder / "html", ignore_errors=True)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        "html",
+        "-W",
+        "--keep-going",
+        "-n",
+        "-q",
+        "-E",
+        "-j",
+        "auto",
+    ]
+    subprocess.run([*command, "-d", folder / "doctrees", folder / "source", folder / "html"], check=True)
+    return folder / "html"
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, default=FOLDER)
+    try:
+        html = build(parser.parse_args().into.resolve())
+    except LinkError as error:
+        sys.exit(str(error))
+    except subprocess.CalledProcessError:
+        sys.exit("The site has warnings, which stand above.")
+    print(f"The site is in {html}: open {html / 'index.html'}, or serve the folder.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import build_site
+import pytest
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it; a warning ends the build."""
+    return build_site.build(tmp_path_factory.mktemp("docs"))

@@ -1,0 +1,65 @@
+"""The documents that people read, and the code in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("benchmarks/**/*.md")),
+    ROOT / "binder" / "README.md",
+    ROOT / "labextension" / "models" / "README.md",
+]
+NOT_RUN = re.compile(r"<!-- not run(?: here)?: (\S.*?) -->\s*$", re.DOTALL)
+SHELL = {"bash", "sh", "shell", "console", "powershell", "bat"}
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code of a page, in the language that its fence names."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    reason: str  # why it is not run, as the comment above it says
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands of a shell's block: a line each, but for lines that go on and comments."""
+        joined = self.text.replace("\\\n", " ")
+        lines = (re.sub(r"\s+#\s.*$", "", line).strip() for line in joined.splitlines())
+        return [re.sub(r"\s+", " ", line) for line in lines if line and not line.startswith("#")]
+
+
+def blocks() -> Iterator[Block]:
+    for page in PAGES:
+        above = ""
+        for token in _MARKDOWN.parse(page.read_text()):
+            if token.type in {"fence", "code_block"}:
+                reason = NOT_RUN.search(above)
+                line = token.map[0] + 1 if token.map else 0
+                yield Block(page, line, token.info.strip(), token.content, reason[1] if reason else "")
+            if token.nesting >= 0:
+                above = token.content if token.type == "html_block" else ""
+
+
+def inline() -> Iterator[tuple[Path, str]]:
+    """The code within sentences and tables."""
+    for page in PAGES:
+        for token in _MARKDOWN.parse(page.read_text()):
+            for child in token.children or ():
+                if child.type == "code_inline":
+                    yield page, child.content

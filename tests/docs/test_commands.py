@@ -1,0 +1,194 @@
+"""Every command of the documents is run here as it stands, or the page says why it is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.cli import parser
+
+from .pages import PAGES, ROOT, SHELL, blocks, inline
+
+LANGUAGES = SHELL | {"python", "ipython", "json", "yaml", "vim", "elisp", "text", "toml", "javascript", "lua"}
+
+# What is run: what of its output shows that it did what the page promises.
+EXECUTED = {
+    "jupyter server extension list": "jupyter_turbopilot",
+    "jupyter labextension list": "jupyter-turbopilot",
+    "jupyter turbopilot models list": "qwen2.5-coder-0.5b",
+    "jupyter turbopilot models recommend": "qwen2.5-coder-0.5b",
+    "jupyter turbopilot memory info": "",
+    "jupyter turbopilot cache info": "",
+    "jupyter turbopilot forget": "",
+    "jupyter turbopilot hub-config": "c.JupyterHub.services",
+    "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "",
+    "jupyter turbopilot models info model.gguf": "llama",
+    'jupyter turbopilot generate -m model.gguf -p "def fibonacci(n):" -n 100 --temp 0.2': "tokens",
+}
+WITH_THE_MODEL = {
+    "jupyter turbopilot doctor": "speed",
+    "jupyter turbopilot complete analysis.py --line 12 --col 9": "",
+    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "return",
+    "jupyter turbopilot models path": "qwen2.5-coder-0.5b",
+}
+MAY_FAIL = {"jupyter turbopilot doctor"}  # on a machine that is slow, or lacks something, it says so
+
+ANALYSIS = '''"""Mean and median of some measured lengths."""
+
+import statistics
+
+lengths = [3.2, 4.1, 2.8, 5.0]
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+median = statistics.median(lengths)
+'''
+
+
+def shell_blocks():
+    return [block for block in blocks() if block.language in SHELL]
+
+
+def run(command: str, folder: Path, models: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody with an empty home would."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"LANG", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_DATA_HOME"}
+    }
+    environment = {
+        **kept,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "TURBOPILOT_MODELS": models,
+        "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+    }
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=290,
+    )
+
+
+def test_every_block_of_code_names_its_language() -> None:
+    unnamed = [block.place for block in blocks() if block.language not in LANGUAGES]
+    assert not unnamed, f"name the language, as in ```bash: {unnamed}"
+
+
+def test_every_command_is_run_here_or_its_page_says_why_not() -> None:
+    run_here = EXECUTED.keys() | WITH_THE_MODEL.keys()
+    lost = [
+        f"{block.place}: {command}"
+        for block in shell_blocks()
+        if not block.reason
+        for command in block.commands
+        if command not in run_here
+    ]
+    assert not lost, "run them here, or put <!-- not run: why --> above the block:\n" + "\n".join(lost)
+
+
+def test_what_is_run_here_still_stands_in_a_page() -> None:
+    there = {command for block in shell_blocks() if not block.reason for command in block.commands}
+    assert not (EXECUTED.keys() | WITH_THE_MODEL.keys()) - there
+
+
+def test_a_block_that_is_not_run_has_a_reason_and_nothing_else_has_one() -> None:
+    marked = sum(len(re.findall(r"^ *<!-- not run", page.read_text(), re.MULTILINE)) for page in PAGES)
+    assert marked == sum(bool(block.reason) for block in shell_blocks())
+
+
+@pytest.mark.parametrize("command", EXECUTED)
+def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(tiny_model.read_bytes())
+    done = run(command, tmp_path, str(tmp_path / "models"))
+    assert done.returncode == 0, done.stderr
+    assert EXECUTED[command] in done.stdout + done.stderr
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("command", WITH_THE_MODEL)
+def test_it_does_what_its_page_promises_with_the_model(
+    command: str, tmp_path: Path, default_model: Path
+) -> None:
+    (tmp_path / "analysis.py").write_text(ANALYSIS)
+    done = run(command, tmp_path, str(default_model.parent))
+    # Without a suggestion `complete` ends with 1, and says nothing.
+    allowed = {0, 1} if command in MAY_FAIL or " complete " in command else {0}
+    assert done.returncode in allowed, done.stderr
+    assert "Traceback" not in done.stderr
+    assert WITH_THE_MODEL[command] in done.stdout
+
+
+def ours() -> set[str]:
+    """Every command of ours, in blocks and in sentences, that is no sketch of one."""
+    written = {command for block in shell_blocks() for command in block.commands}
+    written |= {code for _, code in inline() if re.match(r"jupyter turbopilot [a-z]", code)}
+    found = set()
+    for line in written:
+        # As far as the command goes: to what takes its output, the next one, or the end of a substitution.
+        for part in re.findall(r"jupyter turbopilot ([a-z].*?)(?=\)\"| \| | && | > |$)", line):
+            if not re.search(r"[…\[]|\w\|\w", part):
+                found.add(part.strip())
+    return found
+
+
+@pytest.mark.parametrize("command", sorted(ours()))
+def test_the_command_line_knows_what_the_documents_give_it(command: str) -> None:
+    words = shlex.split(command)
+    top = parser()
+    # What the command needs may be left out in a sentence; what is written has to exist.
+    actions = top
+    for word in list(words):
+        subparsers = [
+            action for action in actions._actions if action.__class__.__name__ == "_SubParsersAction"
+        ]
+        if not subparsers or word.startswith("-"):
+            break
+        assert word in subparsers[0].choices, f"there is no command {command}"
+        actions = subparsers[0].choices[word]
+        words.pop(0)
+    known = actions._option_string_actions
+    for word in words:
+        if word.startswith("-"):
+            assert word.split("=")[0] in known, f"{command}: there is no option {word}"
+
+
+def test_every_extra_that_the_documents_install_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    texts = "\n".join(page.read_text() for page in PAGES)
+    named = {
+        name for found in re.findall(r"jupyter-turbopilot\[([\w,]+)\]", texts) for name in found.split(",")
+    }
+    assert named
+    assert named <= extras.keys()
+
+
+def test_every_script_that_the_documents_run_exists() -> None:
+    texts = "\n".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"python ((?:scripts|benchmarks)/\w+\.py)", texts))
+    assert named
+    assert not [name for name in named if not (ROOT / name).is_file()]
+
+
+def test_what_a_reason_points_to_exists() -> None:
+    reasons = "\n".join(block.reason for block in blocks())
+    named = set(re.findall(r"(?:tests|\.github)/[\w/]+(?:\.\w+)?", reasons))
+    named |= {f"labextension/ui-tests/{name}" for name in re.findall(r"\w+\.test\.mjs", reasons)}
+    assert named
+    assert not [name for name in named if not (ROOT / name).exists()]

@@ -1,0 +1,76 @@
+"""What the documents have people write into configuration files is accepted."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+import pytest
+from IPython.core.shellapp import InteractiveShellApp
+from jupyterhub.app import JupyterHub
+from traitlets.config import Config, LoggingConfigurable
+
+from jupyter_turbopilot.config import SECTIONS
+
+from .pages import ROOT, Block, blocks, inline
+
+CLASSES = {kind.__name__: kind for kind in (*SECTIONS, JupyterHub, InteractiveShellApp)}
+
+
+def snippets() -> list[Block]:
+    return [
+        block
+        for block in blocks()
+        if block.language == "python" and re.search(r"^c\.", block.text, re.MULTILINE)
+    ]
+
+
+def check(section: str, name: str, value: Any) -> None:
+    assert section in CLASSES, f"there is no section c.{section}"
+    traits = CLASSES[section].class_traits(config=True)
+    assert name in traits, f"there is no setting c.{section}.{name}"
+    if issubclass(CLASSES[section], LoggingConfigurable) and section.startswith("Turbopilot"):
+        CLASSES[section](**{name: value})  # raises where the value is refused
+
+
+@pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
+def test_a_snippet_of_configuration_is_accepted(block: Block) -> None:
+    config = Config()
+    exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - the documents' own
+    assert config
+    for section, settings in config.items():
+        for name, value in settings.items():
+            check(section, name, value)
+
+
+def test_every_setting_in_a_sentence_exists_and_takes_the_value() -> None:
+    checked = 0
+    for page, code in inline():
+        if found := re.fullmatch(r"c\.(\w+)\.(\w+)(?: = (.+))?", code):
+            section, name, value = found.groups()
+            try:
+                read = ast.literal_eval(value or "")
+            except (SyntaxError, ValueError):
+                read = None
+            if read is None or "…" in (value or ""):
+                assert name in CLASSES[section].class_traits(config=True), f"{page.name}: {code}"
+            else:
+                check(section, name, read)
+            checked += 1
+    assert checked > 60
+
+
+def test_every_piece_of_json_can_be_read() -> None:
+    found = [block for block in blocks() if block.language == "json"]
+    assert found
+    for block in found:
+        json.loads(block.text)
+
+
+def test_every_command_of_the_front_end_that_the_documents_name_exists() -> None:
+    source = (ROOT / "labextension" / "src" / "commands.ts").read_text()
+    named = {code for _, code in inline() if re.fullmatch(r"turbopilot:[a-z-]+", code)}
+    assert named
+    assert not [name for name in named if f"'{name}'" not in source]

@@ -1,0 +1,74 @@
+"""Newcomers' questions, typed as they are, are answered among the first three results of the site's search."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .pages import ROOT
+
+QUESTIONS = json.loads((ROOT / "benchmarks" / "questions.json").read_text())
+ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text())
+WANTED = 48
+RUN = 9  # words: an error message that a question quotes is shorter
+
+
+def ask(site: Path, questions: list[str]) -> list[list[dict[str, Any]]]:
+    script = Path(__file__).parent / "ask.cjs"
+    done = subprocess.run(
+        ["node", script, site], input=json.dumps(questions), capture_output=True, text=True, check=True
+    )
+    answers: list[list[dict[str, Any]]] = json.loads(done.stdout)
+    return answers
+
+
+@pytest.fixture(scope="module")
+def results(site: Path) -> list[list[dict[str, Any]]]:
+    return ask(site, [answer["question"] for answer in ANSWERS])
+
+
+def test_every_frozen_question_has_its_answer() -> None:
+    assert [answer["question"] for answer in ANSWERS] == [question["question"] for question in QUESTIONS]
+    assert all(len(answer["answer"].split()) > 5 for answer in ANSWERS)
+
+
+def test_the_sections_that_answer_exist(site: Path) -> None:
+    for answer in ANSWERS:
+        for place in answer["sections"]:
+            page, _, anchor = place.partition("#")
+            html = (site / f"{page}.html").read_text()
+            assert not anchor or f'id="{anchor}"' in html, place
+
+
+def test_newcomers_questions_are_answered_among_the_first_three_results(
+    results: list[list[dict[str, Any]]],
+) -> None:
+    missed = [
+        f"{answer['question']}\n    wanted {answer['sections']}\n    found {[one['place'] for one in found[:3]]}"
+        for answer, found in zip(ANSWERS, results, strict=True)
+        if not {one["place"] for one in found[:3]} & set(answer["sections"])
+    ]
+    assert len(ANSWERS) - len(missed) >= WANTED, "\n".join(missed)
+
+
+def test_no_page_repeats_the_questions() -> None:
+    """A page that has them word for word would be found, and would prove nothing."""
+    pages = [re.sub(r"\W+", " ", page.read_text()).lower() for page in ROOT.glob("docs/*.md")]
+    for question in QUESTIONS:
+        words = re.sub(r"\W+", " ", question["question"]).lower().split()
+        runs = [" ".join(words[at : at + RUN]) for at in range(max(1, len(words) - RUN + 1))]
+        assert not [run for run in runs if any(run in page for page in pages)], question["question"]
+
+
+def test_a_result_shows_where_it_has_what_was_asked(results: list[list[dict[str, Any]]]) -> None:
+    assert all(found[0]["excerpt"] for found in results)
+
+
+@pytest.mark.parametrize("question", ["", "   ", "?", "xyzzyqwertz", "'\"<>&", "🎉"])
+def test_what_cannot_be_found_finds_nothing_and_breaks_nothing(site: Path, question: str) -> None:
+    assert ask(site, [question]) == [[]]

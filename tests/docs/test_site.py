@@ -1,0 +1,148 @@
+"""The site is whole: every link leads somewhere, and nothing is asked of the network."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import build_site
+import pytest
+
+from .pages import PAGES, ROOT
+
+
+class Page(HTMLParser):
+    """What a page links to, what it loads, and where others may link to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.ids: set[str] = set()
+        self.pictures_without_words = 0
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = dict(attrs)
+        self.ids |= {value for value in (has.get("id"), has.get("name")) if value}
+        if tag == "a" and has.get("href"):
+            self.links.append(has["href"] or "")
+        for name in ("src", "srcset"):
+            if has.get(name):
+                self.loads.append(has[name] or "")
+        if tag == "link" and has.get("rel") in {"stylesheet", "preload", "icon", "modulepreload"}:
+            self.loads.append(has.get("href") or "")
+        if tag == "img" and not has.get("alt"):
+            self.pictures_without_words += 1
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
+
+
+def test_every_link_leads_to_a_page_and_a_heading_that_exist(site: Path, pages: dict[Path, Page]) -> None:
+    lost = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.is_file() or (
+                parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids
+            ):
+                lost.append(f"{path.relative_to(site)}: {link}")
+    assert not lost
+
+
+def test_addresses_elsewhere_are_addresses(pages: dict[Path, Page]) -> None:
+    addresses = {link for page in pages.values() for link in page.links if urlsplit(link).scheme}
+    assert addresses
+    assert {urlsplit(address).scheme for address in addresses} <= {"http", "https", "mailto"}
+    assert not [address for address in addresses if re.search(r"\s|\.$|example\.com", address)]
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+    loaded = {load for page in pages.values() for load in page.loads}
+    assert not [load for load in loaded if urlsplit(load).scheme not in {"", "data"} or load.startswith("//")]
+    styles = [sheet.read_text() for sheet in (site / "_static").rglob("*.css")]
+    assert not [
+        found
+        for sheet in styles
+        for found in re.findall(r"url\([\"']?https?:[^)]*|@import[^;]*https?:[^;]*", sheet)
+    ]
+
+
+def test_what_is_loaded_is_there(site: Path, pages: dict[Path, Page]) -> None:
+    for path, page in pages.items():
+        for load in page.loads:
+            if not load.startswith("data:"):
+                assert (path.parent / unquote(urlsplit(load).path)).is_file(), f"{path.name}: {load}"
+
+
+def test_pictures_have_words_and_the_moving_one_respects_who_wants_no_motion(
+    site: Path, pages: dict[Path, Page]
+) -> None:
+    assert not sum(page.pictures_without_words for page in pages.values())
+    home = (site / "index.html").read_text()
+    assert 'media="(prefers-reduced-motion: reduce)"' in home
+    moving = (site / "ghost-text-moving.png").read_bytes()
+    assert b"acTL" in moving[:2000]  # an animated PNG says so at its beginning
+    assert len(moving) <= 1_000_000
+
+
+def test_no_page_has_what_only_its_source_needs(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert "[[[cog" not in path.read_text()
+        assert "not run:" not in path.read_text()
+
+
+def test_every_link_between_the_documents_works_on_the_forge_too() -> None:
+    """There a heading's anchor is made of its letters, digits, hyphens and spaces."""
+    anchors: dict[Path, set[str]] = {}
+    for page in PAGES:
+        headings = [
+            re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line.lstrip("#").strip())
+            for line, is_prose in build_site.pieces(page.read_text())
+            if is_prose and re.match(r"#{1,6} ", line)
+        ]
+        slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        counted: dict[str, int] = {}
+        anchors[page] = set()
+        for slug in slugs:
+            number = counted.get(slug, 0)
+            counted[slug] = number + 1
+            anchors[page].add(f"{slug}-{number}" if number else slug)
+    lost = []
+    for page in PAGES:
+        for link in build_site.links(page.read_text()):
+            if urlsplit(link).scheme:
+                continue
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists() or (anchor and target in anchors and anchor not in anchors[target]):
+                lost.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not lost
+
+
+def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path) -> None:
+    site = build_site.Site(build_site.documents(), tmp_path)
+    page = ROOT / "docs" / "faq.md"
+    for broken in ("nothing.md", "../../outside.md", "http://", "ftp://example.org/x"):
+        with pytest.raises(build_site.LinkError):
+            site.place(broken, page)
+    assert site.place("models.md#all-of-them", page) == "models.md#all-of-them"
+    assert site.place("../benchmarks/RESULTS.md", page) == "results/index.md"
+    assert site.place("../deploy/serve.yaml", page) == "files/deploy/serve.yaml"
+    assert (tmp_path / "files" / "deploy" / "serve.yaml").is_file()
+
+
+def test_links_in_code_are_none() -> None:
+    assert build_site.links("`[a](b.md)` [c](d.md)\n```text\n[e](f.md)\n```\n[`g`](h.md)\n") == [
+        "d.md",
+        "h.md",
+    ]
