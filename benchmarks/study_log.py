@@ -223,8 +223,8 @@ def killed(options: argparse.Namespace) -> None:
             assert events
             if (number + 1) % 10 == 0 or number + 1 == options.times:
                 print(
-                    f"killed {number + 1} times {PROCESSES} processes: {told} events told, {lost} of them lost in "
-                    f"{rounds_with} rounds, {most} at most in a round; {broken} broken lines",
+                    f"killed {number + 1} times {PROCESSES} processes: {told} events told, {lost} of them "
+                    f"lost in {rounds_with} rounds, {most} at most in a round; {broken} broken lines",
                     flush=True,
                 )
 
