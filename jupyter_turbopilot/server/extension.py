@@ -39,6 +39,10 @@ class TurbopilotExtension(ExtensionApp):
 
     pilot: Pilot | None = None
 
+    def _config_file_name_default(self) -> str:
+        # As the command line reads it; Jupyter would look for jupyter_jupyter_turbopilot_config.
+        return f"{self.name}_config"
+
     def initialize_settings(self) -> None:
         """Build the pilot; a missing engine or model is a state, not a failure."""
         settings = Turbopilot(parent=self)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,8 @@ def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
 
 
 @pytest.fixture
-def jp_server_config(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> dict[str, object]:
+    (jp_config_dir / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_lines = 3\n")
     monkeypatch.setenv(key.ENGINE_KEY, "sk-hush")
     monkeypatch.setattr(key, "_taken", {})
     return {
@@ -42,6 +44,11 @@ async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
     assert key.read_key("", provider=False) == "sk-hush"
+
+
+async def test_the_server_reads_the_file_of_settings_that_the_command_line_reads(jp_serverapp: Any) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    assert app.pilot.settings.max_lines == 3
 
 
 async def test_pages_of_the_server_are_told_that_it_completes(jp_serverapp: Any) -> None:
