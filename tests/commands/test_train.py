@@ -53,7 +53,7 @@ def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
     done = train(work, "-m", tiny_model, "--minutes", 0.2, "--places", 12, "--rank", 4, into=tmp_path)
     assert re.search(r"8 documents, 0\.1 MB of code; left out: 1 .*secrets, 1 without code", done.stdout)
     assert "28 cells to learn from, 1 documents held out for the test" in done.stdout
-    assert re.search(r"adapter\.gguf: \d\.\d MB\. \d+ steps, \d+ samples", done.stdout)
+    assert re.search(r"adapter\.gguf: [\d.]+ MB\. \d+ steps, \d+ samples", done.stdout)
     assert re.search(r"Loss on the held-out documents: \d\.\d+ before, \d\.\d+ after", done.stdout)
     assert re.search(r"of 12 lines exact without, .* with: .* points", done.stdout)
     assert re.search(r"Typed, \d+ keys: without, .* saved; with, .* saved\.", done.stdout)
