@@ -67,10 +67,9 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.waitForSelector(FOUND);
     assert.equal(await page.locator(FOUND).first().innerText(), 'Quantising');
     await screenshot(page, 'docs-search-dark');
-    await page.keyboard.press('Control+a');
-    await page.keyboard.type('xyzzyqwertz');
+    await page.locator('#site-search-page input').fill('xyzzyqwertz');
     await page.waitForFunction(() =>
-      document.querySelector('.site-search-status').textContent.startsWith('Nothing')
+      document.querySelector('#site-search-page .site-search-status').textContent.startsWith('Nothing')
     );
     await page.close();
   });
