@@ -28,9 +28,9 @@ html_js_files = ["search.js", "search-field.js"]
 html_extra_path = ["ghost-text.png", "ghost-text-moving.png"]
 html_show_sourcelink = False
 html_show_sphinx = False
-html_sidebars = {"**": ["sidebar-nav-bs"], "index": [], "search": []}
+html_sidebars = {"**": ["site-nav"]}
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "navbar_center": [],
     "navbar_end": ["theme-switcher"],
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],

@@ -1,14 +1,14 @@
 /** The theme's search field and the page of results, on the site's own search. */
-'use strict';
+"use strict";
 
 (() => {
-  const root = document.documentElement.dataset.content_root ?? './';
+  const root = document.documentElement.dataset.content_root ?? "./";
   const WAIT = 120; // milliseconds after a key
   let loaded;
 
-  const load = name =>
+  const load = (name) =>
     new Promise((resolve, reject) => {
-      const script = document.createElement('script');
+      const script = document.createElement("script");
       script.src = `${root}_static/${name}`;
       script.onload = resolve;
       script.onerror = () => reject(new Error(`${name} could not be loaded.`));
@@ -17,35 +17,54 @@
 
   /** What is searched is fetched when somebody searches, and not before. */
   const search = () =>
-    (loaded ??= Promise.all(['minisearch.js', 'language_data.js', 'search-sections.js'].map(load)).then(() =>
-      TurbopilotSearch.make(globalThis.turbopilotSections, { MiniSearch, Stemmer })
+    (loaded ??= Promise.all(
+      ["minisearch.js", "language_data.js", "search-sections.js"].map(load),
+    ).then(() =>
+      TurbopilotSearch.make(globalThis.turbopilotSections, {
+        MiniSearch,
+        Stemmer,
+      }),
     ));
 
   const element = (name, attributes = {}, ...children) => {
     const made = document.createElement(name);
-    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
+    Object.entries(attributes).forEach(([key, value]) =>
+      made.setAttribute(key, value),
+    );
     made.append(...children);
     return made;
   };
 
   function result(found) {
     const marked = TurbopilotSearch.excerpt(found).map(({ text, marked }) =>
-      marked ? element('mark', {}, text) : text
+      marked ? element("mark", {}, text) : text,
     );
-    const link = element('a', { href: root + TurbopilotSearch.addressOf(found) }, found.title);
-    const parts = [element('div', { class: 'site-search-title' }, link)];
+    const link = element(
+      "a",
+      { href: root + TurbopilotSearch.addressOf(found) },
+      found.title,
+    );
+    const parts = [element("div", { class: "site-search-title" }, link)];
     if (found.above.length) {
-      parts.push(element('div', { class: 'site-search-above' }, found.above.join(' › ')));
+      parts.push(
+        element("div", { class: "site-search-above" }, found.above.join(" › ")),
+      );
     }
-    parts.push(element('p', { class: 'site-search-excerpt' }, ...marked));
-    return element('li', {}, ...parts);
+    parts.push(element("p", { class: "site-search-excerpt" }, ...marked));
+    return element("li", {}, ...parts);
   }
 
   /** Put a list of results below a field, which arrows lead into. */
   function attach(form, place, most) {
     const input = form.querySelector('input[type="search"]');
-    const status = element('p', { class: 'site-search-status', role: 'status' });
-    const list = element('ol', { class: 'site-search-results', 'aria-label': 'Search results' });
+    const status = element("p", {
+      class: "site-search-status",
+      role: "status",
+    });
+    const list = element("ol", {
+      class: "site-search-results",
+      "aria-label": "Search results",
+    });
     place.append(status, list);
     let asked = 0;
 
@@ -53,7 +72,7 @@
       const question = input.value.trim();
       const number = ++asked;
       if (!question) {
-        status.textContent = '';
+        status.textContent = "";
         list.replaceChildren();
         return;
       }
@@ -63,8 +82,8 @@
           return;
         }
         status.textContent = found.length
-          ? `${found.length === most ? 'The best ' : ''}${found.length} ${found.length === 1 ? 'result' : 'results'}`
-          : 'Nothing was found. Try other words.';
+          ? `${found.length === most ? "The best " : ""}${found.length} ${found.length === 1 ? "result" : "results"}`
+          : "Nothing was found. Try other words.";
         list.replaceChildren(...found.map(result));
       } catch (error) {
         status.textContent = `The search does not work: ${error.message}`;
@@ -72,13 +91,13 @@
     };
 
     let waiting;
-    input.addEventListener('input', () => {
+    input.addEventListener("input", () => {
       clearTimeout(waiting);
       waiting = setTimeout(show, WAIT);
     });
-    place.parentElement.addEventListener('keydown', event => {
+    place.parentElement.addEventListener("keydown", (event) => {
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      const stops = [input, ...list.querySelectorAll('a')];
+      const stops = [input, ...list.querySelectorAll("a")];
       const at = stops.indexOf(document.activeElement);
       if (step && at >= 0 && stops[at + step]) {
         event.preventDefault();
@@ -88,26 +107,26 @@
     return { input, show };
   }
 
-  document.addEventListener('DOMContentLoaded', () => {
-    const page = document.getElementById('site-search-page');
-    document.querySelectorAll('form.bd-search').forEach(form => {
+  document.addEventListener("DOMContentLoaded", () => {
+    const page = document.getElementById("site-search-page");
+    document.querySelectorAll("form.bd-search").forEach((form) => {
       if (!page?.contains(form)) {
-        const place = element('div', { class: 'site-search-below' });
+        const place = element("div", { class: "site-search-below" });
         form.after(place);
         attach(form, place, 6);
       }
     });
     if (page) {
       const { input, show } = attach(
-        page.querySelector('form'),
-        page.querySelector('.site-search-below'),
-        20
+        page.querySelector("form"),
+        page.querySelector(".site-search-below"),
+        20,
       );
-      input.value = new URLSearchParams(location.search).get('q') ?? '';
+      input.value = new URLSearchParams(location.search).get("q") ?? "";
       void show(false);
-      page.querySelector('form').addEventListener('submit', event => {
+      page.querySelector("form").addEventListener("submit", (event) => {
         event.preventDefault();
-        history.replaceState(null, '', `?q=${encodeURIComponent(input.value)}`);
+        history.replaceState(null, "", `?q=${encodeURIComponent(input.value)}`);
         void show(false);
       });
       input.focus();
