@@ -190,7 +190,11 @@ class _Cursor:
         names = self._names()
         gate = Gate(self._features, self.threshold, names.fit, self._coefficients)
         return Suggestion(
-            self._surroundings, gate, unasked=self.unasked, imports=names.imports, undecided=lambda: names.undecided
+            self._surroundings,
+            gate,
+            unasked=self.unasked,
+            imports=names.imports,
+            undecided=lambda: names.undecided,
         )
 
     def names(self) -> Sequence[str]:

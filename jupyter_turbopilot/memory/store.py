@@ -248,9 +248,7 @@ class Store(OpenFile):
         )
         return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
 
-    def imports(
-        self, name: str, folder: str | None = None, leaving: Iterable[str] = ()
-    ) -> list[SeenImport]:
+    def imports(self, name: str, folder: str | None = None, leaving: Iterable[str] = ()) -> list[SeenImport]:
         """Return the imports that bind a name, those of most documents first.
 
         `folder` leaves out what is in others, `leaving` the documents at these paths.
