@@ -39,8 +39,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 Passing = Annotated[
     bool | UnsetType,
     Meta(
-        description="it is not to be kept: it may hold what files say that are not open, or be another the "
-        "next time"
+        description="it is not to be kept: it may hold what files say that are not open, or the answer "
+        "may differ next time"
     ),
 ]
 Imports = Annotated[
@@ -181,7 +181,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     use: Annotated[str, Meta(description="intended use")]
     saved: Annotated[
         float | None,
-        Meta(description="share of what is typed that it saves at `balanced`; null where that was not measured"),
+        Meta(
+            description="share of what is typed that it saves at `balanced`; null where that was not measured"
+        ),
     ]
     browser: Annotated[bool, Meta(description="whether it also runs in a browser")]
     stored: Annotated[bool, Meta(description="whether it is on disk")]
