@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -29,11 +30,14 @@ _OPEN_ELSEWHERE, _DENIED = frozenset({32, 33}), 5
 _PATIENCE, _PAUSE = 1.0, 0.01  # seconds for whoever only reads it; between two attempts
 
 
-def megabytes(size: float) -> str:
-    """Word a size in bytes for a person: a small one with one decimal, and never as nothing."""
-    if size >= 10 * MEGABYTE or not size:
-        return f"{size / MEGABYTE:.0f} MB"
-    return f"{max(0.1, size / MEGABYTE):.1f}".removesuffix(".0") + " MB"
+def describe_size(size: float) -> str:
+    """Word a size in bytes for a person, as the front end does: never as nothing unless it is nothing."""
+    whole = math.floor(size / MEGABYTE + 0.5)
+    if 10 <= whole < 1000 or not size:
+        return f"{whole} MB"
+    if whole >= 1000:
+        return f"{math.floor(size / (100 * MEGABYTE) + 0.5) / 10:.1f} GB"
+    return f"{max(1, math.floor(10 * size / MEGABYTE + 0.5)) / 10:.1f}".removesuffix(".0") + " MB"
 
 
 def _nearest(path: Path) -> Path:
@@ -68,7 +72,7 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
     """Refuse what the disk has no room for, before anything is written."""
     if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
         raise refuse(
-            f"{target.name} needs {megabytes(size)} of disk space; only {megabytes(free)} is free. "
+            f"{target.name} needs {describe_size(size)} of disk space; only {describe_size(free)} is free. "
             "Delete something, or choose another folder."
         )
 

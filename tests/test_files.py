@@ -15,12 +15,12 @@ from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
+    describe_size,
     free_room,
     is_forbidden,
     is_readable,
     is_unfinished,
     is_writable,
-    megabytes,
     need_room,
     read_object,
     remove,
@@ -70,7 +70,7 @@ def test_what_the_disk_says_is_said_in_words(tmp_path: Path) -> None:
 
 def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
     need_room(tmp_path / "no" / "such" / "a.gguf", 1000, ConversionError)
-    with pytest.raises(ConversionError, match=r"MB of disk space; only .* MB is free\. Delete something"):
+    with pytest.raises(ConversionError, match=r"GB of disk space; only .* [MG]B is free\. Delete something"):
         need_room(tmp_path / "a.gguf", 1 << 60, ConversionError)
 
 
@@ -256,15 +256,21 @@ def test_whether_a_folder_can_be_written_to_is_told_before_it_exists(
         (5_000_000, "5 MB"),
         (6_405_408, "6.4 MB"),
         (52_428_800, "52 MB"),
+        (9_960_000, "10 MB"),
         (491_400_064, "491 MB"),
+        (999_400_000, "999 MB"),
+        (999_600_000, "1.0 GB"),
+        (1_929_000_000, "1.9 GB"),
     ],
 )
-def test_a_size_is_worded_in_millions_of_bytes_a_small_one_with_a_decimal(size: int, words: str) -> None:
-    assert megabytes(size) == words
+def test_a_size_is_worded_as_in_the_front_end_a_small_one_with_a_decimal(size: int, words: str) -> None:
+    assert describe_size(size) == words
 
 
 @given(st.integers(1, 10**12))
 def test_a_worded_size_is_right_to_a_twentieth_or_a_tenth_of_a_megabyte(size: int) -> None:
-    said = float(megabytes(size).removesuffix(" MB")) * 1e6
+    number, unit = describe_size(size).split()
+    said = float(number) * {"MB": 1e6, "GB": 1e9}[unit]
+    assert 0.1 <= float(number) < 1000 or unit == "GB"
     assert said > 0
     assert abs(said - size) <= max(100_000, size / 20)

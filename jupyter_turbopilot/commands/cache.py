@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import count_of, list_names, remove
 from jupyter_turbopilot.errors import NotReadyError
-from jupyter_turbopilot.files import MEGABYTE, megabytes, size_of
+from jupyter_turbopilot.files import MEGABYTE, describe_size, size_of
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +58,7 @@ def info(path: Path, settings: Turbopilot) -> int:
             answers = database.count()
             room = settings.results_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
-        size = megabytes(sum(map(size_of, belonging(path))))
+        size = describe_size(sum(map(size_of, belonging(path))))
         kept = count_of(answers, "answer")
         print(f"{path}: {kept}, {size} of at most {settings.results_disk} MB.")
         print(f"A server that starts reads {read} of them into {settings.results_memory} MB of memory.")

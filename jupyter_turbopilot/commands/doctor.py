@@ -89,7 +89,7 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
 
 def _memory(settings: Turbopilot) -> Finding:
     """Say whether an index of the person's own code is kept, and where."""
-    from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room, is_writable, megabytes
+    from jupyter_turbopilot.files import ROOM_TO_SPARE, describe_size, free_room, is_writable
     from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
 
     if not settings.memory:
@@ -99,12 +99,12 @@ def _memory(settings: Turbopilot) -> Finding:
         said = f"{folder()} cannot be written to. {remedy}, or set c.Turbopilot.memory = False."
         return Finding("memory", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
-        room = f"only {megabytes(free)} are free in {folder()}, and {megabytes(ROOM_TO_SPARE)} have to be"
+        room = f"only {describe_size(free)} are free in {folder()}, and {describe_size(ROOM_TO_SPARE)} have to be"
         return Finding("memory", f"{room} before notebooks are read into an index.", problem=True)
     found = indexes()
     if not found:
         return Finding("memory", f"no index of your code yet in {folder()}")
-    size = megabytes(sum(map(size_of_index, found)))
+    size = describe_size(sum(map(size_of_index, found)))
     return Finding("memory", f"{count_of(len(found), 'index', 'indexes')} of your code in {folder()}, {size}")
 
 

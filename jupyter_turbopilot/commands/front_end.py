@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,17 +25,20 @@ class Build(NamedTuple):
 def examine(folders: Iterable[str], own: Path) -> Finding:
     """Compare what JupyterLab would load from these folders with the build that the package holds."""
     there = (Path(folder) / _NAME for folder in folders)
-    found = next((one for one in there if (one / "package.json").is_file()), None)
+    found, *hidden = [one for one in there if (one / "package.json").is_file()] or [None]
     if found is None:
         return _problem(f"it is missing. Run: {_INSTALL}")
-    build, expected = build_in(found), build_in(own)
-    if build is None or not (found / build.entry).is_file():
-        return _problem(f"{found} is damaged. {_remedy(found)}")
-    if expected and build != expected:
-        versions = f"version {build.version}, and the package is {expected.version}"
-        which = versions if build.version != expected.version else "another build than the package's"
-        return _problem(f"JupyterLab loads {found}, which is {which}. {_remedy(found)}")
-    return Finding("front end", "the JupyterLab extension is installed")
+    build, expected = _whole_build_in(found), build_in(own)
+    if build and expected in {None, build}:
+        return Finding("front end", "the JupyterLab extension is installed")
+    # Where no folder behind it holds the right build, it is the one that pip installs, here or with --user.
+    hides = expected is not None and expected in map(_whole_build_in, filter(None, hidden))
+    remedy = f"{'Delete that folder' if hides else f'Run: {_INSTALL}'}, then reload the pages that are open"
+    if build is None or expected is None:
+        return _problem(f"{found} is damaged. {remedy}")
+    versions = f"version {build.version}, and the package is {expected.version}"
+    which = versions if build.version != expected.version else "a different build from the package's"
+    return _problem(f"JupyterLab loads {found}, which is {which}. {remedy}")
 
 
 def build_in(folder: Path) -> Build | None:
@@ -48,10 +50,10 @@ def build_in(folder: Path) -> Build | None:
         return None
 
 
-def _remedy(found: Path) -> str:
-    """Say what to do about a folder: one outside of this Python hides what is installed with it."""
-    what = f"Run: {_INSTALL}" if found.is_relative_to(sys.prefix) else "Delete that folder"
-    return f"{what}, then reload the pages that are open"
+def _whole_build_in(folder: Path) -> Build | None:
+    """Return which build is in a folder if its first file is there, too."""
+    build = build_in(folder)
+    return build if build and (folder / build.entry).is_file() else None
 
 
 def _problem(text: str) -> Finding:

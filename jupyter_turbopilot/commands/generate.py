@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -74,7 +74,7 @@ class Report:
                 f"sample time     {self.sample_ms:9.2f} ms",
                 f"total time      {self.total_ms:9.2f} ms",
                 f"mem per token   {self.memory_per_token} bytes of attention cache",
-                f"memory          {megabytes(self.memory)} resident",
+                f"memory          {describe_size(self.memory)} resident",
             )
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import count_of, list_names, remove
 from jupyter_turbopilot.errors import NotReadyError
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +46,7 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     found = indexes()
     for path in found:
         root, documents = _held(path)
-        size, most = megabytes(size_of_index(path)), megabytes(LIMIT)
+        size, most = describe_size(size_of_index(path)), describe_size(LIMIT)
         print(f"{root}: {count_of(documents, 'file')}, {size} of at most {most}.")
         print(f"  {path}")
     if not found:
@@ -76,7 +76,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
         raise NotReadyError(f"The index cannot be built: {reason_of(error)}.", code="no_index") from None
     except EndedError:
         raise NotReadyError("The index was emptied while it was built.", code="no_index") from None
-    size = megabytes(size_of_index(builder.place))
+    size = describe_size(size_of_index(builder.place))
     print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size}.")
     return 0
 
@@ -104,7 +104,9 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
             gone = True
         print(f"{root}: {count_of(documents, 'file')} forgotten.")
         if not gone:
-            print("Another process reads the index, so parts of it are still on the disk. Clear it again.")
+            print(
+                "Another process is reading the index, so parts of it are still on the disk. Clear it again."
+            )
             status = 1
     if not found:
         print("Nothing was kept.")

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, Self
 
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 WIDTH = 30
 _PAUSE = 0.1  # seconds between two pictures
@@ -54,5 +54,5 @@ class Bar:
             self.write(f"{self._name}: checking the digest")
         elif step.phase == "fetching" and step.total:
             rate = step.received / max(time.monotonic() - self._begun, 0.001) / 1e6
-            words = f"of {megabytes(step.total)}, {rate:.0f} MB/s from {step.source}"
+            words = f"of {describe_size(step.total)}, {rate:.0f} MB/s from {step.source}"
             self.show(step.received, step.total, words)

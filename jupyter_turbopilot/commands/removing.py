@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.files import megabytes, size_of
+from jupyter_turbopilot.files import describe_size, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ def remove_empty(folder: Path, files: Iterable[Path]) -> None:
 
 def size_of_all(files: Iterable[Path]) -> str:
     """Word how much files take together."""
-    return megabytes(sum(map(size_of, files)))
+    return describe_size(sum(map(size_of, files)))
 
 
 def count_of(number: int, what: str, several: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import MEGABYTE, describe_size
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured
@@ -94,11 +94,11 @@ def _memory(sized: Sized) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, since no model file of the engine llama is here to read it from.", ""]
-    setting = -(-needed.keys_and_values // 2**20)
+    setting = -(-needed.keys_and_values // MEGABYTE)
     each = f"{model.context} tokens x {model.token:g} bytes"
-    parts = f"model {megabytes(needed.model)}, keys and values {megabytes(needed.keys_and_values)}"
+    parts = f"model {describe_size(needed.model)}, keys and values {describe_size(needed.keys_and_values)}"
     return [
-        f"Memory of a replica: {megabytes(needed.each)}: {parts}",
+        f"Memory of a replica: {describe_size(needed.each)}: {parts}",
         f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {setting}).",
         f"Of all: {needed.all / 1e9:.1f} GB. Replicas on one machine share the file of the model in memory.",
         "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _teller(bar: Bar) -> Callable[[Log, float], None]:
 
 def summary(options: TrainingOptions, log: Log) -> str:
     """Say what was learnt."""
-    size = megabytes(options.output.stat().st_size)
+    size = describe_size(options.output.stat().st_size)
     text = (
         f"{options.output}: {size}. {log.steps} steps, {log.samples} samples, "
         f"{log.tokens / 1e6:.2f} M tokens in {log.seconds / 60:.1f} minutes."

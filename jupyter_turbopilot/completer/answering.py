@@ -108,8 +108,9 @@ class Answering:
         """Tell the last reply, with what there is or why there is nothing."""
         reply = self._last(error)
         recalled = self._told or any(item.recalled for item in reply.items)
-        # Where memory was too slow, it may know better the next time.
-        reply = replace(reply, passing=bool(self.task.passing or recalled or not self._settled))
+        # Where memory or a look for modules was too slow, there may be a better answer the next time.
+        unsettled = not self._settled or self._reply.passing
+        reply = replace(reply, passing=bool(self.task.passing or recalled or unsettled))
         self._ended(self, reply)
         self._listener(reply)
 

@@ -58,6 +58,7 @@ class Composer:
         self._sampling = replace(task.sampling, max_tokens=task.sampling.max_tokens * unit)
         self._items: list[Item] = []
         self._spent = 0  # tokens
+        self._undecided = False  # whether any text may be shown further, or not so far, the next time
         self._sure = True  # whether a prompt of its own would be answered with no more
         self.taken_over = False  # whether it went on with what was being written
         self.ended = False  # whether it did not, although that agreed with what was typed
@@ -86,7 +87,8 @@ class Composer:
         timings = self._timings(opening, begun, context_ms)
         full = len(opening.ask.prompt) + len(writing.tokens) >= self._engine.context_size
         items = tuple(ranked(self._items, task))
-        return Reply(self._name, self._engine.name, items, timings, truncated=prompt.cut or full)
+        cut = prompt.cut or full
+        return Reply(self._name, self._engine.name, items, timings, truncated=cut, passing=self._undecided)
 
     def _is_beyond(self) -> bool:
         """Tell whether the engine cannot do what is asked for; what nobody waits for is given up."""
@@ -278,6 +280,7 @@ class Composer:
         reason = DEADLINE if late else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         item = item_of(writing, reason, len(self._items))
+        self._undecided = self._undecided or writing.undecided
         new = item.text and all(item.text != other.text for other in self._items)
         if self._task.best or (new and self._is_named(writing)):
             self._items.append(item)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     _Key = tuple[str, str | None, frozenset[str]]
 
 LASTS = 10.0  # seconds for which memory is not asked again: what is deleted is soon forgotten here, too
-MOST = 1024  # names whose lines are kept
+MOST = 1024  # answers of a memory that are kept: one for each name, folder and set of open documents
 _INSTALLED = Installed()
 _AT_ONCE = ContextVar("at_once", default=False)
 
@@ -110,7 +110,8 @@ def sources_of(
         ]
         told = [*Counter(line for _, lines in here for line in lines).items()]
         if memory:
-            # Each document counts once, an open one as it is there.
+            # Each document counts once: an open one that imports the name as it stands in the editor, one that
+            # does not as last saved.
             leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
             for folder in folders if near else (None,):
                 told += _ASKED.lines(memory, name, folder, leaving)

@@ -44,7 +44,8 @@ class Installed:
     def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
         """Tell where a module is; None where that is not known in time, or not yet.
 
-        An answer that is too old holds until the next one is there: the same is said at each key.
+        What was found holds until the next answer is there, however old it is: the same is said at each key.
+        What was not may be installed by now.
         """
         if module in modules.builtin:
             return Found.ANYWHERE
@@ -60,13 +61,17 @@ class Installed:
                         target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
                     ).start()
                 except RuntimeError:  # there can be no more threads now
-                    return self._known.last(key)
+                    return self._last(key)
                 self._looks[modules] = look
             look.wanted.add(module)
             if waits:
                 left = look.until - time.monotonic()
                 self._changed.wait_for(lambda: self._known.get(key) is not None, max(0.0, left))
-            return self._known.last(key)
+            return self._last(key)
+
+    def _last(self, key: tuple[str, Modules]) -> Found | None:
+        found = self._known.last(key)
+        return self._known.get(key) if found is Found.NOWHERE else found
 
     def _run(self, modules: Modules, look: _Look) -> None:
         """Look for what is wanted until nothing more is."""

@@ -25,7 +25,8 @@ def replay(name: str, model: str, task: Task, known: Known) -> Reply:
     reason = "stop" if known.ended or writing.done else "length"
     writing.finish(whole=reason == "stop")
     items = (item_of(writing, reason),) if writing.shown else ()
-    return Reply(name, model, items, Timings(total_ms=(time.perf_counter() - begun) * 1000))
+    timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
+    return Reply(name, model, items, timings, passing=writing.undecided)
 
 
 def item_of(writing: Writing, reason: str, index: int = 0) -> Item:

@@ -189,7 +189,13 @@ class _Cursor:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         names = self._names()
         gate = Gate(self._features, self.threshold, names.fit, self._coefficients)
-        return Suggestion(self._surroundings, gate, unasked=self.unasked, imports=names.imports)
+        return Suggestion(
+            self._surroundings,
+            gate,
+            unasked=self.unasked,
+            imports=names.imports,
+            undecided=lambda: names.undecided,
+        )
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""

@@ -63,7 +63,7 @@ class Queue(Generic[T]):
     def __init__(self, limit: int, places: int = PLACES, *, running: int = 0, waiting: int = 0) -> None:
         """`running`, `waiting`: how many of a caller's are served at a time, or wait, at most; 0: all.
 
-        Requests beyond `running` of equal or higher priority become bulk.
+        Requests beyond `running` of equal or higher priority become bulk until one of those has ended.
         """
         self.limit = limit
         self.places = places  # how many texts that somebody waits for are written at a time
@@ -134,8 +134,10 @@ class Queue(Generic[T]):
             self._ranks[older.priority].replace(older, newer)
             self._begun.discard(older)
         else:
-            self.remove(older)
+            self._take(older)
+            self._begun.discard(older)
             self._put(newer)
+            self._promote(older.caller)  # with the newer one there, which counts
         if begun:
             self._begun.add(newer)
         return True
@@ -220,9 +222,10 @@ class Queue(Generic[T]):
             request.priority = Priority.BULK
 
     def _promote(self, caller: str) -> None:
-        """Let a caller's requests matter again as they were asked for, if they would by now."""
+        """Let a caller's requests matter again as they were asked for, the oldest first, while they may."""
         for request in self._ranks[Priority.BULK].of(caller) if self._running else ():
-            if request.asked_as < Priority.BULK and not self._is_beyond(request, request):
+            served = (other.priority <= request.asked_as and not other.over for other in self._of(caller))
+            if request.asked_as < Priority.BULK and sum(served) < self._running:
                 self._take(request)
                 request.priority = request.asked_as
                 self._put(request)

@@ -93,8 +93,8 @@ class Reader:
         self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
     ) -> Sequence[tuple[str, int]]:
         """Return the imports that bind a name, in one folder or in all: those of most documents first."""
-        found = self._lines.ask(lambda store: store.imports(name, folder)) or []
-        there = self._is_there({path for one in found for path in one.paths}) - {*leaving}
+        found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
+        there = self._is_there({path for one in found for path in one.paths})
         counted = (
             (one.line, one.documents - sum(path not in there for path in one.paths))
             for one in found

@@ -40,7 +40,7 @@ _BINDING = (
 )
 LAYOUT = Layout(
     application=0x54504C4D,
-    version=2,  # another one where the same text would be remembered otherwise
+    version=3,  # another one where the same text would be remembered otherwise
     statements=(
         "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         """CREATE TABLE documents (
@@ -248,17 +248,22 @@ class Store(OpenFile):
         )
         return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
 
-    def imports(self, name: str, folder: str | None = None) -> list[SeenImport]:
-        """Return the imports that bind a name, those of most documents first; `folder` leaves out others."""
+    def imports(self, name: str, folder: str | None = None, leaving: Iterable[str] = ()) -> list[SeenImport]:
+        """Return the imports that bind a name, those of most documents first.
+
+        `folder` leaves out what is in others, `leaving` the documents at these paths.
+        """
         within = folder if folder is None else f"{folder}/".removeprefix("./")
+        known = (self._one("SELECT id FROM documents WHERE path = ?", path) for path in leaving)
+        binding = f"{_BINDING} AND document NOT IN ({', '.join(str(one[0]) for one in known if one)})"
         counted = self._all(
-            f"SELECT line, count(*) {_BINDING} GROUP BY line ORDER BY count(*) DESC, line LIMIT ?3",
+            f"SELECT line, count(*) {binding} GROUP BY line ORDER BY count(*) DESC, line LIMIT ?3",
             name, within, MOST_IMPORTS,
         )  # fmt: skip
         return [
             SeenImport(line, documents, tuple(
                 path for (path,) in self._all(
-                    f"SELECT (SELECT path FROM documents WHERE id = document) {_BINDING} "  # noqa: S608
+                    f"SELECT (SELECT path FROM documents WHERE id = document) {binding} "  # noqa: S608
                     "AND line = ?3 LIMIT ?4",
                     name, within, line, MOST_OF_AN_IMPORT,
                 )

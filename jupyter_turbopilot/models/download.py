@@ -18,10 +18,10 @@ from jupyter_turbopilot.errors import (
 )
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
+    describe_size,
     flush,
     free_room,
     is_forbidden,
-    megabytes,
     partial_path,
     sha256_of,
     size_of,
@@ -228,6 +228,6 @@ class _Download:
         free = free_room(self._store.folder)
         if missing > 0 and free < missing + ROOM_TO_SPARE:
             raise DownloadError(
-                f"The model needs {megabytes(missing)} and the folder of models has {megabytes(free)} "
+                f"The model needs {describe_size(missing)} and the folder of models has {describe_size(free)} "
                 "free. Make room, or set TURBOPILOT_MODELS to another folder."
             )

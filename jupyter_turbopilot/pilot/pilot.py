@@ -16,7 +16,7 @@ from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.files import MEGABYTE, megabytes
+from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
@@ -211,7 +211,7 @@ class Pilot:
         if not self.kind.stored(model):
             if model.path:
                 raise NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
-            size = f" ({megabytes(model.size)})" if model.size else ""
+            size = f" ({describe_size(model.size)})" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. Download it, or run: {model.pull}",
                 code="model_missing",

@@ -23,6 +23,7 @@ from typing import IO, cast
 
 import psutil
 
+from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.running import child
 from jupyter_turbopilot.running.folder import remove, size_of
 
@@ -33,9 +34,9 @@ NO_SANDBOX = (
 )
 SECONDS = 10.0  # a program may run
 MEMORY = 1024**3  # bytes of address space
-FILE_SIZE = 16 * 1024**2  # bytes of a file it writes
-DISK = 64 * 1024**2  # bytes of all files in its folder
-OUTPUT = 1024**2  # bytes it may print
+FILE_SIZE = 16 * MEGABYTE  # bytes of a file it writes
+DISK = 64 * MEGABYTE  # bytes of all files in its folder
+OUTPUT = MEGABYTE  # bytes it may print
 TASKS = 32  # processes and threads it may have, where the system counts them
 _WHY = 300  # characters
 _EARLY = "It exited with status {} before its end."
@@ -139,7 +140,7 @@ def _outcome(
 def _why_ended(code: int, printed: _Printed) -> str:
     """Return why a program has ended that did not come to its end."""
     if printed.too_much:
-        return f"It printed more than {OUTPUT // 1024} kB."
+        return f"It printed more than {describe_size(OUTPUT)}."
     if code < 0:
         return f"It was ended by {_signal(-code)}."
     lines = printed.end().strip().splitlines()
@@ -152,7 +153,7 @@ def _why_stopped(seconds: float, until: float, folder: Path, stop: threading.Eve
     if stop.is_set():
         return "It was interrupted."
     if size_of(folder, DISK) > DISK:
-        return f"It wrote more than {DISK // 1024**2} MB."
+        return f"It wrote more than {describe_size(DISK)}."
     return f"It did not end within {seconds:g} seconds." if time.monotonic() >= until else ""
 
 

@@ -41,6 +41,11 @@ class Writing(ABC):
         return ()
 
     @property
+    def undecided(self) -> bool:
+        """Whether something was not known yet when it was judged: more or less may be shown the next time."""
+        return False
+
+    @property
     def done(self) -> bool:
         """Whether more tokens cannot add anything."""
         return self.ended or self.gave_up
@@ -89,10 +94,12 @@ class Suggestion(Writing):
         *,
         unasked: bool,
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
+        undecided: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`imports`: the import lines that a text needs."""
+        """`imports`: the import lines that a text needs; `undecided`: whether some judgement may change soon."""
         super().__init__()
         self._imports_of = imports
+        self._undecided = undecided
         if surroundings.indented:
             # The line is indented already, which some models repeat.
             self._dropped = b" \t"
@@ -104,6 +111,11 @@ class Suggestion(Writing):
     def imports(self) -> tuple[str, ...]:
         """The import lines that what is shown needs."""
         return self._imports_of(self.shown)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether something was not known yet when it was judged."""
+        return self._undecided()
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)

@@ -17,7 +17,7 @@ from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, par
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +63,7 @@ class Gathered:
     def summary(self) -> str:
         """Say what there is, and what was left out."""
         gone = ", ".join(f"{count} {why}" for why, count in self.left_out.most_common())
-        return f"{len(self.documents)} documents, {megabytes(self.size)} of code" + (
+        return f"{len(self.documents)} documents, {describe_size(self.size)} of code" + (
             f"; left out: {gone}" if gone else ""
         )
 

@@ -35,6 +35,9 @@ export class SuggestionCache {
 
   /** Note that what was answered at a place is not kept: whoever returns there asks again. */
   pass(body: IRequest, place: IPlace): void {
+    const key = contextKey(body);
+    const others = this._made.get(key)?.filter(made => !made.suggestion.isFor(place));
+    this._made.set(key, others ?? []);
     this.remember(body, { suggestion: new Suggestion('', place), id: '' });
   }
 

@@ -98,7 +98,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         return provider.accepted(text, imports);
       }
     );
-    noteImports(completers, trans);
+    noteImports(completers, [provider.identifier, alternatives.identifier], trans);
     window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);

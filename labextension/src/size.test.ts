@@ -7,7 +7,10 @@ describe('a size', () => {
     [6_000_000, '6 MB'],
     [6_405_408, '6.4 MB'],
     [52_428_800, '52 MB'],
+    [9_960_000, '10 MB'],
     [491_400_064, '491 MB'],
+    [999_400_000, '999 MB'],
+    [999_600_000, '1.0 GB'],
     [1_117_320_768, '1.1 GB']
   ])('of %d bytes is said as one says it', (bytes, words) => {
     expect(describeSize(bytes)).toBe(words);

@@ -95,7 +95,7 @@ export interface IAnswer {
   timings: ITimings;
   /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
-  /** it is not to be kept: it may hold what files say that are not open, or be another the next time */
+  /** it is not to be kept: it may hold what files say that are not open, or the answer may differ next time */
   passing?: boolean;
 }
 
@@ -125,7 +125,7 @@ export interface IFrame {
   finish_reason?: string;
   model?: string;
   timings?: ITimings;
-  /** it is not to be kept: it may hold what files say that are not open, or be another the next time */
+  /** it is not to be kept: it may hold what files say that are not open, or the answer may differ next time */
   passing?: boolean;
   error?: IError;
 }

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,12 +37,16 @@ def test_none_is_a_problem(tmp_path: Path, own: Path) -> None:
     assert examine([str(tmp_path)], own).text == f"it is missing. {REINSTALL}"
 
 
-def test_an_older_one_is_told_with_both_versions(
-    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("behind", [None, "old", "damaged"])
+def test_an_older_one_is_installed_anew_wherever_it_is_unless_the_right_one_is_behind_it(
+    tmp_path: Path, own: Path, behind: str | None
 ) -> None:
-    there = build(tmp_path / "env" / "share", version="0.1.0", digest="old")
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
-    finding = examine([str(there.parent)], own)
+    # With `pip install --user` it is outside of the Python's own folder.
+    there = build(tmp_path / "home" / ".local", version="0.1.0", digest="old")
+    if behind:
+        other = build(tmp_path / "lab", digest="old" if behind == "old" else "new")
+        (other / "static" / "remoteEntry.new.js").unlink(missing_ok=True)
+    finding = examine([str(there.parent), str(tmp_path / "lab")], own)
     assert finding.problem
     assert finding.text == (
         f"JupyterLab loads {there}, which is version 0.1.0, and the package is 0.2.0. {REINSTALL}, "
@@ -59,7 +62,7 @@ def test_another_build_of_the_same_version_that_hides_the_right_one_is_to_be_del
     finding = examine([str(tmp_path / "home"), str(tmp_path / "lab")], own)
     assert finding.problem
     assert finding.text == (
-        f"JupyterLab loads {there}, which is another build than the package's. Delete that folder, "
+        f"JupyterLab loads {there}, which is a different build from the package's. Delete that folder, "
         "then reload the pages that are open"
     )
 
@@ -73,7 +76,10 @@ def test_a_damaged_one_is_a_problem(tmp_path: Path, own: Path, harm: str) -> Non
         (there / "package.json").write_text("{" if harm == "text" else '{"version": "0.2.0"}')
     finding = examine([str(tmp_path / "lab")], own)
     assert finding.problem
-    assert finding.text.startswith(f"{there} is damaged. ")
+    assert finding.text.startswith(f"{there} is damaged. {REINSTALL}, ")
+    build(tmp_path / "behind")
+    hiding = examine([str(tmp_path / "lab"), str(tmp_path / "behind")], own)
+    assert hiding.text.startswith(f"{there} is damaged. Delete that folder, ")
 
 
 def test_a_package_that_was_not_built_is_compared_with_nothing(tmp_path: Path) -> None:

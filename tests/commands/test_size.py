@@ -50,7 +50,7 @@ def test_the_memory_of_a_replica_is_what_loading_it_asks_for(
     status, out, _ = run(capsys, "size", "--people", "40", *KNOWN, "-m", own, "--json")
     assert status == 0
     needed = json.loads(out)["memory"]
-    settings = Turbopilot(model=own, sequences_memory=-(-needed["keys_and_values"] // 2**20))
+    settings = Turbopilot(model=own, sequences_memory=-(-needed["keys_and_values"] // 10**6))
     kind = LlamaKind(settings, store_of(settings))
     _, plan = kind.plan(kind.find(own), tuned=True)
     assert plan.needs == pytest.approx(needed["each"], abs=2**20)

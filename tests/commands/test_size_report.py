@@ -17,7 +17,7 @@ def test_what_is_measured_and_what_is_assumed_stand_beside_each_figure() -> None
 
 
 def test_the_memory_comes_with_the_setting_that_gives_it() -> None:
-    assert "c.Turbopilot.sequences_memory = 576" in words(SIZED)
+    assert "c.Turbopilot.sequences_memory = 604" in words(SIZED)
 
 
 def test_the_load_under_which_it_was_measured_is_told() -> None:

@@ -74,6 +74,25 @@ def test_whoever_asks_is_told_the_imports_of_what_they_are_shown(
     assert told[-1] == ("sns.heatmap(nobody)", (SNS,))
 
 
+@pytest.mark.parametrize("trigger", ["automatic", "invoke"])
+def test_an_answer_that_was_judged_before_its_modules_were_looked_for_is_not_kept(
+    desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch, trigger: str
+) -> None:
+    d = desk("table; sns.heatmap(table)")
+    found: list[Found | None] = [None]
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: found[0])
+
+    def told() -> tuple[bool, bool]:
+        asks = request(trigger=trigger, eagerness="always")
+        reply = heard(d.begin(asks, facts=knowing(folder))[1])[-1]
+        return any(item.imports == (SNS,) for item in reply.items), reply.passing
+
+    assert told() == (False, True)
+    assert told() == (False, True)
+    found[0] = Found.ANYWHERE
+    assert told() == (True, False)
+
+
 class Remembers:
     """A memory of one line."""
 

@@ -104,6 +104,18 @@ def test_whoever_may_not_wait_is_told_what_was_found_last_until_that_is_looked_f
     until(lambda: installed("one", modules, waits=False) is Found.NOWHERE)
 
 
+def test_what_was_nowhere_a_while_ago_is_not_known_until_it_is_looked_for_again(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    installed, modules = Installed(), folders(tmp_path)
+    assert installed("one", modules) is Found.NOWHERE
+    (tmp_path / "one.py").touch()
+    assert installed("one", modules, waits=False) is Found.NOWHERE
+    clock[0] = 61.0
+    assert installed("one", modules, waits=False) is None
+    until(lambda: installed("one", modules, waits=False) is Found.ANYWHERE)
+
+
 def test_nobody_waits_twice_for_folders_that_do_not_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

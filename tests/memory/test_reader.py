@@ -12,7 +12,7 @@ import pytest
 from jupyter_turbopilot.memory import reader as module
 from jupyter_turbopilot.memory.entries import page_of
 from jupyter_turbopilot.memory.reader import Reader
-from jupyter_turbopilot.memory.store import Store, belonging, prepare
+from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, Store, belonging, prepare
 
 from .notebooks import notebook
 
@@ -200,8 +200,19 @@ def test_the_import_of_most_documents_comes_first(reader: Reader, put: Callable[
     put("b.ipynb", "import plotly.express as px\nimport plotly.express as px")
     put("c.ipynb", "import pixels as px")
     assert reader.imports("px") == [("import plotly.express as px", 2), ("import pixels as px", 1)]
-    (seen, _) = reader._lines.ask(lambda store: store.imports("px")) or []
-    assert dict(reader.imports("px", leaving=seen.paths)) == {"import pixels as px": 1}
+    assert dict(reader.imports("px", leaving=["a.ipynb", "b.ipynb"])) == {"import pixels as px": 1}
+
+
+def test_documents_that_are_left_out_count_nowhere_however_many_have_an_import(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    paths = [f"{number:02}.ipynb" for number in range(MOST_OF_AN_IMPORT + 4)]
+    for path in paths:
+        put(path, "import numpy as np")
+    one_fewer = [("import numpy as np", len(paths) - 1)]
+    assert [reader.imports("np", leaving=[path]) for path in paths] == [one_fewer] * len(paths)
+    assert reader.imports("np", leaving=paths[:MOST_OF_AN_IMPORT]) == [("import numpy as np", 4)]
+    assert reader.imports("np", leaving=[*paths, "nowhere.ipynb"]) == []
 
 
 def test_imports_can_be_those_of_one_folder(reader: Reader, put: Callable[..., None]) -> None:

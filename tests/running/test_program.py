@@ -62,7 +62,7 @@ def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
         ("raise SystemExit", "exited with status 0 before its end"),
         ("import os\nos.abort()", "SIGABRT" if os.name == "posix" else "status"),
         ("input()", "EOFError"),
-        ("for _ in range(1000): print('x' * 10**6)", "printed more than 1024 kB"),
+        ("for _ in range(1000): print('x' * 10**6)", "printed more than 1 MB"),
         ("import subprocess, sys\nsubprocess.run([sys.executable])", "refused"),
         ("import socket\nsocket.create_connection(('127.0.0.1', 9))", "refused"),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.models.ggml import OUTTYPES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(options: Options, settings: Turbopilot) -> int:
                 else repositories.tokenizer_for(folder, family, rows)
             ),
             shards=options.shards,
-            progress=lambda name, done, total: bar.show(done, total, f"of {megabytes(total)}  {name}"),
+            progress=lambda name, done, total: bar.show(done, total, f"of {describe_size(total)}  {name}"),
         )
     print(target)
     return 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.command import Command
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -103,7 +103,7 @@ def words(description: dict[str, Any]) -> str:
     """Word a description for a person."""
     memory = description["memory"]
     total = memory["weights"] + memory["cache"] + memory["compute"]
-    kinds = ", ".join(f"{name} {megabytes(size)}" for name, size in sorted(description["kinds"].items()))
+    kinds = ", ".join(f"{name} {describe_size(size)}" for name, size in sorted(description["kinds"].items()))
     speed = description["tokens_a_second"]
     lines = {
         "file": description["file"],
@@ -111,13 +111,13 @@ def words(description: dict[str, Any]) -> str:
         "architecture": f"{description['architecture']}, {description['layers']} layers",
         "parameters": f"{description['parameters'] / 1e6:.1f} million",
         "type": f"{description['type']} ({kinds})",
-        "size": megabytes(description["size"]),
+        "size": describe_size(description["size"]),
         "context": f"{description['context']} tokens",
         "tokenizer": f"{description['tokenizer']}, {description['vocabulary']} tokens",
         "fills in": {"none": "no: it only goes on"}.get(description["fim"], f"yes, as {description['fim']}"),
-        "memory": f"{megabytes(total)} at {memory['context']} tokens: "
-        f"weights {megabytes(memory['weights'])}, "
-        f"cache {megabytes(memory['cache'])}, computing {megabytes(memory['compute'])}",
+        "memory": f"{describe_size(total)} at {memory['context']} tokens: "
+        f"weights {describe_size(memory['weights'])}, "
+        f"cache {describe_size(memory['cache'])}, computing {describe_size(memory['compute'])}",
         "speed here": f"about {speed} tokens a second (from what `bench` measured)"
         if speed
         else "not measured: run `jupyter turbopilot bench` on any model once",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.command import Command, add_engine
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +52,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
     """Describe a model in words: whether it is configured, its size, where it is and runs, what it is for."""
-    size = f"{'' if entry['counted'] else '~'}{megabytes(entry['size'])}" if entry["size"] else ""
+    size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     state = "here" if entry["verified"] else "here, unverified"
     mark = "*" if entry["spec"] == configured else " "
     here, browser = state if entry["stored"] else "", "browser" if entry["browser"] else ""

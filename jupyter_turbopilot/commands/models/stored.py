@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_engine
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import NotReadyError
-from jupyter_turbopilot.files import megabytes
+from jupyter_turbopilot.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +52,7 @@ def run_remove(_: NoOptions, settings: Turbopilot) -> int:
     """Delete what was fetched of a model."""
     kind, model = _kind_and_model(settings)
     freed = kind.remove(model)
-    print(f"{megabytes(freed)} freed." if freed else f"{model.name} is not on this machine.")
+    print(f"{describe_size(freed)} freed." if freed else f"{model.name} is not on this machine.")
     return 0 if freed else 1
 
 

@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from jupyter_turbopilot.files import MEGABYTE
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
@@ -40,8 +42,8 @@ def limits_of(settings: Turbopilot) -> Limits:
         context_size=settings.context_size,
         threads=settings.threads,
         max_threads=settings.max_threads,
-        max_bytes=settings.max_memory * 1024 * 1024,
-        sequence_bytes=settings.sequences_memory * 1024 * 1024,
+        max_bytes=settings.max_memory * MEGABYTE,
+        sequence_bytes=settings.sequences_memory * MEGABYTE,
     )
 
 

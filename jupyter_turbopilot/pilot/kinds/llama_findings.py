@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.files import is_readable, is_writable, megabytes
+from jupyter_turbopilot.files import describe_size, is_readable, is_writable
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import kept_by, place_of
@@ -33,7 +33,7 @@ def model_file(model: Model, stored: Stored) -> Finding:
         if model.sha256
         else "unverified: its publisher gives no digest"
     )
-    return Finding("model", f"{model.name}, {megabytes(stored.size)}, {checked}, {stored.path}")
+    return Finding("model", f"{model.name}, {describe_size(stored.size)}, {checked}, {stored.path}")
 
 
 def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -> Iterator[Finding]:
@@ -61,7 +61,7 @@ def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
         try:
             path = Path(name)
             header = adapters.check(path)
-            size = megabytes(header.file_size)
+            size = describe_size(header.file_size)
             where = f" in {language} alone" if language else ""
             counts = f"for a {header.architecture}, counts {scale:g}{where}"
             yield Finding("adapter", f"{path.name}, {size}, {counts}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
-from jupyter_turbopilot.files import megabytes, sha256_of
+from jupyter_turbopilot.files import describe_size, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.fetched import (
@@ -184,7 +184,7 @@ class TransformersKind:
         if stored is None:
             yield from missing(model)
             return
-        yield Finding("model", f"{model.name}, {megabytes(stored.size)}, {stored.path}")
+        yield Finding("model", f"{model.name}, {describe_size(stored.size)}, {stored.path}")
         try:
             from jupyter_turbopilot.engine.transformers.checkpoint import check
 

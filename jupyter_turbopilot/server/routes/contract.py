@@ -39,8 +39,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 Passing = Annotated[
     bool | UnsetType,
     Meta(
-        description="it is not to be kept: it may hold what files say that are not open, or be another the "
-        "next time"
+        description="it is not to be kept: it may hold what files say that are not open, or the answer "
+        "may differ next time"
     ),
 ]
 Imports = Annotated[

@@ -1,0 +1,36 @@
+import type { InlineCompleter } from '@jupyterlab/completer';
+import { nullTranslator } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
+import { describe, expect, it, vi } from 'vitest';
+import type { Completers } from './completers';
+import { noteImports } from './note';
+
+describe('an editor', () => {
+  it('is marked while the grey text in it is by one of our providers', () => {
+    const marks = new Set<string>();
+    const toggle = (name: string, on: boolean) => void (on ? marks.add(name) : marks.delete(name));
+    const owner = {};
+    const suggestionsChanged = new Signal<object, void>(owner);
+    const completer = {
+      current: null as object | null,
+      editor: { host: { classList: { toggle }, style: { setProperty: vi.fn() } } },
+      model: { suggestionsChanged, filterTextChanged: new Signal<object, void>(owner) },
+      cycle: vi.fn()
+    };
+    const created = new Signal<object, InlineCompleter>(owner);
+    noteImports({ created } as unknown as Completers, ['ours'], nullTranslator.load(''));
+    created.emit(completer as unknown as InlineCompleter);
+
+    const shown = (identifier: string): string[] => {
+      completer.current = { provider: { identifier }, stream: new Signal<object, void>(owner) };
+      suggestionsChanged.emit();
+      return [...marks];
+    };
+    expect(shown('ours')).toEqual(['jp-mod-turbopilot-ours']);
+    expect(shown('another')).toEqual([]);
+    shown('ours');
+    completer.current = null;
+    suggestionsChanged.emit();
+    expect(marks.size).toBe(0);
+  });
+});
