@@ -115,10 +115,13 @@ def _study(settings: Turbopilot) -> Finding:
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
     try:
-        LogFile(located(settings.study_log)).check()
+        file = LogFile(located(settings.study_log))
+        file.check()
     except OSError as error:
         said = f"{settings.study_log} cannot be written: {reason_of(error)}."
         return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
+    if obstacle := file.obstacle():
+        return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
     holds = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
     return Finding("study log", f"kept in {settings.study_log}: {holds}")
 

@@ -94,6 +94,8 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     print("The text of suggestions is logged." if settings.study_text else "No text is logged.")
     if broken:
         print(f"{count_of(broken, 'line')} cannot be read.")
+    if obstacle := LogFile(path).obstacle():
+        print(f"{obstacle}.")
     try:
         LogFile(path).check()
     except OSError as error:

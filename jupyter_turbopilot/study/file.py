@@ -102,6 +102,14 @@ class LogFile:
             return
         os.close(handle)
 
+    def obstacle(self) -> str:
+        """Say what keeps the file from being moved when it is full; empty if nothing is in the way."""
+        for number in range(1, KEPT + 1):
+            part = older(self._path, number)
+            if os.path.lexists(part) and not is_ours(part):
+                return f"{part.name} is no study log, so nothing is moved and the file grows beyond its limit"
+        return ""
+
     def append(self, lines: Sequence[bytes], head: bytes) -> None:
         """Write lines, all or none; `head` stands before them in a file that it is not in yet."""
         with self._locked():
@@ -162,13 +170,13 @@ class LogFile:
 
     def _rotate(self) -> None:
         """Move the file and those before it; where that cannot be done, the file goes on."""
-        oldest = older(self._path, KEPT)
-        if oldest.exists() and not is_ours(oldest):
+        if self.obstacle():
             return
+        # Only up to the first gap: one that a kill, or a file that would not move, has left is closed first.
+        free = next((n for n in range(1, KEPT) if not older(self._path, n).exists()), KEPT)
         with suppress(OSError):
-            for number in range(KEPT, 0, -1):
-                with suppress(FileNotFoundError):
-                    older(self._path, number - 1).replace(older(self._path, number))
+            for number in range(free, 0, -1):
+                older(self._path, number - 1).replace(older(self._path, number))
 
 
 def _check_kind(mode: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.commands import study
 from jupyter_turbopilot.study.events import LOG
-from jupyter_turbopilot.study.file import lock_path
+from jupyter_turbopilot.study.file import lock_path, older
 from jupyter_turbopilot.study.lines import line_of
 
 from .running import run
@@ -129,6 +129,11 @@ def test_the_doctor_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str
 
     finding = _study(read_settings())
     assert (finding.problem, finding.text) == (False, f"kept in {path}: numbers, no text")
+    older(path, 3).write_text("a thesis")
+    finding = _study(read_settings())
+    assert finding.problem
+    assert "study.jsonl.3 is no study log" in finding.text
+    assert "study.jsonl.3 is no study log" in run(capsys, "study", "info")[1]
     path.mkdir()
     finding = _study(read_settings())
     assert finding.problem
