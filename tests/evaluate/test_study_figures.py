@@ -69,6 +69,10 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
     name = str(number)
     listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
 
+    def write(more: int) -> None:
+        counts.written += more
+        counts.lengths[path] += more
+
     def feedback(event: str, chars: int, seconds: float = 1.0) -> None:
         study.receive(Feedback(id=name, event=event, chars=chars, length=len(text), seconds=seconds))  # type: ignore[arg-type]
 
@@ -82,8 +86,10 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
         feedback("accepted", (len(text) + 1) // 2)
         feedback("shown", len(text))
         taken = (len(text) + 1) // 2
+        write(taken)
     if story["end"] in {"taken", "pieces"}:
         feedback("accepted", len(text))
+        write(len(text) - taken)
         taken = len(text)
     elif story["end"] != "nothing":
         feedback(story["end"], len(text) // 2)

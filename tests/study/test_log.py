@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.reply import Item, Reply
@@ -129,6 +131,83 @@ def test_requests_without_anything_to_show_are_counted_with_the_next_line(
     assert (typing["event"], typing["requests"], ended["requests"]) == ("typing", 6, 2)
 
 
+def test_what_was_written_is_logged_even_if_nothing_was_shown(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNANSWERED", 3)
+    d = desk()
+    for length in range(5):
+        d.ask([""], f"nothing {length}", "x" * length)
+    session, typing, ended = d.read()
+    assert (session["event"], session["model"]) == ("session", MODEL)
+    assert (typing["event"], typing["requests"], typing["written"]) == ("typing", 3, 2)
+    assert (ended["event"], ended["requests"], ended["written"]) == ("ended", 2, 2)
+
+
+def test_what_was_requested_of_a_model_that_never_answered_is_logged(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask([])
+    session, ended = d.read()
+    assert (session["model"], ended["requests"]) == ("unknown", 1)
+
+
+@pytest.mark.parametrize("length", [6, 900])
+def test_what_is_taken_is_written_once_whether_or_not_another_request_follows(
+    desk: Callable[..., Desk], length: int
+) -> None:
+    d = desk()
+    d.ask(["v" * length])
+    d.tell("shown", length)
+    d.tell("accepted", length - 2)
+    d.tell("accepted", length)
+    assert d.study._written == length
+    d.ask([""], "b", "x = " + "v" * length)
+    assert d.study._written == length
+    d.ask([""], "c", "x = " + "v" * length + ".")
+    assert d.read()[-1]["written"] == length + 1
+
+
+def test_what_was_typed_of_a_suggestion_before_it_was_taken_is_written_once(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk()
+    d.ask(["values"])
+    d.tell("shown", 6)
+    d.ask([""], "b", "x = va")
+    d.tell("accepted", 6)
+    d.ask([""], "c", "x = values")
+    assert d.read()[-1]["written"] == 6
+
+
+STEP = st.tuples(
+    st.sampled_from(["ask", "take"]), st.sampled_from(["one", "two"]), st.integers(0, 600), st.integers(0, 9)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEP, max_size=30))
+def test_no_more_is_taken_than_is_written(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int, int]]
+) -> None:
+    d = Desk(tmp_path_factory.mktemp("study") / "study.jsonl")
+    asked = 0
+    for step, path, length, name in steps:
+        if step == "ask":
+            d.ask(["v" * 600], str(asked), "x" * length, path=path)
+            asked += 1
+            d.tell("shown", 600, str(asked - 1))
+        else:
+            d.tell("accepted", length, str(asked - 1 - name))
+    d.study.close()
+    if asked:
+        events = d.read()
+        taken: dict[str, int] = {}
+        for event in events:
+            if event["event"] == "taken":
+                taken[event["id"]] = max(event["chars"], taken.get(event["id"], 0))
+        assert sum(taken.values()) <= sum(event.get("written", 0) for event in events)
+
+
 def test_what_is_pasted_or_deleted_or_in_another_cell_is_not_written(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask([""], source="x")
@@ -225,7 +304,7 @@ def test_memory_is_bounded(desk: Callable[..., Desk], monkeypatch: pytest.Monkey
     d = desk()
     for number in range(30):
         d.ask(["values"], str(number), path=f"{number}.ipynb")
-    assert len(d.study._suggestions) == len(d.study._lengths) == 5
+    assert len(d.study._suggestions) == len(d.study._cells) == 5
     assert len(d.study._documents) <= 5
     d.tell("shown", 6, "3")
     d.tell("shown", 6, "29")
