@@ -7,14 +7,13 @@ path, and it is another one in each session.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.metadata import version
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.context.languages import cell_language
@@ -41,7 +40,7 @@ CELLS = 512  # whose lengths are remembered
 DOCUMENTS = 100_000  # numbers to draw from
 PASTED = 400  # characters that nobody types or takes at once
 UNANSWERED = 200  # requests without anything to show, after which they are written down
-UNKNOWN = "unknown"  # the model, where nothing was answered yet
+UNKNOWN = "unknown"  # the model, where none has answered yet, or the version, where it is not installed
 _NAMES = {"accepted": "taken"}  # what feedback calls events otherwise
 
 
@@ -117,7 +116,8 @@ class Study:
         self._cells: OrderedDict[Hashable, _Cell] = OrderedDict()
         self._documents: dict[str, int] = {}
         self._model = UNKNOWN
-        self._said: tuple[str, str] | None = None  # which model and eagerness the last session line has
+        self._own_models: dict[str, int] = {}
+        self._said: tuple[str, str, int] | None = None  # model, eagerness and zone of the last session line
         self._number = self._requests = self._written = 0
 
     @property
@@ -238,22 +238,24 @@ class Study:
 
     def _say_session(self, model: str, eagerness: str) -> None:
         """Say under which conditions the next events happen, where that has changed."""
-        if self._said == (model, eagerness):
+        zone = (time.localtime().tm_gmtoff or 0) // 60
+        if self._said == (said := (model, eagerness, zone)):
             return
-        self._said = model, eagerness
+        self._said = said
         session = self._event("session", session=self._session)
-        self._writer.put(partial(self._session_line, session, model, eagerness), must=True)
+        name = name_of(model, self._own_models)
+        self._writer.put(partial(self._session_line, session, name, eagerness, zone), must=True)
 
-    def _session_line(self, session: Event, model: str, eagerness: str) -> Event:
+    def _session_line(self, session: Event, model: str, eagerness: str, zone: int) -> Event:
         """Complete a session's line, on the writer's thread."""
         return {
             "schema": LOG,
             **session,
-            "version": version("jupyter-turbopilot"),
+            "version": _version(),
             "where": self._where,
-            "zone": (time.localtime().tm_gmtoff or 0) // 60,
+            "zone": zone,
             "text": self.text,
-            "model": name_of(model),
+            "model": model,
             "eagerness": eagerness,
         }
 
@@ -280,11 +282,23 @@ class Study:
         return Study._event("dropped", session=session, lines=lines)
 
 
-def name_of(model: str) -> str:
-    """Return what a log calls a model: what a person calls a file of their own is nobody else's to know."""
+def name_of(model: str, numbers: dict[str, int]) -> str:
+    """Return what a log calls a model: what a person calls a file of their own is nobody else's to know.
+
+    A digest would confirm whoever guesses the name; a number that is drawn leads nowhere.
+    """
     if model in catalog() or model == UNKNOWN:
         return model
-    return f"other-{hashlib.sha256(model.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"other-{numbers.setdefault(model, secrets.randbelow(DOCUMENTS))}"
+
+
+@cache
+def _version() -> str:
+    """Return the installed version; slow the first time."""
+    try:
+        return version("jupyter-turbopilot")
+    except PackageNotFoundError:  # it runs from its source, and a log needs its session lines
+        return UNKNOWN
 
 
 def known_language(language: str) -> str:

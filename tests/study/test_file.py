@@ -212,6 +212,22 @@ def test_a_folder_that_is_missing_is_not_made(path: Path) -> None:
 def test_looking_changes_nothing(path: Path) -> None:
     LogFile(path).check()
     assert list(path.parent.iterdir()) == []
+    path.write_bytes(HEAD)
+    path.chmod(0o644)
+    before = path.stat()
+    LogFile(path).check()
+    assert (path.stat().st_mode, path.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("left", [None, b"", HEAD[:9]])
+def test_a_log_begins_with_a_session_line_or_not_at_all(path: Path, left: bytes | None) -> None:
+    if left is not None:
+        path.write_bytes(left)
+    with pytest.raises(OSError, match="has to begin with"):
+        LogFile(path).append([line(1)], b"")
+    assert (path.read_bytes() if path.exists() else None) == left
+    LogFile(path).append([HEAD, line(1)], b"")
+    assert numbers(path) == [1]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

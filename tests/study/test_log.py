@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -277,14 +278,46 @@ def test_what_differs_from_the_usual_is_said(desk: Callable[..., Desk]) -> None:
     session, requested, shown, changed, _, _ = d.read()
     assert (requested["trigger"], requested["language"], shown["memory"]) == ("invoke", "r", True)
     assert (session["where"], session["eagerness"]) == ("terminal", "eager")
-    assert (changed["event"], changed["model"]) == ("session", name_of("other"))
+    assert (changed["event"], changed["model"][:6]) == ("session", "other-")
 
 
 def test_a_model_of_ones_own_has_no_name() -> None:
-    assert [name_of(name) for name in catalog()] == [*catalog()]
-    assert name_of("/home/ada/x.gguf") == name_of("/home/ada/x.gguf") != name_of("/home/bob/x.gguf")
-    assert name_of("x").startswith("other-")
+    assert [name_of(name, {}) for name in catalog()] == [*catalog()]
+    numbers: dict[str, int] = {}
+    assert name_of("/home/ada/x.gguf", numbers) == name_of("/home/ada/x.gguf", numbers)
+    assert name_of("x", numbers).startswith("other-")
+    drawn = {name_of("/home/ada/x.gguf", {}) for _ in range(20)}
+    assert len(drawn) > 1, "another one in each session"
     assert [known_language(one) for one in ("python", "R", "adas")] == ["python", "r", OTHER]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
+def test_another_time_zone_is_said(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+    d = desk()
+    try:
+        for zone in ("UTC", "UTC", "XXX-2"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            d.ask(["values"], zone)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [event["zone"] for event in d.read() if event["event"] == "session"] == [0, 120]
+
+
+def test_a_release_that_is_not_installed_has_a_log(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(module, "version", refuse)
+    module._version.cache_clear()
+    d = desk()
+    d.ask(["values"])
+    events = d.read()
+    module._version.cache_clear()
+    assert (events[0]["event"], events[0]["version"]) == ("session", "unknown")
 
 
 def test_the_clock_may_jump(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
