@@ -110,17 +110,28 @@ def _memory(settings: Turbopilot) -> Finding:
 
 def _study(settings: Turbopilot) -> Finding:
     """Say whether a log is kept for a study, and what is wrong with its file."""
-    from jupyter_turbopilot.study.file import LogFile, located, reason_of
+    from jupyter_turbopilot.commands.study import held, read
+    from jupyter_turbopilot.study.file import LogFile, files_of, located, reason_of
 
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
     try:
-        LogFile(located(settings.study_log)).check()
+        path = located(settings.study_log)
+        file = LogFile(path)
+        file.check()
     except OSError as error:
         said = f"{settings.study_log} cannot be written: {reason_of(error)}."
         return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
-    holds = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
-    return Finding("study log", f"kept in {settings.study_log}: {holds}")
+    if obstacle := file.obstacle():
+        return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
+    logged = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
+    said = f"kept in {settings.study_log}: {logged}"
+    if files_of(path):
+        try:
+            said += f"; this log holds {held(read(path)[0])}"
+        except TurbopilotError as error:
+            return Finding("study log", str(error), problem=True)
+    return Finding("study log", said)
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.study.lines import Event
@@ -64,7 +65,7 @@ def report(options: Report, settings: Turbopilot) -> int:
     names = options.files or [_configured(settings)]
     logs: list[list[Event]] = []
     for name in dict.fromkeys(map(_begun, names)):
-        events, broken = _read(name)
+        events, broken = read(name)
         logs.append(events)
         if broken:
             print(f"{name}: passed over {count_of(broken, 'line')} that cannot be read.")
@@ -86,20 +87,30 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
         return 0
     path = _configured(settings)
     files = files_of(path)
-    events, broken = _read(path) if files else ([], 0)
+    events, broken = read(path) if files else ([], 0)
     size, most = sum(map(size_of, files)) / 2**20, (KEPT + 1) * LIMIT // 2**20
     shown = len({event.get("id") for event in events if event["event"] == "shown"})
     lines = f"{count_of(len(events), 'line')} on {count_of(shown, 'suggestion')}"
     print(f"{path}: {lines}, {size:.1f} of {most} MB.")
-    print("The text of suggestions is logged." if settings.study_text else "No text is logged.")
+    print("The text of suggestions is logged." if settings.study_text else "No text is logged now.")
+    if files:
+        print(f"This log holds {held(events)}.")
     if broken:
         print(f"{count_of(broken, 'line')} cannot be read.")
+    if obstacle := LogFile(path).obstacle():
+        print(f"{obstacle}.")
     try:
         LogFile(path).check()
     except OSError as error:
         print(f"It cannot be written: {reason_of(error)}.")
         return 1
     return 0
+
+
+def held(events: Iterable[Event]) -> str:
+    """Say what a log holds, whatever the settings were when it was written."""
+    texts = len({event.get("id") for event in events if event.get("text") and event["event"] == "shown"})
+    return f"the text of {count_of(texts, 'suggestion')}" if texts else "no text"
 
 
 def clear(options: Clear, settings: Turbopilot) -> int:
@@ -139,12 +150,15 @@ def _configured(settings: Turbopilot) -> Path:
 
 def _begun(path: Path) -> Path:
     """Return which log a file is an older part of, or the file itself."""
+    from jupyter_turbopilot.study.file import is_ours
+
     part = _NUMBER.fullmatch(path.name)
-    return path.with_name(part["name"]) if part else path
+    return begun if part and is_ours(begun := path.with_name(part["name"])) else path
 
 
-def _read(path: Path) -> tuple[list[Event], int]:
+def read(path: Path) -> tuple[list[Event], int]:
     """Return the events of a log, the oldest first, and how many lines are none."""
+    from jupyter_turbopilot.study.checking import checked, other_version
     from jupyter_turbopilot.study.file import files_of, reason_of
     from jupyter_turbopilot.study.lines import events_of
 
@@ -155,7 +169,14 @@ def _read(path: Path) -> tuple[list[Event], int]:
         lines = [line for file in files for line in file.read_bytes().split(b"\n")]
     except OSError as error:
         raise NotReadyError(f"{path} cannot be read: {reason_of(error)}.", code="no_study") from None
-    return events_of(lines)
+    events, broken = events_of(lines)
+    if other := other_version(events):
+        raise NotReadyError(
+            f"{path} has lines of another version ({other}). Read it with the release that wrote it.",
+            code="no_study",
+        )
+    events, invalid = checked(events)
+    return events, broken + invalid
 
 
 COMMAND = Group(

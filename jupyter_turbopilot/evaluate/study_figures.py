@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    Counted = tuple[Hashable, int]
     Weights = np.ndarray[Any, np.dtype[np.float64]]
 
 SOON, LATER = 30, 300  # seconds after which it is asked how much of what was taken is left
-ENOUGH = 5  # logs that are drawn from; of fewer, what was written in each document is
+ENOUGH = 5  # units that an interval is drawn from; of fewer logs, their documents and sessions are
 DRAWS = 1000
+Interval = tuple[float, float] | None  # none where there is too little to draw from
 Event = dict[str, Any]
 
 
@@ -26,13 +28,13 @@ class Suggested:
     """One suggestion."""
 
     unit: Hashable  # what it is drawn with
+    session: Hashable  # what it is drawn with beside what was written
     condition: tuple[str, str]  # model and eagerness
     at: str = ELSEWHERE
     hour: int = 0  # where the person is
     ms: int = 0
     final: bool = False  # whether nothing edits it after the first time that it is looked at
     shown: bool = False
-    chars: int = 0  # when it was shown last
     taken: int = 0  # characters
     kept: dict[int, int] = field(default_factory=dict)  # characters, by the seconds after which
 
@@ -40,7 +42,7 @@ class Suggested:
         """Take what an event says of it."""
         match event["event"]:
             case "shown":
-                self.shown, self.chars = True, event["chars"]
+                self.shown = True
             case "taken":
                 self.taken = max(self.taken, event["chars"])
             case "retained":
@@ -53,7 +55,7 @@ class Suggested:
 class Typing:
     """Requests and characters written, wherever suggestions were shown or not."""
 
-    unit: Hashable
+    session: Hashable
     requests: int
     written: int
 
@@ -86,9 +88,12 @@ def read_log(events: Iterable[Event], number: int = 0, *, alone: bool = False) -
         elif kind == "requested":
             said = sessions.get(session, {})
             hour = int((event["t"] + 60 * said.get("zone", 0)) // 3600) % 24
-            condition = said.get("model", "unknown"), said.get("eagerness", "unknown")
+            # The numbers of models without a public name are other ones in each session.
+            model = said.get("model", "unknown")
+            condition = "other" if model.startswith("other-") else model, said.get("eagerness", "unknown")
             log.suggested[name] = Suggested(
                 unit(session, event["doc"]),
+                unit(session),
                 condition,
                 event["at"],
                 hour,
@@ -100,7 +105,7 @@ def read_log(events: Iterable[Event], number: int = 0, *, alone: bool = False) -
         elif name:
             log.unknown += 1
         if "requests" in event:
-            log.typing.append(Typing(unit(session, event.get("doc")), event["requests"], event["written"]))
+            log.typing.append(Typing(unit(session), event["requests"], event["written"]))
     return log
 
 
@@ -110,8 +115,7 @@ class Share:
 
     part: int
     of: int
-    low: float = 0.0
-    high: float = 0.0
+    interval: Interval = None
 
     @property
     def value(self) -> float:
@@ -135,31 +139,81 @@ class Latency:
 
     count: int
     median: float
-    median_interval: tuple[float, float]
+    median_interval: Interval
     slow: float  # of 100 answers the 95th
-    slow_interval: tuple[float, float]
+    slow_interval: Interval
+
+
+class Draws:
+    """How often each unit is in each of many draws of as many units."""
+
+    def __init__(self, units: Iterable[Hashable], count: int, seed: int) -> None:
+        import numpy as np
+
+        self._units = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
+        each = max(1, len(self))
+        rng = np.random.default_rng(seed)
+        self._weights: Weights = rng.multinomial(each, [1 / each] * each, size=count).astype(np.float64)
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def share(self, parts: Iterable[Counted], wholes: Iterable[Counted]) -> Share:
+        """Return the share that parts have in wholes, with its interval."""
+        import numpy as np
+
+        part, whole = self._by_unit(parts), self._by_unit(wholes)
+        drawn = self._weights @ whole
+        values = (self._weights @ part)[drawn > 0] / drawn[drawn > 0]
+        # Units in which there is nothing to have a share of draw nothing.
+        known = int(np.count_nonzero(whole)) >= ENOUGH
+        return Share(int(np.sum(part)), int(np.sum(whole)), _interval(values) if known else None)
+
+    def quantiles(self, ordered: Sequence[Counted]) -> list[tuple[float, Interval]]:
+        """Return the median and the 95th of a hundred of ordered values, with their intervals."""
+        import numpy as np
+
+        values = np.array([value for _, value in ordered], dtype=np.float64)
+        units = np.array([self._units[unit] for unit, _ in ordered])
+        found = _quantiles(values, np.ones(len(values)))
+        if len(set(units)) < ENOUGH:
+            return [(one, None) for one in found]
+        drawn = [_quantiles(values, draw[units]) for draw in self._weights[:200] if draw[units].any()]
+        return [
+            (one, _interval(np.array(several)))
+            for one, several in zip(found, zip(*drawn, strict=True), strict=True)
+        ]
+
+    def _by_unit(self, counts: Iterable[Counted]) -> Weights:
+        import numpy as np
+
+        found = np.zeros(max(1, len(self)))
+        for unit, count in counts:
+            found[self._units[unit]] += count
+        return found
 
 
 class Figured:
     """The figures of some logs, all from the same draws."""
 
     def __init__(self, logs: Sequence[Log], draws: int = DRAWS, seed: int = 7) -> None:
-        import numpy as np
-
         self.suggested = [one for log in logs for one in log.suggested.values() if one.shown]
         self.typing = [one for log in logs for one in log.typing]
         self.dropped = sum(log.dropped for log in logs)
         self.unknown = sum(log.unknown for log in logs)
-        units = dict.fromkeys([*(one.unit for one in self.typing), *(one.unit for one in self.suggested)])
-        self._units = {unit: number for number, unit in enumerate(units)}
-        count = max(1, len(units))
-        rng = np.random.default_rng(seed)
-        self._weights: Weights = rng.multinomial(count, [1 / count] * count, size=draws).astype(np.float64)
+        self._units = Draws([one.unit for one in self.suggested], draws, seed)
+        sessions = [one.session for one in (*self.typing, *self.suggested)]
+        self._sessions = Draws(sessions, draws, seed)
 
     @property
     def units(self) -> int:
         """How many the intervals are drawn from."""
         return len(self._units)
+
+    @property
+    def sessions(self) -> int:
+        """How many the interval of what was saved is drawn from."""
+        return len(self._sessions)
 
     @property
     def requests(self) -> int:
@@ -174,21 +228,29 @@ class Figured:
     @property
     def saved(self) -> Share:
         """Of what was written, the characters taken, less a key for each suggestion."""
-        worth = [(one.unit, max(0, one.taken - 1)) for one in self.suggested if one.taken]
-        return self._share(worth, [(one.unit, one.written) for one in self.typing])
+        taken: Counter[Hashable] = Counter()
+        written: Counter[Hashable] = Counter()
+        worth: Counter[Hashable] = Counter()
+        for one in self.suggested:
+            taken[one.session] += one.taken
+            worth[one.session] += max(0, one.taken - 1)
+        for told in self.typing:
+            written[told.session] += told.written
+        # A process that was killed has not said what was written last; what was taken was.
+        return self._sessions.share(worth.items(), (written | taken).items())
 
     def of(self, chosen: Iterable[Suggested]) -> Figures:
         """Return the figures of some of the suggestions."""
         shown = list(chosen)
         taken = [one for one in shown if one.taken]
         retained = {
-            seconds: self._share(
+            seconds: self._units.share(
                 [(one.unit, min(one.kept[seconds], one.taken)) for one in taken if seconds in one.kept],
                 [(one.unit, one.taken) for one in taken if seconds in one.kept],
             )
             for seconds in (SOON, LATER)
         }
-        acceptance = self._share([(one.unit, 1) for one in taken], [(one.unit, 1) for one in shown])
+        acceptance = self._units.share([(one.unit, 1) for one in taken], [(one.unit, 1) for one in shown])
         return Figures(len(shown), acceptance, retained, sum(one.taken for one in taken))
 
     def by(self, key: Callable[[Suggested], Any]) -> dict[Any, Figures]:
@@ -201,34 +263,11 @@ class Figured:
     @property
     def latency(self) -> Latency:
         """Return how long answers took."""
-        import numpy as np
-
         ordered = sorted(self.suggested, key=lambda one: one.ms)
         if not ordered:
-            return Latency(0, 0.0, (0.0, 0.0), 0.0, (0.0, 0.0))
-        ms = np.array([one.ms for one in ordered], dtype=np.float64)
-        units = np.array([self._units[one.unit] for one in ordered])
-        found = [_quantiles(ms, draw[units]) for draw in self._weights[:200] if draw[units].any()]
-        half, most = _quantiles(ms, np.ones(len(ms)))
-        median, slow = (_interval(np.array(values)) for values in zip(*found, strict=True))
-        return Latency(len(ms), half, median, most, slow)
-
-    def _share(self, parts: Iterable[tuple[Hashable, int]], wholes: Iterable[tuple[Hashable, int]]) -> Share:
-        import numpy as np
-
-        part, whole = self._by_unit(parts), self._by_unit(wholes)
-        drawn = self._weights @ whole
-        values = (self._weights @ part)[drawn > 0] / drawn[drawn > 0]
-        low, high = _interval(values) if len(values) else (0.0, 0.0)
-        return Share(int(np.sum(part)), int(np.sum(whole)), low, high)
-
-    def _by_unit(self, counts: Iterable[tuple[Hashable, int]]) -> Weights:
-        import numpy as np
-
-        found = np.zeros(max(1, len(self._units)))
-        for unit, count in counts:
-            found[self._units[unit]] += count
-        return found
+            return Latency(0, 0.0, None, 0.0, None)
+        (half, median), (most, slow) = self._units.quantiles([(one.unit, one.ms) for one in ordered])
+        return Latency(len(ordered), half, median, most, slow)
 
 
 def _quantiles(values: Weights, weights: Weights) -> tuple[float, float]:

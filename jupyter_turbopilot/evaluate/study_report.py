@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.evaluate.study_figures import Event, Figures, Share
+    from jupyter_turbopilot.evaluate.study_figures import Event, Figures, Interval, Share
 
 _HEAD = (
     "| {what} | shown | taken | acceptance | of the characters taken, left after {soon} s | {later} min |\n"
@@ -27,15 +27,13 @@ def figured(logs: Sequence[Sequence[Event]]) -> Figured:
 
 def tables(found: Figured, logs: int) -> str:
     """Return the figures as Markdown."""
-    drawn = "logs" if logs >= ENOUGH else "documents of a session"
     saved, latency = found.saved, found.latency
     seen = ", ".join((_count(logs, "log"), _count(found.requests, "request"), *_shown(found)))
-    intervals = f"Intervals are those of 95 of 100 draws, from {found.units} {drawn}."
     less = "less a key for each suggestion that was taken"
     half = _time(latency.median, latency.median_interval)
     most = _time(latency.slow, latency.slow_interval)
     lines = [
-        f"{seen}. {intervals}",
+        f"{seen}. {_drawn(found, logs)}",
         "",
         f"Saved: {_told(saved)} of what was written ({saved.part} of {saved.of} characters, {less}).",
         "",
@@ -55,6 +53,17 @@ def tables(found: Figured, logs: int) -> str:
         unknown = f"of {_count(found.unknown, 'event')} the request's line is not here"
         lines += ["", f"{_count(found.dropped, 'line')} could not be written; {unknown}."]
     return "\n".join(lines) + "\n"
+
+
+def _drawn(found: Figured, logs: int) -> str:
+    """Say what the intervals are drawn from."""
+    if logs >= ENOUGH:
+        units = _count(logs, "log")
+    else:
+        documents, sessions = _count(found.units, "document"), _count(found.sessions, "session")
+        units = f"{documents} in their sessions, that of what was saved from {sessions}"
+    said = f"Intervals are those of 95 of 100 draws, from {units}."
+    return f"{said} From fewer than {ENOUGH} none is drawn: it would be too narrow."
 
 
 def _shown(found: Figured) -> tuple[str, str]:
@@ -80,12 +89,14 @@ def _row(name: str, one: Figures) -> str:
     return f"| {name} | {one.shown} | {one.acceptance.part} | {_told(one.acceptance)} | {retained} |"
 
 
-def _time(milliseconds: float, interval: tuple[float, float]) -> str:
-    return f"{milliseconds:.0f} ms ({interval[0]:.0f} to {interval[1]:.0f})"
+def _time(milliseconds: float, interval: Interval) -> str:
+    return f"{milliseconds:.0f} ms" + (f" ({interval[0]:.0f} to {interval[1]:.0f})" if interval else "")
 
 
 def _told(share: Share) -> str:
-    return f"{share.value:.3f} ({share.low:.2f} to {share.high:.2f})" if share.of else ""
+    if not share.of:
+        return ""
+    return f"{share.value:.3f}" + (" ({:.2f} to {:.2f})".format(*share.interval) if share.interval else "")
 
 
 def _count(number: int, what: str) -> str:
@@ -118,9 +129,10 @@ def _plots(path: Path, found: Figured) -> list[Path]:
     ):
         shares = [one.acceptance for one in figures.values()]
         values = [share.value for share in shares]
+        intervals = [share.interval or (share.value, share.value) for share in shares]
         errors = [
-            [max(0.0, share.value - share.low) for share in shares],
-            [max(0.0, share.high - share.value) for share in shares],
+            [max(0.0, share.value - low) for share, (low, _) in zip(shares, intervals, strict=True)],
+            [max(0.0, high - share.value) for share, (_, high) in zip(shares, intervals, strict=True)],
         ]
         axis.bar([str(name) for name in figures], values, yerr=errors, capsize=3)
         axis.set(title=words, ylim=(0, 1))

@@ -43,8 +43,8 @@ _SINCE: Properties = {
     "requests": _COUNT | {"description": "requests since the session's last line with this field"},
     "written": _COUNT
     | {
-        "description": "by how many characters cells grew meanwhile, typed or taken; more than 400 at once "
-        "count as pasted, and not at all"
+        "description": "characters written meanwhile: those of suggestions that were taken, and those by "
+        "which a cell grew from one request to the next, if they are at most 400"
     },
 }
 _END: Properties = {"id": _ID, "chars": _CHARS, "of": _OF, "after": _AFTER}
@@ -52,7 +52,7 @@ _END: Properties = {"id": _ID, "chars": _CHARS, "of": _OF, "after": _AFTER}
 # By event: what it means, its fields beside the common ones, and which of these may be missing.
 EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
     "session": (
-        "A process begins to write to this file, or its model or eagerness is another one now.",
+        "A process begins to write to this file, or its model, eagerness or time zone is another one now.",
         {
             "schema": {"const": LOG, "description": "which schema the lines have, with its version"},
             "session": _SESSION,
@@ -62,7 +62,8 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
             "text": {"type": "boolean", "description": "whether the text of suggestions is logged"},
             "model": {
                 "type": "string",
-                "description": "the model's name in the catalogue; of any other, `other-` and a digest",
+                "description": "the model's name in the catalogue; of any other, `other-` and a number drawn "
+                "for the session; `unknown`: none has answered yet",
             },
             "eagerness": {
                 "enum": ["quiet", "balanced", "eager", "always"],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LIMIT = 10 * 1024 * 1024  # bytes of a file, then the next one is begun
 KEPT = 9  # files beside the one that is written; then the oldest goes
 PATIENCE = 2.0  # seconds that another process may hold the file
+POLL = 0.002  # seconds between looks at whether it still does: it writes for less than that
 ROOM = 64 * 1024  # bytes that a disk has at least, or it counts as full
 _FLAGS = (
     os.O_RDWR
@@ -87,6 +88,7 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.patience = PATIENCE
         self._headed: tuple[int, int] | None = None  # the file that our head is in
 
     def check(self) -> None:
@@ -102,11 +104,21 @@ class LogFile:
             return
         os.close(handle)
 
+    def obstacle(self) -> str:
+        """Say what keeps the file from being moved when it is full; empty if nothing is in the way."""
+        for number in range(1, KEPT + 1):
+            part = older(self._path, number)
+            if os.path.lexists(part) and not is_ours(part):
+                return f"{part.name} is no study log, so nothing is moved and the file grows beyond its limit"
+        return ""
+
     def append(self, lines: Sequence[bytes], head: bytes) -> None:
         """Write lines, all or none; `head` stands before them in a file that it is not in yet."""
         with self._locked():
             if size_of(self._path) + sum(map(len, lines)) > LIMIT and is_ours(self._path):
                 self._rotate()
+            if size_of(self._path) < len(MAGIC) and not (head or lines[0]).startswith(MAGIC):
+                raise OSError(errno.EINVAL, "the line that it has to begin with could not be made")
             handle = self._open(os.O_CREAT)
             try:
                 self._write(handle, lines, head)
@@ -134,8 +146,8 @@ class LogFile:
     def _locked(self) -> Iterator[None]:
         self._check_folder()
         try:
-            lock = FileLock(lock_path(self._path), timeout=PATIENCE, mode=0o600)
-            lock.acquire()
+            lock = FileLock(lock_path(self._path), timeout=self.patience, mode=0o600)
+            lock.acquire(poll_interval=POLL)
         except NotImplementedError:
             raise OSError(errno.ENOLCK, "its file system cannot lock files") from None
         try:
@@ -155,6 +167,8 @@ class LogFile:
         handle = os.open(self._path, _FLAGS | create, 0o600)
         try:
             _check_owner(handle)
+            if create:
+                _restrict(handle)
         except BaseException:
             os.close(handle)
             raise
@@ -162,13 +176,13 @@ class LogFile:
 
     def _rotate(self) -> None:
         """Move the file and those before it; where that cannot be done, the file goes on."""
-        oldest = older(self._path, KEPT)
-        if oldest.exists() and not is_ours(oldest):
+        if self.obstacle():
             return
+        # Only up to the first gap: one that a kill, or a file that would not move, has left is closed first.
+        free = next((n for n in range(1, KEPT) if not older(self._path, n).exists()), KEPT)
         with suppress(OSError):
-            for number in range(KEPT, 0, -1):
-                with suppress(FileNotFoundError):
-                    older(self._path, number - 1).replace(older(self._path, number))
+            for number in range(free, 0, -1):
+                older(self._path, number - 1).replace(older(self._path, number))
 
 
 def _check_kind(mode: int) -> None:
@@ -181,16 +195,19 @@ def _check_kind(mode: int) -> None:
 
 
 def _check_owner(handle: int) -> None:
-    """Raise an OSError that says why a file is none of ours; take from others what they may do with ours."""
+    """Raise an OSError that says why a file is none of ours."""
     status = os.fstat(handle)
     _check_kind(status.st_mode)
-    if hasattr(os, "getuid"):
-        if status.st_uid != os.getuid():
-            raise OSError(errno.EACCES, "it belongs to another user")
-        if status.st_mode & 0o077:
-            os.fchmod(handle, 0o600)
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        raise OSError(errno.EACCES, "it belongs to another user")
     if not MAGIC.startswith(os.read(handle, len(MAGIC))):
         raise OSError(errno.EEXIST, "it is another file, not a study log")
+
+
+def _restrict(handle: int) -> None:
+    """Take from others what they may do with the file."""
+    if hasattr(os, "getuid") and os.fstat(handle).st_mode & 0o077:
+        os.fchmod(handle, 0o600)
 
 
 def _last_byte(handle: int, size: int) -> bytes:

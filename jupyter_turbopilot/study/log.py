@@ -7,14 +7,13 @@ path, and it is another one in each session.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.metadata import version
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.context.languages import cell_language
@@ -41,7 +40,16 @@ CELLS = 512  # whose lengths are remembered
 DOCUMENTS = 100_000  # numbers to draw from
 PASTED = 400  # characters that nobody types or takes at once
 UNANSWERED = 200  # requests without anything to show, after which they are written down
+UNKNOWN = "unknown"  # the model, where none has answered yet, or the version, where it is not installed
 _NAMES = {"accepted": "taken"}  # what feedback calls events otherwise
+
+
+@dataclass
+class _Cell:
+    """How much of a cell was written while it was looked at."""
+
+    length: int
+    typed: int = 0  # characters that it grew by and that belong to no taken suggestion yet
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ class _Request:
     invoked: bool
     language: str
     around: Surroundings | None  # where the text may be logged
+    cell: _Cell
+    typed: int  # in the cell by then
 
 
 @dataclass
@@ -62,17 +72,27 @@ class _Suggestion:
     """What was sent of a suggestion."""
 
     name: str
-    around: Surroundings | None
+    asked: _Request
     scores: dict[int, float] = field(default_factory=dict)  # by the lengths in which it was sent
     text: str = ""  # where it may be logged
     recalled: bool = False
     shown: int = -1  # characters when it was shown last
+    taken: int = 0  # characters
 
     def send(self, item: Item) -> None:
         self.scores[len(item.text)] = item.confidence
         self.recalled = item.recalled
-        if self.around:
+        if self.asked.around:
             self.text = item.text
+
+    def take(self, chars: int) -> int:
+        """Take characters into the cell; return how many of them were not counted as they were typed."""
+        new, cell = max(0, chars - self.taken), self.asked.cell
+        typed = min(new, max(0, cell.typed - self.asked.typed))
+        self.taken += new
+        cell.typed -= typed
+        cell.length += new - typed
+        return new - typed
 
     def score(self, length: int) -> float:
         known = self.scores.get(length, self.scores[max(self.scores)])
@@ -93,9 +113,11 @@ class Study:
         self._writer = Writer(name, partial(self._count_lost, self._session))
         self._lock = threading.Lock()
         self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by the names of their answers
-        self._lengths: OrderedDict[Hashable, int] = OrderedDict()  # of cells
+        self._cells: OrderedDict[Hashable, _Cell] = OrderedDict()
         self._documents: dict[str, int] = {}
-        self._said: tuple[str, str] | None = None  # which model and eagerness the last session line has
+        self._model = UNKNOWN
+        self._own_models: dict[str, int] = {}
+        self._said: tuple[str, str, int] | None = None  # model, eagerness and zone of the last session line
         self._number = self._requests = self._written = 0
 
     @property
@@ -115,6 +137,7 @@ class Study:
         known: list[_Suggestion] = []
 
         def listen(reply: Reply) -> None:
+            self._model = reply.model
             if reply.items:
                 self._answer(asked, reply, known)
             listener(reply)
@@ -135,9 +158,11 @@ class Study:
                 event["score"] = known.score(feedback.chars)
                 if known.recalled:
                     event["memory"] = True
-                around, text = known.around, known.text[: feedback.chars]
+                around, text = known.asked.around, known.text[: feedback.chars]
                 self._writer.put(partial(_with_text, event, text, around) if around else lambda: event)
                 return
+            if feedback.event == "accepted":
+                self._written += known.take(feedback.chars)
             if feedback.event != "retained" and feedback.length not in {0, known.shown}:
                 event["of"] = feedback.length
             seconds = round(feedback.seconds, 1)
@@ -147,27 +172,28 @@ class Study:
     def close(self) -> None:
         """Write the end."""
         with self._lock:
-            if self._said:
-                event = self._event("ended", session=self._session) | self._since()
-                self._writer.put(lambda: event)
+            if self._said or self._requests:
+                self._say_counts("ended")
         self._writer.close()
 
     def _note(self, request: Completion) -> _Request:
         """Count a request, and by how much its cell has grown since the last one."""
         cell = request.cells[request.active]
-        source, path, length = cell.source, request.path, len(cell.source)
+        source, path = cell.source, request.path
         place = (path, cell.id or request.active)
         with self._lock:
-            grown = length - self._lengths.pop(place, length)
-            self._lengths[place] = length
-            if len(self._lengths) > CELLS:
-                self._lengths.popitem(last=False)
-            if 0 < grown <= PASTED:
+            known = self._cells.pop(place, None) or _Cell(len(source))
+            self._cells[place] = known
+            if len(self._cells) > CELLS:
+                self._cells.popitem(last=False)
+            if 0 < (grown := len(source) - known.length) <= PASTED:
                 self._written += grown
+                known.typed += grown
+            known.length = len(source)
+            typed = known.typed
             self._requests += 1
-            if self._requests >= UNANSWERED and self._said:
-                event = self._event("typing", session=self._session) | self._since()
-                self._writer.put(lambda: event)
+            if self._requests >= UNANSWERED:
+                self._say_counts("typing")
             document = self._document(path)
         logs = self.text and not is_private_path(path)
         return _Request(
@@ -178,6 +204,8 @@ class Study:
             request.trigger == "invoke",
             known_language(cell_language(source, request.language)),
             surroundings_of(request.prefix, request.suffix) if logs else None,
+            known,
+            typed,
         )
 
     def _answer(self, asked: _Request, reply: Reply, known: list[_Suggestion]) -> None:
@@ -186,7 +214,7 @@ class Study:
             if not known:
                 self._say_session(reply.model, asked.eagerness)
                 self._number += 1
-                known.append(_Suggestion(f"{self._session}.{self._number}", asked.around))
+                known.append(_Suggestion(f"{self._session}.{self._number}", asked))
                 self._suggestions[reply.id] = known[0]
                 if len(self._suggestions) > SUGGESTIONS:
                     self._suggestions.popitem(last=False)
@@ -201,24 +229,33 @@ class Study:
                 self._writer.put(lambda: event | {"at": kind_of_position(before)} | rest)
             known[0].send(reply.items[0])
 
+    def _say_counts(self, event: str) -> None:
+        """Write down what was counted, wherever anything was shown or not."""
+        if not self._said:
+            self._say_session(self._model, self._eagerness)
+        counted = self._event(event, session=self._session) | self._since()
+        self._writer.put(lambda: counted)
+
     def _say_session(self, model: str, eagerness: str) -> None:
         """Say under which conditions the next events happen, where that has changed."""
-        if self._said == (model, eagerness):
+        zone = (time.localtime().tm_gmtoff or 0) // 60
+        if self._said == (said := (model, eagerness, zone)):
             return
-        self._said = model, eagerness
+        self._said = said
         session = self._event("session", session=self._session)
-        self._writer.put(partial(self._session_line, session, model, eagerness), must=True)
+        name = name_of(model, self._own_models)
+        self._writer.put(partial(self._session_line, session, name, eagerness, zone), must=True)
 
-    def _session_line(self, session: Event, model: str, eagerness: str) -> Event:
+    def _session_line(self, session: Event, model: str, eagerness: str, zone: int) -> Event:
         """Complete a session's line, on the writer's thread."""
         return {
             "schema": LOG,
             **session,
-            "version": version("jupyter-turbopilot"),
+            "version": _version(),
             "where": self._where,
-            "zone": (time.localtime().tm_gmtoff or 0) // 60,
+            "zone": zone,
             "text": self.text,
-            "model": name_of(model),
+            "model": model,
             "eagerness": eagerness,
         }
 
@@ -245,11 +282,23 @@ class Study:
         return Study._event("dropped", session=session, lines=lines)
 
 
-def name_of(model: str) -> str:
-    """Return what a log calls a model: what a person calls a file of their own is nobody else's to know."""
-    if model in catalog():
+def name_of(model: str, numbers: dict[str, int]) -> str:
+    """Return what a log calls a model: what a person calls a file of their own is nobody else's to know.
+
+    A digest would confirm whoever guesses the name; a number that is drawn leads nowhere.
+    """
+    if model in catalog() or model == UNKNOWN:
         return model
-    return f"other-{hashlib.sha256(model.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"other-{numbers.setdefault(model, secrets.randbelow(DOCUMENTS))}"
+
+
+@cache
+def _version() -> str:
+    """Return the installed version; slow the first time."""
+    try:
+        return version("jupyter-turbopilot")
+    except PackageNotFoundError:  # it runs from its source, and a log needs its session lines
+        return UNKNOWN
 
 
 def known_language(language: str) -> str:

@@ -34,6 +34,7 @@ WAITING = 1000  # events that wait to be written; what comes beyond is counted a
 BATCH = 256  # lines that are written at once
 RETRY = 5.0  # seconds after which a file is tried again that could not be written
 PATIENCE = 1.0  # seconds that the end waits for what is not written yet
+LAST_PATIENCE = PATIENCE / 2  # seconds that another process may hold the file at the end
 
 
 class Writer:
@@ -103,15 +104,19 @@ class Writer:
         ended = False
         while not ended:
             ended = self._wait()
+            if ended:
+                file.patience = LAST_PATIENCE
             self._check()
             try:
                 self._write(file)
                 self._well()
             except OSError as error:
                 self._fail(reason_of(error))
-            except Exception:
-                log.exception("Turbopilot: writing the study log failed")
-                self._fail("an error that the server's log has")
+            except Exception as error:
+                reason = f"an error that the server's log has ({type(error).__name__})"
+                if reason != self.trouble:
+                    log.exception("Turbopilot: writing the study log failed")
+                self._fail(reason)
 
     def _wait(self) -> bool:
         """Wait for something to do; tell whether it is the end."""

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.commands import study
 from jupyter_turbopilot.study.events import LOG
-from jupyter_turbopilot.study.file import lock_path
+from jupyter_turbopilot.study.file import lock_path, older
 from jupyter_turbopilot.study.lines import line_of
 
 from .running import run
@@ -92,12 +92,42 @@ def test_info_says_what_is_logged_and_what_is_wrong(capsys: pytest.CaptureFixtur
     status, out, _ = run(capsys, "study", "info")
     assert status == 0
     assert "3 lines on 1 suggestion, 0.0 of 100 MB." in out
-    assert "No text is logged." in out
+    assert "No text is logged now." in out
+    assert "This log holds no text." in out
     assert "1 line cannot be read." in out
     path.unlink()
     path.mkdir()
     status, out, _ = run(capsys, "study", "info")
     assert (status, "It cannot be written: it is a folder." in out) == (1, True)
+
+
+def test_info_says_that_a_log_holds_text_whatever_the_setting_is_now(
+    capsys: pytest.CaptureFixture[str], path: Path
+) -> None:
+    write(path.with_name("study.jsonl.1"), line_of(SHOWN | {"text": "value"}))
+    write(path, line_of(SHOWN | {"text": "values"}), line_of(SHOWN | {"id": "AbC3.2", "text": "x"}))
+    assert "This log holds the text of 2 suggestions." in run(capsys, "study", "info")[1]
+
+
+def test_a_line_that_was_edited_by_hand_is_passed_over(
+    capsys: pytest.CaptureFixture[str], path: Path
+) -> None:
+    write(path, b'{"event": "requested"}\n', line_of(SHOWN | {"chars": "many"}))
+    status, out, _ = run(capsys, "study", "report")
+    assert (status, "passed over 2 lines that cannot be read." in out) == (0, True)
+
+
+def test_a_log_of_another_version_is_refused(capsys: pytest.CaptureFixture[str], path: Path) -> None:
+    write(path, line_of(SESSION | MODEL | {"schema": LOG.replace("v1", "v2")}))
+    status, _, err = run(capsys, "study", "report")
+    assert (status, "lines of another version" in err) == (1, True)
+
+
+def test_a_file_whose_name_ends_in_a_number_is_a_log_of_its_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = [str(write(tmp_path / f"participant.{number}")) for number in (1, 2)]
+    assert "2 logs, 2 requests" in run(capsys, "study", "report", *names)[1]
 
 
 def test_without_a_setting_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +159,15 @@ def test_the_doctor_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str
 
     finding = _study(read_settings())
     assert (finding.problem, finding.text) == (False, f"kept in {path}: numbers, no text")
+    write(path, line_of(SHOWN | {"text": "value"}))
+    finding = _study(read_settings())
+    assert finding.text == f"kept in {path}: numbers, no text; this log holds the text of 1 suggestion"
+    older(path, 3).write_text("a thesis")
+    finding = _study(read_settings())
+    assert finding.problem
+    assert "study.jsonl.3 is no study log" in finding.text
+    assert "study.jsonl.3 is no study log" in run(capsys, "study", "info")[1]
+    path.unlink()
     path.mkdir()
     finding = _study(read_settings())
     assert finding.problem

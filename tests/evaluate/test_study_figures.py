@@ -69,6 +69,10 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
     name = str(number)
     listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
 
+    def write(more: int) -> None:
+        counts.written += more
+        counts.lengths[path] += more
+
     def feedback(event: str, chars: int, seconds: float = 1.0) -> None:
         study.receive(Feedback(id=name, event=event, chars=chars, length=len(text), seconds=seconds))  # type: ignore[arg-type]
 
@@ -82,8 +86,10 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
         feedback("accepted", (len(text) + 1) // 2)
         feedback("shown", len(text))
         taken = (len(text) + 1) // 2
+        write(taken)
     if story["end"] in {"taken", "pieces"}:
         feedback("accepted", len(text))
+        write(len(text) - taken)
         taken = len(text)
     elif story["end"] != "nothing":
         feedback(story["end"], len(text) // 2)
@@ -133,6 +139,7 @@ def test_the_figures_are_those_that_were_counted_independently(
     assert (all_of_them.shown, all_of_them.acceptance.part) == (counts.shown, counts.taken)
     assert (all_of_them.taken, found.saved.part) == (counts.characters, counts.worth)
     assert found.saved.of == counts.written
+    assert 0 <= found.saved.value <= 1
     for mark in (SOON, LATER):
         assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
     by_position = found.by(lambda one: one.at)
@@ -203,8 +210,7 @@ def test_intervals_are_those_of_drawing_the_units() -> None:
     low, high = drawn(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
-    assert ours.low == pytest.approx(low, abs=0.02)
-    assert ours.high == pytest.approx(high, abs=0.02)
+    assert ours.interval == pytest.approx((low, high), abs=0.02)
 
 
 def test_several_logs_are_drawn_as_they_are_and_few_by_their_documents() -> None:
@@ -217,6 +223,31 @@ def test_several_logs_are_drawn_as_they_are_and_few_by_their_documents() -> None
     ]
     assert figured([events] * ENOUGH).units == ENOUGH
     assert figured([events]).units == 2
+    ended = {"event": "ended", "session": "AbC3", "requests": 3, "written": 7}
+    assert (figured([[*events, ended]]).units, figured([[*events, ended]]).sessions) == (2, 1)
+
+
+def test_what_a_killed_process_has_not_counted_was_written_if_it_was_taken() -> None:
+    events = [SESSION, requested(1, written=0), happened("shown", 1, 50), happened("taken", 1, 50, after=1)]
+    assert figured([events]).saved == Share(49, 50)
+
+
+@pytest.mark.parametrize(("documents", "drawn"), [(1, False), (ENOUGH - 1, False), (ENOUGH, True)])
+def test_from_few_units_no_interval_is_drawn(documents: int, drawn: bool) -> None:
+    events = [SESSION]
+    for number in range(40):
+        events += [requested(number, doc=number % documents), happened("shown", number, 5)]
+    found = figured([events])
+    assert bool(found.of(found.suggested).acceptance.interval) == drawn
+    assert bool(found.latency.median_interval) == bool(found.latency.slow_interval) == drawn
+    assert found.saved.interval is None, "there is one session"
+
+
+def test_models_of_ones_own_are_one_condition() -> None:
+    log = read_log(
+        [SESSION | {"model": "other-123"}, requested(1), SESSION | {"model": "other-9"}, requested(2)]
+    )
+    assert {one.condition for one in log.suggested.values()} == {("other", "eager")}
 
 
 def test_nothing_at_all_has_no_figures() -> None:
@@ -233,6 +264,8 @@ def test_latency_is_that_of_what_was_shown() -> None:
         events += [requested(number, ms=number + 1, doc=number), happened("shown", number, 5)]
     events.append(requested(1000, ms=100_000))
     latency = figured([events]).latency
+    assert latency.median_interval
+    assert latency.slow_interval
     assert (latency.median, latency.slow) == (50, 95)
     assert latency.median_interval[0] < 50 < latency.median_interval[1]
     assert latency.slow_interval[0] < 95 < latency.slow_interval[1] <= 100

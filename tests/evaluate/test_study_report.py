@@ -29,11 +29,12 @@ def log(taken: int = 3, model: str = "m") -> list[dict[str, Any]]:
 def test_the_tables_say_what_became_of_the_suggestions() -> None:
     text = tables(figured([log()]), 1)
     assert "1 log, 10 requests, 10 suggestions shown, 1000 characters written." in text
-    assert "from 10 documents of a session." in text
-    assert "Saved: 0.027 (" in text
+    assert "from 10 documents in their sessions, that of what was saved from 1 session." in text
+    assert "From fewer than 5 none is drawn" in text
+    assert "Saved: 0.027 of what was written" in text
     assert "| all | 10 | 3 | 0.300 (" in text
-    assert "| 0.800 (0.80 to 0.80) | 0.600 (0.60 to 0.60) |" in text
-    assert "| after = | 5 | 2 | 0.400" in text
+    assert "| 0.800 | 0.600 |" in text
+    assert "| after = | 5 | 2 | 0.400 (" in text
     assert "| in a word | 5 | 1 | 0.200" in text
     assert "| 2:00 | 10 | 3 |" in text
     assert "median 40 ms" in text

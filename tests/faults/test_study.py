@@ -1,4 +1,4 @@
-"""A study log whose process is killed, at any moment: a line is lost at most, and none is broken."""
+"""A study log whose one process is killed, at any moment: a line is lost at most, and none is broken."""
 
 from __future__ import annotations
 

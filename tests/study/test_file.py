@@ -87,15 +87,60 @@ def test_files_are_rotated_and_the_oldest_goes(path: Path, monkeypatch: pytest.M
     assert 0 < found[0] < 300
 
 
-def test_rotation_takes_nothing_that_is_none_of_ours(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", [1, 4, module.KEPT])
+def test_rotation_moves_nothing_while_anything_in_its_way_is_none_of_ours(
+    path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
     monkeypatch.setattr(module, "LIMIT", 200)
-    theirs = older(path, module.KEPT)
+    theirs = older(path, place)
     theirs.write_text("a thesis")
     log = LogFile(path)
     for number in range(100):
         log.append([line(number)], HEAD)
+    assert sorted(path.parent.iterdir()) == sorted([lock_path(path), path, theirs])
     assert theirs.read_text() == "a thesis"
     assert numbers(path) == list(range(100))
+    assert f"{theirs.name} is no study log" in log.obstacle()
+    theirs.unlink()
+    assert not log.obstacle()
+
+
+def test_a_live_file_that_cannot_be_moved_costs_one_older_file_and_no_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 200)
+    for number in range(1, module.KEPT + 1):
+        older(path, number).write_bytes(HEAD + line(-number))
+    replace = Path.replace
+
+    def refuse_live(self: Path, target: Path) -> Path:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return replace(self, target)
+
+    log = LogFile(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse_live)
+        for number in range(60):
+            log.append([line(number)], HEAD)
+    assert numbers(path) == [*range(1 - module.KEPT, 0), *range(60)]
+    log.append([line(60)], HEAD)
+    assert numbers(path) == [*range(1 - module.KEPT, 0), *range(61)]
+    assert older(path, 1).exists(), "once it can be moved it is"
+
+
+def test_a_rotation_that_was_killed_is_completed_by_the_next_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 200)
+    for number in (1, 2, 3, 5, 6, 7, 8, 9):
+        older(path, number).write_bytes(HEAD + line(-number))
+    log = LogFile(path)
+    before = 0
+    while not older(path, 4).exists():
+        log.append([line(before)], HEAD)
+        before += 1
+    assert numbers(path) == [*(-number for number in (9, 8, 7, 6, 5, 3, 2, 1)), *range(before)]
 
 
 def test_a_file_that_cannot_be_moved_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +212,22 @@ def test_a_folder_that_is_missing_is_not_made(path: Path) -> None:
 def test_looking_changes_nothing(path: Path) -> None:
     LogFile(path).check()
     assert list(path.parent.iterdir()) == []
+    path.write_bytes(HEAD)
+    path.chmod(0o644)
+    before = path.stat()
+    LogFile(path).check()
+    assert (path.stat().st_mode, path.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("left", [None, b"", HEAD[:9]])
+def test_a_log_begins_with_a_session_line_or_not_at_all(path: Path, left: bytes | None) -> None:
+    if left is not None:
+        path.write_bytes(left)
+    with pytest.raises(OSError, match="has to begin with"):
+        LogFile(path).append([line(1)], b"")
+    assert (path.read_bytes() if path.exists() else None) == left
+    LogFile(path).append([HEAD, line(1)], b"")
+    assert numbers(path) == [1]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.reply import Item, Reply
@@ -129,6 +132,83 @@ def test_requests_without_anything_to_show_are_counted_with_the_next_line(
     assert (typing["event"], typing["requests"], ended["requests"]) == ("typing", 6, 2)
 
 
+def test_what_was_written_is_logged_even_if_nothing_was_shown(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNANSWERED", 3)
+    d = desk()
+    for length in range(5):
+        d.ask([""], f"nothing {length}", "x" * length)
+    session, typing, ended = d.read()
+    assert (session["event"], session["model"]) == ("session", MODEL)
+    assert (typing["event"], typing["requests"], typing["written"]) == ("typing", 3, 2)
+    assert (ended["event"], ended["requests"], ended["written"]) == ("ended", 2, 2)
+
+
+def test_what_was_requested_of_a_model_that_never_answered_is_logged(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask([])
+    session, ended = d.read()
+    assert (session["model"], ended["requests"]) == ("unknown", 1)
+
+
+@pytest.mark.parametrize("length", [6, 900])
+def test_what_is_taken_is_written_once_whether_or_not_another_request_follows(
+    desk: Callable[..., Desk], length: int
+) -> None:
+    d = desk()
+    d.ask(["v" * length])
+    d.tell("shown", length)
+    d.tell("accepted", length - 2)
+    d.tell("accepted", length)
+    assert d.study._written == length
+    d.ask([""], "b", "x = " + "v" * length)
+    assert d.study._written == length
+    d.ask([""], "c", "x = " + "v" * length + ".")
+    assert d.read()[-1]["written"] == length + 1
+
+
+def test_what_was_typed_of_a_suggestion_before_it_was_taken_is_written_once(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk()
+    d.ask(["values"])
+    d.tell("shown", 6)
+    d.ask([""], "b", "x = va")
+    d.tell("accepted", 6)
+    d.ask([""], "c", "x = values")
+    assert d.read()[-1]["written"] == 6
+
+
+STEP = st.tuples(
+    st.sampled_from(["ask", "take"]), st.sampled_from(["one", "two"]), st.integers(0, 600), st.integers(0, 9)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEP, max_size=30))
+def test_no_more_is_taken_than_is_written(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int, int]]
+) -> None:
+    d = Desk(tmp_path_factory.mktemp("study") / "study.jsonl")
+    asked = 0
+    for step, path, length, name in steps:
+        if step == "ask":
+            d.ask(["v" * 600], str(asked), "x" * length, path=path)
+            asked += 1
+            d.tell("shown", 600, str(asked - 1))
+        else:
+            d.tell("accepted", length, str(asked - 1 - name))
+    d.study.close()
+    if asked:
+        events = d.read()
+        taken: dict[str, int] = {}
+        for event in events:
+            if event["event"] == "taken":
+                taken[event["id"]] = max(event["chars"], taken.get(event["id"], 0))
+        assert sum(taken.values()) <= sum(event.get("written", 0) for event in events)
+
+
 def test_what_is_pasted_or_deleted_or_in_another_cell_is_not_written(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask([""], source="x")
@@ -198,14 +278,46 @@ def test_what_differs_from_the_usual_is_said(desk: Callable[..., Desk]) -> None:
     session, requested, shown, changed, _, _ = d.read()
     assert (requested["trigger"], requested["language"], shown["memory"]) == ("invoke", "r", True)
     assert (session["where"], session["eagerness"]) == ("terminal", "eager")
-    assert (changed["event"], changed["model"]) == ("session", name_of("other"))
+    assert (changed["event"], changed["model"][:6]) == ("session", "other-")
 
 
 def test_a_model_of_ones_own_has_no_name() -> None:
-    assert [name_of(name) for name in catalog()] == [*catalog()]
-    assert name_of("/home/ada/x.gguf") == name_of("/home/ada/x.gguf") != name_of("/home/bob/x.gguf")
-    assert name_of("x").startswith("other-")
+    assert [name_of(name, {}) for name in catalog()] == [*catalog()]
+    numbers: dict[str, int] = {}
+    assert name_of("/home/ada/x.gguf", numbers) == name_of("/home/ada/x.gguf", numbers)
+    assert name_of("x", numbers).startswith("other-")
+    drawn = {name_of("/home/ada/x.gguf", {}) for _ in range(20)}
+    assert len(drawn) > 1, "another one in each session"
     assert [known_language(one) for one in ("python", "R", "adas")] == ["python", "r", OTHER]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
+def test_another_time_zone_is_said(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+    d = desk()
+    try:
+        for zone in ("UTC", "UTC", "XXX-2"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            d.ask(["values"], zone)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [event["zone"] for event in d.read() if event["event"] == "session"] == [0, 120]
+
+
+def test_a_release_that_is_not_installed_has_a_log(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(module, "version", refuse)
+    module._version.cache_clear()
+    d = desk()
+    d.ask(["values"])
+    events = d.read()
+    module._version.cache_clear()
+    assert (events[0]["event"], events[0]["version"]) == ("session", "unknown")
 
 
 def test_the_clock_may_jump(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +337,7 @@ def test_memory_is_bounded(desk: Callable[..., Desk], monkeypatch: pytest.Monkey
     d = desk()
     for number in range(30):
         d.ask(["values"], str(number), path=f"{number}.ipynb")
-    assert len(d.study._suggestions) == len(d.study._lengths) == 5
+    assert len(d.study._suggestions) == len(d.study._cells) == 5
     assert len(d.study._documents) <= 5
     d.tell("shown", 6, "3")
     d.tell("shown", 6, "29")

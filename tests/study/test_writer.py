@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from jupyter_turbopilot.study import writer as module
 from jupyter_turbopilot.study.events import LOG
-from jupyter_turbopilot.study.file import LogFile
+from jupyter_turbopilot.study.file import LogFile, lock_path
 from jupyter_turbopilot.study.lines import Event, events_of
 from jupyter_turbopilot.study.writer import Writer
 
@@ -214,3 +215,42 @@ def test_without_threads_nothing_is_written_and_nothing_fails(
     writer.put(lambda: typing(1))
     writer.close()
     assert read(path) == [SESSION, typing(1)]
+
+
+def test_without_a_session_line_nothing_is_written_until_there_is_one(
+    write: Callable[..., Writer], path: Path
+) -> None:
+    writer = write()
+    writer.put(lambda: SESSION | {"version": 3})
+    writer.put(lambda: typing(1))
+    until(lambda: "has to begin with" in writer.trouble)
+    assert not path.exists()
+
+
+def test_an_error_that_stays_is_logged_once(
+    write: Callable[..., Writer], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[object] = []
+
+    def fail(*_: object) -> None:
+        tried.append(None)
+        raise ValueError
+
+    monkeypatch.setattr(LogFile, "append", fail)
+    writer = write()
+    writer.put(lambda: SESSION)
+    until(lambda: len(tried) > 5)
+    assert sum("writing the study log failed" in record.message for record in caplog.records) == 1
+
+
+def test_the_end_waits_for_another_process_less_than_for_the_thread(
+    write: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAST_PATIENCE", 0.02)
+    with FileLock(lock_path(path)):
+        writer = write()
+        monkeypatch.setattr(Writer, "_wait", lambda _: True)
+        writer.put(lambda: SESSION)
+        begun = time.monotonic()
+        until(lambda: "another process" in writer.trouble)
+        assert time.monotonic() - begun < 1.5
