@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,7 +185,7 @@ def _check_owner(handle: int) -> None:
     """Raise an OSError that says why a file is none of ours; take from others what they may do with ours."""
     status = os.fstat(handle)
     _check_kind(status.st_mode)
-    if hasattr(os, "getuid"):
+    if sys.platform != "win32":
         if status.st_uid != os.getuid():
             raise OSError(errno.EACCES, "it belongs to another user")
         if status.st_mode & 0o077:
