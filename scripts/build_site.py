@@ -39,7 +39,16 @@ CHAPTERS = {
     "Several people": ["jupyterhub", "scale", "study"],
     "Look up": ["settings", "cli", "http"],
     "Help": ["troubleshooting", "faq", "privacy", "comparison"],
-    "Developers": ["design", "recipes", "contributing", "releasing", "results/index", "security", "changes"],
+    "Developers": [
+        "design",
+        "recipes",
+        "contributing",
+        "platforms",
+        "releasing",
+        "results/index",
+        "security",
+        "changes",
+    ],
 }
 # Documents outside of docs/, and what they are called on the site.
 ELSEWHERE = {

@@ -102,6 +102,29 @@ def test_a_version_that_was_never_written_down_is_refused_before_anything_is_bui
     assert not done.stdout
 
 
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_release_with_a_tag_is_tried_by_another_job(
+    tagged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs: list[str] = []
+
+    def build() -> None:
+        for name in ("jupyter_turbopilot-1.2.3.tar.gz", "jupyter_turbopilot-1.2.3-py3-none-any.whl"):
+            (tmp_path / name).touch()
+
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    monkeypatch.setattr(release, "DIST", tmp_path)
+    monkeypatch.setattr(release, "read", lambda: READY)
+    monkeypatch.setattr(release, "state", lambda *_, **__: [])
+    monkeypatch.setattr(release, "build", build)
+    monkeypatch.setattr(release, "run", lambda *command, **_: programs.append(" ".join(map(str, command))))
+    monkeypatch.setattr(sys, "argv", ["release", "1.2.3", *["--tagged"] * tagged])
+    release.main()
+    tried = [name for name in ("twine check", "wheel_test.py") for run in programs if name in run]
+    assert tried == ([] if tagged else ["twine check", "wheel_test.py"])
+    assert (tmp_path / "notes.md").read_text("utf-8") == "### Added\n\n- A thing.\n"
+
+
 # The repository's address -----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import build_site
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -68,18 +71,87 @@ def test_a_workflow_may_read_and_a_job_that_publishes_has_no_more_than_it_needs(
     }
     assert {job: rights for job, rights in writing.items() if rights} == {
         "release": {"pypi": {"id-token"}, "github": {"attestations", "contents", "id-token"}},
-        "pages": {"publish": {"id-token", "pages"}},
+        "pages": {"deploy": {"id-token", "pages"}},
     }.get(name, {})
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 150
 
 
-def test_who_publishes_runs_nothing_of_ours() -> None:
-    steps = read("release")["jobs"]["pypi"]["steps"]
-    assert [step["uses"].partition("@")[0] for step in steps] == [
-        "actions/download-artifact",
-        "pypa/gh-action-pypi-publish",
-    ]
+@pytest.mark.parametrize(
+    ("name", "job", "actions"),
+    [
+        ("release", "pypi", ["actions/download-artifact", "pypa/gh-action-pypi-publish"]),
+        ("pages", "deploy", ["actions/deploy-pages"]),
+    ],
+)
+def test_who_publishes_runs_nothing_of_ours(name: str, job: str, actions: list[str]) -> None:
+    assert [step.get("uses", "").partition("@")[0] for step in read(name)["jobs"][job]["steps"]] == actions
+
+
+@pytest.mark.parametrize("name", ["release", "pages"])
+def test_what_may_write_neither_checks_out_nor_installs(name: str) -> None:
+    for job in read(name)["jobs"].values():
+        if "write" not in job["permissions"].values():
+            continue
+        for step in job["steps"]:
+            assert not re.search(r"checkout|setup-", step.get("uses", ""))
+            assert not re.search(r"\b(pip|npm|python|make)\b", step.get("run", ""))
+
+
+def test_what_is_released_is_built_of_versions_that_are_known() -> None:
+    job = read("release")["jobs"]["build"]
+    assert job["env"]["PIP_CONSTRAINT"] == "requirements.lock"
+    lock = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines()[1:]
+    )
+    system = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]
+    for wanted in map(Requirement, system["requires"]):
+        assert wanted.specifier.contains(lock[wanted.name])
+    # What hatchling itself requires.
+    assert {"packaging", "pathspec", "pluggy", "trove-classifiers"} <= set(lock)
+
+
+def test_what_is_released_is_handed_in_before_anything_of_it_is_tried() -> None:
+    jobs = read("release")["jobs"]
+    building = "\n".join(step.get("run", "") for step in jobs["build"]["steps"])
+    trying = "\n".join(step.get("run", "") for step in jobs["try"]["steps"])
+    assert "--tagged" in building
+    assert not re.search("wheel_test|twine", building)
+    assert "twine check --strict dist/*" in trying
+    assert "wheel_test.py dist" in trying
+    assert not any("upload-artifact" in step.get("uses", "") for step in jobs["try"]["steps"])
+    assert jobs["try"]["needs"] == "build"
+    assert jobs["pypi"]["needs"] == ["build", "try"]
+    assert jobs["github"]["needs"] == "pypi"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the job runs on Linux")
+@pytest.mark.parametrize(("tag", "candidate"), [("v1.2.3", False), ("v1.2.3rc1", True)])
+def test_a_candidate_becomes_a_pre_release(tag: str, candidate: bool, tmp_path: Path) -> None:
+    (step,) = [step for step in read("release")["jobs"]["github"]["steps"] if "run" in step]
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "one.whl").touch()
+    gh = tmp_path / "gh"
+    gh.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    gh.chmod(0o755)
+    given = {"GITHUB_REF_NAME": tag, "GITHUB_REPOSITORY": "ada/turbopilot"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout.splitlines()
+    assert said[:3] == ["release", "create", tag]
+    assert ("--prerelease" in said) is candidate
+    assert said[-1] == "dist/one.whl"
+
+
+def test_the_site_that_is_published_is_the_one_that_make_docs_builds() -> None:
+    assert f"cp -r {(build_site.FOLDER / 'html').relative_to(ROOT).as_posix()} site" in "\n".join(commands("pages"))
 
 
 def test_the_tests_run_on_what_the_package_says_it_is_for() -> None:

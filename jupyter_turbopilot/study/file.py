@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,7 +199,7 @@ def _check_owner(handle: int) -> None:
     """Raise an OSError that says why a file is none of ours."""
     status = os.fstat(handle)
     _check_kind(status.st_mode)
-    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+    if sys.platform != "win32" and status.st_uid != os.getuid():
         raise OSError(errno.EACCES, "it belongs to another user")
     if not MAGIC.startswith(os.read(handle, len(MAGIC))):
         raise OSError(errno.EEXIST, "it is another file, not a study log")
@@ -206,7 +207,7 @@ def _check_owner(handle: int) -> None:
 
 def _restrict(handle: int) -> None:
     """Take from others what they may do with the file."""
-    if hasattr(os, "getuid") and os.fstat(handle).st_mode & 0o077:
+    if sys.platform != "win32" and os.fstat(handle).st_mode & 0o077:
         os.fchmod(handle, 0o600)
 
 
