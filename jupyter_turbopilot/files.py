@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.errors import TurbopilotError
 
-MEGABYTE = 1_000_000  # bytes: as disks and downloads are counted
+MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000  # bytes: as disks and downloads are counted
+TWO_DIGITS = 10  # from here on, sizes are told without a fraction
 ROOM_TO_SPARE = 256 * MEGABYTE  # of the disk: notebooks and kernels want to write as well
 UNFINISHED = ".new"  # what a small file that is being written ends in
 RANDOM_BYTES = 4  # in its name, so that several may be written at once
@@ -32,11 +33,11 @@ _PATIENCE, _PAUSE = 1.0, 0.01  # seconds for whoever only reads it; between two 
 
 def describe_size(size: float) -> str:
     """Word a size in bytes for a person, as the front end does: never as nothing unless it is nothing."""
-    whole = math.floor(size / MEGABYTE + 0.5)
-    if 10 <= whole < 1000 or not size:
-        return f"{whole} MB"
-    if whole >= 1000:
-        return f"{math.floor(size / (100 * MEGABYTE) + 0.5) / 10:.1f} GB"
+    megabytes = math.floor(size / MEGABYTE + 0.5)
+    if megabytes * MEGABYTE >= GIGABYTE:
+        return f"{math.floor(10 * size / GIGABYTE + 0.5) / 10:.1f} GB"
+    if megabytes >= TWO_DIGITS or not size:
+        return f"{megabytes} MB"
     return f"{max(1, math.floor(10 * size / MEGABYTE + 0.5)) / 10:.1f}".removesuffix(".0") + " MB"
 
 

@@ -2,8 +2,8 @@
 
 python scripts/release.py VERSION [--tagged]
 
-`--tagged`: as in the workflow that publishes it. The commit has the release's tag already, and nothing is tried:
-another job does that, so that no package that is installed for it can change what is published.
+`--tagged`: as in the workflow that publishes it. The commit has the release's tag already, and nothing is
+tried: another job does that, so that no package that is installed for it can change what is published.
 docs/releasing.md says what comes before and after.
 """
 

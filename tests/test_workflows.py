@@ -151,7 +151,9 @@ def test_a_candidate_becomes_a_pre_release(tag: str, candidate: bool, tmp_path: 
 
 
 def test_the_site_that_is_published_is_the_one_that_make_docs_builds() -> None:
-    assert f"cp -r {(build_site.FOLDER / 'html').relative_to(ROOT).as_posix()} site" in "\n".join(commands("pages"))
+    assert f"cp -r {(build_site.FOLDER / 'html').relative_to(ROOT).as_posix()} site" in "\n".join(
+        commands("pages")
+    )
 
 
 def test_the_tests_run_on_what_the_package_says_it_is_for() -> None:

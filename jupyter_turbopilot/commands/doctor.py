@@ -99,8 +99,9 @@ def _memory(settings: Turbopilot) -> Finding:
         said = f"{folder()} cannot be written to. {remedy}, or set c.Turbopilot.memory = False."
         return Finding("memory", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
-        room = f"only {describe_size(free)} are free in {folder()}, and {describe_size(ROOM_TO_SPARE)} have to be"
-        return Finding("memory", f"{room} before notebooks are read into an index.", problem=True)
+        room = f"only {describe_size(free)} are free in {folder()}"
+        needed = f"{describe_size(ROOM_TO_SPARE)} have to be before notebooks are read into an index"
+        return Finding("memory", f"{room}, and {needed}.", problem=True)
     found = indexes()
     if not found:
         return Finding("memory", f"no index of your code yet in {folder()}")

@@ -25,14 +25,15 @@ class Build(NamedTuple):
 def examine(folders: Iterable[str], own: Path) -> Finding:
     """Compare what JupyterLab would load from these folders with the build that the package holds."""
     there = (Path(folder) / _NAME for folder in folders)
-    found, *hidden = [one for one in there if (one / "package.json").is_file()] or [None]
-    if found is None:
+    builds = [one for one in there if (one / "package.json").is_file()]
+    if not builds:
         return _problem(f"it is missing. Run: {_INSTALL}")
+    found, *hidden = builds
     build, expected = _whole_build_in(found), build_in(own)
     if build and expected in {None, build}:
         return Finding("front end", "the JupyterLab extension is installed")
     # Where no folder behind it holds the right build, it is the one that pip installs, here or with --user.
-    hides = expected is not None and expected in map(_whole_build_in, filter(None, hidden))
+    hides = expected is not None and expected in map(_whole_build_in, hidden)
     remedy = f"{'Delete that folder' if hides else f'Run: {_INSTALL}'}, then reload the pages that are open"
     if build is None or expected is None:
         return _problem(f"{found} is damaged. {remedy}")

@@ -110,8 +110,8 @@ def sources_of(
         ]
         told = [*Counter(line for _, lines in here for line in lines).items()]
         if memory:
-            # Each document counts once: an open one that imports the name as it stands in the editor, one that
-            # does not as last saved.
+            # Each document counts once: an open one that imports the name as it stands in the editor, one
+            # that does not as last saved.
             leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
             for folder in folders if near else (None,):
                 told += _ASKED.lines(memory, name, folder, leaving)

@@ -202,7 +202,7 @@ class Figured:
         self.dropped = sum(log.dropped for log in logs)
         self.unknown = sum(log.unknown for log in logs)
         self._units = Draws([one.unit for one in self.suggested], draws, seed)
-        sessions = [one.session for one in (*self.typing, *self.suggested)]
+        sessions = [one.session for one in self.typing] + [one.session for one in self.suggested]
         self._sessions = Draws(sessions, draws, seed)
 
     @property

@@ -228,6 +228,6 @@ class _Download:
         free = free_room(self._store.folder)
         if missing > 0 and free < missing + ROOM_TO_SPARE:
             raise DownloadError(
-                f"The model needs {describe_size(missing)} and the folder of models has {describe_size(free)} "
-                "free. Make room, or set TURBOPILOT_MODELS to another folder."
+                f"The model needs {describe_size(missing)} and the folder of models has "
+                f"{describe_size(free)} free. Make room, or set TURBOPILOT_MODELS to another folder."
             )

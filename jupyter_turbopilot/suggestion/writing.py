@@ -96,7 +96,7 @@ class Suggestion(Writing):
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
         undecided: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`imports`: the import lines that a text needs; `undecided`: whether some judgement may change soon."""
+        """`imports`: the import lines that a text needs; `undecided`: whether a judgement may change soon."""
         super().__init__()
         self._imports_of = imports
         self._undecided = undecided

@@ -73,7 +73,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "free")  # noqa: PYI024
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage(1000))
-    with pytest.raises(ModelRefusedError, match="[MG]B is free"):
+    with pytest.raises(ModelRefusedError, match="B is free"):
         fold(tiny_model, [(make(tmp_path / "a.gguf"), 1.0)], tmp_path / "copy.gguf")
     assert not list(tmp_path.glob("*copy*"))
 
