@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.study.lines import Event
 
-_NUMBER = re.compile(r"(?P<name>.+)\.[1-9]")
+_NUMBER = re.compile(r"\.[1-9]\Z")
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ def _begun(path: Path) -> Path:
     """Return which log a file is an older part of, or the file itself."""
     from jupyter_turbopilot.study.file import is_ours
 
-    part = _NUMBER.fullmatch(path.name)
-    return begun if part and is_ours(begun := path.with_name(part["name"])) else path
+    part = _NUMBER.search(path.name, 1)
+    return begun if part and is_ours(begun := path.with_name(path.name[: part.start()])) else path
 
 
 def read(path: Path) -> tuple[list[Event], int]:

@@ -62,7 +62,7 @@ def test_it_is_told_which_function_is_written_before_anything_of_it_is_there() -
 
 def test_the_document_shows_what_comes_out() -> None:
     document = (Path(__file__).parents[2] / "docs" / "hierarchical.md").read_text("utf-8")
-    (stub,) = re.findall(r"```\n%%complete --hierarchical\n(.*?)```", document, re.DOTALL)
+    (stub,) = re.findall(r"```ipython\n%%complete --hierarchical\n(.*?)```", document, re.DOTALL)
     (shown,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
     written = {
         name: text.strip()

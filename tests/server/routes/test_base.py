@@ -14,7 +14,7 @@ from .conftest import Ask, complete_body, error_of
 
 
 def failing(error: TurbopilotError) -> Any:
-    def health(*_: Any, own: bool) -> Any:
+    def health(*_: Any, **__: Any) -> Any:
         raise error
 
     return health
@@ -44,7 +44,7 @@ async def test_whoever_finds_the_server_busy_is_told_when_to_come_back(
 async def test_what_fails_unexpectedly_is_said_without_its_details(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def health(*_: Any, own: bool) -> Any:
+    def health(*_: Any, **__: Any) -> Any:
         raise ValueError("/home/ann/secret.py")
 
     monkeypatch.setattr("jupyter_turbopilot.server.routes.native.describe_health", health)
