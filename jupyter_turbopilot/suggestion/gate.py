@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WORTH_A_KEY = 4  # characters: less of a line is not shown before the line is finished
+_NUMBER = "0123456789_"  # what whole numbers consist of
 _TRIED = 128  # boundaries of a line that are tried at most: the text up to each has to be parsed
 _FORGIVEN = 0.4  # below this share of the threshold, the rest of an answer is not generated
 
@@ -39,7 +40,12 @@ def may_end(text: str, following: str) -> bool:
     if not following:
         return True
     cuts = (text[-1].isalnum() or text[-1] == "_") and (following[0].isalnum() or following[0] == "_")
-    return not cuts
+    return not (cuts or (following[0] == "." and _ends_with_number(text)))
+
+
+def _ends_with_number(text: str) -> bool:
+    head = text.rstrip(_NUMBER)
+    return len(head) < len(text) and not head[-1:].isalnum()
 
 
 class Gate:

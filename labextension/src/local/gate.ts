@@ -11,6 +11,7 @@ import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from '.
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 
 const WORTH_A_KEY = 4; // characters: less of a line is not shown before the line is finished
+const NUMBER = '0123456789_'; // what whole numbers consist of
 const TRIED = 128; // boundaries of a line that are tried at most: the text up to each has to be parsed
 const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
 
@@ -31,7 +32,18 @@ export function mayEnd(text: string, following: string): boolean {
   if (isBlank(text) || ' \t.'.includes(text[text.length - 1])) {
     return false;
   }
-  return !(beginsWithWord(characterBefore(text, text.length)) && beginsWithWord(following));
+  return !(
+    (beginsWithWord(characterBefore(text, text.length)) && beginsWithWord(following)) ||
+    (following.startsWith('.') && endsWithNumber(text))
+  );
+}
+
+function endsWithNumber(text: string): boolean {
+  let start = text.length;
+  while (NUMBER.includes(text.charAt(start - 1) || ' ')) {
+    start -= 1;
+  }
+  return start < text.length && !beginsWithWord(characterBefore(text, start));
 }
 
 /** Scores an answer token by token, and says how much of it may be shown. */
