@@ -59,6 +59,11 @@ def in_node(version: str) -> str:
     return f"{found[1]}-rc.{found[2]}" if found[2] else found[1]
 
 
+def in_python(version: str) -> str:
+    """Return a version of npm's as Python writes it. Pure."""
+    return version.replace("-rc.", "rc")
+
+
 def problems(version: str, sources: Sources) -> list[str]:
     """Return what in the sources is not as it has to be. Pure."""
     found = []
