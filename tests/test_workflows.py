@@ -46,6 +46,14 @@ def test_an_audit_of_their_security_finds_nothing() -> None:
     checked("zizmor", "--offline", "--no-progress", "--persona", "pedantic", ROOT / ".github")
 
 
+def test_dependabot_knows_every_place_that_names_dependencies() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))["updates"]
+    places = {update["package-ecosystem"]: ROOT / update["directory"].lstrip("/") for update in updates}
+    assert set(places) == {"github-actions", "pip", "npm"}
+    assert (places["pip"] / "pyproject.toml").is_file()
+    assert (places["npm"] / "package-lock.json").is_file()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_action_is_named_by_a_commit_and_its_release(name: str) -> None:
     text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text("utf-8")
