@@ -18,7 +18,18 @@ from jupyter_turbopilot.cli import parser
 from ..commands.test_study import write as write_study_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
 
-LANGUAGES = SHELL - {""} | {"python", "ipython", "json", "yaml", "vim", "elisp", "text", "toml", "javascript", "lua"}
+LANGUAGES = SHELL - {""} | {
+    "python",
+    "ipython",
+    "json",
+    "yaml",
+    "vim",
+    "elisp",
+    "text",
+    "toml",
+    "javascript",
+    "lua",
+}
 
 # What is run: what of its output shows that it did what the page promises.
 EXECUTED = {
