@@ -161,13 +161,13 @@ def placed(text: str, document: Path, site: Site) -> str:
             kept.append(code[0])
             return f"\0{len(kept) - 1}\0"
 
-        # Code inside of a link's words stays: what is hidden is brought back.
-        shown = _LINK.sub(put, _CODE.sub(hide, line))
+        # Code inside of a link's words stays: what is hidden is brought back. A comment in code is text.
+        shown = _LINK.sub(put, _COMMENT.sub("", _CODE.sub(hide, line)))
         return re.sub(r"\0(\d+)\0", lambda number: kept[int(number[1])], shown)
 
     prose: list[str] = []
     done: list[str] = []
-    for line, is_prose in [*pieces(_COMMENT.sub("", text)), ("", False)]:
+    for line, is_prose in [*pieces(text), ("", False)]:
         if is_prose:
             prose.append(line)
         else:
@@ -196,7 +196,7 @@ def lay_out(source: Path) -> None:
     library = ROOT / "labextension" / "node_modules" / "minisearch" / "dist" / "umd" / "index.js"
     shutil.copyfile(library, source / "_static" / "minisearch.js")
     for document, place in site.pages.items():
-        text = placed(document.read_text(), document, site)
+        text = placed(document.read_text("utf-8"), document, site)
         if place == "index.md":
             text += contents(set(site.pages.values()))
         elif place == "results/index.md":
@@ -207,7 +207,7 @@ def lay_out(source: Path) -> None:
         elif place.removesuffix(".md") in HIDDEN:
             text = f"---\norphan: true\n---\n\n{text}"
         (source / place).parent.mkdir(parents=True, exist_ok=True)
-        (source / place).write_text(text)
+        (source / place).write_text(text, "utf-8")
 
 
 def build(folder: Path) -> Path:
