@@ -206,6 +206,20 @@ def test_every_extra_that_the_documents_install_exists() -> None:
     assert named <= extras.keys()
 
 
+def test_a_prebuilt_engine_is_one_that_the_package_accepts() -> None:
+    """Otherwise pip would replace it by one that it builds."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (wanted,) = [one for one in project["dependencies"] if one.startswith("llama-cpp-python")]
+    installs = [
+        line
+        for page in PAGES
+        for line in page.read_text("utf-8").splitlines()
+        if "pip install" in line and "llama-cpp-python/whl/" in line
+    ]
+    assert len(installs) > 2
+    assert all(f'"{wanted}" --only-binary llama-cpp-python ' in line for line in installs)
+
+
 def test_every_script_that_the_documents_run_exists() -> None:
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = set(re.findall(r"python ((?:scripts|benchmarks)/\w+\.py)", texts))
