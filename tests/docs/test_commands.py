@@ -72,6 +72,9 @@ m = mean
 '''
 
 
+shell = pytest.mark.skipif(sys.platform == "win32", reason="the commands are written for a POSIX shell")
+
+
 def shell_blocks():
     return [block for block in blocks() if block.language in SHELL]
 
@@ -130,6 +133,7 @@ def test_a_block_that_is_not_run_has_a_reason_and_nothing_else_has_one() -> None
     assert marked == sum(bool(block.reason) for block in shell_blocks())
 
 
+@shell
 @pytest.mark.parametrize("command", EXECUTED)
 def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(tiny_model.read_bytes())
@@ -138,6 +142,7 @@ def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model
     assert EXECUTED[command] in done.stdout + done.stderr
 
 
+@shell
 @pytest.mark.parametrize("command", WRITTEN)
 def test_it_writes_what_its_page_promises(command: str, tmp_path: Path) -> None:
     for person in "ab":
@@ -150,6 +155,7 @@ def test_it_writes_what_its_page_promises(command: str, tmp_path: Path) -> None:
         assert yaml.safe_load(written)["hub"]["services"]["turbopilot"]["url"]
 
 
+@shell
 @pytest.mark.model
 @pytest.mark.parametrize("command", WITH_THE_MODEL)
 def test_it_does_what_its_page_promises_with_the_model(

@@ -12,8 +12,8 @@ import pytest
 
 from .pages import ROOT
 
-QUESTIONS = json.loads((ROOT / "benchmarks" / "questions.json").read_text())
-ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text())
+QUESTIONS = json.loads((ROOT / "benchmarks" / "questions.json").read_text("utf-8"))
+ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text("utf-8"))
 WANTED = 48
 RUN = 6  # words in a row, those of an error message that a question quotes excepted
 
@@ -41,7 +41,7 @@ def test_the_sections_that_answer_exist(site: Path) -> None:
     for answer in ANSWERS:
         for place in answer["sections"]:
             page, _, anchor = place.partition("#")
-            html = (site / f"{page}.html").read_text()
+            html = (site / f"{page}.html").read_text("utf-8")
             assert not anchor or f'id="{anchor}"' in html, place
 
 
@@ -58,7 +58,7 @@ def test_newcomers_questions_are_answered_among_the_first_three_results(
 
 def test_no_page_repeats_the_questions() -> None:
     """A page that has them word for word would be found, and would prove nothing."""
-    pages = [re.sub(r"\W+", " ", page.read_text()).lower() for page in ROOT.glob("docs/*.md")]
+    pages = [re.sub(r"\W+", " ", page.read_text("utf-8")).lower() for page in ROOT.glob("docs/*.md")]
     for question in QUESTIONS:
         words = re.sub(r"\W+", " ", question["question"]).lower().split()
         runs = [" ".join(words[at : at + RUN]) for at in range(max(1, len(words) - RUN + 1))]
