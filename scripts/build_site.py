@@ -17,7 +17,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".make" / "docs"
@@ -149,10 +153,15 @@ def links(text: str) -> list[str]:
 
 def placed(text: str, document: Path, site: Site) -> str:
     """Return a document with the links that it has on the site, without what only its source needs."""
+    return relinked(text, lambda target: site.place(target, document))
+
+
+def relinked(text: str, place: Callable[[str], str]) -> str:
+    """Return a document whose links lead where each is placed, without what only its source needs."""
 
     def put(found: re.Match[str]) -> str:
         before, target, after = (found[1], found[2], found[3]) if found[2] else (found[4], found[5], found[6])
-        return f"{before}{site.place(target, document)}{after}"
+        return f"{before}{place(target)}{after}"
 
     def put_all(line: str) -> str:
         kept: list[str] = []

@@ -3,8 +3,8 @@
 python scripts/engine.py [--portable]
 
 The wheel is kept under the user's cache, keyed by version, flags and CPU features: a wheel built for one
-CPU crashes on a lesser one. `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C), and
-on other machines for any CPU of their kind.
+CPU crashes on a lesser one. `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C),
+and on other machines for any CPU of their kind.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def figure(begins: str, column: int = 0) -> str:
     """Return a cell of the one row whose first cell begins so."""
-    matching = [cells for first, cells in rows(RESULTS.read_text("utf-8")).items() if first.startswith(begins)]
+    matching = [
+        cells for first, cells in rows(RESULTS.read_text("utf-8")).items() if first.startswith(begins)
+    ]
     if len(matching) != 1:
         raise LookupError(f"benchmarks/RESULTS.md has {len(matching)} rows that begin with {begins!r}.")
     return matching[0][column]
