@@ -88,7 +88,7 @@ check: $(DONE)/dev  ## lint, types, import contracts, generated docs and types
 	$(BIN)/cog -P -I scripts --check -r $(GENERATED)
 	(cd $(FRONT) && npm run --silent check)
 
-fix: $(DONE)/dev  ## format and mend what can be mended by itself
+fix: $(DONE)/dev  ## format, and fix what can be fixed automatically
 	@$(BIN)/ruff check -q --fix . || true
 	$(BIN)/ruff format -q .
 	(cd $(FRONT) && npm run --silent fix)

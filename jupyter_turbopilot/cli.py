@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 def read_settings(
     model: str | None = None, *, mirrors: bool = False, engine: str | None = None
 ) -> Turbopilot:
-    """Read Jupyter's configuration files; what the command line names stands above them."""
+    """Read Jupyter's configuration files; what the command line names overrides them."""
     from jupyter_core.paths import jupyter_config_path
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader

@@ -92,7 +92,7 @@ class TurbopilotRemote(Configurable):
     ).tag(config=True)
     plain_http = Bool(
         False,
-        help="Allow http:// to another machine: whoever is between reads along. Not set: whether the "
+        help="Allow http:// to another machine: anyone on the path can read the traffic. Not set: whether the "
         f"environment's {ENGINE_PLAIN_HTTP} is 1, if the address is the environment's too.",
     ).tag(config=True)
     send_documents = Bool(

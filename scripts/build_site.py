@@ -17,7 +17,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".make" / "docs"
@@ -149,10 +153,15 @@ def links(text: str) -> list[str]:
 
 def placed(text: str, document: Path, site: Site) -> str:
     """Return a document with the links that it has on the site, without what only its source needs."""
+    return relinked(text, lambda target: site.place(target, document))
+
+
+def relinked(text: str, place: Callable[[str], str]) -> str:
+    """Return a document whose links lead where each is placed, without what only its source needs."""
 
     def put(found: re.Match[str]) -> str:
         before, target, after = (found[1], found[2], found[3]) if found[2] else (found[4], found[5], found[6])
-        return f"{before}{site.place(target, document)}{after}"
+        return f"{before}{place(target)}{after}"
 
     def put_all(line: str) -> str:
         kept: list[str] = []
@@ -161,13 +170,13 @@ def placed(text: str, document: Path, site: Site) -> str:
             kept.append(code[0])
             return f"\0{len(kept) - 1}\0"
 
-        # Code inside of a link's words stays: what is hidden is brought back.
-        shown = _LINK.sub(put, _CODE.sub(hide, line))
+        # Code inside of a link's words stays: what is hidden is brought back. A comment in code is text.
+        shown = _LINK.sub(put, _COMMENT.sub("", _CODE.sub(hide, line)))
         return re.sub(r"\0(\d+)\0", lambda number: kept[int(number[1])], shown)
 
     prose: list[str] = []
     done: list[str] = []
-    for line, is_prose in [*pieces(_COMMENT.sub("", text)), ("", False)]:
+    for line, is_prose in [*pieces(text), ("", False)]:
         if is_prose:
             prose.append(line)
         else:
@@ -196,7 +205,7 @@ def lay_out(source: Path) -> None:
     library = ROOT / "labextension" / "node_modules" / "minisearch" / "dist" / "umd" / "index.js"
     shutil.copyfile(library, source / "_static" / "minisearch.js")
     for document, place in site.pages.items():
-        text = placed(document.read_text(), document, site)
+        text = placed(document.read_text("utf-8"), document, site)
         if place == "index.md":
             text += contents(set(site.pages.values()))
         elif place == "results/index.md":
@@ -207,7 +216,7 @@ def lay_out(source: Path) -> None:
         elif place.removesuffix(".md") in HIDDEN:
             text = f"---\norphan: true\n---\n\n{text}"
         (source / place).parent.mkdir(parents=True, exist_ok=True)
-        (source / place).write_text(text)
+        (source / place).write_text(text, "utf-8")
 
 
 def build(folder: Path) -> Path:

@@ -3,7 +3,8 @@
 python scripts/engine.py [--portable]
 
 The wheel is kept under the user's cache, keyed by version, flags and CPU features: a wheel built for one
-CPU crashes on a lesser one. `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C).
+CPU crashes on a lesser one. `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C),
+and on other machines for any CPU of their kind.
 """
 
 from __future__ import annotations
@@ -29,21 +30,29 @@ TRIMMED = (
     "-DLLAMA_BUILD_TESTS=OFF",
 )
 NATIVE = ("-DGGML_NATIVE=ON",)
-PORTABLE = ("-DGGML_NATIVE=OFF", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON")
+ANY = ("-DGGML_NATIVE=OFF",)
+ANY_X86 = (*ANY, "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON")
 
 
 def wanted_version() -> str:
     """Return the version the lock file names."""
-    found = re.search(rf"^{PACKAGE}==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    found = re.search(rf"^{PACKAGE}==(\S+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
     if not found:
         sys.exit(f"requirements.lock does not name {PACKAGE}.")
     return found[1]
 
 
+def flags_for(machine: str, *, portable: bool) -> tuple[str, ...]:
+    """Return what the engine is built with on a machine of this kind. Pure."""
+    if not portable:
+        return (*TRIMMED, *NATIVE)
+    return (*TRIMMED, *(ANY_X86 if machine in {"x86_64", "AMD64"} else ANY))
+
+
 def cpu_features() -> str:
     """Return what this CPU can do, as the system words it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith(("flags", "Features")):
                 return " ".join(sorted(line.partition(":")[2].split()))
     except OSError:
@@ -61,7 +70,7 @@ def cpu_features() -> str:
 
 def cache_folder(version: str, flags: tuple[str, ...], features: str) -> Path:
     """Return where the wheel for this version, these flags and this CPU is kept."""
-    read = (path.read_text() for path in sorted((ROOT / "scripts").glob("*.cmake")))
+    read = (path.read_text("utf-8") for path in sorted((ROOT / "scripts").glob("*.cmake")))
     named = (flag for flag in flags if "_INCLUDE" not in flag)
     words = "|".join((version, *named, *read, features, platform.platform()))
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -91,7 +100,7 @@ def main() -> None:
     """Install the engine into the Python that runs this."""
     version = wanted_version()
     portable = "--portable" in sys.argv
-    flags = (*TRIMMED, *(PORTABLE if portable and platform.machine() in {"x86_64", "AMD64"} else NATIVE))
+    flags = flags_for(platform.machine(), portable=portable)
     folder = cache_folder(version, flags, "" if portable else cpu_features())
     wheel = next(iter(folder.glob("*.whl")), None)
     if wheel is None:

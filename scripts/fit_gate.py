@@ -142,7 +142,7 @@ def collect(options: argparse.Namespace) -> None:
         for turn in range(len(notebook.typed))
         if options.half == "all" or number % 2 == (options.half == "held-out")
     )[: options.cells or None]
-    with options.out.open("w") as out:
+    with options.out.open("w", encoding="utf-8") as out:
         for done, (turn, number) in enumerate(turns, 1):
             notebook = notebooks[number]
             active = notebook.typed[turn]
@@ -271,7 +271,7 @@ TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "sugges
 def fit(options: argparse.Namespace) -> None:
     """Fit to one half of the notebooks, choose the thresholds there, print both halves, write the file."""
     notebooks = read(options.set)
-    lines = [json.loads(line) for line in options.places.open()]
+    lines = [json.loads(line) for line in options.places.open(encoding="utf-8")]
     spots = [look(line, notebooks[line["notebook"]]) for line in lines]
     fitted, held_out = ([s for s in spots if s.notebook % 2 == n] for n in (0, 1))
     names = list(next(f for s in spots for f in s.watching.found))
@@ -310,7 +310,7 @@ def compare(options: argparse.Namespace) -> None:
     Saved at equal precision: the threshold of the other is chosen such that what is shown is as often right.
     """
     notebooks = read(options.set)
-    read_lines = [[json.loads(line) for line in path.open()] for path in options.places]
+    read_lines = [[json.loads(line) for line in path.open(encoding="utf-8")] for path in options.places]
     keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in read_lines]
     both = keys[0] & keys[1]
     ways = [

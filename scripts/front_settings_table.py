@@ -12,7 +12,7 @@ SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "p
 def markdown() -> str:
     """Return a table of the settings."""
     rows = ["| setting | default | what it does |", "| --- | --- | --- |"]
-    for setting in json.loads(SCHEMA.read_text())["properties"].values():
+    for setting in json.loads(SCHEMA.read_text("utf-8"))["properties"].values():
         # A backslash stands for itself in the settings' own page.
         description = setting["description"].replace("\\", "\\\\")
         rows.append(f"| {setting['title']} | {_default(setting['default'])} | {description} |")

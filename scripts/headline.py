@@ -20,7 +20,9 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def figure(begins: str, column: int = 0) -> str:
     """Return a cell of the one row whose first cell begins so."""
-    matching = [cells for first, cells in rows(RESULTS.read_text()).items() if first.startswith(begins)]
+    matching = [
+        cells for first, cells in rows(RESULTS.read_text("utf-8")).items() if first.startswith(begins)
+    ]
     if len(matching) != 1:
         raise LookupError(f"benchmarks/RESULTS.md has {len(matching)} rows that begin with {begins!r}.")
     return matching[0][column]
@@ -40,15 +42,15 @@ def gains() -> str:
         [
             "| what it gains | |",
             "| --- | --- |",
-            f"| keystrokes saved, in notebooks that nothing was fitted to | {share('balanced (default)', 1)} |",
-            f"| suggestions that were right, of those shown by themselves | {share('balanced (default)')} |",
+            f"| keystrokes saved, on held-out notebooks | {share('balanced (default)', 1)} |",
+            f"| share of automatic suggestions that were right | {share('balanced (default)')} |",
             f"| a missing line of HumanEval: exact; passes its tests | {exact}; {passed} |",
             "",
             "| what it costs | |",
             "| --- | --- |",
             f"| wait for a suggestion: median; 95 of 100 are there within | {middle} ms; {slow} ms |",
             f"| memory, the model included | {memory}, of which the model's file {file} |",
-            f"| a key in a notebook of 8 300 tokens, compared with one of 544 | {figure('a key in 8 300 tokens')} times the time |",
+            f"| time per keystroke with 8 300 tokens of notebook, relative to 544 | {figure('a key in 8 300 tokens')} × |",
             "| money, accounts, graphics cards, code sent elsewhere | none |",
         ]
     )
@@ -76,7 +78,7 @@ def quality() -> str:
     exact, passed = (f"{float(part) * 100:.0f} %" for part in figure("HumanEval, one line").split(","))
     return (
         f"With the default model and setting, {share('balanced (default)')} of the suggestions that appeared by themselves were "
-        f"right, and {share('balanced (default)', 1)} of the\nkeystrokes were saved, on notebooks that nothing was fitted to. "
+        f"right, and {share('balanced (default)', 1)} of the\nkeystrokes were saved, on held-out notebooks. "
         f"Where one line of a HumanEval solution is missing, {exact} of the answers\nwere exact and {passed} passed the tests."
     )
 

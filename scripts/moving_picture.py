@@ -22,7 +22,7 @@ def main() -> None:
     listed, out = Path(sys.argv[1]), Path(sys.argv[2])
     frames: list[Image.Image] = []
     durations: list[int] = []
-    for name, milliseconds in json.loads(listed.read_text()):
+    for name, milliseconds in json.loads(listed.read_text("utf-8")):
         image = Image.open(listed.parent / name).convert("RGB")
         if frames and not ImageChops.difference(frames[-1], image).getbbox():
             durations[-1] += milliseconds

@@ -10,15 +10,18 @@ docs/releasing.md says what comes before and after.
 from __future__ import annotations
 
 import argparse
+import email
 import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import build_site
 import repository
 
 if TYPE_CHECKING:
@@ -57,6 +60,11 @@ def in_node(version: str) -> str:
     if not found:
         sys.exit(f"{version} is no version: write 1.2.3, or 1.2.3rc1 for a candidate.")
     return f"{found[1]}-rc.{found[2]}" if found[2] else found[1]
+
+
+def in_python(version: str) -> str:
+    """Return a version of npm's as Python writes it. Pure."""
+    return version.replace("-rc.", "rc")
 
 
 def problems(version: str, sources: Sources) -> list[str]:
@@ -127,6 +135,14 @@ def build() -> None:
     run(sys.executable, "-m", "build", "--outdir", DIST, ".")
 
 
+def lost(wheel: Path) -> list[str]:
+    """Return the links of PyPI's page that lead nowhere there: those to files beside it."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        page = email.message_from_bytes(archive.read(name)).get_payload(decode=True)
+    return [link for link in build_site.links(page.decode()) if repository.relative(link)]  # type: ignore[union-attr]
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(
@@ -142,10 +158,14 @@ def main() -> None:
     archives = sorted(path for path in DIST.iterdir() if f"-{version}" in path.name)
     if sorted(path.suffix for path in archives) != [".gz", ".whl"]:
         sys.exit(f"dist/ has {[path.name for path in archives]}, not a wheel and an sdist of {version}.")
+    if found := lost(next(path for path in archives if path.suffix == ".whl")):
+        sys.exit(f"These links of README.md would be broken on PyPI: {', '.join(found)}.")
     if not options.tagged:
         run(sys.executable, "-m", "twine", "check", "--strict", *archives)
         run(sys.executable, ROOT / "scripts" / "wheel_test.py", DIST)
-    (DIST / "notes.md").write_text(notes(version, sources.changelog) + "\n", "utf-8")
+    (DIST / "notes.md").write_text(
+        repository.page(notes(version, sources.changelog), repository.address(), version) + "\n", "utf-8"
+    )
     for path in archives:
         print(hashlib.sha256(path.read_bytes()).hexdigest(), path.relative_to(ROOT))
     if not options.tagged:

@@ -19,7 +19,7 @@ ROUTER = "vllm-router==0.1.17"
 
 def pinned() -> str:
     """Return the requirement of the extra `ray`."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (requirement,) = project["optional-dependencies"]["ray"]
     return str(requirement)
 
@@ -27,7 +27,7 @@ def pinned() -> str:
 def make(folder: Path, requirement: str) -> None:
     """Make an environment that has a requirement, and sees the project; one that has it stays."""
     done = folder / "made-of"
-    if done.is_file() and done.read_text() == requirement:
+    if done.is_file() and done.read_text("utf-8") == requirement:
         return
     print(f"Making {folder} with {requirement}…", flush=True)
     venv.create(folder, with_pip=True, clear=True)
@@ -38,7 +38,7 @@ def make(folder: Path, requirement: str) -> None:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     seen = (ROOT, sysconfig.get_paths()["purelib"])  # what is installed here itself comes first
     (folder / "lib" / version / "site-packages" / "project.pth").write_text("\n".join(map(str, seen)) + "\n")
-    done.write_text(requirement)
+    done.write_text(requirement, "utf-8")
 
 
 def main() -> None:

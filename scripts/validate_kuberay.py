@@ -31,8 +31,8 @@ def closed(schema: Any) -> Any:
 
 def main() -> None:
     """Check, and say against which version."""
-    crd = yaml.safe_load(Path(sys.argv[1]).read_text())
-    kinds = {manifest["kind"]: manifest for manifest in yaml.safe_load_all(MANIFEST.read_text())}
+    crd = yaml.safe_load(Path(sys.argv[1]).read_text("utf-8"))
+    kinds = {manifest["kind"]: manifest for manifest in yaml.safe_load_all(MANIFEST.read_text("utf-8"))}
     service = kinds["RayService"]
     wanted = service["apiVersion"].rpartition("/")[2]
     (version,) = (version for version in crd["spec"]["versions"] if version["name"] == wanted)

@@ -88,7 +88,7 @@ def build_site(jupyter: Path, sources: Path, site: Path) -> None:
     """Build a JupyterLite site with no configuration, and look for the extension and its list of models."""
     sources.mkdir()
     run(jupyter, "lite", "build", "--output-dir", site, folder=sources)
-    config = json.loads((site / "jupyter-lite.json").read_text())["jupyter-config-data"]
+    config = json.loads((site / "jupyter-lite.json").read_text("utf-8"))["jupyter-config-data"]
     names = [extension["name"] for extension in config["federated_extensions"]]
     if "jupyter-turbopilot" not in names:
         sys.exit(f"The JupyterLite site lacks the extension: it has {names}.")

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def test_all_problems_are_named_at_once() -> None:
 
 def test_a_candidate_has_npms_version_in_npms_files() -> None:
     assert release.in_node("1.2.3rc1") == "1.2.3-rc.1"
+    assert release.in_python("1.2.3-rc.1") == "1.2.3rc1"
     ready = release.Sources(
         *(text.replace("1.2.3", "1.2.3-rc.1") for text in (READY.package, READY.lock)),
         *(text.replace("1.2.3", "1.2.3rc1") for text in (READY.recipe, READY.changelog)),
@@ -89,7 +91,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
 
 def test_the_versions_in_this_tree_agree() -> None:
     sources = release.read()
-    version = json.loads(sources.package)["version"]
+    version = release.in_python(json.loads(sources.package)["version"])
     assert [one for one in release.problems(version, sources) if "CHANGELOG" not in one] == []
 
 
@@ -102,6 +104,15 @@ def test_a_version_that_was_never_written_down_is_refused_before_anything_is_bui
     assert not done.stdout
 
 
+def write_wheel(folder: Path, page: str) -> Path:
+    path = folder / "jupyter_turbopilot-1.2.3-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "jupyter_turbopilot-1.2.3.dist-info/METADATA", f"Name: jupyter-turbopilot\n\n{page}\n"
+        )
+    return path
+
+
 @pytest.mark.parametrize("tagged", [True, False])
 def test_a_release_with_a_tag_is_tried_by_another_job(
     tagged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -109,8 +120,8 @@ def test_a_release_with_a_tag_is_tried_by_another_job(
     programs: list[str] = []
 
     def build() -> None:
-        for name in ("jupyter_turbopilot-1.2.3.tar.gz", "jupyter_turbopilot-1.2.3-py3-none-any.whl"):
-            (tmp_path / name).touch()
+        (tmp_path / "jupyter_turbopilot-1.2.3.tar.gz").touch()
+        write_wheel(tmp_path, "[A thing](https://example.org)")
 
     monkeypatch.setattr(release, "ROOT", tmp_path)
     monkeypatch.setattr(release, "DIST", tmp_path)
@@ -123,6 +134,11 @@ def test_a_release_with_a_tag_is_tried_by_another_job(
     tried = [name for name in ("twine check", "wheel_test.py") for run in programs if name in run]
     assert tried == ([] if tagged else ["twine check", "wheel_test.py"])
     assert (tmp_path / "notes.md").read_text("utf-8") == "### Added\n\n- A thing.\n"
+
+
+def test_links_that_pypi_does_not_have_are_found_in_the_wheel(tmp_path: Path) -> None:
+    page = '“[a](docs/a.md)” [b](https://example.org/b.md) [c](#c) <img src="docs/d.png"> `[e](e.md)`'
+    assert release.lost(write_wheel(tmp_path, page)) == ["docs/a.md", "docs/d.png"]
 
 
 # The repository's address -----------------------------------------------------------------------------------
@@ -147,6 +163,20 @@ def test_the_badge_opens_the_demo_and_is_left_out_where_binder_cannot_find_it() 
     assert found
     assert found[1] == "ada/turbopilot"
     assert (ROOT / found[2].replace("%2F", "/")).is_file()
+
+
+def test_pypis_page_is_the_readme_with_links_that_work_there(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    page = repository.page(readme, URL, "1.2.3")
+    assert f"({URL}/blob/v1.2.3/docs/get-started.md)" in page
+    assert f'src="{URL}/raw/v1.2.3/docs/ghost-text-moving.png"' in page
+    assert "<!--" not in page
+    assert release.lost(write_wheel(tmp_path, page)) == []
+    assert release.lost(write_wheel(tmp_path, readme))
+
+
+def test_where_no_repository_is_named_the_readme_stays_as_it_is() -> None:
+    assert repository.page("[a](docs/a.md)", "", "1.2.3") == "[a](docs/a.md)"
 
 
 # The recipe -------------------------------------------------------------------------------------------------

@@ -72,6 +72,14 @@ def test_an_engine_is_reused_only_for_the_same_version_flags_and_processor() -> 
     assert engine.cache_folder("0.3.36", ("-DA=ON",), "avx2") in folders
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "AMD64", "arm64", "aarch64"])
+def test_a_portable_engine_uses_no_instruction_for_being_on_this_machine(machine: str) -> None:
+    assert "-DGGML_NATIVE=ON" in engine.flags_for(machine, portable=False)
+    portable = engine.flags_for(machine, portable=True)
+    assert "-DGGML_NATIVE=OFF" in portable
+    assert ("-DGGML_AVX2=ON" in portable) is (machine in {"x86_64", "AMD64"})
+
+
 def test_the_engine_is_the_one_the_lock_file_names() -> None:
     lock = (ROOT / "requirements.lock").read_text().splitlines()
     assert f"llama-cpp-python=={engine.wanted_version()}" in lock

@@ -1,4 +1,4 @@
-"""The workflows for GitHub, which cannot be run here: what can be known of them without running them."""
+"""The workflows for GitHub: what can be known of them without running them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ def test_they_are_what_githubs_schemas_want() -> None:
 
 def test_an_audit_of_their_security_finds_nothing() -> None:
     checked("zizmor", "--offline", "--no-progress", "--persona", "pedantic", ROOT / ".github")
+
+
+def test_dependabot_knows_every_place_that_names_dependencies() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))["updates"]
+    places = {update["package-ecosystem"]: ROOT / update["directory"].lstrip("/") for update in updates}
+    assert set(places) == {"github-actions", "pip", "npm"}
+    assert (places["pip"] / "pyproject.toml").is_file()
+    assert (places["npm"] / "package-lock.json").is_file()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,7 +131,56 @@ def test_what_is_released_is_handed_in_before_anything_of_it_is_tried() -> None:
     assert not any("upload-artifact" in step.get("uses", "") for step in jobs["try"]["steps"])
     assert jobs["try"]["needs"] == "build"
     assert jobs["pypi"]["needs"] == ["build", "try"]
-    assert jobs["github"]["needs"] == "pypi"
+    assert jobs["github"]["needs"] == ["build", "pypi"]
+
+
+def test_what_is_published_is_what_was_handed_in_and_not_another_of_the_same_name() -> None:
+    jobs = read("release")["jobs"]
+    handed_in = {step["id"] for step in jobs["build"]["steps"] if "upload-artifact" in step.get("uses", "")}
+    assert jobs["build"]["outputs"] == {
+        name: f"${{{{ steps.{name}.outputs.artifact-id }}}}" for name in handed_in
+    }
+    fetched = {
+        name: [step["with"] for step in jobs[name]["steps"] if "download-artifact" in step.get("uses", "")]
+        for name in ("pypi", "github")
+    }
+    for name, count in (("pypi", 1), ("github", 2)):
+        assert len(fetched[name]) == count
+        for asked in fetched[name]:
+            assert "name" not in asked
+            assert asked["artifact-ids"] in {f"${{{{ needs.build.outputs.{one} }}}}" for one in handed_in}
+
+
+def test_a_tag_on_a_commit_that_is_not_on_main_is_refused_before_anything_else() -> None:
+    checkout, refuse, *_ = read("release")["jobs"]["build"]["steps"]
+    assert checkout["with"]["fetch-depth"] == 0  # main has to be there
+    assert refuse["run"] == "git merge-base --is-ancestor HEAD origin/main"
+
+
+@pytest.mark.parametrize("name", ["tests", "nightly"])
+def test_what_the_tests_import_and_run_is_installed(name: str) -> None:
+    """The documentation's tests build the site, and what they need is an extra of its own."""
+    (job,) = [job for job in read(name)["jobs"].values() if "strategy" in job]
+    ran = "\n".join(step.get("run", "") for step in job["steps"])
+    assert "python -m pytest" in ran
+    installed = {
+        extra
+        for one, several in re.findall(r"--extra (\w+)|\.\[([\w,]+)\]", ran)
+        for extra in (one or several).split(",")
+    }
+    assert {"test", "docs"} <= installed
+    assert read(name)["env"]["PYTHONUTF8"] == "1"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_kept_for_the_next_run_does_not_depend_on_the_tests(name: str) -> None:
+    """`actions/cache` keeps nothing of a job that fails."""
+    for job in read(name)["jobs"].values():
+        steps = job["steps"]
+        saved = [at for at, step in enumerate(steps) if "actions/cache/save@" in step.get("uses", "")]
+        tested = [at for at, step in enumerate(steps) if "pytest" in step.get("run", "")]
+        assert not [step for step in steps if "actions/cache@" in step.get("uses", "")]
+        assert not saved or max(saved) < min(tested)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the job runs on Linux")

@@ -69,7 +69,7 @@ class NoOptions:
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -> None:
-    """Declare `--model`, which stands above the configured one."""
+    """Declare `--model`, which overrides the configured one."""
     parser.add_argument("-m", "--model", help=f"{what}; default: the configured one")
 
 
@@ -80,7 +80,7 @@ def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Declare `--engine`, which stands above the configured one."""
+    """Declare `--engine`, which overrides the configured one."""
     parser.add_argument(
         "--engine", choices=[*KINDS], help="what computes (docs/engines.md); default: the configured one"
     )

@@ -1,4 +1,4 @@
-/** JupyterLab's inline completers: which there are, the editors they are given, mending what they show. */
+/** JupyterLab's inline completers: which there are, the editors they are given, fixing what they show. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import threading
@@ -30,6 +29,7 @@ def _drain(terminal: int) -> None:
 )
 @pytest.mark.parametrize("editor", ["vim", "nvim"])
 def test_grey_text_appears_and_tab_takes_it(server: Server, tmp_path: Path, editor: str) -> None:
+    pty = pytest.importorskip("pty")
     if not (program := shutil.which(editor)):
         pytest.skip(f"{editor} is not installed")
     found = tmp_path / "found.json"

@@ -17,7 +17,8 @@ const answer = `
   JSON.stringify(questions.map(question => ask(question, { most: 10 }).map(found => ({
     place: found.page + (found.anchor ? '#' + found.anchor : ''),
     score: found.score,
-    excerpt: TurbopilotSearch.excerpt(found).map(piece => piece.text).join('')
+    excerpt: TurbopilotSearch.excerpt(found).map(piece => piece.text).join(''),
+    marked: TurbopilotSearch.excerpt(found).filter(piece => piece.marked).map(piece => piece.text)
   }))));
 `;
 process.stdout.write(vm.runInContext(answer, context));

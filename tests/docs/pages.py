@@ -18,7 +18,8 @@ PAGES = [
     ROOT / "labextension" / "models" / "README.md",
 ]
 NOT_RUN = re.compile(r"<!-- not run(?: here)?: (\S.*?) -->\s*$", re.DOTALL)
-SHELL = {"bash", "sh", "shell", "console", "powershell", "bat"}
+# A block without a language, as an indented one is, may be a command that escapes the rules for commands.
+SHELL = {"", "bash", "sh", "shell", "console", "powershell", "bat"}
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -47,7 +48,7 @@ class Block:
 def blocks() -> Iterator[Block]:
     for page in PAGES:
         above = ""
-        for token in _MARKDOWN.parse(page.read_text()):
+        for token in _MARKDOWN.parse(page.read_text("utf-8")):
             if token.type in {"fence", "code_block"}:
                 reason = NOT_RUN.search(above)
                 line = token.map[0] + 1 if token.map else 0
@@ -59,7 +60,7 @@ def blocks() -> Iterator[Block]:
 def inline() -> Iterator[tuple[Path, str]]:
     """The code within sentences and tables."""
     for page in PAGES:
-        for token in _MARKDOWN.parse(page.read_text()):
+        for token in _MARKDOWN.parse(page.read_text("utf-8")):
             for child in token.children or ():
                 if child.type == "code_inline":
                     yield page, child.content

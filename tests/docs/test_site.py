@@ -22,7 +22,7 @@ class Page(HTMLParser):
         self.loads: list[str] = []
         self.ids: set[str] = set()
         self.pictures_without_words = 0
-        self.feed(path.read_text())
+        self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = dict(attrs)
@@ -69,7 +69,7 @@ def test_addresses_elsewhere_are_addresses(pages: dict[Path, Page]) -> None:
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
     loaded = {load for page in pages.values() for load in page.loads}
     assert not [load for load in loaded if urlsplit(load).scheme not in {"", "data"} or load.startswith("//")]
-    styles = [sheet.read_text() for sheet in (site / "_static").rglob("*.css")]
+    styles = [sheet.read_text("utf-8") for sheet in (site / "_static").rglob("*.css")]
     assert not [
         found
         for sheet in styles
@@ -88,7 +88,7 @@ def test_pictures_have_words_and_the_moving_one_respects_who_wants_no_motion(
     site: Path, pages: dict[Path, Page]
 ) -> None:
     assert not sum(page.pictures_without_words for page in pages.values())
-    home = (site / "index.html").read_text()
+    home = (site / "index.html").read_text("utf-8")
     assert 'media="(prefers-reduced-motion: reduce)"' in home
     moving = (site / "ghost-text-moving.png").read_bytes()
     assert b"acTL" in moving[:2000]  # an animated PNG says so at its beginning
@@ -97,8 +97,17 @@ def test_pictures_have_words_and_the_moving_one_respects_who_wants_no_motion(
 
 def test_no_page_has_what_only_its_source_needs(site: Path) -> None:
     for path in site.rglob("*.html"):
-        assert "[[[cog" not in path.read_text()
-        assert "not run:" not in path.read_text()
+        text = re.sub(r"<(code|pre)\b.*?</\1>", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert "[[[cog" not in text
+        assert "not run:" not in text
+
+
+def test_a_comment_that_is_code_is_shown(site: Path) -> None:
+    page = build_site.Site(build_site.documents(), site)
+    source = "<!-- one, of `two` -->\nPut `<!-- three -->` above\n\n```html\n<!-- four -->\n```\n<!-- five\n-->\nit.\n"
+    shown = "Put `<!-- three -->` above\n\n```html\n<!-- four -->\n```\nit.\n"
+    assert build_site.placed(source, ROOT / "docs" / "faq.md", page) == shown
+    assert "&lt;!--" in (site / "recipes.html").read_text("utf-8")
 
 
 def test_every_link_between_the_documents_works_on_the_forge_too() -> None:
@@ -107,7 +116,7 @@ def test_every_link_between_the_documents_works_on_the_forge_too() -> None:
     for page in PAGES:
         headings = [
             re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line.lstrip("#").strip())
-            for line, is_prose in build_site.pieces(page.read_text())
+            for line, is_prose in build_site.pieces(page.read_text("utf-8"))
             if is_prose and re.match(r"#{1,6} ", line)
         ]
         slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
@@ -119,7 +128,7 @@ def test_every_link_between_the_documents_works_on_the_forge_too() -> None:
             anchors[page].add(f"{slug}-{number}" if number else slug)
     lost = []
     for page in PAGES:
-        for link in build_site.links(page.read_text()):
+        for link in build_site.links(page.read_text("utf-8")):
             if urlsplit(link).scheme:
                 continue
             path, _, anchor = link.partition("#")

@@ -25,6 +25,8 @@ from jupyter_turbopilot.generation import Ask, Sampling
 from ..engine.isolated.children import WAITS, change, load, play
 from ..engine.jobs import Told, nothing_but_one
 
+signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
+
 
 def until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
@@ -63,21 +65,24 @@ def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[],
     return said[0]
 
 
+@signals
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("name", "words"),
     [
-        (signal.SIGKILL, "it was killed, as by a system without memory"),
-        (signal.SIGSEGV, "it crashed (signal 11)"),
-        (signal.SIGTERM, "it failed (exit status -15)"),
+        ("SIGKILL", "it was killed, as by a system without memory"),
+        ("SIGSEGV", "it crashed (signal 11)"),
+        ("SIGTERM", "it failed (exit status -15)"),
     ],
 )
 def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
-    number: int, words: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, words: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         change(tmp_path, patch, WAITS)
         engine = load(tiny_model)
-    said = end_in_the_middle(engine, tmp_path / "computing", lambda: os.kill(engine.pid, number))
+    said = end_in_the_middle(
+        engine, tmp_path / "computing", lambda: os.kill(engine.pid, getattr(signal, name))
+    )
     assert said == f"The model's process has ended: {words}."
     assert engine.vocabulary.tokenize("abc") == [97, 98, 99]
     for ask in (lambda: begin(engine), lambda: engine.use_threads(2)):
@@ -91,6 +96,7 @@ def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
     another.close()
 
 
+@signals
 def test_a_worker_loads_it_again_and_serves_who_asks_next(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +127,7 @@ def test_a_worker_loads_it_again_and_serves_who_asks_next(
     until(lambda: gone(engines[1].pid))
 
 
+@signals
 def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Path) -> None:
     engine = load(tiny_model)
     os.kill(engine.pid, signal.SIGKILL)
@@ -130,6 +137,7 @@ def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Pa
     engine.close()
 
 
+@signals
 def test_a_child_that_hangs_is_killed(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +150,7 @@ def test_a_child_that_hangs_is_killed(
     engine.close()
 
 
+@signals
 def test_a_child_that_does_not_mind_attention_is_killed_sooner(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +164,7 @@ def test_a_child_that_does_not_mind_attention_is_killed_sooner(
     engine.close()
 
 
+@signals
 def test_a_child_that_hangs_while_it_closes_is_killed(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +307,7 @@ def test_nothing_in_the_folder_of_the_notebooks_is_run(
     load(tiny_model).close()
 
 
+@signals
 def test_an_interrupt_from_the_terminal_is_the_parents_to_handle(tiny_model: Path) -> None:
     engine = load(tiny_model)
     os.kill(engine.pid, signal.SIGINT)
@@ -329,6 +340,7 @@ sys.stdin.read()
 """
 
 
+@signals
 @pytest.mark.parametrize("doing", ["busy", "idle", "forked"])
 def test_a_child_ends_with_its_parent_however_that_ends(
     doing: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,9 @@ from ..serving import Server
 from ..tiny_adapter import make
 
 # Root writes wherever it likes, unless it gives that up.
-READER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+READER = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if getattr(os, "geteuid", int)() == 0 else ()
+)
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or bool(READER and not shutil.which("setpriv")), reason="needs permissions"

@@ -74,8 +74,14 @@ def test_a_group_that_is_anothers_first_one_may_not_write(
     refused(tmp_path / "answers.db", "others may write")
 
 
+def make_pipe(path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes in folders")
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", "lock"])
-@pytest.mark.parametrize("make", [lambda path: path.symlink_to(path.parent / "victim"), os.mkfifo])
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to(path.parent / "victim"), make_pipe])
 def test_a_link_or_a_pipe_beside_the_file_is_refused(
     tmp_path: Path, end: str, make: Callable[[Path], None]
 ) -> None:

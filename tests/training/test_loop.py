@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -253,6 +252,7 @@ def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(adapter: Adapter,
     kept = tmp_path / "kept"
     Training(adapter, Schedule(1e6, steps=1), kept).run(silent)
     saved = kept.read_bytes()
+    resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     training = Training(adapter, Schedule(1e6, steps=1), kept)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(saved) // 2, limits[1]))

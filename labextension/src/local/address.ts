@@ -34,7 +34,7 @@ export function remedyFor(status: number): string {
   }
   return status >= 500 || status === 408 || status === 429
     ? 'Try again later, or reload the page.'
-    : 'Is there a sign-in? Else the owner of the site has to mend it.';
+    : 'Is there a sign-in? If not, the owner of the site has to fix it.';
 }
 
 /** Whether a status says that there is no such file. */
@@ -43,7 +43,7 @@ export function isAbsent(status: number): boolean {
 }
 
 export function webPageInPlaceOf(name: string): string {
-  return `A web page comes in place of ${name}. Is there a sign-in? Else the owner of the site has to mend it.`;
+  return `A web page comes in place of ${name}. Is there a sign-in? If not, the owner of the site has to fix it.`;
 }
 
 function decoded(name: string): string {

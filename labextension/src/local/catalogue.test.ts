@@ -134,8 +134,8 @@ describe('the list of models for the browser', () => {
   });
 
   it.each([
-    [401, 'Is there a sign-in? Else the owner of the site has to mend it.'],
-    [403, 'Is there a sign-in? Else the owner of the site has to mend it.'],
+    [401, 'Is there a sign-in? If not, the owner of the site has to fix it.'],
+    [403, 'Is there a sign-in? If not, the owner of the site has to fix it.'],
     [429, 'Try again later, or reload the page.'],
     [503, 'Try again later, or reload the page.']
   ])('that is not given (%i) may be there later', async (status, remedy) => {

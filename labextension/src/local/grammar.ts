@@ -1,7 +1,7 @@
 /**
  * Whether a text fits in at the cursor, by a grammar of the page where there is one. Pure.
  *
- * An unfinished cell does not parse. So only faults that no further text could mend count: that the text ends too
+ * An unfinished cell does not parse. So only faults that no further text could fix count: that the text ends too
  * early is none.
  */
 
@@ -44,7 +44,7 @@ const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
 /** A parser, as far as it is used here: one of Lezer's, which the page's editors have. */
 export type IParser = Pick<Parser, 'parse'>;
 
-/** How many faults a text has that no further text could mend, and how many characters were parsed for that. */
+/** How many faults a text has that no further text could fix, and how many characters were parsed for that. */
 export type Judge = (language: string, text: string) => { faults: number; parsed: number };
 
 /** Judge by brackets and quotes alone. */
@@ -155,7 +155,7 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
 
 /**
  * How far a text can be read that is completed in the best way: up to its first fault; Infinity if there is none.
- * `endings` has the ways for each part that may be missing. What is wrong with a text before a part, no part mends.
+ * `endings` has the ways for each part that may be missing. What is wrong with a text before a part, no part fixes.
  */
 function reach(parser: Reparser, text: string, endings: readonly (readonly string[])[]): number {
   if (endings.length === 0) {
