@@ -139,7 +139,6 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
     """Examine the engine and its model; where neither has a problem, measure how fast they are."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    settings.study_log = ""  # what is measured here is nobody's typing
     settings.results_file = ""  # a known answer says nothing of the speed
     local = InProcess(settings)
     try:
