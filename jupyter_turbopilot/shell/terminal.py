@@ -17,8 +17,8 @@ from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.reply import Item
 from jupyter_turbopilot.pilot.pilot import study_of
+from jupyter_turbopilot.reply import Item
 from jupyter_turbopilot.shell.history import client_of, facts_of, request_at
 from jupyter_turbopilot.shell.outcomes import Outcomes
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
