@@ -51,7 +51,7 @@ def test_models_are_compared_where_there_are_several() -> None:
 def test_what_is_missing_is_said() -> None:
     events = [*log(), {"event": "dropped", "session": "AbC3", "lines": 1}, happened("shown", 99, 1)]
     text = tables(figured([events]), 1)
-    assert "1 line could not be written; of 1 event the request's line is not here." in text
+    assert "1 line could not be written; 1 event refers to a request that is not in the log." in text
 
 
 def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> None:
