@@ -29,7 +29,7 @@ def tables(found: Figured, logs: int) -> str:
     """Return the figures as Markdown."""
     saved, latency = found.saved, found.latency
     seen = ", ".join((_count(logs, "log"), _count(found.requests, "request"), *_shown(found)))
-    less = "less a key for each suggestion that was taken"
+    less = "less a key each time that some were taken, and those typed before"
     half = _time(latency.median, latency.median_interval)
     most = _time(latency.slow, latency.slow_interval)
     lines = [

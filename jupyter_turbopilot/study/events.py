@@ -116,7 +116,15 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
         },
         frozenset({"memory", "text"}),
     ),
-    "taken": ("All of it or a part is taken.", _END, frozenset({"of"})),
+    "taken": (
+        "All of it or a part is taken; none of it (`chars` is 0): an alternative to it is.",
+        {
+            **_END,
+            "typed": _COUNT
+            | {"description": "how many of these were typed since it was shown, or taken last; missing: none"},
+        },
+        frozenset({"of", "typed"}),
+    ),
     "dismissed": ("It was hidden, or the cursor left it.", _END, frozenset({"of"})),
     "typed_over": ("It was typed to its end, or something else was typed.", _END, frozenset({"of"})),
     "retained": (

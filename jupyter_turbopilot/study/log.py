@@ -165,6 +165,8 @@ class Study:
                 self._writer.put(partial(_with_text, event, text, around) if around else lambda: event)
                 return
             if feedback.event == "accepted":
+                if (typed := feedback.before - known.taken) > 0:
+                    event["typed"] = typed
                 self._written += known.take(feedback.chars)
             if feedback.event != "retained" and feedback.length not in {0, known.shown}:
                 event["of"] = feedback.length

@@ -41,6 +41,12 @@ def test_the_tables_say_what_became_of_the_suggestions() -> None:
     assert "could not be written" not in text
 
 
+def test_saved_is_less_by_each_key_that_was_pressed_for_it() -> None:
+    pieces = [happened("taken", 0, 3, typed=2, after=1), happened("taken", 0, 8, after=2)]
+    events = [SESSION, requested(0), happened("shown", 0, 10), *pieces]
+    assert figured([events]).saved.part == 8 - 2 - 2
+
+
 def test_models_are_compared_where_there_are_several() -> None:
     text = tables(figured([log(), log(5, "n")]), 2)
     assert "| m, eager | 10 | 3 |" in text

@@ -195,6 +195,19 @@ def test_what_was_typed_of_a_suggestion_before_it_was_taken_is_written_once(
     assert d.read()[-1]["written"] == 6
 
 
+def test_what_was_typed_before_a_part_was_taken_is_told_from_what_was_taken(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk()
+    d.ask(["values.mean()"])
+    d.tell("shown", 13)
+    d.tell("accepted", 6, before=2)
+    d.tell("accepted", 7, before=6)
+    d.tell("accepted", 13, before=11)
+    taken = [event for event in d.read() if event["event"] == "taken"]
+    assert [event.get("typed") for event in taken] == [2, None, 4]
+
+
 STEP = st.tuples(
     st.sampled_from(["ask", "take"]), st.sampled_from(["one", "two"]), st.integers(0, 600), st.integers(0, 9)
 )
