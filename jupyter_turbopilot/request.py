@@ -186,7 +186,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="of `accepted`: how many of its characters stood in the document before it was taken. "
+            description="of `accepted`: how many of its characters stood in the document before that. "
             "Not learned from, as `seconds`",
         ),
     ] = 0

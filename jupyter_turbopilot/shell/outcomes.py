@@ -167,9 +167,7 @@ class Outcomes:
         self, event: Event, name: str, chars: int, length: int, since: float, *, before: int = 0
     ) -> None:
         seconds = round(max(0.0, self._now() - since), 1)
-        self._send(
-            Feedback(id=name, event=event, chars=chars, length=length, before=before, seconds=seconds)
-        )
+        self._send(Feedback(id=name, event=event, chars=chars, length=length, before=before, seconds=seconds))
 
 
 def common(one: str, other: str) -> int:

@@ -121,7 +121,7 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
         {
             **_END,
             "typed": _COUNT
-            | {"description": "how many of these were typed since it was shown, or taken last; missing: none"},
+            | {"description": "how many of these were typed since it was shown or last taken; missing: 0"},
         },
         frozenset({"of", "typed"}),
     ),
