@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
-from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot, study_of
 from jupyter_turbopilot.server.describe import describe_health
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ class Desk:
     """Nothing is kept from an earlier run, and nothing is answered from memory, unless asked for."""
 
     def __init__(self, **settings: Any) -> None:
-        self.pilot = Pilot(
-            Turbopilot(**{"keep_sequences": False, "learning": False, "results_memory": 0} | settings)
-        )
+        own = Turbopilot(**{"keep_sequences": False, "learning": False, "results_memory": 0} | settings)
+        self.pilot = Pilot(own, study=study_of(own, "server"))
         begun = time.perf_counter()
         self.pilot.start()
         while (phase := describe_health(self.pilot)["phase"]) == "loading":

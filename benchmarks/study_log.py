@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 TAKEN = 0.72  # of right suggestions, as the people of benchmarks/learning.py
 DISMISSED = 0.2  # of wrong ones
 PROCESSES = 3  # that log to one file
+ROUNDS = 2  # that are killed on one file: the later begin where others ended
+LIMIT = 100_000  # bytes of a file: some are moved, and in so few rounds none is deleted
 
 
 def tell(desk: Desk, reply: Reply, *events: tuple[str, int, float]) -> None:
@@ -196,10 +198,12 @@ def killed(options: argparse.Namespace) -> None:
     lost = most = broken = told = rounds_with = 0
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(options.times):
-            path = Path(scratch) / f"{number % 10}.jsonl"  # some rounds begin where others ended
+            path = Path(scratch) / f"{number // ROUNDS}.jsonl"
             before = _counted(path)
             processes = [
-                subprocess.Popen([sys.executable, "-c", TYPES, str(path)], stdout=subprocess.PIPE, text=True)
+                subprocess.Popen(
+                    [sys.executable, "-c", TYPES, str(path), str(LIMIT)], stdout=subprocess.PIPE, text=True
+                )
                 for _ in range(PROCESSES)
             ]
             for process in processes:

@@ -181,6 +181,15 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
             "was sent",
         ),
     ] = 0
+    before: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="of `accepted`: how many of its characters stood in the document before that. "
+            "Not learned from, as `seconds`",
+        ),
+    ] = 0
     seconds: Annotated[
         float,
         Meta(

@@ -111,8 +111,8 @@ def _memory(settings: Turbopilot) -> Finding:
 
 def _study(settings: Turbopilot) -> Finding:
     """Say whether a log is kept for a study, and what is wrong with its file."""
-    from jupyter_turbopilot.commands.study import held, read
     from jupyter_turbopilot.study.file import LogFile, files_of, located, reason_of
+    from jupyter_turbopilot.study.reading import held
 
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
@@ -127,11 +127,8 @@ def _study(settings: Turbopilot) -> Finding:
         return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
     logged = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
     said = f"kept in {settings.study_log}: {logged}"
-    if files_of(path):
-        try:
-            said += f"; this log holds {held(read(path)[0])}"
-        except TurbopilotError as error:
-            return Finding("study log", str(error), problem=True)
+    if files := files_of(path):
+        said += f"; this log holds {held(files)}"
     return Finding("study log", said)
 
 
@@ -139,7 +136,6 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
     """Examine the engine and its model; where neither has a problem, measure how fast they are."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    settings.study_log = ""  # what is measured here is nobody's typing
     settings.results_file = ""  # a known answer says nothing of the speed
     local = InProcess(settings)
     try:

@@ -131,7 +131,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.shell.in_process import InProcess
 
     settings.keep_sequences = settings.learning = False
-    settings.results_file = settings.study_log = ""
+    settings.results_file = ""
     # On a clock, beside others, it is as considerate as it is for a person.
     settings.considerate = options.clock
     local = InProcess(settings)

@@ -70,7 +70,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     import asyncio
 
     from jupyter_turbopilot.engine import lifecycle
-    from jupyter_turbopilot.pilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot, study_of
     from jupyter_turbopilot.server.several import for_several, refuse_study
     from jupyter_turbopilot.server.standalone import serve
 
@@ -82,7 +82,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         settings.learning = False  # of whoever writes on this machine, and nobody could have it forgotten
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # whoever looks here asks for the model
-    asyncio.run(serve(Pilot(settings), identity, place, notice))
+    asyncio.run(serve(Pilot(settings, study=study_of(settings, "server")), identity, place, notice))
     return 0
 
 

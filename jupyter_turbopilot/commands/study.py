@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, Group, NoOptions
+from jupyter_turbopilot.commands.command import Command, Group
 from jupyter_turbopilot.commands.removing import agreed, count_of, list_names, remove
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.study.lines import Event
 
+_NONE = (
+    "No study log is kept. c.Turbopilot.study_log names a file for one; of one that was kept before, or in a "
+    "terminal, name the FILE."
+)
 _NUMBER = re.compile(r"\.[1-9]\Z")
 
 
@@ -30,9 +32,17 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Clear:
-    """Whether to ask first."""
+class Info:
+    """Which log."""
 
+    file: Path | None
+
+
+@dataclass(frozen=True)
+class Clear:
+    """Which log, and whether to delete it without asking."""
+
+    file: Path | None
     yes: bool
 
 
@@ -46,30 +56,40 @@ def declare_report(parser: argparse.ArgumentParser) -> None:
         help="a participant's log; older parts of it beside it (FILE.1 …) are read with it. "
         "Default: c.Turbopilot.study_log",
     )
-    parser.add_argument("--into", type=Path, metavar="FILE", help="write a Markdown file and plots")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help="write a Markdown file and plots; one that is there is replaced",
+    )
 
 
-def declare_nothing(parser: argparse.ArgumentParser) -> None:
-    """There are no options."""
+def declare_file(parser: argparse.ArgumentParser) -> None:
+    """Declare which log it is about."""
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="a log; default: c.Turbopilot.study_log"
+    )
 
 
 def declare_clear(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    declare_file(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
 def report(options: Report, settings: Turbopilot) -> int:
     """Print what the logs come to."""
     from jupyter_turbopilot.evaluate.study_report import figured, tables, write
+    from jupyter_turbopilot.study.reading import Reading
 
     names = options.files or [_configured(settings)]
-    logs: list[list[Event]] = []
-    for name in dict.fromkeys(map(_begun, names)):
-        events, broken = read(name)
-        logs.append(events)
-        if broken:
-            print(f"{name}: passed over {count_of(broken, 'line')} that cannot be read.")
+    if options.into:
+        _check_target(options.into)
+    logs = [Reading(name) for name in dict.fromkeys(map(_begun, names))]
     found = figured(logs)
+    for log in logs:
+        if log.broken:
+            print(f"{log.path}: passed over {count_of(log.broken, 'line')} that cannot be read.")
     print(tables(found, len(logs)), end="")
     if options.into:
         for path in write(options.into, found, len(logs)):
@@ -77,26 +97,22 @@ def report(options: Report, settings: Turbopilot) -> int:
     return 0
 
 
-def info(_: NoOptions, settings: Turbopilot) -> int:
+def info(options: Info, settings: Turbopilot) -> int:
     """Say whether a log is kept, what it holds, and what is wrong with it."""
-    from jupyter_turbopilot.files import size_of
-    from jupyter_turbopilot.study.file import KEPT, LIMIT, LogFile, files_of, reason_of
+    from jupyter_turbopilot.study.file import LogFile, files_of, reason_of
 
+    if options.file:
+        _describe(options.file)
+        return 0
     if not settings.study_log:
-        print("No study log is kept. c.Turbopilot.study_log names a file for one.")
+        print(_NONE)
         return 0
     path = _configured(settings)
-    files = files_of(path)
-    events, broken = read(path) if files else ([], 0)
-    size, most = sum(map(size_of, files)) / 2**20, (KEPT + 1) * LIMIT // 2**20
-    shown = len({event.get("id") for event in events if event["event"] == "shown"})
-    lines = f"{count_of(len(events), 'line')} on {count_of(shown, 'suggestion')}"
-    print(f"{path}: {lines}, {size:.1f} of {most} MB.")
+    if files_of(path):
+        _describe(path)
+    else:
+        print(f"{path}: nothing was logged yet.")
     print("The text of suggestions is logged." if settings.study_text else "No text is logged now.")
-    if files:
-        print(f"This log holds {held(events)}.")
-    if broken:
-        print(f"{count_of(broken, 'line')} cannot be read.")
     if obstacle := LogFile(path).obstacle():
         print(f"{obstacle}.")
     try:
@@ -107,21 +123,37 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     return 0
 
 
-def held(events: Iterable[Event]) -> str:
-    """Say what a log holds, whatever the settings were when it was written."""
-    texts = len({event.get("id") for event in events if event.get("text") and event["event"] == "shown"})
-    return f"the text of {count_of(texts, 'suggestion')}" if texts else "no text"
+def _describe(path: Path) -> None:
+    """Say what a log holds."""
+    from jupyter_turbopilot.files import size_of
+    from jupyter_turbopilot.study.file import KEPT, LIMIT, files_of
+    from jupyter_turbopilot.study.reading import Reading, held
+
+    log, shown, lines = Reading(path), set(), 0
+    for event in log:
+        lines += 1
+        if event["event"] == "shown":
+            shown.add(event["id"])
+    files = files_of(path)
+    size, most = sum(map(size_of, files)) / 2**20, (KEPT + 1) * LIMIT // 2**20
+    said = f"{count_of(lines, 'line')} on {count_of(len(shown), 'suggestion')}"
+    print(f"{path}: {said}, {size:.1f} of {most} MB.")
+    print(f"This log holds {held(files)}.")
+    if log.broken:
+        print(f"{count_of(log.broken, 'line')} cannot be read.")
 
 
 def clear(options: Clear, settings: Turbopilot) -> int:
     """Delete the log."""
     from jupyter_turbopilot.study.file import files_of, lock_path
 
-    if not settings.study_log:
-        print("No study log is kept. c.Turbopilot.study_log names a file for one.")
+    if not options.file and not settings.study_log:
+        print(_NONE)
         return 0
-    path = _configured(settings)
+    path = options.file or _configured(settings)
     files = files_of(path)
+    if not files and options.file:
+        raise NotReadyError(f"{path} is no study log.", code="no_study")
     if not files:
         print("Nothing was logged.")
         return 0
@@ -130,9 +162,7 @@ def clear(options: Clear, settings: Turbopilot) -> int:
     remaining = remove([*files, lock_path(path)])
     print(f"{count_of(len(files) - len(set(files) & set(remaining)), 'file')} removed.")
     list_names("Could not be removed", remaining)
-    print(
-        "A server that runs begins a new one with the next suggestion, while c.Turbopilot.study_log is set."
-    )
+    print("A server or terminal that still logs to it begins a new one with the next suggestion.")
     return 1 if remaining else 0
 
 
@@ -156,27 +186,17 @@ def _begun(path: Path) -> Path:
     return begun if part and is_ours(begun := path.with_name(path.name[: part.start()])) else path
 
 
-def read(path: Path) -> tuple[list[Event], int]:
-    """Return the events of a log, the oldest first, and how many lines are none."""
-    from jupyter_turbopilot.study.checking import checked, other_version
-    from jupyter_turbopilot.study.file import files_of, reason_of
-    from jupyter_turbopilot.study.lines import events_of
+def _check_target(target: Path) -> None:
+    """Raise an error where a report would take the place of a log, or its plot that of the report."""
+    from jupyter_turbopilot.study.file import is_ours
 
-    files = files_of(path)
-    if not files:
-        raise NotReadyError(f"{path} is no study log.", code="no_study")
-    try:
-        lines = [line for file in files for line in file.read_bytes().split(b"\n")]
-    except OSError as error:
-        raise NotReadyError(f"{path} cannot be read: {reason_of(error)}.", code="no_study") from None
-    events, broken = events_of(lines)
-    if other := other_version(events):
-        raise NotReadyError(
-            f"{path} has lines of another version ({other}). Read it with the release that wrote it.",
-            code="no_study",
-        )
-    events, invalid = checked(events)
-    return events, broken + invalid
+    if target.suffix.lower() == ".svg":
+        raise BadRequestError(f"{target} is where the plots go. Name the Markdown file, as report.md.")
+    for path in (target, target.with_suffix(".svg")):
+        if is_ours(path.resolve()):
+            raise BadRequestError(
+                f"{path} is a study log, which a report would overwrite. Name another file."
+            )
 
 
 COMMAND = Group(
@@ -184,7 +204,7 @@ COMMAND = Group(
     "the log of what became of suggestions: what it comes to, what it holds, or delete it",
     (
         Command("report", "print tables of what became of suggestions", Report, declare_report, report),
-        Command("info", "say whether a log is kept, and what it holds", NoOptions, declare_nothing, info),
-        Command("clear", "delete the log that the settings name", Clear, declare_clear, clear),
+        Command("info", "say whether a log is kept, and what one holds", Info, declare_file, info),
+        Command("clear", "delete a log", Clear, declare_clear, clear),
     ),
 )

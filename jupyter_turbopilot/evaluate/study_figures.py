@@ -36,6 +36,7 @@ class Suggested:
     final: bool = False  # whether nothing edits it after the first time that it is looked at
     shown: bool = False
     taken: int = 0  # characters
+    keys: int = 0  # that were pressed for them: one each time that some were taken, and what was typed
     kept: dict[int, int] = field(default_factory=dict)  # characters, by the seconds after which
 
     def receive(self, event: Event) -> None:
@@ -45,6 +46,7 @@ class Suggested:
                 self.shown = True
             case "taken":
                 self.taken = max(self.taken, event["chars"])
+                self.keys += 1 + event.get("typed", 0)
             case "retained":
                 for seconds in (SOON, LATER):
                     if self.final or event["after"] >= seconds:
@@ -227,13 +229,13 @@ class Figured:
 
     @property
     def saved(self) -> Share:
-        """Of what was written, the characters taken, less a key for each suggestion."""
+        """Of what was written, the characters taken, less the keys that were pressed for them."""
         taken: Counter[Hashable] = Counter()
         written: Counter[Hashable] = Counter()
         worth: Counter[Hashable] = Counter()
         for one in self.suggested:
             taken[one.session] += one.taken
-            worth[one.session] += max(0, one.taken - 1)
+            worth[one.session] += max(0, one.taken - one.keys)
         for told in self.typing:
             written[told.session] += told.written
         # A process that was killed has not said what was written last; what was taken was.

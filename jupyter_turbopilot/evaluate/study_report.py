@@ -8,7 +8,7 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.evaluate.study_figures import Event, Figures, Interval, Share
@@ -19,8 +19,8 @@ _HEAD = (
 )
 
 
-def figured(logs: Sequence[Sequence[Event]]) -> Figured:
-    """Return the figures of some logs."""
+def figured(logs: Sequence[Iterable[Event]]) -> Figured:
+    """Return the figures of some logs; each is read to its end before the next."""
     alone = len(logs) >= ENOUGH
     return Figured([read_log(events, number, alone=alone) for number, events in enumerate(logs)])
 
@@ -29,7 +29,7 @@ def tables(found: Figured, logs: int) -> str:
     """Return the figures as Markdown."""
     saved, latency = found.saved, found.latency
     seen = ", ".join((_count(logs, "log"), _count(found.requests, "request"), *_shown(found)))
-    less = "less a key for each suggestion that was taken"
+    less = "less a key each time that some were taken, and those typed before"
     half = _time(latency.median, latency.median_interval)
     most = _time(latency.slow, latency.slow_interval)
     lines = [
@@ -50,7 +50,8 @@ def tables(found: Figured, logs: int) -> str:
         *_rows({f"{hour}:00": one for hour, one in found.by(lambda one: one.hour).items()}),
     ]
     if found.dropped or found.unknown:
-        unknown = f"of {_count(found.unknown, 'event')} the request's line is not here"
+        refer = "refers" if found.unknown == 1 else "refer"
+        unknown = f"{_count(found.unknown, 'event')} {refer} to a request that is not in the log"
         lines += ["", f"{_count(found.dropped, 'line')} could not be written; {unknown}."]
     return "\n".join(lines) + "\n"
 
@@ -62,7 +63,7 @@ def _drawn(found: Figured, logs: int) -> str:
     else:
         documents, sessions = _count(found.units, "document"), _count(found.sessions, "session")
         units = f"{documents} in their sessions, that of what was saved from {sessions}"
-    said = f"Intervals are those of 95 of 100 draws, from {units}."
+    said = f"95 % bootstrap intervals, drawn from {units}."
     return f"{said} From fewer than {ENOUGH} none is drawn: it would be too narrow."
 
 

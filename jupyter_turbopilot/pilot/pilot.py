@@ -53,7 +53,8 @@ class Pilot:
 
     It decides which model is wanted, and when to try again one that could not be loaded. `kind` is the kind
     of engine, by default that of the settings; `kernels`, `kernel_busy` and `root` are a Jupyter server's;
-    `where` is what a study log says of the place.
+    `study` logs what becomes of suggestions: given only where a person is served, so that nothing that a
+    command types by itself is ever taken for a participant's.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Pilot:
         kernels: Kernels | None = None,
         kernel_busy: Callable[[], bool] = lambda: False,
         root: str = "",
-        where: Where = "server",
+        study: Study | None = None,
     ) -> None:
         self.settings = settings
         self.store = store_of(settings)
@@ -89,7 +90,7 @@ class Pilot:
             self.effort.resting,
             root,
             learner_of(settings),
-            study_of(settings, where),
+            study,
         )
         self.background = BackgroundThreads()
         self.kernels = kernels

@@ -15,7 +15,7 @@ from traitlets import Any as AnyTrait
 from jupyter_turbopilot.config import SECTIONS, Turbopilot
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
-from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot, study_of
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.about import MissingRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
@@ -57,6 +57,7 @@ class TurbopilotExtension(ExtensionApp):
             kernels=Kernels(manager) if settings.kernel_facts else None,
             kernel_busy=partial(any_kernel_busy, manager),
             root=cast("ServerApp", self.serverapp).root_dir,
+            study=study_of(settings, "server"),
         )
         self._secret = runtime.new_secret()
         # By this mark the front end knows that a server completes; a page without one may do so itself.

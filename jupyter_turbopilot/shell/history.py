@@ -64,13 +64,15 @@ def request_at(
     trigger: Literal["automatic", "invoke"] = "automatic",
     **more: Any,
 ) -> Completion:
-    """Build what a shell asks for: `text` completed at `offset`, the session before it."""
+    """Build what a shell asks for: `text` completed at `offset`, the session before it.
+
+    A magic is a program's request, without a `client`: no study log has it.
+    """
     cells = session_cells(shell)
     return Completion(
         cells=[*cells, Cell(source=text)],
         active=len(cells),
         offset=offset,
         trigger=trigger,
-        client=client_of(shell),
         **more,
     )

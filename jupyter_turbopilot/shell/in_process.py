@@ -30,7 +30,7 @@ class InProcess:
     """A model in this process, loaded when it is first needed."""
 
     def __init__(self, settings: Turbopilot) -> None:
-        self.pilot = Pilot(settings, where="terminal")
+        self.pilot = Pilot(settings)
 
     def begin(self) -> None:
         """Start loading in the background."""

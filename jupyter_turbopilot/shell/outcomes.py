@@ -111,7 +111,7 @@ class Outcomes:
         more = len(before) - len(self._before) if before.startswith(self._before) else 0
         self._before = before
         if self._shown:
-            self._goes_on(self._shown, text, before, at_once=more > 1)
+            self._goes_on(self._shown, text, before, more)
 
     def moved_behind(self, above: Insertion) -> None:
         """Imports are about to be put in above what is shown."""
@@ -130,7 +130,9 @@ class Outcomes:
         """The next input begins: what was not run until now was given up, which says nothing."""
         self._shown, self._taken = None, []
 
-    def _goes_on(self, shown: _Shown, text: str, before: str, *, at_once: bool) -> None:
+    def _goes_on(self, shown: _Shown, text: str, before: str, more: int) -> None:
+        """Say what becomes of it where `more` characters were inserted at once."""
+        at_once = more > 1
         found = shown.typed(before)
         if found is None:
             self._leave()
@@ -139,7 +141,8 @@ class Outcomes:
         if length > same or (same == len(shown.text) and not at_once):
             self._end("typed_over", same)
         elif at_once:
-            self._report("accepted", shown.name, same, len(shown.text), shown.since)
+            stood = max(0, same - more)
+            self._report("accepted", shown.name, same, len(shown.text), shown.since, before=stood)
             # Of one that is taken piece by piece, the last piece is followed.
             self._taken = [taken for taken in self._taken if taken.name != shown.name]
             start = len(shown.start)
@@ -160,9 +163,11 @@ class Outcomes:
             self._report(event, shown.name, chars, len(shown.text), shown.since)
         self._shown = None
 
-    def _report(self, event: Event, name: str, chars: int, length: int, since: float) -> None:
+    def _report(
+        self, event: Event, name: str, chars: int, length: int, since: float, *, before: int = 0
+    ) -> None:
         seconds = round(max(0.0, self._now() - since), 1)
-        self._send(Feedback(id=name, event=event, chars=chars, length=length, seconds=seconds))
+        self._send(Feedback(id=name, event=event, chars=chars, length=length, before=before, seconds=seconds))
 
 
 def common(one: str, other: str) -> int:

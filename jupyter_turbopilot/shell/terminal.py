@@ -17,8 +17,9 @@ from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.pilot.pilot import study_of
 from jupyter_turbopilot.reply import Item
-from jupyter_turbopilot.shell.history import facts_of, request_at
+from jupyter_turbopilot.shell.history import client_of, facts_of, request_at
 from jupyter_turbopilot.shell.outcomes import Outcomes
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
 
@@ -169,7 +170,9 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
         document, replies = buffer.document, AsyncReplies()
         name, item = "", (nothing := Item("", 0.0, ""))
-        request = request_at(self._shell, document.text, document.cursor_position)
+        request = request_at(
+            self._shell, document.text, document.cursor_position, client=client_of(self._shell)
+        )
 
         def changed(_: Buffer) -> None:
             replies.leave()
@@ -204,8 +207,10 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     with suppress(FileNotFoundError):  # the current folder may be gone
         if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
             local.pilot.remember(LocalFiles(folder))
-    if local.pilot.completer.study:
-        local.pilot.completer.study.begin()
+    completer = local.pilot.completer
+    if not completer.study and (study := study_of(local.pilot.settings, "terminal")):
+        completer.study = study
+        study.begin()
     atexit.unregister(local.pilot.settle)
     atexit.register(local.pilot.settle)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):

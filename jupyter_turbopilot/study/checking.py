@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.study.events import EVENTS, LOG, schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jupyter_turbopilot.study.lines import Event
 
 MOST = 2**53  # a number beyond is nothing that was counted
 _SCHEMAS = {name: schema_of(name) for name in EVENTS}
 
 
-def checked(events: Iterable[Event]) -> tuple[list[Event], int]:
-    """Return the events that have all their fields as they should be, and how many have not."""
-    among = list(events)
-    good = [event for event in among if _is_valid(event)]
-    return good, len(among) - len(good)
+def other_version(event: Event) -> str:
+    """Return the schema of a session whose lines are of another version; empty of any other event."""
+    schema = event.get("schema", LOG) if event.get("event") == "session" else LOG
+    return "" if schema == LOG else str(schema)
 
 
-def other_version(events: Iterable[Event]) -> str:
-    """Return the schema of the first session whose lines are of another version; empty if there is none."""
-    schemas = (event.get("schema", LOG) for event in events if event.get("event") == "session")
-    return next((str(schema) for schema in schemas if schema != LOG), "")
-
-
-def _is_valid(event: Event) -> bool:
+def is_valid(event: Event) -> bool:
+    """Tell whether an event has the fields that its schema has, each as it should be."""
     schema = _SCHEMAS.get(event["event"])
     if not schema or any(name not in event for name in schema["required"]):
         return False
     properties = schema["properties"]
-    return all(_fits(event[name], field) for name, field in properties.items() if name in event)
+    return all(name in properties and _fits(value, properties[name]) for name, value in event.items())
 
 
 def _fits(value: Any, field: dict[str, Any]) -> bool:
@@ -43,7 +36,7 @@ def _fits(value: Any, field: dict[str, Any]) -> bool:
         return value in field["enum"]
     match field["type"]:
         case "string":
-            return isinstance(value, str)
+            return isinstance(value, str) and bool(re.search(field.get("pattern", ""), value))
         case "boolean":
             return isinstance(value, bool)
         case "integer":

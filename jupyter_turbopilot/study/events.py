@@ -7,7 +7,9 @@ from typing import Any
 from jupyter_turbopilot.suggestion.position import KINDS
 
 VERSION = "1"
-LOG = f"https://events.jupyter.org/jupyter_turbopilot/study/v{VERSION}"  # what each file begins with
+_LOGS = "https://events.jupyter.org/jupyter_turbopilot/study/v"  # of any version
+LOG = f"{_LOGS}{VERSION}"  # what each file begins with
+FAMILY = f'{{"schema":"{_LOGS}'.encode()  # what one of any version begins with
 MAGIC = f'{{"schema":"{LOG}"'.encode()
 
 OTHER = "other"
@@ -56,12 +58,17 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
         {
             "schema": {"const": LOG, "description": "which schema the lines have, with its version"},
             "session": _SESSION,
-            "version": {"type": "string", "description": "the version of jupyter-turbopilot"},
+            "version": {
+                "type": "string",
+                "pattern": r"^([0-9][0-9A-Za-z.+-]{0,39}|unknown)$",
+                "description": "the version of jupyter-turbopilot",
+            },
             "where": {"enum": ["server", "terminal"], "description": "a server, or terminal IPython"},
             "zone": {"type": "integer", "description": "minutes that local time is ahead of UTC"},
             "text": {"type": "boolean", "description": "whether the text of suggestions is logged"},
             "model": {
                 "type": "string",
+                "pattern": r"^[a-z0-9][a-z0-9.-]{0,39}$",  # no path, whatever else goes wrong
                 "description": "the model's name in the catalogue; of any other, `other-` and a number drawn "
                 "for the session; `unknown`: none has answered yet",
             },
@@ -109,7 +116,15 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
         },
         frozenset({"memory", "text"}),
     ),
-    "taken": ("All of it or a part is taken.", _END, frozenset({"of"})),
+    "taken": (
+        "All of it or a part is taken; none of it (`chars` is 0): an alternative to it is.",
+        {
+            **_END,
+            "typed": _COUNT
+            | {"description": "how many of these were typed since it was shown or last taken; missing: 0"},
+        },
+        frozenset({"of", "typed"}),
+    ),
     "dismissed": ("It was hidden, or the cursor left it.", _END, frozenset({"of"})),
     "typed_over": ("It was typed to its end, or something else was typed.", _END, frozenset({"of"})),
     "retained": (
@@ -127,12 +142,12 @@ EVENTS: dict[str, tuple[str, Properties, frozenset[str]]] = {
         frozenset(),
     ),
     "dropped": (
-        "Lines were lost before this one: the file could not be written for too long.",
+        "Lines were lost before this one: the file could not be written for too long, or they fit no schema.",
         {"session": _SESSION, "lines": _COUNT | {"description": "how many"}},
         frozenset(),
     ),
     "ended": (
-        "The process ends in order.",
+        "The process shuts down normally.",
         {"session": _SESSION, **_SINCE},
         frozenset(),
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.files import free_room, is_writable, size_of
-from jupyter_turbopilot.study.events import MAGIC
+from jupyter_turbopilot.study.events import FAMILY, MAGIC, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ KEPT = 9  # files beside the one that is written; then the oldest goes
 PATIENCE = 2.0  # seconds that another process may hold the file
 POLL = 0.002  # seconds between looks at whether it still does: it writes for less than that
 ROOM = 64 * 1024  # bytes that a disk has at least, or it counts as full
+LINE = 512  # bytes of a file's first line that tell it from others: a session and when it began
 _FLAGS = (
     os.O_RDWR
     | os.O_APPEND
@@ -64,13 +66,13 @@ def files_of(path: Path) -> list[Path]:
     return [found for number in range(KEPT, -1, -1) if is_ours(found := older(path, number))]
 
 
-def is_ours(path: Path) -> bool:
-    """Tell whether a path is a file that begins as a study log does."""
+def is_ours(path: Path, begins: bytes = FAMILY) -> bool:
+    """Tell whether a path is a file that begins as a study log does, by default one of any version."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
         with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return file.read(len(begins)) == begins
     except OSError:
         return False
 
@@ -90,7 +92,8 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.patience = PATIENCE
-        self._headed: tuple[int, int] | None = None  # the file that our head is in
+        # The file that our head is in: which one, and its first line, because another may get its number.
+        self._headed: tuple[int, int, bytes] | None = None
 
     def check(self) -> None:
         """Raise an OSError that says why nothing could be written now; nothing is changed."""
@@ -116,7 +119,7 @@ class LogFile:
     def append(self, lines: Sequence[bytes], head: bytes) -> None:
         """Write lines, all or none; `head` stands before them in a file that it is not in yet."""
         with self._locked():
-            if size_of(self._path) + sum(map(len, lines)) > LIMIT and is_ours(self._path):
+            if size_of(self._path) + sum(map(len, lines)) > LIMIT and is_ours(self._path, MAGIC):
                 self._rotate()
             if size_of(self._path) < len(MAGIC) and not (head or lines[0]).startswith(MAGIC):
                 raise OSError(errno.EINVAL, "the line that it has to begin with could not be made")
@@ -133,7 +136,7 @@ class LogFile:
             os.ftruncate(handle, 0)
             size = 0
         data = b"".join(lines)
-        if self._headed != which or not size:
+        if not size or self._headed != (*which, _first_line(handle)):
             data = head + data
         if size and _last_byte(handle, size) != b"\n":  # a process was killed within a line
             data = b"\n" + data
@@ -141,7 +144,7 @@ class LogFile:
             with suppress(OSError):  # else the next one who writes begins a new line
                 os.ftruncate(handle, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._headed = which
+        self._headed = (*which, _first_line(handle))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -201,14 +204,24 @@ def _check_owner(handle: int) -> None:
     _check_kind(status.st_mode)
     if sys.platform != "win32" and status.st_uid != os.getuid():
         raise OSError(errno.EACCES, "it belongs to another user")
-    if not MAGIC.startswith(os.read(handle, len(MAGIC))):
-        raise OSError(errno.EEXIST, "it is another file, not a study log")
+    begins = os.read(handle, LINE)
+    if MAGIC.startswith(begins[: len(MAGIC)]):
+        return
+    if found := re.match(re.escape(FAMILY) + rb'(\d+)"', begins):
+        said = f"it is a log of version {found[1].decode()}, and this release writes version {VERSION}"
+        raise OSError(errno.EEXIST, said)
+    raise OSError(errno.EEXIST, "it is another file, not a study log")
 
 
 def _restrict(handle: int) -> None:
     """Take from others what they may do with the file."""
     if sys.platform != "win32" and os.fstat(handle).st_mode & 0o077:
         os.fchmod(handle, 0o600)
+
+
+def _first_line(handle: int) -> bytes:
+    os.lseek(handle, 0, os.SEEK_SET)
+    return os.read(handle, LINE).partition(b"\n")[0]
 
 
 def _last_byte(handle: int, size: int) -> bytes:

@@ -16,19 +16,17 @@ def line_of(event: Mapping[str, Any]) -> bytes:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
+def event_of(line: bytes) -> Event | None:
+    """Return a line's event; none where it has none, as where a process was killed."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
 def events_of(lines: Iterable[bytes]) -> tuple[list[Event], int]:
-    """Return the events of some lines, and how many lines are none, as where a process was killed."""
-    events: list[Event] = []
-    broken = 0
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            event = None
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
-            events.append(event)
-        else:
-            broken += 1
-    return events, broken
+    """Return the events of some lines, and how many lines have none."""
+    found = [event_of(line) for line in lines if line.strip()]
+    events = [event for event in found if event]
+    return events, len(found) - len(events)

@@ -130,14 +130,17 @@ class Study:
         self._writer.begin()
 
     def follow(self, request: Completion, listener: Listener) -> Listener:
-        """Log what a request of an editor's is answered; others are left alone."""
-        if not request.client or request.trigger not in {"automatic", "invoke"}:
+        """Log what a request of an editor's is answered; others are left alone.
+
+        So are those for alternatives to what is shown: of these the feedback names none.
+        """
+        if not request.client or request.trigger not in {"automatic", "invoke"} or request.n > 1:
             return listener
         asked = self._note(request)
         known: list[_Suggestion] = []
 
         def listen(reply: Reply) -> None:
-            self._model = reply.model
+            self._model = reply.model or self._model  # one that was cancelled names none
             if reply.items:
                 self._answer(asked, reply, known)
             listener(reply)
@@ -162,6 +165,8 @@ class Study:
                 self._writer.put(partial(_with_text, event, text, around) if around else lambda: event)
                 return
             if feedback.event == "accepted":
+                if (typed := feedback.before - known.taken) > 0:
+                    event["typed"] = typed
                 self._written += known.take(feedback.chars)
             if feedback.event != "retained" and feedback.length not in {0, known.shown}:
                 event["of"] = feedback.length
@@ -212,7 +217,7 @@ class Study:
         """Note what is sent; log the request with the first of it."""
         with self._lock:
             if not known:
-                self._say_session(reply.model, asked.eagerness)
+                self._say_session(reply.model or self._model, asked.eagerness)
                 self._number += 1
                 known.append(_Suggestion(f"{self._session}.{self._number}", asked))
                 self._suggestions[reply.id] = known[0]
@@ -287,8 +292,8 @@ def name_of(model: str, numbers: dict[str, int]) -> str:
 
     A digest would confirm whoever guesses the name; a number that is drawn leads nowhere.
     """
-    if model in catalog() or model == UNKNOWN:
-        return model
+    if not model or model in catalog() or model == UNKNOWN:
+        return model or UNKNOWN
     return f"other-{numbers.setdefault(model, secrets.randbelow(DOCUMENTS))}"
 
 

@@ -46,7 +46,7 @@ class Writer:
         """`lost` makes the event that says how many were."""
         self._name = name
         self._lost = lost
-        self._waiting: deque[Callable[[], Event]] = deque()
+        self._waiting: deque[tuple[Callable[[], Event], bool]] = deque()  # and whether they must be written
         self._lines: deque[bytes] = deque()  # checked, to be written
         self._dropped = 0
         self._head = b""  # the session line that holds for the next line
@@ -62,14 +62,19 @@ class Writer:
             self._start()
 
     def put(self, make: Callable[[], Event], *, must: bool = False) -> None:
-        """Have an event written soon; `make` is called on the thread. One that must be is never dropped."""
+        """Have an event written soon; `make` is called on the thread.
+
+        A session line must be: it is dropped only where another one follows at once.
+        """
         with self._wake:
             if self._ended:
                 return
             if len(self._waiting) + len(self._lines) >= WAITING and not must:
                 self._dropped += 1
             else:
-                self._waiting.append(make)
+                if must and self._waiting and self._waiting[-1][1]:
+                    self._waiting.pop()
+                self._waiting.append((make, must))
             self._start()
 
     def close(self) -> None:
@@ -134,7 +139,7 @@ class Writer:
             with self._wake:
                 if not self._waiting:
                     return
-                make = self._waiting.popleft()
+                make, must = self._waiting.popleft()
             try:
                 line = self._line(make())
             except Exception:
@@ -143,6 +148,8 @@ class Writer:
                     self._dropped += 1
             else:
                 with self._wake:
+                    if must and self._lines and self._lines[-1].startswith(MAGIC):
+                        self._lines.pop()
                     self._lines.append(line)
 
     def _line(self, event: Event) -> bytes:

@@ -3,7 +3,7 @@ import { ChosenClient } from './chosenclient';
 import type { IClient } from './client';
 import type { IFeedback, IHealth } from './wire';
 
-const FEEDBACK: IFeedback = { id: 'id', event: 'shown', chars: 3, length: 3, seconds: 1 };
+const FEEDBACK: IFeedback = { id: 'id', event: 'shown', chars: 3, length: 3, before: 0, seconds: 1 };
 
 function named(model: string): IClient {
   return {

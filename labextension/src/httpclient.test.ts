@@ -6,7 +6,7 @@ const { makeRequest } = vi.hoisted(() => ({ makeRequest: vi.fn() }));
 vi.mock('@jupyterlab/services', () => ({ ServerConnection: { makeRequest } }));
 
 function feedback(id: string, event: IFeedback['event']): IFeedback {
-  return { id, event, chars: 3, length: 3, seconds: 1 };
+  return { id, event, chars: 3, length: 3, before: 0, seconds: 1 };
 }
 
 /** What was sent, as it was sent. */

@@ -102,8 +102,8 @@ describe('what becomes of a suggestion', () => {
     desk.insert('to');
     desk.accept(run, 'tal');
     expect(desk.feedback.mock.calls).toEqual([
-      [{ id: 'id', event: 'shown', chars: 5, length: 5, seconds: 0 }],
-      [{ id: 'id', event: 'accepted', chars: 5, length: 5, seconds: 1.3 }]
+      [{ id: 'id', event: 'shown', chars: 5, length: 5, before: 0, seconds: 0 }],
+      [{ id: 'id', event: 'accepted', chars: 5, length: 5, before: 2, seconds: 1.3 }]
     ]);
   });
 

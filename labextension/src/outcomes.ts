@@ -60,8 +60,9 @@ export class Outcomes {
     const { rest } = run;
     // Another one may have been taken in its place.
     const stands = rest?.startsWith(text) ? run.suggestion.text.length - (rest.length - text.length) : 0;
-    this._send(run, 'accepted', stands);
-    return () => this._follow(run, text, Math.max(0, stands - text.length));
+    const before = Math.max(0, stands - text.length);
+    this._send(run, 'accepted', stands, before);
+    return () => this._follow(run, text, before);
   }
 
   /** A suggestion that was shown is left. `goesOn`: for one that may be the same. */
@@ -141,7 +142,8 @@ export class Outcomes {
   private _tell({ id, at, before, length, kept }: ITaken): void {
     if (kept.length !== null) {
       const seconds = Math.round((this._now() - at) / 1000);
-      this._client.feedback({ id, event: 'retained', chars: before + kept.length, length, seconds });
+      const chars = before + kept.length;
+      this._client.feedback({ id, event: 'retained', chars, length, before: 0, seconds });
     }
   }
 
@@ -152,8 +154,8 @@ export class Outcomes {
     return ended;
   }
 
-  /** `stands`: how much of it stands in the document, in UTF-16 units. */
-  private _send(run: Run, event: IFeedback['event'], stands: number): void {
+  /** `stands`: how much of it stands in the document, in UTF-16 units; `before`: and before that was taken. */
+  private _send(run: Run, event: IFeedback['event'], stands: number, before = 0): void {
     if (this._name(run)) {
       const { text } = run.suggestion;
       const since = this._since.get(run) ?? this._now();
@@ -162,6 +164,7 @@ export class Outcomes {
         event,
         chars: codePoints(text.slice(0, stands)),
         length: codePoints(text),
+        before: codePoints(text.slice(0, before)),
         seconds: Math.round((this._now() - since) / 100) / 10
       });
     }

@@ -140,6 +140,8 @@ export interface IFeedback {
   chars: number;
   /** how many characters it had by then: more may have been on their way; 0: all that was sent */
   length: number;
+  /** of `accepted`: how many of its characters stood in the document before that. Not learned from, as `seconds` */
+  before: number;
   /** time since it was shown; of `retained`, since it was taken. Not learned from: it serves those who log events */
   seconds: number;
 }

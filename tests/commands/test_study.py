@@ -52,7 +52,8 @@ def test_older_parts_belong_to_the_log_by_whichever_name_it_is_named(
     capsys: pytest.CaptureFixture[str], path: Path
 ) -> None:
     older = write(path.with_name("study.jsonl.1"))
-    path.write_bytes(line_of(SESSION | MODEL) + line_of(SHOWN | {"event": "taken", "chars": 5, "after": 1}))
+    taken = {"t": 1.0, "event": "taken", "id": "AbC3.1", "chars": 5, "after": 1}
+    path.write_bytes(line_of(SESSION | MODEL) + line_of(taken))
     for names in ((), (str(older),), (str(path), str(older))):
         out = run(capsys, "study", "report", *names)[1]
         assert "1 log, 1 request, 1 suggestion shown" in out
@@ -66,6 +67,20 @@ def test_the_report_is_written_where_it_is_wanted(
     out = run(capsys, "study", "report", "--into", str(tmp_path / "report.md"))[1]
     assert f"Written: {tmp_path / 'report.md'}" in out
     assert "1 suggestion shown" in (tmp_path / "report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("target", ["study.jsonl", "other.md", "link.md", "participant.txt", "plots.svg"])
+def test_a_report_takes_the_place_of_no_log_and_of_no_plot(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, target: str
+) -> None:
+    write(path)
+    write(tmp_path / "other.md")
+    write(tmp_path / "participant.svg")
+    (tmp_path / "link.md").symlink_to(tmp_path / "other.md")
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    status, _, err = run(capsys, "study", "report", str(path), "--into", str(tmp_path / target))
+    assert (status, "Name " in err) == (2, True)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before
 
 
 def test_what_is_no_log_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -87,7 +102,7 @@ def test_a_setting_that_names_no_file_is_said(
 
 
 def test_info_says_what_is_logged_and_what_is_wrong(capsys: pytest.CaptureFixture[str], path: Path) -> None:
-    assert "0 lines on 0 suggestions" in run(capsys, "study", "info")[1]
+    assert "nothing was logged yet" in run(capsys, "study", "info")[1]
     write(path, b"{")
     status, out, _ = run(capsys, "study", "info")
     assert status == 0
@@ -106,7 +121,14 @@ def test_info_says_that_a_log_holds_text_whatever_the_setting_is_now(
 ) -> None:
     write(path.with_name("study.jsonl.1"), line_of(SHOWN | {"text": "value"}))
     write(path, line_of(SHOWN | {"text": "values"}), line_of(SHOWN | {"id": "AbC3.2", "text": "x"}))
-    assert "This log holds the text of 2 suggestions." in run(capsys, "study", "info")[1]
+    assert "This log holds the text of suggestions." in run(capsys, "study", "info")[1]
+
+
+def test_a_line_with_text_that_was_cut_short_counts_as_text(
+    capsys: pytest.CaptureFixture[str], path: Path
+) -> None:
+    write(path, line_of(SHOWN | {"text": "values"})[:-5])
+    assert "This log holds the text of suggestions." in run(capsys, "study", "info")[1]
 
 
 def test_a_line_that_was_edited_by_hand_is_passed_over(
@@ -136,6 +158,22 @@ def test_without_a_setting_there_is_none(capsys: pytest.CaptureFixture[str]) -> 
         assert (status, out.startswith("No study log is kept.")) == (0, True)
 
 
+def test_a_log_is_described_and_deleted_by_its_name_after_the_setting_is_gone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "terminal.jsonl")
+    status, out, _ = run(capsys, "study", "info", str(file))
+    assert (status, "3 lines on 1 suggestion" in out, "This log holds no text." in out) == (0, True, True)
+    assert "is logged" not in out
+    assert run(capsys, "study", "clear", str(file), "-y")[0] == 0
+    assert not file.exists()
+    file.write_text("a thesis")
+    for action in ("info", "clear"):
+        status, _, err = run(capsys, "study", action, str(file))
+        assert (status, "is no study log" in err) == (1, True)
+    assert file.read_text() == "a thesis"
+
+
 def test_clear_asks_and_deletes_the_log_with_its_older_parts_alone(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +199,7 @@ def test_the_doctor_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str
     assert (finding.problem, finding.text) == (False, f"kept in {path}: numbers, no text")
     write(path, line_of(SHOWN | {"text": "value"}))
     finding = _study(read_settings())
-    assert finding.text == f"kept in {path}: numbers, no text; this log holds the text of 1 suggestion"
+    assert finding.text == f"kept in {path}: numbers, no text; this log holds the text of suggestions"
     older(path, 3).write_text("a thesis")
     finding = _study(read_settings())
     assert finding.problem

@@ -34,6 +34,7 @@ STORY = st.fixed_dictionaries(
         "text": st.text("abc", min_size=1, max_size=40),
         "keys": st.integers(0, 5),  # requests without an answer before this one
         "shown": st.booleans(),
+        "along": st.integers(0, 3),
         "end": st.sampled_from(["taken", "pieces", "dismissed", "typed_over", "nothing"]),
         "kept": st.tuples(st.floats(0, 1), st.floats(0, 1)),
         "seconds": st.sampled_from([(), (12,), (31,), (31, 120), (31, 300), (45, 900), (700,)]),
@@ -73,8 +74,16 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
         counts.written += more
         counts.lengths[path] += more
 
-    def feedback(event: str, chars: int, seconds: float = 1.0) -> None:
-        study.receive(Feedback(id=name, event=event, chars=chars, length=len(text), seconds=seconds))  # type: ignore[arg-type]
+    def feedback(event: str, chars: int, seconds: float = 1.0, before: int = 0) -> None:
+        asked = Feedback(
+            id=name,
+            event=event,  # type: ignore[arg-type]
+            chars=chars,
+            length=len(text),
+            before=before,
+            seconds=seconds,
+        )
+        study.receive(asked)
 
     if not story["shown"]:
         return
@@ -82,13 +91,14 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
     counts.shown += 1
     counts.at[BEFORE[before]] += 1
     taken = 0
+    along = min(story["along"], len(text) // 2)  # typed before the rest is taken
     if story["end"] == "pieces":
         feedback("accepted", (len(text) + 1) // 2)
         feedback("shown", len(text))
         taken = (len(text) + 1) // 2
         write(taken)
     if story["end"] in {"taken", "pieces"}:
-        feedback("accepted", len(text))
+        feedback("accepted", len(text), before=taken + along)
         write(len(text) - taken)
         taken = len(text)
     elif story["end"] != "nothing":
@@ -98,7 +108,7 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
     counts.taken += 1
     counts.taken_at[BEFORE[before]] += 1
     counts.characters += taken
-    counts.worth += taken - 1
+    counts.worth += max(0, taken - (2 if story["end"] == "pieces" else 1) - along)
     left: dict[int, int] = {}
     for seconds, share in zip(story["seconds"], story["kept"], strict=False):
         remaining = int(taken * share)

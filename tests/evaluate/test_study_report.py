@@ -41,6 +41,12 @@ def test_the_tables_say_what_became_of_the_suggestions() -> None:
     assert "could not be written" not in text
 
 
+def test_saved_is_less_by_each_key_that_was_pressed_for_it() -> None:
+    pieces = [happened("taken", 0, 3, typed=2, after=1), happened("taken", 0, 8, after=2)]
+    events = [SESSION, requested(0), happened("shown", 0, 10), *pieces]
+    assert figured([events]).saved.part == 8 - 2 - 2
+
+
 def test_models_are_compared_where_there_are_several() -> None:
     text = tables(figured([log(), log(5, "n")]), 2)
     assert "| m, eager | 10 | 3 |" in text
@@ -51,7 +57,7 @@ def test_models_are_compared_where_there_are_several() -> None:
 def test_what_is_missing_is_said() -> None:
     events = [*log(), {"event": "dropped", "session": "AbC3", "lines": 1}, happened("shown", 99, 1)]
     text = tables(figured([events]), 1)
-    assert "1 line could not be written; of 1 event the request's line is not here." in text
+    assert "1 line could not be written; 1 event refers to a request that is not in the log." in text
 
 
 def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
 from jupyter_turbopilot.study import file
 from jupyter_turbopilot.study.log import Study
-file.LIMIT = 20_000
+file.LIMIT = int(sys.argv[2])
 study = Study(sys.argv[1], text=True)
 study.begin()
 while not study._writer._logger:
@@ -51,7 +51,7 @@ def test_killed_while_it_writes_it_loses_a_line_at_most_and_breaks_none(tmp_path
     said = written = 0
     for killed in range(6):
         process = subprocess.Popen(
-            [sys.executable, "-c", TYPES, str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", TYPES, str(path), "20000"], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout
         assert process.stdout.readline() == "begun\n"

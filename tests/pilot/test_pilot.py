@@ -414,6 +414,11 @@ def test_what_one_pilot_answers_the_next_one_knows_where_a_file_keeps_it(
         pilot.stop()
 
 
+def test_a_setting_alone_logs_nothing_of_what_a_command_types(make_pilot: Make, tmp_path: Path) -> None:
+    pilot, _ = make_pilot(study_log=str(tmp_path / "study.jsonl"))
+    assert pilot.completer.study is None
+
+
 def test_without_a_file_nothing_is_written(make_pilot: Make, tmp_path: Path) -> None:
     pilot, _ = make_pilot()
     load(pilot)

@@ -12,7 +12,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot, study_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
 from ..scripted_engine import ScriptedEngine, pilot_with
@@ -129,7 +129,7 @@ def test_the_weeks_counts_are_for_whom_they_are_about(pilot: Pilot) -> None:
 def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
     settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)
-    pilot = pilot_with(settings, lambda *_: ScriptedEngine())
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine(), study=study_of(settings, "server"))
     try:
         known = {"text": True, "file": str(file), "trouble": None}
         assert describe_health(pilot, own=True)["study"] == known

@@ -34,7 +34,11 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> di
     monkeypatch.setattr(key, "_taken", {})
     return {
         "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
-        "Turbopilot": {"engine": "remote", "load_at_start": False},
+        "Turbopilot": {
+            "engine": "remote",
+            "load_at_start": False,
+            "study_log": str(jp_config_dir / "study.jsonl"),
+        },
         "TurbopilotRemote": {"urls": ["http://127.0.0.1:9/v1"]},
     }
 
@@ -53,3 +57,10 @@ async def test_the_server_reads_the_file_of_settings_that_the_command_line_reads
 
 async def test_pages_of_the_server_are_told_that_it_completes(jp_serverapp: Any) -> None:
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
+
+
+async def test_the_server_logs_suggestions_where_the_settings_say(
+    jp_serverapp: Any, jp_config_dir: Path
+) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    assert app.pilot.completer.study.name == str(jp_config_dir / "study.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import shutil
@@ -229,3 +230,11 @@ def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Ser
     assert "tiny.gguf: ready." in page.text
     assert "s3cret-key" not in page.text
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401
+
+
+def test_it_logs_suggestions_where_the_settings_say(serve: Serve, tmp_path: Path) -> None:
+    log = tmp_path / "study.jsonl"
+    settings = {"Turbopilot": {"study_log": str(log)}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    client = serve(environment={"JUPYTER_CONFIG_DIR": str(tmp_path)})
+    assert client.get("/health").json()["study"] == {"text": False, "file": str(log), "trouble": None}

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from jupyter_turbopilot.shell.history import functions_for, request_at
+from jupyter_turbopilot.shell.history import client_of, functions_for, request_at
 
 NAME = "from jupyter_turbopilot.shell.history import client_of; shell = object(); print(client_of(shell))"
 
@@ -18,8 +18,11 @@ def a_shell() -> Any:
 
 def test_each_shell_has_a_name_of_its_own_that_stays() -> None:
     one, other = a_shell(), a_shell()
-    assert request_at(one, "x", 1).client == request_at(one, "y", 1).client
-    assert request_at(one, "x", 1).client != request_at(other, "x", 1).client
+    assert client_of(one) == client_of(one) != client_of(other)
+
+
+def test_a_magic_is_not_taken_for_an_editor() -> None:
+    assert request_at(a_shell(), "x", 1, trigger="invoke").client == ""
 
 
 def test_kernels_of_one_server_have_different_names() -> None:

@@ -281,6 +281,30 @@ def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
     local.pilot.stop()
 
 
+def test_a_study_log_is_kept_of_ghost_text_and_not_of_the_magics(
+    shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("1")
+    local = loaded(shell).local
+    assert local
+    log = tmp_path / "study.jsonl"
+    local.pilot.settings.study_log = str(log)
+    monkeypatch.setattr(shell, "pt_app", (), raising=False)  # a prompt that nothing is connected to
+    monkeypatch.setattr(shell, "auto_suggest", None, raising=False)
+    monkeypatch.setattr(shell, "_set_autosuggestions", lambda: None, raising=False)
+    assert "Study log" not in run(shell, "%turbopilot").stdout
+    assert f"A study log is kept in {log}" in run(shell, "%turbopilot on").stdout
+    assert f"Study log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
+    study = local.pilot.completer.study
+    assert study
+    run(shell, "%turbopilot on")
+    assert local.pilot.completer.study is study
+    run(shell, "%%complete\nx = ")
+    assert shell.next_input == ("x = 1", False)
+    local.pilot.stop()
+    assert not log.exists()
+
+
 def test_unloading_takes_the_magics_away(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("1")
     run(shell, "%%complete\nx = ")

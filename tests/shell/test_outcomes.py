@@ -56,6 +56,7 @@ def test_what_is_taken_is_reported_and_what_is_left_of_it_when_it_is_run() -> No
     assert desk.events == [("shown", 13), ("accepted", 13), ("retained", 10)]
     assert [feedback.seconds for feedback in desk.reported] == [0.0, 1.3, 7.7]
     assert {feedback.length for feedback in desk.reported} == {13}
+    assert [feedback.before for feedback in desk.reported] == [0, 2, 0]
 
 
 def test_taken_word_by_word_the_last_piece_is_followed() -> None:
@@ -68,6 +69,7 @@ def test_taken_word_by_word_the_last_piece_is_followed() -> None:
     assert desk.events == [
         ("shown", 13), ("accepted", 5), ("accepted", 12), ("typed_over", 13), ("retained", 12)
     ]  # fmt: skip
+    assert [feedback.before for feedback in desk.reported] == [0, 0, 5, 0, 0]
 
 
 @pytest.mark.parametrize(("typed", "same"), [("tot!", 3), ("x", 0), ("total", 5), ("total!", 5), ("\n", 0)])

@@ -274,6 +274,35 @@ def test_a_file_in_the_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp
     assert located("~/study.jsonl") == tmp_path / "study.jsonl"
 
 
+def test_another_file_that_gets_the_number_of_a_deleted_one_gets_a_head_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = line_of({"schema": LOG, "event": "session", "session": "ZyX9"})
+    log, status = LogFile(path), os.fstat
+    fixed = os.stat_result((0o100600, 7, 7, 1, os.getuid() if hasattr(os, "getuid") else 0, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(
+        os, "fstat", lambda handle: os.stat_result((*fixed[:6], status(handle).st_size, 0, 0, 0))
+    )
+    log.append([line(1)], HEAD)
+    path.write_bytes(theirs)
+    log.append([line(2)], HEAD)
+    log.append([line(3)], HEAD)
+    assert path.read_bytes() == theirs + HEAD + line(2) + line(3)
+
+
+def test_a_log_of_another_version_is_left_alone_and_its_version_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 10)
+    later = HEAD.replace(b"study/v1", b"study/v12")
+    path.write_bytes(later)
+    for act in (LogFile(path).check, lambda: LogFile(path).append([line(1)], HEAD)):
+        with pytest.raises(OSError, match="a log of version 12, and this release writes version 1"):
+            act()
+    assert path.read_bytes() == later
+    assert files_of(path) == [path]
+
+
 WRITES = """
 import sys
 from pathlib import Path

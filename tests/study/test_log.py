@@ -145,6 +145,21 @@ def test_what_was_written_is_logged_even_if_nothing_was_shown(
     assert (ended["event"], ended["requests"], ended["written"]) == ("ended", 2, 2)
 
 
+def test_an_answer_that_was_cancelled_changes_nothing_of_the_model(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["values"])
+    d.ask([""], "b", model="")
+    d.ask(["values"], "c", model="", recalled=True)
+    sessions = [event["model"] for event in d.read() if event["event"] == "session"]
+    assert sessions == [MODEL]
+
+
+def test_without_a_models_name_it_is_unknown(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["values"], model="", recalled=True)
+    assert d.read()[0]["model"] == "unknown"
+
+
 def test_what_was_requested_of_a_model_that_never_answered_is_logged(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask([])
@@ -178,6 +193,19 @@ def test_what_was_typed_of_a_suggestion_before_it_was_taken_is_written_once(
     d.tell("accepted", 6)
     d.ask([""], "c", "x = values")
     assert d.read()[-1]["written"] == 6
+
+
+def test_what_was_typed_before_a_part_was_taken_is_told_from_what_was_taken(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk()
+    d.ask(["values.mean()"])
+    d.tell("shown", 13)
+    d.tell("accepted", 6, before=2)
+    d.tell("accepted", 7, before=6)
+    d.tell("accepted", 13, before=11)
+    taken = [event for event in d.read() if event["event"] == "taken"]
+    assert [event.get("typed") for event in taken] == [2, None, 4]
 
 
 STEP = st.tuples(
@@ -260,12 +288,13 @@ def test_text_is_in_it_where_that_was_asked_for_and_no_secret_is(desk: Callable[
 
 def test_requests_of_programs_and_those_that_nobody_waits_for_are_none(desk: Callable[..., Desk]) -> None:
     d = desk()
+    d.ask(["values"], "alternatives", n=3)
     d.ask(["values"], "a", client="")
     for trigger in ("warm", "ahead"):
         d.ask(["values"], trigger, trigger=trigger)
     d.tell("shown", 6)
     d.tell("shown", 6, "somebody else's")
-    assert len(d.heard) == 3
+    assert len(d.heard) == 4
     d.study.close()
     assert not d.path.exists()
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from jupyter_turbopilot.study import writer as module
 from jupyter_turbopilot.study.events import LOG
 from jupyter_turbopilot.study.file import LogFile, lock_path
-from jupyter_turbopilot.study.lines import Event, events_of
+from jupyter_turbopilot.study.lines import Event, events_of, line_of
 from jupyter_turbopilot.study.writer import Writer
 
 SESSION: Event = {
@@ -155,6 +155,29 @@ def test_what_is_lost_in_trouble_is_counted_and_the_count_is_written(
     path.parent.mkdir()
     until(lambda: path.exists() and read(path)[-1]["event"] == "dropped")
     assert read(path) == [SESSION, *map(typing, range(9)), changed, lost(41)]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_of_session_lines_that_wait_in_a_row_the_newest_is_kept(
+    write: Callable[..., Writer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    monkeypatch.setattr(module, "WAITING", 10)
+    path = tmp_path / "away" / "study.jsonl"
+    writer = write(path)
+    if hangs:
+        monkeypatch.setattr(Writer, "_check", lambda _: None)
+    for number in range(20):
+        writer.put(lambda number=number: typing(number))
+    for number in range(100):
+        writer.put(lambda number=number: SESSION | {"model": f"m{number}"}, must=True)
+        time.sleep(0.001)
+    until(lambda: writer.trouble)
+    if hangs:
+        assert len(writer._waiting) == 11
+        monkeypatch.undo()
+        monkeypatch.setattr(module, "RETRY", 0.01)
+    until(lambda: writer._lines and writer._lines[-1] == line_of(SESSION | {"model": "m99"}))
+    assert len(writer._lines) == 11
 
 
 def test_a_name_that_names_no_file_is_said_and_nothing_waits(write: Callable[..., Writer]) -> None:

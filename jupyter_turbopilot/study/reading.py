@@ -1,0 +1,65 @@
+"""Reading a study log: line by line, because one may have a hundred megabytes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.study.checking import is_valid, other_version
+from jupyter_turbopilot.study.file import files_of, reason_of
+from jupyter_turbopilot.study.lines import event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.study.lines import Event
+
+_TEXT = re.compile(rb'"text"\s*:\s*"')  # also in a line that was cut short
+
+
+class Reading:
+    """The events of a log, the oldest first; `broken` counts the lines that are none, as they are read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.broken = 0
+        self._files = files_of(path)
+        if not self._files:
+            raise NotReadyError(f"{path} is no study log.", code="no_study")
+
+    def __iter__(self) -> Iterator[Event]:
+        self.broken = 0
+        for line in self._lines():
+            event = event_of(line)
+            if event and (other := other_version(event)):
+                raise NotReadyError(
+                    f"{self.path} has lines of another version ({other}). Read it with the release that "
+                    "wrote it.",
+                    code="no_study",
+                )
+            if event and is_valid(event):
+                yield event
+            elif line.strip():
+                self.broken += 1
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            for path in self._files:
+                with path.open("rb") as file:
+                    yield from file
+        except OSError as error:
+            raise NotReadyError(f"{self.path} cannot be read: {reason_of(error)}.", code="no_study") from None
+
+
+def held(files: Iterable[Path]) -> str:
+    """Say what a log's files hold, whatever the settings were when they were written."""
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                if any(_TEXT.search(line) for line in file):
+                    return "the text of suggestions"
+        except OSError as error:
+            return f"what cannot be read: {reason_of(error)}"
+    return "no text"
