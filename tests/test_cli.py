@@ -194,7 +194,7 @@ def every_parser(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentP
 
 def test_every_option_has_a_help_text() -> None:
     parsers = list(every_parser(cli.parser()))
-    assert len(parsers) == 29
+    assert len(parsers) == 33
     bare = [
         f"{parser.prog} {action.dest}"
         for parser in parsers
