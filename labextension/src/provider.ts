@@ -423,11 +423,9 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** The server has answered the latest request. */
-  private _finished({ suggestion, id, passing, place }: Run, body: IRequest): void {
+  private _finished({ suggestion, id, passing, invoked }: Run, body: IRequest): void {
     if (suggestion.text) {
-      if (passing) {
-        this._cache.pass(body, place);
-      } else {
+      if (!passing && !invoked) {
         this._cache.remember(body, { suggestion, id });
       }
       if (this.settings.ahead) {
