@@ -425,6 +425,7 @@ export class Provider implements IInlineCompletionProvider {
   /** The server has answered the latest request. */
   private _finished({ suggestion, id, passing, invoked }: Run, body: IRequest): void {
     if (suggestion.text) {
+      // Only keys are answered from the cache, and what they ask is another question.
       if (!passing && !invoked) {
         this._cache.remember(body, { suggestion, id });
       }
