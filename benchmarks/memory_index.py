@@ -31,7 +31,8 @@ from desk import Desk
 from jupyter_turbopilot.evaluate import standard_library
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.memory import places
-from jupyter_turbopilot.memory.entries import lines_of, page_of, words_of
+from jupyter_turbopilot.memory.cells import ChosenCells
+from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import size_of_index
@@ -221,12 +222,15 @@ def looked_up(root: Path) -> None:
     draw = random.Random(7)  # noqa: S311
     paths = [one.path for one in memory.source.walk()]
     lines: list[Line] = []
-    sources_of: dict[Line, str] = {}
+    behind: dict[Line, Completion] = {}  # an empty cell behind that of the line gets the focus
     for path in draw.sample(paths, min(len(paths), 100)):
-        for entry in page_of(path, memory.source.read(path)).entries:
-            for line in lines_of(entry.source):
+        cells = [Cell(source=entry.source) for entry in page_of(path, memory.source.read(path)).entries]
+        for at, cell in enumerate(cells):
+            window = [*cells[: at + 1], Cell(), *cells[at + 1 :]]
+            request = Completion(path=path, cells=window, active=at + 1, offset=0)
+            for line in lines_of(cell.source):
                 lines.append(line)
-                sources_of[line] = entry.source
+                behind[line] = request
     lines = draw.sample(lines, min(len(lines), LOOKED_UP))
     begun = {line: line.text[: draw.randint(3, max(4, len(line.text) // 2))] for line in lines}
 
@@ -235,8 +239,8 @@ def looked_up(root: Path) -> None:
 
     times("how a line goes on", ways, lines)
     times(
-        "what follows cells like one",
-        lambda line: memory.following("python", [words_of(sources_of[line])], leaving=["x.ipynb"]),
+        "what follows cells like those above",
+        lambda line: ChosenCells().choose(memory, behind[line]).documents,
         lines,
     )
     names = ("np", "pd", "plt", "sns", "Path", "os", "json", "nothing_at_all")

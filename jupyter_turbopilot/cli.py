@@ -74,19 +74,20 @@ def read_settings(
 
     sections = [section.__name__ for section in SECTIONS]
     config = Config()
-    for folder in reversed(jupyter_config_path()):
-        for name, loader in (
-            ("jupyter_server_config.json", JSONFileConfigLoader),
-            ("jupyter_server_config.py", PyFileConfigLoader),
-            ("jupyter_turbopilot_config.json", JSONFileConfigLoader),
-            ("jupyter_turbopilot_config.py", PyFileConfigLoader),
-        ):
-            if (Path(folder) / name).is_file():
-                try:
-                    loaded = loader(name, folder).load_config()
-                    config.merge(Config({name: loaded[name] for name in sections if name in loaded}))
-                except Exception as error:  # a configuration file is a program of the user's
-                    raise ConfigurationError(str(Path(folder) / name), error) from error
+    folders = [Path(folder) for folder in reversed(jupyter_config_path())]
+    # In the order in which Jupyter reads them for an extension of its server: what comes later overrides.
+    for path, loader in (
+        (folder / f"jupyter_{name}_config{ending}", loader)
+        for name in ("turbopilot", "server")
+        for folder in folders
+        for ending, loader in ((".py", PyFileConfigLoader), (".json", JSONFileConfigLoader))
+    ):
+        if path.is_file():
+            try:
+                loaded = loader(path.name, str(path.parent)).load_config()
+                config.merge(Config({name: loaded[name] for name in sections if name in loaded}))
+            except Exception as error:  # a configuration file is a program of the user's
+                raise ConfigurationError(str(path), error) from error
     try:
         settings = Turbopilot(config=config)
         _ = settings.transformers, settings.remote.auth  # what the files set of these is checked now, too

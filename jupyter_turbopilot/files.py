@@ -123,13 +123,13 @@ def _put(target: Path, beside: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield beside
-        _move(beside, target)
+        move(beside, target)
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
 
 
-def _move(fresh: Path, target: Path) -> None:
+def move(fresh: Path, target: Path) -> None:
     """Put a file into its place; on Windows, wait a moment for whoever has the old one open."""
     until = time.monotonic() + _PATIENCE
     while True:

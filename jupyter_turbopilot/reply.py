@@ -57,7 +57,8 @@ class Reply:
     done: bool = False
     truncated: bool = False  # whether the context was too small for the prompt or for all of the answer
     error: TurbopilotError | None = None
-    passing: bool = False  # whether it may hold what is deleted elsewhere: an editor does not keep it
+    # Whether an editor is not to keep it: it may hold what is deleted elsewhere, or be another one soon.
+    passing: bool = False
 
     def body(self) -> dict[str, Any]:
         """Return the answer as the contract words it."""
@@ -72,10 +73,10 @@ class Reply:
     def frame(self) -> dict[str, Any]:
         """Return one line of a stream: the text so far, from the original cursor on."""
         item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        frame = {"id": self.id} | item.body()
+        frame = {"id": self.id} | item.body() | self._passing()
         if self.done:
             frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
-            frame |= {"model": self.model, "timings": self.body()["timings"]} | self._passing()
+            frame |= {"model": self.model, "timings": self.body()["timings"]}
         return frame
 
     def _passing(self) -> dict[str, Any]:

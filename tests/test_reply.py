@@ -40,6 +40,12 @@ def test_a_frame_on_the_way_holds_the_text_alone() -> None:
     }
 
 
+@pytest.mark.parametrize("done", [False, True])
+def test_each_frame_says_where_it_is_not_to_be_kept(done: bool) -> None:
+    assert Reply("id", "tiny", ITEMS, passing=True, done=done).frame()["passing"] is True
+    assert "passing" not in Reply("id", "tiny", ITEMS, done=done).frame()
+
+
 def test_the_last_frame_holds_the_rest() -> None:
     frame = Reply("id", "tiny", ITEMS[:1], TIMINGS, done=True).frame()
     assert (frame["text"], frame["done"], frame["finish_reason"], frame["model"]) == (

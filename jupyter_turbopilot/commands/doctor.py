@@ -244,7 +244,8 @@ def _extensions() -> Iterator[Finding]:
         else "the extension is not enabled. Run: jupyter server extension enable jupyter_turbopilot",
         problem=not enabled,
     )
-    yield front_end.examine(jupyter_path("labextensions"), Path(__file__).parents[1] / "labextension")
+    own = front_end.own_build(Path(__file__).parents[1] / "labextension")
+    yield front_end.examine(jupyter_path("labextensions"), own)
 
 
 COMMAND = Command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,18 @@ class Build(NamedTuple):
 
     version: str
     entry: str
+
+
+def own_build(sources: Path) -> Path:
+    """Return the folder of the package's own build: among its sources, or where pip has put it."""
+    if not sources.is_dir():
+        try:
+            for file in files(_NAME) or ():
+                if file.parts[-3:] == ("labextensions", _NAME, "package.json"):
+                    return Path(str(file.locate())).parent
+        except PackageNotFoundError:
+            pass
+    return sources
 
 
 def examine(folders: Iterable[str], own: Path) -> Finding:

@@ -77,12 +77,17 @@ class Answering:
         if not (recalled and recalled.sure and model and (self.task.stream or recalled.whole)):
             return False
         self._counters["recalled"] += 1
-        self._told = Reply(self.name, model, (_item_of(recalled),), self._timings())
+        self._told = Reply(self.name, model, (_item_of(recalled),), self._timings(), passing=True)
         if recalled.whole:
             self.answer(self._told)
         else:
             self._listener(self._told)
         return recalled.whole
+
+    @property
+    def _passing(self) -> bool:
+        # Where memory was too slow, there may be a better answer the next time.
+        return bool(self.task.passing or self._told or not self._settled)
 
     @property
     def _guess(self) -> str:
@@ -94,6 +99,7 @@ class Answering:
     def _hear(self, reply: Reply) -> None:
         """Tell what the model has written, if that does not take back what memory has shown."""
         if self._keeps(reply):
+            reply = replace(reply, passing=self._passing)
             self._told = self._told and reply
             self._heard = self._heard or bool(reply.items)
             self._listener(reply)
@@ -107,10 +113,8 @@ class Answering:
     def end(self, error: TurbopilotError | None = None) -> None:
         """Tell the last reply, with what there is or why there is nothing."""
         reply = self._last(error)
-        recalled = self._told or any(item.recalled for item in reply.items)
-        # Where memory or a look for modules was too slow, there may be a better answer the next time.
-        unsettled = not self._settled or self._reply.passing
-        reply = replace(reply, passing=bool(self.task.passing or recalled or unsettled))
+        recalled = any(item.recalled for item in reply.items)
+        reply = replace(reply, passing=self._passing or recalled or self._reply.passing)
         self._ended(self, reply)
         self._listener(reply)
 

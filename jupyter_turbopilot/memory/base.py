@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from jupyter_turbopilot.request import Document
 
@@ -41,11 +41,17 @@ class Memory(Protocol):
         """
 
     def following(
-        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
+        self,
+        language: str,
+        above: Sequence[Collection[str]],
+        *,
+        leaving: Collection[str],
+        here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
         """Return what follows cells and blocks like those above, likeliest first.
 
-        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at.
+        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at; `here`
+        tells of a text whether who asks has it already.
         """
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language
@@ -57,12 +58,11 @@ class ChosenCells:
         if choice and focused and self._is_fresh(choice, AGAIN):
             return choice
         above = choice.above if choice and focused else words_above(request)
-        there = _still_there(memory, choice) if choice and above == choice.above else ()
-        if choice and there is None and self._is_fresh(choice, 2 * AGAIN):
-            return choice  # nobody can tell now
         # Cells that got the focus again are looked up again: what was chosen may have been changed since.
-        keeps = choice and focused and there is not None
-        documents = there if keeps and there else () if keeps else tuple(_found(memory, request, above))
+        there = _still_there(memory, choice) if choice and focused else None
+        if choice and focused and there is None and self._is_fresh(choice, 2 * AGAIN):
+            return choice  # nobody can tell now
+        documents = tuple(_found(memory, request, above)) if there is None else there
         return self._decide(request, choice, _choice(documents, above, self._clock()))
 
     def settle(self, request: Completion) -> Choice:
@@ -122,9 +122,18 @@ def _found(memory: Memory, request: Completion, above: Sequence[frozenset[str]])
         return ()
     language = cell_language(request.cells[request.active].source, request.language)
     leaving = {request.path, *(other.path for other in request.extra)}
-    here = {cell.source.strip() for cell in request.cells}
-    found = memory.following(language, above, leaving=leaving)
-    return [document for document in found if document.source.strip() not in here]
+    here = [_lines(cell.source) for cell in request.cells]
+
+    def is_here(source: str) -> bool:
+        # By its lines: those that a cell has besides, such as magics and secrets, are not remembered.
+        lines = _lines(source)
+        return any(lines <= cell for cell in here)
+
+    return memory.following(language, above, leaving=leaving, here=is_here)
+
+
+def _lines(source: str) -> frozenset[str]:
+    return frozenset(line for line in map(str.rstrip, source.splitlines()) if line)
 
 
 def words_above(request: Completion) -> tuple[frozenset[str], ...]:
@@ -132,12 +141,17 @@ def words_above(request: Completion) -> tuple[frozenset[str], ...]:
 
     It is divided as the index divides it: what has no words counts as a step, too.
     """
+    near = request.cells[max(0, request.active - LOOKED_AT) : request.active]
+    # Cells are copied within a notebook: the index has them where they stood first.
+    cells = {(cell.type, cell.source.strip()): cell for cell in near}
+    entries = (
+        entry for cell in reversed(cells.values()) for entry in reversed(entries_of([cell], request.language))
+    )
     above: list[frozenset[str]] = []
     room = MOST_WORDS
-    near = request.cells[max(0, request.active - LOOKED_AT) : request.active]
-    for entry in reversed(entries_of(near, request.language)):
-        if room <= 0 or len(above) == MOST_ABOVE:
-            break
+    for entry in islice(entries, MOST_ABOVE):
         above.append(frozenset(sorted(words_of(entry.source) - _KEYWORDS)[:room]))
         room -= len(above[-1])
+        if room <= 0:
+            break
     return tuple(above)

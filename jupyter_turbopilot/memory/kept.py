@@ -38,10 +38,15 @@ class KeptMemory:
         return self._reader.continuations(language, begun, above, path=path, modules=modules)
 
     def following(
-        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
+        self,
+        language: str,
+        above: Sequence[Collection[str]],
+        *,
+        leaving: Collection[str],
+        here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
         """Return what follows cells and blocks like those above, likeliest first, outside `leaving`."""
-        return self._reader.following(language, above, leaving=leaving)
+        return self._reader.following(language, above, leaving=leaving, here=here)
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
         """Return those of the paths that are still remembered; None where that is not known now."""

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MOST_DOCUMENTS = 8
 FADING = 0.7  # what a cell counts for that stands one further above
-_RANKED = 64  # entries that are compared by their whole text
+_RANKED, _READ = 64, 256  # entries that are compared by their whole text, and that are read to find so many
 _END = 0.2  # seconds that the end waits for a look-up
 
 T = TypeVar("T")
@@ -38,7 +38,8 @@ T = TypeVar("T")
 class Reader:
     """The memory of one root folder, as those ask it who complete.
 
-    `is_there` tells of paths which of them still are; a file that cannot be read remembers nothing.
+    `is_there` tells of paths which of them still are: of the first ones for certain, where it has not the
+    time for all. A file that cannot be read remembers nothing.
     """
 
     def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
@@ -57,7 +58,7 @@ class Reader:
         ways: defaultdict[str, list[Seen]] = defaultdict(list)
         for line in seen or ():
             ways[line.text[len(start) :]].append(line)
-        there = self._is_there({line.path for line in seen or ()})
+        there = self._is_there(dict.fromkeys(line.path for line in seen or ()))
         wanted = frozenset(modules)
         sightings = (
             _sighting(rest, kept, wanted)
@@ -67,22 +68,31 @@ class Reader:
         return sorted(sightings, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
 
     def following(
-        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
+        self,
+        language: str,
+        above: Sequence[Collection[str]],
+        *,
+        leaving: Collection[str],
+        here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
         """Return what follows cells and blocks like those above: on the most alike ones first."""
-        found = self._cells.ask(lambda store: _following(store, above)) or []
         unwanted = {name for path in leaving for name in names_of(path)}
-        fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
-        there = self._is_there({one.path for one in fitting})
+
+        def fits(found: FoundEntry) -> bool:
+            return (
+                found.path not in unwanted
+                and found.entry.language == language
+                and not here(found.entry.source)
+            )
+
+        found = self._cells.ask(lambda store: _following(store, above, fits)) or []
+        there = self._is_there(dict.fromkeys(one.path for one in found))
         told: dict[str, str] = {}
-        for one in fitting:
-            if one.path in there:
+        for one in found:
+            if one.path in there and len(told) < MOST_DOCUMENTS:
                 # Notebooks are copied: what follows in both is one.
                 told.setdefault(one.entry.source, one.path)
-        return [
-            Document(path=path, language=language, source=source)
-            for source, path in [*told.items()][:MOST_DOCUMENTS]
-        ]
+        return [Document(path=path, language=language, source=source) for source, path in told.items()]
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
         """Return those of the paths that are still remembered; None where that is not known now."""
@@ -94,7 +104,7 @@ class Reader:
     ) -> Sequence[tuple[str, int]]:
         """Return the imports that bind a name, in one folder or in all: those of most documents first."""
         found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
-        there = self._is_there({path for one in found for path in one.paths})
+        there = self._is_there(dict.fromkeys(path for one in found for path in one.paths))
         counted = (
             (one.line, one.documents - sum(path not in there for path in one.paths))
             for one in found
@@ -166,38 +176,46 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
     )
 
 
-def _following(store: Store, above: Sequence[Collection[str]]) -> list[FoundEntry]:
-    """Return the entries that follow those most like the ones above, in the same order."""
+def _following(
+    store: Store, above: Sequence[Collection[str]], fits: Callable[[FoundEntry], bool]
+) -> list[FoundEntry]:
+    """Return the fitting entries that follow those most like the ones above, in the same order."""
     # By an entry: what the one so many before it shares with the one so many above.
     sharing: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    having = cache(store.having)
     for distance, words in enumerate(above[:MOST_ABOVE]):
-        for number, shared in _sharing(store, words).items():
+        for number, shared in _sharing(having, words).items():
             # A document's entries have consecutive numbers.
             sharing[number + 1 + distance][distance] = FADING**distance * shared
-    likely = sorted(sharing, key=lambda number: (-sum(sharing[number].values()), -number))[:_RANKED]
+    likely = sorted(sharing, key=lambda number: (-sum(sharing[number].values()), -number))
     entry = cache(store.entry)
     size = cache(lambda number: len(words_of(found.entry.source)) if (found := entry(number)) else 0)
-    scores: dict[int, float] = {}
-    for number in likely:
-        path = _path(entry(number))
-        scores[number] = sum(
+    scored: list[tuple[float, int, FoundEntry]] = []
+    for number in likely[:_READ]:
+        if len(scored) == _RANKED:
+            break
+        # The notebook that asks is like itself, and so are its copies: they take nobody's place.
+        if not ((found := entry(number)) and fits(found)):
+            continue
+        score = sum(
             shared / math.sqrt(1 + size(before))
             for distance, shared in sharing[number].items()
-            if path and _path(entry(before := number - 1 - distance)) == path
+            if _path(entry(before := number - 1 - distance)) == found.path
         )
-    best = sorted(scores, key=lambda number: (-scores[number], -number))
-    return [one for number in best if scores[number] and (one := entry(number))]
+        if score:
+            scored.append((score, number, found))
+    return [found for *_, found in sorted(scored, key=lambda one: one[:2], reverse=True)]
 
 
 def _path(found: FoundEntry | None) -> str:
     return found.path if found else ""
 
 
-def _sharing(store: Store, words: Collection[str]) -> dict[int, float]:
+def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> dict[int, float]:
     """Return how much entries share with words: a word counts the more the fewer have it."""
     shared: defaultdict[int, float] = defaultdict(float)
     for word in sorted(words):
-        having = store.having(word)
-        for number in having:
-            shared[number] += 1 / len(having)
+        numbers = having(word)
+        for number in numbers:
+            shared[number] += 1 / len(numbers)
     return shared

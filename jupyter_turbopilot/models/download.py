@@ -22,6 +22,7 @@ from jupyter_turbopilot.files import (
     flush,
     free_room,
     is_forbidden,
+    move,
     partial_path,
     sha256_of,
     size_of,
@@ -215,7 +216,7 @@ class _Download:
             verified=known.sha256 is not None,
             size=size,
         )
-        self._partial.replace(self._path)
+        move(self._partial, self._path)
         state_path(self._partial).unlink(missing_ok=True)
 
     def _discard(self) -> None:

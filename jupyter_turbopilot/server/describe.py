@@ -117,7 +117,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "checkpoint": model.checkpoint if model.engine == "llama" else "",  # others convert nothing
         "licence": model.licence,
         "use": model.use,
-        "saved": share_saved(model.name),
+        "saved": _saved(pilot, model),
         "browser": model.browser,
         "stored": stored is not None,
         "verified": bool(stored and stored.verified),
@@ -143,6 +143,18 @@ def _judged(engine: str, model: Model, advice: Advice | None) -> dict[str, Any]:
         "tokens_a_second": round(advice.tokens_a_second, 1),
         "verdict": advice.verdict,
     }
+
+
+def _saved(pilot: Pilot, model: Model) -> float | None:
+    """Say what a model saves, if it is used as that was measured: by llama.cpp, with our adapter alone."""
+    shipped = adapters.chosen([adapters.OURS], model.name, configured=True)
+    try:
+        as_measured = model.engine == "llama" and shipped == (
+            pilot.kind.adapters(model) if pilot.tuned else ()
+        )
+    except TurbopilotError:
+        as_measured = False
+    return share_saved(model.name) if as_measured else None
 
 
 def _adapters(kind: EngineKind, model: Model) -> list[dict[str, Any]]:

@@ -58,26 +58,6 @@ describe('the cache of suggestions', () => {
     expect(cache.recall(body('x = 1'), end('x = 1'))?.id).toBe('for x = 1');
   });
 
-  it('has the server asked again where its answer was not to be kept, until one is', () => {
-    const cache = new SuggestionCache();
-    cache.pass(body('x = 1'), end('x = 1'));
-    cache.remember(body('x = '), made('x = ', '1 + 2'));
-    expect(cache.recall(body('x = 1'), end('x = 1'))).toBeNull();
-    expect(cache.recall(body('x = 1 '), end('x = 1 '))?.suggestion.rest(end('x = 1 '))).toBe('+ 2');
-    cache.remember(body('x = 1'), made('x = 1', ' - 2'));
-    expect(cache.recall(body('x = 1'), end('x = 1'))?.id).toBe('for x = 1');
-  });
-
-  it('keeps what was made elsewhere however often a place is answered with what is not to be kept', () => {
-    const cache = new SuggestionCache();
-    cache.remember(body('x = '), made('x = ', '1 + 2'));
-    for (let time = 0; time < 20; time++) {
-      cache.pass(body('x = 1'), end('x = 1'));
-    }
-    expect(cache.recall(body('x = 1'), end('x = 1'))).toBeNull();
-    expect(cache.recall(body('x = '), end('x = '))?.id).toBe('for x = ');
-  });
-
   it('knows nothing once all of it is typed', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1'));

@@ -1,7 +1,7 @@
 /** Suggestions that were made: who deletes back or returns to a place is answered without asking. Pure. */
 
 import type { IRequest } from './wire';
-import { type IPlace, Suggestion } from './suggestion';
+import type { IPlace, Suggestion } from './suggestion';
 
 const PLACES = 4;
 const SUGGESTIONS = 16;
@@ -33,20 +33,14 @@ export class SuggestionCache {
     }
   }
 
-  /** Note that what was answered at a place is not kept: whoever returns there asks again. */
-  pass(body: IRequest, place: IPlace): void {
-    const key = contextKey(body);
-    const others = this._made.get(key)?.filter(made => !made.suggestion.isFor(place));
-    this._made.set(key, others ?? []);
-    this.remember(body, { suggestion: new Suggestion('', place), id: '' });
-  }
-
   /** Find one that goes on from a place, first of those that were made there. */
   recall(body: IRequest, place: IPlace): ICached | null {
     const known = this._made.get(contextKey(body)) ?? [];
-    const found =
-      known.find(made => made.suggestion.isFor(place)) ?? known.find(made => made.suggestion.rest(place));
-    return found?.suggestion.text ? found : null;
+    return (
+      known.find(made => made.suggestion.isFor(place)) ??
+      known.find(made => made.suggestion.rest(place)) ??
+      null
+    );
   }
 
   /** Forget all. */

@@ -106,32 +106,54 @@ describe('an answer that is not to be kept', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('is asked for again at its place, whatever was answered before that', async () => {
-    const bench = new Bench('');
-    const answers: Record<string, Partial<IFrame>> = {
-      'x = t': { text: 'able()', passing: true },
-      'x = ': { text: 'total' },
-      y: { text: '' }
-    };
-    const shown: (string | undefined)[] = [];
-    for (const text of ['x = t', 'x = ', 'y', 'x = t', 'x = ']) {
-      bench.text = text;
-      const asked = bench.asked.length;
-      void bench.fetch(AUTOMATIC);
-      await vi.advanceTimersByTimeAsync(1000);
-      if (bench.asked.length > asked) {
-        bench.asked[asked].frame({ id: text, done: true, ...answers[text] });
-        bench.asked[asked].end();
-      }
-      shown.push(await bench.textShown());
+  /** Ask at a place, answer if that reaches the server, and return what is shown. */
+  async function at(bench: Bench, text: string, answer: Partial<IFrame>, trigger = AUTOMATIC) {
+    bench.text = text;
+    const asked = bench.asked.length;
+    void bench.fetch(trigger);
+    await vi.advanceTimersByTimeAsync(1000);
+    if (bench.asked.length > asked) {
+      bench.asked[asked].frame({ id: text, done: true, ...answer });
+      bench.asked[asked].end();
     }
-    expect(shown).toEqual(['able()', 'total', undefined, 'able()', 'total']);
-    expect(bench.asked.map(({ body }) => body.cells[body.active].source)).toEqual([
-      'x = t',
-      'x = ',
-      'y',
-      'x = t'
-    ]);
+    return bench.textShown();
+  }
+
+  it('is asked for again at its place, and others are not', async () => {
+    const bench = new Bench('');
+    expect(await at(bench, 'x = t', { text: 'able()', passing: true })).toBe('able()');
+    expect(await at(bench, 'y(', { text: 'otal' })).toBe('otal');
+    expect(await at(bench, 'x = t', { text: 'imes' })).toBe('imes');
+    expect(await at(bench, 'y(', { text: 'imes' })).toBe('otal');
+  });
+
+  it('is not kept either where its text went over to a newer request, whose own is another', async () => {
+    const bench = new Bench('x = ');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.type('t');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 'table()', passing: true });
+    bench.asked[0].frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
+    bench.asked[0].end();
+    expect(await bench.textShown()).toBe('able()');
+    bench.asked[1].frame({ id: 'b', text: 'otal', done: true });
+    bench.asked[1].end();
+    await vi.advanceTimersByTimeAsync(1);
+    await at(bench, 'y', { text: '' });
+    expect(await at(bench, 'x = t', { text: 'imes' })).toBe('imes');
+  });
+
+  it('is one that the person asked for, which would only push others out', async () => {
+    const bench = new Bench('');
+    expect(await at(bench, 'x = ', { text: 'total' })).toBe('total');
+    for (const eagerness of ['quiet', 'balanced', 'eager', 'always'] as const) {
+      bench.provider.settings = { ...bench.provider.settings, eagerness };
+      expect(await at(bench, 'y(', { text: 'table()' }, INVOKE)).toBe('table()');
+    }
+    bench.provider.settings = { ...bench.provider.settings, eagerness: DEFAULTS.eagerness };
+    expect(await at(bench, 'x = ', { text: 'times' })).toBe('total');
   });
 });
 

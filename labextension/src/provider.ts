@@ -423,11 +423,10 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** The server has answered the latest request. */
-  private _finished({ suggestion, id, passing, place }: Run, body: IRequest): void {
+  private _finished({ suggestion, id, passing, invoked }: Run, body: IRequest): void {
     if (suggestion.text) {
-      if (passing) {
-        this._cache.pass(body, place);
-      } else {
+      // Only keys are answered from the cache, and what they ask is another question.
+      if (!passing && !invoked) {
         this._cache.remember(body, { suggestion, id });
       }
       if (this.settings.ahead) {

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.commands.front_end import Build, build_in, examine
+from jupyter_turbopilot.commands.front_end import Build, build_in, examine, own_build
 
 REINSTALL = "Run: python -m pip install --force-reinstall jupyter-turbopilot"
 
@@ -87,3 +88,36 @@ def test_a_package_that_was_not_built_is_compared_with_nothing(tmp_path: Path) -
     assert build_in(tmp_path / "none") is None
     assert not examine([str(tmp_path / "lab")], tmp_path / "none").problem
     assert build_in(tmp_path / "lab" / "jupyter-turbopilot") == Build("0.2.0", "static/remoteEntry.new.js")
+
+
+def test_the_packages_own_build_is_among_its_sources_or_where_pip_has_put_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, packages = tmp_path / "sources", tmp_path / "lib" / "packages"
+    there = build(tmp_path / "share" / "jupyter" / "labextensions")
+    described = packages / "jupyter_turbopilot-0.2.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
+    names = (
+        "jupyter_turbopilot/package.json",
+        "../../share/jupyter/labextensions/jupyter-turbopilot/package.json",
+    )
+    (described / "RECORD").write_text("".join(f"{name},,\n" for name in names))
+    monkeypatch.syspath_prepend(packages)
+    assert own_build(sources).resolve() == there
+    old = build(tmp_path / "home", digest="old")
+    said = examine([str(old.parent), str(there.parent)], own_build(sources)).text
+    assert said.startswith(f"JupyterLab loads {old}, which is a different build from the package's.")
+    sources.mkdir()
+    assert own_build(sources) == sources
+
+
+def test_where_nothing_says_what_was_installed_there_is_no_own_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert own_build(tmp_path / "none") == tmp_path / "none"
+    described = tmp_path / "jupyter_turbopilot-0.2.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
+    assert own_build(tmp_path / "none") == tmp_path / "none"

@@ -209,6 +209,26 @@ def test_the_model_may_extend_what_memory_has_shown(desk: Callable[..., Desk]) -
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
+def test_each_frame_says_that_it_is_not_to_be_kept_as_a_newer_request_may_take_it_over(
+    desk: Callable[..., Desk],
+) -> None:
+    d = remembering(desk("load(1)\n    y = 2\n"), "for x in load(1)", "for x in load(2)")
+    replies = d.ask(typed("for x in ", lines="multi"))
+    assert len(replies) > 2
+    assert all(reply.frame()["passing"] for reply in replies)
+
+
+def test_so_does_each_frame_of_an_answer_with_cells_out_of_memory(desk: Callable[..., Desk]) -> None:
+    d = desk(words(8), settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[Document(path="a.ipynb", language="python", source="frame = 1")])
+    cells = [Cell(source="frame = load()"), Cell(source="x = ")]
+    asked = Completion(cells=cells, active=1, offset=4, trigger="automatic", stream=True, client="editor")
+    replies = d.ask(asked)
+    assert len(replies) > 2
+    assert all(reply.frame()["passing"] for reply in replies)
+
+
+@pytest.mark.usefixtures("sure_of_beginnings")
 def test_the_model_never_takes_back_what_memory_has_shown(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("range(9)"), "for x in load(1)", "for x in load(2)")
     assert d.texts(typed("for x in ")) == ["load(", "load("]

@@ -44,12 +44,17 @@ class Remembering:
         ]
 
     def following(
-        self, language: str, above: Sequence[Collection[str]], *, leaving: Collection[str]
+        self,
+        language: str,
+        above: Sequence[Collection[str]],
+        *,
+        leaving: Collection[str],
+        here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
         self.before()
         self.wanted.append(tuple(map(frozenset, above)))
         self.left.append(frozenset(leaving))
-        return [one for one in self.documents if one.path not in leaving]
+        return [one for one in self.documents if one.path not in leaving and not here(one.source)]
 
     def there(self, paths: Collection[str]) -> Collection[str]:
         return {one.path for one in self.documents} & {*paths}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +10,13 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.memory import cells as module
 from jupyter_turbopilot.memory.cells import ChosenCells, words_above
+from jupyter_turbopilot.memory.entries import Entry, entries_of
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 from .remembering import Remembering
+
+if TYPE_CHECKING:
+    import pytest
 
 ELSEWHERE = Document(path="other.ipynb", source="frame = load_frame('x')")
 
@@ -106,6 +111,30 @@ def test_what_stands_in_the_notebook_already_is_not_chosen() -> None:
     )
     request = asked("alpha = 1", f"{ELSEWHERE.source}\n", "")
     assert [one.path for one in chosen.choose(memory, request).documents] == ["b.ipynb"]
+
+
+def test_what_is_not_remembered_of_a_cell_does_not_tell_it_from_its_copy() -> None:
+    key = "api_key = 'sk-0123456789abcdefghij0123456789'"
+    long = "\n".join(f"number_{at} = {at} * {at}" for at in range(300))
+    mine = ["%matplotlib inline\nimport seaborn", f"load(frame)\n{key}\nshow(frame)  ", long]
+    known = entries_of([Cell(source=source) for source in mine], "python")
+    assert len(known) > len(mine)  # the longest in parts
+    assert not {one.source for one in known} & {*mine}
+    copies = [Document(path="a-Copy1.ipynb", source=one.source) for one in known]
+    memory, chosen = Remembering(documents=[*copies, ELSEWHERE]), ChosenCells()
+    assert chosen.choose(memory, asked(*mine, "")).documents == (ELSEWHERE,)
+
+
+def test_cells_are_cleaned_only_as_far_as_their_words_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[str] = []
+
+    def counted(cells: Sequence[Cell], language: str) -> tuple[Entry, ...]:
+        cleaned.extend(cell.source for cell in cells)
+        return entries_of(cells, language)
+
+    monkeypatch.setattr(module, "entries_of", counted)
+    words_above(asked(*(f"name{number} = 1" for number in range(30)), ""))
+    assert cleaned == [f"name{number} = 1" for number in range(29, 29 - module.MOST_ABOVE, -1)]
 
 
 def test_what_is_remembered_no_longer_is_soon_left_out() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import pytest
 
 from jupyter_turbopilot.memory import reader as module
 from jupyter_turbopilot.memory.entries import page_of
-from jupyter_turbopilot.memory.reader import Reader
-from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, Store, belonging, prepare
+from jupyter_turbopilot.memory.reader import MOST_DOCUMENTS, Reader
+from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, FoundEntry, Store, belonging, prepare
 
 from .notebooks import notebook
 
@@ -174,6 +174,82 @@ def test_what_follows_in_copies_is_told_once(reader: Reader, put: Callable[..., 
     put("b.ipynb", "clean(one) + frame", "show(one)")
     found = reader.following("python", [{"clean", "one"}], leaving=())
     assert [one.source for one in found] == ["plot(one)", "show(one)"]
+
+
+def test_the_notebook_that_asks_is_most_like_itself_and_takes_no_others_place(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    put("own.ipynb", *(f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(100)))
+    put("other.ipynb", "settle_accounts(frame)", "then = 1")
+    above = [{"settle_accounts", "ledger"}]
+    assert len(reader.following("python", above, leaving=())) == MOST_DOCUMENTS
+    found = reader.following("python", above, leaving=["own.ipynb"])
+    assert [(one.path, one.source) for one in found] == [("other.ipynb", "then = 1")]
+
+
+def test_neither_does_a_copy_of_it_nor_what_is_in_another_language(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    own = [f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(40)]
+    put("own-Copy1.ipynb", *own)
+    put("r.ipynb", *(f"%%R\nsettle_accounts(ledger)\nletter_{at} <- 1" for at in range(40)))
+    put("other.ipynb", "settle_accounts(frame)", "then = 1")
+    found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=(), here=own.__contains__)
+    assert [one.source for one in found] == ["then = 1"]
+
+
+def test_what_does_not_fit_is_not_read_without_end(
+    reader: Reader, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"word_{number}" for number in range(8)]
+    put("own.ipynb", *(f"{word}\nname_{at} = 1" for word in words for at in range(100)))
+    read: list[int] = []
+    entry = Store.entry
+
+    def counted(store: Store, number: int) -> FoundEntry | None:
+        read.append(number)
+        return entry(store, number)
+
+    monkeypatch.setattr(Store, "entry", counted)
+    assert not reader.following("python", [words], leaving=["own.ipynb"])
+    assert len(read) <= 300
+
+
+def test_a_word_of_several_cells_is_looked_for_once(
+    reader: Reader, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("a.ipynb", "clean(one)", "plot(one)")
+    looked_for: list[str] = []
+    having = Store.having
+
+    def counted(store: Store, word: str) -> Sequence[int]:
+        looked_for.append(word)
+        return having(store, word)
+
+    monkeypatch.setattr(Store, "having", counted)
+    assert reader.following("python", [{"clean", "one"}, {"one"}, {"one", "clean"}], leaving=())
+    assert sorted(looked_for) == ["clean", "one"]
+
+
+def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
+    place: Path, put: Callable[..., None]
+) -> None:
+    def slow(paths: Iterable[str]) -> set[str]:
+        # For more than these there was no time: they count as they were seen last.
+        looked_at = [*paths][:MOST_DOCUMENTS]
+        return {*paths} - {path for path in looked_at if path == "gone.ipynb"}
+
+    for at in range(40):
+        put(f"{at}.ipynb", "settle_accounts(frame)\nload_table(two)", f"then = {at}")
+    put("gone.ipynb", "before = 1\nsettle_accounts(ledger)", "then = 'gone'")
+    put("b.ipynb", "before = 1\nsettle_accounts(ledger, frame)", "then = 'there'")
+    with closing(Reader(place, slow)) as reader:
+        found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=())
+        assert len(found) == MOST_DOCUMENTS
+        assert found[0].source == "then = 'there'"
+        assert "gone.ipynb" not in {one.path for one in found}
+        lines = reader.continuations("python", "settle", "before = 1", path="", modules=[])
+        assert "_accounts(ledger)" not in {one.rest for one in lines}
 
 
 def test_nothing_follows_on_the_last_entry_of_a_file_though_another_file_is_behind_it(

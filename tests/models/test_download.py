@@ -50,6 +50,25 @@ def test_a_model_is_fetched_checked_and_put_in_its_place(
     assert store.verify(wanted)
 
 
+def test_a_model_that_a_scanner_of_windows_has_open_is_put_in_its_place_when_that_is_done(
+    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OpenElsewhereError(PermissionError):
+        winerror = 32
+
+    refusals, replace = [OpenElsewhereError(errno.EACCES, "in use")], Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if refusals and path.suffix == ".partial":
+            raise refusals.pop()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    server.files[HUB_PATH] = data
+    assert pull(store, model(data)).read_bytes() == data
+    assert not refusals
+
+
 def test_a_model_that_is_here_asks_the_network_nothing(
     store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

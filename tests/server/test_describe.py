@@ -4,15 +4,17 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.completer.results_file.keeper import Keeper
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.pilot.pilot import Pilot, study_of
+from jupyter_turbopilot.pilot.pilot import Choice, Pilot, study_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
 from ..scripted_engine import ScriptedEngine, pilot_with
@@ -117,6 +119,59 @@ def test_of_checkpoints_nothing_is_said_that_holds_of_a_gguf_file_alone(models_f
         assert not {"memory", "tokens_a_second", "verdict"} & model.keys()
         assert (model["size"], model["counted"], model["checkpoint"]) == (None, False, "")
         assert not model["mirror"]
+
+
+MEASURED = "qwen2.5-coder-0.5b"
+
+
+@pytest.mark.parametrize(
+    ("settings", "as_measured"),
+    [
+        ({}, True),
+        ({"adapters": []}, False),
+        ({"adapters": ["default=0.5"]}, False),
+        ({"adapters": ["default", "~/house.gguf"]}, False),
+        ({"adapters": ["default", "~/house.gguf=-1"]}, False),
+        ({"model": "smollm2-135m", "adapters": ["default", "~/house.gguf"]}, True),
+    ],
+)
+@pytest.mark.usefixtures("models_folder")
+def test_what_a_model_saves_is_told_where_it_is_used_as_it_was_measured(
+    settings: dict[str, Any], as_measured: bool
+) -> None:
+    pilot = Pilot(Turbopilot(**settings))
+    try:
+        assert (saved_of(pilot)[MEASURED] is not None) is as_measured
+        pilot._wanted = Choice(pilot.selected, tuned=False)
+        untuned = saved_of(pilot)
+        assert untuned[MEASURED] is None
+        assert untuned["smollm2-135m"]  # it has no adapter of ours
+    finally:
+        pilot.stop()
+
+
+@pytest.mark.usefixtures("models_folder")
+def test_a_model_elsewhere_or_of_another_engine_was_not_measured_whatever_it_is_called(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "smollm2-135m"
+    folder.mkdir()
+    far = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"model": MEASURED}))
+    for settings, name in (
+        (far, MEASURED),
+        (Turbopilot(engine="transformers", model=str(folder)), folder.name),
+    ):
+        pilot = Pilot(settings)
+        try:
+            found = [model for model in describe_models(pilot) if model["name"] == name]
+            assert [model["saved"] for model in found] == [None] * len(found)
+            assert found
+        finally:
+            pilot.stop()
+
+
+def saved_of(pilot: Pilot) -> dict[str, float | None]:
+    return {model["name"]: model["saved"] for model in describe_models(pilot)}
 
 
 def test_the_weeks_counts_are_for_whom_they_are_about(pilot: Pilot) -> None:

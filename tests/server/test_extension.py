@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+import json
 import os
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jupyter_server.serverapp import ServerApp
 
+from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.remote import key
-from jupyter_turbopilot.server.extension import any_kernel_busy
+from jupyter_turbopilot.server.extension import TurbopilotExtension, any_kernel_busy
+
+SETTINGS_FILES = [
+    f"{folder}/jupyter_{name}_config{ending}"
+    for folder in ("own", "everybody's")
+    for name in ("server", "turbopilot")
+    for ending in (".py", ".json")
+]
 
 
 def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
@@ -53,6 +65,25 @@ async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp
 async def test_the_server_reads_the_file_of_settings_that_the_command_line_reads(jp_serverapp: Any) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.settings.max_lines == 3
+
+
+@pytest.mark.parametrize("files", combinations(SETTINGS_FILES, 2), ids=" ".join)
+def test_the_file_that_overrides_is_the_same_in_the_server_and_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "everybody's"))
+    for lines, file in enumerate(files, 3):
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        as_json = json.dumps({"Turbopilot": {"max_lines": lines}})
+        path.write_text(as_json if path.suffix == ".json" else f"c.Turbopilot.max_lines = {lines}\n")
+    server, extension = ServerApp(), TurbopilotExtension()
+    server.load_config_file()
+    extension._link_jupyter_server_extension(server)
+    in_server = Turbopilot(config=extension.config).max_lines
+    assert read_settings().max_lines == in_server
+    assert in_server in {3, 4}
 
 
 async def test_pages_of_the_server_are_told_that_it_completes(jp_serverapp: Any) -> None:

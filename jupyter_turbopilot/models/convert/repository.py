@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.files import partial_path, sha256_of
+from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.download import DownloadProgress, in_words
 from jupyter_turbopilot.models.fetched import (
@@ -153,7 +153,7 @@ class Repositories:
             if known.sha256 and sha256_of(partial) != known.sha256:
                 partial.unlink()
                 raise DownloadError(f"{name} was damaged on the way: its digest differs. Try again.")
-            partial.replace(target)
+            move(partial, target)
             state_path(partial).unlink(missing_ok=True)
             if known.sha256:
                 digests = note.digests | {name: known.sha256}
