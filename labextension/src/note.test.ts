@@ -8,7 +8,7 @@ import { noteImports } from './note';
 describe('an editor', () => {
   it('is marked while the grey text in it is by one of our providers', () => {
     const marks = new Set<string>();
-    const toggle = (name: string, on: boolean) => void (on ? marks.add(name) : marks.delete(name));
+    const toggle = (name: string, on: boolean) => (on ? marks.add(name) : marks.delete(name));
     const owner = {};
     const suggestionsChanged = new Signal<object, void>(owner);
     const completer = {

@@ -77,7 +77,7 @@ describe("a model's file", () => {
     [
       'is not for everybody',
       () => new Response('no', { status: 403 }),
-      '(403). Is there a sign-in? Else the'
+      '(403). Is there a sign-in? If not, the'
     ],
     ['is a page of HTML of its size', () => new Response('<html>'), 'web page comes in place of m.gguf'],
     ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(another digest). The owner of'],
