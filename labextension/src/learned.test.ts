@@ -42,7 +42,9 @@ describe('the dialog about what was learned', () => {
     const [{ title, body }] = shown;
     expect(title).toBe('What Turbopilot Has Learned');
     expect(body).toContain('you took 62');
-    expect(body).toContain('Reset forgets all of it, for every model and setting, and this week’s counts with it');
+    expect(body).toContain(
+      'Reset forgets all of it, for every model and setting, and this week’s counts with it'
+    );
     expect(body).toContain('suggestions then appear as with a new installation');
     expect(body).toContain('the index of your notebooks stay as they are');
     expect(forget).toHaveBeenCalledOnce();
