@@ -92,8 +92,8 @@ class TurbopilotRemote(Configurable):
     ).tag(config=True)
     plain_http = Bool(
         False,
-        help="Allow http:// to another machine: anyone on the path can read the traffic. Not set: whether the "
-        f"environment's {ENGINE_PLAIN_HTTP} is 1, if the address is the environment's too.",
+        help="Allow http:// to another machine: anyone on the path can read the traffic. Not set: whether "
+        f"the environment's {ENGINE_PLAIN_HTTP} is 1, if the address is the environment's too.",
     ).tag(config=True)
     send_documents = Bool(
         False, help="Send the server code of other open documents too, not only of the notebook itself."

@@ -50,7 +50,7 @@ def gains() -> str:
             "| --- | --- |",
             f"| wait for a suggestion: median; 95 of 100 are there within | {middle} ms; {slow} ms |",
             f"| memory, the model included | {memory}, of which the model's file {file} |",
-            f"| time per keystroke with 8 300 tokens of notebook, relative to 544 | {figure('a key in 8 300 tokens')} × |",
+            f"| time per keystroke with 8 300 tokens of notebook, relative to 544 | {figure('a key in 8 300 tokens')} times |",
             "| money, accounts, graphics cards, code sent elsewhere | none |",
         ]
     )
