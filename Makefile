@@ -93,7 +93,7 @@ fix: $(DONE)/dev  ## format, and fix what can be fixed automatically
 	$(BIN)/ruff format -q .
 	(cd $(FRONT) && npm run --silent fix)
 
-docs: $(DONE)/dev  ## write what is generated in documents and front end anew, and build the site in .make/docs/html
+docs: $(DONE)/dev  ## regenerate the generated parts of documents and front end, and build the site in .make/docs/html
 	@$(BIN)/cog -P -I scripts -r $(GENERATED)
 	$(BIN)/python scripts/build_site.py
 

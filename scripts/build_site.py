@@ -250,7 +250,7 @@ def main() -> None:
     except LinkError as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError:
-        sys.exit("The site has warnings, which stand above.")
+        sys.exit("The site has warnings; they are printed above.")
     print(f"The site is in {html}: open {html / 'index.html'}, or serve the folder.")
 
 

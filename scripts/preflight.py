@@ -14,7 +14,11 @@ import sys
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
-OLDEST_NODE = 20
+OLDEST_NODE = {
+    20: 19,
+    21: None,
+    22: 12,
+}  # the oldest minor version of each that Vite takes; newer ones are fine
 ROOM = 4 * 1000**3  # environment, front-end packages, engine build, model
 BROWSERS = (
     "chromium",
@@ -43,14 +47,22 @@ def browser() -> str | None:
     return next((found for name in (named, *BROWSERS) if name and (found := shutil.which(name))), None)
 
 
-def node_version() -> int | None:
-    """Return Node's major version."""
+def node_version() -> tuple[int, int] | None:
+    """Return Node's major and minor version."""
     try:
         said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.match(r"v(\d+)", said)
-    return int(found[1]) if found else None
+    found = re.match(r"v(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def node_suits(version: tuple[int, int] | None) -> bool:
+    """Tell whether the front end's packages take this version. Pure."""
+    if version is None or version[0] < min(OLDEST_NODE):
+        return False
+    oldest = OLDEST_NODE.get(version[0], 0)
+    return oldest is not None and version[1] >= oldest
 
 
 def missing(*, with_browser: bool) -> list[str]:
@@ -70,9 +82,9 @@ def missing(*, with_browser: bool) -> list[str]:
     if not shutil.which("cmake"):
         found.append(f"cmake: {how('cmake', 'brew install cmake')}")
     node = node_version()
-    if node is None or node < OLDEST_NODE:
-        seen = f" (this is {node})" if node else ""
-        found.append(f"Node.js {OLDEST_NODE} or newer{seen}: {how('nodejs npm', 'brew install node')}")
+    if not node_suits(node):
+        seen = f" (this is {node[0]}.{node[1]})" if node else ""
+        found.append(f"Node.js 20.19, or 22.12 or newer{seen}: {how('nodejs npm', 'brew install node')}")
     elif not shutil.which("npm"):
         found.append(f"npm: {how('npm', 'brew install node')}")
     if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < ROOM:

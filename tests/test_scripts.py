@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -57,8 +58,10 @@ def test_too_little_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_old_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "node_version", lambda: 16)
-    assert any("Node.js 20" in line and "16" in line for line in preflight.missing(with_browser=False))
+    monkeypatch.setattr(preflight, "node_version", lambda: (20, 0))
+    assert any(
+        "Node.js 20.19" in line and "this is 20.0" in line for line in preflight.missing(with_browser=False)
+    )
 
 
 def test_an_engine_is_reused_only_for_the_same_version_flags_and_processor() -> None:
@@ -70,6 +73,21 @@ def test_an_engine_is_reused_only_for_the_same_version_flags_and_processor() -> 
     }
     assert len(folders) == 4
     assert engine.cache_folder("0.3.36", ("-DA=ON",), "avx2") in folders
+
+
+@pytest.mark.parametrize(
+    ("version", "suits"),
+    [
+        (None, False), ((18, 20), False), ((20, 18), False), ((20, 19), True), ((21, 7), False),
+        ((22, 11), False), ((22, 12), True), ((23, 0), True), ((24, 1), True),
+    ],
+)  # fmt: skip
+def test_nodes_versions_are_those_that_the_front_ends_packages_take(
+    version: tuple[int, int] | None, suits: bool
+) -> None:
+    assert preflight.node_suits(version) is suits
+    lock = json.loads((ROOT / "labextension" / "package-lock.json").read_text("utf-8"))
+    assert lock["packages"]["node_modules/vite"]["engines"]["node"] == "^20.19.0 || >=22.12.0"
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "AMD64", "arm64", "aarch64"])
