@@ -219,12 +219,12 @@ def test_each_frame_says_that_it_is_not_to_be_kept_as_a_newer_request_may_take_i
 
 
 def test_so_does_each_frame_of_an_answer_with_cells_out_of_memory(desk: Callable[..., Desk]) -> None:
-    d = desk(words(8), settings={"eagerness": "always"})
+    d = desk("load(1)\n    y = 2\n    z = 3\n", settings={"eagerness": "always"})
     d.memory = Remembering(documents=[Document(path="a.ipynb", language="python", source="frame = 1")])
-    cells = [Cell(source="frame = load()"), Cell(source="x = ")]
-    asked = Completion(cells=cells, active=1, offset=4, trigger="automatic", stream=True, client="editor")
-    replies = d.ask(asked)
-    assert len(replies) > 2
+    cells = [Cell(source="frame = load()"), Cell(source="for x in ")]
+    more = {"trigger": "automatic", "stream": True, "lines": "multi"}
+    replies = d.ask(Completion(cells=cells, active=1, offset=9, **more))  # type: ignore[arg-type]
+    assert len(replies) > 1
     assert all(reply.frame()["passing"] for reply in replies)
 
 
