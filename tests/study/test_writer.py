@@ -154,7 +154,9 @@ def test_what_is_lost_in_trouble_is_counted_and_the_count_is_written(
     until(lambda: writer.trouble)
     path.parent.mkdir()
     until(lambda: path.exists() and read(path)[-1]["event"] == "dropped")
-    assert read(path) == [SESSION, *map(typing, range(9)), changed, lost(41)]
+    kept = len(read(path)) - 3
+    assert kept in {9, 10}, "as many as may wait, and perhaps the one that was just being checked"
+    assert read(path) == [SESSION, *map(typing, range(kept)), changed, lost(50 - kept)]
 
 
 @pytest.mark.parametrize("hangs", [False, True])
