@@ -284,9 +284,8 @@ class Turbopilot(Configurable):
         0,
         min=0,
         max=4096,
-        help="Texts that are written for one person at a time, and no more than for whoever asks for least; "
-        "further requests wait, and get an eighth of the time at most while others ask for something. "
-        "0: no limit; `serve` for several people: 2.",
+        help="How many texts are generated for one person at once; further requests wait and get at most an "
+        "eighth of the time while others are active. 0: no limit; `serve` for several people: 2.",
     ).tag(config=True)
     waiting_per_person = Int(
         0,

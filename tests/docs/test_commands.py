@@ -29,6 +29,7 @@ LANGUAGES = SHELL - {""} | {
     "toml",
     "javascript",
     "lua",
+    "dockerfile",
 }
 
 # What is run: what of its output shows that it did what the page promises.

@@ -118,9 +118,11 @@ class RemoteKind:
             return self._latest.of(folder, load_vocabulary)
         model = find(spec)
         if not self.store.has(model):
+            # The engine is named, because the configured one has nothing to fetch.
+            pull = f"jupyter turbopilot models pull --engine {model.engine} {model.spec}"
             raise NotReadyError(
                 f"The vocabulary of {model.name} is in its file, which is not on this machine. Name a "
-                f"smaller model of its family, or the folder of a tokenizer; or run: {model.pull}",
+                f"smaller model of its family, or the folder of a tokenizer; or run: {pull}",
                 code="model_missing",
             )
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file

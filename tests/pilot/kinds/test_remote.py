@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
@@ -14,6 +16,8 @@ from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.pilot.kinds import kind_of
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.kinds.remote import RemoteKind
 from jupyter_turbopilot.pilot.library import store_of
 
@@ -68,8 +72,13 @@ def test_another_models_vocabulary_is_refused(server: Server, tmp_path: Path) ->
 
 def test_a_vocabulary_that_is_not_on_the_disk_is_named_with_the_command() -> None:
     kind = kind_with("http://127.0.0.1:9/v1", vocabulary="qwen2.5-coder-7b")
-    with pytest.raises(NotReadyError, match=r"models pull qwen2\.5-coder-7b"):
+    with pytest.raises(NotReadyError) as missing:
         kind.load(kind.find(""), Cancel(), tuned=True)
+    command = missing.value.message.rpartition("run: ")[2]
+    assert command == "jupyter turbopilot models pull --engine llama qwen2.5-coder-7b"
+    given = parser().parse_args(shlex.split(command)[2:])
+    settings = Turbopilot(engine=given.engine, model=given.model)
+    assert isinstance(kind_of(settings, store_of(settings)), LlamaKind)  # this one has nothing to fetch
 
 
 def test_a_server_that_does_not_answer_is_gone_and_the_examination_says_so() -> None:
