@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.models.quality import share_saved
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.models.model import Model
 
@@ -32,11 +34,20 @@ def guessed_rate(cores: int) -> float:
     return GUESSED_CORE * min(cores, MOST_CORES)
 
 
-def advise(models: Iterable[Model], free: int, rate: float) -> list[Advice]:
-    """Judge each; the largest that fits, is fast enough and fills in the middle is recommended."""
+def advise(
+    models: Iterable[Model], free: int, rate: float, saved: Callable[[str], float | None] = share_saved
+) -> list[Advice]:
+    """Judge each; of those that fit, are fast enough and fill in the middle, the best is recommended.
+
+    That is the one that was measured to save most; where none was measured, the largest.
+    """
     advice = [_judge(model, free, rate) for model in models if model.engine == "llama"]
     good = [one for one in advice if one.verdict == "runs" and one.model.fim != "none"]
-    best = max(good, key=lambda one: (one.model.sha256 is not None, one.model.parameters), default=None)
+    best = max(
+        good,
+        key=lambda one: (saved(one.model.name) or 0, one.model.sha256 is not None, one.model.parameters),
+        default=None,
+    )
     if best is None:  # nothing is fluent: the smallest that fits
         fits = [one for one in advice if one.verdict != "too large"]
         best = min(fits, key=lambda one: one.model.bytes, default=None)

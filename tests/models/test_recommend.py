@@ -3,25 +3,37 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.recommend import FLUENT, SHARE, advise
 
 GB = 10**9
 
 
-def recommended(free: float, rate: float) -> str:
-    return next(
-        a.model.name for a in advise(catalog().values(), int(free), rate) if a.verdict == "recommended"
-    )
+def recommended(free: float, rate: float, saved: dict[str, float]) -> str:
+    advice = advise(catalog().values(), int(free), rate, saved.get)
+    return next(one.model.name for one in advice if one.verdict == "recommended")
 
 
-def test_a_small_laptop_gets_the_default_and_a_large_machine_more() -> None:
-    assert recommended(4 * GB, 10 * GB) == "qwen2.5-coder-0.5b"
-    assert recommended(16 * GB, 30 * GB) == "qwen2.5-coder-1.5b"
+def test_the_model_that_was_measured_to_save_most_is_recommended() -> None:
+    small, larger = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
+    assert recommended(16 * GB, 30 * GB, {small: 0.37, larger: 0.31}) == small
+    assert recommended(16 * GB, 30 * GB, {small: 0.31, larger: 0.37}) == larger
+    assert recommended(4 * GB, 10 * GB, {small: 0.31, larger: 0.37}) == small, "the larger one is too slow"
+
+
+def test_where_none_was_measured_the_largest_that_is_fast_enough_is_recommended() -> None:
+    assert recommended(4 * GB, 10 * GB, {}) == "qwen2.5-coder-0.5b"
+    assert recommended(16 * GB, 30 * GB, {}) == "qwen2.5-coder-1.5b"
+
+
+def test_the_default_is_what_the_measurements_recommend() -> None:
+    advice = advise(catalog().values(), 64 * GB, 100 * GB)
+    assert [one.model.name for one in advice if one.verdict == "recommended"] == [Turbopilot().model]
 
 
 def test_where_nothing_is_quick_the_smallest_is_recommended() -> None:
-    assert recommended(4 * GB, 0.1 * GB) == "smollm2-135m"
+    assert recommended(4 * GB, 0.1 * GB, {}) == "smollm2-135m"
 
 
 @given(free=st.floats(GB, 500 * GB), rate=st.floats(GB, 2000 * GB))
