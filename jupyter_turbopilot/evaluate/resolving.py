@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.syntax import scan
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,12 +115,8 @@ def _parsed(text: str) -> tuple[ast.Module | None, str]:
     plain = as_python(text)
     opened = scan(plain)
     closed = plain + opened.quote
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for inner in ("", "_", "=_", ": _", " for _ in _", " in _"):
-            for tail in _TAILS:
-                try:
-                    return ast.parse(closed + inner + opened.brackets + tail), plain
-                except (SyntaxError, ValueError, MemoryError, RecursionError):
-                    continue
+    for inner in ("", "_", "=_", ": _", " for _ in _", " in _"):
+        for tail in _TAILS:
+            with suppress(SyntaxError):
+                return parse(closed + inner + opened.brackets + tail), plain
     return None, plain

@@ -9,6 +9,7 @@ from pathlib import Path
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL, TypedNotebook
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
+from jupyter_turbopilot.syntax_tree import parse
 
 MODULES = (
     "textwrap", "statistics", "calendar", "csv", "shutil", "colorsys", "fractions", "bisect", "heapq",
@@ -26,7 +27,7 @@ def notebooks() -> list[TypedNotebook]:
 def _notebook(name: str) -> TypedNotebook | None:
     found = find_spec(name)
     try:
-        tree = ast.parse(Path(found.origin or "").read_text("utf-8")) if found else ast.Module([], [])
+        tree = parse(Path(found.origin or "").read_text("utf-8")) if found else ast.Module([], [])
     except (OSError, SyntaxError, ValueError):
         return None
     imports = [part for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import ast
 import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion import scopes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from jupyter_turbopilot.syntax_tree import parse
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # of source that cannot be worked on
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Python from warning of what it reads: a person or a model wrote it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def syntax_of(source: str) -> ast.Module:
     """Return the tree of a source that was accepted before."""
-    with quiet():
-        return ast.parse(source)
+    return parse(source)
 
 
 def accepted(source: str) -> ast.Module:
@@ -51,8 +38,7 @@ def readable(source: str) -> str:
 
 def defined(source: str) -> set[str]:
     """Return the names that a source binds for other code: of those in its functions, the global ones."""
-    with quiet():
-        return scopes.bound_names(source)
+    return scopes.bound_names(source)
 
 
 def parsed(source: str) -> ast.Module | None:
@@ -67,9 +53,10 @@ def tree_of(source: str) -> ast.Module:
     """Return the tree of a source that can be compiled; if it cannot, SyntaxError may say in which line."""
     if len(source) > 2 * STATEMENT:  # what a person gave, and what a model wrote
         raise SyntaxError("The source is too long.")
-    with quiet():
+    tree = parse(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            tree = ast.parse(source)
             compile(tree, "", "exec", dont_inherit=True)  # a `return` outside of functions parses
         except (ValueError, MemoryError, RecursionError) as error:
             raise SyntaxError(str(error)) from None

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.syntax_tree import parse
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,8 +29,8 @@ def imports_of(source: str) -> Iterator[Import]:
     """Iterate over the imports that stand in a text; relative ones mean something else elsewhere."""
     for found in _STATEMENT.finditer(source):
         try:
-            (statement,) = ast.parse(found[1]).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            (statement,) = parse(found[1]).body
+        except (SyntaxError, ValueError):
             continue
         if isinstance(statement, ast.Import):
             for alias in statement.names:

@@ -35,8 +35,8 @@ _CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
 _LOG = 1024  # pages of a write-ahead log: what is written often is written back once
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 _BINDING = (
-    "FROM imports WHERE name = ?1 AND (?2 IS NULL OR document IN (SELECT id FROM documents WHERE "
-    "substr(path, 1, length(?2)) = ?2 AND instr(substr(path, length(?2) + 1), '/') = 0))"
+    "FROM imports WHERE name = :name AND (:within IS NULL OR document IN (SELECT id FROM documents WHERE "
+    "substr(path, 1, length(:within)) = :within AND instr(substr(path, length(:within) + 1), '/') = 0))"
 )
 LAYOUT = Layout(
     application=0x54504C4D,
@@ -202,11 +202,13 @@ class Store(OpenFile):
         # From one line to the next that is another: common ones stand there thousands of times.
         ways = self._all(
             "WITH RECURSIVE ways (text) AS ("
-            "SELECT min(text) FROM lines WHERE language = ?1 AND text >= ?2 AND text < ?3 UNION ALL "
-            "SELECT (SELECT min(text) FROM lines WHERE language = ?1 AND text > ways.text AND text < ?3) "
-            "FROM ways WHERE text IS NOT NULL LIMIT ?4) "
+            "SELECT min(text) FROM lines "
+            "WHERE language = :language AND text >= :begun AND text < :end UNION ALL "
+            "SELECT (SELECT min(text) FROM lines "
+            "WHERE language = :language AND text > ways.text AND text < :end) "
+            "FROM ways WHERE text IS NOT NULL LIMIT :most) "
             "SELECT text FROM ways WHERE text IS NOT NULL",
-            language, begun, f"{begun}\U0010ffff", SO_MANY + 1,
+            language=language, begun=begun, end=f"{begun}\U0010ffff", most=SO_MANY + 1,
         )  # fmt: skip
         if len(ways) > SO_MANY:
             return []
@@ -257,15 +259,15 @@ class Store(OpenFile):
         known = (self._one("SELECT id FROM documents WHERE path = ?", path) for path in leaving)
         binding = f"{_BINDING} AND document NOT IN ({', '.join(str(one[0]) for one in known if one)})"
         counted = self._all(
-            f"SELECT line, count(*) {binding} GROUP BY line ORDER BY count(*) DESC, line LIMIT ?3",
-            name, within, MOST_IMPORTS,
+            f"SELECT line, count(*) {binding} GROUP BY line ORDER BY count(*) DESC, line LIMIT :most",
+            name=name, within=within, most=MOST_IMPORTS,
         )  # fmt: skip
         return [
             SeenImport(line, documents, tuple(
                 path for (path,) in self._all(
                     f"SELECT (SELECT path FROM documents WHERE id = document) {binding} "  # noqa: S608
-                    "AND line = ?3 LIMIT ?4",
-                    name, within, line, MOST_OF_AN_IMPORT,
+                    "AND line = :line LIMIT :most",
+                    name=name, within=within, line=line, most=MOST_OF_AN_IMPORT,
                 )
             ))
             for line, documents in counted
@@ -315,8 +317,8 @@ class Store(OpenFile):
     def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._connection.executemany(statement, rows)
 
-    def _all(self, query: str, *given: object) -> list[tuple]:  # type: ignore[type-arg]
-        return self._connection.execute(query, given).fetchall()
+    def _all(self, query: str, *given: object, **named: object) -> list[tuple]:  # type: ignore[type-arg]
+        return self._connection.execute(query, named or given).fetchall()
 
     def _one(self, query: str, *given: object) -> tuple | None:  # type: ignore[type-arg]
         found: tuple | None = self._connection.execute(query, given).fetchone()  # type: ignore[type-arg]

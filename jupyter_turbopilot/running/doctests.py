@@ -7,10 +7,11 @@ import builtins
 import doctest
 import keyword
 import re
-import warnings
 from dataclasses import dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,12 +64,7 @@ def doctests_of(source: str) -> str:
 
     Raise SyntaxError if it does not parse.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            tree = ast.parse(source)
-        except (ValueError, MemoryError, RecursionError) as error:
-            raise SyntaxError(f"The source cannot be parsed ({type(error).__name__}).") from None
+    tree = parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, documented)]
     return "\n\n".join(text for text in docstrings if _has_examples(text))

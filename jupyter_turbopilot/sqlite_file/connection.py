@@ -37,7 +37,7 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
     check(path)
     connection = sqlite3.connect(
         f"{address(path.absolute())}?mode=rw",
-        WAIT if wait is None else wait,
+        timeout=WAIT if wait is None else wait,
         isolation_level=None,
         uri=True,
         check_same_thread=not shared,

@@ -12,6 +12,7 @@ from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 from jupyter_turbopilot.suggestion.resolve import BINDS
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,7 +134,7 @@ def binding(line: str, name: str) -> str:
     if len(line) > 500 or "\n" in line:  # noqa: PLR2004
         return ""
     try:
-        (statement,) = ast.parse(line.strip()).body
+        (statement,) = parse(line.strip()).body
     except (SyntaxError, ValueError):
         return ""
     if not isinstance(statement, ast.Import | ast.ImportFrom):

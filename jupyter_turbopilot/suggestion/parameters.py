@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-import warnings
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,9 +99,8 @@ def parameters_of(text: str) -> ast.arguments | None:
             f"def _{written}: pass",
             f"def _({written}): pass",
         ):
-            with suppress(SyntaxError, ValueError, MemoryError, RecursionError), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                match ast.parse(source).body:
+            with suppress(SyntaxError):
+                match parse(source).body:
                     case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
                         return parameters
     return None

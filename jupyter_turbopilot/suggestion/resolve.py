@@ -6,12 +6,12 @@ import ast
 import builtins
 import keyword
 import re
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,12 +54,10 @@ def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:
         return _loose_bindings(source)  # parsing it would take too long
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return _loose_bindings(source)
+    try:
+        tree = parse(source)
+    except SyntaxError:
+        return _loose_bindings(source)
     return frozenset(_bound(tree))
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,14 +41,12 @@ class Scopes:
         """Raise SyntaxError for source that does not parse, is too long or nested too deeply."""
         if len(source) > LONGEST or any(islice(_WORD.finditer(source), MOST, None)):
             raise SyntaxError(f"The source is longer than {LONGEST} characters or {MOST} words. Split it.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                self.tree = ast.parse(source)
-                free = _free(source)
-                names = _used(self.tree)
-            except (ValueError, MemoryError, RecursionError) as error:
-                raise SyntaxError(f"The source cannot be parsed ({type(error).__name__}).") from None
+        self.tree = parse(source)
+        names = _used(self.tree)
+        try:
+            free = _free(source)
+        except (ValueError, MemoryError, RecursionError) as error:
+            raise SyntaxError(f"The source cannot be parsed ({type(error).__name__}).") from None
         self._source = source
         self._lines = [0, *(end.end() for end in _LINE_END.finditer(source)), len(source)]
         self._bytes: dict[
@@ -87,7 +86,7 @@ def has_star_import(tree: ast.AST) -> bool:
 
 def bound_names(source: str) -> set[str]:
     """Return the names that a source binds for other code: of those in its functions, the global ones."""
-    return _bound_in([*_tables(symtable.symtable(source, "", "exec"))])
+    return _bound_in(_tables(_Separating().visit(parse(source))))
 
 
 def _bound_in(tables: Sequence[symtable.SymbolTable]) -> set[str]:
@@ -108,13 +107,13 @@ def _used(tree: ast.AST) -> list[ast.Name]:
 
 def _free(source: str) -> list[int]:
     """Return the numbers of the names that nothing in a source binds, among those that it uses."""
-    tree = ast.parse(source)
+    tree = parse(source)
     names = _used(tree)
     mark = "mark"
     while mark in normalize("NFKC", source):  # as Python does with names
         mark += "_"
     marked = _Marking(mark, names).visit(tree)
-    tables = [*_tables(symtable.symtable(ast.unparse(marked), "", "exec"))]
+    tables = _tables(marked)
     bound = _bound_in(tables)
     free = []
     for table in tables:
@@ -127,13 +126,35 @@ def _free(source: str) -> list[int]:
     return free
 
 
-def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+def _tables(tree: ast.Module) -> list[symtable.SymbolTable]:
+    """Return the table of a module, then those of what is in it."""
+    source = ast.unparse(tree)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [*_with_children(symtable.symtable(source, "", "exec"))]
+
+
+def _with_children(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     yield table
     for child in table.get_children():
-        yield from _tables(child)
+        yield from _with_children(child)
 
 
-class _Marking(ast.NodeTransformer):
+class _Separating(ast.NodeTransformer):
+    """Has each comprehension keep a table of its own: from Python 3.12 on, only generators have one."""
+
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp) -> ast.expr:
+        self.generic_visit(node)
+        return ast.GeneratorExp(node.elt, node.generators)
+
+    visit_SetComp = visit_ListComp  # noqa: N815
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.expr:
+        self.generic_visit(node)
+        return ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators)
+
+
+class _Marking(_Separating):
     """Puts a mark beside each name that is used, where it is looked up in the same scope."""
 
     def __init__(self, mark: str, names: list[ast.Name]) -> None:

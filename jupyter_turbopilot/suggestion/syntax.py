@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
-_ONLY_AST, _DONT_IMPLY_DEDENT, _AWAIT = 0x400, 0x200, 0x2000
-_FLAGS = _ALLOW_INCOMPLETE | _ONLY_AST | _DONT_IMPLY_DEDENT | _AWAIT
+_DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
+_FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _OPENERS = frozenset(_CLOSERS.values())
 _CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
@@ -124,12 +124,8 @@ def _completed(plain: str, opened: Open) -> Iterator[str]:
 
 
 def _parses(text: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(text, "", "exec", _FLAGS, dont_inherit=True)
-        except SyntaxError as error:
-            return "incomplete input" in str(error)
-        except (ValueError, MemoryError, RecursionError):
-            return False
+    try:
+        parse(text, _FLAGS)
+    except SyntaxError as error:
+        return "incomplete input" in str(error)
     return True

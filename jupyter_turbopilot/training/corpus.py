@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import gzip
 import hashlib
 import json
@@ -18,6 +17,7 @@ from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.files import describe_size
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -213,8 +213,8 @@ def _is_python(source: str) -> bool:
     if source.lstrip().startswith("%%"):
         return False
     try:
-        ast.parse(_MAGIC.sub(r"\g<indent>pass", source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        parse(_MAGIC.sub(r"\g<indent>pass", source))
+    except SyntaxError:
         return False
     return True
 

@@ -299,7 +299,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.equal(await chars('retained'), SAID.length - 1);
     await other.keyboard.press('Escape');
     for (const event of sent) {
-      assert.deepEqual(Object.keys(event).sort(), ['chars', 'event', 'id', 'length', 'seconds']);
+      assert.deepEqual(Object.keys(event).sort(), ['before', 'chars', 'event', 'id', 'length', 'seconds']);
       assert.ok(event.seconds >= 0 && event.seconds < 60, `${event.seconds} s`);
     }
 

@@ -161,11 +161,14 @@ def test_a_server_killed_in_the_middle_of_typing_answers_from_before_without_com
     start: Any, tmp_path: Path
 ) -> None:
     first = start()
+    probes = [f"probe_{number} = " for number in range(40)]
     sources = [f"value_{number} = " for number in range(5)]
+    for probe in probes:
+        ask(first, probe)
     before = [ask(first, source) for source in sources]
     assert all(answer["timings"]["predicted_tokens"] for answer in before)
     end = time.monotonic() + 20
-    while len(texts(tmp_path / "answers.db")) < len(sources):
+    while len(texts(tmp_path / "answers.db")) < len(probes + sources):
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -183,6 +186,9 @@ def test_a_server_killed_in_the_middle_of_typing_answers_from_before_without_com
     first.process.kill()
     typist.join()
     second = start()
+    # It reads the file while it answers, the newest first: what is known of a probe comes after the others.
+    while ask(second, probes.pop())["timings"]["predicted_tokens"]:
+        time.sleep(0.1)
     after = [ask(second, source) for source in sources]
     assert [answer["items"] for answer in after] == [answer["items"] for answer in before]
     assert {answer["timings"]["predicted_tokens"] for answer in after} == {0}

@@ -112,7 +112,11 @@ def free_places(source: str) -> set[Place]:
         own = {name for how, name in stores if how.endswith("_NAME")}
         bound |= {name for how, name in stores if how.endswith("_GLOBAL") or code is codes[0]}
         for step in dis.get_instructions(code):
-            if step.opname in {"LOAD_NAME", "LOAD_GLOBAL"} and step.argval not in own and step.positions:
+            # A comprehension does not see the names of its class, though its code may be part of that code.
+            looked_up = step.opname == "LOAD_GLOBAL" or (
+                step.opname == "LOAD_NAME" and step.argval not in own
+            )
+            if looked_up and step.positions:
                 used.add((step.argval, step.positions.lineno, step.positions.col_offset))
     return {place for place in used if place[0] not in bound and place[0] not in _MADE}  # type: ignore[misc]
 

@@ -66,6 +66,7 @@ class Database(OpenFile):
                 if not self._delete_oldest(_ROWS):
                     break
         self.give_back()
+        self.end_log()  # until it is written back, the file stays as long as it was
 
     def _delete_oldest(self, number: int) -> int:
         """Delete so many of the oldest answers; return how many there were."""

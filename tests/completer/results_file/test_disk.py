@@ -232,7 +232,7 @@ def test_looking_at_a_file_that_this_process_writes_does_not_end_its_locks(tmp_p
     assert look(path) is Found.OURS
     assert path in belonging(path)
     prepare(path)
-    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0, isolation_level=None).execute('BEGIN IMMEDIATE')"
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
     tried = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, check=False)
     database.close()
     assert b"locked" in tried.stderr
