@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.15  # seconds after an execution: the next of several cells may follow at once
 AGAIN = 0.5  # seconds before another look at a kernel that could not be asked
-PATIENCE = 5.0  # seconds after which an answer is no longer expected
+PATIENCE = 5.0  # seconds after which an answer is no longer expected; doubled each time that none comes
 MOST_BYTES = 1024 * 1024  # of a message; the probe's own are a fraction of that
 _HEARD = {"status", *ANSWERS}
 UNUSED = 600.0  # seconds without a request after which a kernel is not asked any more
@@ -32,6 +32,8 @@ class Watch:
         self._shell: Any = None
         self._conversation = Conversation()
         self._timer: asyncio.TimerHandle | None = None
+        self._missing: asyncio.TimerHandle | None = None
+        self._patience = PATIENCE
         self._asked_at = 0.0
         self._activity: Any = None
         self._executions = 0
@@ -50,8 +52,9 @@ class Watch:
 
     def close(self) -> None:
         """Stop listening."""
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._missing):
+            if timer:
+                timer.cancel()
         for stream in (self._iopub, self._shell):
             if stream and not stream.closed():
                 stream.close()
@@ -69,7 +72,7 @@ class Watch:
         if self.busy or getattr(self._manager, "execution_state", "idle") == "busy":
             self._soon(AGAIN)  # its end may have been missed, when we had only begun to listen
             return
-        if self._conversation.is_open and now - self._asked_at < PATIENCE:
+        if self._conversation.is_open and now - self._asked_at < self._patience:
             self._soon(AGAIN)
             return
         # What we ask is nobody's activity: culling goes by what the person did.
@@ -77,6 +80,15 @@ class Watch:
         self._asked_at = now
         for message in self._conversation.ask():
             self._session.send(self._shell, message.type, message.content)
+        if self._missing:
+            self._missing.cancel()
+        self._missing = asyncio.get_running_loop().call_later(self._patience, self._miss)
+
+    def _miss(self) -> None:
+        """Ask again: a kernel that is starting may have answered before its other socket was connected."""
+        if self._conversation.is_open:
+            self._patience *= 2
+            self._soon(0)
 
     def _hear(self, parts: list[Any]) -> None:
         try:
@@ -96,7 +108,7 @@ class Watch:
             return
         heard = self._conversation.hear(kind, content)
         if isinstance(heard, Facts):
-            self.facts = heard
+            self.facts, self._patience = heard, PATIENCE
         elif heard:
             if heard is Closed.UNANSWERED and self._installed_for != self._executions:
                 # It knows nothing of us: another process, whose start was missed. Once for each execution.
