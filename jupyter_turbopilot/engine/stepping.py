@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.moves import Move, Truncate
 from jupyter_turbopilot.engine.sequences import KVSequence, Partition, Sequences, Taken
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids, Logits
     from jupyter_turbopilot.engine.token_bytes import ByteTable
 
-# Prompts are read in pieces, so that a short prompt does not wait for a whole long one.
-CHUNK = 64
-# Larger pieces are read faster, but whoever comes waits longer. So the size of a piece grows with how many
-# prompts of more than one piece there are, up to so many times: behind several, a piece is soon over.
-PIECES = 4
 # Less than one piece is computed together. Otherwise prompts and texts take turns: beside a full piece, a
 # token costs more than in a batch of its own, because attention then covers everybody's cells for each row.
 # Between two people both share the time equally. The sooner all prompts are read, the more texts are written

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.stepping import CHUNK
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
 
 from .process import jupyter
 

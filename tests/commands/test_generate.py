@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.stepping import CHUNK
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
 
 from .process import jupyter
 

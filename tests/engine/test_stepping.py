@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.engine import stepping
+from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
-from jupyter_turbopilot.engine.stepping import CHUNK, PIECES, READING_MOST, Stepping, write
+from jupyter_turbopilot.engine.stepping import READING_MOST, Stepping, write
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage

@@ -49,7 +49,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     """Read off a file's header what it holds and what it takes; the personal folder has its speed here."""
-    from jupyter_turbopilot.engine.load.plan import compute_bytes
+    from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
     from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
     from jupyter_turbopilot.models.gguf import read_header
     from jupyter_turbopilot.models.speed import rate
@@ -85,7 +85,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
             "context": context,
             "weights": header.file_size,
             "cache": cache,
-            "compute": compute_bytes(header),
+            "compute": compute_bytes(header) + score_bytes(header) * context,
         },
         "tokens_a_second": round(measured / header.file_size, 1) if measured else None,
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
 from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import bindings, version
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
@@ -19,7 +20,7 @@ from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
 from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.sequences import Sequences
-from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
+from jupyter_turbopilot.engine.stepping import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import stamp
 
@@ -141,7 +142,11 @@ class LlamaEngine(Stepping):
         parameters.kv_unified = True  # sequences share a prefix cell by cell
         parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; as many as tokens would be 300 MB
         parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO
+        parameters.flash_attn_type = (
+            lib.LLAMA_FLASH_ATTN_TYPE_AUTO
+            if self._hardware.fused_attention
+            else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        )
         parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
 

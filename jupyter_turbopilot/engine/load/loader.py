@@ -15,8 +15,8 @@ def load(
     path: Path, plan: Plan, *, name: str, fim: str = "auto", chunk: int = 0, snapshot: Path | None = None
 ) -> LlamaEngine:
     """Load a GGUF file with llama.cpp; `chunk` 0: the engine's own; `snapshot`: its saved sequences."""
+    from jupyter_turbopilot.engine.batch_sizes import CHUNK
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-    from jupyter_turbopilot.engine.stepping import CHUNK
 
     return LlamaEngine(
         path,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
@@ -21,6 +22,7 @@ SMALLEST_CONTEXT = 512
 SECOND_PROMPT_BYTES = 64 * 1024**2
 COMPUTE_BYTES = 16 * 1024**2  # graph buffers
 TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
+SCORE_BYTES = 6  # for each head, token of a batch and cell of the cache, unless attention is fused
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,23 @@ class Hardware:
     adapters: tuple[AdapterSpec, ...] = ()  # beside the model
 
     @property
+    def fused_attention(self) -> bool:
+        """Whether llama.cpp computes attention in one fused kernel ("flash attention").
+
+        It needs no memory for scores, and the GPU and quantized caches need it. But on a CPU it makes the few
+        tokens of a keystroke up to twice as slow beside a long prompt, and reading a prompt only 5 % faster.
+        """
+        return self.gpu_layers != 0 or self.cache_type != "f16"
+
+    @property
     def stamp(self) -> str:
         """Return what changes with any of these settings, and with the contents of an adapter."""
         files = [Path(adapter.path) for adapter in self.adapters]
         # Kept on the disk, so it does not depend on what classes are called.
-        return "|".join((json.dumps(asdict(self)), *(stamp(file) for file in files if file.is_file())))
+        attention = "fused" if self.fused_attention else "plain"
+        return "|".join(
+            (json.dumps(asdict(self)), attention, *(stamp(file) for file in files if file.is_file()))
+        )
 
 
 PLAIN = Hardware()
@@ -64,6 +78,7 @@ class Sizes:
     weights: int
     token: float  # keys and values of one token
     compute: int
+    scores: int = 0  # attention scores of a batch, for one token of the cache
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,12 @@ def compute_bytes(header: Header) -> int:
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
 
 
+def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
+    """Estimate the attention scores of the largest batch, for one token of the cache."""
+    heads = 0 if hardware.fused_attention else header.number("attention.head_count")
+    return heads * CHUNK * PIECES * SCORE_BYTES
+
+
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> Plan:
     """Choose context, sequences and threads for a GGUF file, or refuse it if there is too little memory."""
     plan = fit(sizes_of(header, hardware), name, limits, machine.free_memory())
@@ -98,6 +119,7 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
         weights=0 if hardware.gpu_layers < 0 else header.file_size,
         token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
         compute=compute_bytes(header),
+        scores=score_bytes(header, hardware),
     )
 
 
@@ -111,7 +133,8 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
     prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
-        needs = sizes.weights + int(sizes.token * (cells + parked)) + sizes.compute
+        cache = int(sizes.token * (cells + parked))
+        needs = sizes.weights + cache + sizes.compute + sizes.scores * cells
         if needs <= free:
             return Plan(wanted, count, needs, cells, parked)
         if parked:

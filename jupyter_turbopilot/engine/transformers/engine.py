@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from jupyter_turbopilot.engine.abilities import SAMPLERS, Abilities
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
 from jupyter_turbopilot.engine.drawing import Drawing
 from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate
 from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.sequences import Sequences
-from jupyter_turbopilot.engine.stepping import CHUNK, Stepping
+from jupyter_turbopilot.engine.stepping import Stepping
 from jupyter_turbopilot.engine.transformers.cache import Held, is_divisible, new_cache
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.load.loader import load
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan
-from jupyter_turbopilot.engine.stepping import CHUNK
 
 if TYPE_CHECKING:
     import pytest

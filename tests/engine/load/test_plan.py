@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan
+from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, score_bytes
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import Header
 
@@ -49,5 +49,22 @@ def test_a_smaller_attention_cache_and_a_graphics_card_take_less_memory() -> Non
     whole = make_plan(MODEL, "m", Limits(context_size=8192)).needs
     assert make_plan(MODEL, "m", Limits(context_size=8192), Hardware(cache_type="q8_0")).needs < whole
     on_card = make_plan(MODEL, "m", Limits(context_size=8192), Hardware(gpu_layers=-1))
-    assert on_card.needs == whole - MODEL.file_size
+    scores = score_bytes(MODEL) * on_card.cells
+    assert on_card.needs == whole - MODEL.file_size - scores
     assert on_card.hardware.gpu_layers == -1
+
+
+@pytest.mark.parametrize(
+    ("hardware", "fused"),
+    [(Hardware(), False), (Hardware(gpu_layers=-1), True), (Hardware(cache_type="q8_0"), True)],
+)
+def test_attention_is_fused_on_a_graphics_card_and_with_a_quantized_cache_only(
+    hardware: Hardware, fused: bool
+) -> None:
+    assert hardware.fused_attention is fused
+    assert (score_bytes(MODEL, hardware) == 0) is fused
+
+
+def test_what_was_kept_for_one_kind_of_attention_is_not_used_with_the_other() -> None:
+    assert "plain" in Hardware().stamp
+    assert "fused" in Hardware(cache_type="q8_0").stamp
