@@ -16,6 +16,7 @@ ELSEWHERE = {
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "engine/table_vocabulary.py": ["engine/test_slices.py", "engine/transformers/test_vocabulary.py"],
     "engine/vocabulary.py": ["engine/test_code_points.py", "engine/llama/test_vocabulary.py"],
+    "engine/batch_sizes.py": ["engine/test_stepping.py", "engine/load/test_plan.py"],
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
     "pilot/kinds/base.py": ["pilot/kinds/test_llama.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
