@@ -11,6 +11,8 @@ DONE := .make
 FRONT := labextension
 FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/src/*/*.ts $(FRONT)/src/*/*/*.ts $(FRONT)/wasm/*.wasm $(FRONT)/models/* \
 	$(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
+# What a build empties first and writes last: it is there when all of the build is, whoever started it.
+BUILT := jupyter_turbopilot/labextension/static/models.json
 SITE := $(DONE)/site
 # Parts of them are generated, from the code.
 GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/coefficients.ts $(FRONT)/src/local/probe.ts
@@ -42,11 +44,11 @@ $(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv
 	(cd $(FRONT) && npm ci --silent --no-audit --no-fund --ignore-scripts)
 	touch $@
 
-$(DONE)/front: $(DONE)/npm $(FRONT_SOURCES)
+$(BUILT): $(DONE)/npm $(FRONT_SOURCES)
 	@(cd $(FRONT) && npm run --silent build >/dev/null)
 	touch $@
 
-$(DONE)/package: $(DONE)/engine $(DONE)/front pyproject.toml $(wildcard jupyter-config/*/*)
+$(DONE)/package: $(DONE)/engine $(BUILT) pyproject.toml $(wildcard jupyter-config/*/*)
 	@echo "Installing jupyter-turbopilot…"
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e .
 	touch $@
@@ -67,7 +69,7 @@ $(DONE)/lite: requirements.lock | preflight
 	$@/bin/python -m pip install -q -c requirements.lock jupyterlite-core jupyterlite-pyodide-kernel jupyter-server
 	touch $@
 
-lite: $(DONE)/lite $(DONE)/front  ## build a JupyterLite site and serve it; ARGS="--headers" sends COOP and COEP
+lite: $(DONE)/lite $(BUILT)  ## build a JupyterLite site and serve it; ARGS="--headers" sends COOP and COEP
 	@mkdir -p $(SITE)
 	(cd $(SITE) && $(abspath $(DONE))/lite/bin/jupyter lite build --output-dir=lite \
 		--LiteBuildConfig.federated_extensions=$(abspath jupyter_turbopilot/labextension) >/dev/null)
@@ -109,7 +111,7 @@ test-python: $(DONE)/dev
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	$(BIN)/python -m pytest $(ARGS)
 
-test-front: $(DONE)/front
+test-front: $(BUILT)
 	@(cd $(FRONT) && npm run --silent test)
 
 test-ui: $(DONE)/dev $(DONE)/lite

@@ -136,15 +136,17 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     options = parser.parse_args()
+    # They run in the repository, wherever this was called.
     into = options.into.resolve()
+    notebooks = options.set.resolve() if options.set else into.parent / "notebooks"
     into.mkdir(parents=True, exist_ok=True)
-    wanted = steps(options.set or into.parent / "notebooks", into, small=options.small)
+    wanted = steps(notebooks, into, small=options.small)
     if options.only:
         if unknown := set(options.only) - {step.name for step in wanted}:
             sys.exit(f"There is no measurement {', '.join(sorted(unknown))}.")
         wanted = [step for step in wanted if step.name in options.only]
     if not options.set:
-        gathered(into.parent / "notebooks")
+        gathered(notebooks)
     outcomes = [run(step, into) for step in wanted]
     print(told(outcomes, into), flush=True)
     sys.exit(any(outcome.status for outcome in outcomes))

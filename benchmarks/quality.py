@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.evaluate import traces, typist
@@ -31,6 +32,16 @@ MODELS = (
     ("smollm2-135m", True),
 )
 WRITTEN = Path(__file__).resolve().parents[1] / "jupyter_turbopilot" / "models" / "quality.json"
+
+
+def peak() -> int:
+    """Return the most memory that this process has had, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -56,7 +67,7 @@ def measure(options: argparse.Namespace) -> None:
             "ms": statistics.median(typed.ms),
             "p95": statistics.quantiles(typed.ms, n=20)[-1],
             "mean": statistics.fmean(typed.ms),
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "memory": peak(),
         }
         print(json.dumps(found), flush=True)
     local.close()

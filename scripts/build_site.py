@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".make" / "docs"
+MARK = ".jupyter-turbopilot-site"  # lies in folders that this script may empty
 
 # The order of the pages. What is named here and not there is left out: not every checkout has every page.
 CHAPTERS = {
@@ -74,6 +75,10 @@ _CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 
 class LinkError(Exception):
     """A link that leads nowhere."""
+
+
+class FolderError(Exception):
+    """A folder with files of somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -219,8 +224,21 @@ def lay_out(source: Path) -> None:
         (source / place).write_text(text, "utf-8")
 
 
+def claim(folder: Path) -> None:
+    """Mark a folder as one that this script may empty, unless it has files that it did not write."""
+    mark = folder / MARK
+    if folder != FOLDER and not mark.exists() and folder.exists() and any(folder.iterdir()):
+        raise FolderError(
+            f"{folder} has files of somebody else's, and its source/ and html/ would be deleted. "
+            "Name a new or an empty folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
 def build(folder: Path) -> Path:
     """Build the site; every warning is an error."""
+    claim(folder)
     lay_out(folder / "source")
     shutil.rmtree(folder / "html", ignore_errors=True)
     command = [
@@ -247,7 +265,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=FOLDER)
     try:
         html = build(parser.parse_args().into.resolve())
-    except LinkError as error:
+    except (FolderError, LinkError) as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError:
         sys.exit("The site has warnings; they are printed above.")

@@ -41,6 +41,16 @@ def how(debian: str, mac: str) -> str:
     return f"install {debian}"
 
 
+def how_node() -> str:
+    """Return how to install a Node.js that is new enough: what distributions have often is not."""
+    if platform.system() == "Darwin":
+        return "brew install node"
+    return (
+        "nvm install --lts (https://github.com/nvm-sh/nvm), or NodeSource's packages "
+        "(https://github.com/nodesource/distributions); Debian 12's and Ubuntu 24.04's own are too old"
+    )
+
+
 def browser() -> str | None:
     """Return the browser the tests would use."""
     named = os.environ.get("CHROME_BIN")
@@ -84,7 +94,7 @@ def missing(*, with_browser: bool) -> list[str]:
     node = node_version()
     if not node_suits(node):
         seen = f" (this is {node[0]}.{node[1]})" if node else ""
-        found.append(f"Node.js 20.19, or 22.12 or newer{seen}: {how('nodejs npm', 'brew install node')}")
+        found.append(f"Node.js 20.19, or 22.12 or newer{seen}: {how_node()}")
     elif not shutil.which("npm"):
         found.append(f"npm: {how('npm', 'brew install node')}")
     if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < ROOM:

@@ -62,11 +62,6 @@ def in_node(version: str) -> str:
     return f"{found[1]}-rc.{found[2]}" if found[2] else found[1]
 
 
-def in_python(version: str) -> str:
-    """Return a version of npm's as Python writes it. Pure."""
-    return version.replace("-rc.", "rc")
-
-
 def problems(version: str, sources: Sources) -> list[str]:
     """Return what in the sources is not as it has to be. Pure."""
     found = []
@@ -127,9 +122,9 @@ def run(*command: str | Path, folder: Path = ROOT) -> None:
 
 
 def build() -> None:
-    """Build the front end anew, so that nothing of an earlier one is left; then sdist, and wheel from it."""
+    """Build the front end anew; then sdist, and wheel from it."""
     shutil.rmtree(DIST, ignore_errors=True)
-    shutil.rmtree(ROOT / "jupyter_turbopilot" / "labextension", ignore_errors=True)
+    # Of an earlier front end nothing is left: the builder empties its folder first.
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
     run(npm, "run", "--silent", "build", folder=ROOT / "labextension")
     run(sys.executable, "-m", "build", "--outdir", DIST, ".")

@@ -1,4 +1,4 @@
-"""`make bench`: all of it in one go."""
+"""`make bench`, all of it in one go, and what its figures are made of."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 HERE = Path(__file__).parent.parent / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("turbopilot_bench", HERE / "bench.py")
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"turbopilot_{name}", HERE / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    return load("bench")
 
 
 def test_one_that_fails_or_cannot_be_started_does_not_end_the_others(
@@ -78,3 +83,34 @@ def test_one_of_them_can_be_asked_for_by_name(
         bench.main()
     assert not ended.value.code
     assert ran == ["load"]
+
+
+def test_notebooks_in_a_relative_path_are_found_from_where_it_is_called(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(
+        bench, "run", lambda step, into: ran.append(step.command) or bench.Outcome("eval", 0, 1.0, into)
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bench", "--into", "out", "--set", "mine", "--only", "eval", "drafts"])
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert len(ran) == 2
+    assert all(str(tmp_path / "mine") in command for command in ran)
+
+
+@pytest.mark.parametrize(("system", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_the_most_memory_is_in_bytes_whatever_the_system_counts_in(
+    system: str, unit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has another way")
+    usage = type("Usage", (), {"ru_maxrss": 5})()
+    monkeypatch.setattr(resource, "getrusage", lambda _: usage)
+    quality = load("quality")
+    monkeypatch.setattr(sys, "platform", system)
+    assert quality.peak() == 5 * unit
+
+
+def test_the_most_memory_of_this_process_is_at_least_what_it_has() -> None:
+    assert load("quality").peak() >= 0.9 * psutil.Process().memory_info().rss

@@ -69,7 +69,6 @@ def test_all_problems_are_named_at_once() -> None:
 
 def test_a_candidate_has_npms_version_in_npms_files() -> None:
     assert release.in_node("1.2.3rc1") == "1.2.3-rc.1"
-    assert release.in_python("1.2.3-rc.1") == "1.2.3rc1"
     ready = release.Sources(
         *(text.replace("1.2.3", "1.2.3-rc.1") for text in (READY.package, READY.lock)),
         *(text.replace("1.2.3", "1.2.3rc1") for text in (READY.recipe, READY.changelog)),
@@ -91,7 +90,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
 
 def test_the_versions_in_this_tree_agree() -> None:
     sources = release.read()
-    version = release.in_python(json.loads(sources.package)["version"])
+    version = json.loads(sources.package)["version"].replace("-rc.", "rc")
     assert [one for one in release.problems(version, sources) if "CHANGELOG" not in one] == []
 
 

@@ -58,10 +58,19 @@ def test_too_little_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_old_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "node_version", lambda: (20, 0))
-    assert any(
-        "Node.js 20.19" in line and "this is 20.0" in line for line in preflight.missing(with_browser=False)
-    )
+    monkeypatch.setattr(preflight, "node_version", lambda: (18, 19))
+    (line,) = (line for line in preflight.missing(with_browser=False) if "Node.js" in line)
+    assert "Node.js 20.19" in line
+    assert "this is 18.19" in line
+
+
+def test_the_node_that_a_distribution_has_is_not_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(preflight, "node_version", lambda: None)
+    (line,) = (line for line in preflight.missing(with_browser=False) if "Node.js" in line)
+    assert "nvm" in line
+    assert "NodeSource" in line
+    assert "apt-get" not in line
 
 
 def test_an_engine_is_reused_only_for_the_same_version_flags_and_processor() -> None:

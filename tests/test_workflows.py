@@ -183,6 +183,27 @@ def test_what_is_kept_for_the_next_run_does_not_depend_on_the_tests(name: str) -
         assert not saved or max(saved) < min(tested)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_constraint_that_an_older_pip_ignores_is_given_to_a_new_one(name: str) -> None:
+    for job in read(name)["jobs"].values():
+        upgraded = False
+        for step in job["steps"]:
+            upgraded = upgraded or bool(re.search(r"pip install .*-U pip$", step.get("run", "")))
+            assert upgraded or "PIP_BUILD_CONSTRAINT" not in step.get("env", {})
+
+
+@pytest.mark.parametrize("versions", ["newest", "pre-release", "oldest"])
+def test_the_nightly_run_takes_the_newest_packages_of_the_front_end_too(versions: str) -> None:
+    (job,) = read("nightly")["jobs"].values()
+    assert versions in {one["versions"] for one in job["strategy"]["matrix"]["include"]}
+    (build,) = [step for step in job["steps"] if "npm run build" in step.get("run", "")]
+    chosen = re.search(r"== '(.+)' && '(.+)' \|\| '(.+)' \}\}", build["env"]["INSTALL"])
+    assert chosen
+    assert chosen[2 if versions == chosen[1] else 3] == (
+        "ci" if versions == "oldest" else "install --no-package-lock"
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the job runs on Linux")
 @pytest.mark.parametrize(("tag", "candidate"), [("v1.2.3", False), ("v1.2.3rc1", True)])
 def test_a_candidate_becomes_a_pre_release(tag: str, candidate: bool, tmp_path: Path) -> None:

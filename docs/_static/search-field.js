@@ -4,27 +4,43 @@
 (() => {
   const root = document.documentElement.dataset.content_root ?? "./";
   const WAIT = 120; // milliseconds after a key
-  let loaded;
+  const done = new Map();
+
+  /** Do something once: what has failed is tried again the next time. */
+  const once = (name, make) => {
+    if (!done.has(name)) {
+      const going = make();
+      done.set(name, going);
+      going.catch(() => done.delete(name));
+    }
+    return done.get(name);
+  };
 
   const load = (name) =>
-    new Promise((resolve, reject) => {
-      const script = document.createElement("script");
-      script.src = `${root}_static/${name}`;
-      script.onload = resolve;
-      script.onerror = () => reject(new Error(`${name} could not be loaded.`));
-      document.head.append(script);
-    });
+    once(
+      name,
+      () =>
+        new Promise((resolve, reject) => {
+          const script = document.createElement("script");
+          script.src = `${root}_static/${name}`;
+          script.onload = resolve;
+          script.onerror = () =>
+            reject(new Error(`${name} could not be loaded.`));
+          document.head.append(script);
+        }),
+    );
 
   /** What is searched is fetched when somebody searches, and not before. */
   const search = () =>
-    (loaded ??= Promise.all(
-      ["minisearch.js", "language_data.js", "search-sections.js"].map(load),
-    ).then(() =>
-      TurbopilotSearch.make(globalThis.turbopilotSections, {
+    once("search", async () => {
+      await Promise.all(
+        ["minisearch.js", "language_data.js", "search-sections.js"].map(load),
+      );
+      return TurbopilotSearch.make(globalThis.turbopilotSections, {
         MiniSearch,
         Stemmer,
-      }),
-    ));
+      });
+    });
 
   const element = (name, attributes = {}, ...children) => {
     const made = document.createElement(name);
@@ -36,7 +52,7 @@
   };
 
   function result(found) {
-    const marked = TurbopilotSearch.excerpt(found).map(({ text, marked }) =>
+    const marked = found.excerpt.map(({ text, marked }) =>
       marked ? element("mark", {}, text) : text,
     );
     const link = element(
@@ -54,8 +70,9 @@
     return element("li", {}, ...parts);
   }
 
-  /** Put a list of results below a field, which arrows lead into. */
+  /** Put a list of results below a field, which arrows lead into. The field may be in a dialog. */
   function attach(form, place, most) {
+    const dialog = form.closest("dialog");
     const input = form.querySelector('input[type="search"]');
     const status = element("p", {
       class: "site-search-status",
@@ -67,8 +84,10 @@
     });
     place.append(status, list);
     let asked = 0;
+    let waiting;
 
     const show = async (typing = true) => {
+      clearTimeout(waiting);
       const question = input.value.trim();
       const number = ++asked;
       if (!question) {
@@ -90,12 +109,24 @@
       }
     };
 
-    let waiting;
     input.addEventListener("input", () => {
       clearTimeout(waiting);
       waiting = setTimeout(show, WAIT);
     });
+    // A result on this page would stay behind the dialog; one that opens in another tab leaves it open.
+    list.addEventListener("click", (event) => {
+      const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+      if (event.target.closest("a") && !elsewhere) {
+        dialog?.close();
+      }
+    });
     place.parentElement.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && dialog?.open) {
+        event.preventDefault();
+        event.stopPropagation();
+        dialog.close();
+        return;
+      }
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       const stops = [input, ...list.querySelectorAll("a")];
       const at = stops.indexOf(document.activeElement);

@@ -9,7 +9,7 @@
   const EMPTY = new Set(
     (
       "a about after again all already also am an and another any anything are as ask asked at be because been before being both but by can cannot " +
-      "come comes could did do does doing done each either else ever every exactly for from get gets getting given go goes going got had has have having " +
+      "come comes could did do does doing done each either else ever every exactly for from get gets getting given goes going got had has have having " +
       "here how i if in instead into is it its itself just know let like make makes many may me mean might mine more most much must my myself need needs " +
       "new no nor not now of on once one only onto or other our out over own per please possible put quite really right same say says see seem seems shall " +
       "she should show shows since so some somebody someone something still such sure take takes tell than that the their them then there these they thing things " +
@@ -199,11 +199,15 @@
     ...[...PHRASES.keys()].map((phrase) => phrase.split(" ").length),
   );
 
+  const WORD = /[\p{L}\p{N}][\p{L}\p{N}_.+#'’]*[\p{L}\p{N}_+#]|[\p{L}\p{N}]/gu;
+
+  /** The words of a text: “it's” is “it”, and “doesn't” is a word of its own, which says nothing. */
   const wordsOf = (text) =>
-    text
-      .toLowerCase()
-      .match(/[\p{L}\p{N}][\p{L}\p{N}_.+#]*[\p{L}\p{N}_+#]|[\p{L}\p{N}]/gu) ??
-    [];
+    (text.toLowerCase().match(WORD) ?? []).map((word) =>
+      word.replaceAll("’", "'").replace(/'(?:s|d|m|ll|re|ve)$/, ""),
+    );
+
+  const isEmpty = (word) => EMPTY.has(word) || word.endsWith("n't");
 
   /** Make a search over sections; `library` has MiniSearch and the stemmer. */
   function make(sections, { MiniSearch, Stemmer }) {
@@ -224,7 +228,7 @@
       const stems = words.map(stem);
       const found = [];
       stems.forEach((term, at) => {
-        if (!EMPTY.has(words[at])) {
+        if (!isEmpty(words[at])) {
           found.push(term);
         }
         for (
@@ -262,14 +266,55 @@
     index.addAll(sections);
     const byId = new Map(sections.map((section) => [section.id, section]));
 
+    /** The part of a section's text that has most of what was asked, as pieces that are marked or not. */
+    function excerpt({ text, match }, length = 220) {
+      const places = [...text.matchAll(/[\p{L}\p{N}][\p{L}\p{N}+#]*/gu)]
+        .map(({ 0: word, index }) => ({ word, at: index }))
+        .filter(({ word }) => {
+          const lower = word.toLowerCase();
+          return !isEmpty(lower) && Object.hasOwn(match, stem(lower));
+        });
+      let begin = 0;
+      let best = -1;
+      for (const { at } of places) {
+        const inside = places.filter(
+          (place) => place.at >= at && place.at < at + length,
+        ).length;
+        if (inside > best) {
+          [best, begin] = [inside, at];
+        }
+      }
+      begin = begin < 60 ? 0 : text.lastIndexOf(" ", begin - 30) + 1;
+      const end =
+        begin + length >= text.length
+          ? text.length
+          : text.lastIndexOf(" ", begin + length);
+      const pieces = [{ text: begin ? "… " : "", marked: false }];
+      let from = begin;
+      for (const { word, at } of places.filter(
+        (place) => place.at >= begin && place.at + place.word.length <= end,
+      )) {
+        pieces.push(
+          { text: text.slice(from, at), marked: false },
+          { text: word, marked: true },
+        );
+        from = at + word.length;
+      }
+      pieces.push({
+        text: text.slice(from, end) + (end < text.length ? " …" : ""),
+        marked: false,
+      });
+      return pieces.filter((piece) => piece.text);
+    }
+
     /** The sections that answer a question, the best first. `typing`: its last word may be unfinished. */
     return (question, { most = 20, typing = false } = {}) => {
       const asked = [...new Set(terms(question))];
-      const last = asked.length - 1;
+      // What follows it stands for words for the same thing.
+      const last = asked.findLast((term) => !term.startsWith("~"));
       const found = index.search(asked.join("\n"), {
         tokenize: (text) => text.split("\n").filter(Boolean),
-        prefix: (term, at) =>
-          typing && at === last && term.length > 2 && !term.startsWith("~"),
+        prefix: (term) => typing && term === last && term.length > 2,
         fuzzy: (term) =>
           term.startsWith("~") || term.length < 6 ? false : 0.2,
         weights: { fuzzy: WEIGHTS.fuzzy, prefix: 0.4 },
@@ -289,7 +334,8 @@
         .filter(
           (one) => !places.has(addressOf(one)) && places.add(addressOf(one)),
         )
-        .slice(0, most);
+        .slice(0, most)
+        .map((one) => ({ ...one, excerpt: excerpt(one) }));
     };
   }
 
@@ -297,53 +343,5 @@
   const addressOf = (found) =>
     `${found.page}.html${found.anchor ? `#${found.anchor}` : ""}`;
 
-  /** The part of a section's text that has most of what was asked, as pieces that are marked or not. */
-  function excerpt(found, length = 220) {
-    const text = found.text;
-    const asked = new Set(
-      Object.keys(found.match).filter((term) => !term.startsWith("~")),
-    );
-    const places = [...text.matchAll(/[\p{L}\p{N}]+/gu)]
-      .map(({ 0: word, index }) => ({ word, at: index }))
-      .filter(({ word }) =>
-        [...asked].some((term) =>
-          word
-            .toLowerCase()
-            .startsWith(term.slice(0, Math.max(3, term.length - 1))),
-        ),
-      );
-    let begin = 0;
-    let best = -1;
-    for (const { at } of places) {
-      const inside = places.filter(
-        (place) => place.at >= at && place.at < at + length,
-      ).length;
-      if (inside > best) {
-        [best, begin] = [inside, at];
-      }
-    }
-    begin = begin < 60 ? 0 : text.lastIndexOf(" ", begin - 30) + 1;
-    const end =
-      begin + length >= text.length
-        ? text.length
-        : text.lastIndexOf(" ", begin + length);
-    const pieces = [{ text: begin ? "… " : "", marked: false }];
-    let from = begin;
-    for (const { word, at } of places.filter(
-      (place) => place.at >= begin && place.at + place.word.length <= end,
-    )) {
-      pieces.push(
-        { text: text.slice(from, at), marked: false },
-        { text: word, marked: true },
-      );
-      from = at + word.length;
-    }
-    pieces.push({
-      text: text.slice(from, end) + (end < text.length ? " …" : ""),
-      marked: false,
-    });
-    return pieces.filter((piece) => piece.text);
-  }
-
-  globalThis.TurbopilotSearch = { make, addressOf, excerpt };
+  globalThis.TurbopilotSearch = { make, addressOf };
 })();

@@ -104,9 +104,11 @@ export class Outcomes {
     // Of one that is taken piece by piece, the last piece is followed.
     this._end(({ id: other }) => other === id);
     const { text: whole } = run.suggestion;
+    // What it took to read it does not count as typing after it.
+    const at = this._count();
     this._taken.push({
       id,
-      at: this._now(),
+      at,
       typed: this._typed,
       before: codePoints(whole.slice(0, before)),
       length: codePoints(whole),
@@ -119,11 +121,17 @@ export class Outcomes {
     }
   }
 
-  /** A key was pressed. */
-  private _tick(): void {
+  /** The person did something: count the time since the last thing as typed, unless it was a pause; return the time. */
+  private _count(): number {
     const now = this._now();
     this._typed += Math.min(PAUSE, now - this._last);
     this._last = now;
+    return now;
+  }
+
+  /** A key was pressed. */
+  private _tick(): void {
+    const now = this._count();
     const due = this._taken.filter(({ typed }) => this._typed - typed >= TYPING);
     this._report(taken => due.includes(taken) && now - taken.at >= LATER);
     for (const taken of due) {

@@ -5,7 +5,15 @@ import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
-import { type Condition, conditionOf, describeStatus, type IStatus, Status } from './status';
+import {
+  type Condition,
+  conditionOf,
+  describeStatus,
+  type IStatus,
+  Status,
+  titleOf,
+  wordsOf
+} from './status';
 import type { IHealth, IStep } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
@@ -122,6 +130,17 @@ describe('the words', () => {
     expect(describeStatus(trans, { ...status, study: true })).toBe('Turbopilot: ready · study log · 40 ms');
     const off = { ...status, study: true, condition: 'off' as const };
     expect(describeStatus(trans, off)).toBe('Turbopilot: off · study log');
+  });
+
+  it('say that it is kept where a long address cannot cut it off, and in the title', () => {
+    const both = { ...status, study: true, address: 'gpu.example.org' };
+    expect(wordsOf(trans, both)).toEqual({
+      state: 'Turbopilot: ready · study log',
+      address: ' · gpu.example.org',
+      time: ' · 40 ms'
+    });
+    expect(titleOf(trans, both)).toBe('a\nCode is sent to gpu.example.org\nA study log is kept');
+    expect(titleOf(trans, { ...status, reason: 'slow' })).toBe('a\nslow');
   });
 
   it('say how much of the model is here while it is loading', () => {

@@ -31,11 +31,17 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A status in a few words, and how long the last suggestion took. */
+/** A status in a few words: in a narrow window only the address may be cut short, and the time left out. */
+export interface IWords {
+  state: string;
+  address: string;
+  time: string;
+}
+
 export function wordsOf(
   trans: TranslationBundle,
   { condition, percent, address, study, lastMs }: IStatus
-): [string, string] {
+): IWords {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
     snoozed: trans.__('snoozed'),
@@ -44,10 +50,19 @@ export function wordsOf(
     thinking: trans.__('thinking'),
     failed: trans.__('not available')
   };
-  const time = condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : '';
-  const at = address && condition !== 'off' ? ` · ${address}` : '';
   const logged = study ? ` · ${trans.__('study log')}` : '';
-  return [`Turbopilot: ${words[condition]}${at}${logged}`, time];
+  return {
+    state: `Turbopilot: ${words[condition]}${logged}`,
+    address: address && condition !== 'off' ? ` · ${address}` : '',
+    time: condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : ''
+  };
+}
+
+/** The title of a status: the model, where code goes, whether it is logged, what is wrong. Screen readers read it, too. */
+export function titleOf(trans: TranslationBundle, { model, address, study, reason }: IStatus): string {
+  const where = address && trans.__('Code is sent to %1', address);
+  const logged = study && trans.__('A study log is kept');
+  return [model, where, logged, reason].filter(Boolean).join('\n');
 }
 
 /** How much is here of a model that is being fetched; of what is fetched beside it to run it, nothing is told. */
@@ -143,5 +158,6 @@ export class Status {
 
 /** Say a status in one line. */
 export function describeStatus(trans: TranslationBundle, status: IStatus): string {
-  return wordsOf(trans, status).join('');
+  const { state, address, time } = wordsOf(trans, status);
+  return state + address + time;
 }

@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { type Menu, Widget } from '@lumino/widgets';
 import type { LiveRegion } from './liveregion';
-import { type Condition, describeStatus, type IStatus, wordsOf } from './status';
+import { type Condition, describeStatus, type IStatus, titleOf, wordsOf } from './status';
 
 export class StatusItem extends Widget {
   constructor(
@@ -17,7 +17,7 @@ export class StatusItem extends Widget {
     const dot = document.createElement('span');
     dot.className = 'jp-Turbopilot-dot';
     dot.setAttribute('aria-hidden', 'true');
-    this._label.className = 'jp-Turbopilot-label';
+    this._address.className = 'jp-Turbopilot-address';
     this._time.className = 'jp-Turbopilot-time';
     this._button.append(dot, this._label);
     this._open(menu);
@@ -26,14 +26,12 @@ export class StatusItem extends Widget {
 
   display(status: IStatus): void {
     this._button.dataset.condition = status.condition;
-    const [words, time] = wordsOf(this._trans, status);
+    const { state, address, time } = wordsOf(this._trans, status);
+    this._address.textContent = address;
     this._time.textContent = time;
-    this._label.replaceChildren(words, this._time);
-    // The title describes it to a screen reader, too.
-    const { model, address, reason } = status;
-    const where = address ? this._trans.__('Code is sent to %1', address) : '';
-    this._button.title = [model, where, reason].filter(Boolean).join('\n');
-    this._button.setAttribute('aria-label', words + time);
+    this._label.replaceChildren(state, this._address, this._time);
+    this._button.title = titleOf(this._trans, status);
+    this._button.setAttribute('aria-label', describeStatus(this._trans, status));
   }
 
   /** Open the menu where the button is; when it closes, the focus goes back to where it was. */
@@ -55,6 +53,7 @@ export class StatusItem extends Widget {
 
   private readonly _button = document.createElement('button');
   private readonly _label = document.createElement('span');
+  private readonly _address = document.createElement('span');
   private readonly _time = document.createElement('span');
 }
 

@@ -84,6 +84,60 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
+  /** Search in the dialog, and move the focus to the first result. */
+  async function toFirstResult(page, question) {
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type(question);
+    await page.waitForSelector(`dialog ${FOUND}`);
+    await page.keyboard.press('ArrowDown');
+    await page.waitForSelector(`dialog ${FOUND}:focus`);
+  }
+
+  test('closes the dialog for Escape on a result, and for a result on the same page', async () => {
+    const page = await open('faq.html');
+    await toFirstResult(page, 'Colab Kaggle');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('#pst-search-dialog:not([open])', { state: 'attached' });
+    assert.equal(new URL(page.url()).hash, '');
+    await page.keyboard.press('Control+k');
+    await page.waitForSelector(`dialog ${FOUND}`);
+    await page.locator(`dialog ${FOUND}`, { hasText: 'Colab' }).click();
+    await page.waitForSelector('#pst-search-dialog:not([open])', { state: 'attached' });
+    await page.waitForURL('**/faq.html#does-it-work-in-google-colab-kaggle-or-binder');
+    await page.close();
+  });
+
+  test('is searched for a whole word with Enter, however fast it was typed', async () => {
+    const titles = page => page.locator(FOUND).allInnerTexts();
+    const page = await open('search.html?q=mac');
+    await page.waitForSelector(FOUND);
+    const whole = await titles(page);
+    await page.locator('#site-search-page input').fill('');
+    await page.waitForSelector(FOUND, { state: 'detached' });
+    await page.evaluate(() => {
+      const input = document.querySelector('#site-search-page input');
+      input.value = 'mac';
+      input.dispatchEvent(new window.Event('input'));
+      input.form.requestSubmit();
+    });
+    await page.waitForTimeout(400);
+    assert.deepEqual(await titles(page), whole);
+    await page.close();
+  });
+
+  test('searches again after a part of the search could not be loaded', async () => {
+    const name = '_static/search-sections.js';
+    site.files[name] = { status: 503, body: 'not now' };
+    const page = await open('search.html?q=proxy');
+    const status = page.locator('#site-search-page .site-search-status');
+    await status.filter({ hasText: 'could not be loaded' }).waitFor();
+    delete site.files[name];
+    await page.locator('#site-search-page input').press('Enter');
+    await page.waitForSelector(FOUND);
+    assert.match(await status.innerText(), /results/);
+    await page.close();
+  });
+
   test('can be read on a narrow screen, in light and dark', async () => {
     for (const [name, scheme, width] of [
       ['index.html', 'light', 1180],
@@ -121,11 +175,9 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('asks no other host for anything', () => {
+  test('asks no other host for anything, and for nothing that is not there', () => {
     assert.deepEqual(browser.outside, []);
-    assert.deepEqual(
-      site.asked.filter(name => name === null),
-      []
-    );
+    const missing = site.missing.filter(address => address !== '/favicon.ico'); // the browser's own request
+    assert.deepEqual(missing, []);
   });
 });

@@ -73,16 +73,19 @@ export function modelIn(folder, body = MODEL) {
 
 /**
  * Serve a folder below a path. `files` lie above those of the folder: a status, a body, headers; one that is `cut`
- * ends in the middle, one that is `stuck` comes no further than that. What was asked for is in `asked`.
+ * ends in the middle, one that is `stuck` comes no further than that. What was asked for is in `asked`, and what of it
+ * is not there in `missing`.
  */
 export async function serveSite(folder, { prefix = '/', headers = {}, files = {} } = {}) {
   const asked = [];
+  const missing = [];
   const server = createServer((request, response) => {
     const address = decodeURIComponent(new URL(request.url, 'http://site').pathname);
     const name = address.startsWith(prefix) ? address.slice(prefix.length) : null;
     asked.push(name);
     const file = name === null ? null : (site.files[name] ?? onDisk(folder, name));
     if (!file) {
+      missing.push(address);
       response.writeHead(404, headers).end('There is no such file.');
       return;
     }
@@ -108,6 +111,7 @@ export async function serveSite(folder, { prefix = '/', headers = {}, files = {}
     url: `http://127.0.0.1:${port}${encodeURI(prefix)}`,
     files,
     asked,
+    missing,
     stop: () =>
       new Promise(resolve => {
         server.close(resolve);

@@ -75,6 +75,21 @@ describe('a study log', { timeout: 300_000 }, () => {
     await dialog.getByRole('button', { name: 'Ok' }).click();
   });
 
+  test('is announced in a narrow window, too, and in the title', async () => {
+    await page.setViewportSize({ width: 620, height: 700 });
+    const item = page.locator('.jp-Turbopilot-status');
+    await item.filter({ hasText: 'study log' }).waitFor();
+    const cut = await item.evaluate(element =>
+      [element, ...element.querySelectorAll('*')].some(
+        one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth
+      )
+    );
+    assert.ok(!cut, 'something of the status is cut off');
+    assert.match(await item.getAttribute('title'), /A study log is kept/);
+    await screenshot(page, 'study-narrow');
+    await page.setViewportSize({ width: 1180, height: 760 });
+  });
+
   test('stays announced whatever the settings say', async () => {
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:toggle'));
     await page.locator('.jp-Turbopilot-status[data-condition="off"]').waitFor();

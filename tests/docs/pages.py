@@ -20,6 +20,7 @@ PAGES = [
 NOT_RUN = re.compile(r"<!-- not run(?: here)?: (\S.*?) -->\s*$", re.DOTALL)
 # A block without a language, as an indented one is, may be a command that escapes the rules for commands.
 SHELL = {"", "bash", "sh", "shell", "console", "powershell", "bat"}
+PROGRAMS = {"ipython", "python", "javascript", "lua", "html", "dockerfile"}
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -36,6 +37,16 @@ class Block:
     @property
     def place(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def is_configuration(self) -> bool:
+        """Whether it is for a configuration file; tests/docs/test_configuration.py reads it as Jupyter does."""
+        return self.language == "python" and bool(re.search(r"^c\.", self.text, re.MULTILINE))
+
+    @property
+    def is_program(self) -> bool:
+        """Whether readers run it, though not in a shell."""
+        return self.language in PROGRAMS and not self.is_configuration
 
     @property
     def commands(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -55,6 +56,68 @@ WITH_THE_MODEL = {
     "jupyter turbopilot complete analysis.py --line 12 --col 9": "lengths",
     'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "\n    ",  # a body, which is drawn at random
     "jupyter turbopilot models path": "qwen2.5-coder-0.5b",
+}
+# Commands in sentences and tables, but for ours, for `make` and for scripts of the repository, which are looked up.
+IN_A_SENTENCE = re.compile(
+    r"(?:pip|conda|npm|npx|node|python|jupyter|ipython|docker|kubectl|helm|git|curl|ssh|chmod|export|source|ray"
+    r"|xcode-select|openssl|nvcc|brew|sudo|apt-get) \S"
+)
+LOOKED_UP = re.compile(
+    r"jupyter turbopilot|python (?:scripts|benchmarks)/[\w/]+\.py|node benchmarks/[\w/]+\.mjs"
+)
+# What of them is run: what of its output shows that it did what the page promises.
+SAID = {
+    "jupyter --paths": "/home/.jupyter",
+    "ipython profile create": "ipython_config.py",
+    "python -c \"import hashlib, sys; d = open(sys.argv[1], 'rb').read(); "
+    'print(hashlib.sha256(d).hexdigest(), len(d))" FILE': f"{hashlib.sha256(b'model').hexdigest()} 5",
+    "openssl rand -hex 32": "\n",
+}
+# And what is not, and why.
+SAID_AND_NOT_RUN = {
+    "it names a command, or begins one": (
+        *(
+            "curl -d",
+            "pip install",
+            "pip …",
+            "pip wheel",
+            "pip wheel -w packages",
+            "ray start",
+            "chmod -R a+rX",
+        ),
+        *("jupyter lab", "npm run build", "nvcc --version"),
+    ),
+    "it installs, or takes away, what the tests need": (
+        'pip install "jupyter-turbopilot[languages]"',
+        "conda remove llama-cpp-python",
+        "python -m pip install llama-cpp-python",
+        "python -m pip install --force-reinstall --no-deps jupyter-turbopilot",
+        "jupyter server extension enable jupyter_turbopilot",
+        "jupyter labextension enable jupyter-turbopilot",
+    ),
+    "it builds the package; `make test-wheel` does": (
+        "pip wheel -w packages .",
+        "pip wheel --no-deps -w dist .",
+        "pip install --no-cache-dir /tmp/*.whl",
+        "pip install dist/*.whl",
+    ),
+    "it is a step of a release": (
+        "npm version 1.2.3 --no-git-tag-version",
+        "pip install jupyter-turbopilot==1.2.3",
+        "git push --delete origin v1.2.3",
+        "git tag -d v1.2.3",
+    ),
+    "it needs another computer, a cluster or a Mac": (
+        "ssh -N -L 18080:127.0.0.1:18080 other-computer",
+        "kubectl logs --namespace jhub deployment/turbopilot",
+        "xcode-select --install",
+    ),
+    "it is for a folder or a mirror of the reader's": (
+        "chmod -R a+rX /srv/turbopilot/models",
+        "source .venv/bin/activate",
+        "source ../.venv/bin/activate",
+        "export HF_ENDPOINT=https://hf-mirror.example.org",
+    ),
 }
 MAY_FAIL = {"jupyter turbopilot doctor"}  # on a machine that is slow, or lacks something, it says so
 
@@ -129,9 +192,16 @@ def test_what_is_run_here_still_stands_in_a_page() -> None:
     assert not (EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys()) - there
 
 
+def test_every_command_in_a_sentence_is_run_here_or_listed_with_the_reason() -> None:
+    there = {code for _, code in inline() if IN_A_SENTENCE.match(code) and not LOOKED_UP.match(code)}
+    listed = [*SAID, *(command for commands in SAID_AND_NOT_RUN.values() for command in commands)]
+    assert not there - set(listed), "add them to SAID, or to SAID_AND_NOT_RUN"
+    assert sorted(there) == sorted(listed)
+
+
 def test_a_block_that_is_not_run_has_a_reason_and_nothing_else_has_one() -> None:
     marked = sum(len(re.findall(r"^ *<!-- not run", page.read_text("utf-8"), re.MULTILINE)) for page in PAGES)
-    assert marked == sum(bool(block.reason) for block in shell_blocks())
+    assert marked == sum(bool(b.reason) for b in blocks() if b.language in SHELL or b.is_program)
 
 
 @shell
@@ -141,6 +211,15 @@ def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
     assert EXECUTED[command] in done.stdout + done.stderr
+
+
+@shell
+@pytest.mark.parametrize("command", SAID, ids=lambda command: command[:30])
+def test_it_does_what_its_sentence_promises(command: str, tmp_path: Path) -> None:
+    (tmp_path / "FILE").write_bytes(b"model")
+    done = run(command, tmp_path, str(tmp_path / "models"))
+    assert done.returncode == 0, done.stderr
+    assert SAID[command] in done.stdout + done.stderr
 
 
 @shell
@@ -229,7 +308,7 @@ def test_a_prebuilt_engine_is_one_that_the_package_accepts() -> None:
 
 def test_every_script_that_the_documents_run_exists() -> None:
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
-    named = set(re.findall(r"python ((?:scripts|benchmarks)/\w+\.py)", texts))
+    named = set(re.findall(r"(?:python|node) ((?:scripts|benchmarks)/[\w/]+\.(?:py|mjs))", texts))
     assert named
     assert not [name for name in named if not (ROOT / name).is_file()]
 

@@ -20,11 +20,7 @@ CLASSES = {kind.__name__: kind for kind in (*SECTIONS, JupyterHub, InteractiveSh
 
 
 def snippets() -> list[Block]:
-    return [
-        block
-        for block in blocks()
-        if block.language == "python" and re.search(r"^c\.", block.text, re.MULTILINE)
-    ]
+    return [block for block in blocks() if block.is_configuration]
 
 
 def check(section: str, name: str, value: Any) -> None:

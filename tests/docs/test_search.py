@@ -18,13 +18,33 @@ WANTED = 48
 RUN = 6  # words in a row, those of an error message that a question quotes excepted
 
 
-def ask(site: Path, questions: list[str]) -> list[list[dict[str, Any]]]:
+def ask(site: Path, questions: list[str], *how: str) -> list[list[dict[str, Any]]]:
     script = Path(__file__).parent / "ask.cjs"
     done = subprocess.run(
-        ["node", script, site], input=json.dumps(questions), capture_output=True, text=True, check=True
+        ["node", script, site, *how], input=json.dumps(questions), capture_output=True, text=True, check=True
     )
     answers: list[list[dict[str, Any]]] = json.loads(done.stdout)
     return answers
+
+
+def edits(one: str, other: str) -> int:
+    """Return how many letters have to be inserted, deleted or replaced to make one word of another."""
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        before, row[0] = row[0], at
+        for to, wanted in enumerate(other, 1):
+            before, row[to] = row[to], min(row[to] + 1, row[to - 1] + 1, before + (letter != wanted))
+    return row[-1]
+
+
+def not_asked_for(found: dict[str, Any]) -> list[str]:
+    """Return what is marked, and is no word of the question's, in whatever form or with a typing error."""
+    return [
+        word
+        for word, stem in zip(found["marked"], found["stems"], strict=True)
+        if stem not in found["asked"]
+        and not any(len(one) > 5 and edits(stem, one) <= round(len(one) / 5) for one in found["asked"])
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +87,43 @@ def test_no_page_repeats_the_questions() -> None:
 
 
 def test_a_result_shows_where_it_has_what_was_asked(site: Path, results: list[list[dict[str, Any]]]) -> None:
-    firsts = [found[0] for found in results]
     # A section may have it in its heading alone.
-    assert sum(not first["marked"] for first in firsts) <= 1
-    assert not [first for first in firsts for word in first["marked"] if word not in first["excerpt"]]
+    assert sum(not found[0]["marked"] for found in results) <= 1
+    assert not [word for found in results for one in found for word in not_asked_for(one)]
     (found, *_), *_ = ask(site, ["CXXFLAGS mno-amx-tile"])
     assert found["excerpt"].startswith("… ")  # far from the section's beginning
     assert {"CXXFLAGS", "amx", "tile"} <= set(found["marked"])
+
+
+def test_a_contraction_says_no_more_than_its_words(site: Path) -> None:
+    whole, *others = ask(
+        site,
+        [
+            "It does not work",
+            "It doesn't work",
+            "It doesn\N{RIGHT SINGLE QUOTATION MARK}t work",
+            "It's that it didn't work",
+        ],
+    )
+    assert whole
+    for other in others:
+        assert [one["place"] for one in other] == [one["place"] for one in whole]
+
+
+def test_a_language_of_one_or_two_letters_is_found_and_nothing_else_is_marked(site: Path) -> None:
+    for name in ("R", "Go"):
+        for question in (name, f"{name} language"):
+            (found,) = ask(site, [question])
+            assert "jupyterlab#programming-languages" in [one["place"] for one in found]
+            assert not [word for one in found for word in not_asked_for(one)]
+
+
+def test_the_last_word_may_be_unfinished_also_where_it_has_words_for_the_same_thing(site: Path) -> None:
+    whole, typing = (
+        {word for one in ask(site, ["mac"], *how)[0] for word in one["marked"]} for how in ((), ("typing",))
+    )
+    assert "macOS" in typing
+    assert "macOS" not in whole
 
 
 @pytest.mark.parametrize("question", ["", "   ", "?", "xyzzyqwertz", "'\"<>&", "🎉"])

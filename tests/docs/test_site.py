@@ -155,3 +155,20 @@ def test_links_in_code_are_none() -> None:
         "d.md",
         "h.md",
     ]
+
+
+def test_a_folder_with_files_of_somebody_elses_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "thesis.tex").write_text("mine")
+    with pytest.raises(build_site.FolderError, match="Name a new or an empty folder"):
+        build_site.build(tmp_path)
+    assert (tmp_path / "source" / "thesis.tex").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_folder_that_is_new_or_empty_or_has_a_site_is_taken(tmp_path: Path) -> None:
+    for folder in (tmp_path / "a" / "new", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        build_site.claim(folder)
+        (folder / "source").mkdir()
+        build_site.claim(folder)

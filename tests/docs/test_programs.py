@@ -1,0 +1,152 @@
+"""Cells and programs of the documents, which readers run, are run here as they stand, or the page says why not."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pexpect
+import pytest
+
+from jupyter_turbopilot.server.routes import base, endpoint
+
+from ..scripted_engine import ScriptedEngine
+from ..serving import Server
+from ..shell import test_magics
+from .pages import Block, blocks
+
+HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documents' server
+
+# Sessions with a model that says what it is told to.
+shell, says = test_magics.shell, test_magics.says
+
+
+def programs() -> list[Block]:
+    return [block for block in blocks() if block.is_program and not block.reason]
+
+
+def the(words: str) -> Block:
+    """Return the program that has some words."""
+    found = [block for block in programs() if words in block.text]
+    assert len(found) == 1, f"{len(found)} programs have “{words}”"
+    return found[0]
+
+
+RUN = [
+    LOADING := the("%load_ext jupyter_turbopilot\n%turbopilot on"),
+    CELL := the("def is_even"),
+    STUB := the("%%complete --hierarchical"),
+    WRITTEN := the("# Called as is_prime(prime)"),
+    WORKER := the("service-worker.js"),
+    OPENAI := the("from openai import"),
+    HUGGING_FACE := the("from huggingface_hub import"),
+    ROUTE := the("class ColorsRoute"),
+]
+
+
+def test_every_program_is_run_here_or_its_page_says_why_not() -> None:
+    lost = [block.place for block in programs() if block not in RUN]
+    assert not lost, f"run them here, or put <!-- not run: why --> above them: {lost}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_two_lines_turn_ghost_text_on_in_a_terminal(tmp_path: Path, tiny_model: Path) -> None:
+    settings = tmp_path / "ipython" / "profile_default" / "ipython_config.py"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"c.Turbopilot.model = {str(tiny_model)!r}\nc.Turbopilot.memory = False\n")
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "IPython", "--no-banner", "--no-confirm-exit"],
+        env={
+            **os.environ,
+            "IPYTHONDIR": str(tmp_path / "ipython"),
+            "TERM": "xterm",
+            "PROMPT_TOOLKIT_NO_CPR": "1",
+        },
+        cwd=tmp_path,
+        encoding="utf-8",
+        timeout=60,
+    )
+    try:
+        for line in LOADING.text.splitlines():
+            terminal.expect("In ")
+            terminal.send(line)
+            time.sleep(0.3)  # what is pasted with its end is one input
+            terminal.send("\r")
+        terminal.expect("Ghost text is on: Right takes it, Escape then f takes a word")
+    finally:
+        terminal.close(force=True)
+
+
+def test_a_cell_is_completed_into_the_next_one(
+    shell: test_magics.Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    says("\n    return n % 2 == 0")
+    test_magics.run(shell, CELL.text)
+    assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
+
+
+def test_a_stub_becomes_the_functions_that_its_page_shows(
+    shell: test_magics.Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    shown = WRITTEN.text.rstrip("\n")
+    helper = re.search(r"def is_prime\(prime\):\n {4}(.+?)\n\n\n", shown, re.DOTALL)
+    assert helper
+    last = shown.rpartition("\n    ")[2]
+    says("").answer = lambda prompt: helper[1] if "def is_prime(prime):\n    <" in prompt else last
+    out = test_magics.run(shell, STUB.text)
+    assert shell.next_input == (shown, False)
+    (tree,) = (block for block in blocks() if block.page == STUB.page and block.language == "text")
+    assert [line for line in tree.text.splitlines() if line not in out.stderr] == []
+
+
+def test_the_functions_that_the_page_shows_pass_their_examples() -> None:
+    made: dict[str, Any] = {}
+    exec(compile(WRITTEN.text, WRITTEN.place, "exec"), made)  # noqa: S102 - the documents' own
+    (tests,) = doctest.DocTestFinder().find(made["sum_of_primes"], globs=made)
+    assert doctest.DocTestRunner().run(tests) == doctest.TestResults(0, 1)
+
+
+def test_the_service_worker_of_a_site_is_told_at_its_start_to_keep_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for JupyterLite's: `make test-ui` builds a real site, this changes one."""
+    monkeypatch.chdir(tmp_path)
+    worker = tmp_path / "site" / "service-worker.js"
+    worker.parent.mkdir()
+    worker.write_text('(()=>{"use strict";let enableCache=!1;let other=!1})()')
+    exec(compile(WORKER.text, WORKER.place, "exec"), {})  # noqa: S102 - the documents' own
+    start = 'let enableCache=new URL(location.href).searchParams.get("enableCache")==="true"'
+    assert worker.read_text() == f'(()=>{{"use strict";{start};let other=!1}})()'
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[Server]:
+    started = Server(tiny_model)
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("program", [OPENAI, HUGGING_FACE], ids=lambda block: block.place)
+def test_a_program_prints_what_the_server_writes(
+    program: Block, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert HERE in program.text
+    assert KEY in program.text
+    own = program.text.replace(HERE, server.url).replace(KEY, server.key)
+    exec(compile(own, program.place, "exec"), {})  # noqa: S102 - the documents' own
+    assert capsys.readouterr().out.strip("\n")
+
+
+def test_a_route_is_declared_as_the_recipe_says() -> None:
+    struct = {name: msgspec.defstruct(name, []) for name in ("ColorsRequest", "Colors")}
+    made = {"Route": base.Route, "Endpoint": endpoint.Endpoint, **struct}
+    exec(compile(ROUTE.text, ROUTE.place, "exec"), made)  # noqa: S102 - the documents' own
+    assert made["ColorsRoute"].post.endpoint.gives is struct["Colors"]
