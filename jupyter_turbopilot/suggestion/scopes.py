@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
+from contextlib import suppress
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 from unicodedata import normalize
@@ -84,8 +85,14 @@ def has_star_import(tree: ast.AST) -> bool:
 
 
 def bound_names(source: str) -> set[str]:
-    """Return the names that a source binds for other code: of those in its functions, the global ones."""
-    return _bound_in(_tables(ast.unparse(_Separating().visit(parse(source)))))
+    """Return the names that a source binds for other code: of those in its functions, the global ones.
+
+    Raise SyntaxError for source that does not parse or is nested more deeply than Python itself can follow.
+    """
+    tree = parse(source)
+    with suppress(RecursionError):  # then the variables of its comprehensions count too, from Python 3.12 on
+        source = ast.unparse(_Separating().visit(tree))
+    return _bound_in(_tables(source))
 
 
 def _bound_in(tables: Sequence[SymbolTable]) -> set[str]:
