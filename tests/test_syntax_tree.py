@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import subprocess
 import sys
 import warnings
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.syntax_tree import check, parse, symbol_table
 
 INTERRUPTED = """
 import ast, gc
@@ -32,6 +34,32 @@ gc.set_threshold(700)
 print(others > 0, ast.dump(tree) == expected)
 """
 
+WARNED_OF = "x = f('\\w', 1 is 1)\nassert (x, '')\n"
+THREADS = f"""
+import sys, threading, warnings
+from jupyter_turbopilot.hierarchy.parsing import defined, parsed
+
+source = {WARNED_OF!r} * 20
+start, failed = threading.Barrier(3), []
+
+def work():
+    start.wait()
+    for _ in range(200):
+        if parsed(source) is None or defined(source) != {{"x"}}:
+            failed.append(source)
+
+parsed(source)
+before = list(warnings.filters)
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+warnings.warn("the user's own")
+print(warnings.filters == before, failed)
+"""
+
 
 @pytest.mark.parametrize("source", ["f(", "\0", "a" + "+a" * 100_000, "x = (" * 300, "'\ud800'"])
 def test_whatever_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
@@ -51,10 +79,40 @@ def test_any_text_has_the_tree_that_python_gives_it_or_is_a_syntax_error(source:
         assert ast.dump(parse(source)) == expected
 
 
-def test_nothing_is_said_of_code_that_python_warns_of() -> None:
+@pytest.mark.parametrize("action", ["error", "always", "default"])
+def test_nothing_is_said_of_code_that_python_warns_of(action: Literal["error", "always", "default"]) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        for _ in range(2):
+            warnings.resetwarnings()
+            warnings.simplefilter(action)
+            check(parse(WARNED_OF))
+            symbol_table(WARNED_OF)
+    assert not heard
+
+
+def test_a_filter_that_another_thread_sets_meanwhile_makes_no_error_of_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler, calls = compile, []
+
+    def disturbed(*given: Any, **more: Any) -> Any:
+        if not calls:
+            warnings.simplefilter("error")
+        calls.append(given)
+        return compiler(*given, **more)
+
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        parse("f('\\w', 1 is 1)")
+        monkeypatch.setattr(builtins, "compile", disturbed)
+        assert parse(WARNED_OF).body
+    assert len(calls) == 2
+
+
+def test_threads_that_parse_at_once_leave_the_filters_of_the_process_alone() -> None:
+    command = [sys.executable, "-W", "default", "-c", THREADS]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "True []\n"
+    assert done.stderr.count("Warning") == 1
+    assert "the user's own" in done.stderr
 
 
 def test_another_parse_in_the_middle_of_one_does_no_harm() -> None:

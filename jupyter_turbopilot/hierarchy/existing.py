@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.hierarchy.parsing import Function, defined, parsed, readable
+from jupyter_turbopilot.hierarchy.parsing import FAILURES, Function, defined, parsed, readable
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.scopes import has_star_import
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Hierarchy
@@ -51,8 +53,7 @@ def existing_for(request: Hierarchy, facts: Facts, above: str = "") -> Existing:
     for source, defines in (*_sources(request), (readable(above), True)):
         tree = parsed(source)
         if defines:
-            # Of a cell that does not parse too many names count rather than too few.
-            names |= defined(source) if tree else bindings(source)
+            names |= _names_in(source, tree)
             open_ = open_ or (tree is not None and has_star_import(tree))
         for name in () if tree else bindings(source):
             heads.pop(name, None)
@@ -61,6 +62,14 @@ def existing_for(request: Hierarchy, facts: Facts, above: str = "") -> Existing:
                 heads.pop(name, None)
             heads |= _heads_of(node)
     return Existing(frozenset(names), heads, open_)
+
+
+def _names_in(source: str, tree: ast.Module | None) -> AbstractSet[str]:
+    """Return the names that a source defines: rather too many than too few where it cannot be worked on."""
+    with suppress(*FAILURES):
+        if tree:
+            return defined(source)
+    return bindings(source)
 
 
 def _sources(request: Hierarchy) -> list[tuple[str, bool]]:
@@ -118,7 +127,18 @@ def _heads_of(node: ast.stmt) -> dict[str, str]:
 
 
 def _head(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    bare = ast.FunctionDef(node.name, node.args, [ast.Pass()], [], None, None, lineno=1, col_offset=0)
+    """Return a head with a function's parameters alone: a default or a type may be nested too deeply."""
+    given, default = node.args, ast.Constant(...)
+    parameters = ast.arguments(
+        posonlyargs=[ast.arg(each.arg) for each in given.posonlyargs],
+        args=[ast.arg(each.arg) for each in given.args],
+        vararg=given.vararg and ast.arg(given.vararg.arg),
+        kwonlyargs=[ast.arg(each.arg) for each in given.kwonlyargs],
+        kw_defaults=[each and default for each in given.kw_defaults],
+        kwarg=given.kwarg and ast.arg(given.kwarg.arg),
+        defaults=[default] * len(given.defaults),
+    )
+    bare = ast.FunctionDef(node.name, parameters, [ast.Pass()], [], None, None, lineno=1, col_offset=0)
     return ast.unparse(bare)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import warnings
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion import scopes
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.syntax_tree import check, parse
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # of source that cannot be worked on
@@ -54,12 +53,7 @@ def tree_of(source: str) -> ast.Module:
     if len(source) > 2 * STATEMENT:  # what a person gave, and what a model wrote
         raise SyntaxError("The source is too long.")
     tree = parse(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(tree, "", "exec", dont_inherit=True)  # a `return` outside of functions parses
-        except (ValueError, MemoryError, RecursionError) as error:
-            raise SyntaxError(str(error)) from None
+    check(tree)
     return tree
 
 

@@ -149,10 +149,10 @@ def _stub(text: str) -> Asked | None:
             head = "\n".join(lines[begins : last_one.lineno - 1])
         del node.body[-1]
     stub = Stub(node.name, head.rstrip(), " " * width)
-    if not parsed(stub.unwritten):  # something stands behind the colon
-        comments = takewhile(lambda line: line.startswith("#"), lines[begins:])
-        stub = Stub(node.name, "\n".join([*comments, ast.unparse(node)]))
     try:
+        if not parsed(stub.unwritten):  # something stands behind the colon
+            comments = takewhile(lambda line: line.startswith("#"), lines[begins:])
+            stub = Stub(node.name, "\n".join([*comments, ast.unparse(node)]))
         accepted(readable(above))
         accepted(stub.unwritten)
     except FAILURES:

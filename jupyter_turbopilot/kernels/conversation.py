@@ -68,6 +68,10 @@ class Conversation:
         self._comm = ""
         return Closed.ANSWERED if self._answered else Closed.UNANSWERED
 
+    def give_up(self) -> None:
+        """Expect no answer to the open question any more."""
+        self._comm = ""
+
     def forget_installation(self) -> None:
         """Install the handler again with the next question."""
         self._installed = False

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 SETTLE = 0.15  # seconds after an execution: the next of several cells may follow at once
 AGAIN = 0.5  # seconds before another look at a kernel that could not be asked
 PATIENCE = 5.0  # seconds after which an answer is no longer expected; doubled each time that none comes
+MOST_PATIENCE = 60.0
 MOST_BYTES = 1024 * 1024  # of a message; the probe's own are a fraction of that
 _HEARD = {"status", *ANSWERS}
 UNUSED = 600.0  # seconds without a request after which a kernel is not asked any more
@@ -34,12 +35,12 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._missing: asyncio.TimerHandle | None = None
         self._patience = PATIENCE
-        self._asked_at = 0.0
         self._activity: Any = None
         self._executions = 0
         self._installed_for = -1  # how many there had been when it was installed again
+        self._lapsed = False  # whether it was not asked because nobody wanted to know
+        self._used_at = time.monotonic()
         self.busy = False
-        self.used_at = time.monotonic()
         self.facts = NONE
 
     def open(self) -> None:
@@ -59,36 +60,53 @@ class Watch:
             if stream and not stream.closed():
                 stream.close()
 
+    def use(self) -> Facts:
+        """Return what is known now; keep asking from now on."""
+        self._used_at = time.monotonic()
+        if self._lapsed:
+            self._lapsed = False
+            self._soon()
+        return self.facts
+
     def _soon(self, seconds: float = SETTLE) -> None:
         if self._timer:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ask)
 
-    def _ask(self) -> None:
-        """Ask, unless the kernel computes or an answer is still expected."""
-        now = time.monotonic()
-        if now - self.used_at > UNUSED:
-            return
-        if self.busy or getattr(self._manager, "execution_state", "idle") == "busy":
-            self._soon(AGAIN)  # its end may have been missed, when we had only begun to listen
-            return
-        if self._conversation.is_open and now - self._asked_at < self._patience:
-            self._soon(AGAIN)
-            return
-        # What we ask is nobody's activity: culling goes by what the person did.
-        self._activity = getattr(self._manager, "last_activity", None)
-        self._asked_at = now
-        for message in self._conversation.ask():
-            self._session.send(self._shell, message.type, message.content)
+    def _expect(self) -> None:
+        """Wait for the answer, from now on."""
         if self._missing:
             self._missing.cancel()
         self._missing = asyncio.get_running_loop().call_later(self._patience, self._miss)
 
+    def _computes(self) -> bool:
+        return self.busy or getattr(self._manager, "execution_state", "idle") == "busy"
+
+    def _ask(self) -> None:
+        """Ask, unless the kernel computes or an answer is still expected."""
+        if time.monotonic() - self._used_at > UNUSED:
+            self._lapsed = True
+            return
+        if self._computes() or self._conversation.is_open:
+            self._soon(AGAIN)  # its end may have been missed, when we had only begun to listen
+            return
+        # What we ask is nobody's activity: culling goes by what the person did.
+        if self._activity is None:  # or it is known from a question whose answer did not arrive
+            self._activity = getattr(self._manager, "last_activity", None)
+        for message in self._conversation.ask():
+            self._session.send(self._shell, message.type, message.content)
+        self._expect()
+
     def _miss(self) -> None:
         """Ask again: a kernel that is starting may have answered before its other socket was connected."""
-        if self._conversation.is_open:
-            self._patience *= 2
-            self._soon(0)
+        if not self._conversation.is_open:
+            return
+        if self._computes():  # the question may wait in the kernel's queue, and another would wait behind it
+            self._expect()
+            return
+        self._conversation.give_up()
+        self._patience = min(2 * self._patience, MOST_PATIENCE)
+        self._soon(0)
 
     def _hear(self, parts: list[Any]) -> None:
         try:
@@ -107,8 +125,10 @@ class Watch:
             self._follow(content["execution_state"], message["parent_header"].get("msg_type"), ours)
             return
         heard = self._conversation.hear(kind, content)
+        if heard:
+            self._patience = PATIENCE
         if isinstance(heard, Facts):
-            self.facts, self._patience = heard, PATIENCE
+            self.facts = heard
         elif heard:
             if heard is Closed.UNANSWERED and self._installed_for != self._executions:
                 # It knows nothing of us: another process, whose start was missed. Once for each execution.
@@ -129,7 +149,7 @@ class Watch:
         self._activity = None  # somebody's own
         if state in {"starting", "restarting"}:
             self._conversation.restart()
-            self.busy, self.facts = False, NONE
+            self.busy, self.facts, self._patience = False, NONE, PATIENCE
             self._soon()
         elif parent == "execute_request":
             self.busy = state == "busy"
@@ -152,8 +172,7 @@ class Kernels:
             watch = self._begin(kernel_id)
         if watch is None:
             return NONE
-        watch.used_at = time.monotonic()
-        return watch.facts
+        return watch.use()
 
     def _begin(self, kernel_id: str) -> Watch | None:
         self._forget_ended()

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import ast
 import re
-import symtable
-import warnings
 from bisect import bisect_left
+from contextlib import suppress
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.syntax_tree import parse, symbol_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from symtable import SymbolTable
 
 LONGEST = 3 * STATEMENT  # characters
 MOST = LONGEST // 6  # words, signs and lines; code has one in four characters or fewer
@@ -85,11 +85,17 @@ def has_star_import(tree: ast.AST) -> bool:
 
 
 def bound_names(source: str) -> set[str]:
-    """Return the names that a source binds for other code: of those in its functions, the global ones."""
-    return _bound_in(_tables(_Separating().visit(parse(source))))
+    """Return the names that a source binds for other code: of those in its functions, the global ones.
+
+    Raise SyntaxError for source that does not parse or is nested more deeply than Python itself can follow.
+    """
+    tree = parse(source)
+    with suppress(RecursionError):  # then the variables of its comprehensions count too, from Python 3.12 on
+        source = ast.unparse(_Separating().visit(tree))
+    return _bound_in(_tables(source))
 
 
-def _bound_in(tables: Sequence[symtable.SymbolTable]) -> set[str]:
+def _bound_in(tables: Sequence[SymbolTable]) -> set[str]:
     """Return the names that are bound in the first table, or in another that declares them global."""
     return {
         symbol.get_name()
@@ -113,7 +119,7 @@ def _free(source: str) -> list[int]:
     while mark in normalize("NFKC", source):  # as Python does with names
         mark += "_"
     marked = _Marking(mark, names).visit(tree)
-    tables = _tables(marked)
+    tables = _tables(ast.unparse(marked))
     bound = _bound_in(tables)
     free = []
     for table in tables:
@@ -126,15 +132,12 @@ def _free(source: str) -> list[int]:
     return free
 
 
-def _tables(tree: ast.Module) -> list[symtable.SymbolTable]:
+def _tables(source: str) -> list[SymbolTable]:
     """Return the table of a module, then those of what is in it."""
-    source = ast.unparse(tree)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [*_with_children(symtable.symtable(source, "", "exec"))]
+    return [*_with_children(symbol_table(source))]
 
 
-def _with_children(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+def _with_children(table: SymbolTable) -> Iterator[SymbolTable]:
     yield table
     for child in table.get_children():
         yield from _with_children(child)

@@ -94,6 +94,31 @@ def test_a_definition_that_a_later_cell_replaces_says_nothing_any_more(later: st
     assert taken is (later not in {"g(", "import g"})
 
 
+DEEP = {
+    "operators": "1" + "+1" * 400,
+    "calls": "a" + ".b()" * 400,
+    "signs": "-" * 400 + "1",
+    "more than Python parses": "1" + "+1" * 9_000,
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize("cell", ["def g(a): c = 1\nx = {}", "def g(a, b={}): c = 1\nx = 1"])
+def test_a_cell_that_is_nested_deeply_defines_what_it_defines(kind: str, cell: str) -> None:
+    found = existing(cell.format(DEEP[kind]))
+    assert {"g", "x"} <= found.names
+    assert found.names <= (
+        {"g", "x"} if kind in {"operators", "calls", "signs"} else {"g", "x", "a", "b", "c"}
+    )
+
+
+def test_whatever_the_default_of_a_parameter_a_function_takes_what_its_parameters_say() -> None:
+    found = existing(f"def f(a: {DEEP['calls']}, /, b={DEEP['signs']}, *, c=1, **d): pass")
+    assert found.takes("f", calls("f(1, 2, c=3, e=4)"))
+    assert not found.takes("f", calls("f(1, 2, 3)"))
+    assert not found.takes("f", calls("f(b=1)"))
+
+
 def test_a_name_that_a_function_declares_global_exists() -> None:
     assert "g" in existing("def init():\n    global g\n    g = len").names
 

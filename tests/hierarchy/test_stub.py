@@ -158,7 +158,9 @@ def test_tabs_in_front_become_spaces_and_others_stay() -> None:
     assert asked.stub.head == 'def f(x):\n        """doc\t1"""'
 
 
-@pytest.mark.parametrize("source", ["X = {}\ndef f(x):", "def f(x={}):", "def f(x):\n    y = {}"])
+@pytest.mark.parametrize(
+    "source", ["X = {}\ndef f(x):", "def f(x={}):", "def f(x={}): ...", "def f(x):\n    y = {}"]
+)
 def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
     with pytest.raises(BadRequestError, match=r"nested too deeply|does not parse"):
         read_asked(source.format("x + " * 800 + "x"))

@@ -3,14 +3,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from jupyter_client.session import Session
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from jupyter_turbopilot.kernels.watch import Kernels, Watch
-
-if TYPE_CHECKING:
-    import pytest
+from jupyter_turbopilot.kernels.watch import MOST_PATIENCE, PATIENCE, UNUSED, Kernels, Watch
 
 HOSTILE = """
 import builtins
@@ -276,3 +277,163 @@ def test_a_kernel_that_is_asked_while_it_starts_answers_when_it_has_started() ->
             await manager.shutdown_all(now=True)
 
     asyncio.run(scenario())
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, SimpleNamespace, Callable[[], None]]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Any:
+        handle = SimpleNamespace(cancelled=False)
+        handle.cancel = lambda: setattr(handle, "cancelled", True)
+        self._timers.append((self.now + seconds, handle, callback))
+        return handle
+
+    @property
+    def waiting(self) -> int:
+        return sum(not handle.cancelled for _, handle, _ in self._timers)
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while due := [timer for timer in self._timers if not timer[1].cancelled and timer[0] <= end]:
+            first = min(due, key=lambda timer: timer[0])
+            self._timers.remove(first)
+            self.now = first[0]
+            first[2]()
+        self.now = end
+
+
+class Stream:
+    """A kernel's socket that nobody is at the other end of."""
+
+    def on_recv(self, _: object) -> None: ...
+
+    def closed(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+class Silent:
+    """A watched kernel that does nothing by itself, and when it was asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.asked_at: list[float] = []
+        self.manager = SimpleNamespace(
+            session=Session(), connect_iopub=Stream, connect_shell=Stream, execution_state="idle",
+            last_activity="the person's",
+        )  # fmt: skip
+        self.watch = Watch(self.manager)
+        self.watch._session.send = self._sent
+        self.watch.open()
+
+    def _sent(self, _: object, kind: str, content: dict[str, Any]) -> None:
+        if kind == "comm_open":
+            self.asked_at.append(self.clock.now)
+            self.comm = content["comm_id"]
+
+    def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
+        message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
+        self.watch._take(message, ours=False)
+
+    def answers(self) -> None:
+        self.says("comm_msg", comm_id=self.comm, data={"names": {}, "all": True})
+        self.says("comm_close", comm_id=self.comm, data={})
+
+    def is_used(self, seconds: float) -> None:
+        for _ in range(int(seconds)):
+            self.watch.use()
+            self.clock.advance(1)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Silent:
+    clock = Clock()
+    monkeypatch.setattr("jupyter_turbopilot.kernels.watch.time", clock)
+    loop = SimpleNamespace(get_running_loop=lambda: clock)
+    monkeypatch.setattr("jupyter_turbopilot.kernels.watch.asyncio", loop)
+    return Silent(clock)
+
+
+def pauses(silent: Silent) -> list[float]:
+    return [round(later - earlier, 3) for earlier, later in pairwise(silent.asked_at)]
+
+
+def test_a_silent_kernel_is_asked_less_and_less_often_but_not_given_up(silent: Silent) -> None:
+    silent.is_used(600)
+    assert pauses(silent)[:5] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE, 8 * PATIENCE, MOST_PATIENCE]
+    assert set(pauses(silent)[5:]) == {MOST_PATIENCE}
+
+
+def test_an_answer_or_a_restart_brings_the_first_patience_back(silent: Silent) -> None:
+    silent.is_used(300)
+    silent.says("status", execution_state="starting")
+    silent.is_used(20)
+    assert pauses(silent)[-2:] == [PATIENCE, 2 * PATIENCE]
+    silent.answers()
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.is_used(12)
+    assert pauses(silent)[-1] == PATIENCE
+
+
+def test_a_kernel_that_computes_is_asked_once_however_long_it_takes(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.says("status", parent="execute_request", execution_state="busy")
+    silent.is_used(400)
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.is_used(1)
+    assert len(silent.asked_at) == 1  # the question is still in its queue
+    silent.answers()
+    silent.is_used(1)
+    silent.answers()
+    assert len(silent.asked_at) == 2  # about what was executed meanwhile
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.manager.execution_state = "busy"  # with something other than an execution
+    silent.is_used(100)
+    assert len(silent.asked_at) == 2
+
+
+def test_no_question_is_asked_while_another_is_open(silent: Silent) -> None:
+    for _ in range(8):
+        silent.says("status", parent="execute_request", execution_state="idle")
+        silent.clock.advance(0.5)
+    assert len(silent.asked_at) == 1
+    silent.answers()
+    silent.clock.advance(1)
+    assert len(silent.asked_at) == 2
+
+
+def test_nothing_is_left_to_do_once_it_is_closed(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.watch.close()
+    assert not silent.clock.waiting
+
+
+def test_a_kernel_that_nobody_wants_to_know_about_is_asked_when_somebody_does_again(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.answers()
+    silent.says("status", parent="execute_request", execution_state="busy")
+    silent.clock.advance(2 * UNUSED)
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.clock.advance(10)
+    assert len(silent.asked_at) == 1
+    silent.is_used(1)
+    assert len(silent.asked_at) == 2
+
+
+def test_a_question_whose_answer_did_not_arrive_is_no_activity_either(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.manager.last_activity = "the first question's"
+    silent.is_used(10)
+    assert len(silent.asked_at) == 2
+    silent.answers()
+    silent.clock.advance(1)
+    assert silent.manager.last_activity == "the person's"
