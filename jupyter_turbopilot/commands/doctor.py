@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
-from jupyter_turbopilot.commands.removing import count_of
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,8 @@ def run(_: NoOptions, settings: Turbopilot) -> int:
     for line in examine(settings):
         print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
         problems += line.problem
-    print(_count(problems) if problems else "No problems found.")
+    print(f"{count_of(problems, 'problem') if problems else 'No problems'} found.")
     return 1 if problems else 0
-
-
-def _count(problems: int) -> str:
-    return f"{problems} problem{'' if problems == 1 else 's'} found."
 
 
 def examine(settings: Turbopilot) -> Iterator[Finding]:

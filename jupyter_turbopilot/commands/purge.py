@@ -10,12 +10,12 @@ from jupyter_turbopilot.commands.cache import servers_with
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.commands.removing import (
     agreed,
-    count_of,
     list_names,
     remove,
     remove_empty,
     size_of_all,
 )
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group
-from jupyter_turbopilot.commands.removing import agreed, count_of, list_names, remove
+from jupyter_turbopilot.commands.removing import agreed, list_names, remove
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse
