@@ -109,6 +109,7 @@ def _study(settings: Turbopilot) -> Finding:
     """Say whether a log is kept for a study, and what is wrong with its file."""
     from jupyter_turbopilot.study.file import LogFile, files_of, located, reason_of
     from jupyter_turbopilot.study.reading import held
+    from jupyter_turbopilot.study.words import holdings
 
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
@@ -121,8 +122,7 @@ def _study(settings: Turbopilot) -> Finding:
         return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
     if obstacle := file.obstacle():
         return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
-    logged = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
-    said = f"kept in {settings.study_log}: {logged}"
+    said = f"kept in {settings.study_log}: {holdings(text=settings.study_text)}"
     if files := files_of(path):
         said += f"; this log holds {held(files)}"
     return Finding("study log", said)

@@ -9,6 +9,7 @@ from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.study.checking import is_valid, other_version
 from jupyter_turbopilot.study.file import files_of, reason_of
 from jupyter_turbopilot.study.lines import event_of
+from jupyter_turbopilot.study.words import NO_TEXT, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +60,7 @@ def held(files: Iterable[Path]) -> str:
         try:
             with path.open("rb") as file:
                 if any(_TEXT.search(line) for line in file):
-                    return "the text of suggestions"
+                    return TEXT
         except OSError as error:
             return f"what cannot be read: {reason_of(error)}"
-    return "no text"
+    return NO_TEXT
