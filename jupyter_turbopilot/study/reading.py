@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.study.lines import Event
 
+LONGEST_QUOTED = 80  # characters; the name of a schema has fewer
 _TEXT = re.compile(rb'"text"\s*:\s*"')  # also in a line that was cut short
 
 
@@ -36,8 +37,8 @@ class Reading:
             event = event_of(line)
             if event and (other := other_version(event)):
                 raise NotReadyError(
-                    f"{self.path} has lines of another version ({other}). Read it with the release that "
-                    "wrote it.",
+                    f"{self.path} has lines of another version ({_quoted(other)}). Read it with the release "
+                    "that wrote it.",
                     code="no_study",
                 )
             if event and is_valid(event):
@@ -52,6 +53,11 @@ class Reading:
                     yield from file
         except OSError as error:
             raise NotReadyError(f"{self.path} cannot be read: {reason_of(error)}.", code="no_study") from None
+
+
+def _quoted(text: str) -> str:
+    """Quote what somebody else's file says: it may be long, or hold what a terminal obeys."""
+    return repr(text[:LONGEST_QUOTED])
 
 
 def held(files: Iterable[Path]) -> str:
