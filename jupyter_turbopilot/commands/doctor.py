@@ -110,6 +110,7 @@ def _study(settings: Turbopilot) -> Finding:
     from jupyter_turbopilot.study.file import LogFile, files_of, located, reason_of
     from jupyter_turbopilot.study.reading import held
     from jupyter_turbopilot.study.words import holdings
+    from jupyter_turbopilot.study.writer import event_logger
 
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
@@ -120,6 +121,11 @@ def _study(settings: Turbopilot) -> Finding:
     except OSError as error:
         said = f"{settings.study_log} cannot be written: {reason_of(error)}."
         return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
+    try:
+        event_logger()
+    except ImportError as error:
+        said = f"Jupyter's event system, which it is written with, cannot be imported: {error}."
+        return Finding("study log", f"{said} Install jupyter_events again.", problem=True)
     if obstacle := file.obstacle():
         return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
     said = f"kept in {settings.study_log}: {holdings(text=settings.study_text)}"
