@@ -7,16 +7,15 @@ python benchmarks/study_log.py killed
 `keys` asks two ways in turn, A B B A, and reports to both what became of each suggestion; the same without a
 log in either says how far two models differ by themselves. `bytes` types notebooks at *balanced*, where of
 right suggestions 72 of 100 are taken and the others typed. `killed` has three processes log to one file, an
-event every three milliseconds each, and kills all of them at a random moment.
+event every three milliseconds each (`--pause`), and kills all of them at a random moment. Each event that a
+process has told is looked for by its name.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,8 +34,9 @@ from jupyter_turbopilot.evaluate.traces import mixed
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.shell.outcomes import common
 from jupyter_turbopilot.study.file import files_of
-from jupyter_turbopilot.study.lines import Event, events_of
-from tests.faults.test_study import TYPES
+from jupyter_turbopilot.study.lines import events_of
+from tests.faults.test_study import Typist
+from tests.faults.test_study import read as read_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,52 +193,35 @@ def sizes(options: argparse.Namespace) -> None:
 
 
 def killed(options: argparse.Namespace) -> None:
-    """Kill processes that log to one file; count what they had told and what is there."""
+    """Kill processes that log to one file; look for each event that they had told."""
     draw = random.Random(options.seed)  # noqa: S311 - any moment will do
-    lost = most = broken = told = rounds_with = 0
+    told = unclear = broken = 0
+    lost: list[int] = []  # of each process
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(options.times):
             path = Path(scratch) / f"{number // ROUNDS}.jsonl"
-            before = _counted(path)
-            processes = [
-                subprocess.Popen(
-                    [sys.executable, "-c", TYPES, str(path), str(LIMIT)], stdout=subprocess.PIPE, text=True
-                )
-                for _ in range(PROCESSES)
-            ]
-            for process in processes:
-                assert process.stdout
-                process.stdout.readline()
+            typists = [Typist(path, LIMIT, options.pause, waits=False) for _ in range(PROCESSES)]
+            for typist in typists:
+                typist.wait()
             time.sleep(0.05 + draw.random() / 2)
-            for process in processes:
-                process.send_signal(signal.SIGKILL)
-            said = 0
-            for process in processes:
-                assert process.stdout
-                said += sum(line.endswith("\n") for line in process.stdout)
-                process.stdout.close()
-                process.wait()
-            events, torn = _read(path)
-            written = _counted(path) - before
-            told += said
-            missing = max(0, said - written)
-            lost, most, broken = lost + missing, max(most, missing), broken + torn
-            rounds_with += missing > 0
-            assert events
+            for typist in typists:
+                typist.kill()
+            for typist in typists:
+                typist.end()
+            events, torn = read_log(path)
+            broken += torn
+            for typist in typists:
+                written = set(typist.written(events))
+                told += typist.told
+                unclear += len({*range(typist.told, typist.told + typist.unclear)} - written)
+                lost.append(len({*range(typist.told)} - written))
             if (number + 1) % 10 == 0 or number + 1 == options.times:
                 print(
-                    f"killed {number + 1} times {PROCESSES} processes: {told} events told, {lost} of them "
-                    f"lost in {rounds_with} rounds, {most} at most in a round; {broken} broken lines",
+                    f"{len(lost)} processes killed: {told} events told, {sum(lost)} of them not in the log, "
+                    f"{max(lost)} at most of one process, {sum(map(bool, lost))} processes lost any; "
+                    f"{unclear} more were not in it that may not have been told; {broken} broken lines",
                     flush=True,
                 )
-
-
-def _read(path: Path) -> tuple[list[Event], int]:
-    return events_of(line for file in files_of(path) for line in file.read_bytes().split(b"\n"))
-
-
-def _counted(path: Path) -> int:
-    return sum(event["event"] in {"requested", "shown"} for event in _read(path)[0])
 
 
 def main() -> None:
@@ -251,6 +234,7 @@ def main() -> None:
         action.add_argument("--seed", type=int, default=25)
         if name == "killed":
             action.add_argument("--times", type=int, default=100)
+            action.add_argument("--pause", type=float, default=0.003)
         else:
             action.add_argument("--set", type=Path, required=True)
             action.add_argument("--requests", type=int, default=400)

@@ -8,21 +8,19 @@ from pathlib import Path
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "RESULTS.md"
 
 
-def rows(text: str) -> dict[str, list[str]]:
-    """Return the cells of every row of every table, by its first cell."""
-    found: dict[str, list[str]] = {}
+def rows(text: str) -> list[tuple[str, list[str]]]:
+    """Return every row of every table: its first cell, and the others."""
+    found = []
     for line in text.splitlines():
         if line.startswith("|") and not set(line) <= set("|- :"):
             first, *others = (cell.strip() for cell in line.strip("|").split("|"))
-            found.setdefault(first, others)
+            found.append((first, others))
     return found
 
 
 def figure(begins: str, column: int = 0) -> str:
     """Return a cell of the one row whose first cell begins so."""
-    matching = [
-        cells for first, cells in rows(RESULTS.read_text("utf-8")).items() if first.startswith(begins)
-    ]
+    matching = [cells for first, cells in rows(RESULTS.read_text("utf-8")) if first.startswith(begins)]
     if len(matching) != 1:
         raise LookupError(f"benchmarks/RESULTS.md has {len(matching)} rows that begin with {begins!r}.")
     return matching[0][column]
@@ -57,11 +55,11 @@ def gains() -> str:
 
 
 def beside_llama_server() -> str:
-    """Return the table of what was measured of llama-server and this project in one run."""
+    """Return the table of what was measured of llama-server and this project, in several runs."""
     names = {
         "mean time of a key, `turbopilot/complete`": "mean time of a key: `turbopilot/complete` / `/infill` of llama-server",
         "mean time of a key, `/infill`": "mean time of a key over `/infill`, ours / llama-server's",
-        "tokens evaluated, `turbopilot/complete`": "tokens read and written a key, ours / llama-server's",
+        "tokens evaluated, `turbopilot/complete`": "prompt tokens evaluated a key, `turbopilot/complete` / `/infill` of llama-server",
         "eight editors at once": "eight editors at once: tokens a second; slowest first token, ours / llama-server's",
         "fifty clients at once": "fifty clients at once: tokens a second, ours / llama-server's",
     }

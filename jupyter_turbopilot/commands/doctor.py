@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
-from jupyter_turbopilot.commands.removing import count_of
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,8 @@ def run(_: NoOptions, settings: Turbopilot) -> int:
     for line in examine(settings):
         print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
         problems += line.problem
-    print(_count(problems) if problems else "No problems found.")
+    print(f"{count_of(problems, 'problem') if problems else 'No problems'} found.")
     return 1 if problems else 0
-
-
-def _count(problems: int) -> str:
-    return f"{problems} problem{'' if problems == 1 else 's'} found."
 
 
 def examine(settings: Turbopilot) -> Iterator[Finding]:
@@ -113,6 +109,8 @@ def _study(settings: Turbopilot) -> Finding:
     """Say whether a log is kept for a study, and what is wrong with its file."""
     from jupyter_turbopilot.study.file import LogFile, files_of, located, reason_of
     from jupyter_turbopilot.study.reading import held
+    from jupyter_turbopilot.study.words import holdings
+    from jupyter_turbopilot.study.writer import event_logger
 
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
@@ -123,10 +121,14 @@ def _study(settings: Turbopilot) -> Finding:
     except OSError as error:
         said = f"{settings.study_log} cannot be written: {reason_of(error)}."
         return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
+    try:
+        event_logger()
+    except ImportError as error:
+        said = f"Jupyter's event system, which it is written with, cannot be imported: {error}."
+        return Finding("study log", f"{said} Install jupyter_events again.", problem=True)
     if obstacle := file.obstacle():
         return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
-    logged = "numbers and the text of suggestions" if settings.study_text else "numbers, no text"
-    said = f"kept in {settings.study_log}: {logged}"
+    said = f"kept in {settings.study_log}: {holdings(text=settings.study_text)}"
     if files := files_of(path):
         said += f"; this log holds {held(files)}"
     return Finding("study log", said)

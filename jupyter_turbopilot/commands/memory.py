@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
-from jupyter_turbopilot.commands.removing import count_of, list_names, remove
+from jupyter_turbopilot.commands.removing import list_names, remove
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.files import describe_size
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse

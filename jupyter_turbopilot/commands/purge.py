@@ -10,12 +10,12 @@ from jupyter_turbopilot.commands.cache import servers_with
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.commands.removing import (
     agreed,
-    count_of,
     list_names,
     remove,
     remove_empty,
     size_of_all,
 )
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +42,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.models.folder import models_dir, others, ours
     from jupyter_turbopilot.models.personal import personal_dir, personal_files
     from jupyter_turbopilot.server import runtime
+    from jupyter_turbopilot.study.file import files_of
 
     models, own = models_dir(settings.models_dir), personal_dir()
     mine = is_writable(models)
@@ -49,21 +50,26 @@ def run(options: Options, settings: Turbopilot) -> int:
     indexes = index_files()
     results, trouble = _results(settings)
     servers = servers_with(results[0]) if results else []
-    study, kept_study = _study(settings, (own, folder().parent))
-    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results, *study})
+    log, kept_study = _study(settings, (own, folder().parent))
+    study = files_of(log) if log else []
+    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
     stale, living = runtime.survey()
-    places = " and ".join(map(str, sorted({*folders, *(file.parent for file in (*indexes, *results))})))
+    places = " and ".join(
+        map(str, sorted({*folders, *(file.parent for file in (*indexes, *results, *study))}))
+    )
     ended = count_of(len(stale), "runtime file")
+    size = size_of_all([*files, *study])
     if not options.yes and not agreed(
-        f"Remove {size_of_all(files)} in {count_of(len(files), 'file')} from {places}, "
+        f"Remove {size} in {count_of(len(files) + len(study), 'file')} from {places}, "
         f"and {ended} of servers that have ended?"
     ):
         return 1
-    done = f"{size_of_all(files)} in {count_of(len(files), 'file')} and {ended} removed."
     remaining = remove([*files, *stale])
+    logs, stuck = _delete(log) if log else (0, [])
+    remaining += stuck
     for place in (*folders, folder().parent):
-        remove_empty(place, files)
-    print(done)
+        remove_empty(place, [*files, *study])
+    print(f"{size} in {count_of(len(files) + logs, 'file')} and {ended} removed.")
     list_names("Could not be removed", remaining)
     list_names("Left, because it is a study's (jupyter turbopilot study clear deletes it)", kept_study)
     left = {path for place in folders for path in others(place)}
@@ -76,18 +82,32 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 1 if remaining or trouble else 0
 
 
-def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
-    """Return the study log's files, to be deleted in a folder of ours and to be left anywhere else."""
-    from jupyter_turbopilot.study.file import files_of, located, lock_path
+def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
+    """Return the study log if it is in a folder of ours; of one anywhere else, the files that are left."""
+    from jupyter_turbopilot.study.file import files_of, located
+
+    if not settings.study_log:
+        return None, []
+    try:
+        path = located(settings.study_log)
+        place = path.parent.resolve()  # what the setting says may lead out of a folder again, or in by a link
+        for folder in folders:
+            if place.is_relative_to(folder.resolve()):
+                return folder / place.relative_to(folder.resolve()) / path.name, []
+    except (OSError, RuntimeError):
+        return None, []
+    return None, files_of(path)
+
+
+def _delete(log: Path) -> tuple[int, list[Path]]:
+    """Delete a study log; return how many files are gone, and those that could not be deleted."""
+    from jupyter_turbopilot.study.deleting import delete
+    from jupyter_turbopilot.study.file import files_of
 
     try:
-        path = located(settings.study_log) if settings.study_log else None
+        return delete(log)
     except OSError:
-        path = None
-    files = files_of(path) if path else []
-    if path and any(path.is_relative_to(folder) for folder in folders):
-        return [*files, lock_path(path)], []
-    return [], files
+        return 0, files_of(log)
 
 
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:

@@ -38,11 +38,6 @@ def size_of_all(files: Iterable[Path]) -> str:
     return describe_size(sum(map(size_of, files)))
 
 
-def count_of(number: int, what: str, several: str = "") -> str:
-    """Word how many there are."""
-    return f"{number} {what if number == 1 else several or f'{what}s'}"
-
-
 def list_names(words: str, names: Iterable[Path | str]) -> None:
     """Print the names of files or servers, the first of them where there are many."""
     named = sorted(map(str, names))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.files import MEGABYTE, describe_size
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured
@@ -69,7 +70,7 @@ def words(sized: Sized) -> str:
         ("part of the time a replica is busy", f"{sized.utilisation:g}", "at most"),
     ]
     head = (
-        f"{_count(sized.replicas)}: {demand.people} people x {demand.typing_share:g} typing x "
+        f"{count_of(sized.replicas, 'replica')}: {demand.people} people x {demand.typing_share:g} typing x "
         f"{demand.requests_per_second:.3g} requests a second x {demand.seconds_per_request:.3g} s "
         f"/ {sized.utilisation:g} = {demand.exactly(sized.utilisation):.4g}"
     )
@@ -84,10 +85,6 @@ def words(sized: Sized) -> str:
             "A replica is a server on a machine like this one, with all that its threads use.",
         ]
     )
-
-
-def _count(replicas: int) -> str:
-    return f"{replicas} replica{'' if replicas == 1 else 's'}"
 
 
 def _memory(sized: Sized) -> list[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group
-from jupyter_turbopilot.commands.removing import agreed, count_of, list_names, remove
+from jupyter_turbopilot.commands.removing import agreed, list_names, size_of_all
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse
@@ -125,7 +126,7 @@ def info(options: Info, settings: Turbopilot) -> int:
 
 def _describe(path: Path) -> None:
     """Say what a log holds."""
-    from jupyter_turbopilot.files import size_of
+    from jupyter_turbopilot.files import describe_size
     from jupyter_turbopilot.study.file import KEPT, LIMIT, files_of
     from jupyter_turbopilot.study.reading import Reading, held
 
@@ -135,9 +136,8 @@ def _describe(path: Path) -> None:
         if event["event"] == "shown":
             shown.add(event["id"])
     files = files_of(path)
-    size, most = sum(map(size_of, files)) / 2**20, (KEPT + 1) * LIMIT // 2**20
     said = f"{count_of(lines, 'line')} on {count_of(len(shown), 'suggestion')}"
-    print(f"{path}: {said}, {size:.1f} of {most} MB.")
+    print(f"{path}: {said}, {size_of_all(files)} of at most {describe_size((KEPT + 1) * LIMIT)}.")
     print(f"This log holds {held(files)}.")
     if log.broken:
         print(f"{count_of(log.broken, 'line')} cannot be read.")
@@ -145,7 +145,8 @@ def _describe(path: Path) -> None:
 
 def clear(options: Clear, settings: Turbopilot) -> int:
     """Delete the log."""
-    from jupyter_turbopilot.study.file import files_of, lock_path
+    from jupyter_turbopilot.study.deleting import delete
+    from jupyter_turbopilot.study.file import files_of, reason_of
 
     if not options.file and not settings.study_log:
         print(_NONE)
@@ -159,8 +160,15 @@ def clear(options: Clear, settings: Turbopilot) -> int:
         return 0
     if not options.yes and not agreed(f"Delete {', '.join(map(str, files))}? It cannot be made again."):
         return 1
-    remaining = remove([*files, lock_path(path)])
-    print(f"{count_of(len(files) - len(set(files) & set(remaining)), 'file')} removed.")
+    try:
+        removed, remaining = delete(path)
+    except OSError as error:
+        raise NotReadyError(
+            f"{path} was not deleted: {reason_of(error)}. Try again, or stop the server or terminal that "
+            "logs to it first.",
+            code="study_not_deleted",
+        ) from None
+    print(f"{count_of(removed, 'file')} removed.")
     list_names("Could not be removed", remaining)
     print("A server or terminal that still logs to it begins a new one with the next suggestion.")
     return 1 if remaining else 0
@@ -183,13 +191,15 @@ def _begun(path: Path) -> Path:
     from jupyter_turbopilot.study.file import is_ours
 
     part = _NUMBER.search(path.name, 1)
-    return begun if part and is_ours(begun := path.with_name(path.name[: part.start()])) else path
+    return begun if part and is_ours(begun := path.parent / path.name[: part.start()]) else path
 
 
 def _check_target(target: Path) -> None:
     """Raise an error where a report would take the place of a log, or its plot that of the report."""
     from jupyter_turbopilot.study.file import is_ours
 
+    if not target.name or target.is_dir():
+        raise BadRequestError(f"{target} is a folder. Name the Markdown file, as report.md.")
     if target.suffix.lower() == ".svg":
         raise BadRequestError(f"{target} is where the plots go. Name the Markdown file, as report.md.")
     for path in (target, target.with_suffix(".svg")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.suggestion.position import ELSEWHERE
 
@@ -17,18 +17,25 @@ if TYPE_CHECKING:
     Weights = np.ndarray[Any, np.dtype[np.float64]]
 
 SOON, LATER = 30, 300  # seconds after which it is asked how much of what was taken is left
-ENOUGH = 5  # units that an interval is drawn from; of fewer logs, their documents and sessions are
+ENOUGH = 5  # units that an interval is drawn from; with fewer logs, their documents and sessions are drawn
 DRAWS = 1000
 Interval = tuple[float, float] | None  # none where there is too little to draw from
 Event = dict[str, Any]
+
+
+class Session(NamedTuple):
+    """A process that wrote to a log."""
+
+    log: int
+    name: str
 
 
 @dataclass
 class Suggested:
     """One suggestion."""
 
-    unit: Hashable  # what it is drawn with
-    session: Hashable  # what it is drawn with beside what was written
+    session: Session
+    document: int
     condition: tuple[str, str]  # model and eagerness
     at: str = ELSEWHERE
     hour: int = 0  # where the person is
@@ -57,7 +64,7 @@ class Suggested:
 class Typing:
     """Requests and characters written, wherever suggestions were shown or not."""
 
-    session: Hashable
+    session: Session
     requests: int
     written: int
 
@@ -72,17 +79,13 @@ class Log:
     unknown: int = 0  # events of suggestions of whose request there is no line
 
 
-def read_log(events: Iterable[Event], number: int = 0, *, alone: bool = False) -> Log:
-    """Gather what the events of a log say; `alone`: the log is drawn as one, not by document."""
+def read_log(events: Iterable[Event], number: int = 0) -> Log:
+    """Gather what the events of a log say."""
     log = Log()
-    sessions: dict[str, Event] = {}
-
-    def unit(session: str, document: int | None = None) -> Hashable:
-        return number if alone else (number, session, document)
-
+    sessions: dict[Session, Event] = {}
     for event in events:
         kind, name = event["event"], event.get("id", "")
-        session = event.get("session") or name.partition(".")[0]
+        session = Session(number, event.get("session") or name.partition(".")[0])
         if kind == "session":
             sessions[session] = event
         elif kind == "dropped":
@@ -94,8 +97,8 @@ def read_log(events: Iterable[Event], number: int = 0, *, alone: bool = False) -
             model = said.get("model", "unknown")
             condition = "other" if model.startswith("other-") else model, said.get("eagerness", "unknown")
             log.suggested[name] = Suggested(
-                unit(session, event["doc"]),
-                unit(session),
+                session,
+                event["doc"],
                 condition,
                 event["at"],
                 hour,
@@ -107,7 +110,7 @@ def read_log(events: Iterable[Event], number: int = 0, *, alone: bool = False) -
         elif name:
             log.unknown += 1
         if "requests" in event:
-            log.typing.append(Typing(unit(session), event["requests"], event["written"]))
+            log.typing.append(Typing(session, event["requests"], event["written"]))
     return log
 
 
@@ -203,19 +206,29 @@ class Figured:
         self.typing = [one for log in logs for one in log.typing]
         self.dropped = sum(log.dropped for log in logs)
         self.unknown = sum(log.unknown for log in logs)
-        self._units = Draws([one.unit for one in self.suggested], draws, seed)
+        # A log without suggestions does not count: it has nothing to draw.
+        self.by_log = len({one.session.log for one in self.suggested}) >= ENOUGH
+        self._units = Draws([self._unit(one) for one in self.suggested], draws, seed)
         sessions = [one.session for one in self.typing] + [one.session for one in self.suggested]
-        self._sessions = Draws(sessions, draws, seed)
+        self._writers = Draws(map(self._writer, sessions), draws, seed)
+
+    def _unit(self, one: Suggested) -> Hashable:
+        """Return what a suggestion is drawn with."""
+        return one.session.log if self.by_log else (one.session, one.document)
+
+    def _writer(self, session: Session) -> Hashable:
+        """Return what is drawn with what was written in a session."""
+        return session.log if self.by_log else session
 
     @property
     def units(self) -> int:
-        """How many the intervals are drawn from."""
+        """How many logs, or documents, the intervals are drawn from."""
         return len(self._units)
 
     @property
-    def sessions(self) -> int:
-        """How many the interval of what was saved is drawn from."""
-        return len(self._sessions)
+    def writers(self) -> int:
+        """How many logs, or sessions, the interval of what was saved is drawn from."""
+        return len(self._writers)
 
     @property
     def requests(self) -> int:
@@ -230,30 +243,37 @@ class Figured:
     @property
     def saved(self) -> Share:
         """Of what was written, the characters taken, less the keys that were pressed for them."""
-        taken: Counter[Hashable] = Counter()
-        written: Counter[Hashable] = Counter()
-        worth: Counter[Hashable] = Counter()
+        taken: Counter[Session] = Counter()
+        written: Counter[Session] = Counter()
+        worth: Counter[Session] = Counter()
         for one in self.suggested:
             taken[one.session] += one.taken
             worth[one.session] += max(0, one.taken - one.keys)
         for told in self.typing:
             written[told.session] += told.written
         # A process that was killed has not said what was written last; what was taken was.
-        return self._sessions.share(worth.items(), (written | taken).items())
+        return self._writers.share(
+            [(self._writer(session), chars) for session, chars in worth.items()],
+            [(self._writer(session), chars) for session, chars in (written | taken).items()],
+        )
 
     def of(self, chosen: Iterable[Suggested]) -> Figures:
         """Return the figures of some of the suggestions."""
         shown = list(chosen)
         taken = [one for one in shown if one.taken]
         retained = {
-            seconds: self._units.share(
-                [(one.unit, min(one.kept[seconds], one.taken)) for one in taken if seconds in one.kept],
-                [(one.unit, one.taken) for one in taken if seconds in one.kept],
+            seconds: self._share(
+                [(one, min(one.kept[seconds], one.taken)) for one in taken if seconds in one.kept],
+                [(one, one.taken) for one in taken if seconds in one.kept],
             )
             for seconds in (SOON, LATER)
         }
-        acceptance = self._units.share([(one.unit, 1) for one in taken], [(one.unit, 1) for one in shown])
+        acceptance = self._share([(one, 1) for one in taken], [(one, 1) for one in shown])
         return Figures(len(shown), acceptance, retained, sum(one.taken for one in taken))
+
+    def _share(self, *counts: Iterable[tuple[Suggested, int]]) -> Share:
+        parts, wholes = ([(self._unit(one), number) for one, number in counted] for counted in counts)
+        return self._units.share(parts, wholes)
 
     def by(self, key: Callable[[Suggested], Any]) -> dict[Any, Figures]:
         """Return the figures of the suggestions that have a key in common, the keys in order."""
@@ -268,7 +288,7 @@ class Figured:
         ordered = sorted(self.suggested, key=lambda one: one.ms)
         if not ordered:
             return Latency(0, 0.0, None, 0.0, None)
-        (half, median), (most, slow) = self._units.quantiles([(one.unit, one.ms) for one in ordered])
+        (half, median), (most, slow) = self._units.quantiles([(self._unit(one), one.ms) for one in ordered])
         return Latency(len(ordered), half, median, most, slow)
 
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, read_log
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from matplotlib.axes import Axes
 
     from jupyter_turbopilot.evaluate.study_figures import Event, Figures, Interval, Share
 
@@ -21,19 +24,18 @@ _HEAD = (
 
 def figured(logs: Sequence[Iterable[Event]]) -> Figured:
     """Return the figures of some logs; each is read to its end before the next."""
-    alone = len(logs) >= ENOUGH
-    return Figured([read_log(events, number, alone=alone) for number, events in enumerate(logs)])
+    return Figured([read_log(events, number) for number, events in enumerate(logs)])
 
 
 def tables(found: Figured, logs: int) -> str:
     """Return the figures as Markdown."""
     saved, latency = found.saved, found.latency
-    seen = ", ".join((_count(logs, "log"), _count(found.requests, "request"), *_shown(found)))
+    seen = ", ".join((count_of(logs, "log"), count_of(found.requests, "request"), *_shown(found)))
     less = "less a key each time that some were taken, and those typed before"
     half = _time(latency.median, latency.median_interval)
     most = _time(latency.slow, latency.slow_interval)
     lines = [
-        f"{seen}. {_drawn(found, logs)}",
+        f"{seen}. {_drawn(found)}",
         "",
         f"Saved: {_told(saved)} of what was written ({saved.part} of {saved.of} characters, {less}).",
         "",
@@ -51,24 +53,25 @@ def tables(found: Figured, logs: int) -> str:
     ]
     if found.dropped or found.unknown:
         refer = "refers" if found.unknown == 1 else "refer"
-        unknown = f"{_count(found.unknown, 'event')} {refer} to a request that is not in the log"
-        lines += ["", f"{_count(found.dropped, 'line')} could not be written; {unknown}."]
+        unknown = f"{count_of(found.unknown, 'event')} {refer} to a request that is not in the log"
+        lines += ["", f"{count_of(found.dropped, 'line')} could not be written; {unknown}."]
     return "\n".join(lines) + "\n"
 
 
-def _drawn(found: Figured, logs: int) -> str:
+def _drawn(found: Figured) -> str:
     """Say what the intervals are drawn from."""
-    if logs >= ENOUGH:
-        units = _count(logs, "log")
+    if found.by_log:
+        units, writers = count_of(found.units, "log"), count_of(found.writers, "log")
     else:
-        documents, sessions = _count(found.units, "document"), _count(found.sessions, "session")
-        units = f"{documents} in their sessions, that of what was saved from {sessions}"
-    said = f"95 % bootstrap intervals, drawn from {units}."
+        documents = count_of(found.units, "document")
+        units, writers = f"{documents} in their sessions", count_of(found.writers, "session")
+    saved = "" if units == writers else f", that of what was saved from {writers}"
+    said = f"95 % bootstrap intervals, drawn from {units}{saved}."
     return f"{said} From fewer than {ENOUGH} none is drawn: it would be too narrow."
 
 
 def _shown(found: Figured) -> tuple[str, str]:
-    suggestions = _count(len(found.suggested), "suggestion")
+    suggestions = count_of(len(found.suggested), "suggestion")
     return f"{suggestions} shown", f"{found.written} characters written"
 
 
@@ -100,10 +103,6 @@ def _told(share: Share) -> str:
     return f"{share.value:.3f}" + (" ({:.2f} to {:.2f})".format(*share.interval) if share.interval else "")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def write(path: Path, found: Figured, logs: int) -> list[Path]:
     """Write a Markdown file, and beside it plots where matplotlib is installed."""
     try:
@@ -124,29 +123,32 @@ def _plots(path: Path, found: Figured) -> list[Path]:
         return []
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     (left, right), (below, last) = figure.subplots(2, 2)
-    for axis, figures, words in (
-        (left, found.by(lambda one: one.at), "acceptance by position"),
-        (right, found.by(lambda one: one.hour), "acceptance by hour"),
-    ):
-        shares = [one.acceptance for one in figures.values()]
-        values = [share.value for share in shares]
-        intervals = [share.interval or (share.value, share.value) for share in shares]
-        errors = [
-            [max(0.0, share.value - low) for share, (low, _) in zip(shares, intervals, strict=True)],
-            [max(0.0, high - share.value) for share, (_, high) in zip(shares, intervals, strict=True)],
-        ]
-        axis.bar([str(name) for name in figures], values, yerr=errors, capsize=3)
-        axis.set(title=words, ylim=(0, 1))
-        axis.tick_params(axis="x", labelrotation=30 if axis is left else 0)
+    positions, hours = found.by(lambda one: one.at), found.by(lambda one: one.hour)
+    _bars(left, "acceptance by position", {name: one.acceptance for name, one in positions.items()})
+    left.tick_params(axis="x", labelrotation=30)
+    _bars(right, "acceptance by hour", {str(hour): one.acceptance for hour, one in hours.items()})
     ms = sorted(one.ms for one in found.suggested)
     below.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post")
     below.set(title="time to the first text", xlabel="ms", ylabel="share of the answers")
     if ms and ms[-1] > 0:
         below.set_xscale("symlog", linthresh=10)
     retained = found.of(found.suggested).retained
-    last.bar([f"{SOON} s", f"{LATER // 60} min"], [retained[seconds].value for seconds in (SOON, LATER)])
-    last.set(title="of the characters taken, left after", ylim=(0, 1))
+    times = {f"{SOON} s": retained[SOON], f"{LATER // 60} min": retained[LATER]}
+    _bars(last, "of the characters taken, left after", times)
     target = path.with_suffix(".svg")
     with mpl.rc_context({"svg.hashsalt": "turbopilot"}):  # the same figures make the same file
         figure.savefig(target, metadata={"Date": None})
     return [target]
+
+
+def _bars(axis: Axes, title: str, shares: Mapping[str, Share]) -> None:
+    """Draw shares with their intervals; one of nothing has no bar, which would say that it is 0."""
+    known = {name: share for name, share in shares.items() if share.of}
+    values = [share.value for share in known.values()]
+    intervals = [share.interval or (share.value, share.value) for share in known.values()]
+    errors = [
+        [max(0.0, value - low) for value, (low, _) in zip(values, intervals, strict=True)],
+        [max(0.0, high - value) for value, (_, high) in zip(values, intervals, strict=True)],
+    ]
+    axis.bar([*known], values, yerr=errors, capsize=3)
+    axis.set(title=title, ylim=(0, 1))

@@ -13,6 +13,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.shell.output import Output, printable
+from jupyter_turbopilot.study.words import holdings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +77,9 @@ def _study(study: dict[str, Any] | None) -> str:
     """Say that a log is kept for a study."""
     if not study:
         return ""
-    holds = "numbers and the text of suggestions" if study["text"] else "numbers, no text"
     file = f", in {study['file']}" if study["file"] else ""
     trouble = f"; it cannot be written: {study['trouble']}" if study["trouble"] else ""
-    return f"\nStudy log: on ({holds}{file}){trouble}"
+    return f"\nStudy log: on ({holdings(text=study['text'])}{file}){trouble}"
 
 
 def _line_form(lines: list[str]) -> list[str]:
@@ -143,8 +143,7 @@ class TurbopilotMagics(Magics):
                 "With c.Turbopilot.memory = False none is."
             )
         if study := local.pilot.completer.study:
-            holds = "numbers and the text of suggestions" if study.text else "numbers, no text"
-            print(f"A study log is kept in {study.name} ({holds}).")  # noqa: T201
+            print(f"A study log is kept in {study.name} ({holdings(text=study.text)}).")  # noqa: T201
 
     def off(self) -> None:
         """Stop ghost text in the prompt."""

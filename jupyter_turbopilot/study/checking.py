@@ -36,7 +36,9 @@ def _fits(value: Any, field: dict[str, Any]) -> bool:
         return value in field["enum"]
     match field["type"]:
         case "string":
-            return isinstance(value, str) and bool(re.search(field.get("pattern", ""), value))
+            pattern = field.get("pattern")
+            # Fully: after what `$` matches, a line feed may follow, and what is valid here is printed.
+            return isinstance(value, str) and (pattern is None or bool(re.fullmatch(pattern, value)))
         case "boolean":
             return isinstance(value, bool)
         case "integer":

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from jupyter_turbopilot.files import free_room, is_writable, size_of
+from jupyter_turbopilot.files import MEGABYTE, free_room, is_writable, size_of
 from jupyter_turbopilot.study.events import FAMILY, MAGIC, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LIMIT = 10 * 1024 * 1024  # bytes of a file, then the next one is begun
+LIMIT = 10 * MEGABYTE  # bytes of a file, then the next one is begun
 KEPT = 9  # files beside the one that is written; then the oldest goes
 PATIENCE = 2.0  # seconds that another process may hold the file
 POLL = 0.002  # seconds between looks at whether it still does: it writes for less than that
@@ -48,17 +48,19 @@ def located(name: str | Path) -> Path:
         raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "it is not a valid path")
+    if not path.name:
+        raise OSError(errno.EISDIR, "it is a folder")
     return path
 
 
 def lock_path(path: Path) -> Path:
     """Return what is locked while the file is written."""
-    return path.with_name(f".{path.name}.lock")
+    return path.parent / f".{path.name}.lock"
 
 
 def older(path: Path, number: int) -> Path:
     """Return where the file is that was begun so many files ago."""
-    return path.with_name(f"{path.name}.{number}") if number else path
+    return path.parent / f"{path.name}.{number}" if number else path
 
 
 def files_of(path: Path) -> list[Path]:
@@ -86,6 +88,21 @@ def reason_of(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
+@contextmanager
+def locked(path: Path, patience: float) -> Iterator[None]:
+    """Hold a log for a moment: nobody else writes it, or moves its files."""
+    _check_folder(path)
+    try:
+        lock = FileLock(lock_path(path), timeout=patience, mode=0o600)
+        lock.acquire(poll_interval=POLL)
+    except NotImplementedError:
+        raise OSError(errno.ENOLCK, "its file system cannot lock files") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class LogFile:
     """Appends lines."""
 
@@ -97,7 +114,7 @@ class LogFile:
 
     def check(self) -> None:
         """Raise an OSError that says why nothing could be written now; nothing is changed."""
-        self._check_folder()
+        _check_folder(self._path)
         if not is_writable(self._path.parent):
             raise OSError(errno.EACCES, "its folder cannot be written to")
         if free_room(self._path) < ROOM:
@@ -118,7 +135,7 @@ class LogFile:
 
     def append(self, lines: Sequence[bytes], head: bytes) -> None:
         """Write lines, all or none; `head` stands before them in a file that it is not in yet."""
-        with self._locked():
+        with locked(self._path, self.patience):
             if size_of(self._path) + sum(map(len, lines)) > LIMIT and is_ours(self._path, MAGIC):
                 self._rotate()
             if size_of(self._path) < len(MAGIC) and not (head or lines[0]).startswith(MAGIC):
@@ -146,24 +163,6 @@ class LogFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._headed = (*which, _first_line(handle))
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._check_folder()
-        try:
-            lock = FileLock(lock_path(self._path), timeout=self.patience, mode=0o600)
-            lock.acquire(poll_interval=POLL)
-        except NotImplementedError:
-            raise OSError(errno.ENOLCK, "its file system cannot lock files") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _check_folder(self) -> None:
-        if not self._path.parent.is_dir():
-            # It may be a drive that is not there yet: what was written in its place would not be found.
-            raise OSError(errno.ENOENT, "its folder does not exist")
-
     def _open(self, create: int = 0) -> int:
         """Open the file and look at it: what is none of ours is left alone."""
         with suppress(FileNotFoundError):
@@ -187,6 +186,12 @@ class LogFile:
         with suppress(OSError):
             for number in range(free, 0, -1):
                 older(self._path, number - 1).replace(older(self._path, number))
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        # It may be a drive that is not there yet: what was written in its place would not be found.
+        raise OSError(errno.ENOENT, "its folder does not exist")
 
 
 def _check_kind(mode: int) -> None:

@@ -9,6 +9,7 @@ from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.study.checking import is_valid, other_version
 from jupyter_turbopilot.study.file import files_of, reason_of
 from jupyter_turbopilot.study.lines import event_of
+from jupyter_turbopilot.study.words import NO_TEXT, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.study.lines import Event
 
+LONGEST_QUOTED = 80  # characters; the name of a schema has fewer
 _TEXT = re.compile(rb'"text"\s*:\s*"')  # also in a line that was cut short
 
 
@@ -35,8 +37,8 @@ class Reading:
             event = event_of(line)
             if event and (other := other_version(event)):
                 raise NotReadyError(
-                    f"{self.path} has lines of another version ({other}). Read it with the release that "
-                    "wrote it.",
+                    f"{self.path} has lines of another version ({_quoted(other)}). Read it with the release "
+                    "that wrote it.",
                     code="no_study",
                 )
             if event and is_valid(event):
@@ -53,13 +55,18 @@ class Reading:
             raise NotReadyError(f"{self.path} cannot be read: {reason_of(error)}.", code="no_study") from None
 
 
+def _quoted(text: str) -> str:
+    """Quote what somebody else's file says: it may be long, or hold what a terminal obeys."""
+    return repr(text[:LONGEST_QUOTED])
+
+
 def held(files: Iterable[Path]) -> str:
     """Say what a log's files hold, whatever the settings were when they were written."""
     for path in files:
         try:
             with path.open("rb") as file:
                 if any(_TEXT.search(line) for line in file):
-                    return "the text of suggestions"
+                    return TEXT
         except OSError as error:
             return f"what cannot be read: {reason_of(error)}"
-    return "no text"
+    return NO_TEXT

@@ -105,14 +105,14 @@ class Writer:
                 self._waiting.clear()
             self._fail(reason_of(error))
             return
-        self._logger = event_logger()  # before there is anything that would wait for it
         ended = False
         while not ended:
             ended = self._wait()
             if ended:
                 file.patience = LAST_PATIENCE
-            self._check()
             try:
+                self._logger = self._logger or event_logger()
+                self._check()
                 self._write(file)
                 self._well()
             except OSError as error:

@@ -34,6 +34,7 @@ import { Provider } from './provider';
 import { Status } from './status';
 import { StatusItem, StatusVoice } from './statusitem';
 import { studyDialog } from './studydialog';
+import { tellOfStudy } from './studynotice';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
@@ -147,6 +148,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       trans,
       () => new ModelPanel(client, availability, downloads, trans)
     );
+    const showStudy = studyDialog(availability, trans);
     addCommands(commands, {
       trans,
       page,
@@ -160,7 +162,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       notice,
       openModels,
       showLearned: learnedDialog(client, availability, notice, trans),
-      showStudy: studyDialog(availability, trans)
+      showStudy
     });
     fillMenu(menu);
     // What it says of the server stays true while it is open.
@@ -221,7 +223,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     window.addEventListener('online', check);
     window.addEventListener('offline', check);
     serviceManager.connectionFailure?.connect(check);
-    void app.restored.then(() => availability.check());
+    void app.restored.then(() => {
+      // Before that, no status item is visible.
+      tellOfStudy(availability, trans, () => statusItem.isVisible, showStudy);
+      return availability.check();
+    });
   }
 };
 

@@ -98,6 +98,21 @@ describe('a study log', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor();
   });
 
+  test('is announced in a notification once the status bar is hidden', async () => {
+    const toast = page.locator('.Toastify__toast', { hasText: 'log of your suggestions' });
+    assert.equal(await toast.count(), 0);
+    await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
+    await toast.waitFor();
+    await screenshot(page, 'study-notification');
+    await toast.getByRole('button', { name: 'More…' }).click();
+    const dialog = page.locator('.jp-Dialog');
+    await dialog.waitFor();
+    assert.ok((await dialog.innerText()).includes('sent nowhere'));
+    await dialog.getByRole('button', { name: 'Ok' }).click();
+    await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
+    await page.locator('.jp-Turbopilot-status').waitFor();
+  });
+
   test('has what becomes of suggestions, in numbers', async () => {
     const cell = await suggested(0, 'taken');
     await page.keyboard.press('Tab');

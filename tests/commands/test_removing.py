@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.removing import (
     NAMED,
-    count_of,
     list_names,
     remove,
     remove_empty,
@@ -36,12 +35,9 @@ def test_folders_that_are_left_empty_go_and_those_above_stay(tmp_path: Path) -> 
     assert tmp_path.exists()
 
 
-def test_a_size_and_a_count_are_worded(tmp_path: Path) -> None:
+def test_a_size_is_worded(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(2_600_000))
     assert size_of_all([tmp_path / "file", tmp_path / "gone"]) == "2.6 MB"
-    assert count_of(1, "file") == "1 file"
-    assert count_of(2, "index", "indexes") == "2 indexes"
-    assert count_of(0, "file") == "0 files"
 
 
 def test_many_files_are_named_in_part_and_none_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:

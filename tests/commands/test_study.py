@@ -3,11 +3,14 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from jupyter_turbopilot.commands import study
+from jupyter_turbopilot.study import deleting
 from jupyter_turbopilot.study.events import LOG
 from jupyter_turbopilot.study.file import lock_path, older
 from jupyter_turbopilot.study.lines import line_of
@@ -114,7 +117,7 @@ def test_info_says_what_is_logged_and_what_is_wrong(capsys: pytest.CaptureFixtur
     write(path, b"{")
     status, out, _ = run(capsys, "study", "info")
     assert status == 0
-    assert "3 lines on 1 suggestion, 0.0 of 100 MB." in out
+    assert "3 lines on 1 suggestion, 0.1 MB of at most 100 MB." in out
     assert "No text is logged now." in out
     assert "This log holds no text." in out
     assert "1 line cannot be read." in out
@@ -199,6 +202,83 @@ def test_clear_asks_and_deletes_the_log_with_its_older_parts_alone(
     assert left == {"study.jsonl.2"}
 
 
+@pytest.mark.parametrize("name", [".", "..", "/", "...1", "..1"])
+def test_a_name_without_a_file_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for action in ("report", "info", "clear"):
+        status, _, err = run(capsys, "study", action, name)
+        assert (status, "is no study log" in err) == (1, True)
+
+
+def test_a_setting_that_names_a_folder_is_said(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
+) -> None:
+    settings = {"Turbopilot": {"study_log": path.anchor}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    for action in ("report", "info", "clear"):
+        status, _, err = run(capsys, "study", action)
+        assert (status, "it is a folder" in err) == (2, True)
+
+
+@pytest.mark.parametrize("target", [".", "..", "/", "folder"])
+def test_a_report_is_not_written_into_a_folder_that_is_named_as_its_file(
+    capsys: pytest.CaptureFixture[str],
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+) -> None:
+    write(path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    status, _, err = run(capsys, "study", "report", "--into", target)
+    assert (status, "is a folder. Name the Markdown file" in err) == (2, True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_was_moved_while_the_question_stood_is_deleted_too(
+    capsys: pytest.CaptureFixture[str], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path)
+
+    def move_and_agree(_: str) -> str:
+        path.replace(older(path, 1))
+        write(path)
+        return "y"
+
+    monkeypatch.setattr(builtins, "input", move_and_agree)
+    status, out, _ = run(capsys, "study", "clear")
+    assert (status, "2 files removed." in out) == (0, True)
+    assert not older(path, 1).exists()
+    assert not path.exists()
+
+
+def test_a_log_that_another_process_holds_is_not_deleted_and_that_is_said(
+    capsys: pytest.CaptureFixture[str], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "PATIENCE", 0.05)
+    write(path)
+    with FileLock(lock_path(path)):
+        status, _, err = run(capsys, "study", "clear", "-y")
+    assert (status, "was not deleted: another process has held it for too long" in err) == (1, True)
+    assert path.exists()
+
+
+def test_the_doctor_says_that_the_event_system_cannot_be_imported(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_turbopilot.cli import read_settings
+    from jupyter_turbopilot.commands.doctor import _study
+
+    monkeypatch.setitem(sys.modules, "jupyter_events", None)
+    finding = _study(read_settings())
+    assert finding.problem
+    assert "Jupyter's event system, which it is written with, cannot be imported" in finding.text
+
+
 def test_the_doctor_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str], path: Path) -> None:
     from jupyter_turbopilot.cli import read_settings
     from jupyter_turbopilot.commands.doctor import _study
@@ -232,3 +312,69 @@ def test_purge_deletes_a_log_in_our_own_folders_and_names_any_other(
     assert file.exists() != inside
     assert ("study clear deletes it" in out) != inside
     assert study.COMMAND.name == "study"
+
+
+@pytest.mark.parametrize("linked", [False, pytest.param(True, marks=WITH_LINKS)])
+def test_purge_looks_at_where_a_log_is_and_not_at_how_it_is_named(
+    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, own_folder: Path, linked: bool
+) -> None:
+    own_folder.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "folder").mkdir()
+    outside = write(tmp_path / "folder" / "outside.jsonl")
+    inside = write(own_folder / "inside.jsonl")
+    if linked:
+        (own_folder / "link").symlink_to(tmp_path / "folder", target_is_directory=True)
+        (tmp_path / "link").symlink_to(own_folder, target_is_directory=True)
+        names = (own_folder / "link" / outside.name, tmp_path / "link" / inside.name)
+    else:
+        up = Path(*[".."] * len(own_folder.relative_to(tmp_path).parts))
+        names = (
+            own_folder / up / "folder" / outside.name,
+            tmp_path / "folder" / ".." / inside.relative_to(tmp_path),
+        )
+    for name, file, goes in zip(names, (outside, inside), (False, True), strict=True):
+        settings = {"Turbopilot": {"study_log": str(name)}}
+        (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+        _, out, _ = run(capsys, "purge", "--yes")
+        assert file.exists() != goes
+        assert ("study clear deletes it" in out) != goes
+
+
+def test_purge_deletes_what_of_a_log_was_moved_while_the_question_stood(
+    capsys: pytest.CaptureFixture[str],
+    path: Path,
+    tmp_path: Path,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own_folder.mkdir(parents=True, exist_ok=True)
+    file = write(own_folder / "study.jsonl")
+    settings = {"Turbopilot": {"study_log": str(file)}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+
+    def move_and_agree(_: str) -> str:
+        file.replace(older(file, 1))
+        write(file)
+        return "y"
+
+    monkeypatch.setattr(builtins, "input", move_and_agree)
+    status, out, _ = run(capsys, "purge")
+    assert (status, "in 2 files and" in out) == (0, True)
+    assert not own_folder.exists()
+
+
+def test_purge_names_a_log_that_another_process_holds(
+    capsys: pytest.CaptureFixture[str],
+    path: Path,
+    tmp_path: Path,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deleting, "PATIENCE", 0.05)
+    own_folder.mkdir(parents=True, exist_ok=True)
+    file = write(own_folder / "study.jsonl")
+    settings = {"Turbopilot": {"study_log": str(file)}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    with FileLock(lock_path(file)):
+        status, out, _ = run(capsys, "purge", "--yes")
+    assert (status, f"Could not be removed:\n  {file}" in out) == (1, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ STORY = st.fixed_dictionaries(
         "keys": st.integers(0, 5),  # requests without an answer before this one
         "shown": st.booleans(),
         "along": st.integers(0, 3),
-        "end": st.sampled_from(["taken", "pieces", "dismissed", "typed_over", "nothing"]),
+        "end": st.sampled_from(["taken", "taken", "pieces", "dismissed", "typed_over", "nothing"]),
         "kept": st.tuples(st.floats(0, 1), st.floats(0, 1)),
         "seconds": st.sampled_from([(), (12,), (31,), (31, 120), (31, 300), (45, 900), (700,)]),
         "path": st.sampled_from(["one.ipynb", "two.ipynb"]),
@@ -43,15 +44,44 @@ STORY = st.fixed_dictionaries(
 )
 
 
+# A process that logs: what is typed before anything else, what happens then, and whether it is killed in the end.
+STORIES = st.one_of(st.lists(STORY, min_size=1, max_size=1), st.lists(STORY, max_size=10))
+PROCESS = st.tuples(st.sampled_from([0, 300]), STORIES, st.booleans())
+
+
 class Counts:
-    """Counted while the story is told."""
+    """Counted while the stories are told."""
 
     def __init__(self) -> None:
-        self.requests = self.written = self.shown = self.taken = self.characters = self.worth = 0
+        self.requests = self.written = self.shown = self.taken = self.characters = self.worth = self.all = 0
         self.at: Counter[str] = Counter()
         self.taken_at: Counter[str] = Counter()
         self.kept = {SOON: [0, 0], LATER: [0, 0]}
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with another process."""
         self.lengths: dict[str, int] = {}
+        self.asked = self.typed = self.got = 0
+        self.told = (0, 0)  # how many requests and characters its log has by now
+
+    def end(self, *, killed: bool) -> None:
+        """Count what the log of a process has, and what was written at least."""
+        requests, written = self.told if killed else (self.asked, self.typed)
+        self.requests += requests
+        self.written += written
+        self.all += max(written, self.got)
+
+
+def ask(study: Study, source: str, path: str, counts: Counts) -> Callable[[Reply], None]:
+    """Ask at the end of a cell, and count that; return what takes the answer."""
+    counts.asked += 1
+    if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
+        counts.typed += grown
+    counts.lengths[path] = len(source)
+    cells = [Cell(source=source)]
+    asked = Completion(cells=cells, offset=len(source), trigger="automatic", client="editor", path=path)
+    return study.follow(asked, lambda _: None)
 
 
 def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> None:
@@ -59,19 +89,13 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
     text, before, path = story["text"], story["before"], story["path"]
     for key in range(story["keys"] + 1):
         source = "y" * (number * 7 % 50) + "\n" + before if key == story["keys"] else "y" * (key + number)
-        asked = Completion(
-            cells=[Cell(source=source)], offset=len(source), trigger="automatic", client="editor", path=path
-        )
-        counts.requests += 1
-        if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
-            counts.written += grown
-        counts.lengths[path] = len(source)
-        listen = study.follow(asked, lambda _: None)
+        listen = ask(study, source, path, counts)
     name = str(number)
     listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
+    counts.told = counts.asked, counts.typed
 
     def write(more: int) -> None:
-        counts.written += more
+        counts.typed += more
         counts.lengths[path] += more
 
     def feedback(event: str, chars: int, seconds: float = 1.0, before: int = 0) -> None:
@@ -108,6 +132,7 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
     counts.taken += 1
     counts.taken_at[BEFORE[before]] += 1
     counts.characters += taken
+    counts.got += taken
     counts.worth += max(0, taken - (2 if story["end"] == "pieces" else 1) - along)
     left: dict[int, int] = {}
     for seconds, share in zip(story["seconds"], story["kept"], strict=False):
@@ -127,18 +152,22 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.lists(STORY, max_size=25), min_size=1, max_size=ENOUGH + 1))
+@given(st.lists(st.lists(PROCESS, min_size=1, max_size=4), min_size=1, max_size=ENOUGH + 1))
 def test_the_figures_are_those_that_were_counted_independently(
-    tmp_path_factory: pytest.TempPathFactory, people: list[list[dict[str, Any]]]
+    tmp_path_factory: pytest.TempPathFactory, people: list[list[tuple[int, list[dict[str, Any]], bool]]]
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("study")
     counts, logs = Counts(), []
-    for person, stories in enumerate(people):
-        study = Study(folder / f"{person}.jsonl", text=False)
-        counts.lengths = {}
-        for number, story in enumerate(stories):
-            tell(study, number, story, counts)
-        study.close()
+    for person, processes in enumerate(people):
+        for typed, stories, killed in processes:
+            study = Study(folder / f"{person}.jsonl", text=False)
+            counts.begin()
+            for source in ("", "y" * typed):
+                ask(study, source, "three.ipynb", counts)
+            for number, story in enumerate(stories):
+                tell(study, number, story, counts)
+            (study._writer if killed else study).close()
+            counts.end(killed=killed)
         files = files_of(folder / f"{person}.jsonl")
         events, broken = events_of(part for file in files for part in file.read_bytes().split(b"\n"))
         assert not broken
@@ -148,8 +177,11 @@ def test_the_figures_are_those_that_were_counted_independently(
     assert (found.requests, found.written) == (counts.requests, counts.written)
     assert (all_of_them.shown, all_of_them.acceptance.part) == (counts.shown, counts.taken)
     assert (all_of_them.taken, found.saved.part) == (counts.characters, counts.worth)
-    assert found.saved.of == counts.written
+    assert found.saved.of == counts.all
     assert 0 <= found.saved.value <= 1
+    copies = figured(logs * ENOUGH)  # of which logs are drawn, not sessions, if there is anything to draw
+    assert copies.by_log == bool(counts.shown)
+    assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
     for mark in (SOON, LATER):
         assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
     by_position = found.by(lambda one: one.at)
@@ -234,12 +266,34 @@ def test_several_logs_are_drawn_as_they_are_and_few_by_their_documents() -> None
     assert figured([events] * ENOUGH).units == ENOUGH
     assert figured([events]).units == 2
     ended = {"event": "ended", "session": "AbC3", "requests": 3, "written": 7}
-    assert (figured([[*events, ended]]).units, figured([[*events, ended]]).sessions) == (2, 1)
+    assert (figured([[*events, ended]]).units, figured([[*events, ended]]).writers) == (2, 1)
 
 
 def test_what_a_killed_process_has_not_counted_was_written_if_it_was_taken() -> None:
     events = [SESSION, requested(1, written=0), happened("shown", 1, 50), happened("taken", 1, 50, after=1)]
     assert figured([events]).saved == Share(49, 50)
+
+
+@pytest.mark.parametrize("logs", [ENOUGH - 1, ENOUGH])
+def test_what_one_process_has_not_counted_another_of_the_same_log_does_not_make_up_for(logs: int) -> None:
+    counted = [SESSION, requested(1, written=1000), happened("shown", 1, 5)]
+    killed = [
+        SESSION | {"session": "ZyX9"},
+        requested(1, written=0) | {"id": "ZyX9.1"},
+        happened("shown", 1, 500) | {"id": "ZyX9.1"},
+        happened("taken", 1, 500, after=1) | {"id": "ZyX9.1"},
+    ]
+    saved = figured([[*counted, *killed]] * logs).saved
+    assert (saved.part, saved.of) == (499 * logs, 1500 * logs)
+
+
+def test_a_log_without_suggestions_makes_no_unit() -> None:
+    ended = {"event": "ended", "session": "AbC3", "requests": 3, "written": 7}
+    shown = [SESSION, requested(1), happened("shown", 1, 5)]
+    few = figured([[*shown, ended], [*shown, ended], *[[SESSION, ended]] * 3])
+    assert (few.by_log, few.units, few.writers) == (False, 2, 5)
+    enough = figured([*[[*shown, ended]] * ENOUGH, [SESSION, ended]])
+    assert (enough.by_log, enough.units, enough.writers) == (True, ENOUGH, ENOUGH + 1)
 
 
 @pytest.mark.parametrize(("documents", "drawn"), [(1, False), (ENOUGH - 1, False), (ENOUGH, True)])

@@ -41,6 +41,20 @@ def test_the_tables_say_what_became_of_the_suggestions() -> None:
     assert "could not be written" not in text
 
 
+def test_intervals_are_said_to_be_drawn_from_what_they_are_drawn_from() -> None:
+    nothing: list[dict[str, Any]] = [
+        SESSION,
+        {"event": "ended", "session": "AbC3", "requests": 3, "written": 7},
+    ]
+    few = tables(figured([log(), log(), *[nothing] * 3]), 5)
+    assert "5 logs, " in few
+    assert "drawn from 20 documents in their sessions, that of what was saved from 5 sessions." in few
+    assert "drawn from 5 logs." in tables(figured([log()] * 5), 5)
+    assert "drawn from 5 logs, that of what was saved from 6 logs." in tables(
+        figured([*[log()] * 5, nothing]), 6
+    )
+
+
 def test_saved_is_less_by_each_key_that_was_pressed_for_it() -> None:
     pieces = [happened("taken", 0, 3, typed=2, after=1), happened("taken", 0, 8, after=2)]
     events = [SESSION, requested(0), happened("shown", 0, 10), *pieces]
@@ -70,6 +84,29 @@ def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> No
     write(paths[0], figured([log()]), 1)
     assert paths[1].read_bytes() == first
     write(paths[0], figured([[]]), 1)
+
+
+def test_bars_have_their_intervals_and_what_is_not_known_has_no_bar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    drawn: list[Any] = []
+    monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    write(tmp_path / "report.md", figured([log(6)]), 1)
+    found = figured([log(6)])
+    positions, _, _, retained = drawn[0].axes
+    shares = [*found.of(found.suggested).retained.values()]
+    for axis, wanted in (
+        (positions, [one.acceptance for one in found.by(lambda one: one.at).values()]),
+        (retained, shares),
+    ):
+        (bars,) = (one for one in axis.containers if hasattr(one, "errorbar"))
+        assert [bar.get_height() for bar in bars] == pytest.approx([share.value for share in wanted])
+        segments = bars.errorbar.lines[2][0].get_segments()
+        ends = [tuple(end for _, end in segment) for segment in segments]
+        assert ends == [pytest.approx(share.interval) for share in wanted]
+    write(tmp_path / "report.md", figured([log(0)]), 1)
+    assert not drawn[1].axes[3].patches
 
 
 def test_without_matplotlib_there_are_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

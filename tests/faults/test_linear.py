@@ -25,11 +25,13 @@ from jupyter_turbopilot.hierarchy.body import with_body
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
 from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
+from jupyter_turbopilot.study import private_text
 from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.position import kind_of_position
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
@@ -192,6 +194,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "corpus": corpus._is_python,
     "grammar": grammar_check.refusal,
     "a rule of a grammar": lambda text: grammar_check.refusal(f"root ::= {text}"),
+    "position": kind_of_position,
+    "what stands around a logged text": lambda text: private_text.surroundings_of(text, text),
+    "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
     "a text of a grammar": lambda text: grammar_check.refusal(f'root ::= "{text}"'),
 }  # fmt: skip
 

@@ -70,6 +70,8 @@ def test_a_score_that_is_none_is_broken(score: object) -> None:
         {"model": "Ada"},
         {"version": "of ada"},
         {"session": "homes"},
+        {"model": "m\n"},
+        {"session": "AbC3\n"},
     ],
 )
 def test_a_field_that_no_schema_has_or_a_text_of_another_form_is_broken(change: dict[str, str]) -> None:

@@ -261,11 +261,22 @@ def test_another_process_that_holds_it_is_waited_for_a_while(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("study.jsonl", "relative path"), ("a/b", "relative"), ("/a\0b", "valid path")]
+    ("name", "reason"),
+    [
+        ("study.jsonl", "relative path"),
+        ("a/b", "relative"),
+        ("/a\0b", "valid path"),
+        (Path.cwd().anchor, "it is a folder"),
+    ],
 )
 def test_a_name_that_names_no_file_is_refused(name: str, reason: str) -> None:
     with pytest.raises(OSError, match=reason):
         located(name)
+
+
+@pytest.mark.parametrize("name", [".", "..", "", Path.cwd().anchor, "...1"])
+def test_a_folder_is_no_log(name: str) -> None:
+    assert files_of(Path(name)) == []
 
 
 def test_a_file_in_the_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

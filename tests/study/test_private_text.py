@@ -28,6 +28,32 @@ def test_anything_else_is_logged_as_it_is(before: str, text: str, after: str) ->
     assert loggable(text, surroundings_of(before, after)) == text
 
 
+BODY = "MIIEowIBAAKCAQEA0Z3VS5JJcds3xfnaaaabbbbccccddddeeeeffffgggghhhh\n"
+
+
+def armour(kind: str) -> tuple[str, str]:
+    return f"key = [-----BEGIN {kind}-----\n", f"-----END {kind}-----]\n"
+
+
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "CERTIFICATE"])
+@pytest.mark.parametrize("lines", [0, 5, 200])
+def test_nothing_within_an_armour_is_logged_however_far_above_it_begins(kind: str, lines: int) -> None:
+    begin, end = armour(kind)
+    above = f"import os\n{begin}{BODY * lines}"
+    assert loggable("dBzkYpRtQx", surroundings_of(above, "")) is None
+    assert loggable("dBzkYpRtQx", surroundings_of(above, f"\n{BODY}{end}")) is None
+    assert loggable("ND", surroundings_of(above + end[:6], "")) is None
+    assert loggable("x.mean()", surroundings_of(f"{above}{end}\n\n\ny = ", "")) == "x.mean()"
+
+
+def test_nothing_that_begins_an_armour_or_lies_in_a_second_one_is_logged() -> None:
+    begin, end = armour("CERTIFICATE")
+    assert loggable(f"{begin}{BODY}", surroundings_of("x = 1\n", "")) is None
+    assert loggable(begin[12:], surroundings_of(begin[:12], "")) is None
+    assert loggable("dBzk", surroundings_of(f"{begin}{BODY}{end}{begin}{BODY * 9}", "")) is None
+    assert loggable("y = 2", surroundings_of("x = 1\n", f"\n{begin}abc\n{end}")) == "y = 2"
+
+
 def test_little_is_kept_of_a_long_cell() -> None:
     kept = surroundings_of("x = 1\n" * 100_000, "y" * 100_000)
     assert len(kept.before) + len(kept.after) <= 2 * LONGEST

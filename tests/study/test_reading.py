@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def test_a_line_of_another_version_ends_it(path: Path) -> None:
         file.write(line_of(LOGGED[0] | {"schema": LOG.replace("v1", "v2")}))
     with pytest.raises(NotReadyError, match="lines of another version"):
         list(Reading(path))
+
+
+@pytest.mark.parametrize(
+    "schema", ["\x1b]0;owned\x07", "\u202e", "\ud800", "x" * 1000, {"a": "\x1b[2J"}, None]
+)
+def test_what_the_line_of_another_version_says_is_quoted_and_cut(path: Path, schema: object) -> None:
+    with path.open("ab") as file:
+        file.write(json.dumps(LOGGED[0] | {"schema": schema}).encode() + b"\n")
+    with pytest.raises(NotReadyError) as error:
+        list(Reading(path))
+    said = error.value.message.removeprefix(str(path))
+    assert said.isprintable()
+    assert len(said) < 300
 
 
 def test_text_is_found_in_whatever_is_left_of_a_line(path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -265,6 +266,25 @@ def test_an_error_that_stays_is_logged_once(
     writer = write()
     writer.put(lambda: SESSION)
     until(lambda: len(tried) > 5)
+    assert sum("writing the study log failed" in record.message for record in caplog.records) == 1
+
+
+def test_an_event_system_that_cannot_be_imported_is_said_and_what_waits_is_written_once_it_can(
+    write: Callable[..., Writer],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "jupyter_events", None)
+        writer = write()
+        writer.begin()
+        writer.put(lambda: SESSION)
+        until(lambda: "an error that the server's log has (ModuleNotFoundError)" in writer.trouble)
+        assert not path.exists()
+    until(lambda: not writer.trouble)
+    writer.close()
+    assert read(path) == [SESSION]
     assert sum("writing the study log failed" in record.message for record in caplog.records) == 1
 
 
