@@ -12,9 +12,9 @@ MAX_BATCH = 16  # the largest batch that a guess may be part of
 _SHORTEST, _LONGEST = 2, 4  # tokens that have to agree before what followed them is guessed again
 _BYTES = array("i").itemsize
 # The time of a batch relative to that of one token, until it has been measured on this machine: kernels that
-# work on four rows at once make the fourth token nearly free and the fifth expensive.
-_PRIOR = {1: 1.0, 2: 1.8, 3: 2.2, 4: 2.5, 5: 3.4, 6: 3.9, 7: 4.1, 8: 4.2, 9: 5.0, 10: 5.2, 11: 5.3, 12: 5.4,
-          13: 6.0, 14: 6.2, 15: 6.3, 16: 6.4}  # fmt: skip
+# work on four rows at once make the fourth and the eighth token nearly free and the fifth expensive.
+_PRIOR = {1: 1.0, 2: 1.2, 3: 1.35, 4: 1.5, 5: 2.1, 6: 2.3, 7: 2.45, 8: 2.2, 9: 2.8, 10: 2.95, 11: 3.1,
+          12: 2.75, 13: 3.35, 14: 3.5, 15: 3.6, 16: 3.3}  # fmt: skip
 # How often the first guess of a source is right, to begin with: the rest of an answer that was typed into up
 # to a token's end, up to the middle of a token, and what followed the same words elsewhere.
 _FIRST = {"aligned": 0.9, "split": 0.5, "lookup": 0.4}
