@@ -75,6 +75,7 @@ _HEXADECIMAL = re.compile(r"[0-9A-Fa-f-]{32}")
 _TURN = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
 # At the end of a line: what it says goes on.
 _OPEN = ("=", "<-", "=>", "(", "[", "{", "\\", '":', "':", '"""', "'''")
+_COMMENT = ("# ", "//", "-- ")
 _OPENING = re.compile(r"(?<=[=:>-])[\s(\[{]+")
 _MORE = re.compile(r"[bflrtu]{0,2}[\"'][^\"'\n]*+[\"']?+[\s)\]},;\\]*+", re.IGNORECASE)
 _DIGIT, _LETTER, _SMALL = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]"), re.compile(r"[a-z]")
@@ -201,7 +202,7 @@ def without_spread_secrets(source: str) -> str:
 def spread_secrets(lines: Sequence[str]) -> set[int]:
     """Return the numbers of the lines that look like secrets, alone or with those after them."""
     secret = {number for number, line in enumerate(lines) if looks_secret(line)}
-    code = [number for number, line in enumerate(lines) if line.strip()]
+    code = [at for at, line in enumerate(lines) if (text := line.strip()) and not text.startswith(_COMMENT)]
     others = [number for number in code if number not in secret]
     for at, number in enumerate(others):
         if not lines[number].rstrip().endswith(_OPEN):
