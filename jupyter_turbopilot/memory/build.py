@@ -88,6 +88,7 @@ class Builder:
         self._wake = threading.Condition()
         self._changed: dict[str, None] = {}  # paths that something happened to, in this order
         self._unseen: set[str] = set()  # paths that may be gone
+        self._overflows = self._overflows_seen = 0  # how often those were too many; as of the last full look
         self._first: dict[str, Looked] = {}  # files to be read that something happened to
         self._todo: dict[str, Looked] = {}  # other files to be read, the newest first
         self._too_old = float("-inf")  # there is no room for files that were changed before this
@@ -125,12 +126,18 @@ class Builder:
     def changed(self, *paths: str) -> None:
         """Say that something was saved, renamed or deleted."""
         with self._wake:
+            if self._ended:
+                return
             for path in paths:
                 self._changed.pop(stripped := path.strip("/"), None)
                 self._changed[stripped] = None
                 self._unseen.add(stripped)
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
+                self._look_soon()
+            if len(self._unseen) > _MOST_CHANGES:
+                self._unseen.clear()
+                self._overflows += 1
                 self._look_soon()
             self._wake.notify()
 
@@ -149,7 +156,7 @@ class Builder:
 
     def may_be_gone(self, path: str) -> bool:
         """Tell whether something happened to a file that was not looked at yet."""
-        return bool(self._unseen) and is_under(path, tuple(self._unseen))
+        return self._overflows > self._overflows_seen or is_under(path, self._unseen)
 
     def close(self) -> None:
         """End; what is under way is not finished."""
@@ -251,13 +258,14 @@ class Builder:
 
     def _look(self, store: Store) -> None:
         """Look at everything there is: forget what is gone, and note what is new or was changed."""
-        begun = time.monotonic()
+        begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
         known = store.stamps()
         unseen: list[str] = []
         walked = self._in_pieces(store, self._source.walk("", unseen))
         found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        self._forget(store, [path for path in known if path not in found and not is_under(path, unseen)])
+        hidden = {*unseen}
+        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
         self._todo = {
             path: one
             for path, one in found.items()
@@ -267,7 +275,7 @@ class Builder:
         if "" in unseen:
             log.debug("Turbopilot: %s cannot be seen", self._source.root)
         else:
-            self._seen = now
+            self._seen, self._overflows_seen = now, overflows
         self._pause = max(SWEEP, _SHARE * (now - begun))
         self._due = now + self._pause
         self._looks -= 1
@@ -276,6 +284,8 @@ class Builder:
     def _refresh(self, store: Store) -> None:
         """Look at a file that something has happened to, or at what is in a folder."""
         with self._wake:
+            if not self._changed:  # they have become too many since, and wait for a look at everything
+                return
             path = next(iter(self._changed))
             del self._changed[path]
         try:
@@ -288,8 +298,8 @@ class Builder:
         unseen: list[str] = []
         walked = self._in_pieces(store, self._source.walk(path, unseen))
         found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        known = store.under(path)
-        self._forget(store, [one for one in known if one not in found and not is_under(one, unseen)])
+        hidden, known = {*unseen}, store.under(path)
+        self._forget(store, [one for one in known if one not in found and not is_under(one, hidden)])
         self._first |= found
         self._tell(store)
 

@@ -589,6 +589,52 @@ def test_a_burst_of_changes_ends_in_a_look_at_everything(
         assert len(store.stamps()) == 25
 
 
+def test_changes_that_are_dropped_while_one_is_taken_up_end_in_a_look_at_everything(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 3)
+    with closing(builder._open()) as store:
+        builder._work(store)
+        refresh = builder._refresh
+
+        def burst(store: Store) -> None:
+            """Let so many changes arrive, on another thread, that they are dropped at just this moment."""
+            write(root, "0.ipynb", "x_more = 1")
+            builder.changed(*(f"{at}.ipynb" for at in range(5)))
+            refresh(store)
+
+        monkeypatch.setattr(builder, "_refresh", burst)
+        builder.changed("a.ipynb")
+        builder._work(store)
+        assert set(store.stamps()) == {"0.ipynb"}
+
+
+def test_more_changes_than_are_kept_make_everything_uncertain_until_all_was_looked_at(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 10)
+    write(root, "kept.ipynb", "x_first = 1")
+    with closing(builder._open()) as store:
+        builder._work(store)
+        for at in range(10):
+            builder.changed(f"{at}.ipynb")
+        assert builder.may_be_gone("9.ipynb")
+        assert not builder.may_be_gone("kept.ipynb")
+        for at in range(100):
+            builder.changed(f"{at}.ipynb")
+            assert len(builder._unseen) <= 10
+        assert builder.may_be_gone("kept.ipynb")
+        builder._work(store)
+        assert not builder.may_be_gone("kept.ipynb")
+
+
+def test_changes_after_the_end_are_ignored(builder: Builder) -> None:
+    builder.close()
+    builder.changed("a.ipynb")
+    assert not builder._changed
+    assert not builder._unseen
+
+
 NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])
 SOURCES = st.sampled_from(
     ["import os", "x_one = 1\nx_two = 2", 'password = "hunter2hunter2"\nx_three = 3', ""]
