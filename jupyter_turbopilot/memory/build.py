@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from jupyter_turbopilot.engine.effort import Pause
     from jupyter_turbopilot.memory.source import Looked, Source
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Progress:
     building: bool = False
     files: int = 0  # that are remembered
     of: int = 0  # that there are, as far as is known
+    paused: Pause | None = None  # why no file is read now
     trouble: str = ""  # why there is no index
 
 
@@ -66,8 +68,8 @@ class EndedError(Exception):
 class Builder:
     """Reads what is in a source into the index at `place`.
 
-    Nothing is read while `resting` says that the computer is needed for something else, or shortly after
-    `asked`, the number of requests so far, has changed. What is gone is forgotten all the same.
+    Nothing is read while `pause` gives a reason why the computer is needed for something else, or shortly
+    after `asked`, the number of requests so far, has changed. What is gone is forgotten all the same.
     """
 
     def __init__(
@@ -75,13 +77,13 @@ class Builder:
         place: Path,
         source: Source,
         *,
-        resting: Callable[[], bool] = lambda: False,
+        pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
     ) -> None:
         self.place = place
         self.progress = Progress()
         self._source = source
-        self._resting = resting
+        self._pause_now = pause
         self._asked = asked
         self._before = 0  # what `asked` was, and since when it is
         self._since = float("-inf")
@@ -236,7 +238,9 @@ class Builder:
                 elif share := self._share():
                     self._read_some(store, share)
                 else:
-                    self._wait(_REST if self._resting() else _POLL, for_changes=True)
+                    paused = self._pause_now()
+                    self.progress = replace(self.progress, paused=paused)
+                    self._wait(_REST if paused else _POLL, for_changes=True)
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
@@ -396,7 +400,7 @@ class Builder:
             self._before, self._since = asked, now
         if self._rushing:
             return LONG_BATCH
-        if self._resting():
+        if self._pause_now():
             return 0
         if now - self._since >= LATELY:
             return LONG_BATCH
