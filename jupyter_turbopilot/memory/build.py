@@ -111,7 +111,8 @@ class Builder:
         with self._wake:
             if self._thread or self._ended:
                 return
-            # A daemon: a disk that does not answer must not keep the process from ending.
+            # A daemon: a disk that does not answer must not keep the process from ending. At the priority of
+            # the server: preempted with the interpreter's lock, it would keep all its other threads waiting.
             self._thread = threading.Thread(target=self._run, name="turbopilot-index", daemon=True)
         try:
             self._thread.start()
