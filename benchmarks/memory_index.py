@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from desk import Desk
 
+from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.evaluate import standard_library
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.memory import places
@@ -154,7 +155,7 @@ def waiting(root: Path, rest: float) -> None:
     """Say what it costs that files wait on battery, or for a kernel that computes."""
     for path in sorted(root.rglob("*.ipynb"))[:100]:
         os.utime(path)
-    memory = KeptMemory(LocalFiles(root), resting=lambda: True)
+    memory = KeptMemory(LocalFiles(root), pause=lambda: Pause.BATTERY)
     memory.builder.start()
     while memory.builder._seen < 0:  # noqa: SLF001
         time.sleep(0.01)
@@ -256,7 +257,7 @@ def typed(desk: Desk, root: Path, count: int) -> None:
     for turn in range(count // 25):
         beside = turn % 2 == 0
         memory = KeptMemory(
-            LocalFiles(root), resting=desk.pilot.effort.resting, asked=lambda: counters["requests"]
+            LocalFiles(root), pause=desk.pilot.effort.pause, asked=lambda: counters["requests"]
         )
         if beside:
             memory.builder.start()

@@ -1,4 +1,4 @@
-"""Whether a kernel can import a top-level module, without importing anything."""
+"""Whether a kernel can import a module, without importing anything."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Installed:
         """Tell where a module is; None where that is not known in time, or not yet.
 
         What was found holds until the next answer is there, however old it is: the same is said at each key.
-        What was not may be installed by now.
+        What was not may be installed by now. Of a dotted name, what is behind the first package that has code
+        is not looked for: only that code knows.
         """
         if module in modules.builtin:
             return Found.ANYWHERE
@@ -78,7 +79,7 @@ class Installed:
         while wanted := self._wanted(modules, look):
             finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
             for module in wanted:
-                found = _find(module, finders, modules.here)
+                found = _find(module, finders, modules)
                 with self._changed:
                     self._known.keep((module, modules), found)
                     look.wanted.discard(module)
@@ -102,13 +103,18 @@ def _finder(folder: str, suffixes: tuple[str, ...]) -> FileFinder:
     )
 
 
-def _find(module: str, finders: list[tuple[str, FileFinder]], here: tuple[str, ...]) -> Found:
-    for folder, finder in finders if module.isidentifier() else ():
+def _find(module: str, finders: list[tuple[str, FileFinder]], modules: Modules) -> Found:
+    """Look for a module; each finder stands with the folder of the kernel's path that it belongs to."""
+    name, _, inside = module.partition(".")
+    parts: list[tuple[str, FileFinder]] = []  # of a namespace package
+    for folder, finder in finders if name.isidentifier() else ():
         try:
-            spec = finder.find_spec(module)
+            spec = finder.find_spec(name)
         except Exception:  # noqa: BLE001, S112 - whatever is wrong with a folder, it holds no module
             continue
-        # A folder without any module of Python in it has no loader: it is some folder of data.
         if spec and spec.loader:
-            return Found.HERE if folder in here else Found.ANYWHERE
-    return Found.NOWHERE
+            return Found.HERE if folder in modules.here else Found.ANYWHERE
+        # It may be some folder of data: what is imported has to be in it.
+        places = (spec and spec.submodule_search_locations) or ()
+        parts.extend((folder, _finder(place, modules.suffixes)) for place in places)
+    return _find(inside, parts, modules) if inside and parts else Found.NOWHERE

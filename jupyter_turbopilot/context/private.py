@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FILES = re.compile(
     r"""^(\.env(\..*)?|.*\.env|\.netrc|_netrc|\.pgpass|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd
@@ -19,14 +24,35 @@ _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own.
 _NAMED = (
     re.compile(
-        r"(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+",
+        r"(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or)"
+        r"|identified\s++by\b)\w*+",
         re.IGNORECASE,
     ),
     re.compile(r"(?<!sa)creds?(?![a-z])\w*+", re.IGNORECASE),
     re.compile(r"(?:api|access|private)-key\w*+", re.IGNORECASE),
 )
-_AFTER_NAME = re.compile(r"(?<=\w)[\"']?+\]?+\s*+(?=[=:(])")
-_VALUE = re.compile(r"[=:(](?=\s*+[rbf]?[\"'][^\"'\n]{4})", re.IGNORECASE)
+# A text in quotes, with the prefixes that languages put before it: `br"`, `u8"`, `r#"`, `$'`.
+_TEXT = r"""(?:[bflrtu]{1,2}\#?|u8|[@$])?\\?(?:"{3}|'{3}|["'])[^"'\n]{4}"""
+# What may stand between a name and the sign: a quote, as in JSON, brackets, the `?` of TypeScript.
+_AFTER_NAME = re.compile(r"(?<=\w)\\?+[\"']?+[\]}]{0,2}+(?:\[\])?+\??+\s*+(?=<?<-|[=(]|:(?!:))")
+_VALUE = re.compile(rf"(?:<?<-|=>?|[:(])(?=\s*+{_TEXT})", re.IGNORECASE)
+_BESIDE = re.compile(r"(?<=\w)\s++[bnx]?[\"']([^\"'\n]{4,256})[\"']", re.IGNORECASE)
+# A value without quotes, or one in quotes behind a name in quotes, and what stands between name and value.
+_BARE = re.compile(
+    r"""(?<=\w)(?P<sign>=|["']?:\s*+|\\?["']\s*+,\s*+\\?["']|\s++)
+    (?P<value>[^\s"'`;&|\\,(){}\[\]<>=$]{6,256}+)={0,2}(?=[\s"'`;&|\\]|\Z)""",
+    re.VERBOSE,
+)
+_REACH = 40  # characters before a name that are looked at
+_OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9_-]*+\Z")
+_VARIABLE = re.compile(r"\$\{?[A-Za-z0-9_]*+\Z")
+_SHELL = re.compile(r"(?:export|set|SET|setenv|env|ENV|set_env)\s")
+_CURL = re.compile(r"(?<!\w)curl(?!\w)")
+_CURL_USER = re.compile(
+    r"""(?<![\w-])(?:-[uU]|--user|--proxy-user)(?:["'],)?[\s=]{0,8}+["']?[^\s=:"'$<>{}()]{1,64}+:(?!//)
+    ([^\s"'$<>{}]{4,256}+)""",
+    re.VERBOSE,
+)
 _KEY = re.compile(
     r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY
     |\b(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\w{20}|sk-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{20}
@@ -40,14 +66,20 @@ _KEY = re.compile(
 _LOGIN = re.compile(
     r"""(?:(?<!def\ )(?<![@\w])login\((?:[^\n]{0,64}?,)?
     |(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)
-    \s*+(?:\w{1,32}+\s*+=\s*+)?[rbf]?["'][^"'\n]{4}""",
+    \s*+(?:\w{1,32}+\s*+=\s*+)?"""
+    + _TEXT,
     re.IGNORECASE | re.VERBOSE,
 )
 _LONG_VALUE = re.compile(r"""["']([A-Za-z0-9+/_=-]{32,64})""")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f-]{32}")
 _TURN = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
-_OPEN = ("=", "(", "[", "{", "\\", '":', "':")  # at the end of a line: what it says goes on
-_OPENING = re.compile(r"(?<=[=:])[\s(\[{\\]+")
+# At the end of a line: what it says goes on.
+_OPEN = ("=", "<-", "=>", "(", "[", "{", "\\", '":', "':", '"""', "'''")
+_COMMENT = ("# ", "//", "-- ")
+_OPENING = re.compile(r"(?<=[=:>-])[\s(\[{]+")
+_MORE = re.compile(r"[bflrtu]{0,2}[\"'][^\"'\n]*+[\"']?+[\s)\]},;\\]*+", re.IGNORECASE)
+_DIGIT, _LETTER, _SMALL = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]"), re.compile(r"[a-z]")
+_SHORT = 7  # characters of a word with a digit that may be a name: `sha256`, `urllib2`
 _MOST_A_TURN = 4  # characters of a random value for each turn; words have more
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{10,}+", re.IGNORECASE)
 _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
@@ -67,7 +99,9 @@ def looks_secret(line: str) -> bool:
         return True
     if any(_WEB_TOKEN_REST.match(line, token.end()) for token in _WEB_TOKEN.finditer(line)):
         return True
-    return any(_is_assigned(line, [name.end() for name in pattern.finditer(line)]) for pattern in _NAMED)
+    if (user := _CURL_USER.search(line)) and (_CURL.search(line) or _is_chosen(user[1])):
+        return True
+    return any(_reveals(line, [*pattern.finditer(line)]) for pattern in _NAMED)
 
 
 def _is_random(value: str) -> bool:
@@ -77,10 +111,52 @@ def _is_random(value: str) -> bool:
     return bool(_HEXADECIMAL.match(value)) or len(_TURN.findall(value)) * _MOST_A_TURN > len(value)
 
 
+def _is_chosen(value: str) -> bool:
+    """Tell whether a value looks like what somebody chose for a password, rather than like a name."""
+    return len(value) > _SHORT and bool(_DIGIT.search(value) and _LETTER.search(value))
+
+
+def _reveals(line: str, names: list[re.Match[str]]) -> bool:
+    """Tell whether one of these names stands with its value."""
+    return bool(names) and (
+        _is_assigned(line, [name.end() for name in names])
+        or any(_is_beside(line, name) or _is_bare(line, name) for name in names)
+    )
+
+
+def _before(line: str, name: re.Match[str]) -> str:
+    return line[max(0, name.start() - _REACH) : name.start()]
+
+
+def _is_beside(line: str, name: re.Match[str]) -> bool:
+    """Tell whether a quoted text follows a name, as in SQL and behind `#define`."""
+    found = _BESIDE.match(line, name.end())
+    if not found or "://" in found[1] or _VARIABLE.search(_before(line, name)):
+        return False
+    # In small letters it may be prose: "no such token 'x'".
+    return not _SMALL.search(name[0]) or (_is_chosen(found[1]) and " " not in found[1])
+
+
+def _is_bare(line: str, name: re.Match[str]) -> bool:
+    """Tell whether a value follows a name as it does in a shell, an address, a header or a pair."""
+    found = _BARE.match(line, name.end())
+    if not found or not _LETTER.search(value := found["value"]):
+        return False
+    sign, before = found["sign"], _before(line, name)
+    in_shell = bool(_OPTION.search(before) or _SHELL.match(line.lstrip(" \t!%")))
+    if _VARIABLE.search(before) or (sign.isspace() and not in_shell):
+        return False
+    if "." in value or "://" in value or value[0] in "/~" or ":" in sign:
+        # A path, an attribute, a type: most are made of words.
+        return len(value) > _SHORT and _is_random(value)
+    if in_shell and sign == "=":
+        return len(value) > _SHORT or bool(_DIGIT.search(value))
+    is_name = "_" in value or any(pattern.match(value) for pattern in _NAMED)
+    return _is_chosen(value) and not (is_name and _SMALL.search(name[0]))
+
+
 def _is_assigned(line: str, ends: list[int]) -> bool:
     """Tell whether a quoted text is assigned to one of the names that end at these positions."""
-    if not ends:
-        return False
     values = [value.start() for value in _VALUE.finditer(line)]
     at, stop = 0, -1
     for end in ends:
@@ -119,14 +195,25 @@ def without_spread_secrets(source: str) -> str:
     What is kept for longer than a request is looked at so: a name and what it is set to may stand on several.
     """
     lines = source.splitlines(keepends=True)
+    secret = spread_secrets(lines)
+    return "".join(line for number, line in enumerate(lines) if number not in secret)
+
+
+def spread_secrets(lines: Sequence[str]) -> set[int]:
+    """Return the numbers of the lines that look like secrets, alone or with those after them."""
     secret = {number for number, line in enumerate(lines) if looks_secret(line)}
-    code = [number for number, line in enumerate(lines) if line.strip() and number not in secret]
-    for at, number in enumerate(code):
+    code = [at for at, line in enumerate(lines) if (text := line.strip()) and not text.startswith(_COMMENT)]
+    others = [number for number in code if number not in secret]
+    for at, number in enumerate(others):
         if not lines[number].rstrip().endswith(_OPEN):
             continue
-        for some in (code[at : at + 2], code[at : at + 3]):
-            joined = _OPENING.sub(" ", " ".join(lines[one].strip() for one in some))
+        for some in (others[at : at + 2], others[at : at + 3]):
+            joined = _OPENING.sub(" ", " ".join(lines[one].strip().rstrip("\\") for one in some))
             if len(joined) <= LINE and looks_secret(joined):
                 secret.update(range(some[0], some[-1] + 1))
                 break
-    return "".join(line for number, line in enumerate(lines) if number not in secret)
+    for above, number in pairwise(code):
+        # Strings that stand below each other are one.
+        if above in secret and _MORE.fullmatch(lines[number].strip()):
+            secret.add(number)
+    return secret

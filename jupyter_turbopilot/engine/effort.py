@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import psutil
@@ -18,6 +19,13 @@ _PLUG_EVERY = 30.0  # seconds between two looks at the power supply
 _LOAD_EVERY, _LOAD_STALE = 0.3, 2.0
 # A core that others use to this extent is left to them: a thread that waits there delays all our others.
 _THEIRS = 0.6
+
+
+class Pause(StrEnum):
+    """Why work that nobody waits for pauses."""
+
+    KERNEL = "kernel"  # one computes
+    BATTERY = "battery"
 
 
 class Effort:
@@ -44,7 +52,15 @@ class Effort:
 
     def resting(self) -> bool:
         """Tell whether work that nobody waits for should pause."""
-        return self._considerate and (self._kernel_computes() or self._on_battery())
+        return self.pause() is not None
+
+    def pause(self) -> Pause | None:
+        """Return why work that nobody waits for should pause; None: it may run."""
+        if not self._considerate:
+            return None
+        if self._kernel_computes():
+            return Pause.KERNEL
+        return Pause.BATTERY if self._on_battery() else None
 
     def _kernel_computes(self) -> bool:
         try:

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from jupyter_turbopilot.engine.effort import Pause
     from jupyter_turbopilot.memory.source import Looked, Source
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Progress:
     building: bool = False
     files: int = 0  # that are remembered
     of: int = 0  # that there are, as far as is known
+    paused: Pause | None = None  # why no file is read now
     trouble: str = ""  # why there is no index
 
 
@@ -66,8 +68,8 @@ class EndedError(Exception):
 class Builder:
     """Reads what is in a source into the index at `place`.
 
-    Nothing is read while `resting` says that the computer is needed for something else, or shortly after
-    `asked`, the number of requests so far, has changed. What is gone is forgotten all the same.
+    Nothing is read while `pause` gives a reason why the computer is needed for something else, or shortly
+    after `asked`, the number of requests so far, has changed. What is gone is forgotten all the same.
     """
 
     def __init__(
@@ -75,19 +77,20 @@ class Builder:
         place: Path,
         source: Source,
         *,
-        resting: Callable[[], bool] = lambda: False,
+        pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
     ) -> None:
         self.place = place
         self.progress = Progress()
         self._source = source
-        self._resting = resting
+        self._pause_now = pause
         self._asked = asked
         self._before = 0  # what `asked` was, and since when it is
         self._since = float("-inf")
         self._wake = threading.Condition()
         self._changed: dict[str, None] = {}  # paths that something happened to, in this order
         self._unseen: set[str] = set()  # paths that may be gone
+        self._overflows = self._overflows_seen = 0  # how often those were too many; as of the last full look
         self._first: dict[str, Looked] = {}  # files to be read that something happened to
         self._todo: dict[str, Looked] = {}  # other files to be read, the newest first
         self._too_old = float("-inf")  # there is no room for files that were changed before this
@@ -108,7 +111,8 @@ class Builder:
         with self._wake:
             if self._thread or self._ended:
                 return
-            # A daemon: a disk that does not answer must not keep the process from ending.
+            # A daemon: a disk that does not answer must not keep the process from ending. At the priority of
+            # the server: preempted with the interpreter's lock, it would keep all its other threads waiting.
             self._thread = threading.Thread(target=self._run, name="turbopilot-index", daemon=True)
         try:
             self._thread.start()
@@ -125,12 +129,18 @@ class Builder:
     def changed(self, *paths: str) -> None:
         """Say that something was saved, renamed or deleted."""
         with self._wake:
+            if self._ended:
+                return
             for path in paths:
                 self._changed.pop(stripped := path.strip("/"), None)
                 self._changed[stripped] = None
                 self._unseen.add(stripped)
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
+                self._look_soon()
+            if len(self._unseen) > _MOST_CHANGES:
+                self._unseen.clear()
+                self._overflows += 1
                 self._look_soon()
             self._wake.notify()
 
@@ -149,7 +159,7 @@ class Builder:
 
     def may_be_gone(self, path: str) -> bool:
         """Tell whether something happened to a file that was not looked at yet."""
-        return bool(self._unseen) and is_under(path, tuple(self._unseen))
+        return self._overflows > self._overflows_seen or is_under(path, self._unseen)
 
     def close(self) -> None:
         """End; what is under way is not finished."""
@@ -229,7 +239,9 @@ class Builder:
                 elif share := self._share():
                     self._read_some(store, share)
                 else:
-                    self._wait(_REST if self._resting() else _POLL, for_changes=True)
+                    paused = self._pause_now()
+                    self.progress = replace(self.progress, paused=paused)
+                    self._wait(_REST if paused else _POLL, for_changes=True)
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
@@ -251,13 +263,14 @@ class Builder:
 
     def _look(self, store: Store) -> None:
         """Look at everything there is: forget what is gone, and note what is new or was changed."""
-        begun = time.monotonic()
+        begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
         known = store.stamps()
         unseen: list[str] = []
         walked = self._in_pieces(store, self._source.walk("", unseen))
         found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        self._forget(store, [path for path in known if path not in found and not is_under(path, unseen)])
+        hidden = {*unseen}
+        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
         self._todo = {
             path: one
             for path, one in found.items()
@@ -267,7 +280,7 @@ class Builder:
         if "" in unseen:
             log.debug("Turbopilot: %s cannot be seen", self._source.root)
         else:
-            self._seen = now
+            self._seen, self._overflows_seen = now, overflows
         self._pause = max(SWEEP, _SHARE * (now - begun))
         self._due = now + self._pause
         self._looks -= 1
@@ -276,6 +289,8 @@ class Builder:
     def _refresh(self, store: Store) -> None:
         """Look at a file that something has happened to, or at what is in a folder."""
         with self._wake:
+            if not self._changed:  # they have become too many since, and wait for a look at everything
+                return
             path = next(iter(self._changed))
             del self._changed[path]
         try:
@@ -288,8 +303,8 @@ class Builder:
         unseen: list[str] = []
         walked = self._in_pieces(store, self._source.walk(path, unseen))
         found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        known = store.under(path)
-        self._forget(store, [one for one in known if one not in found and not is_under(one, unseen)])
+        hidden, known = {*unseen}, store.under(path)
+        self._forget(store, [one for one in known if one not in found and not is_under(one, hidden)])
         self._first |= found
         self._tell(store)
 
@@ -386,7 +401,7 @@ class Builder:
             self._before, self._since = asked, now
         if self._rushing:
             return LONG_BATCH
-        if self._resting():
+        if self._pause_now():
             return 0
         if now - self._since >= LATELY:
             return LONG_BATCH

@@ -96,14 +96,14 @@ def entries_of(cells: Iterable[AnyCell], language: str) -> tuple[Entry, ...]:
 
 
 def _entries(found: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
-    entries = (Entry(language, kept) for language, source in found if (kept := _cleaned(source)).strip())
+    entries = (Entry(language, kept) for language, source in found if (kept := _tidied(source)).strip())
     # Cells are copied within a notebook: once is enough, and it stands where it stood first.
     return tuple(dict.fromkeys(entries))[:MOST_ENTRIES]
 
 
-def _cleaned(source: str) -> str:
-    """Return a text as it is remembered: without secrets, with line feeds alone, and storable."""
-    whole = without_spread_secrets(source).encode("utf-8", "replace").decode()
+def _tidied(source: str) -> str:
+    """Return a text as it is stored: with line feeds alone, and in letters that can be."""
+    whole = source.encode("utf-8", "replace").decode()
     return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
 
 
@@ -116,6 +116,8 @@ def _of_cell(cell: AnyCell, notebook_language: str) -> Iterator[tuple[str, str]]
     body = cell.source
     if cell_magic(body):
         body = without_cell_magic(body).partition("\n")[2]
+    # Before lines are taken out or the text is divided: a secret may stand on several lines.
+    body = without_spread_secrets(body)
     if language == "python":
         body = without_commands(body)
     for piece in _pieces(body):
@@ -126,7 +128,7 @@ def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:
     if is_generated(text):
         return
     language, joined = language_of(path), ""
-    for part in parts(ARMOUR.sub("", text).strip("\n")):
+    for part in parts(without_spread_secrets(ARMOUR.sub("", text)).strip("\n")):
         if joined and len(joined) + len(part) > SMALL:
             yield language, joined
             joined = ""

@@ -12,23 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
+    from jupyter_turbopilot.engine.effort import Pause
     from jupyter_turbopilot.memory.base import Sighting
     from jupyter_turbopilot.memory.source import Source
     from jupyter_turbopilot.request import Document
 
 
 class KeptMemory:
-    """What is remembered of a source. `resting` and `asked` say when nothing may be read (`Builder`)."""
+    """What is remembered of a source. `pause` and `asked` say when nothing may be read (`Builder`)."""
 
     def __init__(
         self,
         source: Source,
         *,
-        resting: Callable[[], bool] = lambda: False,
+        pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
     ) -> None:
         self.source = source
-        self.builder = Builder(place_of(source.identity), source, resting=resting, asked=asked)
+        self.builder = Builder(place_of(source.identity), source, pause=pause, asked=asked)
         self._reader = Reader(self.builder.place, self._on_the_disk)
 
     def continuations(

@@ -53,7 +53,12 @@ class Source(Protocol):
 
 
 def is_under(path: str, folders: Collection[str]) -> bool:
-    """Tell whether a path is one of some paths, or in a folder that is."""
+    """Tell whether a path is one of some paths, or in a folder that is; "" is the root folder."""
     if not folders:
         return False
-    return path in folders or "" in folders or any(path.startswith(f"{folder}/") for folder in folders)
+    end = len(path)
+    while end > 0:
+        if path[:end] in folders:
+            return True
+        end = path.rfind("/", 0, end)
+    return "" in folders

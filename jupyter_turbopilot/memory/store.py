@@ -40,7 +40,7 @@ _BINDING = (
 )
 LAYOUT = Layout(
     application=0x54504C4D,
-    version=3,  # another one where the same text would be remembered otherwise
+    version=4,  # another one where the same text would be remembered otherwise
     statements=(
         "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         """CREATE TABLE documents (

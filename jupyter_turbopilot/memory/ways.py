@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
-from jupyter_turbopilot.context.private import without_spread_secrets
-from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, lines_of
+from jupyter_turbopilot.context.private import spread_secrets
+from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, Line, lines_of
 from jupyter_turbopilot.memory.import_lines import imports_of
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def ways_at(memory: Memory, request: Completion, around: Surroundings, now: floa
     language = cell_language(request.cells[request.active].source, request.language)
     others = [*_nearest(request, language)]
     modules = modules_in(others) if language == "python" else frozenset[str]()
-    # Apart: the line below the cursor does not stand below the one above it.
-    halves = end_of(request.prefix.rpartition("\n")[0], NEAR), request.suffix[:NEAR].partition("\n")[2]
-    own = own_ways(start, around.above, (*others, *halves))
+    above, below = request.prefix.rpartition("\n")[0], request.suffix[:NEAR].partition("\n")[2]
+    texts = *((source,) for source in others), (end_of(above, NEAR), below)
+    own = own_ways(start, around.above, texts)
     seen = memory.continuations(language, start, around.above, path=request.path, modules=modules)
     below = around.next_line.strip()
     return [way for way in joined(own, seen, now) if start + way.rest != below]
@@ -75,13 +76,13 @@ def _nearest(request: Completion, language: str) -> Iterator[str]:
             yield cell.source
 
 
-def own_ways(start: str, above: str, sources: Iterable[str]) -> list[Way]:
-    """Return how a line that begins so goes on in texts of the notebook."""
+def own_ways(start: str, above: str, texts: Iterable[tuple[str, ...]]) -> list[Way]:
+    """Return how a line that begins so goes on in texts of the notebook, given in parts (`_lines`)."""
     above = above.strip()
     times: Counter[str] = Counter()
     below_same = set[str]()
-    for source in sources:
-        lines = _lines(source)
+    for parts in texts:
+        lines = _lines(*parts)
         for at in range(bisect_left(lines, (start,)), len(lines)):
             text, before, often = lines[at]
             if not text.startswith(start):
@@ -94,12 +95,20 @@ def own_ways(start: str, above: str, sources: Iterable[str]) -> list[Way]:
 
 
 @remembered(2**22)  # typing changes none of them but at the end of a line
-def _lines(source: str) -> tuple[tuple[str, str, int], ...]:
-    """Return the lines of a text in order, each with the one above it, and how often they stand there."""
-    if ARMOUR.search(source):
+def _lines(*parts: str) -> tuple[tuple[str, str, int], ...]:
+    """Return the lines of a text in order, each with the one above it, and how often they stand there.
+
+    Secrets are looked for in the whole text, as the cursor may stand in the middle of one. Otherwise the
+    parts are separate: the line below the cursor does not stand below the one above it.
+    """
+    if ARMOUR.search("\n".join(parts)):
         return ()
-    lines = lines_of(without_spread_secrets(source))
-    return tuple(sorted((line.text, line.above, often) for line, often in lines.items()))
+    divided = [part.splitlines(keepends=True) for part in parts]
+    secret = spread_secrets([line for lines in divided for line in lines])
+    number, counted = count(), Counter[Line]()
+    for lines in divided:
+        counted += lines_of("".join(line for line in lines if next(number) not in secret))
+    return tuple(sorted((line.text, line.above, often) for line, often in counted.items()))
 
 
 def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> list[Way]:

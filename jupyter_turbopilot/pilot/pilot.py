@@ -138,7 +138,7 @@ class Pilot:
             return self.memory
         from jupyter_turbopilot.memory.kept import KeptMemory
 
-        self.memory = KeptMemory(source, resting=self.effort.resting, asked=self._requests)
+        self.memory = KeptMemory(source, pause=self.effort.pause, asked=self._requests)
         self.memory.builder.start()
         return self.memory
 

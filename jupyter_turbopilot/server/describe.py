@@ -64,6 +64,7 @@ def _memory(memory: KeptMemory) -> dict[str, Any]:
         "building": progress.building,
         "files": progress.files,
         "of": progress.of,
+        "paused": progress.paused,
         "root": memory.source.root,
         "place": str(memory.builder.place),
         "trouble": progress.trouble or None,

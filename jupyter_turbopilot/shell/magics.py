@@ -31,6 +31,11 @@ _FUNCTION = (
     "line with a docstring."
 )
 _LOADED = "_turbopilot_magics"
+_BUILDING = {
+    None: "being built",
+    "kernel": "paused while a kernel is busy",
+    "battery": "paused on battery",
+}
 _SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test", "-h", "--help"}
 
 
@@ -69,7 +74,7 @@ def _index(memory: dict[str, Any] | None) -> str:
         return ""
     if memory["trouble"]:
         return f"\nIndex of your code: none ({memory['trouble']})"
-    building = ", being built" if memory["building"] else ""
+    building = f", {_BUILDING[memory['paused']]}" if memory["building"] else ""
     return f"\nIndex of your code: {memory['files']} of {memory['of']} files in {memory['root']}{building}"
 
 

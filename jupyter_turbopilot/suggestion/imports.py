@@ -63,7 +63,8 @@ class Remembered(Protocol):
 class Sources:
     """Where import lines come from, in this order: the person's own documents, what everybody writes.
 
-    `found` tells where a top-level module is; None where that is not known yet.
+    `found` tells where a module is; None where that is not known yet. It is asked for the top-level one, and
+    for what is imported out of it only where that is no module: it may be a namespace package.
     """
 
     def __init__(self, remembered: Remembered, found: Callable[[str], Found | None]) -> None:
@@ -73,12 +74,16 @@ class Sources:
     def line_for(self, use: Use) -> str | None:
         """Return the line that binds a name, if it is certain which; "" otherwise; None: not known yet."""
         line = self._line(use, near=False)
-        found = self._found(top_module(line)) if line else Found.NOWHERE
+        found = self._where(line) if line else Found.NOWHERE
         if found is None:
             return None
         # Of a module of this very folder, only what is written in the folder tells.
         certain = found is Found.ANYWHERE or (found is Found.HERE and self._line(use, near=True) == line)
         return line if certain else ""
+
+    def _where(self, line: str) -> Found | None:
+        found = self._found(top_module(line))
+        return self._found(whole) if found is Found.NOWHERE and "." in (whole := imported(line)) else found
 
     def _line(self, use: Use, *, near: bool) -> str:
         return _certain(use, _known_lines(use.name, self._remembered(use.name, near=near)))
@@ -168,6 +173,12 @@ def bound_name(line: str) -> str:
 def top_module(line: str) -> str:
     """Return the top-level module that an import line imports."""
     return line.split()[1].partition(".")[0]
+
+
+def imported(line: str) -> str:
+    """Return what an import line of one name imports, with all modules that it is in."""
+    _, module, *rest = line.split()
+    return f"{module}.{rest[1]}" if line.startswith("from ") else module
 
 
 # What a text uses ---------------------------------------------------------------------------------------

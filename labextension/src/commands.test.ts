@@ -105,7 +105,15 @@ describe('the commands', () => {
   it('say how far the index of the notebooks is, and stop using it', () => {
     expect(parts.is(CommandIDs.memory, 'isEnabled')).toBe(false);
     expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (no index is kept)');
-    const memory = { building: true, files: 3, of: 12, root: '/home/ada', place: '/x.db', trouble: null };
+    const memory = {
+      building: true,
+      files: 3,
+      of: 12,
+      paused: null,
+      root: '/home/ada',
+      place: '/x.db',
+      trouble: null
+    };
     parts.availability.state = { health: { memory } };
     parts.availability.changed.emit(null);
     expect(parts.log).toEqual([`changed ${CommandIDs.memory}`, `changed ${CommandIDs.study}`]);

@@ -25,6 +25,7 @@ const MEMORY: IMemory = {
   of: 12,
   root: '/home/ada',
   place: '/home/ada/.local/share/x.db',
+  paused: null,
   trouble: null
 };
 

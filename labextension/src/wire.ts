@@ -154,6 +154,8 @@ export interface IMemory {
   files: number;
   /** number of those there are, as far as is known */
   of: number;
+  /** why no files are read now: a kernel computes, or the server runs on battery */
+  paused: 'battery' | 'kernel' | null;
   /** folder whose notebooks and files are in it */
   root: string;
   /** the file that it is kept in */

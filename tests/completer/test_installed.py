@@ -65,6 +65,40 @@ def test_a_folder_of_data_is_no_module(tmp_path: Path) -> None:
     assert Installed()("data", folders(tmp_path)) is Found.NOWHERE
 
 
+def test_a_part_of_a_namespace_package_is_found_in_whichever_folder_it_is(tmp_path: Path) -> None:
+    for path in (
+        "one/goggle/cloud/query/__init__.py",
+        "two/goggle/cloud/storage.py",
+        "two/goggle/data/a.csv",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("raise RuntimeError('it was imported')")
+    modules = Modules(path=(str(tmp_path / "one"), str(tmp_path / "two")), here=(str(tmp_path / "two"),))
+    installed = Installed()
+    assert installed("goggle.cloud.query", modules) is Found.ANYWHERE
+    assert installed("goggle.cloud.query.Client", modules) is Found.ANYWHERE
+    assert installed("goggle.cloud.storage", modules) is Found.HERE
+    for missing in (
+        "goggle",
+        "goggle.cloud",
+        "goggle.cloud.other",
+        "goggle.data.a",
+        "goggle.",
+        "goggle..cloud",
+    ):
+        assert installed(missing, modules) is Found.NOWHERE
+    assert not [name for name in sys.modules if name.startswith("goggle")]
+
+
+def test_a_package_hides_the_namespace_packages_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "one" / "goggle").mkdir(parents=True)
+    (tmp_path / "one" / "goggle" / "cloud.py").touch()
+    (tmp_path / "two" / "goggle").mkdir(parents=True)
+    (tmp_path / "two" / "goggle" / "__init__.py").touch()
+    modules = Modules(path=(str(tmp_path / "one"), str(tmp_path / "two")), here=(str(tmp_path / "two"),))
+    assert Installed()("goggle.cloud", modules) is Found.HERE
+
+
 def test_what_is_installed_later_is_found_soon_whatever_was_there(tmp_path: Path, clock: list[float]) -> None:
     installed, modules = Installed(), folders(tmp_path, tmp_path / "later")
     assert installed("later", modules) is Found.NOWHERE

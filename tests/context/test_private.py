@@ -20,6 +20,17 @@ def test_ordinary_lines_are_not(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
 
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        *golden("private", "looks_secret/in other languages"),
+        *golden("private", "looks_secret/ordinary in other languages"),
+    ],
+)
+def test_secrets_are_recognised_as_shells_and_other_languages_write_them(line: str, secret: bool) -> None:
+    assert looks_secret(line) is secret
+
+
 @pytest.mark.parametrize(("source", "left"), golden("private", "without_secrets"))
 def test_only_the_lines_themselves_are_left_out(source: str, left: str) -> None:
     assert without_secrets(source) == left
@@ -50,6 +61,11 @@ def test_what_is_left_has_no_line_that_looks_secret_and_lacks_no_other(source: s
         ('x = 1\npassword = (\n    "hunter2hunter2"\n)\n', "x = 1\n)\n"),
         ("api_key = \\\n\n    'abcd1234'\ny = 2\n", "y = 2\n"),
         ('headers = {\n    "token":\n        "abcdefghijkl",\n}\n', "}\n"),
+        ('password = (\n    "abcdefgh"\n    "hunter2hunter2"\n)\ny = 2\n', ")\ny = 2\n"),
+        ('password = (\n    # the old one\n    "hunter2hunter2"\n)\n', ")\n"),
+        ('password <-\n    "hunter2hunter2"\ny <- 2\n', "y <- 2\n"),
+        ('password = """\nhunter2hunter2\n"""\n', '"""\n'),
+        ("mysql \\\n  --password \\\n    hunter2hunter2\nls\n", "ls\n"),
         ("for token in tokens:\n    print('token')\n", "for token in tokens:\n    print('token')\n"),
         ("f(\n    token='abcd1234',\n)\n", "f(\n)\n"),
         ("x = [\n    'hello world',\n]\n", "x = [\n    'hello world',\n]\n"),

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from jupyter_turbopilot.engine import effort
-from jupyter_turbopilot.engine.effort import Effort, Load
+from jupyter_turbopilot.engine.effort import Effort, Load, Pause
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> No
     one = Effort(kernel_busy=lambda: True)
     one.full = 4
     assert (one.threads(), one.resting()) == (2, True)
+    assert one.pause() is Pause.KERNEL
     one.full = 1
     assert one.threads() == 1
 
@@ -56,6 +57,7 @@ def test_on_battery_the_model_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     plugged = SimpleNamespace(power_plugged=False)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: plugged, raising=False)
     assert Effort().resting()
+    assert Effort().pause() is Pause.BATTERY
     plugged.power_plugged = True
     assert not Effort().resting()
 

@@ -153,6 +153,7 @@ FACTS = Facts({"df": Fact(type="DataFrame", columns=[("a", "int64")], all=True),
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "without_secrets": private.without_secrets,
     "looks_secret": private.looks_secret,
+    "without_spread_secrets": private.without_spread_secrets,
     "is_private_path": private.is_private_path,
     "blocks": ranking.blocks,
     "chosen": lambda text: ranking.chosen(ranking.blocks(text), text, 1200, len),

@@ -22,6 +22,7 @@ FRAGMENTS = [
     ".eyJhbGciOiJIUzI1NiJ9.", "https://me:secret@host", "author = 'Somebody'", "token is 'abcdefgh'",
     "Authorization: Bearer abcdefgh", "auth('abcdef')", "# comment", "\\\n", "ré = 'é'", "a = 1\n", "😀",
     "\r\n", "\r\n    ", "\x00", "\u202e", "e\u0301", "👩\u200d👧", "creds = ('a', 'hunter2')", "{x!r:>{w}}",
+    "password <- ", "PASSWORD=", "export ", "--token ", "curl -u me:", "hunter2hunter2", "'secret', ", "x$token",
 ]  # fmt: skip
 CHARACTERS = st.text(alphabet=SIGNS + AWKWARD, max_size=40)
 CODE = st.text(alphabet=SIGNS, max_size=40) | st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tornado.web import HTTPError
 
+from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.memory import build, local_files
-from jupyter_turbopilot.memory.build import Builder, EndedError
+from jupyter_turbopilot.memory.build import Builder, EndedError, Progress
 from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.entries import Page
 from jupyter_turbopilot.memory.local_files import LocalFiles
@@ -114,7 +115,12 @@ def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_i
     source, requests, busy = LocalFiles(root), [1], threading.Event()
     gone = write(root, "gone.ipynb", "x_first = 1")
     with closing(
-        Builder(place_of(source.identity), source, resting=busy.is_set, asked=lambda: len(requests))
+        Builder(
+            place_of(source.identity),
+            source,
+            pause=lambda: Pause.KERNEL if busy.is_set() else None,
+            asked=lambda: len(requests),
+        )
     ) as builder:
         builder.start()
         until(lambda: known(builder) == {"gone.ipynb"} and settled(builder))
@@ -504,13 +510,13 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
 def test_with_files_waiting_on_battery_the_thread_hardly_wakes(root: Path) -> None:
     looked: list[float] = []
 
-    def resting() -> bool:
+    def pause() -> Pause:
         looked.append(time.monotonic())
-        return True
+        return Pause.BATTERY
 
     write(root, "a.ipynb", "x_first = 1")
     source = LocalFiles(root)
-    with closing(Builder(place_of(source.identity), source, resting=resting)) as builder:
+    with closing(Builder(place_of(source.identity), source, pause=pause)) as builder:
         builder.start()
         until(lambda: bool(looked))
         time.sleep(0.5)
@@ -520,6 +526,21 @@ def test_with_files_waiting_on_battery_the_thread_hardly_wakes(root: Path) -> No
         (root / "a.ipynb").unlink()
         builder.changed("a.ipynb")
         until(lambda: not builder._unseen)
+
+
+def test_while_it_is_paused_it_says_why(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_REST", 0.05)
+    write(root, "a.ipynb", "x_first = 1")
+    source, reason = LocalFiles(root), [Pause.BATTERY]
+    with closing(
+        Builder(place_of(source.identity), source, pause=lambda: next(iter(reason), None))
+    ) as builder:
+        builder.start()
+        until(lambda: builder.progress == Progress(building=True, files=0, of=1, paused=Pause.BATTERY))
+        reason[0] = Pause.KERNEL
+        until(lambda: builder.progress.paused is Pause.KERNEL)
+        reason.clear()
+        until(lambda: builder.progress == Progress(building=False, files=1, of=1))
 
 
 def test_the_disk_is_made_to_forget_as_soon_as_nobody_reads_the_log(
@@ -587,6 +608,52 @@ def test_a_burst_of_changes_ends_in_a_look_at_everything(
         assert len(builder._changed) <= 10
         builder._work(store)
         assert len(store.stamps()) == 25
+
+
+def test_changes_that_are_dropped_while_one_is_taken_up_end_in_a_look_at_everything(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 3)
+    with closing(builder._open()) as store:
+        builder._work(store)
+        refresh = builder._refresh
+
+        def burst(store: Store) -> None:
+            """Let so many changes arrive, on another thread, that they are dropped at just this moment."""
+            write(root, "0.ipynb", "x_more = 1")
+            builder.changed(*(f"{at}.ipynb" for at in range(5)))
+            refresh(store)
+
+        monkeypatch.setattr(builder, "_refresh", burst)
+        builder.changed("a.ipynb")
+        builder._work(store)
+        assert set(store.stamps()) == {"0.ipynb"}
+
+
+def test_more_changes_than_are_kept_make_everything_uncertain_until_all_was_looked_at(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 10)
+    write(root, "kept.ipynb", "x_first = 1")
+    with closing(builder._open()) as store:
+        builder._work(store)
+        for at in range(10):
+            builder.changed(f"{at}.ipynb")
+        assert builder.may_be_gone("9.ipynb")
+        assert not builder.may_be_gone("kept.ipynb")
+        for at in range(100):
+            builder.changed(f"{at}.ipynb")
+            assert len(builder._unseen) <= 10
+        assert builder.may_be_gone("kept.ipynb")
+        builder._work(store)
+        assert not builder.may_be_gone("kept.ipynb")
+
+
+def test_changes_after_the_end_are_ignored(builder: Builder) -> None:
+    builder.close()
+    builder.changed("a.ipynb")
+    assert not builder._changed
+    assert not builder._unseen
 
 
 NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])

@@ -70,6 +70,24 @@ def test_a_large_block_is_divided_between_lines() -> None:
     assert sum(source.count("\n") + 1 for _, source in found) == 1000
 
 
+@pytest.mark.parametrize("in_file", [True, False])
+@pytest.mark.parametrize("lines", range(90, 100))
+def test_a_secret_on_several_lines_is_left_out_wherever_the_text_is_divided(
+    lines: int, in_file: bool
+) -> None:
+    above = "\n".join(f"value_{at:03} = compute({at:03})" for at in range(lines))
+    text = f"{above}\npassword = (\n    'hunter2hunter2'\n)\nafter = 1"
+    found = sources("a.py", text) if in_file else sources("a.ipynb", notebook(text))
+    remembered = "\n".join(source for _, source in found)
+    assert "hunter2" not in remembered
+    assert "after = 1" in remembered
+
+
+def test_a_secret_that_begins_with_a_command_is_left_out_whole() -> None:
+    cell = "!mysql --password \\\n    hunter2hunter2\nafter = 1"
+    assert sources("a.ipynb", notebook(cell)) == [("python", "after = 1")]
+
+
 def test_what_is_copied_within_a_notebook_is_remembered_once() -> None:
     assert sources("a.ipynb", notebook("same(1)", "same(1)", "other(2)")) == [
         ("python", "same(1)"),

@@ -12,6 +12,7 @@ import pytest
 from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.source import is_under
 
 from .notebooks import write
 
@@ -251,3 +252,10 @@ def test_what_is_not_shown_to_the_person_is_not_read(tmp_path: Path) -> None:
     source = LocalFiles(tmp_path, lambda name: name != "mine")
     assert paths(source) == ["a.ipynb"]
     assert LocalFiles(tmp_path, lambda _: False).look("a.ipynb") is None
+
+
+def test_a_path_is_under_itself_and_each_folder_above() -> None:
+    above = ["a/b/c.py", "a/b", "a", ""]
+    assert all(is_under("a/b/c.py", {folder}) for folder in above)
+    assert not is_under("a/b/c.py", {"a/b/c", "b", "a/bb", "c.py", "a/"})
+    assert not is_under("a/b/c.py", ())

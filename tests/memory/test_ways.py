@@ -17,7 +17,7 @@ from .remembering import Remembering, sighting
 
 def test_a_line_goes_on_as_it_does_in_other_cells_and_elsewhere_in_the_active_one() -> None:
     sources = ("plt.figure()\nplt.show()", "plt.show()\n", "plt.subplots(2)\n\n")
-    ways = own_ways("plt.s", "plt.figure()", sources)
+    ways = own_ways("plt.s", "plt.figure()", [(source,) for source in sources])
     assert {way.rest: (way.own, way.own_above) for way in ways} == {
         "how()": (2, True),
         "ubplots(2)": (1, False),
@@ -114,4 +114,20 @@ def test_a_secret_on_several_lines_is_not_recalled() -> None:
 @pytest.mark.parametrize("line", ["MIIEpAIBAAKCAQEA7n3kQ", "MIIabc"])
 def test_a_key_in_a_cell_is_not_recalled_line_by_line(line: str) -> None:
     source = f"key = '''-----BEGIN RSA PRIVATE KEY-----\n{line}\n'''"
-    assert own_ways("MII", "", (source,)) == []
+    assert own_ways("MII", "", [(source,)]) == []
+    above, _, below = source.partition("\n")
+    assert own_ways("MII", "", [(above, below)]) == []
+
+
+@pytest.mark.parametrize(
+    ("above", "typed", "below"),
+    [
+        ("password = (\n", "    'hunt", "\n    'abcdefgh'\n    'hunter2hunter2'\n)"),
+        ("password = (\n    'abcdefgh'\n", "    'hunt", "\n    # the old one\n    'hunter2hunter2'\n)"),
+        ("password = (\n", "    'hunt", "\n    # the old one\n    'hunter2hunter2'\n)"),
+    ],
+)
+def test_a_secret_is_not_recalled_while_the_cursor_stands_in_the_middle_of_it(
+    above: str, typed: str, below: str
+) -> None:
+    assert ways_of(typed=above + typed, below=below) == []

@@ -126,6 +126,7 @@ async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
         "building": False,
         "files": 1,
         "of": 1,
+        "paused": None,
         "root": str(jp_root_dir),
         "place": str(pilot.memory.builder.place),
         "trouble": None,

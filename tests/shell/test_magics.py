@@ -14,7 +14,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.memory.build import Progress
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell import magics
 
@@ -278,6 +280,15 @@ def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
     assert f"{tmp_path / 'work'} is kept in {local.pilot.memory.builder.place}" in out
     assert "c.Turbopilot.memory = False" in out
     assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
+    builder = local.pilot.memory.builder
+    builder.close()
+    for paused, told in (
+        (None, "being built"),
+        (Pause.KERNEL, "paused while a kernel is busy"),
+        (Pause.BATTERY, "paused on battery"),
+    ):
+        builder.progress = Progress(building=True, files=1, of=3, paused=paused)
+        assert f"1 of 3 files in {tmp_path / 'work'}, {told}" in run(shell, "%turbopilot").stdout
     local.pilot.stop()
 
 

@@ -151,6 +151,32 @@ def test_what_is_not_known_yet_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "text", "asked"),
+    [
+        ("from google.cloud import bigquery", "bigquery.Client()", ["google", "google.cloud.bigquery"]),
+        ("from google.cloud import bigquery as bq", "bq.Client()", ["google", "google.cloud.bigquery"]),
+        ("import google.cloud.bigquery as bq", "bq.Client()", ["google", "google.cloud.bigquery"]),
+        ("import google.cloud", "google.cloud.x", ["google", "google.cloud"]),
+        ("import google as g", "g.cloud", ["google"]),
+    ],
+)
+def test_of_a_package_without_code_the_module_in_it_is_looked_for(
+    line: str, text: str, asked: list[str]
+) -> None:
+    looked: list[str] = []
+
+    def found(module: str) -> Found:
+        looked.append(module)
+        return Found.ANYWHERE if module == "google.cloud.bigquery" else Found.NOWHERE
+
+    request = Completion(cells=[Cell(source="")], offset=0)
+    source = Sources(lambda _, *, near: [(line, 1)], found)  # noqa: ARG005
+    names = Names(request, Scope(names=frozenset({"df"})), source)
+    assert names.imports(text) == ((line,) if "bigquery" in line else ())
+    assert looked[: len(asked)] == asked
+
+
+@pytest.mark.parametrize(
     "before",
     [
         'query = """\nSELECT ',

@@ -103,6 +103,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     building: Annotated[bool, Meta(description="whether files are being read into it")]
     files: Annotated[int, Meta(description="number of notebooks and files in it")]
     of: Annotated[int, Meta(description="number of those there are, as far as is known")]
+    paused: Annotated[
+        Literal["kernel", "battery"] | None,
+        Meta(description="why no files are read now: a kernel computes, or the server runs on battery"),
+    ]
     root: Annotated[str, Meta(description="folder whose notebooks and files are in it")]
     place: Annotated[str, Meta(description="the file that it is kept in")]
     trouble: Annotated[str | None, Meta(description="why there is none although the settings allow it")]

@@ -1,21 +1,46 @@
 /** Lines that look like secrets, which a model never gets as context. Pure. */
 
 import { LINE } from './bounds';
-import { codePoints, isLonger, linesOf, SPACE, WORD } from './text';
+import { codePoints, isLonger, last, linesOf, SPACE, strip, WORD } from './text';
+
+type Span = readonly [start: number, end: number];
 
 const SHORTEST = 9; // characters: `://a:bcd@`
 /** A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own. */
 const NAMED = [
   new RegExp(
-    '(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))' +
-      `[${WORD}]*`,
+    '(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or)' +
+      `|identified[${SPACE}]+by(?![${WORD}]))[${WORD}]*`,
     'giu'
   ),
   new RegExp(`(?<!sa)creds?(?![a-z])[${WORD}]*`, 'giu'),
   new RegExp(`(?:api|access|private)-key[${WORD}]*`, 'giu')
 ];
-const AFTER_NAME = new RegExp(`(?<=[${WORD}])["']?\\]?[${SPACE}]*(?=[=:(])`, 'uy');
-const VALUE = new RegExp(`[=:(](?=[${SPACE}]*[rbf]?["'][^"'\\n]{4})`, 'giu');
+/** A text in quotes, with the prefixes that languages put before it: `br"`, `u8"`, `r#"`, `$'`. */
+const TEXT = `(?:[bflrtu]{1,2}#?|u8|[@$])?\\\\?(?:"{3}|'{3}|["'])[^"'\\n]{4}`;
+/** What may stand between a name and the sign: a quote, as in JSON, brackets, the `?` of TypeScript. */
+const AFTER_NAME = new RegExp(
+  `(?<=[${WORD}])\\\\?["']?[\\]}]{0,2}(?:\\[\\])?\\??[${SPACE}]*(?=<?<-|[=(]|:(?!:))`,
+  'uy'
+);
+const VALUE = new RegExp(`(?:<?<-|=>?|[:(])(?=[${SPACE}]*${TEXT})`, 'giu');
+const BESIDE = new RegExp(`(?<=[${WORD}])[${SPACE}]+[bnx]?["']([^"'\\n]{4,256})["']`, 'iuy');
+/** A value without quotes, or one in quotes behind a name in quotes, and what stands between name and value. */
+const BARE = new RegExp(
+  `(?<=[${WORD}])(=|["']?:[${SPACE}]*|\\\\?["'][${SPACE}]*,[${SPACE}]*\\\\?["']|[${SPACE}]+)` +
+    `([^${SPACE}"'\`;&|\\\\,(){}\\[\\]<>=$]{6,256})={0,2}(?=[${SPACE}"'\`;&|\\\\]|$)`,
+  'uy'
+);
+const REACH = 40; // characters before a name that are looked at
+const OPTION = new RegExp(`(?<![${WORD}-])--?[A-Za-z0-9_-]*$`, 'u');
+const VARIABLE = /\$\{?[A-Za-z0-9_]*$/u;
+const SHELL = new RegExp(`^[ \\t!%]*(?:export|set|SET|setenv|env|ENV|set_env)[${SPACE}]`, 'u');
+const CURL = new RegExp(`(?<![${WORD}])curl(?![${WORD}])`, 'u');
+const CURL_USER = new RegExp(
+  `(?<![${WORD}-])(?:-[uU]|--user|--proxy-user)(?:["'],)?[${SPACE}=]{0,8}["']?[^${SPACE}=:"'$<>{}()]{1,64}:` +
+    `(?!//)([^${SPACE}"'$<>{}]{4,256})`,
+  'u'
+);
 const KEY = new RegExp(
   '-----BEGIN [A-Z ]*PRIVATE KEY' +
     `|(?<![${WORD}])(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_[${WORD}]{20}|sk-[A-Za-z0-9_-]{20}` +
@@ -28,12 +53,13 @@ const KEY = new RegExp(
 /** A text given to `login`, and one behind another value where a name and a password stand together. */
 const LOGIN = new RegExp(
   `(?:(?<!def )(?<![@${WORD}])login\\((?:[^\\n]{0,64}?,)?|(?:auth|creds?|credentials?)(?:[${SPACE}]*=[${SPACE}]*[(\\[]|\\()[^\\n]{0,64}?,)` +
-    `[${SPACE}]*(?:[${WORD}]{1,32}[${SPACE}]*=[${SPACE}]*)?[rbf]?["'][^"'\\n]{4}`,
+    `[${SPACE}]*(?:[${WORD}]{1,32}[${SPACE}]*=[${SPACE}]*)?${TEXT}`,
   'iu'
 );
 const LONG_VALUE = /["']([A-Za-z0-9+/_=-]{32,64})/g;
 const HEXADECIMAL = /^[0-9A-Fa-f-]{32}/;
 const TURN = /[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])/g;
+const SHORT = 7; // characters of a word with a digit that may be a name: `sha256`, `urllib2`
 const MOST_A_TURN = 4; // characters of a random value for each turn; words have more
 const WEB_TOKEN = new RegExp(`(?<![${WORD}])eyJ[${WORD}-]{10,}`, 'giu');
 const WEB_TOKEN_REST = new RegExp(`\\.[${WORD}-]{10,}\\.`, 'uy');
@@ -43,14 +69,15 @@ export function looksSecret(text: string): boolean {
   if (codePoints(text) < SHORTEST || isLonger(text, LINE)) {
     return isLonger(text, LINE);
   }
-  // Python takes these for an `i` where case does not count.
-  const line = text.replace(/[\u0130\u0131]/g, 'i');
+  const line = withPlainI(text);
+  const user = CURL_USER.exec(text)?.[1];
   return (
     KEY.test(line) ||
     LOGIN.test(line) ||
     Array.from(text.matchAll(LONG_VALUE), ([, value]) => value).some(isRandom) ||
-    endsOf(WEB_TOKEN, line).some(end => matchAt(WEB_TOKEN_REST, line, end) >= 0) ||
-    NAMED.some(pattern => isAssigned(line, endsOf(pattern, line)))
+    spansOf(WEB_TOKEN, line).some(([, end]) => matchAt(WEB_TOKEN_REST, line, end)) ||
+    (user !== undefined && (CURL.test(text) || isChosen(user))) ||
+    NAMED.some(pattern => reveals(text, spansOf(pattern, line)))
   );
 }
 
@@ -62,16 +89,66 @@ function isRandom(value: string): boolean {
   return HEXADECIMAL.test(value) || (value.match(TURN)?.length ?? 0) * MOST_A_TURN > value.length;
 }
 
-/** Whether a quoted text is assigned to one of the names that end at these positions. */
-function isAssigned(line: string, ends: readonly number[]): boolean {
-  const values = ends.length > 0 ? Array.from(line.matchAll(VALUE), value => value.index) : [];
+/** Whether a value looks like what somebody chose for a password, rather than like a name. */
+function isChosen(value: string): boolean {
+  return codePoints(value) > SHORT && /[0-9]/.test(value) && /[A-Za-z]/.test(value);
+}
+
+/** Whether one of the names at these places stands with its value. */
+function reveals(line: string, names: readonly Span[]): boolean {
+  return isAssigned(line, names) || names.some(name => isBeside(line, name) || isBare(line, name));
+}
+
+function before(line: string, [start]: Span): string {
+  return last(line.slice(Math.max(0, start - 2 * REACH), start), REACH);
+}
+
+function isSmall(line: string, [start, end]: Span): boolean {
+  return /[a-z]/.test(line.slice(start, end));
+}
+
+/** Whether a quoted text follows a name, as in SQL and behind `#define`. */
+function isBeside(line: string, name: Span): boolean {
+  const value = matchAt(BESIDE, line, name[1])?.[1];
+  if (value === undefined || value.includes('://') || VARIABLE.test(before(line, name))) {
+    return false;
+  }
+  // In small letters it may be prose: "no such token 'x'".
+  return !isSmall(line, name) || (isChosen(value) && !value.includes(' '));
+}
+
+/** Whether a value follows a name as it does in a shell, an address, a header or a pair. */
+function isBare(line: string, name: Span): boolean {
+  const [, sign, value] = matchAt(BARE, line, name[1]) ?? ['', '', ''];
+  if (!/[A-Za-z]/.test(value)) {
+    return false;
+  }
+  const inShell = OPTION.test(before(line, name)) || SHELL.test(line);
+  if (VARIABLE.test(before(line, name)) || (!strip(sign) && !inShell)) {
+    return false;
+  }
+  if (value.includes('.') || value.includes('://') || /^[/~]/.test(value) || sign.includes(':')) {
+    // A path, an attribute, a type: most are made of words.
+    return codePoints(value) > SHORT && isRandom(value);
+  }
+  if (inShell && sign === '=') {
+    return codePoints(value) > SHORT || /[0-9]/.test(value);
+  }
+  const isName = value.includes('_') || NAMED.some(pattern => withPlainI(value).search(pattern) === 0);
+  return isChosen(value) && !(isName && isSmall(line, name));
+}
+
+/** Whether a quoted text is assigned to one of the names at these places. */
+function isAssigned(line: string, names: readonly Span[]): boolean {
+  const values = names.length > 0 ? Array.from(line.matchAll(VALUE), value => value.index) : [];
   let at = 0;
   let stop = -1;
-  for (const end of ends) {
-    const sign = matchAt(AFTER_NAME, line, end);
-    if (sign < 0) {
+  for (const [, end] of names) {
+    const after = matchAt(AFTER_NAME, line, end);
+    if (!after) {
       continue;
     }
+    const sign = after.index + after[0].length;
     while (at < values.length && values[at] < sign) {
       at++;
     }
@@ -94,14 +171,19 @@ function endOfAnnotation(line: string, start: number): number {
   return at < 0 ? line.length : start + at;
 }
 
-function endsOf(pattern: RegExp, line: string): number[] {
-  return Array.from(line.matchAll(pattern), found => found.index + found[0].length);
+/** A text with a plain letter for those that Python takes for an `i` where case does not count. */
+function withPlainI(text: string): string {
+  return text.replace(/[\u0130\u0131]/g, 'i');
 }
 
-/** Where a pattern with the flag `y` ends that begins at a place; -1 where it does not match. */
-function matchAt(pattern: RegExp, line: string, at: number): number {
+function spansOf(pattern: RegExp, line: string): Span[] {
+  return Array.from(line.matchAll(pattern), found => [found.index, found.index + found[0].length]);
+}
+
+/** What a pattern with the flag `y` matches at a place. */
+function matchAt(pattern: RegExp, line: string, at: number): RegExpExecArray | null {
   pattern.lastIndex = at;
-  return pattern.test(line) ? pattern.lastIndex : -1;
+  return pattern.exec(line);
 }
 
 /** A text without its lines that look like secrets. */
