@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.pilot.pilot import study_of
-from jupyter_turbopilot.reply import Item
+from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.shell.history import client_of, facts_of, request_at
 from jupyter_turbopilot.shell.outcomes import Outcomes
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
@@ -48,13 +48,16 @@ class _Known(NamedTuple):
     start: str
     rest: str
     imports: tuple[str, ...]
+    passing: bool  # whether it may be another the next time
+
+    def is_on_its_way(self, before: str) -> bool:
+        """Tell whether a text is some of it, or all."""
+        return before.startswith(self.start) and (self.start + self.rest).startswith(before)
 
     def left_at(self, before: str) -> ImportingSuggestion | None:
         """Return what is left of it behind a text; None where that is not on its way."""
-        whole = self.start + self.rest
-        if before.startswith(self.start) and whole.startswith(before) and len(whole) > len(before):
-            return ImportingSuggestion(whole[len(before) :], self.imports)
-        return None
+        left = (self.start + self.rest)[len(before) :] if self.is_on_its_way(before) else ""
+        return ImportingSuggestion(left, self.imports) if left else None
 
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
@@ -86,6 +89,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_insert += self.inserted
         buffer.on_cursor_position_changed += self._moved
         buffer.on_text_changed += self._outcomes.changed
+        buffer.on_text_changed += self._changed
         pt_app.app.on_reset += self._begin
         before = self._rprompts[pt_app] = pt_app.rprompt
         pt_app.rprompt = lambda: self._note(buffer) or to_formatted_text(before)
@@ -99,6 +103,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             buffer.on_text_insert -= self.inserted
             buffer.on_cursor_position_changed -= self._moved
             buffer.on_text_changed -= self._outcomes.changed
+            buffer.on_text_changed -= self._changed
             pt_app.app.on_reset -= self._begin
             pt_app.rprompt = self._rprompts.pop(pt_app)
         super().disconnect()
@@ -136,6 +141,12 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._kept = len(begun), len(above.text)
         asyncio.get_running_loop().call_soon(self._forget_cursor)
 
+    def _changed(self, buffer: Buffer) -> None:
+        """Forget a suggestion from memory once the text leaves it: by the next time, it may be deleted."""
+        before, known = buffer.document.text_before_cursor, self._known
+        if known and known.passing and not known.is_on_its_way(before):
+            self._known = None
+
     def _moved(self, buffer: Buffer) -> None:
         """Put the cursor where a key means it that takes a suggestion and stays before it."""
         (position, more), self._kept = self._kept, (-1, 0)
@@ -157,19 +168,20 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             return left
         if not self._local.ready():
             return super().get_suggestion(buffer, document)
-        name, item = await self._ask(buffer)
+        reply = await self._ask(buffer)
         if buffer.document != document:
             return None  # prompt_toolkit asks anew, and that goes on with what is being written
-        if not item.text:
+        if not (reply.items and reply.items[0].text):
             return super().get_suggestion(buffer, document)
-        self._known = _Known(name, before, item.text, item.imports)
-        self._outcomes.shown(name, before, item.text)
+        item = reply.items[0]
+        self._known = _Known(reply.id, before, item.text, item.imports, reply.passing)
+        self._outcomes.shown(reply.id, before, item.text)
         return self._known.left_at(before)
 
-    async def _ask(self, buffer: Buffer) -> tuple[str, Item]:
+    async def _ask(self, buffer: Buffer) -> Reply:
         """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
         document, replies = buffer.document, AsyncReplies()
-        name, item = "", (nothing := Item("", 0.0, ""))
+        last = nothing = Reply("")
         request = request_at(
             self._shell, document.text, document.cursor_position, client=client_of(self._shell)
         )
@@ -182,17 +194,17 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         try:
             pilot, facts = self._local.pilot, facts_of(self._shell)
             self._job = pilot.completer.submit(request, replies.listen, facts, memory=pilot.memory)
-            async for reply in replies:
-                name, item = reply.id, reply.items[0] if reply.items else nothing
+            async for last in replies:  # noqa: B007 - the one that counts
+                pass
         except TurbopilotError:
-            return "", nothing
+            return nothing
         except asyncio.CancelledError:
             self._stop()
             raise
         finally:
             buffer.on_text_changed -= changed
             buffer.on_cursor_position_changed -= changed
-        return name, item
+        return last
 
     def _stop(self) -> None:
         """End what is being written: nobody goes on with it."""

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,26 +46,24 @@ PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()=>][A-Z0-9]?|\x1b\][^\x07]*\x07|\x08|\r")
 
 
-@pytest.fixture
-def terminal(default_model: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
-    folder = tmp_path / "models"
-    folder.mkdir(exist_ok=True)
-    (folder / default_model.name).symlink_to(default_model)
+@contextmanager
+def ipython(folder: Path, models: Path, *settings: str) -> Iterator[pexpect.spawn]:
+    """Start IPython in a pseudo-terminal, in a folder whose files are remembered."""
     # How grey text behaves is tested here, not when it is worth showing.
-    settings = tmp_path / "ipython" / "profile_default" / "ipython_config.py"
-    settings.parent.mkdir(parents=True)
-    settings.write_text("c.Turbopilot.eagerness = 'always'\n")
+    profile = folder / "ipython" / "profile_default" / "ipython_config.py"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("\n".join(["c.Turbopilot.eagerness = 'always'", *settings]))
     child = pexpect.spawn(
         sys.executable,
         ["-m", "IPython", "--no-banner", "--no-confirm-exit"],
         env={
             **os.environ,
-            "IPYTHONDIR": str(tmp_path / "ipython"),
-            "TURBOPILOT_MODELS": str(folder),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "TURBOPILOT_MODELS": str(models),
             "TERM": "xterm",
             "PROMPT_TOOLKIT_NO_CPR": "1",
         },
-        cwd=tmp_path,  # whose files are remembered
+        cwd=folder,
         encoding="utf-8",
         dimensions=(40, 120),
         timeout=60,
@@ -72,6 +71,15 @@ def terminal(default_model: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
     child.expect(PROMPT)
     yield child
     child.close(force=True)
+
+
+@pytest.fixture
+def terminal(default_model: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
+    folder = tmp_path / "models"
+    folder.mkdir(exist_ok=True)
+    (folder / default_model.name).symlink_to(default_model)
+    with ipython(tmp_path, folder) as child:
+        yield child
 
 
 def enter(child: pexpect.spawn, line: str) -> None:
@@ -100,17 +108,22 @@ def wait_for(child: pexpect.spawn, text: str, seconds: float = 30) -> str:
     return found
 
 
+def until_it_says(child: pexpect.spawn, pattern: str) -> None:
+    """Ask for the state until it is as wanted."""
+    end = time.monotonic() + 60
+    while True:
+        child.send("%turbopilot\r")
+        if re.search(pattern, shown := screen(child, 1.0)):
+            return
+        assert time.monotonic() < end, shown
+
+
 @pytest.mark.model
 def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     enter(terminal, "%load_ext jupyter_turbopilot")
     enter(terminal, "%turbopilot on")
     enter(terminal, "def add(a, b): return a + b")
-    deadline = time.monotonic() + 60
-    while True:  # the model loads in the background
-        terminal.send("%turbopilot\r")
-        if "ready" in screen(terminal, 1.0):
-            break
-        assert time.monotonic() < deadline
+    until_it_says(terminal, "ready")  # the model loads in the background
     terminal.send("result = add(1,")
     shown = wait_for(terminal, "2)")
     assert "2)" in shown
@@ -144,6 +157,30 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     assert wait_for(terminal, "is numpy")
     terminal.send("%turbopilot\r")
     assert re.search(r"taken 3 of \d+ this week", wait_for(terminal, "this week"))
+
+
+def test_a_line_of_two_notebooks_appears_as_grey_text_until_they_are_deleted(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    line = "frobnicate_it('quay 17', depth=4096)"
+    notebooks = [write(tmp_path, f"old/{name}.ipynb", line) for name in ("harbour", "tide")]
+    with ipython(tmp_path, tmp_path / "models", f"c.Turbopilot.model = {str(tiny_model)!r}") as terminal:
+
+        def shown() -> str:
+            """Type the beginning of the line, and delete it again."""
+            terminal.send("frobn")
+            seen = screen(terminal, 1.5)
+            terminal.send("\x15")  # Control + U
+            return seen + screen(terminal, 0.3)
+
+        enter(terminal, "%load_ext jupyter_turbopilot")
+        enter(terminal, "%turbopilot on")
+        enter(terminal, "def frobnicate_it(*_, **__): pass")
+        until_it_says(terminal, r"ready(?s:.*)Index of your code: ([2-9]) of \1 files in [^,\n]*\n")
+        until(lambda: line in shown())  # a busy disk may take longer than a key waits
+        for notebook in notebooks:
+            notebook.unlink()
+        assert not [seen for seen in (shown(), shown()) if "quay" in seen]
 
 
 @pytest.mark.model
@@ -232,6 +269,29 @@ def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_a
         await asyncio.wait_for(waiting, 1)
         await prompt.key()
         assert prompt.ended == [True, True]
+
+    asyncio.run(types())
+
+
+@pytest.mark.parametrize(("passing", "asked"), [(True, ["x = v", "x = v"]), (False, ["x = v"])])
+def test_what_memory_suggested_is_asked_for_again_once_the_text_was_another(
+    passing: bool, asked: list[str]
+) -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.suggest.connect(session := PromptSession(input=DummyInput(), output=DummyOutput()))
+        prompt.buffer = session.default_buffer
+        prompt.buffer.document = Document("x = v")
+        shown = await prompt.key()
+        prompt.listeners[-1](Reply("a", "model", (Item("alue", 0.9, "stop"),), done=True, passing=passing))
+        assert await asyncio.wait_for(shown, 1) == "alue"
+        prompt.buffer.insert_text("al")
+        assert await (await prompt.key()) == "ue"
+        prompt.buffer.delete_before_cursor(7)
+        prompt.buffer.insert_text("x = v")
+        again = await prompt.key()
+        assert prompt.asked == asked
+        again.cancel()
 
     asyncio.run(types())
 
