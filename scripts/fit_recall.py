@@ -1,10 +1,14 @@
 """Fit the score of lines from memory to real notebooks, each with those named like it as its memory.
 
-python scripts/fit_recall.py --set NOTEBOOKS [--write]
+python scripts/fit_recall.py --set NOTEBOOKS [--people FOLDER] [--others FOLDER] [--write]
 
 No model is needed: at each place of each cell it is known how the line went on. Cells are typed as a
 notebook is written, with none below, and some of their lines anew in the finished notebook, with the brackets
 behind the cursor that an editor closes. One half of the notebooks is fitted to, and both are reported.
+
+The set has packages' notebooks, by many authors. `--people` has notebooks that one author wrote one after the
+other (`AUTHOR__NAME.ipynb`), each with the earlier ones as its memory: all of them are fitted to. Those of
+`--others` are held out, and reported by themselves.
 """
 
 from __future__ import annotations
@@ -14,8 +18,8 @@ import json
 import random
 import time
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +29,7 @@ from msgspec import structs
 
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
+from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Other, Shelf
 from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.memory import recall
@@ -36,18 +40,28 @@ from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.request import Completion
 
 EVERY = 2  # characters between two places
+KINDS = ("append", "edit")
+CELLS = 6  # that are typed of each notebook by one author
 LONG = 12  # characters of a line that is typed anew
 AIMS = {"always": 0.55, "eager": 0.70, "balanced": 0.78, "quiet": 0.88}  # precision on the fitted half
 RIDGE, PARTS = 10.0, 5
 TARGET = Path(recall.__file__).with_name("recall.json")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+class EarlierOnes(Shelf):
+    """What one author had written before each notebook."""
+
+    def others(self, name: str) -> list[Other]:
+        """Return the earlier ones, but for those that are much the same."""
+        return [other for other in super().others(name) if other.path < name]
 
 
 @dataclass
@@ -184,7 +198,7 @@ def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[st
     # In the fitted half, each notebook is played with what the others were fitted to.
     parts = [[spot for spot in fitted if spot.notebook // 2 % PARTS == part] for part in range(PARTS)]
     fits = [fit_lines([spot for other in parts if other is not part for spot in other]) for part in parts]
-    kinds = {kind: [spot for spot in held_out if spot.kind == kind] for kind in ("append", "edit")}
+    kinds = {kind: [spot for spot in held_out if spot.kind == kind] for kind in KINDS}
     print("threshold; fitted, by parts: precision, saved; held out, append and edit: precision, saved, shown")
     tallies: dict[float, Tally] = {}
     for step in range(8, 39):
@@ -205,21 +219,45 @@ def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[st
     return coefficients, thresholds
 
 
+def places_of(notebooks: Sequence[TypedNotebook], shelf: Shelf, numbers: Iterable[int]) -> list[Spot]:
+    """Ask memory at the places of notebooks; an odd number is that of a notebook that is held out."""
+    with closing(shelf):
+        return [
+            spot
+            for number, notebook in zip(numbers, notebooks, strict=False)
+            for spot in spots(number, notebook, shelf.beside(notebook.name))
+        ]
+
+
+def by_one_author(folder: Path | None, first: int) -> list[Spot]:
+    """Ask memory in some cells of notebooks that their authors wrote one after the other."""
+    rng = random.Random(first)  # noqa: S311 - a reproducible choice
+    notebooks = [
+        replace(notebook, typed=tuple(sorted(rng.sample(notebook.typed, min(CELLS, len(notebook.typed))))))
+        for notebook in (read(folder) if folder else ())
+    ]
+    return places_of(notebooks, EarlierOnes(SIBLINGS, notebooks), count(first, 2))
+
+
 def main() -> None:
     """Fit, report, and write if that is wanted."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("--people", type=Path, help="notebooks by single authors, fitted to")
+    parser.add_argument("--others", type=Path, help="the same, held out")
     parser.add_argument("--write", action="store_true", help="write the coefficients into the package")
     options = parser.parse_args()
     notebooks = read(options.set)
-    with closing(Shelf(SIBLINGS, notebooks)) as shelf:
-        found = [
-            spot
-            for number, notebook in enumerate(notebooks)
-            for spot in spots(number, notebook, shelf.beside(notebook.name))
-        ]
-    print(f"{len(found)} places")
-    coefficients, thresholds = fitted_to(*([s for s in found if s.notebook % 2 == n] for n in (0, 1)))
+    found = places_of(notebooks, Shelf(SIBLINGS, notebooks), count())
+    people = by_one_author(options.people, 2 * len(notebooks))
+    others = by_one_author(options.others, 2 * len(notebooks) + 1)
+    print(f"{len(found)} places, {len(people)} of single authors, and {len(others)} of others")
+    fitted = [spot for spot in (*found, *people) if spot.notebook % 2 == 0]
+    coefficients, thresholds = fitted_to(fitted, [spot for spot in found if spot.notebook % 2])
+    for name, threshold in thresholds.items():
+        for kind in KINDS:
+            tally = play([spot for spot in others if spot.kind == kind], coefficients, threshold)
+            print(f"others, {name}, {kind}: {tally.precision:.3f} {tally.share_saved:.3f} {tally.shown}")
     if options.write:
         fit = {"coefficients": coefficients, "thresholds": thresholds}
         TARGET.write_text(json.dumps(fit, indent=2) + "\n", "utf-8")
