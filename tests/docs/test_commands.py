@@ -78,6 +78,9 @@ SAID_AND_NOT_RUN = {
     "it names a command, or begins one": (
         *(
             "curl -d",
+            "curl -u",
+            "curl -u name:…",
+            "export TOKEN=…",
             "pip install",
             "pip …",
             "pip wheel",
