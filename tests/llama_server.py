@@ -13,22 +13,23 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+from baseline import folder
+
+PROGRAM = folder() / "llama-server"  # looked up before tests get cache folders of their own
+
 
 class LlamaServer:
     """llama-server with a model, for several texts at a time."""
 
     def __init__(self, model: Path, context_size: int, places: int = 2) -> None:
-        from baseline import folder
-
-        program = folder() / "llama-server"
-        if not program.exists():
+        if not PROGRAM.exists():
             pytest.skip("needs llama-server: python benchmarks/baseline.py builds it")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
         sizes = ["-c", str(context_size * places), "-np", str(places), "-t", "1"]
         self.process = subprocess.Popen(
-            [str(program), "-m", str(model), "--port", str(port), "--no-webui", *sizes],
+            [str(PROGRAM), "-m", str(model), "--port", str(port), "--no-webui", *sizes],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
