@@ -53,7 +53,7 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
     # Of the active cell only what seldom changes: a keystroke should not change how the prompt begins.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = _elsewhere(_texts(request.extra, language), language, "".join([*cells, head]))
-    pieces = [*_recalled(_texts(recalled, language), language), *others, *cells]
+    pieces = [*_recalled(_texts(recalled, language)), *others, *cells]
     if active.type == "code":
         # The next cell tells the model where this one is heading. It stands before the active cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
@@ -79,13 +79,14 @@ def _texts(documents: Iterable[Document], language: str) -> tuple[tuple[str, str
 
 
 @remembered(2**20)  # no key changes its arguments
-def _recalled(documents: tuple[tuple[str, str], ...], language: str) -> list[str]:
+def _recalled(documents: tuple[tuple[str, str], ...]) -> list[str]:
     """Return the beginnings of cells from memory, the likeliest last, as far as there is room."""
     pieces: list[str] = []
     room = RECALLED
     for path, source in documents:
         body = _first_lines(without_secrets(source).strip(), OF_EACH)
-        piece = f"{_head(path, language)}{body}\n\n"
+        # Without the file's name: the model would suggest it, and nobody has opened that file here.
+        piece = f"{body}\n\n"
         if body and not is_private_path(path) and len(piece) <= room:
             pieces.append(piece)
             room -= len(piece)

@@ -105,9 +105,17 @@ def _cut(way: Way, behind: str) -> Way:
 
 
 def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
-    """Yield the ways themselves, then what some of them have in common, to where a text may end."""
+    """Yield the ways themselves, their first words, then what some of them have in common.
+
+    All but the ways themselves end where a text may end. A first word is likelier to be right than its line.
+    """
     rests = [rest for way in ways[:MOST_WAYS] if (rest := way.rest.rstrip())]
     texts = dict.fromkeys(rests[: MOST_WAYS // 2], True)
+    for rest in rests[: MOST_WAYS // 2]:
+        between = range(WORTH_A_KEY, len(rest) - WORTH_A_KEY + 1)
+        ends = (end for end in between if may_end(rest[:end], rest[end:]))
+        if end := next(ends, 0):
+            texts.setdefault(rest[:end], rest[:end] in rests)
     for number, rest in enumerate(rests):
         for other in rests[:number]:
             end = _shared(rest, other)

@@ -494,14 +494,14 @@ def test_what_is_like_the_cells_above_stands_in_the_prompt_from_the_focus_on(
         d.memory.documents = []
     beginnings = {prompt.split("x = load_frame")[0] for prompt in d.engine.prompts}
     assert len(d.engine.prompts) == 3
-    assert beginnings == {f"<|fim_prefix|># other.ipynb\n{ELSEWHERE.source}\n\n"}
+    assert beginnings == {f"<|fim_prefix|>{ELSEWHERE.source}\n\n"}
 
 
 def test_the_first_request_for_a_cell_is_its_focus(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(documents=[ELSEWHERE])
     d.ask(beside("x = load_frame(name)", "y = "))
-    assert "# other.ipynb" in d.engine.prompts[0]
+    assert ELSEWHERE.source in d.engine.prompts[0]
 
 
 @pytest.mark.parametrize("documents", [False, True])
@@ -520,7 +520,7 @@ def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
     asked = bool(memory.wanted or memory.asked)
     assert asked == (documents and facts)
     # Nor is a line shown: it would be part of the notebook, and of what is asked next.
-    assert any("# other.ipynb" in prompt for prompt in engine.prompts) <= asked
+    assert any(ELSEWHERE.source in prompt for prompt in engine.prompts) <= asked
 
 
 def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> None:
@@ -543,7 +543,7 @@ def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> No
         d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
         d.memory = Remembering(documents=documents)
         found.append(d.ask(beside("x = open(name)", "y = "))[-1].items[0].confidence)
-        assert ("# other.ipynb" in d.engine.prompts[0]) == bool(documents)
+        assert (ELSEWHERE.source in d.engine.prompts[0]) == bool(documents)
     assert found[0] == found[1]
 
 
@@ -561,7 +561,7 @@ def test_cells_that_are_chosen_too_late_change_no_prompt(
     d.ask(beside("x = load_frame(name)", "y = "))
     d.ask(beside("x = load_frame(name)", "y = lo"))
     assert len(d.engine.prompts) == 3
-    assert not any("# other.ipynb" in prompt for prompt in d.engine.prompts)
+    assert not any(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
 
 
 def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk]) -> None:
@@ -571,7 +571,7 @@ def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk])
         patch.setattr(recalling, "PATIENCE", 0.02)
         patch.setattr(recalling, "FOCUS", 10.0)
         d.ask(beside("x = load_frame(name)", "", trigger="warm"))
-    assert "# other.ipynb" in d.engine.prompts[0]
+    assert ELSEWHERE.source in d.engine.prompts[0]
 
 
 def test_what_is_asked_ahead_has_the_cells_that_were_chosen(desk: Callable[..., Desk]) -> None:
@@ -579,7 +579,7 @@ def test_what_is_asked_ahead_has_the_cells_that_were_chosen(desk: Callable[..., 
     d.memory = Remembering(documents=[ELSEWHERE])
     d.ask(beside("x = load_frame(name)", "y = "))
     d.ask(beside("x = load_frame(name)", "y = load", trigger="ahead"))
-    assert all("# other.ipynb" in prompt for prompt in d.engine.prompts)
+    assert all(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
     assert (len(d.engine.prompts), len(d.memory.wanted)) == (2, 1)
 
 

@@ -171,7 +171,7 @@ def test_cells_from_memory_stand_first_the_likeliest_nearest_to_the_notebook() -
     found = recalled(
         Document(path="d/a.ipynb", source="first = 1"), Document(path="b.py", source="second = 2")
     )
-    assert found == ("# b.py\nsecond = 2\n\n", "# a.ipynb\nfirst = 1\n\n", "above = 1\n\n")
+    assert found == ("second = 2\n\n", "first = 1\n\n", "above = 1\n\n")
 
 
 def test_of_each_cell_from_memory_the_first_lines_are_read_as_far_as_there_is_room() -> None:
@@ -179,7 +179,7 @@ def test_of_each_cell_from_memory_the_first_lines_are_read_as_far_as_there_is_ro
     found = recalled(*(Document(path=f"{number}.py", source="\n".join(lines)) for number in range(9)))
     assert sum(map(len, found[:-1])) <= RECALLED
     for piece in found[:-1]:
-        _, *read = piece.rstrip().split("\n")
+        read = piece.rstrip().split("\n")
         assert read == lines[: len(read)]
         assert OF_EACH - 14 <= len("\n".join(read)) <= OF_EACH
 
@@ -194,4 +194,4 @@ def test_a_cell_from_memory_is_left_out_whose_first_line_is_too_long_or_which_is
         Document(path="c.py", source="password = 'hunter2hunter2'"),
     ]
     assert recalled(*left_out) == ("above = 1\n\n",)
-    assert recalled(Document(path="d.py", source="y = 1\n" + "x" * OF_EACH))[0] == "# d.py\ny = 1\n\n"
+    assert recalled(Document(path="d.py", source="y = 1\n" + "x" * OF_EACH))[0] == "y = 1\n\n"

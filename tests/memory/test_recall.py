@@ -35,7 +35,14 @@ def scores(ways: list[Way], before: str, pieces: tuple[str, ...] = ()) -> dict[s
 
 def test_where_ways_part_what_they_have_in_common_may_follow_too() -> None:
     ways = [Way("how_all(now=True)", documents=2), Way("how_all(now=False)", documents=2)]
-    assert texts(ways, "plt.s") == ["how_all(now=True)", "how_all(now=False)", "how_all(now="]
+    assert texts(ways, "plt.s") == ["how_all(now=True)", "how_all(now=False)", "how_all", "how_all(now="]
+
+
+def test_the_first_word_of_a_line_is_surer_than_the_whole_line() -> None:
+    ways = [Way('nicate(frame, smoothing="cubic", window=13)', documents=1)]
+    found = scores(ways, "frob")
+    assert list(found) == ['nicate(frame, smoothing="cubic", window=13)', "nicate"]
+    assert found["nicate"] > found['nicate(frame, smoothing="cubic", window=13)']
 
 
 def test_what_they_have_in_common_ends_with_a_word() -> None:
