@@ -1,5 +1,7 @@
 """The conversation with a kernel about its facts: what to send, and what an incoming message means.
 
+A question opens a comm. The answer is one message, which ends the comm without a published close: kernels
+broadcast to all clients, and JupyterLab logs an error for each close of a comm that it does not know.
 A comm's handler runs without IPython's hooks, history, output or execution count. Only the first message to a
 kernel, which installs that handler, is a silent execution, and fires `pre_execute` and `post_execute` once.
 Nothing is sent or received here: the caller has the sockets and the clock.
@@ -8,7 +10,6 @@ Nothing is sent or received here: the caller has the sockets and the clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,11 +29,8 @@ class Message:
     content: dict[str, Any]
 
 
-class Closed(Enum):
-    """The kernel has closed the comm."""
-
-    ANSWERED = auto()
-    UNANSWERED = auto()  # the handler is missing: nobody installed it in this process
+class Closed:
+    """The kernel closed the comm without an answer: nobody installed the handler in this process."""
 
 
 class Conversation:
@@ -41,17 +39,16 @@ class Conversation:
     def __init__(self) -> None:
         self._installed = False
         self._comm = ""
-        self._answered = False
 
     @property
     def is_open(self) -> bool:
-        """Whether a question was asked whose comm is still open."""
+        """Whether a question was asked that may still be answered."""
         return bool(self._comm)
 
     def ask(self) -> list[Message]:
         """Return what to send to ask for the facts; an open question is given up."""
         messages = [] if self._installed else [_installing()]
-        self._installed, self._comm, self._answered = True, uuid4().hex, False
+        self._installed, self._comm = True, uuid4().hex
         return [
             *messages,
             Message("comm_open", {"comm_id": self._comm, "target_name": TARGET, "data": {}}),
@@ -61,12 +58,8 @@ class Conversation:
         """Return what a message of the kernel means here; None: it is not part of the answer."""
         if kind not in ANSWERS or content["comm_id"] != self._comm:
             return None
-        if kind == "comm_msg":
-            facts = read_facts(content["data"])
-            self._answered = True
-            return facts
         self._comm = ""
-        return Closed.ANSWERED if self._answered else Closed.UNANSWERED
+        return read_facts(content["data"]) if kind == "comm_msg" else Closed()
 
     def give_up(self) -> None:
         """Expect no answer to the open question any more."""

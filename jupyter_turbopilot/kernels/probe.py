@@ -368,11 +368,16 @@ def install(target: str) -> None:
     from IPython import get_ipython
 
     shell = get_ipython()
+    manager = shell.kernel.comm_manager
 
     def answer(comm: Any, _message: Any) -> None:
         try:
             comm.send(facts(shell.user_ns))
+            if hasattr(manager, "comm_close"):  # not in kernels other than ipykernel
+                # End it as if the asker had closed it: every page logs an error for a published close of a
+                # comm that it does not know, while it ignores an answer.
+                manager.comm_close(None, None, {"content": {"comm_id": comm.comm_id}})
         finally:
-            comm.close()
+            comm.close()  # publishes nothing if it has ended
 
-    shell.kernel.comm_manager.register_target(target, answer)
+    manager.register_target(target, answer)

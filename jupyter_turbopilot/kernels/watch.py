@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_client.session import Session
 
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.kernels.conversation import ANSWERS, Closed, Conversation
+from jupyter_turbopilot.kernels.conversation import ANSWERS, Conversation
 
 log = logging.getLogger(__name__)
 
@@ -125,18 +125,18 @@ class Watch:
             self._follow(content["execution_state"], message["parent_header"].get("msg_type"), ours)
             return
         heard = self._conversation.hear(kind, content)
-        if heard:
-            self._patience = PATIENCE
+        if heard is None:
+            return
+        self._patience = PATIENCE
         if isinstance(heard, Facts):
             self.facts = heard
-        elif heard:
-            if heard is Closed.UNANSWERED and self._installed_for != self._executions:
-                # It knows nothing of us: another process, whose start was missed. Once for each execution.
-                self._conversation.forget_installation()
-                self.facts = NONE
-                self._installed_for = self._executions
-                self._soon()
-            asyncio.get_running_loop().call_later(SETTLE, self._hush)
+        elif self._installed_for != self._executions:
+            # It knows nothing of us: another process, whose start was missed. Once for each execution.
+            self._conversation.forget_installation()
+            self.facts = NONE
+            self._installed_for = self._executions
+            self._soon()
+        asyncio.get_running_loop().call_later(SETTLE, self._hush)
 
     def _hush(self) -> None:
         """Take back that the kernel was active, unless somebody else has used it meanwhile."""

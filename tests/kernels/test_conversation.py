@@ -41,28 +41,36 @@ def test_what_is_installed_is_one_expression_that_names_nothing() -> None:
     assert isinstance(statement, ast.Expr)
 
 
-def test_an_answer_is_facts_and_then_the_comm_is_closed() -> None:
+def test_an_answer_is_facts_and_ends_the_question() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     assert conversation.is_open
     heard = conversation.hear(*answer(comm))
     assert isinstance(heard, Facts)
     assert heard.names["df"].type == "DataFrame"
-    assert conversation.hear(*close(comm)) is Closed.ANSWERED
     assert not conversation.is_open
+    assert conversation.hear(*answer(comm)) is None
+
+
+def test_a_kernel_that_also_closes_the_comm_has_answered() -> None:
+    conversation = Conversation()
+    comm = comm_of(conversation.ask())
+    assert isinstance(conversation.hear(*answer(comm)), Facts)
     assert conversation.hear(*close(comm)) is None
+    assert [message.type for message in conversation.ask()] == ["comm_open"]
 
 
 def test_an_answer_that_cannot_be_read_is_an_answer_without_facts() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     assert conversation.hear(*answer(comm, data={"names": 1})) is NONE
-    assert conversation.hear(*close(comm)) is Closed.ANSWERED
+    assert not conversation.is_open
 
 
 def test_a_comm_closed_without_an_answer_says_that_the_handler_is_missing() -> None:
     conversation = Conversation()
-    assert conversation.hear(*close(comm_of(conversation.ask()))) is Closed.UNANSWERED
+    assert isinstance(conversation.hear(*close(comm_of(conversation.ask()))), Closed)
+    assert not conversation.is_open
     assert [message.type for message in conversation.ask()] == ["comm_open"]
     conversation.forget_installation()
     assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
@@ -74,7 +82,7 @@ def test_each_question_has_an_answer_of_its_own() -> None:
     assert conversation.hear(*answer(first)) is not None
     second = comm_of(conversation.ask())
     assert conversation.hear(*answer(first)) is None
-    assert conversation.hear(*close(second)) is Closed.UNANSWERED
+    assert isinstance(conversation.hear(*close(second)), Closed)
 
 
 def test_a_new_process_is_asked_from_the_beginning() -> None:
@@ -100,4 +108,3 @@ def test_what_others_say_to_each_other_changes_nothing(messages: list[tuple[str,
     for kind, other in messages:
         assert conversation.hear(kind, {"comm_id": other, "data": FACTS}) is None
     assert isinstance(conversation.hear(*answer(comm)), Facts)
-    assert conversation.hear(*close(comm)) is Closed.ANSWERED

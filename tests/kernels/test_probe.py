@@ -559,3 +559,45 @@ def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
     monkeypatch.setattr(sys, "path", ["", "/a"])
     monkeypatch.setattr(probe.os, "getcwd", gone)
     assert probe.facts({})["modules"]["path"] == ["/a"]
+
+
+class Comm:
+    """A comm of a kernel, and what it published."""
+
+    comm_id = "one"
+
+    def __init__(self, *, can_send: bool = True) -> None:
+        self.can_send, self.published = can_send, []
+
+    def send(self, _: object) -> None:
+        if not self.can_send:
+            raise BrokenPipeError
+        self.published.append("comm_msg")
+
+    def close(self) -> None:
+        self.published.append("comm_close")
+
+
+def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Install the handler in a kernel that can do nothing but register it, and return it."""
+    targets: dict[str, Any] = {}
+    manager = types.SimpleNamespace(register_target=targets.__setitem__)
+    shell = types.SimpleNamespace(kernel=types.SimpleNamespace(comm_manager=manager), user_ns={})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    probe.install("facts")
+    return targets["facts"]
+
+
+def test_a_kernel_that_cannot_end_a_comm_silently_answers_and_closes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    comm = Comm()
+    installed(monkeypatch)(comm, {})
+    assert comm.published == ["comm_msg", "comm_close"]
+
+
+def test_a_comm_whose_answer_cannot_be_sent_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    comm = Comm(can_send=False)
+    with pytest.raises(BrokenPipeError):
+        installed(monkeypatch)(comm, {})
+    assert comm.published == ["comm_close"]

@@ -214,6 +214,32 @@ def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled() -> None:
     asyncio.run(somebody(scenario))
 
 
+def test_other_clients_hear_answers_but_no_close_and_no_comm_stays_in_the_kernel() -> None:
+    async def scenario(person: Person) -> None:
+        heard: list[bytes] = []
+        page = person.manager.get_kernel(person.kernel_id).connect_iopub()
+        page.on_recv(lambda parts: heard.append(b"".join(parts)))
+        another = Person(person.manager, person.kernel_id, person.client)  # another server
+        try:
+            for name in ("first", "second", "third"):
+                await person.run(f"{name} = 1")
+                for server in (person, another):
+                    await server.facts(lambda facts, name=name: name in facts.names)
+            await person.run("import gc; gc.collect()")  # a comm that is not closed closes when it is freed
+            await person.facts(lambda facts: "gc" in facts.names)
+            assert await person.value("len(get_ipython().kernel.comm_manager.comms)") == "0"
+            await person.run("last = 1")
+            while not any(b"last = 1" in message for message in heard):
+                await asyncio.sleep(0.05)
+        finally:
+            another.kernels.close()
+            page.close()
+        assert any(b'"comm_msg"' in message for message in heard)
+        assert not any(b'"comm_close"' in message for message in heard)
+
+    asyncio.run(somebody(scenario))
+
+
 def test_a_large_output_is_not_read() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
@@ -251,7 +277,7 @@ def test_an_answer_that_nobody_heard_is_asked_for_again(monkeypatch: pytest.Monk
     hear = Watch._hear
 
     def deaf_at_first(watch: Watch, parts: list[bytes]) -> None:
-        if any(b"comm_close" in part for part in missed):
+        if any(b"comm_msg" in part for part in missed):
             hear(watch, parts)
         else:
             missed.extend(parts)
@@ -345,7 +371,6 @@ class Silent:
 
     def answers(self) -> None:
         self.says("comm_msg", comm_id=self.comm, data={"names": {}, "all": True})
-        self.says("comm_close", comm_id=self.comm, data={})
 
     def is_used(self, seconds: float) -> None:
         for _ in range(int(seconds)):

@@ -16,6 +16,7 @@ class FakeKernel {
   readonly status = 'idle';
   isKnown = true;
   readonly sent: string[] = [];
+  private _comm = '';
 
   get info(): Promise<unknown> {
     const info = { language_info: { name: 'python' } };
@@ -24,16 +25,43 @@ class FakeKernel {
 
   sendShellMessage(message: KernelMessage.IMessage): void {
     this.sent.push(message.header.msg_type);
+    if (message.header.msg_type === 'comm_open') {
+      this._comm = (message as KernelMessage.ICommOpenMsg<'shell'>).content.comm_id;
+    }
+  }
+
+  /** Answer the last question. */
+  answer(): void {
+    this.iopubMessage.emit(
+      KernelMessage.createMessage<KernelMessage.ICommMsgMsg<'iopub'>>({
+        channel: 'iopub',
+        msgType: 'comm_msg',
+        session: 'kernel',
+        content: { comm_id: this._comm, data: { names: {}, all: true } }
+      })
+    );
+  }
+
+  /** End a comm without an answer, as a kernel does that has no handler for it. */
+  close(): void {
+    this.iopubMessage.emit(
+      KernelMessage.createMessage<KernelMessage.ICommCloseMsg<'iopub'>>({
+        channel: 'iopub',
+        msgType: 'comm_close',
+        session: 'kernel',
+        content: { comm_id: this._comm, data: {} }
+      })
+    );
   }
 
   /** Say that it has done what somebody asked. */
-  idle(): void {
+  idle(asked: KernelMessage.MessageType = 'complete_request'): void {
     const message = KernelMessage.createMessage<KernelMessage.IStatusMsg>({
       channel: 'iopub',
       msgType: 'status',
       session: 'kernel',
       content: { execution_state: 'idle' },
-      parentHeader: { msg_type: 'complete_request', msg_id: 'theirs' } as KernelMessage.IHeader<never>
+      parentHeader: { msg_type: asked, msg_id: 'theirs' } as KernelMessage.IHeader<never>
     });
     this.iopubMessage.emit(message);
   }
@@ -88,5 +116,31 @@ describe("a kernel's facts", () => {
     await settled();
     expect(kernel.sent).toEqual(['execute_request', 'comm_open']);
     expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  it('are asked for again after an execution as soon as there is an answer, without a close', async () => {
+    facts.of('kernel');
+    await settled();
+    kernel.answer();
+    expect(facts.of('kernel')).not.toBeNull();
+    kernel.idle('execute_request');
+    await settled();
+    expect(kernel.sent).toEqual(['execute_request', 'comm_open', 'comm_open']);
+  });
+
+  it('are asked for from the beginning after a close without an answer, not after one that follows it', async () => {
+    facts.of('kernel');
+    await settled();
+    kernel.answer();
+    kernel.close();
+    expect(facts.of('kernel')).not.toBeNull();
+    kernel.idle('execute_request');
+    await settled();
+    kernel.close();
+    expect(facts.of('kernel')).toBeNull();
+    kernel.idle('execute_request');
+    await settled();
+    const first = ['execute_request', 'comm_open'];
+    expect(kernel.sent).toEqual([...first, 'comm_open', ...first]);
   });
 });

@@ -87,7 +87,6 @@ class Watch {
       this._installed = true;
     }
     this._comm = UUID.uuid4();
-    this._answered = false;
     this._askedAt = Date.now();
     this._send(
       KernelMessage.createMessage<KernelMessage.ICommOpenMsg<'shell'>>({
@@ -105,15 +104,13 @@ class Watch {
 
   private _hear(message: KernelMessage.IIOPubMessage): void {
     if (KernelMessage.isCommMsgMsg(message) && message.content.comm_id === this._comm) {
+      this._comm = '';
       this.facts = readFacts(message.content.data);
-      this._answered = true;
     } else if (KernelMessage.isCommCloseMsg(message) && message.content.comm_id === this._comm) {
       this._comm = '';
-      if (!this._answered && this._installed) {
-        // It knows nothing of us: another process than the one that we knew.
-        this._installed = false;
-        this.facts = null;
-      }
+      // It knows nothing of us: another process than the one that we knew.
+      this._installed = false;
+      this.facts = null;
     } else if (KernelMessage.isStatusMsg(message) && message.content.execution_state === 'idle') {
       const parent = message.parent_header as Partial<KernelMessage.IHeader>;
       const isOurs = this._ours.delete(parent.msg_id ?? '');
@@ -128,7 +125,6 @@ class Watch {
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _installed = false;
   private _comm = '';
-  private _answered = false;
   private _askedAt = 0;
   /** whether it is to be asked as soon as it can */
   private _isDue = false;
