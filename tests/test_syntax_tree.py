@@ -5,6 +5,8 @@ import builtins
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import pytest
@@ -61,6 +63,13 @@ print(warnings.filters == before, failed)
 """
 
 
+@contextmanager
+def _own_filters() -> Iterator[list[warnings.WarningMessage]]:
+    with warnings.catch_warnings(record=True) as heard:
+        yield heard
+        warnings.simplefilter("ignore")  # Python goes by the filters that it used last when it ends
+
+
 @pytest.mark.parametrize("source", ["f(", "\0", "a" + "+a" * 100_000, "x = (" * 300, "'\ud800'"])
 def test_whatever_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
     with pytest.raises(SyntaxError):
@@ -81,7 +90,7 @@ def test_any_text_has_the_tree_that_python_gives_it_or_is_a_syntax_error(source:
 
 @pytest.mark.parametrize("action", ["error", "always", "default"])
 def test_nothing_is_said_of_code_that_python_warns_of(action: Literal["error", "always", "default"]) -> None:
-    with warnings.catch_warnings(record=True) as heard:
+    with _own_filters() as heard:
         for _ in range(2):
             warnings.resetwarnings()
             warnings.simplefilter(action)
@@ -101,7 +110,7 @@ def test_a_filter_that_another_thread_sets_meanwhile_makes_no_error_of_a_warning
         calls.append(given)
         return compiler(*given, **more)
 
-    with warnings.catch_warnings():
+    with _own_filters():
         monkeypatch.setattr(builtins, "compile", disturbed)
         assert parse(WARNED_OF).body
     assert len(calls) == 2

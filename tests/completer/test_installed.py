@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from jupyter_turbopilot.completer import installed as module
 from jupyter_turbopilot.completer import lasting
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.context.facts import Modules
@@ -19,6 +20,12 @@ from ..memory.folders import until
 
 def folders(*path: object) -> Modules:
     return Modules(path=tuple(map(str, path)), builtin=frozenset({"sys"}), suffixes=(".cp38-x.so",))
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders here answer, however slow the machine is."""
+    monkeypatch.setattr(module, "PATIENCE", 30.0)
 
 
 @pytest.fixture
@@ -161,6 +168,7 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
         answer.wait(10)
         return find_spec(finder, name, target)
 
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
     monkeypatch.setattr(FileFinder, "find_spec", slow)
     installed = Installed()
     names = [f"n{number}" for number in range(100)]

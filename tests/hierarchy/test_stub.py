@@ -166,7 +166,7 @@ def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
         read_asked(source.format("x + " * 800 + "x"))
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::SyntaxWarning", "error::DeprecationWarning")
 def test_nothing_warns_of_what_a_person_gave() -> None:
     source = "def f(x):\n    return g('\\d', 1 is 1)"
     stub_for(missing_functions(source, set())[0], source)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import json
 import sys
 import threading
@@ -41,6 +42,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     yield shell
     magics.unload(shell)
     Shell.clear_instance()
+    atexit.unregister(shell.atexit_operations)
+    shell.atexit_operations()  # now: its folder may be gone when this process ends
 
 
 @pytest.fixture
