@@ -145,10 +145,10 @@ def _bars(axis: Axes, title: str, shares: Mapping[str, Share]) -> None:
     """Draw shares with their intervals; one of nothing has no bar, which would say that it is 0."""
     known = {name: share for name, share in shares.items() if share.of}
     values = [share.value for share in known.values()]
-    intervals = [share.interval or (share.value, share.value) for share in known.values()]
-    errors = [
-        [max(0.0, value - low) for value, (low, _) in zip(values, intervals, strict=True)],
-        [max(0.0, high - value) for value, (_, high) in zip(values, intervals, strict=True)],
-    ]
-    axis.bar([*known], values, yerr=errors, capsize=3)
+    axis.bar([*known], values)
+    for place, share in enumerate(known.values()):
+        if share.interval:
+            low, high = share.interval
+            error = [[max(0.0, share.value - low)], [max(0.0, high - share.value)]]
+            axis.errorbar(place, share.value, yerr=error, capsize=3, color="black")
     axis.set(title=title, ylim=(0, 1))

@@ -100,13 +100,24 @@ def test_bars_have_their_intervals_and_what_is_not_known_has_no_bar(
         (positions, [one.acceptance for one in found.by(lambda one: one.at).values()]),
         (retained, shares),
     ):
-        (bars,) = (one for one in axis.containers if hasattr(one, "errorbar"))
+        bars, *errors = axis.containers
         assert [bar.get_height() for bar in bars] == pytest.approx([share.value for share in wanted])
-        segments = bars.errorbar.lines[2][0].get_segments()
+        segments = [segment for error in errors for segment in error.lines[2][0].get_segments()]
         ends = [tuple(end for _, end in segment) for segment in segments]
         assert ends == [pytest.approx(share.interval) for share in wanted]
     write(tmp_path / "report.md", figured([log(0)]), 1)
     assert not drawn[1].axes[3].patches
+
+
+def test_a_bar_without_an_interval_has_no_error_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    drawn: list[Any] = []
+    monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    of_three_documents = log(1)[:9]
+    write(tmp_path / "report.md", figured([of_three_documents]), 1)
+    positions = drawn[0].axes[0]
+    assert positions.patches
+    assert len(positions.containers) == 1  # the bars
 
 
 def test_without_matplotlib_there_are_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
