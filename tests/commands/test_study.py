@@ -340,6 +340,15 @@ def test_purge_looks_at_where_a_log_is_and_not_at_how_it_is_named(
         assert ("study clear deletes it" in out) != goes
 
 
+def configured_log(own_folder: Path, tmp_path: Path) -> Path:
+    """Write a log into Turbopilot's own folder, and a configuration that names it."""
+    own_folder.mkdir(parents=True, exist_ok=True)
+    file = write(own_folder / "study.jsonl")
+    settings = {"Turbopilot": {"study_log": str(file)}}
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    return file
+
+
 def test_purge_deletes_what_of_a_log_was_moved_while_the_question_stood(
     capsys: pytest.CaptureFixture[str],
     path: Path,
@@ -347,10 +356,7 @@ def test_purge_deletes_what_of_a_log_was_moved_while_the_question_stood(
     own_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    own_folder.mkdir(parents=True, exist_ok=True)
-    file = write(own_folder / "study.jsonl")
-    settings = {"Turbopilot": {"study_log": str(file)}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    file = configured_log(own_folder, tmp_path)
 
     def move_and_agree(_: str) -> str:
         file.replace(older(file, 1))
@@ -371,10 +377,7 @@ def test_purge_names_a_log_that_another_process_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deleting, "PATIENCE", 0.05)
-    own_folder.mkdir(parents=True, exist_ok=True)
-    file = write(own_folder / "study.jsonl")
-    settings = {"Turbopilot": {"study_log": str(file)}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    file = configured_log(own_folder, tmp_path)
     with FileLock(lock_path(file)):
         status, out, _ = run(capsys, "purge", "--yes")
     assert (status, f"Could not be removed:\n  {file}" in out) == (1, True)
