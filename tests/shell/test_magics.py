@@ -44,6 +44,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     Shell.clear_instance()
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()  # now: its folder may be gone when this process ends
+    shell.restore_sys_module_state()  # `__main__` too: new processes are started from it
 
 
 @pytest.fixture
