@@ -2,8 +2,9 @@
 
 Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
 shared; where each sequence has a cache of its own, it does. But every cell in use slows everybody's
-attention, so only the latest sequences stay in the cache; the others are parked outside it, which costs a
-copy of some megabytes and no computing.
+attention, and so does every free cell below the highest one in use, so only the sequence that is used and its
+relatives stay in the cache; the others are parked outside it, which costs a copy of some megabytes and no
+computing.
 
 Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
 """
@@ -185,7 +186,9 @@ class Sequences:
         self._touch(sequence)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
-        self._clear(moves, spare=source)
+        # What shares nothing with the prompt may go, unless it would be lost.
+        lost = source is not None and len(source.tokens) > self._parking
+        self._clear(moves, spare=source if kept or lost else None)
         return Taken(sequence, kept, moves, suffix)
 
     def _known(
@@ -369,6 +372,7 @@ class Sequences:
         if kept < least:
             return
         tokens = self._parked[number][1]
+        self._clear(moves)  # first, so that it finds room in the lowest cells
         while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:
             if not self._evict(moves):
                 return
@@ -379,7 +383,7 @@ class Sequences:
         self.grow(sequence, tokens)
         self._touch(sequence)
 
-    def _clear(self, moves: list[Move], spare: KVSequence | None) -> None:
+    def _clear(self, moves: list[Move], spare: KVSequence | None = None) -> None:
         """Clear the cache of what nobody uses, except the latest cells."""
         serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
         while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):

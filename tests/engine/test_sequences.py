@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Move, Park, Restore, Truncate
 from jupyter_turbopilot.engine.sequences import (
-    IDLE_CELLS,
     PLAIN,
     WORTH_KEEPING,
     KVSequence,
@@ -157,8 +156,26 @@ def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
     sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
     for number in range(6):
         sequences.release(serve(sequences, memory, [number] * 800))
-    assert sequences.used <= IDLE_CELLS + 2 * 800
-    assert len(memory.parked) == 4
+    assert sequences.used == 800
+    assert len(memory.parked) == 5
+
+
+def test_what_there_is_no_room_for_outside_stays_in_the_cache() -> None:
+    sequences, memory = Sequences(8, 10_000), Memory()
+    for number in range(2):
+        sequences.release(serve(sequences, memory, [number] * 800))
+    taken = sequences.take([0] * 800 + [7], 0)
+    assert taken is not None
+    assert taken.kept == 800
+
+
+def test_what_nobody_uses_leaves_before_a_copy_is_brought_back() -> None:
+    sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
+    for number in range(2):
+        sequences.release(serve(sequences, memory, [number] * 800))
+    taken = sequences.take([0] * 800 + [7], 0)
+    assert taken is not None
+    assert [type(move) for move in taken.moves] == [Park, Truncate, Restore]
 
 
 def test_a_short_sequence_is_brought_back_too() -> None:
@@ -194,7 +211,7 @@ def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
     sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
     for number in range(8):
         sequences.release(serve(sequences, memory, [number] * 900))
-    assert [tokens[0] for tokens in memory.parked.values()] == [4, 5]
+    assert [tokens[0] for tokens in memory.parked.values()] == [5, 6]
     moves, latest = sequences.park_all()
     memory.apply(moves)
     assert [tokens[0] for _, tokens in latest] == [7, 6]
