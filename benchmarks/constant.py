@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import psutil
 from baseline import programs
-from desk import Desk
+from desk import Desk, default_weights
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -124,7 +124,7 @@ def side_by_side(desk: Desk) -> None:
 def raw(desk: Desk, rounds: int) -> None:
     """Compare our step loop with llama.cpp's own benchmark, in turns."""
     engine = desk.pilot.worker.engine
-    path = str(desk.pilot.store.path(find(MODEL)))
+    path = str(default_weights())
     ours: dict[str, list[float]] = {"pp": [], "tg": []}
     theirs: dict[str, list[float]] = {"pp": [], "tg": []}
     bench = [
@@ -180,7 +180,7 @@ def memory(before: int) -> None:
     desk = Desk()
     typed(desk, [*(cell(n) for n in range(40)), ""], 40)
     total = psutil.Process().memory_info().rss - before
-    size = desk.pilot.store.path(find(MODEL)).stat().st_size
+    size = default_weights().stat().st_size
     keys = 12288 * 8192
     rest = total - size - keys
     print(

@@ -25,14 +25,12 @@ from typing import Any, Self
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from baseline import programs
+from desk import default_weights
 from plots import shares
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
 from jupyter_turbopilot.evaluate.traces import Keystroke, Trace, mixed, of_kind
-from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
 
 N_PREDICT, STOP = 32, ["\n"]
@@ -268,8 +266,7 @@ def main() -> None:
         "--theirs", nargs=argparse.REMAINDER, default=[], help="more options for llama-server"
     )
     options = parser.parse_args()
-    model = find("qwen2.5-coder-0.5b")
-    path = str(Pilot(Turbopilot()).store.path(model))
+    path = str(default_weights())
     notebooks = read(options.set)
     if options.append:
         traces = of_kind(notebooks[1::2], "append", options.requests)
