@@ -23,6 +23,7 @@ from desk import Desk, default_weights
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
@@ -121,16 +122,20 @@ def side_by_side(desk: Desk) -> None:
     print(f"another's prompt cancelled four times: the text is {'the same' if same else 'NOT the same'}")
 
 
-def raw(desk: Desk, rounds: int) -> None:
-    """Compare our step loop with llama.cpp's own benchmark, in turns."""
-    engine = desk.pilot.worker.engine
-    path = str(default_weights())
+def raw(rounds: int) -> None:
+    """Compare our step loop with llama.cpp's own benchmark, in turns.
+
+    Only when no worker is left: once OpenMP's threads for several threads of a process are more than
+    the cores, none of them spins while it waits, and everything takes half as long again.
+    """
+    path = default_weights()
+    engine = LlamaEngine(path, name=MODEL, context_size=4096, threads=2, cells=8192)
     ours: dict[str, list[float]] = {"pp": [], "tg": []}
     theirs: dict[str, list[float]] = {"pp": [], "tg": []}
     bench = [
         str(programs()["llama-bench"]),
         "-m",
-        path,
+        str(path),
         "-t",
         "2",
         "-fa",
@@ -152,6 +157,7 @@ def raw(desk: Desk, rounds: int) -> None:
     for name, word in (("pp", "prompt"), ("tg", "decode")):
         a, b = statistics.median(ours[name]), statistics.median(theirs[name])
         print(f"{word}: ours {a:.1f}, llama-bench {b:.1f} tokens a second; {a / b:.2f}")
+    engine.close()
 
 
 def alone(engine: Any, seed: int) -> tuple[float, float]:
@@ -226,8 +232,8 @@ def main() -> None:
     switching(desk, every)
     side_by_side(desk)
     cancelling(desk, cancels)
-    raw(desk, rounds)
     desk.pilot.stop()
+    raw(rounds)
 
 
 if __name__ == "__main__":
