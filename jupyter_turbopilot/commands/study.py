@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 _NONE = (
-    "No study log is kept. c.Turbopilot.study_log names a file for one; of one that was kept before, or in a "
-    "terminal, name the FILE."
+    "No study log is kept: c.Turbopilot.study_log is not set in Jupyter's configuration. To see a log of a "
+    "terminal, of a server that was told on its command line, or of before, name its FILE."
 )
 _NUMBER = re.compile(r"\.[1-9]\Z")
 
@@ -147,6 +147,7 @@ def clear(options: Clear, settings: Turbopilot) -> int:
     """Delete the log."""
     from jupyter_turbopilot.study.deleting import delete
     from jupyter_turbopilot.study.file import files_of, reason_of
+    from jupyter_turbopilot.study.reading import no_log
 
     if not options.file and not settings.study_log:
         print(_NONE)
@@ -154,7 +155,7 @@ def clear(options: Clear, settings: Turbopilot) -> int:
     path = options.file or _configured(settings)
     files = files_of(path)
     if not files and options.file:
-        raise NotReadyError(f"{path} is no study log.", code="no_study")
+        raise no_log(path)
     if not files:
         print("Nothing was logged.")
         return 0

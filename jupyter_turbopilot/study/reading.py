@@ -29,7 +29,7 @@ class Reading:
         self.broken = 0
         self._files = files_of(path)
         if not self._files:
-            raise NotReadyError(f"{path} is no study log.", code="no_study")
+            raise no_log(path)
 
     def __iter__(self) -> Iterator[Event]:
         self.broken = 0
@@ -53,6 +53,12 @@ class Reading:
                     yield from file
         except OSError as error:
             raise NotReadyError(f"{self.path} cannot be read: {reason_of(error)}.", code="no_study") from None
+
+
+def no_log(path: Path) -> NotReadyError:
+    """Return the error of a name under which there is no log."""
+    what = "is no study log" if path.exists() else "does not exist"
+    return NotReadyError(f"{path} {what}.", code="no_study")
 
 
 def _quoted(text: str) -> str:

@@ -43,7 +43,7 @@ def test_a_large_log_is_not_held_in_memory(path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_said(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotReadyError, match="is no study log"):
+    with pytest.raises(NotReadyError, match="does not exist"):
         Reading(tmp_path / "none.jsonl")
     reading = Reading(path)
     path.unlink()
