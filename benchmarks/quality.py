@@ -14,13 +14,14 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import psutil
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.evaluate import traces, typist
 from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.models.quality import Measured, Quality
 from jupyter_turbopilot.shell.in_process import InProcess
 
 EAGERNESS = ("quiet", "balanced", "eager")
@@ -77,24 +78,32 @@ def every(options: argparse.Namespace) -> None:
     """Measure all models, each in a process of its own; print the table, write what the panel shows."""
     print("| model | eagerness | right | saved | shown | a key: median, p95, mean | memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    written: dict[str, Any] = {}
+    written: list[Measured] = []
     for model, tuned in MODELS:
         command = [sys.executable, __file__, "--set", str(options.set), "--requests", str(options.requests)]
         command += ["--model", model, *([] if tuned else ["--published"])]
         out = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
         name = model if tuned else f"{model}, without its adapter"
-        for found in map(json.loads, out.splitlines()):
+        rows = [json.loads(line) for line in out.splitlines()]
+        for found in rows:
             print(
                 f"| {name} | {found['eagerness']} | {found['precision']:.2f} | {found['saved']:.2f} "
                 f"| {found['shown']} | {found['ms']:.0f}, {found['p95']:.0f}, {found['mean']:.0f} ms "
                 f"| {found['memory'] / 1e6:.0f} MB |",
                 flush=True,
             )
-            if tuned:
-                kept = {key: round(found[key], 2) for key in ("precision", "saved")}
-                written.setdefault(model, {})[found["eagerness"]] = kept | {"ms": round(found["ms"])}
+        by_eagerness = {
+            found["eagerness"]: Quality(
+                precision=round(found["precision"], 2),
+                saved=round(found["saved"], 2),
+                ms=round(found["ms"]),
+            )
+            for found in rows
+        }
+        memory = max(found["memory"] for found in rows)
+        written.append(Measured(model, memory, by_eagerness, without_adapter=not tuned))
     if options.write:
-        WRITTEN.write_text(json.dumps(written, indent=1) + "\n")
+        WRITTEN.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")
 
 
 def main() -> None:
