@@ -2,9 +2,9 @@
 
 Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
 shared; where each sequence has a cache of its own, it does. But every cell in use slows everybody's
-attention, and so does every free cell below the highest one in use, so only the sequence that is used and its
-relatives stay in the cache; the others are parked outside it, which costs a copy of some megabytes and no
-computing.
+attention, and so does every free cell below the highest one in use, so beside the sequence that is used and
+the one it came from few cells stay in the cache; other sequences are parked outside it, which costs a copy of
+some megabytes and no computing.
 
 Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
 """
@@ -186,9 +186,9 @@ class Sequences:
         self._touch(sequence)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
-        # What shares nothing with the prompt may go, unless it would be lost.
-        lost = source is not None and len(source.tokens) > self._parking
-        self._clear(moves, spare=source if kept or lost else None)
+        # What shares nothing with the prompt may go, unless it is in nobody's way or has no room outside.
+        stays = kept or not self._shares or (source is not None and len(source.tokens) > self._parking)
+        self._clear(moves, spare=source if stays else None)
         return Taken(sequence, kept, moves, suffix)
 
     def _known(
@@ -372,12 +372,16 @@ class Sequences:
         if kept < least:
             return
         tokens = self._parked[number][1]
-        self._clear(moves)  # first, so that it finds room in the lowest cells
-        while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:
-            if not self._evict(moves):
-                return
-        if self._parked.pop(number, None) is None:
-            return  # it was discarded to make room
+        busy = sum(max(sequence.promised, len(sequence.cells)) for sequence in self._all if sequence.busy)
+        if busy + len(tokens) > self._capacity:
+            return
+        del self._parked[number]  # before room is made: that discards the oldest copies
+        if self._shares:
+            self._clear(moves)  # first, so that it finds room in the lowest cells
+        while (
+            not self._free or self.used + self._outstanding() + len(tokens) > self._capacity
+        ) and self._evict(moves):
+            pass
         sequence = self._new(partition)
         moves.append(Restore(number, sequence.id))
         self.grow(sequence, tokens)

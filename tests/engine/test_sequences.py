@@ -160,6 +160,28 @@ def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
     assert len(memory.parked) == 5
 
 
+def test_making_room_for_a_copy_does_not_discard_it() -> None:
+    sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
+    for number in [0, 1, 2, 0, 1, 2]:
+        taken = sequences.take([number] * 800, 0)
+        assert taken is not None
+        memory.apply(taken.moves)
+        sequences.grow(taken.sequence, [number] * (800 - taken.kept))
+        memory.cells.setdefault(taken.sequence.id, []).extend([number] * (800 - taken.kept))
+        sequences.release(taken.sequence)
+    assert taken.kept == 799
+
+
+def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() -> None:
+    sequences, memory = Sequences(8, 1500, parked=10_000), Memory()
+    sequences.release(serve(sequences, memory, [1] * 900 + [2] * 50))
+    sequences.release(serve(sequences, memory, [3] * 900))
+    serve(sequences, memory, [4] * 700)  # busy
+    taken = sequences.take([1] * 700, 0)
+    assert taken is not None
+    assert not any(isinstance(move, Restore) for move in taken.moves)
+
+
 def test_what_there_is_no_room_for_outside_stays_in_the_cache() -> None:
     sequences, memory = Sequences(8, 10_000), Memory()
     for number in range(2):
