@@ -125,8 +125,8 @@ def side_by_side(desk: Desk) -> None:
 def raw(rounds: int) -> None:
     """Compare our step loop with llama.cpp's own benchmark, in turns.
 
-    Only when no worker is left: once OpenMP's threads for several threads of a process are more than
-    the cores, none of them spins while it waits, and everything takes half as long again.
+    Only when no worker is left: a second thread that computes has OpenMP threads of its own, and where there
+    are more of these than cores, none spins while it waits, and everything takes half as long again.
     """
     path = default_weights()
     engine = LlamaEngine(path, name=MODEL, context_size=4096, threads=2, cells=8192)

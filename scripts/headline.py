@@ -47,7 +47,7 @@ def gains() -> str:
             "| what it costs | |",
             "| --- | --- |",
             f"| time to a suggestion: median; 95th percentile | {middle} ms; {slow} ms |",
-            f"| memory that the default model takes when it is loaded and used, its file of {file} included | {memory} |",
+            f"| memory that the default model adds to the process, its file of {file} included | {memory} |",
             f"| time per keystroke in an 8 300-token notebook, relative to a 544-token one | {figure('a key in 8 300 tokens')} |",
             "| money, accounts, graphics cards, code sent elsewhere | none |",
         ]

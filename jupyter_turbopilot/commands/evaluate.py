@@ -180,6 +180,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
         for kind in options.trace:
+            local.pilot.completer.results.clear()  # what one setting asked would be known to the next
             chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else 4)
             name = f"{eagerness}, {kind}"
             if options.clock:

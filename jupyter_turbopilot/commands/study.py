@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 _NONE = (
-    "No study log is kept: c.Turbopilot.study_log is not set in Jupyter's configuration. To see a log of a "
-    "terminal, of a server that was told on its command line, or of before, name its FILE."
+    "No study log is kept: c.Turbopilot.study_log is not set in Jupyter's configuration. If a terminal, a "
+    "server's command line or an earlier configuration named one, name that FILE."
 )
 _NUMBER = re.compile(r"\.[1-9]\Z")
 

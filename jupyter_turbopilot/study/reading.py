@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ class Reading:
 
 def no_log(path: Path) -> NotReadyError:
     """Return the error of a name under which there is no log."""
-    what = "is no study log" if path.exists() else "does not exist"
+    what = "is no study log" if os.path.lexists(path) else "does not exist"
     return NotReadyError(f"{path} {what}.", code="no_study")
 
 
