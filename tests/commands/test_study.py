@@ -167,7 +167,7 @@ def test_a_file_whose_name_ends_in_a_number_is_a_log_of_its_own(
 def test_without_a_setting_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     for action in ("info", "clear"):
         status, out, _ = run(capsys, "study", action)
-        assert (status, out.startswith("No study log is kept.")) == (0, True)
+        assert (status, out.startswith("No study log is kept")) == (0, True)
 
 
 def test_a_log_is_described_and_deleted_by_its_name_after_the_setting_is_gone(
