@@ -153,11 +153,10 @@ class Sequences:
         grows. A `fresh` sequence shares nothing, and begins with the first cell unless others are busy: where
         its cells are changes the order of sums, and with it their last digits.
         """
-        busy = [sequence for sequence in self._all if sequence.busy]
         wanted = len(prompt) + room
-        if sum(max(sequence.promised, len(sequence.cells)) for sequence in busy) + wanted > self._capacity:
+        if self._claimed() + wanted > self._capacity:
             return None
-        if not self._free and len(busy) == len(self._all):
+        if not self._free and not self.idle():
             return None  # before anything is changed
         moves: list[Move] = []
         suffix = None
@@ -372,8 +371,7 @@ class Sequences:
         if kept < least:
             return
         tokens = self._parked[number][1]
-        busy = sum(max(sequence.promised, len(sequence.cells)) for sequence in self._all if sequence.busy)
-        if busy + len(tokens) > self._capacity:
+        if self._claimed() + len(tokens) > self._capacity:
             return
         del self._parked[number]  # before room is made: that discards the oldest copies
         if self._shares:
@@ -392,6 +390,10 @@ class Sequences:
         serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
         while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
             pass
+
+    def _claimed(self) -> int:
+        """Return how many cells those who are served hold or were promised."""
+        return sum(max(sequence.promised, len(sequence.cells)) for sequence in self._all if sequence.busy)
 
     def _outstanding(self) -> int:
         return sum(max(0, sequence.promised - len(sequence.cells)) for sequence in self._all if sequence.busy)
