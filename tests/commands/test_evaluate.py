@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.commands import evaluate
+from jupyter_turbopilot.evaluate import typist
+from jupyter_turbopilot.shell.in_process import InProcess
 
 from .running import run
 
@@ -28,6 +31,25 @@ def test_notebooks_are_typed_and_the_figures_written(
     assert "always, append" in out
     assert f"written: {report}" in out
     assert "2 notebooks of data" in report.read_text()
+
+
+def test_one_setting_does_not_know_what_another_asked(
+    capsys: pytest.CaptureFixture[str], own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[int] = []
+    by_keystrokes = typist.by_keystrokes
+
+    def watched(local: InProcess, *given: Any) -> typist.TypingResult:
+        known.append(len(local.pilot.completer.results._answers))
+        typed = by_keystrokes(local, *given)
+        assert local.pilot.completer.results._answers
+        return typed
+
+    monkeypatch.setattr(typist, "by_keystrokes", watched)
+    status, _, err = run(
+        capsys, "eval", str(NOTEBOOKS), "-m", own, "--requests", "6", "--eagerness", "always", "always"
+    )
+    assert (status, known) == (0, [0, 0]), err
 
 
 def test_half_of_the_notebooks_can_be_typed_and_none_is_an_error(
