@@ -272,6 +272,8 @@ describe('the static page', { timeout: 120_000 }, () => {
       const status = page.locator('#status');
       await page.locator('#status.error').waitFor({ timeout: 20_000 });
       assert.match(await status.innerText(), words);
+      // The service worker fetches the page's files for later; only what typing asks for counts.
+      await page.evaluate(() => navigator.serviceWorker.ready);
       const before = site.asked.length;
       await page.keyboard.type('def area', { delay: 20 });
       assert.match(await status.innerText(), words);
