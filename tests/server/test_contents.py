@@ -72,6 +72,7 @@ def jp_server_config(
             "jpserver_extensions": {"jupyter_turbopilot": True},
             "contents_manager_class": manager,
         },
+        "FileContentsManager": {"delete_to_trash": False},  # the person's trash is not for tests
         "TurbopilotExtension": {"kind": kind_with(lambda *_: ScriptedEngine("a + b"))},
         "Turbopilot": {"model": str(own), "load_at_start": False},
     }
