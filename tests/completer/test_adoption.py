@@ -54,7 +54,7 @@ class Editor:
     """Asks as an editor does."""
 
     def __init__(self, answer: str | Callable[[str], str] = ANSWER, **more: float) -> None:
-        self.engine = ScriptedEngine(answer, **{"pause": 0.02, **more})  # type: ignore[arg-type]
+        self.engine = ScriptedEngine(answer, **{"pause": 0.06, **more})  # type: ignore[arg-type]
         self.worker = Worker()
         self.completer = Completer(self.worker, Turbopilot(), Results(1 << 24))
         self.worker.load("scripted", lambda _: self.engine)
@@ -123,16 +123,16 @@ def test_a_key_that_contradicts_ends_it(make: Callable[..., Editor]) -> None:
 
 
 def test_while_a_prompt_is_read_the_next_key_cuts_nothing_short(make: Callable[..., Editor]) -> None:
-    editor = make(prompt_pause=0.15, pause=0.0)
+    editor = make(prompt_pause=0.6, pause=0.0)
     begun = time.monotonic()
     first = editor.ask("x = ")
     wait_until(lambda: bool(editor.engine.prompts))
     time.sleep(0.05)
     second = editor.ask("x = y")
     assert first.text() == ""  # it is told at once
-    assert time.monotonic() - begun < 0.14
+    assert time.monotonic() - begun < 0.55
     wait_until(lambda: len(editor.engine.prompts) > 1)
-    assert time.monotonic() - begun > 0.14  # when the piece that was being read is read
+    assert time.monotonic() - begun > 0.55  # when the piece that was being read is read
     assert second.text()
 
 
@@ -221,9 +221,9 @@ def test_half_a_name_that_it_was_held_to_is_gone_on_with(
         "jupyter_turbopilot.completer.suggestion_task.names_at",
         lambda request, _: [known[len(request.prefix) - 4 :]],
     )
-    editor = make(pause=0.05)
+    editor = make(pause=0.2)
     first = editor.ask("x = ")
-    wait_until(lambda: first.texts == ["alpha"])
+    wait_until(lambda: first.texts[:1] == ["alpha"])
     assert editor.ask("x = al").text() == ANSWER[2:]
     assert (len(editor.engine.prompts), editor.counted) == (1, (1, 0))
 
@@ -237,7 +237,7 @@ def test_whoever_types_faster_than_that_is_still_held_to_names(
     )
     editor = make(pause=0.1)
     first = editor.ask("x = ")
-    wait_until(lambda: first.texts == ["alpha"])
+    wait_until(lambda: first.texts[:1] == ["alpha"])
     editor.ask("x = alpha beta gamma delta").text()
     assert len(editor.engine.prompts) == 2  # a prompt of its own, held to the other name
 
@@ -440,7 +440,7 @@ def test_another_model_ends_what_was_about_to_be_taken_over(make: Callable[..., 
 def test_an_answer_that_ended_as_the_key_came_is_the_keys_answer(make: Callable[..., Editor]) -> None:
     editor = make("alpha beta", pause=0.1)
     first = editor.ask("x = ")
-    wait_until(lambda: first.texts == ["alpha"])
+    wait_until(lambda: first.texts[:1] == ["alpha"])
     time.sleep(0.03)  # the step that finds the end is under way
     assert editor.ask("x = a").text() == "lpha beta"
     assert len(editor.engine.prompts) == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer import importing, lasting
+from jupyter_turbopilot.completer import importing, installed, lasting, recalling
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.waiting import Replies
@@ -24,6 +24,13 @@ from .desk import Desk, heard, request
 
 NAMES = {"table": Fact()}
 SNS = "import seaborn as sns"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is decides nothing here."""
+    monkeypatch.setattr(installed, "PATIENCE", 30.0)
+    monkeypatch.setattr(recalling, "PATIENCE", 5.0)
 
 
 @pytest.fixture

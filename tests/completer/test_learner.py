@@ -30,6 +30,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE", 0.01)
+    monkeypatch.setattr(module, "PATIENCE", 30.0)  # how busy the machine is decides nothing
 
 
 def show(learner: Learner, name: str, event: str = "dismissed") -> None:

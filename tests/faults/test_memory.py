@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.memory import build, contents
+from jupyter_turbopilot.memory import build, contents, local_files
 from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.kept import KeptMemory
@@ -33,6 +33,13 @@ from ..memory.folders import built, known, look_again, rests, settled, until
 from ..memory.managers import Manager
 from ..memory.notebooks import notebook, write
 from ..memory.test_store import content
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is decides nothing here."""
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
+
 
 BUILDER = """
 import sys

@@ -91,6 +91,7 @@ def test_what_is_deleted_on_the_disk_is_forgotten_once_somebody_works(
 ) -> None:
     monkeypatch.setattr(build, "SWEEP", 0.1)
     monkeypatch.setattr(build, "TIDY", 0.1)
+    monkeypatch.setattr(build, "_SHARE", 0)  # how long a look takes decides nothing
     write(root, "a.ipynb", "first_name(1)")
     gone = write(root, "b.ipynb", "second_name(2)")
     builder.start()
@@ -131,6 +132,7 @@ def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_i
         gone.unlink()
         builder.changed("gone.ipynb")
         until(lambda: known(builder) == set())
+        requests.append(1)
         busy.clear()
         for _ in range(20):
             requests.append(1)

@@ -4,10 +4,11 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-import pytest  # noqa: TC002 - fixtures
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory.entries import SMALL
 
 from .folders import built, rests
@@ -27,6 +28,14 @@ SECRETS = (
     'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
     "url = 'https://qq:qqqqqqqq@host/'",
 )
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is decides nothing here."""
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
+
+
 CHANGES = st.lists(
     st.tuples(
         st.sampled_from(PATHS),

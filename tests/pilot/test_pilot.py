@@ -298,7 +298,10 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
 
     pilot.kind.engine_factory = slow
     pilot.select(pilot.selected, tuned=True)
-    time.sleep(0.05)
+    end = time.monotonic() + 10
+    while pilot.worker._life.loading is None:
+        assert time.monotonic() < end
+        time.sleep(0.001)
     pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before
     gate.set()
     assert settled(pilot)["ready"]

@@ -163,9 +163,9 @@ def test_as_much_is_left_as_a_naive_count_says(changes: list[tuple[int, int, str
 def test_a_key_in_a_long_input_costs_little() -> None:
     text = "x = total(values)\n" * (LONGEST // 18)
     kept = Kept(text, 4, 17)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in range(50):
         text = text[:30_000] + "k" + text[30_000:]
         kept.change(text)
-    assert (time.perf_counter() - begun) / 50 < 0.002  # a loop over its characters takes ten times as long
+    assert (time.thread_time() - begun) / 50 < 0.004  # a loop over its characters takes ten times as long
     assert len(kept) == 13

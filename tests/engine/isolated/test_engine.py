@@ -321,10 +321,10 @@ def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> Non
     def fail() -> Any:
         raise EngineError("no vocabulary")
 
-    threads = threading.active_count()
+    threads = {*threading.enumerate()}
     with pytest.raises(EngineError, match="no vocabulary"):
         load_isolated(HostedLlama(str(tiny_model), replace(PLAN), "tiny"), fail, Cancel(), timeout=60)
-    assert threading.active_count() == threads
+    assert {*threading.enumerate()} <= threads  # some of other tests end meanwhile
 
 
 @given(st.integers(1, 4000), st.floats(1e-6, 1), st.floats(LEAST_PATIENCE, 600))
