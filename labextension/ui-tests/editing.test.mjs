@@ -88,11 +88,18 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
       null,
       { timeout: 60000 }
     );
-    await editCell(page, 1);
-    // The first request makes the kernel known; it is asked as soon as it is idle.
-    await page.waitForTimeout(1500);
-    await page.keyboard.type('"al', { delay: 150 });
-    assert.match(await ghost(page), /^exqz/);
+    // The first request makes the kernel known, which is asked as soon as it is idle. Each try has another
+    // text: answers are remembered.
+    let shown = '';
+    for (let tries = 0; !/^exqz/.test(shown) && tries < 10; tries++) {
+      await editCell(page, 1);
+      await page.waitForTimeout(1500);
+      await page.keyboard.press('Control+a');
+      await page.keyboard.insertText(`total${tries} = sales[`);
+      await page.keyboard.type('"al', { delay: 150 });
+      shown = await ghost(page, { timeout: 5000 }).catch(() => '');
+    }
+    assert.match(shown, /^exqz/);
     await screenshot(page, 'column');
     await page.close();
   });
@@ -403,18 +410,14 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await page.keyboard.press('Shift+Enter');
     await page.waitForFunction(
       () =>
-        document.querySelectorAll('.jp-Notebook .jp-Cell').length >= 3 &&
-        document.querySelector('.jp-OutputArea-output'),
+        [...document.querySelectorAll('.jp-Notebook .jp-Cell .cm-content')].some(
+          ({ innerText }) =>
+            /def is_odd\(n\):\s+return n % 2/.test(innerText) && !innerText.includes('%%complete')
+        ),
       null,
       { timeout: 60000 }
     );
-    await page.waitForTimeout(1500);
     await screenshot(page, 'magic');
-    const cells = await page.locator('.jp-Notebook .jp-Cell .cm-content').allInnerTexts();
-    assert.ok(
-      cells.some(text => /def is_odd\(n\):\s+return n % 2/.test(text) && !text.includes('%%complete')),
-      cells.join('\n---\n')
-    );
     await page.close();
   });
 

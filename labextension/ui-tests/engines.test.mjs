@@ -89,6 +89,15 @@ describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
     port = await freePort();
     const serve = ['turbopilot', 'serve', '--no-api-key', `--port=${port}`];
     elsewhere = spawn(process.env.JUPYTER ?? 'jupyter', serve, { stdio: 'ignore' });
+    // Until it has loaded its model, a lab says that its engine has failed.
+    const answers = () =>
+      fetch(`http://127.0.0.1:${port}/health`).then(
+        ({ ok }) => ok,
+        () => false
+      );
+    for (let tries = 0; tries < 240 && !(await answers()); tries++) {
+      await new Promise(resolve => setTimeout(resolve, 250));
+    }
     const urls = `--TurbopilotRemote.urls=http://127.0.0.1:${port}`;
     ({ lab, browser, close } = await openLab({ flags: ['--Turbopilot.engine=remote', urls] }));
   });

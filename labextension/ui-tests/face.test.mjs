@@ -253,6 +253,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
       );
     };
 
+    const begun = Date.now();
     const cell = await see(0);
     await other.keyboard.press('Tab');
     await gone();
@@ -284,6 +285,9 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
     const counted = { shown, taken: 2 };
+    for (let tries = 0; tries < 50 && (await week()).taken < counted.taken; tries++) {
+      await other.waitForTimeout(100); // the last of it may be on its way
+    }
     assert.deepEqual(await week(), counted);
     await openLine(`Suggestions Taken This Week: 2 of ${shown}`);
     await screenshot(other, 'learned-menu');
@@ -298,9 +302,10 @@ describe('the face of it', { timeout: 300_000 }, () => {
     }
     assert.equal(await chars('retained'), SAID.length - 1);
     await other.keyboard.press('Escape');
+    const most = (Date.now() - begun) / 1000 + 8 * 4.5 + 1;
     for (const event of sent) {
       assert.deepEqual(Object.keys(event).sort(), ['before', 'chars', 'event', 'id', 'length', 'seconds']);
-      assert.ok(event.seconds >= 0 && event.seconds < 60, `${event.seconds} s`);
+      assert.ok(event.seconds >= 0 && event.seconds < most, `${event.seconds} s`);
     }
 
     const dialog = other.locator('.jp-Dialog');

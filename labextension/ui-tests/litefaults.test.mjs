@@ -109,7 +109,9 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await workers()[0].evaluate('self.close()');
     await empty(page);
     await page.keyboard.type('def', { delay: 50 });
-    await page.waitForTimeout(300);
+    for (let tries = 0; tries < 100 && workers().length; tries++) {
+      await page.waitForTimeout(100);
+    }
     assert.equal(workers().length, 0);
     await page.clock.fastForward(31_000);
     await page.clock.runFor(10_000); // its health is asked for once more

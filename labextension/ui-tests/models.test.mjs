@@ -15,6 +15,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
   let lab;
   let page;
   let slow = false;
+  let halves = 0;
   let source;
 
   const row = name => page.locator(`.jp-Turbopilot-models tr[data-model="${name}"]`);
@@ -41,7 +42,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
       if (request.method === 'HEAD') {
         response.end();
       } else if (slow) {
-        response.write(file.subarray(0, file.length / 2));
+        response.write(file.subarray(0, file.length / 2), () => halves++);
       } else {
         response.end(file);
       }
@@ -101,6 +102,9 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await stop.waitFor();
     assert.equal(await row('smollm2-360m').locator('progress').count(), 1);
     await screenshot(page, 'models-fetching');
+    for (let tries = 0; tries < 200 && !halves; tries++) {
+      await page.waitForTimeout(50); // asked for later, all of it would come
+    }
     slow = false;
     source.closeAllConnections();
     await stop.waitFor({ state: 'detached', timeout: 30000 });

@@ -92,6 +92,7 @@ describe('the static page', { timeout: 120_000 }, () => {
 
   test('indents as the language does, so that what is typed line by line is completed too', async () => {
     const { page } = await open();
+    await page.locator('.cm-content[data-language="python"]').waitFor(); // the grammar is fetched by itself
     await page.keyboard.type(BEGUN.replace('\n    ', '\n'));
     await page.locator(GHOST, { hasText: REST }).waitFor({ timeout: 20_000 });
     assert.equal(await textOf(page), BEGUN);
@@ -158,6 +159,7 @@ describe('the static page', { timeout: 120_000 }, () => {
   test('shows at once what it showed before to somebody who deletes back', async () => {
     const { page } = await open();
     await type(page, BEGUN.slice(0, -1), `t${REST}`);
+    await page.locator('#speed', { hasText: 'for the last key' }).waitFor();
     await page.waitForTimeout(300); // all of it has come
     await page.keyboard.type('x');
     await page.waitForTimeout(300);
@@ -188,8 +190,9 @@ describe('the static page', { timeout: 120_000 }, () => {
         subtree: true
       });
     });
-    await type(page);
-    await page.waitForFunction(() => window.heard.length > 0);
+    // All at once: what is suggested for a part of it would be read out, too.
+    await page.keyboard.insertText(BEGUN);
+    await page.waitForFunction(() => window.heard.length > 0, null, { timeout: 20_000 });
     await page.keyboard.type('urn');
     await page.keyboard.press('Escape');
     await page.waitForTimeout(300);
