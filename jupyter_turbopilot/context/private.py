@@ -43,6 +43,9 @@ _BARE = re.compile(
     (?P<value>[^\s"'`;&|\\,(){}\[\]<>=$]{6,256}+)={0,2}(?=[\s"'`;&|\\]|\Z)""",
     re.VERBOSE,
 )
+# What stands before a key in YAML, or before the end of one; a type with a number in its name: `Int64Array`.
+_KEY_OF_YAML = re.compile(r"[ \t]*+(?:-[ \t]++)?[\w.-]*+")
+_TYPE = re.compile(r"[A-Za-z_.-]*+[0-9]{1,3}[A-Za-z_.-]*+")
 _REACH = 40  # characters before a name that are looked at
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9_-]*+\Z")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z0-9_]*+\Z")
@@ -51,6 +54,13 @@ _CURL = re.compile(r"(?<!\w)curl(?!\w)")
 _CURL_USER = re.compile(
     r"""(?<![\w-])(?:-[uU]|--user|--proxy-user)(?:["'],)?[\s=]{0,8}+["']?[^\s=:"'$<>{}()]{1,64}+:(?!//)
     ([^\s"'$<>{}]{4,256}+)""",
+    re.VERBOSE,
+)
+# R assigns to the right as well; MySQL's clients and sshpass take a password behind `-p`.
+_TO_THE_RIGHT = re.compile(r"""["'][^"'\n]{4,256}["']\s*+->>?\s*+([\w.$@"'\[\]]{1,64}+)""")
+_CLIENT = re.compile(
+    r"""(?:(?<!\w)(?:mysql|mariadb)[a-z-]{0,16}+\s[^\n]{0,256}?(?<=\s)-p|(?<!\w)sshpass\s++-p\s*+)
+    ["']?(?=[^\s"'A-Za-z]*+[A-Za-z])[^\s"'$<>{}|&;:]{4,256}+""",
     re.VERBOSE,
 )
 _KEY = re.compile(
@@ -101,7 +111,13 @@ def looks_secret(line: str) -> bool:
         return True
     if (user := _CURL_USER.search(line)) and (_CURL.search(line) or _is_chosen(user[1])):
         return True
+    if _CLIENT.search(line) or any(map(_is_named, _TO_THE_RIGHT.findall(line))):
+        return True
     return any(_reveals(line, [*pattern.finditer(line)]) for pattern in _NAMED)
+
+
+def _is_named(text: str) -> bool:
+    return any(pattern.search(text) for pattern in _NAMED)
 
 
 def _is_random(value: str) -> bool:
@@ -148,11 +164,23 @@ def _is_bare(line: str, name: re.Match[str]) -> bool:
         return False
     if "." in value or "://" in value or value[0] in "/~" or ":" in sign:
         # A path, an attribute, a type: most are made of words.
-        return len(value) > _SHORT and _is_random(value)
+        return len(value) > _SHORT and (_is_random(value) or _is_whole(line, name, found))
     if in_shell and sign == "=":
         return len(value) > _SHORT or bool(_DIGIT.search(value))
     is_name = "_" in value or any(pattern.match(value) for pattern in _NAMED)
     return _is_chosen(value) and not (is_name and _SMALL.search(name[0]))
+
+
+def _is_whole(line: str, name: re.Match[str], pair: re.Match[str]) -> bool:
+    """Tell whether a line is a key and its value, as in YAML, and the value looks like a password."""
+    value = pair["value"]
+    return (
+        _is_chosen(value)
+        and "/" not in value
+        and not _TYPE.fullmatch(value)
+        and bool(_KEY_OF_YAML.fullmatch(line, 0, name.start()))
+        and not line[pair.end() :].strip()
+    )
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:

@@ -31,6 +31,9 @@ const BARE = new RegExp(
     `([^${SPACE}"'\`;&|\\\\,(){}\\[\\]<>=$]{6,256})={0,2}(?=[${SPACE}"'\`;&|\\\\]|$)`,
   'uy'
 );
+// What stands before a key in YAML, or before the end of one; a type with a number in its name: `Int64Array`.
+const KEY_OF_YAML = new RegExp(`^[ \\t]*(?:-[ \\t]+)?[${WORD}.-]*$`, 'u');
+const TYPE = /^[A-Za-z_.-]*[0-9]{1,3}[A-Za-z_.-]*$/;
 const REACH = 40; // characters before a name that are looked at
 const OPTION = new RegExp(`(?<![${WORD}-])--?[A-Za-z0-9_-]*$`, 'u');
 const VARIABLE = /\$\{?[A-Za-z0-9_]*$/u;
@@ -39,6 +42,17 @@ const CURL = new RegExp(`(?<![${WORD}])curl(?![${WORD}])`, 'u');
 const CURL_USER = new RegExp(
   `(?<![${WORD}-])(?:-[uU]|--user|--proxy-user)(?:["'],)?[${SPACE}=]{0,8}["']?[^${SPACE}=:"'$<>{}()]{1,64}:` +
     `(?!//)([^${SPACE}"'$<>{}]{4,256})`,
+  'u'
+);
+// R assigns to the right as well; MySQL's clients and sshpass take a password behind `-p`.
+const TO_THE_RIGHT = new RegExp(
+  `["'][^"'\\n]{4,256}["'][${SPACE}]*->>?[${SPACE}]*([${WORD}.$@"'\\[\\]]{1,64})`,
+  'gu'
+);
+const CLIENT = new RegExp(
+  `(?:(?<![${WORD}])(?:mysql|mariadb)[a-z-]{0,16}[${SPACE}][^\\n]{0,256}?(?<=[${SPACE}])-p` +
+    `|(?<![${WORD}])sshpass[${SPACE}]+-p[${SPACE}]*)` +
+    `["']?(?=[^${SPACE}"'A-Za-z]*[A-Za-z])[^${SPACE}"'$<>{}|&;:]{4,256}`,
   'u'
 );
 const KEY = new RegExp(
@@ -77,8 +91,14 @@ export function looksSecret(text: string): boolean {
     Array.from(text.matchAll(LONG_VALUE), ([, value]) => value).some(isRandom) ||
     spansOf(WEB_TOKEN, line).some(([, end]) => matchAt(WEB_TOKEN_REST, line, end)) ||
     (user !== undefined && (CURL.test(text) || isChosen(user))) ||
+    CLIENT.test(text) ||
+    Array.from(text.matchAll(TO_THE_RIGHT), ([, target]) => target).some(isNamed) ||
     NAMED.some(pattern => reveals(text, spansOf(pattern, line)))
   );
+}
+
+function isNamed(text: string): boolean {
+  return NAMED.some(pattern => withPlainI(text).search(pattern) >= 0);
 }
 
 /** Whether a long value is hexadecimal, or letters and digits in no order. */
@@ -119,7 +139,7 @@ function isBeside(line: string, name: Span): boolean {
 
 /** Whether a value follows a name as it does in a shell, an address, a header or a pair. */
 function isBare(line: string, name: Span): boolean {
-  const [, sign, value] = matchAt(BARE, line, name[1]) ?? ['', '', ''];
+  const [pair, sign, value] = matchAt(BARE, line, name[1]) ?? ['', '', ''];
   if (!/[A-Za-z]/.test(value)) {
     return false;
   }
@@ -129,13 +149,26 @@ function isBare(line: string, name: Span): boolean {
   }
   if (value.includes('.') || value.includes('://') || /^[/~]/.test(value) || sign.includes(':')) {
     // A path, an attribute, a type: most are made of words.
-    return codePoints(value) > SHORT && isRandom(value);
+    return (
+      codePoints(value) > SHORT && (isRandom(value) || isWhole(line, name, name[1] + pair.length, value))
+    );
   }
   if (inShell && sign === '=') {
     return codePoints(value) > SHORT || /[0-9]/.test(value);
   }
   const isName = value.includes('_') || NAMED.some(pattern => withPlainI(value).search(pattern) === 0);
   return isChosen(value) && !(isName && isSmall(line, name));
+}
+
+/** Whether a line is a key and its value, as in YAML, and the value looks like a password. */
+function isWhole(line: string, [start]: Span, end: number, value: string): boolean {
+  return (
+    isChosen(value) &&
+    !value.includes('/') &&
+    !TYPE.test(value) &&
+    KEY_OF_YAML.test(line.slice(0, start)) &&
+    !strip(line.slice(end))
+  );
 }
 
 /** Whether a quoted text is assigned to one of the names at these places. */
