@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['src/**/*.test.ts', 'demo/*.test.ts', 'models/*.test.mjs'] }
+  test: {
+    include: ['src/**/*.test.ts', 'demo/*.test.ts', 'models/*.test.mjs'],
+    setupFiles: ['vitest.setup.mjs']
+  }
 });
