@@ -4,11 +4,11 @@ python benchmarks/study_log.py keys --set notebooks.json.gz
 python benchmarks/study_log.py bytes --set notebooks.json.gz
 python benchmarks/study_log.py killed
 
-`keys` asks two ways in turn, A B B A, and reports to both what became of each suggestion; the same without a
-log in either says how far two models differ by themselves. `bytes` types notebooks at *balanced*, where of
-right suggestions 72 of 100 are taken and the others typed. `killed` has three processes log to one file, an
-event every three milliseconds each (`--pause`), and kills all of them at a random moment. Each event that a
-process has told is looked for by its name.
+`keys` asks one model the same with a log, without one, and without one again, in turns, and reports what
+became of each suggestion; the two without a log say how far one differs from the other by chance. `bytes`
+types notebooks at *balanced*, where of right suggestions 72 of 100 are taken and the others typed. `killed`
+has three processes log to one file, an event every three milliseconds each (`--pause`), and kills all of
+them at a random moment. Each event that a process has told is looked for by its name.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,9 @@ TAKEN = 0.72  # of right suggestions, as the people of benchmarks/learning.py
 DISMISSED = 0.2  # of wrong ones
 PROCESSES = 3  # that log to one file
 ROUNDS = 2  # that are killed on one file: the later begin where others ended
+PLAIN, LOGGED, AGAIN = range(3)  # how a key is asked: without a log, with one, and without one again
+ORDERS = tuple(permutations((PLAIN, LOGGED, AGAIN)))
+PAUSE = 0.05  # seconds between keys of one who types fast: the log is written meanwhile
 LIMIT = 100_000  # bytes of a file: some are moved, and in so few rounds none is deleted
 
 
@@ -70,14 +74,25 @@ def key(desk: Desk, request: Completion) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def in_turns(desks: Sequence[Desk], asked: Sequence[Completion]) -> list[tuple[float, float]]:
-    """Ask two desks the same in turn; return the milliseconds of each pair."""
-    pairs = []
+def in_turns(desk: Desk, asked: Sequence[Completion]) -> list[tuple[float, float, float]]:
+    """Ask each request with the log once and without it twice, in turns; return the milliseconds.
+
+    One model answers all, because two differ by more than a log may cost, and it answers each request once
+    before, so that none of the three has more of the prompt to read than another.
+    """
+    completer = desk.pilot.completer
+    study = completer.study
+    found = []
     for number, request in enumerate(asked):
-        first, second = ((0, 1), (1, 0))[number % 2]
-        took = {first: key(desks[first], request), second: key(desks[second], request)}
-        pairs.append((took[0], took[1]))
-    return pairs
+        desk.ask(request)
+        took = [0.0, 0.0, 0.0]
+        for which in ORDERS[number % len(ORDERS)]:
+            completer.study = study if which == LOGGED else None
+            took[which] = key(desk, request)
+            time.sleep(PAUSE)
+        found.append((took[0], took[1], took[2]))
+    completer.study = study
+    return found
 
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> float:
@@ -91,22 +106,20 @@ def key_costs(options: argparse.Namespace) -> None:
 
     asked = [msgspec.structs.replace(request, client="editor") for request in keys(options)]
     with tempfile.TemporaryDirectory() as scratch:
-        logged = Desk(study_log=f"{scratch}/study.jsonl", **ALL_THREADS)
-        plain, third = Desk(**ALL_THREADS), Desk(**ALL_THREADS)
-        for desk in (logged, plain, third):
-            for request in asked[:10]:
-                desk.ask(request)
-        for name, desks in (("with a log", (plain, logged)), ("without in either", (plain, third))):
-            pairs = in_turns(desks, asked)
+        desk = Desk(study_log=f"{scratch}/study.jsonl", **ALL_THREADS)
+        for request in asked[:10]:
+            desk.ask(request)
+        times = in_turns(desk, asked)
+        for name, which in (("with a log", LOGGED), ("without one, again", AGAIN)):
+            pairs = [(each[PLAIN], each[which]) for each in times]
             low, high = drawn(pairs, ratio)
             print(
                 f"{name}: {statistics.mean(first for first, _ in pairs):.2f} and "
                 f"{statistics.mean(second for _, second in pairs):.2f} ms a key, {ratio(pairs):.4f} times as "
-                f"long ({low:.3f} to {high:.3f}), {len(pairs)} keys"
+                f"long ({low:.4f} to {high:.4f}), {len(pairs)} keys"
             )
-        print(f"on the thread of who asks and reports: {_own_microseconds(logged, asked):.1f} µs a key")
-        for desk in (logged, plain, third):
-            desk.pilot.stop()
+        print(f"on the thread of who asks and reports: {_own_microseconds(desk, asked):.1f} µs a key")
+        desk.pilot.stop()
 
 
 def _own_microseconds(desk: Desk, asked: Sequence[Completion]) -> float:
