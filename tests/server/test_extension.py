@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +39,15 @@ def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
     kernels = Kernels()
     kernels.list_kernel_ids = lambda: ["gone", "idle"]  # type: ignore[method-assign]
     assert not any_kernel_busy(kernels)
+
+
+def test_nothing_that_computes_is_imported_before_a_model_is_loaded() -> None:
+    code = (
+        "import sys; from jupyter_turbopilot.server import extension as all_of_it; "
+        "all_of_it.Pilot(all_of_it.Turbopilot()); print({'numpy', 'gguf', 'llama_cpp'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 @pytest.fixture

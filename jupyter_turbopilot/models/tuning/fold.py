@@ -1,4 +1,7 @@
-"""Adds adapters to the weights of a copy: what was learnt then costs nothing at each key."""
+"""Adds adapters to the weights of a copy: what was learnt then costs nothing at each key.
+
+NumPy is imported where it computes: a server asks for a copy's place when it starts, and is to answer soon.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
@@ -166,6 +168,8 @@ def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delt
 
 
 def _matrix(data: bytes, header: Header, part: Part) -> Any:
+    import numpy as np
+
     if part.kind not in {F32, F16}:
         raise ModelRefusedError("Only adapters in F16 or F32 are supported.")
     kind = np.float32 if part.kind == F32 else np.float16
@@ -175,6 +179,7 @@ def _matrix(data: bytes, header: Header, part: Part) -> Any:
 
 def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[bytes]:
     """Unpack a tensor some rows at a time, add, and pack it again."""
+    import numpy as np
     from gguf import GGMLQuantizationType, quants
 
     width, rows = part.shape[0], int(np.prod(part.shape[1:]))
