@@ -84,7 +84,9 @@ def in_turns(desk: Desk, asked: Sequence[Completion]) -> list[tuple[float, float
     study = completer.study
     found = []
     for number, request in enumerate(asked):
+        completer.study = None
         desk.ask(request)
+        time.sleep(PAUSE)
         took = [0.0, 0.0, 0.0]
         for which in ORDERS[number % len(ORDERS)]:
             completer.study = study if which == LOGGED else None

@@ -43,9 +43,6 @@ _BARE = re.compile(
     (?P<value>[^\s"'`;&|\\,(){}\[\]<>=$]{6,256}+)={0,2}(?=[\s"'`;&|\\]|\Z)""",
     re.VERBOSE,
 )
-# What stands before a key in YAML, or before the end of one; a type with a number in its name: `Int64Array`.
-_KEY_OF_YAML = re.compile(r"[ \t]*+(?:-[ \t]++)?[\w.-]*+")
-_TYPE = re.compile(r"[A-Za-z_.-]*+[0-9]{1,3}[A-Za-z_.-]*+")
 _REACH = 40  # characters before a name that are looked at
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9_-]*+\Z")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z0-9_]*+\Z")
@@ -56,11 +53,31 @@ _CURL_USER = re.compile(
     ([^\s"'$<>{}]{4,256}+)""",
     re.VERBOSE,
 )
-# R assigns to the right as well; MySQL's clients and sshpass take a password behind `-p`.
-_TO_THE_RIGHT = re.compile(r"""["'][^"'\n]{4,256}["']\s*+->>?\s*+([\w.$@"'\[\]]{1,64}+)""")
+# R assigns to the right as well. A name with small letters behind a capital is a type: `"+" -> TokenPlus`.
+_TO_THE_RIGHT = re.compile(
+    r"""(?:^|[;{])[\s(]*["'][^"'\n]{4,256}["'][\s)]*->>?\s*
+    `?([a-z][\w.$@"'\[\]]{0,63}|[A-Z][A-Z0-9_.]{0,63})`?\s*(?:[;}#]|\Z)""",
+    re.VERBOSE,
+)
+# MySQL's clients and sshpass take a password after `-p`, in a command or in a list of arguments.
 _CLIENT = re.compile(
-    r"""(?:(?<!\w)(?:mysql|mariadb)[a-z-]{0,16}+\s[^\n]{0,256}?(?<=\s)-p|(?<!\w)sshpass\s++-p\s*+)
-    ["']?(?=[^\s"'A-Za-z]*+[A-Za-z])[^\s"'$<>{}|&;:]{4,256}+""",
+    r"""(?:(?:^|[|;&(!"'`%]|(?<!\w)exec\s[^\n|;&]{0,64}?\s)\s*(?:sudo\s+)?(?:/[\w/]{1,64}/)?
+    (?:mysql|mariadb)[a-z_-]{0,16}(?:\.exe)?["']?[\s,][^\n|;&]{0,256}?(?<=[\s"'])-p(?=\S)(?!["'],)
+    |(?<!\w)sshpass["']?[\s,][^\n|;&]{0,64}?(?<=[\s"'])-p["']?[\s,]*)
+    (?:'[^'\n]{4,256}'|["']?(?=[^\s"'A-Za-z]{0,64}[A-Za-z]|[0-9]{6})[^\s"'$<>{}|&;:]{4,256})""",
+    re.VERBOSE,
+)
+# A key and its value, as in YAML.
+_PAIR = re.compile(
+    r"""[ \t]*(?:\#[ \t]*)?(?:-[ \t]+)?["']?[\w.-]{0,64}?(?:pass(?:word|wd|phrase)?|pwd|secret|token
+    |(?:api|access|private|secret)[_-]?key)["']?[ \t]*:[ \t]+
+    ([^\s"'`,;|\\()\[\]{}<>=]{8,256}={0,2})\s*(?:\#.*)?\Z""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+# Values that are types or attributes: `Int64Array`, `OAuth2Token`, `types.String50`.
+_TYPE = re.compile(
+    r"""[A-Za-z_]*(?:8|16|32|64|128|256|512)[A-Za-z_]*|[A-Z][A-Za-z]*[0-9][A-Z][A-Za-z]*
+    |[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+""",
     re.VERBOSE,
 )
 _KEY = re.compile(
@@ -111,13 +128,21 @@ def looks_secret(line: str) -> bool:
         return True
     if (user := _CURL_USER.search(line)) and (_CURL.search(line) or _is_chosen(user[1])):
         return True
-    if _CLIENT.search(line) or any(map(_is_named, _TO_THE_RIGHT.findall(line))):
+    if _CLIENT.search(line) or _is_pair(line) or any(map(_is_named, _TO_THE_RIGHT.findall(line))):
         return True
     return any(_reveals(line, [*pattern.finditer(line)]) for pattern in _NAMED)
 
 
 def _is_named(text: str) -> bool:
     return any(pattern.search(text) for pattern in _NAMED)
+
+
+def _is_pair(line: str) -> bool:
+    """Tell whether a line is a key and its value, as in YAML, and the value looks like a password."""
+    found = _PAIR.match(line)
+    if not found or not _is_chosen(value := found[1]) or _TYPE.fullmatch(value):
+        return False
+    return "/" not in value or _is_random(value)  # else a path
 
 
 def _is_random(value: str) -> bool:
@@ -164,23 +189,11 @@ def _is_bare(line: str, name: re.Match[str]) -> bool:
         return False
     if "." in value or "://" in value or value[0] in "/~" or ":" in sign:
         # A path, an attribute, a type: most are made of words.
-        return len(value) > _SHORT and (_is_random(value) or _is_whole(line, name, found))
+        return len(value) > _SHORT and _is_random(value)
     if in_shell and sign == "=":
         return len(value) > _SHORT or bool(_DIGIT.search(value))
     is_name = "_" in value or any(pattern.match(value) for pattern in _NAMED)
     return _is_chosen(value) and not (is_name and _SMALL.search(name[0]))
-
-
-def _is_whole(line: str, name: re.Match[str], pair: re.Match[str]) -> bool:
-    """Tell whether a line is a key and its value, as in YAML, and the value looks like a password."""
-    value = pair["value"]
-    return (
-        _is_chosen(value)
-        and "/" not in value
-        and not _TYPE.fullmatch(value)
-        and bool(_KEY_OF_YAML.fullmatch(line, 0, name.start()))
-        and not line[pair.end() :].strip()
-    )
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:

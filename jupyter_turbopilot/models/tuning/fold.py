@@ -1,6 +1,7 @@
 """Adds adapters to the weights of a copy: what was learnt then costs nothing at each key.
 
-NumPy is imported where it computes: a server asks for a copy's place when it starts, and is to answer soon.
+NumPy is imported only when something is computed: a server looks up a copy's path when it starts, and must
+answer quickly.
 """
 
 from __future__ import annotations

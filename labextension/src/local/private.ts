@@ -31,9 +31,6 @@ const BARE = new RegExp(
     `([^${SPACE}"'\`;&|\\\\,(){}\\[\\]<>=$]{6,256})={0,2}(?=[${SPACE}"'\`;&|\\\\]|$)`,
   'uy'
 );
-// What stands before a key in YAML, or before the end of one; a type with a number in its name: `Int64Array`.
-const KEY_OF_YAML = new RegExp(`^[ \\t]*(?:-[ \\t]+)?[${WORD}.-]*$`, 'u');
-const TYPE = /^[A-Za-z_.-]*[0-9]{1,3}[A-Za-z_.-]*$/;
 const REACH = 40; // characters before a name that are looked at
 const OPTION = new RegExp(`(?<![${WORD}-])--?[A-Za-z0-9_-]*$`, 'u');
 const VARIABLE = /\$\{?[A-Za-z0-9_]*$/u;
@@ -44,16 +41,32 @@ const CURL_USER = new RegExp(
     `(?!//)([^${SPACE}"'$<>{}]{4,256})`,
   'u'
 );
-// R assigns to the right as well; MySQL's clients and sshpass take a password behind `-p`.
+// R assigns to the right as well. A name with small letters behind a capital is a type: `"+" -> TokenPlus`.
 const TO_THE_RIGHT = new RegExp(
-  `["'][^"'\\n]{4,256}["'][${SPACE}]*->>?[${SPACE}]*([${WORD}.$@"'\\[\\]]{1,64})`,
+  `(?:^|[;{])[${SPACE}(]*["'][^"'\\n]{4,256}["'][${SPACE})]*->>?[${SPACE}]*` +
+    `\`?([a-z][${WORD}.$@"'\\[\\]]{0,63}|[A-Z][A-Z0-9_.]{0,63})\`?[${SPACE}]*(?:[;}#]|$)`,
   'gu'
 );
+// MySQL's clients and sshpass take a password after `-p`, in a command or in a list of arguments.
 const CLIENT = new RegExp(
-  `(?:(?<![${WORD}])(?:mysql|mariadb)[a-z-]{0,16}[${SPACE}][^\\n]{0,256}?(?<=[${SPACE}])-p` +
-    `|(?<![${WORD}])sshpass[${SPACE}]+-p[${SPACE}]*)` +
-    `["']?(?=[^${SPACE}"'A-Za-z]*[A-Za-z])[^${SPACE}"'$<>{}|&;:]{4,256}`,
+  `(?:(?:^|[|;&(!"'\`%]|(?<![${WORD}])exec[${SPACE}][^\\n|;&]{0,64}?[${SPACE}])[${SPACE}]*(?:sudo[${SPACE}]+)?` +
+    `(?:/[${WORD}/]{1,64}/)?(?:mysql|mariadb)[a-z_-]{0,16}(?:\\.exe)?["']?[${SPACE},][^\\n|;&]{0,256}?` +
+    `(?<=[${SPACE}"'])-p(?=[^${SPACE}])(?!["'],)` +
+    `|(?<![${WORD}])sshpass["']?[${SPACE},][^\\n|;&]{0,64}?(?<=[${SPACE}"'])-p["']?[${SPACE},]*)` +
+    `(?:'[^'\\n]{4,256}'|["']?(?=[^${SPACE}"'A-Za-z]{0,64}[A-Za-z]|[0-9]{6})[^${SPACE}"'$<>{}|&;:]{4,256})`,
   'u'
+);
+/** A key and its value, as in YAML. */
+const PAIR = new RegExp(
+  `^[ \\t]*(?:#[ \\t]*)?(?:-[ \\t]+)?["']?[${WORD}.-]{0,64}?(?:pass(?:word|wd|phrase)?|pwd|secret|token` +
+    `|(?:api|access|private|secret)[_-]?key)["']?[ \\t]*:[ \\t]+` +
+    `([^${SPACE}"'\`,;|\\\\()\\[\\]{}<>=]{8,256}={0,2})[${SPACE}]*(?:#[^]*)?$`,
+  'diu'
+);
+/** Values that are types or attributes: `Int64Array`, `OAuth2Token`, `types.String50`. */
+const TYPE = new RegExp(
+  '^(?:[A-Za-z_]*(?:8|16|32|64|128|256|512)[A-Za-z_]*|[A-Z][A-Za-z]*[0-9][A-Z][A-Za-z]*' +
+    '|[A-Za-z_][A-Za-z0-9_]*(?:\\.[A-Za-z_][A-Za-z0-9_]*)+)$'
 );
 const KEY = new RegExp(
   '-----BEGIN [A-Z ]*PRIVATE KEY' +
@@ -92,6 +105,7 @@ export function looksSecret(text: string): boolean {
     spansOf(WEB_TOKEN, line).some(([, end]) => matchAt(WEB_TOKEN_REST, line, end)) ||
     (user !== undefined && (CURL.test(text) || isChosen(user))) ||
     CLIENT.test(text) ||
+    isPair(text) ||
     Array.from(text.matchAll(TO_THE_RIGHT), ([, target]) => target).some(isNamed) ||
     NAMED.some(pattern => reveals(text, spansOf(pattern, line)))
   );
@@ -101,12 +115,22 @@ function isNamed(text: string): boolean {
   return NAMED.some(pattern => withPlainI(text).search(pattern) >= 0);
 }
 
+/** Whether a line is a key and its value, as in YAML, and the value looks like a password. */
+function isPair(text: string): boolean {
+  const place = PAIR.exec(withPlainI(text))?.indices?.[1];
+  const value = place ? text.slice(...place) : '';
+  if (!isChosen(value) || TYPE.test(value)) {
+    return false;
+  }
+  return !value.includes('/') || isRandom(value); // else a path
+}
+
 /** Whether a long value is hexadecimal, or letters and digits in no order. */
 function isRandom(value: string): boolean {
   if (!/[0-9]/.test(value) || !/[A-Za-z]/.test(value)) {
     return false;
   }
-  return HEXADECIMAL.test(value) || (value.match(TURN)?.length ?? 0) * MOST_A_TURN > value.length;
+  return HEXADECIMAL.test(value) || (value.match(TURN)?.length ?? 0) * MOST_A_TURN > codePoints(value);
 }
 
 /** Whether a value looks like what somebody chose for a password, rather than like a name. */
@@ -139,7 +163,7 @@ function isBeside(line: string, name: Span): boolean {
 
 /** Whether a value follows a name as it does in a shell, an address, a header or a pair. */
 function isBare(line: string, name: Span): boolean {
-  const [pair, sign, value] = matchAt(BARE, line, name[1]) ?? ['', '', ''];
+  const [, sign, value] = matchAt(BARE, line, name[1]) ?? ['', '', ''];
   if (!/[A-Za-z]/.test(value)) {
     return false;
   }
@@ -149,26 +173,13 @@ function isBare(line: string, name: Span): boolean {
   }
   if (value.includes('.') || value.includes('://') || /^[/~]/.test(value) || sign.includes(':')) {
     // A path, an attribute, a type: most are made of words.
-    return (
-      codePoints(value) > SHORT && (isRandom(value) || isWhole(line, name, name[1] + pair.length, value))
-    );
+    return codePoints(value) > SHORT && isRandom(value);
   }
   if (inShell && sign === '=') {
     return codePoints(value) > SHORT || /[0-9]/.test(value);
   }
   const isName = value.includes('_') || NAMED.some(pattern => withPlainI(value).search(pattern) === 0);
   return isChosen(value) && !(isName && isSmall(line, name));
-}
-
-/** Whether a line is a key and its value, as in YAML, and the value looks like a password. */
-function isWhole(line: string, [start]: Span, end: number, value: string): boolean {
-  return (
-    isChosen(value) &&
-    !value.includes('/') &&
-    !TYPE.test(value) &&
-    KEY_OF_YAML.test(line.slice(0, start)) &&
-    !strip(line.slice(end))
-  );
 }
 
 /** Whether a quoted text is assigned to one of the names at these places. */
