@@ -69,15 +69,15 @@ _CLIENT = re.compile(
 )
 # A key and its value, as in YAML.
 _PAIR = re.compile(
-    r"""[ \t]*(?:\#[ \t]*)?(?:-[ \t]+)?["']?[\w.-]{0,64}?(?:pass(?:word|wd|phrase)?|pwd|secret|token
+    r"""\A[ \t]*(?:\#[ \t]*)?(?:-[ \t]+)?["']?[\w.-]{0,64}?(?:pass(?:word|wd|phrase)?|pwd|secret|token
     |(?:api|access|private|secret)[_-]?key)["']?[ \t]*:[ \t]+
     ([^\s"'`,;|\\()\[\]{}<>=]{8,256}={0,2})\s*(?:\#.*)?\Z""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 # Values that are types or attributes: `Int64Array`, `OAuth2Token`, `types.String50`.
 _TYPE = re.compile(
-    r"""[A-Za-z_]*(?:8|16|32|64|128|256|512)[A-Za-z_]*|[A-Z][A-Za-z]*[0-9][A-Z][A-Za-z]*
-    |[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+""",
+    r"""\A(?:[A-Za-z_]*(?:8|16|32|64|128|256|512)[A-Za-z_]*|[A-Z][A-Za-z]*[0-9][A-Z][A-Za-z]*
+    |[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+)\Z""",
     re.VERBOSE,
 )
 _KEY = re.compile(
@@ -140,7 +140,7 @@ def _is_named(text: str) -> bool:
 def _is_pair(line: str) -> bool:
     """Tell whether a line is a key and its value, as in YAML, and the value looks like a password."""
     found = _PAIR.match(line)
-    if not found or not _is_chosen(value := found[1]) or _TYPE.fullmatch(value):
+    if not found or not _is_chosen(value := found[1]) or _TYPE.match(value):
         return False
     return "/" not in value or _is_random(value)  # else a path
 
