@@ -128,7 +128,9 @@ def looks_secret(line: str) -> bool:
         return True
     if (user := _CURL_USER.search(line)) and (_CURL.search(line) or _is_chosen(user[1])):
         return True
-    if _CLIENT.search(line) or _is_pair(line) or any(map(_is_named, _TO_THE_RIGHT.findall(line))):
+    # Every line of a notebook comes here, and few have what these patterns need.
+    to_the_right = _TO_THE_RIGHT.findall(line) if "->" in line else []
+    if ("-p" in line and _CLIENT.search(line)) or any(map(_is_named, to_the_right)):
         return True
     return any(_reveals(line, [*pattern.finditer(line)]) for pattern in _NAMED)
 
@@ -161,6 +163,7 @@ def _reveals(line: str, names: list[re.Match[str]]) -> bool:
     """Tell whether one of these names stands with its value."""
     return bool(names) and (
         _is_assigned(line, [name.end() for name in names])
+        or _is_pair(line)
         or any(_is_beside(line, name) or _is_bare(line, name) for name in names)
     )
 

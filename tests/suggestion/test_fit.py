@@ -18,6 +18,7 @@ def test_a_model_without_a_fit_of_its_own_gets_the_default_models() -> None:
     assert fit_for("somebody's.gguf") == fit_for(DEFAULT)
     assert is_fitted_to(DEFAULT)
     assert not is_fitted_to("somebody's.gguf")
+    assert "eager" in fit_for("somebody's.gguf").promised
 
 
 def test_what_a_fit_shares_with_the_default_models_is_written_once() -> None:

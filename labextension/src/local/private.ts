@@ -104,9 +104,9 @@ export function looksSecret(text: string): boolean {
     Array.from(text.matchAll(LONG_VALUE), ([, value]) => value).some(isRandom) ||
     spansOf(WEB_TOKEN, line).some(([, end]) => matchAt(WEB_TOKEN_REST, line, end)) ||
     (user !== undefined && (CURL.test(text) || isChosen(user))) ||
-    CLIENT.test(text) ||
-    isPair(text) ||
-    Array.from(text.matchAll(TO_THE_RIGHT), ([, target]) => target).some(isNamed) ||
+    // Every line of a notebook comes here, and few have what these patterns need.
+    (text.includes('-p') && CLIENT.test(text)) ||
+    (text.includes('->') && Array.from(text.matchAll(TO_THE_RIGHT), ([, target]) => target).some(isNamed)) ||
     NAMED.some(pattern => reveals(text, spansOf(pattern, line)))
   );
 }
@@ -140,7 +140,12 @@ function isChosen(value: string): boolean {
 
 /** Whether one of the names at these places stands with its value. */
 function reveals(line: string, names: readonly Span[]): boolean {
-  return isAssigned(line, names) || names.some(name => isBeside(line, name) || isBare(line, name));
+  return (
+    names.length > 0 &&
+    (isAssigned(line, names) ||
+      isPair(line) ||
+      names.some(name => isBeside(line, name) || isBare(line, name)))
+  );
 }
 
 function before(line: string, [start]: Span): string {
