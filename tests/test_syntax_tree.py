@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.syntax_tree import check, parse, symbol_table
+from jupyter_turbopilot.syntax_tree import LONGEST, MOST, TooLongError, parse
 
 INTERRUPTED = """
 import ast, gc
@@ -76,6 +76,15 @@ def test_whatever_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None
         parse(source)
 
 
+@pytest.mark.parametrize(
+    "source", ["a;" * (MOST // 2 + 1), "# " + "a" * LONGEST], ids=["words", "characters"]
+)
+def test_parse_refuses_source_that_would_hold_up_threads(source: str) -> None:
+    with pytest.raises(TooLongError):
+        parse(source)
+    assert isinstance(parse(source, bounded=False), ast.Module)
+
+
 @given(st.text(alphabet="ab1 =([])'\\\n\0", max_size=60))
 @pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
 def test_any_text_has_the_tree_that_python_gives_it_or_is_a_syntax_error(source: str) -> None:
@@ -94,8 +103,7 @@ def test_nothing_is_said_of_code_that_python_warns_of(action: Literal["error", "
         for _ in range(2):
             warnings.resetwarnings()
             warnings.simplefilter(action)
-            check(parse(WARNED_OF))
-            symbol_table(WARNED_OF)
+            parse(WARNED_OF)
     assert not heard
 
 

@@ -27,7 +27,8 @@ def notebooks() -> list[TypedNotebook]:
 def _notebook(name: str) -> TypedNotebook | None:
     found = find_spec(name)
     try:
-        tree = parse(Path(found.origin or "").read_text("utf-8")) if found else ast.Module([], [])
+        text = Path(found.origin or "").read_text("utf-8") if found else ""
+        tree = parse(text, bounded=False)
     except (OSError, SyntaxError, ValueError):
         return None
     imports = [part for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]

@@ -6,10 +6,12 @@ import ast
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.suggestion import scopes
-from jupyter_turbopilot.syntax_tree import check, parse
+from jupyter_turbopilot.hierarchy.compilable import check
+from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.syntax_tree import parse
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+DEEPEST = 250  # nested statements and expressions of a function
 FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # of source that cannot be worked on
 
 
@@ -19,14 +21,13 @@ def syntax_of(source: str) -> ast.Module:
 
 
 def accepted(source: str) -> ast.Module:
-    """Return the tree of a source in which names can be looked up; raise SyntaxError for any other.
-
-    Less is accepted than compiles: neither what is nested deeply nor what takes long.
-    """
-    if len(source) > scopes.LONGEST:
-        raise SyntaxError("The source is too long.")
+    """Return the tree of a source that is not nested too deeply to be compiled and written again by `ast`."""
     tree = tree_of(source)
-    scopes.Scopes(source)
+    level: list[ast.AST] = [tree]
+    for _ in range(DEEPEST):
+        level = [part for node in level for part in ast.iter_child_nodes(node)]
+    if level:
+        raise SyntaxError("The source is nested too deeply.")
     return tree
 
 
@@ -37,7 +38,7 @@ def readable(source: str) -> str:
 
 def defined(source: str) -> set[str]:
     """Return the names that a source binds for other code: of those in its functions, the global ones."""
-    return scopes.bound_names(source)
+    return Scopes(source).bound
 
 
 def parsed(source: str) -> ast.Module | None:
@@ -52,7 +53,7 @@ def tree_of(source: str) -> ast.Module:
     """Return the tree of a source that can be compiled; if it cannot, SyntaxError may say in which line."""
     if len(source) > 2 * STATEMENT:  # what a person gave, and what a model wrote
         raise SyntaxError("The source is too long.")
-    tree = parse(source)
+    tree = Scopes(source).tree
     check(tree)
     return tree
 

@@ -1,11 +1,7 @@
 """Which names a source uses without binding them, and where. Pure.
 
-`symtable` says what a name is in its scope but not where it stands, `ast` says where it stands. So a mark,
-itself a name, is put beside each name that is used, and looked for in the tables.
-
-Python's parser lets no other thread run. So sources of more than `LONGEST` characters or `MOST` words are
-not analysed but raise SyntaxError. Who has a longer one, such as a notebook, gives the part that matters, and
-gives the names that the rest binds as known.
+The tree is walked here rather than by `symtable`, whose time grows with the product of names and nested
+scopes, and during which no other thread runs.
 """
 
 from __future__ import annotations
@@ -13,21 +9,14 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
-from contextlib import suppress
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
-from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.syntax_tree import parse, symbol_table
+from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from symtable import SymbolTable
+    from collections.abc import Iterator
 
-LONGEST = 3 * STATEMENT  # characters
-MOST = LONGEST // 6  # words, signs and lines; code has one in four characters or fewer
-_WORD = re.compile(r"\w+|([^\w\s])\1*+|\n+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -38,21 +27,17 @@ class Scopes:
     """
 
     def __init__(self, source: str) -> None:
-        """Raise SyntaxError for source that does not parse, is too long or nested too deeply."""
-        if len(source) > LONGEST or any(islice(_WORD.finditer(source), MOST, None)):
-            raise SyntaxError(f"The source is longer than {LONGEST} characters or {MOST} words. Split it.")
+        """Raise SyntaxError for source that does not parse, or is too long."""
         self.tree = parse(source)
-        names = _used(self.tree)
-        try:
-            free = _free(source)
-        except (ValueError, MemoryError, RecursionError) as error:
-            raise SyntaxError(f"The source cannot be parsed ({type(error).__name__}).") from None
+        module = _module_scope(self.tree)
         self._source = source
         self._lines = [0, *(end.end() for end in _LINE_END.finditer(source)), len(source)]
         self._bytes: dict[
             int, list[int]
         ] = {}  # where each character of a line that has others than ASCII ends
-        self.free = sorted((names[at] for at in free), key=lambda name: (name.lineno, name.col_offset))
+        free = (name for scope in module.scopes for name in scope.free())
+        self.free = sorted(free, key=lambda name: (name.lineno, name.col_offset))
+        self.bound = module.bound  # for other code: of the names in functions, the global ones
 
     @property
     def open(self) -> bool:
@@ -84,105 +69,166 @@ def has_star_import(tree: ast.AST) -> bool:
     return any(alias.name == "*" for node in imports for alias in node.names)
 
 
-def bound_names(source: str) -> set[str]:
-    """Return the names that a source binds for other code: of those in its functions, the global ones.
+class _Scope:
+    """The names of a module, a class, a function, a comprehension, or of type parameters ("types")."""
 
-    Raise SyntaxError for source that does not parse or is nested more deeply than Python itself can follow.
-    """
-    tree = parse(source)
-    with suppress(RecursionError):  # then the variables of its comprehensions count too, from Python 3.12 on
-        source = ast.unparse(_Separating().visit(tree))
-    return _bound_in(_tables(source))
+    def __init__(self, kind: str, outer: _Scope | None = None, class_name: str = "") -> None:
+        self.kind = kind
+        self.outer = outer
+        self.module: _Scope = outer.module if outer else self
+        self.scopes: list[_Scope] = []  # of a module: itself and all in it
+        self.module.scopes.append(self)
+        self.bound: set[str] = set()
+        self.used: dict[str, list[ast.Name]] = {}
+        self.declared: dict[str, str] = {}  # names of `global` and `nonlocal` statements: which of the two
+        self._nonlocals: list[tuple[ast.Nonlocal, str]] = []
+        self.class_name = class_name or (outer.class_name if outer else "")
+
+    def use(self, node: ast.Name) -> None:
+        """Add a name that is looked up; a mangled one has another spelling elsewhere and is left out."""
+        if self._mangled(node.id) == node.id:
+            self.used.setdefault(node.id, []).append(node)
+
+    def bind(self, name: str) -> None:
+        """Bind a name here, or where it is declared to be."""
+        if name == "__debug__":
+            raise SyntaxError("cannot assign to __debug__")
+        name = self._mangled(name)
+        if name not in self.declared:
+            self.bound.add(name)
+        elif self.declared[name] == "global":
+            self.module.bound.add(name)
+
+    def bind_around_comprehensions(self, node: ast.NamedExpr) -> None:
+        """Bind the name of a `:=`."""
+        scope, name = self, node.target.id
+        while scope.kind == "comprehension" and scope.outer:
+            if name in scope.bound:
+                raise error_at(node, f"assignment expression cannot rebind iteration variable '{name}'")
+            scope = scope.outer
+        if scope is not self and scope.kind == "class":
+            raise error_at(node, "assignment expression within a comprehension in a class body")
+        scope.bind(name)
+
+    def declare(self, node: ast.Global | ast.Nonlocal) -> None:
+        """Declare names global or nonlocal."""
+        word = "global" if isinstance(node, ast.Global) else "nonlocal"
+        if word == "nonlocal" and self is self.module:
+            raise error_at(node, "nonlocal declaration not allowed at module level")
+        for name in map(self._mangled, node.names):
+            if name in self.used or name in self.bound or self.declared.get(name, word) != word:
+                raise error_at(node, f"name '{name}' is used or declared before its {word} declaration")
+            self.declared[name] = word
+            if isinstance(node, ast.Nonlocal):
+                self._nonlocals.append((node, name))
+
+    def check(self) -> None:
+        """Raise SyntaxError for a nonlocal name that no function around binds."""
+        for node, name in self._nonlocals:
+            if not (self.outer and self.outer.finds(name, direct=self.kind == "types")):
+                raise error_at(node, f"no binding for nonlocal '{name}' found")
+
+    def finds(self, name: str, *, direct: bool = True) -> bool:
+        """Return whether this scope or one around it, other than the module, binds a name.
+
+        Only code that stands directly in a class sees the names of that class.
+        """
+        scope: _Scope | None = self
+        while scope and scope is not self.module:
+            if direct or scope.kind != "class":
+                if name in scope.declared:
+                    return scope.declared[name] == "nonlocal"
+                if name in scope.bound:
+                    return True
+            elif name == "__class__":
+                return True
+            direct, scope = scope.kind == "types", scope.outer
+        return False
+
+    def free(self) -> Iterator[ast.Name]:
+        """Yield the names that are used here and that nothing binds."""
+        for name, nodes in self.used.items():
+            if name not in self.module.bound and not self.finds(name):
+                yield from nodes
+
+    def _mangled(self, name: str) -> str:
+        """Return what the innermost class makes of a private name."""
+        class_name = self.class_name.lstrip("_")
+        private = class_name and name.startswith("__") and not name.endswith("__")
+        return f"_{class_name}{name}" if private else name
 
 
-def _bound_in(tables: Sequence[SymbolTable]) -> set[str]:
-    """Return the names that are bound in the first table, or in another that declares them global."""
-    return {
-        symbol.get_name()
-        for table in tables
-        for symbol in table.get_symbols()
-        if (table is tables[0] or symbol.is_declared_global())
-        and (symbol.is_assigned() or symbol.is_imported())
-    }
+def _module_scope(tree: ast.Module) -> _Scope:
+    """Return the scope of a module; raise SyntaxError for names that Python refuses."""
+    module = _Scope("module")
+    # Without recursion, in the order of the text.
+    work: list[tuple[ast.AST, _Scope]] = [(tree, module)]
+    while work:
+        node, scope = work.pop()
+        _bind(node, scope)
+        work += [*_parts(node, scope)][::-1]
+    for scope in module.scopes:
+        scope.check()
+    return module
 
 
-def _used(tree: ast.AST) -> list[ast.Name]:
-    """Return the names that are used, in an order that is the same each time."""
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+def _bind(node: ast.AST, scope: _Scope) -> None:
+    """Note the names that a node uses, binds or declares itself."""
+    match node:
+        case ast.Name(ctx=ast.Load()):
+            scope.use(node)
+        case ast.Name(id=name) | ast.alias(asname=str(name)) | ast.MatchMapping(rest=str(name)):
+            scope.bind(name)
+        case ast.alias(name="*"):
+            if scope is not scope.module:
+                raise error_at(node, "import * only allowed at module level")
+        case ast.alias(name=name):
+            scope.bind(name.partition(".")[0])
+        case ast.Global() | ast.Nonlocal():
+            scope.declare(node)
+        case ast.NamedExpr():
+            scope.bind_around_comprehensions(node)
+        case _ if isinstance(name := getattr(node, "name", None), str):
+            scope.bind(name)  # a function, a class, `except … as`, a capture, a type parameter
 
 
-def _free(source: str) -> list[int]:
-    """Return the numbers of the names that nothing in a source binds, among those that it uses."""
-    tree = parse(source)
-    names = _used(tree)
-    mark = "mark"
-    while mark in normalize("NFKC", source):  # as Python does with names
-        mark += "_"
-    marked = _Marking(mark, names).visit(tree)
-    tables = _tables(ast.unparse(marked))
-    bound = _bound_in(tables)
-    free = []
-    for table in tables:
-        symbols = {symbol.get_name(): symbol for symbol in table.get_symbols()}
-        for number in (int(name.removeprefix(mark)) for name in symbols if name.startswith(mark)):
-            name = names[number].id
-            # A name that a class mangles is in its table under another: no function of its name would help.
-            if name not in bound and name in symbols and symbols[name].is_global():
-                free.append(number)
-    return free
+def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
+    """Yield the parts of a node, each with its scope."""
+    parameters = getattr(node, "type_params", ())  # from Python 3.12 on
+    types = _Scope("types", scope) if parameters else scope
+    outer: list[ast.AST | None] = []
+    typed: list[ast.AST | None] = [*parameters]  # what sees the type parameters
+    inner: list[ast.AST | None] = []
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            body, inner = _function(node.args, types), [*node.body]
+            outer = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
+            typed += [*(each.annotation for each in all_arguments(node.args)), node.returns]
+        case ast.Lambda():
+            body, inner = _function(node.args, scope), [node.body]
+            outer = [*node.args.defaults, *node.args.kw_defaults]
+        case ast.ClassDef():
+            body, inner = _Scope("class", types, node.name), [*node.body]
+            outer = [*node.decorator_list]
+            typed += [*node.bases, *node.keywords]
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            body = _Scope("comprehension", scope)
+            first, *others = node.generators
+            results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+            outer, inner = [first.iter], [first.target, *first.ifs, *others, *results]
+        case ast.NamedExpr():
+            body, inner = scope, [node.value]
+        case _ if parameters:  # a `type` statement
+            body, outer, inner = types, [node.name], [node.value]
+        case _:
+            body, inner = scope, [*ast.iter_child_nodes(node)]
+    for parts, each in ((outer, scope), (typed, types), (inner, body)):
+        yield from ((part, each) for part in parts if part)
 
 
-def _tables(source: str) -> list[SymbolTable]:
-    """Return the table of a module, then those of what is in it."""
-    return [*_with_children(symbol_table(source))]
-
-
-def _with_children(table: SymbolTable) -> Iterator[SymbolTable]:
-    yield table
-    for child in table.get_children():
-        yield from _with_children(child)
-
-
-class _Separating(ast.NodeTransformer):
-    """Has each comprehension keep a table of its own: from Python 3.12 on, only generators have one."""
-
-    def visit_ListComp(self, node: ast.ListComp | ast.SetComp) -> ast.expr:
-        self.generic_visit(node)
-        return ast.GeneratorExp(node.elt, node.generators)
-
-    visit_SetComp = visit_ListComp  # noqa: N815
-
-    def visit_DictComp(self, node: ast.DictComp) -> ast.expr:
-        self.generic_visit(node)
-        return ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators)
-
-
-class _Marking(_Separating):
-    """Puts a mark beside each name that is used, where it is looked up in the same scope."""
-
-    def __init__(self, mark: str, names: list[ast.Name]) -> None:
-        self._marks = {id(name): ast.Name(f"{mark}{number}", ast.Load()) for number, name in enumerate(names)}
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        mark = self._marks.get(id(node))
-        return ast.Tuple([node, mark], ast.Load()) if mark else node
-
-    def visit_match_case(self, node: ast.match_case) -> ast.match_case:
-        """Put the marks of a pattern's names into its guard: a pattern has room for names only."""
-        marks = [self._marks[id(name)] for name in _used(node.pattern)]
-        guard = [self.visit(node.guard)] if node.guard else []
-        node.guard = ast.Tuple([*guard, *marks], ast.Load())
-        node.body = [self.visit(statement) for statement in node.body]
-        return node
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
-        """Take the text away: older Pythons cannot write all of them again."""
-        self.generic_visit(node)
-        return ast.Tuple(node.values, ast.Load())
-
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
-        self.generic_visit(node)
-        return ast.Tuple([node.value, *filter(None, [node.format_spec])], ast.Load())
-
-    visit_TemplateStr = visit_JoinedStr  # noqa: N815 - from Python 3.14 on
-    visit_Interpolation = visit_FormattedValue  # noqa: N815
+def _function(given: ast.arguments, outer: _Scope) -> _Scope:
+    """Return the scope of a function, in which its parameters are bound."""
+    scope = _Scope("function", outer)
+    for each in all_arguments(given):
+        scope.bind(each.arg)
+    return scope

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +126,8 @@ def _completed(plain: str, opened: Open) -> Iterator[str]:
 def _parses(text: str) -> bool:
     try:
         parse(text, _FLAGS)
+    except TooLongError:
+        return True
     except SyntaxError as error:
         return "incomplete input" in str(error)
     return True

@@ -213,7 +213,7 @@ def _is_python(source: str) -> bool:
     if source.lstrip().startswith("%%"):
         return False
     try:
-        parse(_MAGIC.sub(r"\g<indent>pass", source))
+        parse(_MAGIC.sub(r"\g<indent>pass", source), bounded=False)
     except SyntaxError:
         return False
     return True
