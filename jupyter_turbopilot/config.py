@@ -270,8 +270,8 @@ class Turbopilot(Configurable):
         min=0,
         max=1_000_000,
         help="Requests that one person may make in a minute; further ones are answered 429 with "
-        "Retry-After. Tokenizing counts as one for each 8 KiB. 0: no limit; `serve` for several "
-        "people: 600.",
+        "Retry-After. Tokenizing and `hierarchy` count as one for each 8 KiB. 0: no limit; `serve` for "
+        "several people: 600.",
     ).tag(config=True)
     burst = Int(
         60,

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.syntax_tree import all_arguments, error_at
+from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 BLOCKS = 20  # how many loops, `with` and `try` statements Python nests
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-_Loop = ast.For | ast.AsyncFor | ast.While
-_Block = _Loop | ast.With | ast.AsyncWith | ast.Try | ast.TryStar
+_Block = ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.TryStar
 _TakesStars = ast.Tuple | ast.List | ast.Set | ast.Call | ast.ClassDef | ast.arg
 _IN_GROUP = "in an except* block"
 _UNREACHABLE = "a pattern that matches anything makes remaining patterns unreachable"
@@ -42,6 +41,8 @@ def check(tree: ast.Module) -> None:
     work: list[tuple[ast.AST, _Place]] = [(tree, _Place())]
     while work:
         node, place = work.pop()
+        if isinstance(node, ast.Name):
+            continue
         _check(node, place)
         work += [*_parts(node, place)][::-1]
 
@@ -51,23 +52,25 @@ def _parts(node: ast.AST, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:
     if isinstance(node, _Comprehension):
         yield from _parts_of_comprehension(node, place)
         return
-    place = place._replace(blocks=place.blocks + isinstance(node, _Block))
-    special: dict[str, _Place] = {}  # by the name of the field
+    if isinstance(node, _Block):
+        place = place._replace(blocks=place.blocks + 1)
+    inside: list[Any] = []
+    inner = place
     match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-            special["body"] = _Place(node, iterable=place.iterable, no_return="")
-            if isinstance(node, ast.AsyncFunctionDef):
-                special["body"] = special["body"]._replace(awaits=True, generates=_generates(node))
+        case ast.FunctionDef() | ast.Lambda():
+            inner = _Place(node, iterable=place.iterable, no_return="")
+            inside = node.body if isinstance(node.body, list) else [node.body]
+        case ast.AsyncFunctionDef():
+            inner = _Place(node, awaits=True, generates=_generates(node), no_return="")
+            inside = node.body
         case ast.ClassDef():
-            special["body"] = _Place()
-        case _ if isinstance(node, _Loop):
-            special["body"] = place._replace(no_break="")
+            inner, inside = _Place(), node.body
+        case ast.For() | ast.AsyncFor() | ast.While():
+            inner, inside = place._replace(no_break=""), node.body
         case ast.TryStar():
-            special["handlers"] = place._replace(no_break=_IN_GROUP, no_return=_IN_GROUP)
-    for field, value in ast.iter_fields(node):
-        for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, ast.AST):
-                yield part, special.get(field, place)
+            inner, inside = place._replace(no_break=_IN_GROUP, no_return=_IN_GROUP), node.handlers
+    within = {id(part) for part in inside}
+    yield from ((part, inner if id(part) in within else place) for part in parts_of(node))
 
 
 def _parts_of_comprehension(node: _Comprehension, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import ast
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.hierarchy.parsing import FAILURES, Function, defined, parsed, readable
+from jupyter_turbopilot.hierarchy.parsing import Function, readable
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings
-from jupyter_turbopilot.suggestion.scopes import has_star_import
+from jupyter_turbopilot.suggestion.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Iterable, Mapping
 
     from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Hierarchy
@@ -46,30 +44,36 @@ class Existing:
         return head is None or (head != "" and takes(head, tuple(calls)))
 
 
-def existing_for(request: Hierarchy, facts: Facts, above: str = "") -> Existing:
-    """Return what exists for a request: what it names, in the kernel, in the cells, and right `above`."""
+def existing_for(
+    request: Hierarchy, facts: Facts, above: str = "", proceed: Callable[[], None] = lambda: None
+) -> Existing:
+    """Return what exists for a request: what it names, in the kernel, in the cells, and right `above`.
+
+    `proceed` is called for each cell; it raises an exception to stop the work.
+    """
     names, open_ = {*request.names, *facts.names}, False
     heads = {name: head for name, fact in facts.names.items() if (head := _head_of_fact(fact)) is not None}
     for source, defines in (*_sources(request), (readable(above), True)):
-        tree = parsed(source)
+        proceed()
+        scopes = _scopes(source)
         if defines:
-            names |= _names_in(source, tree)
-            open_ = open_ or (tree is not None and has_star_import(tree))
-        for name in () if tree else bindings(source):
+            names |= scopes.bound if scopes else bindings(source)
+            open_ = open_ or (scopes is not None and scopes.open)
+        for name in () if scopes else bindings(source):
             heads.pop(name, None)
-        for node in tree.body if tree else ():
+        for node in scopes.tree.body if scopes else ():
             for name in _bound_by(node):
                 heads.pop(name, None)
             heads |= _heads_of(node)
     return Existing(frozenset(names), heads, open_)
 
 
-def _names_in(source: str, tree: ast.Module | None) -> AbstractSet[str]:
-    """Return the names that a source defines: rather too many than too few where it cannot be worked on."""
-    with suppress(*FAILURES):
-        if tree:
-            return defined(source)
-    return bindings(source)
+def _scopes(source: str) -> Scopes | None:
+    """Return the names in a source; None where it does not parse, or would take too long."""
+    try:
+        return Scopes(source)
+    except SyntaxError:
+        return None
 
 
 def _sources(request: Hierarchy) -> list[tuple[str, bool]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.question import Continuation, Question, continuation_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from jupyter_turbopilot.hierarchy.growth import Growth
     from jupyter_turbopilot.reply import Reply
@@ -37,14 +36,16 @@ def follow(growth: Growth, replies: Callable[[Completion], Generator[Reply]]) ->
 
 
 async def follow_async(
-    growth: Growth, replies: Callable[[Completion], AsyncGenerator[Reply]]
+    growth: Growth,
+    replies: Callable[[Completion], AsyncGenerator[Reply]],
+    run: Callable[..., Awaitable[Event | Question | None]],
 ) -> AsyncGenerator[Event]:
-    """Yield the events, on an event loop: parsing takes its time in a thread."""
-    step = await asyncio.to_thread(_next, growth, None)
+    """Yield the events, on an event loop; `run` calls a function in a thread, where source is parsed."""
+    step = await run(_next, growth, None)
     while step:
         if isinstance(step, Event):
             yield step
-            step = await asyncio.to_thread(_next, growth, None)
+            step = await run(_next, growth, None)
             continue
         heard = _Heard(step)
         async with aclosing(replies(step.completion)) as answer:
@@ -53,7 +54,7 @@ async def follow_async(
                     yield event
                 if heard.is_late:
                     break
-        step = await asyncio.to_thread(_next, growth, heard.written)
+        step = await run(_next, growth, heard.written)
 
 
 def _next(growth: Growth, written: Continuation | None) -> Event | Question | None:

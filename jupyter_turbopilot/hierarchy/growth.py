@@ -55,22 +55,33 @@ class Found:
     depth: int = 0
 
 
-def grow(request: Hierarchy, facts: Facts = NONE, clock: Callable[[], float] = time.monotonic) -> Growth:
-    """Yield what happens, at last `done` with the result, and a `Question` for what has to be written."""
+def grow(
+    request: Hierarchy,
+    facts: Facts = NONE,
+    clock: Callable[[], float] = time.monotonic,
+    proceed: Callable[[], None] = lambda: None,
+) -> Growth:
+    """Yield what happens, at last `done` with the result, and a `Question` for what has to be written.
+
+    `proceed` is called again and again; it raises an exception to stop the work.
+    """
     if request.language != "python":
         raise BadRequestError(
             f"Functions are written with those they call in Python alone, not in {request.language}. "
             "Ask for a completion instead.",
             field="language",
         )
-    return _Growing(request, facts, clock).run(read_asked(request.source))
+    return _Growing(request, facts, clock, proceed).run(read_asked(request.source))
 
 
 class _Growing:
     """The functions so far, and what is left to be spent."""
 
-    def __init__(self, request: Hierarchy, facts: Facts, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, request: Hierarchy, facts: Facts, clock: Callable[[], float], proceed: Callable[[], None]
+    ) -> None:
         self._request = request
+        self._proceed = proceed
         self._facts = facts
         self._existing = Existing()
         self._spending = Spending(clock, math.inf, request.max_tokens)
@@ -85,7 +96,7 @@ class _Growing:
         """Write the first function, then all that are found."""
         self._spending.until = self._spending.clock() + self._request.seconds
         self._above = asked.above
-        self._existing = existing_for(self._request, self._facts, asked.above)
+        self._existing = existing_for(self._request, self._facts, asked.above, self._proceed)
         stub = asked.stub or (yield from self._author.head(asked))
         if asked.comment and stub.name in EVERYWHERE | self._existing.names:
             stub = stub.named(self._free(stub.name))  # what exists is not defined again
@@ -162,7 +173,9 @@ class _Growing:
 
     def _using_what_exists(self, name: str, source: str, uses: list[Event]) -> str:
         """Return the source with other names for calls that what exists does not take; add what it uses."""
+        names: dict[str, str] = {}
         for missing in missing_functions(source, frozenset()):
+            self._proceed()
             if missing.name == name or missing.name not in self._stubs.keys() | self._existing.names:
                 continue
             if self._takes(missing.name, missing.calls):
@@ -171,10 +184,11 @@ class _Growing:
                 self._unfit.add(missing.name)
                 uses.append(Event(event="given_up", name=missing.name, caller=name, message=NO_CLASS))
             else:
-                new = self._free(missing.name)
-                source = self._sources[name] = renamed(source, missing.name, new)
-                accepted(source)
+                names[missing.name] = new = self._free(missing.name)
                 uses.append(Event(event="renamed", name=new, caller=name, former=missing.name))
+        if names:
+            source = self._sources[name] = renamed(source, names)
+            accepted(source)
         return source
 
     def _find_callees(self, place: Found, source: str) -> Generator[Event]:

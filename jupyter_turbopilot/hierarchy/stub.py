@@ -166,7 +166,7 @@ def _stub(text: str) -> Asked | None:
 
 def _refusal(sources: Sequence[str]) -> str:
     """Say why none of these ends with a function; of their errors the one counts that comes last."""
-    line, why = 0, "nested too deeply"
+    line, why = 0, "too long or nested too deeply"
     for source in sources:
         try:
             *_, last = tree_of(source).body

@@ -93,6 +93,7 @@ class Pilot:
             study,
         )
         self.background = BackgroundThreads()
+        self.parsing = BackgroundThreads(2)  # of source, which can take seconds
         self.kernels = kernels
         self.memory: KeptMemory | None = None  # of the person's own code
         self._lock = threading.Lock()
@@ -180,6 +181,7 @@ class Pilot:
         """End downloads and the worker, then what keeps its answers."""
         self.library.close()
         self.background.close()
+        self.parsing.close()
         self.settle()
         self.worker.stop()
         if self._keeper:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,17 +22,17 @@ T = TypeVar("T")
 class BackgroundThreads:
     """Runs functions beside the event loop, so many at a time and no more."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="turbopilot-background")
+    def __init__(self, threads: int = THREADS) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turbopilot-background")
         self._pending = 0
 
     async def run(self, function: Callable[..., T], *given: object, **named: object) -> T:
-        """Return what a function returns."""
+        """Return what a function returns; it sees the context variables of the caller."""
         if self._pending >= MOST:
             raise BusyError("Too many requests are waiting. Try again shortly.")
         try:
             future = asyncio.get_running_loop().run_in_executor(
-                self._pool, partial(function, *given, **named)
+                self._pool, partial(copy_context().run, function, *given, **named)
             )
         except RuntimeError:
             raise NotReadyError("The server is stopping.", code="stopped") from None

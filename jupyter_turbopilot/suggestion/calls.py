@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -68,18 +68,19 @@ def missing_names(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.id for name in _missing(Scopes(source), known)))
 
 
-def renamed(source: str, old: str, new: str) -> str:
-    """Rename a function that the source uses and does not bind itself, wherever it uses it.
+def renamed(source: str, names: Mapping[str, str]) -> str:
+    """Rename functions that the source uses and does not bind itself, wherever it uses them.
 
     A scope's own name of the same spelling stays, and so does one before a dot: that is no function but, say,
-    a module. `new` has to be a name that the source does not have.
+    a module. `names` maps each to a name that the source does not have.
     """
     scopes = Scopes(source)
     dotted = {id(node.value) for node in ast.walk(scopes.tree) if isinstance(node, ast.Attribute)}
-    meant = (name for name in scopes.free if name.id == old and id(name) not in dotted)
+    meant = (name for name in scopes.free if name.id in names and id(name) not in dotted)
     pieces, at = [], 0
-    for start, end in map(scopes.span, meant):
-        pieces += [source[at:start], new]
+    for name in meant:
+        start, end = scopes.span(name)
+        pieces += [source[at:start], names[name.id]]
         at = end
     return "".join([*pieces, source[at:]])
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse
+from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,7 @@ class _Scope:
     """The names of a module, a class, a function, a comprehension, or of type parameters ("types")."""
 
     def __init__(self, kind: str, outer: _Scope | None = None, class_name: str = "") -> None:
+        self.class_name: str = class_name or (outer.class_name if outer else "")
         self.kind = kind
         self.outer = outer
         self.module: _Scope = outer.module if outer else self
@@ -82,11 +83,12 @@ class _Scope:
         self.used: dict[str, list[ast.Name]] = {}
         self.declared: dict[str, str] = {}  # names of `global` and `nonlocal` statements: which of the two
         self._nonlocals: list[tuple[ast.Nonlocal, str]] = []
-        self.class_name = class_name or (outer.class_name if outer else "")
 
-    def use(self, node: ast.Name) -> None:
-        """Add a name that is looked up; a mangled one has another spelling elsewhere and is left out."""
-        if self._mangled(node.id) == node.id:
+    def look_up_or_bind(self, node: ast.Name) -> None:
+        """Add a name; a mangled one that is looked up has another spelling elsewhere and is left out."""
+        if not isinstance(node.ctx, ast.Load):
+            self.bind(node.id)
+        elif self._mangled(node.id) == node.id:
             self.used.setdefault(node.id, []).append(node)
 
     def bind(self, name: str) -> None:
@@ -165,6 +167,9 @@ def _module_scope(tree: ast.Module) -> _Scope:
     work: list[tuple[ast.AST, _Scope]] = [(tree, module)]
     while work:
         node, scope = work.pop()
+        if isinstance(node, ast.Name):
+            scope.look_up_or_bind(node)
+            continue
         _bind(node, scope)
         work += [*_parts(node, scope)][::-1]
     for scope in module.scopes:
@@ -175,9 +180,7 @@ def _module_scope(tree: ast.Module) -> _Scope:
 def _bind(node: ast.AST, scope: _Scope) -> None:
     """Note the names that a node uses, binds or declares itself."""
     match node:
-        case ast.Name(ctx=ast.Load()):
-            scope.use(node)
-        case ast.Name(id=name) | ast.alias(asname=str(name)) | ast.MatchMapping(rest=str(name)):
+        case ast.alias(asname=str(name)) | ast.MatchMapping(rest=str(name)):
             scope.bind(name)
         case ast.alias(name="*"):
             if scope is not scope.module:
@@ -188,8 +191,8 @@ def _bind(node: ast.AST, scope: _Scope) -> None:
             scope.declare(node)
         case ast.NamedExpr():
             scope.bind_around_comprehensions(node)
-        case _ if isinstance(name := getattr(node, "name", None), str):
-            scope.bind(name)  # a function, a class, `except … as`, a capture, a type parameter
+        case _ if isinstance(named := getattr(node, "name", None), str):
+            scope.bind(named)  # a function, a class, `except … as`, a capture, a type parameter
 
 
 def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
@@ -219,9 +222,9 @@ def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         case ast.NamedExpr():
             body, inner = scope, [node.value]
         case _ if parameters:  # a `type` statement
-            body, outer, inner = types, [node.name], [node.value]
+            body, outer, inner = types, [getattr(node, "name")], [getattr(node, "value")]  # noqa: B009
         case _:
-            body, inner = scope, [*ast.iter_child_nodes(node)]
+            body, inner = scope, [*parts_of(node)]
     for parts, each in ((outer, scope), (typed, types), (inner, body)):
         yield from ((part, each) for part in parts if part)
 

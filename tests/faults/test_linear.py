@@ -141,7 +141,7 @@ def look_up(text: str) -> None:
 def missing_functions(text: str) -> None:
     with suppress(SyntaxError):
         calls.missing_functions(text, frozenset())
-        calls.renamed(text, "a", "b")
+        calls.renamed(text, {"a": "b"})
 
 
 def read_instruction(text: str) -> None:

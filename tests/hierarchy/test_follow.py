@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
@@ -108,7 +109,7 @@ async def test_on_an_event_loop_the_same_is_told(desk: Desk) -> None:
             closed.append(True)
 
     request = Hierarchy(source="def total(rows):")
-    events = [event async for event in follow_async(grow(request), replies)]
+    events = [event async for event in follow_async(grow(request), replies, asyncio.to_thread)]
     same = [*follow(grow(request), replies_of(desk, []))]
     assert [event for event in events if event.event != "writing"] == [
         event for event in same if event.event != "writing"

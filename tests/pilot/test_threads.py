@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -26,6 +27,13 @@ async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None
     free.set()
     await asyncio.gather(*flood)
     assert await ours.run(lambda *given, **named: (given, named), 1, a=2) == ((1,), {"a": 2})
+    ours.close()
+
+
+async def test_threads_see_the_context_of_the_caller() -> None:
+    ours, owner = BackgroundThreads(), ContextVar("owner", default="")
+    owner.set("ada")
+    assert await ours.run(owner.get) == "ada"
     ours.close()
 
 

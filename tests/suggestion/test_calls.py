@@ -66,9 +66,9 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
 
     free = free_places(source)
     expected = ast.dump(Renaming().visit(ast.parse(source)))
-    result = renamed(source, old, "fresh")
+    result = renamed(source, {old: "fresh"})
     assert ast.dump(ast.parse(result)) == expected
-    assert renamed(result, "fresh", old) == source
+    assert renamed(result, {"fresh": old}) == source
     assert old not in names(result)  # but before a dot it may still be used
 
 
@@ -173,7 +173,7 @@ def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
     ],
 )
 def test_a_function_is_renamed_where_it_is_meant(source: str, expected: str) -> None:
-    assert renamed(source, "old", "new") == expected
+    assert renamed(source, {"old": "new"}) == expected
 
 
 @pytest.mark.parametrize(
@@ -197,4 +197,4 @@ def test_source_that_does_not_parse_is_an_error() -> None:
         with pytest.raises(SyntaxError):
             call("def", frozenset())
     with pytest.raises(SyntaxError):
-        renamed("def", "old", "new")
+        renamed("def", {"old": "new"})

@@ -5,16 +5,16 @@ It never runs what was written: who may complete may not execute.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.bounds import remembering_for
-from jupyter_turbopilot.engine.job import STOPPED
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
+from jupyter_turbopilot.errors import BusyError, TurbopilotError
 from jupyter_turbopilot.hierarchy.follow import follow_async
 from jupyter_turbopilot.hierarchy.growth import grow
 from jupyter_turbopilot.request import Hierarchy
@@ -23,30 +23,89 @@ from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.native import NotebookRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.hierarchy.event import Event
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
+T = TypeVar("T")
+AT_ONCE = 2  # requests of one caller
+
 
 class HierarchyRoute(NotebookRoute):
     """`POST turbopilot/hierarchy`."""
 
+    name = "hierarchy_question"  # in the metrics: `replies` counts each question to the model
+
     @Endpoint(Hierarchy, streams=HierarchyEvent)
     async def post(self, request: Hierarchy) -> None:
         """Write a function and the functions that it calls. Nothing is run."""
-        facts = await self.facts(request)
-        with remembering_for(self.owner):
-            growth = await asyncio.to_thread(grow, request, facts)
-            events = follow_async(growth, lambda completion: self._written(completion, facts))
-            await self.stream(lines(await anext(events), events))
+        self._outcome = "answered"
+        try:
+            with self._admitted(), remembering_for(self.owner):
+                await self._answer(request)
+        except TurbopilotError as error:
+            self._outcome = error.code
+            raise
+        except StreamClosedError:
+            self._outcome = DISCONNECTED
+            raise
+        finally:
+            self.metrics.count("hierarchy", self._outcome)
 
-    async def _written(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
-        """Yield what the model writes; it stops when nobody listens any more."""
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """Charge the caller by the size of the body, and count its requests that run."""
+        running: Counter[str] = self.settings.setdefault("turbopilot_hierarchies", Counter())
+        if running[self.caller] >= AT_ONCE:
+            raise BusyError(
+                f"{AT_ONCE} of your requests for functions are running. Try again when one has ended.",
+                code="too_many_waiting",
+            )
+        self.charge_body()
+        running[self.caller] += 1
+        try:
+            yield
+        finally:
+            running[self.caller] -= 1
+            if not running[self.caller]:
+                del running[self.caller]
+
+    async def _answer(self, request: Hierarchy) -> None:
+        facts = await self.facts(request)
+        growth = await self._run(grow, request, facts, proceed=self._proceed)
+        events = follow_async(growth, lambda completion: self._written(completion, facts), self._run)
+        await self.stream(self._lines(await anext(events), events))
+
+    async def _lines(self, first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
+        """Turn events into the lines of a stream; an error in the middle is the last of them."""
+        async with aclosing(events):
+            yield msgspec.to_builtins(first)
+            try:
+                async for event in events:
+                    yield msgspec.to_builtins(event)
+            except TurbopilotError as error:
+                self._outcome = error.code
+                yield {"event": "done"} | error.body()
+
+    async def _run(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
+        """Call a function in a thread for parsing, unless the client has gone."""
+
+        def call() -> T:
+            self._proceed()
+            return function(*given, **named)
+
+        return await self.pilot.parsing.run(call)
+
+    def _proceed(self) -> None:
         if self._left:
             raise StreamClosedError
+
+    async def _written(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
+        """Yield what the model writes."""
+        self._proceed()
         replies = self.replies(completion, facts)
         try:
             async for reply in replies:
@@ -55,14 +114,3 @@ class HierarchyRoute(NotebookRoute):
                 yield reply
         finally:
             self.cancel(STOPPED)
-
-
-async def lines(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
-    """Turn events into the lines of a stream; what goes wrong in the middle is the last of them."""
-    async with aclosing(events):
-        yield msgspec.to_builtins(first)
-        try:
-            async for event in events:
-                yield msgspec.to_builtins(event)
-        except TurbopilotError as error:
-            yield {"event": "done"} | error.body()

@@ -137,10 +137,14 @@ class JobRoute(Route):
     def count_body(self) -> None:
         """Count a request that is not the model's to answer, by the size of what was sent."""
         try:
-            self._rates.take(self.caller, time.monotonic(), count=max(1.0, self._received / ONE_REQUEST))
+            self.charge_body()
         except BusyError as error:
             self.metrics.count(self.name, error.code)
             raise
+
+    def charge_body(self) -> None:
+        """Charge the caller for a request by the size of its body."""
+        self._rates.take(self.caller, time.monotonic(), count=max(1.0, self._received / ONE_REQUEST))
 
     def _count(self, reply: Reply) -> None:
         """Count how a request has ended."""

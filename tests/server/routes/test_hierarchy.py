@@ -3,13 +3,17 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.hierarchy import existing
 from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.server.routes.hierarchy import AT_ONCE
+from jupyter_turbopilot.suggestion.scopes import Scopes
 
 from ...scripted_engine import ScriptedEngine
 from .conftest import Ask, error_of, lines
@@ -131,3 +135,86 @@ async def test_nothing_is_run(ask: Ask, ready: Any, engine: ScriptedEngine, tmp_
     events = lines(await ask("hierarchy", {"source": source}))
     assert json.dumps(str(mark))[1:-1] in events[-1]["source"]
     assert not mark.exists()
+
+
+# What a caller may ask ----------------------------------------------------------------------------------
+
+COMPLETE = {"source": "def f():\n    return 1"}  # asks the model nothing
+
+
+async def counted(ask: Ask, outcome: str) -> bool:
+    metrics = (await ask("metrics", method="GET")).body.decode()
+    return f'turbopilot_requests_total{{outcome="{outcome}",route="hierarchy"}}' in metrics
+
+
+async def test_hierarchy_charges_the_caller_on_entry_by_size(ask: Ask, ready: Any) -> None:
+    ready.settings.requests_per_minute, ready.settings.burst = 6, 4
+    assert [(await ask("hierarchy", COMPLETE)).code for _ in range(3)] == [200, 200, 200]
+    large = COMPLETE | {"cells": [{"source": "x = 1\n" * 3000}]}
+    response = await ask("hierarchy", large)
+    assert response.code == 429
+    assert error_of(response)["code"] == "too_many_requests"
+    assert int(response.headers["Retry-After"]) > 1
+    assert await counted(ask, "too_many_requests")
+
+
+async def test_hierarchy_counts_requests_without_questions(ask: Ask, ready: Any) -> None:
+    assert (await ask("hierarchy", COMPLETE)).code == 200
+    assert await counted(ask, "answered")
+
+
+async def test_hierarchy_bounds_parallel_requests_of_a_caller(
+    ask: Ask, post: Post, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.answer, engine.pause = "x = 1\n    " * 200, 0.01
+    running = [await post("hierarchy", STUB) for _ in range(AT_ONCE)]
+    for reader, _ in running:
+        while b'"found"' not in await reader.readline():
+            pass
+    response = await ask("hierarchy", COMPLETE)
+    assert response.code == 429
+    assert error_of(response)["code"] == "too_many_waiting"
+    for _, writer in running:
+        writer.transport.abort()
+    async with asyncio.timeout(5):
+        while (await ask("hierarchy", COMPLETE)).code != 200:
+            await asyncio.sleep(0.01)
+    assert await counted(ask, "disconnected")
+
+
+async def test_hierarchy_parses_in_threads_of_the_extension(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def noted(source: str) -> Scopes:
+        names.append(threading.current_thread().name)
+        return Scopes(source)
+
+    monkeypatch.setattr(existing, "Scopes", noted)
+    assert (await ask("hierarchy", COMPLETE)).code == 200
+    assert names
+    assert all(name.startswith("turbopilot-") for name in names)
+
+
+async def test_hierarchy_stops_parsing_at_a_disconnect(
+    ask: Ask, post: Post, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsing, gone, seen = threading.Event(), threading.Event(), []
+
+    def slow(source: str) -> Scopes:
+        seen.append(source)
+        parsing.set()
+        gone.wait(5)
+        return Scopes(source)
+
+    monkeypatch.setattr(existing, "Scopes", slow)
+    _, writer = await post("hierarchy", COMPLETE | {"cells": [{"source": f"x = {n}"} for n in range(20)]})
+    await asyncio.to_thread(parsing.wait, 5)
+    writer.transport.abort()
+    await asyncio.sleep(0.1)
+    gone.set()
+    async with asyncio.timeout(5):
+        while not await counted(ask, "disconnected"):
+            await asyncio.sleep(0.01)
+    assert len(seen) == 1
