@@ -14,7 +14,7 @@ from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parts_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-BLOCKS = 20  # how many loops, `with` and `try` statements Python nests
+BLOCKS = 20  # nested loops, `with` and `try` statements: what Python allows up to 3.12
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _Block = ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.TryStar
 _TakesStars = ast.Tuple | ast.List | ast.Set | ast.Call | ast.ClassDef | ast.arg
@@ -43,11 +43,12 @@ def check(tree: ast.Module) -> None:
         node, place = work.pop()
         if isinstance(node, ast.Name):
             continue
-        _check(node, place)
-        work += [*_parts(node, place)][::-1]
+        parts = parts_of(node)
+        _check(node, place, parts)
+        work += [*_placed(node, place, parts)][::-1]
 
 
-def _parts(node: ast.AST, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:
+def _placed(node: ast.AST, place: _Place, parts: list[ast.AST]) -> Iterator[tuple[ast.AST, _Place]]:
     """Yield the parts of a node, each with its place."""
     if isinstance(node, _Comprehension):
         yield from _parts_of_comprehension(node, place)
@@ -70,7 +71,7 @@ def _parts(node: ast.AST, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:
         case ast.TryStar():
             inner, inside = place._replace(no_break=_IN_GROUP, no_return=_IN_GROUP), node.handlers
     within = {id(part) for part in inside}
-    yield from ((part, inner if id(part) in within else place) for part in parts_of(node))
+    yield from ((part, inner if id(part) in within else place) for part in parts)
 
 
 def _parts_of_comprehension(node: _Comprehension, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:
@@ -82,11 +83,11 @@ def _parts_of_comprehension(node: _Comprehension, place: _Place) -> Iterator[tup
     yield from ((part, inner) for part in results)
 
 
-def _check(node: ast.AST, place: _Place) -> None:
+def _check(node: ast.AST, place: _Place, parts: list[ast.AST]) -> None:
     """Raise SyntaxError for a node that cannot be where it is."""
     if place.blocks >= BLOCKS and isinstance(node, _Block):
         raise error_at(node, "too many statically nested blocks")
-    _check_stars(node)
+    _check_stars(node, parts)
     _check_jump(node, place)
     _check_coroutine(node, place)
     match node:
@@ -108,8 +109,8 @@ def _check(node: ast.AST, place: _Place) -> None:
             _check_cases(node.cases)
 
 
-def _check_stars(node: ast.AST) -> None:
-    stars = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.Starred)]
+def _check_stars(node: ast.AST, parts: list[ast.AST]) -> None:
+    stars = [part for part in parts if isinstance(part, ast.Starred)]
     if stars and not isinstance(node, _TakesStars):
         raise error_at(stars[0], "can't use starred expression here")
     if len(stars) > 1 and isinstance(getattr(node, "ctx", None), ast.Store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from textwrap import dedent
@@ -56,7 +57,9 @@ class Stub:
     def signature(self) -> str:
         """The name and the parameters, in one line."""
         node = only_function(parsed(self.unwritten))
-        return f"{node.name}({ast.unparse(node.args)})" if node else self.name
+        with suppress(*FAILURES):  # a default may be a number with too many digits
+            return f"{node.name}({ast.unparse(node.args)})" if node else self.name
+        return self.name
 
     def named(self, name: str) -> Stub:
         """Return the same stub under another name, if its last line is its `def`."""
@@ -118,13 +121,14 @@ def _instruction(text: str) -> Asked:
 def _stub(text: str) -> Asked | None:
     """Return a stub; None for words that begin with "class"."""
     *_, defines = _DEFINES.finditer(text)
-    python = text if parsed(text) else as_python(text[: defines.start()]) + text[defines.start() :]
+    whole = parsed(text)
+    python = text if whole else as_python(text[: defines.start()]) + text[defines.start() :]
     last = text.rpartition("\n")[2]
     indent = last[: len(last) - len(last.lstrip())]
     # Behind a colon, a comment, a docstring, or statements.
     ends = ("", f"\n{indent}pass", f"\n{indent}{_INDENT}pass", f"\n{_INDENT}pass")
     for end in ends:
-        tree = parsed(python + end)
+        tree = (not end and whole) or parsed(python + end)
         if tree and (node := only_function(tree)):
             break
     else:

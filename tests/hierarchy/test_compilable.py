@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.hierarchy.compilable import BLOCKS
 from jupyter_turbopilot.hierarchy.parsing import tree_of
 
 REFUSED = [
@@ -71,7 +72,6 @@ REFUSED = [
     "match x:\n    case {1: a, 1: b}: pass",
     "match x:\n    case A(a=1, a=2): pass",
     "match x:\n    case {**a} as a: pass",
-    "".join("    " * level + "for a in b:\n" for level in range(21)) + "    " * 21 + "pass",
 ]
 ACCEPTED = [
     "def f():\n    return 1",
@@ -127,6 +127,15 @@ def test_tree_of_refuses_what_the_compiler_refuses(source: str) -> None:
 def test_tree_of_accepts_what_compiles(source: str) -> None:
     assert _python_refuses(source) is None
     assert ast.unparse(tree_of(source))
+
+
+def test_tree_of_refuses_too_many_nested_blocks() -> None:
+    def nested(count: int) -> str:
+        return "".join(" " * level + "for a in b:\n" for level in range(count)) + " " * count + "pass"
+
+    assert tree_of(nested(BLOCKS))
+    with pytest.raises(SyntaxError):
+        tree_of(nested(BLOCKS + 1))
 
 
 def test_tree_of_never_compiles(monkeypatch: pytest.MonkeyPatch) -> None:

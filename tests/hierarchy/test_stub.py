@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.stub import LONGEST_QUOTE, read_asked, stub_for, stub_with_head
+from jupyter_turbopilot.hierarchy.stub import LONGEST_QUOTE, Stub, read_asked, stub_for, stub_with_head
 from jupyter_turbopilot.suggestion.calls import missing_functions
 
 
@@ -127,6 +127,10 @@ def test_a_stub_for_a_callee_has_a_signature_that_fits_and_quotes_a_call() -> No
     assert head.startswith("def g(x")
     ast.parse(stub.unwritten)
     assert stub.signature == head.removeprefix("def ").removesuffix(":")
+
+
+def test_signature_is_the_name_if_a_default_cannot_be_written() -> None:
+    assert Stub("f", f"def f(a=0x{'f' * 5000}):").signature == "f"
 
 
 def test_a_long_call_is_quoted_in_part() -> None:

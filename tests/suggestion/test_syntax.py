@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion import syntax
 from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
+from jupyter_turbopilot.syntax_tree import MOST
 
 from ..twins import golden
 
@@ -102,3 +103,9 @@ def test_a_text_too_long_to_parse_counts_as_valid(monkeypatch: pytest.MonkeyPatc
     assert valid_beginning(wrong * (STATEMENT // len(wrong) + 1))
     monkeypatch.setattr(syntax, "_MOST", 10)
     assert valid_beginning("another = = 1\n")
+
+
+def test_valid_beginning_accepts_text_with_too_many_words() -> None:
+    text = "a;" * (MOST // 2) + "x = ("
+    assert len(text) < STATEMENT
+    assert valid_beginning(text)
