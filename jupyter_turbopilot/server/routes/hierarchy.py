@@ -42,10 +42,11 @@ class HierarchyRoute(NotebookRoute):
     @Endpoint(Hierarchy, streams=HierarchyEvent)
     async def post(self, request: Hierarchy) -> None:
         """Write a function and the functions that it calls. Nothing is run."""
-        self._outcome = "answered"
+        self._outcome = ""
         try:
             with self._admitted(), remembering_for(self.owner):
                 await self._answer(request)
+            self._outcome = self._outcome or "answered"
         except TurbopilotError as error:
             self._outcome = error.code
             raise
@@ -53,7 +54,7 @@ class HierarchyRoute(NotebookRoute):
             self._outcome = DISCONNECTED
             raise
         finally:
-            self.metrics.count("hierarchy", self._outcome)
+            self.metrics.count("hierarchy", self._outcome or "error")
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
