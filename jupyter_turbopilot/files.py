@@ -72,7 +72,9 @@ def is_forbidden(error: OSError) -> bool:
 def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
     """Refuse what the disk has no room for, before anything is written."""
     if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
-        raise refuse(f"{target.name}: {describe_shortage(size, free)}. Delete files, or choose another folder.")
+        raise refuse(
+            f"{target.name}: {describe_shortage(size, free)}. Delete files, or choose another folder."
+        )
 
 
 def describe_shortage(size: int, free: int) -> str:

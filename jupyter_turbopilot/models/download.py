@@ -229,5 +229,6 @@ class _Download:
         free = free_room(self._store.folder)
         if missing > 0 and free < missing + ROOM_TO_SPARE:
             raise DownloadError(
-                f"{describe_shortage(missing, free)}. Delete files, or set TURBOPILOT_MODELS to another folder."
+                f"{describe_shortage(missing, free)}. "
+                "Delete files, or set TURBOPILOT_MODELS to another folder."
             )
