@@ -133,7 +133,7 @@ def _changed(event: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
     if event == "open":
         return given[:1] if given[2] & _WRITES else ()
     if event == "sqlite3.connect":
-        return (_file(given[0]),)
+        return given[0], _file(given[0])  # the event does not say whether SQLite takes the name for a URI
     paths, folders = _CHANGES.get(event, ((), ()))
     if any(given[at] != -1 for at in folders if at < len(given)):
         _refuse("dir_fd")
@@ -141,7 +141,7 @@ def _changed(event: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _file(database: Any) -> str:
-    """Return the path of a database. The event does not say whether SQLite takes the name for a URI."""
+    """Return the path of a database, decoded if it is a URI."""
     name = os.fsdecode(database)
     if not name.startswith("file:"):
         return name
@@ -164,13 +164,16 @@ def _replace_unaudited() -> None:
 
 def _refuse_lasting_semaphores() -> None:
     """Allow the semaphores of `multiprocessing` that are removed at once; others outlive the program."""
-    import _multiprocessing
+    with suppress(ImportError, AttributeError):  # some systems have no semaphores
+        multiprocessing: Any = importlib.import_module("_multiprocessing")
 
-    class SemLock(_multiprocessing.SemLock):  # type: ignore[misc,name-defined]
-        def __new__(cls, kind: int, value: int, most: int, name: str, unlink: bool) -> Any:
-            return super().__new__(cls, kind, value, most, name, unlink) if unlink else _refuse("SemLock")
+        class SemLock(multiprocessing.SemLock):  # type: ignore[misc]
+            def __new__(cls, kind: int, value: int, most: int, name: str, unlink: bool) -> Any:
+                if not unlink:
+                    _refuse("a semaphore that outlives the program")
+                return super().__new__(cls, kind, value, most, name, unlink)
 
-    _multiprocessing.SemLock = SemLock
+        multiprocessing.SemLock = SemLock
 
 
 def _check_attached(keep_inside: Callable[[Any], None]) -> None:

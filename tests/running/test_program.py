@@ -118,6 +118,7 @@ def test_limits_hold(source: str, reason: str) -> None:
         "sqlite3.connect('file:' + path.replace('/', '%2F'), uri=True)",
         "sqlite3.connect(f'file:{path}#/../..{os.getcwd()}/x', uri=True)",
         "sqlite3.connect('file:%2e%2e/x', uri=True)",
+        "os.mkdir('file:?')\nsqlite3.connect('file:?/../../x')",
         "os.remove(os.fsencode(path))",
     ],
 )
