@@ -398,12 +398,12 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.engine.load.plan import Plan
 trial._key = lambda *_: ""
-trial.ensure_loads(Path("fifo"), Plan(512, 1, 0), Path("verdicts"), timeout=60, cancel=Cancel())
+trial.ensure_loads(Path("m.gguf"), Plan(512, 1, 0), Path("verdicts"), timeout=60, cancel=Cancel())
 """,
     "quantization": """
 from jupyter_turbopilot.engine.llama.quantize import quantize
 from jupyter_turbopilot.models.quantization import Order
-quantize(Order(Path("fifo"), Path("target"), "Q8_0", number=7, again=False), 1)
+quantize(Order(Path("m.gguf"), Path("target"), "Q8_0", number=7, again=False), 1)
 """,
     "busy processors": """
 from jupyter_turbopilot.commands.evaluate import keeping_busy
@@ -414,26 +414,19 @@ with keeping_busy(1):
 }
 
 
-def has_reader(fifo: Path, descriptors: list[int]) -> bool:
-    """Return whether a process has opened a FIFO; keep it open, so that the process waits for its content."""
-    with suppress(OSError):
-        descriptors.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-    return bool(descriptors)
-
-
 @signals
 @pytest.mark.parametrize("work", [*PARENTS])
 def test_children_end_with_a_killed_parent(work: str, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    descriptors: list[int] = []
+    (tmp_path / "llama_cpp.py").write_text("import time\nopen('begun', 'w').close()\ntime.sleep(60)")
+    folders = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     with subprocess.Popen(
         [sys.executable, "-c", FORKS + PARENTS[work]],
         cwd=tmp_path,
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": folders},
     ) as parent:
-        until(lambda: any(tmp_path.rglob("begun")) or has_reader(tmp_path / "fifo", descriptors))
+        until(lambda: any(tmp_path.rglob("begun")))
         children = psutil.Process(parent.pid).children()
         parent.kill()
     forks = [child for child in children if FORKS + PARENTS[work] in child.cmdline()]
@@ -444,6 +437,4 @@ def test_children_end_with_a_killed_parent(work: str, tmp_path: Path) -> None:
         for child in children:
             with suppress(psutil.Error):
                 child.kill()
-        for descriptor in descriptors:
-            os.close(descriptor)
     assert 0 < len(forks) < len(children)
