@@ -8,7 +8,7 @@ import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_turbopilot.commands import COMMANDS
 from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
@@ -51,11 +51,30 @@ def use_utf8(stream: TextIO | None) -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream.writable() else "strict")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose subcommands report unknown arguments with their own usage, not with that of the top."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
+
+
+class _Version(argparse.Action):
+    """Print the version. It is read only now, because importlib.metadata is slow."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from jupyter_turbopilot import __version__
+
+        print(__version__)
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the command line."""
-    top = argparse.ArgumentParser(
-        prog="jupyter turbopilot", description="Code completion from a model on this machine."
-    )
+    top = _Parser(prog="jupyter turbopilot", description="Code completion from a model on this machine.")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(subparsers)

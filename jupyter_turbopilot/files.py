@@ -73,9 +73,15 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
     """Refuse what the disk has no room for, before anything is written."""
     if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
         raise refuse(
-            f"{target.name} needs {describe_size(size)} of disk space; only {describe_size(free)} is free. "
-            "Delete something, or choose another folder."
+            f"{target.name}: {describe_shortage(size, free)}. Delete files, or choose another folder."
         )
+
+
+def describe_shortage(size: int, free: int) -> str:
+    """Return the disk space that writing a file requires, and the space there is."""
+    required = f"{describe_size(size + ROOM_TO_SPARE)} of disk space"
+    parts = f"{describe_size(size)}, and {describe_size(ROOM_TO_SPARE)} to spare"
+    return f"{required} required ({parts}), {describe_size(free)} free"
 
 
 def partial_path(target: Path) -> Path:

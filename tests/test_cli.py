@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -182,6 +183,27 @@ def test_a_command_that_is_ended_from_outside_says_no_more_than_that(
 
     monkeypatch.setattr(purge, "agreed", ended)
     assert run(capsys, "purge") == (status, "", words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("complete", "a.py", "--lnie", "3"), "complete"),
+        (("models", "pull", "a", "b"), "models pull"),
+        (("doctor", "--quick"), "doctor"),
+    ],
+)
+def test_unknown_arguments_print_the_usage_of_the_subcommand(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], command: str
+) -> None:
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert err.startswith(f"usage: jupyter turbopilot {command} ")
+    assert f"jupyter turbopilot {command}: error: unrecognized arguments" in err
+
+
+def test_version_option_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"{version('jupyter-turbopilot')}\n", "")
 
 
 def every_parser(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands import front_end
-from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
 from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
@@ -26,8 +29,25 @@ SLOW_TOKENS_A_SECOND = 12
 _SAMPLE = "def mean(values):\n    return sum(values) / len(values)\n\n\n" * 8
 
 
-def run(_: NoOptions, settings: Turbopilot) -> int:
+@dataclass(frozen=True)
+class Options:
+    """How to print the findings."""
+
+    json: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_model_and_engine(parser)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
     """Print what is found, and count the problems."""
+    if options.json:
+        findings = [asdict(finding) for finding in examine(settings)]
+        print(json.dumps(findings, indent=1))
+        return 1 if any(finding["problem"] for finding in findings) else 0
     problems = 0
     for line in examine(settings):
         print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
@@ -253,7 +273,7 @@ def _extensions() -> Iterator[Finding]:
 COMMAND = Command(
     "doctor",
     "check the installation and its speed, and say what to do about problems",
-    NoOptions,
-    add_model_and_engine,
+    Options,
+    declare,
     run,
 )

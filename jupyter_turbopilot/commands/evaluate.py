@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import closing, contextmanager
@@ -264,13 +265,15 @@ def _say(
 @contextmanager
 def keeping_busy(processes: int) -> Iterator[None]:
     """Let so many other processes compute for nothing meanwhile."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    code = f"from jupyter_turbopilot.running.parent import end_with_parent\nend_with_parent({os.getpid()})\n"
+    command = [sys.executable, "-P", "-c", f"{code}while True: pass"]
+    others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(processes)]
     try:
         yield
     finally:
         for other in others:
             other.kill()
-            other.wait()
+            other.communicate()
 
 
 class ProgressLine:

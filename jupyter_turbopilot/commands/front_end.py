@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from importlib.metadata import PackageNotFoundError, files
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,9 +14,13 @@ from jupyter_turbopilot.pilot.kinds.base import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.metadata import PackagePath
 
 _NAME = "jupyter-turbopilot"
 _INSTALL = f"python -m pip install --force-reinstall {_NAME}"
+_RELOAD = "reload the pages that are open"
+_VERSIONS = "version {}, and the package is {}"
+_DIFFERENT = "a different build from the package's"
 
 
 class Build(NamedTuple):
@@ -25,14 +32,18 @@ class Build(NamedTuple):
 
 def own_build(sources: Path) -> Path:
     """Return the folder of the package's own build: among its sources, or where pip has put it."""
-    if not sources.is_dir():
-        try:
-            for file in files(_NAME) or ():
-                if file.parts[-3:] == ("labextensions", _NAME, "package.json"):
-                    return Path(str(file.locate())).parent
-        except PackageNotFoundError:
-            pass
+    if not sources.is_dir() and (file := _recorded()):
+        return Path(str(file.locate())).parent
     return sources
+
+
+def _recorded() -> PackagePath | None:
+    """Return the package.json of the build that pip has installed."""
+    with suppress(PackageNotFoundError):
+        for file in files(_NAME) or ():
+            if file.parts[-3:] == ("labextensions", _NAME, "package.json"):
+                return file
+    return None
 
 
 def examine(folders: Iterable[str], own: Path) -> Finding:
@@ -44,15 +55,35 @@ def examine(folders: Iterable[str], own: Path) -> Finding:
     found, *hidden = builds
     build, expected = _whole_build_in(found), build_in(own)
     if build and expected in {None, build}:
+        if other := _other_than_installed(build, found, own):
+            return _problem(f"JupyterLab loads {found}, which is {other}. Run: {_INSTALL}, then {_RELOAD}")
         return Finding("front end", "the JupyterLab extension is installed")
     # Where no folder behind it holds the right build, it is the one that pip installs, here or with --user.
     hides = expected is not None and expected in map(_whole_build_in, hidden)
-    remedy = f"{'Delete that folder' if hides else f'Run: {_INSTALL}'}, then reload the pages that are open"
+    remedy = f"{'Delete that folder' if hides else f'Run: {_INSTALL}'}, then {_RELOAD}"
     if build is None or expected is None:
         return _problem(f"{found} is damaged. {remedy}")
-    versions = f"version {build.version}, and the package is {expected.version}"
-    which = versions if build.version != expected.version else "a different build from the package's"
+    versions = _VERSIONS.format(build.version, expected.version)
+    which = versions if build.version != expected.version else _DIFFERENT
     return _problem(f"JupyterLab loads {found}, which is {which}. {remedy}")
+
+
+def _other_than_installed(build: Build, found: Path, own: Path) -> str:
+    """Return how a build differs from the installed package; "" if it does not.
+
+    The package's own build is no evidence where JupyterLab loads that very folder: another installation may
+    have overwritten it.
+    """
+    with suppress(PackageNotFoundError):
+        # npm writes 1.2.3-rc.1, and Python 1.2.3rc1.
+        if build.version.replace("-rc.", "rc") != (installed := version(_NAME)):
+            return _VERSIONS.format(build.version, installed)
+    file = _recorded()
+    if file and file.hash and own.is_dir() and own.samefile(found):
+        digest = hashlib.sha256((found / "package.json").read_bytes()).digest()
+        if base64.urlsafe_b64encode(digest).decode().rstrip("=") != file.hash.value:
+            return _DIFFERENT
+    return ""
 
 
 def build_in(folder: Path) -> Build | None:

@@ -18,7 +18,7 @@ from jupyter_turbopilot.errors import (
 )
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
-    describe_size,
+    describe_shortage,
     flush,
     free_room,
     is_forbidden,
@@ -229,6 +229,6 @@ class _Download:
         free = free_room(self._store.folder)
         if missing > 0 and free < missing + ROOM_TO_SPARE:
             raise DownloadError(
-                f"The model needs {describe_size(missing)} and the folder of models has "
-                f"{describe_size(free)} free. Make room, or set TURBOPILOT_MODELS to another folder."
+                f"{describe_shortage(missing, free)}. "
+                "Delete files, or set TURBOPILOT_MODELS to another folder."
             )

@@ -1,25 +1,37 @@
 """Limits for this process, then the program. A script that needs the standard library alone.
 
-The hook refuses what a program does by accident. A program that means to get around it can, and what a C
-library writes by itself (`ATTACH` in SQLite, `dbm.gnu`, HDF5) is not seen.
+This is a guard against accidents, not a sandbox: the hook and the replaced functions refuse the changes that
+Python code makes, but a program can get around them on purpose, and files that a C library opens by itself
+(HDF5, Tcl, OpenSSL's key log) raise no audit event.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import runpy
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _REFUSED = frozenset({
     *("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "os.system", "os.startfile"),
     *("subprocess.Popen", "_winapi.CreateProcess", "_winapi.CreateJunction", "os.kill", "os.killpg"),
+    *("_winapi.TerminateProcess", "resource.prlimit", "syslog.syslog", "sqlite3.enable_load_extension"),
     *("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"),
-    "sqlite3.enable_load_extension",
+    *("socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo", "socket.sethostname"),
+    *("winreg.ConnectRegistry", "winreg.CreateKey", "winreg.DeleteKey", "winreg.DeleteValue"),
+    *("winreg.LoadKey", "winreg.SaveKey", "winreg.SetValue"),
 })  # fmt: skip
 # The places of the paths, and of the folders that these may be in, among what an event is given.
 _CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "_winapi.CopyFile2": ((1,), ()),
+    "fcntl.ioctl": ((0,), ()),
     "os.chflags": ((0,), ()),
     "os.chmod": ((0,), (2,)),
     "os.chown": ((0,), (3,)),
@@ -36,7 +48,26 @@ _CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "shutil.move": ((0, 1), ()),
     "shutil.rmtree": ((0,), ()),
 }
+# Functions that change something outside of the process without an audit event.
+_OF_POSIX = (
+    *("chroot", "memfd_create", "mkfifo", "mknod", "sched_setaffinity", "sched_setparam"),
+    *("sched_setscheduler", "setpriority"),
+)
+_UNAUDITED = {
+    "_multiprocessing": ("sem_unlink",),
+    "_posixshmem": ("shm_open", "shm_unlink"),
+    "_posixsubprocess": ("fork_exec",),  # `multiprocessing` spawns with it
+    "_signal": ("pidfd_send_signal",),
+    "os": _OF_POSIX,
+    "posix": _OF_POSIX,
+    "signal": ("pidfd_send_signal",),
+    "time": ("clock_settime", "clock_settime_ns"),
+}
+# Modules that write files by themselves, or run code in an interpreter without the hook. Libraries have
+# replacements for them.
+_UNAVAILABLE = ("_dbm", "_gdbm", "_interpreters", "_xxsubinterpreters", "readline")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_ATTACH = 24  # SQLite's number for it
 _SECRET = 64  # bytes at most
 
 
@@ -66,8 +97,10 @@ def refuse_accidents(folder: str) -> None:
     home, nowhere = os.path.realpath(folder), os.path.realpath(os.devnull)
 
     def keep_inside(path: Any) -> None:
-        if isinstance(path, int) or path is None:
-            return  # an open file
+        if path is None or (isinstance(path, int) and _is_writable(path)):
+            return  # a file that is open for writing is inside: the hook saw how it was opened
+        if isinstance(path, int):
+            raise PermissionError("A file that is open for reading only is not changed.")
         where = os.path.realpath(os.fsdecode(path))
         if where not in {nowhere, home} and not where.startswith(home + os.sep):
             raise PermissionError("A file outside the program's own folder is not changed.")
@@ -78,7 +111,8 @@ def refuse_accidents(folder: str) -> None:
         for path in _changed(event, given):
             keep_inside(path)
 
-    _replace_what_no_event_tells()
+    _replace_unaudited()
+    _check_attached(keep_inside)
     sys.addaudithook(hook)
 
 
@@ -86,34 +120,84 @@ def _refuse(what: str) -> NoReturn:
     raise PermissionError(f"{what} is refused here.")
 
 
+def _is_writable(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return True  # Windows itself refuses to change a file through a descriptor for reading
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+
+
 def _changed(event: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the files that an event changes; refuse those given by an open folder and a name in it."""
     if event == "open":
         return given[:1] if given[2] & _WRITES else ()
     if event == "sqlite3.connect":
-        return (_file(given[0]),)
+        return given[0], _file(given[0])  # the event does not say whether SQLite takes the name for a URI
     paths, folders = _CHANGES.get(event, ((), ()))
     if any(given[at] != -1 for at in folders if at < len(given)):
         _refuse("dir_fd")
     return tuple(given[at] for at in paths)
 
 
-def _file(database: Any) -> Any:
-    """Return the path of a database, which may be written as a URI."""
-    name = os.fsdecode(database or "")
-    return name.removeprefix("file:").partition("?")[0] if name.startswith("file:") else name
+def _file(database: Any) -> str:
+    """Return the path of a database, decoded if it is a URI."""
+    name = os.fsdecode(database)
+    if not name.startswith("file:"):
+        return name
+    path = re.split("[?#]", name.removeprefix("file:"))[0]
+    return unquote(re.sub("^//[^/]*", "", path), errors="surrogateescape")
 
 
-def _replace_what_no_event_tells() -> None:
-    """Replace functions that start processes or make files without an audit event."""
-    if sys.platform != "win32":
-        import _posixsubprocess
+def _replace_unaudited() -> None:
+    """Replace the functions and modules that the hook does not see."""
+    for module_name, names in _UNAUDITED.items():
+        with suppress(ImportError):
+            module = importlib.import_module(module_name)
+            for name in names:
+                if hasattr(module, name):
+                    setattr(module, name, lambda *_, name=name, **__: _refuse(name))
+    sys.modules.update(dict.fromkeys(_UNAVAILABLE))  # type: ignore[arg-type]
+    _refuse_lasting_semaphores()
+    _refuse_folders()
 
-        # `multiprocessing` uses it when it spawns.
-        _posixsubprocess.fork_exec = lambda *_: _refuse("fork_exec")
-    for name in ("mkfifo", "mknod"):
-        if hasattr(os, name):
-            setattr(os, name, lambda *_, name=name, **__: _refuse(f"os.{name}"))
+
+def _refuse_lasting_semaphores() -> None:
+    """Allow the semaphores of `multiprocessing` that are removed at once; others outlive the program."""
+    with suppress(ImportError, AttributeError):  # some systems have no semaphores
+        multiprocessing: Any = importlib.import_module("_multiprocessing")
+
+        class SemLock(multiprocessing.SemLock):  # type: ignore[misc]
+            def __new__(cls, kind: int, value: int, most: int, name: str, unlink: bool) -> Any:
+                if not unlink:
+                    _refuse("a semaphore that outlives the program")
+                return super().__new__(cls, kind, value, most, name, unlink)
+
+        multiprocessing.SemLock = SemLock
+
+
+def _check_attached(keep_inside: Callable[[Any], None]) -> None:
+    """Check the files that an SQL statement opens: `ATTACH`, and `VACUUM INTO`, which attaches its file."""
+    with suppress(ImportError):
+        import _sqlite3
+
+        connect = _sqlite3.connect
+
+        def authorize(action: int, name: str | None, *_: Any) -> int:
+            if action == _ATTACH:
+                keep_inside("/" if name is None else _file(name))  # None: the name is an expression
+            return 0
+
+        def connect_with_authorizer(*given: Any, **options: Any) -> Any:
+            connection = connect(*given, **options)
+            connection.set_authorizer(authorize)
+            return connection
+
+        _sqlite3.connect = connect_with_authorizer
+
+
+def _refuse_folders() -> None:
+    """Refuse to write through a folder's descriptor: the event of `open` does not mention it."""
     open_file = os.open
 
     def open_without_folder(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
@@ -122,6 +206,8 @@ def _replace_what_no_event_tells() -> None:
         return open_file(path, flags, mode, dir_fd=dir_fd)
 
     os.open = open_without_folder
+    if "posix" in sys.modules:
+        sys.modules["posix"].open = open_without_folder  # type: ignore[attr-defined]
     os.supports_dir_fd.clear()  # so `shutil.rmtree` uses paths
     sys.modules.pop("shutil", None)  # it asks when it is imported
 

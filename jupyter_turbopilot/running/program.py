@@ -16,16 +16,20 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import psutil
 
 from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.running import child
 from jupyter_turbopilot.running.folder import remove, size_of
+from jupyter_turbopilot.running.parent import wait_for_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Not seen are files that a C library opens by itself, as SQLite's ATTACH does: see `child`.
 NO_SANDBOX = (
@@ -38,6 +42,7 @@ FILE_SIZE = 16 * MEGABYTE  # bytes of a file it writes
 DISK = 64 * MEGABYTE  # bytes of all files in its folder
 OUTPUT = MEGABYTE  # bytes it may print
 TASKS = 32  # processes and threads it may have, where the system counts them
+_FOLDER = "folder"  # the program's own
 _WHY = 300  # characters
 _EARLY = "It exited with status {} before its end."
 _LOOK = 0.1  # seconds between looks at its folder
@@ -78,33 +83,65 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
 
 
 def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
-    place = tempfile.mkdtemp(prefix="turbopilot-")
+    place, started = tempfile.mkdtemp(prefix="turbopilot-"), time.time()
     try:
-        program, ended, folder = (Path(place, name) for name in ("program.py", "ended", "folder"))
-        program.write_bytes(source.encode("utf-8", "surrogatepass"))
-        folder.mkdir()
-        limits = [int(seconds) + 1, MEMORY, FILE_SIZE, _tasks() + TASKS]
-        secret = secrets.token_hex().encode()
-        started = time.time()
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-B", child.__file__, program, ended, *map(str, limits)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=_environment(folder),
-            start_new_session=True,
-        )
-        try:
-            _tell(process, secret)
-            outcome = _outcome(process, seconds, folder, stop)
-        finally:
-            _end(process, str(folder), started)
-        if outcome.passed and not (ended.exists() and ended.read_bytes() == secret):
-            return replace(outcome, passed=False, why=_EARLY.format(0))
-        return outcome
+        with _supervisor(place, started):
+            return _run_in(Path(place), source, seconds, stop, started)
     finally:
         remove(place)
+
+
+def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, started: float) -> Outcome:
+    program, ended, folder = (place / name for name in ("program.py", "ended", _FOLDER))
+    program.write_bytes(source.encode("utf-8", "surrogatepass"))
+    folder.mkdir()
+    limits = [int(seconds) + 1, MEMORY, FILE_SIZE, _tasks() + TASKS]
+    secret = secrets.token_hex().encode()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-B", child.__file__, program, ended, *map(str, limits)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=_environment(folder),
+        start_new_session=True,
+    )
+    try:
+        _tell(process, secret)
+        outcome = _outcome(process, seconds, folder, stop)
+    finally:
+        _end(process, str(folder), started)
+    if outcome.passed and not (ended.exists() and ended.read_bytes() == secret):
+        return replace(outcome, passed=False, why=_EARLY.format(0))
+    return outcome
+
+
+@contextmanager
+def _supervisor(place: str, started: float) -> Iterator[None]:
+    """Start a process that ends the program and removes its folder if this process is killed.
+
+    The program cannot do that itself: it may be in a C function that keeps the interpreter lock.
+    """
+    code = f"from {__name__} import clean_up_after_parent; clean_up_after_parent()"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", code, place, str(started), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as supervisor:
+        try:
+            yield
+        finally:
+            supervisor.kill()
+
+
+def clean_up_after_parent() -> None:
+    """Wait for the end of the parent, then end the program and remove its folder: the supervisor's work."""
+    place, started, parent = sys.argv[1:]
+    wait_for_parent(int(parent))
+    _end_left(os.path.join(place, _FOLDER), float(started))  # noqa: PTH118
+    remove(place)
 
 
 def _tell(process: subprocess.Popen[bytes], secret: bytes) -> None:
@@ -213,6 +250,11 @@ def _end(process: subprocess.Popen[bytes], folder: str, started: float) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
+    _end_left(folder, started)
+
+
+def _end_left(folder: str, started: float) -> None:
+    """Kill the processes that have the program's folder in their environment."""
     until = time.monotonic() + _PATIENCE
     while (left := _left(folder, started)) and time.monotonic() < until:
         for one in left:

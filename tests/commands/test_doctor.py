@@ -43,6 +43,15 @@ def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixt
     assert out.endswith(f"{problems} problem{'s' * (problems > 1)} found.\n")
 
 
+def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor", "--json")
+    findings = {finding["name"]: finding for finding in json.loads(out)}
+    assert status == 1
+    assert findings["model"]["problem"]
+    assert "models pull" in findings["model"]["text"]
+    assert not findings["system"]["problem"]
+
+
 def test_the_doctor_measures_the_speed_of_a_model_that_is_here(
     capsys: pytest.CaptureFixture[str], own: str
 ) -> None:

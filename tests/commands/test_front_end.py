@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.front_end import Build, build_in, examine, own_build
 
 REINSTALL = "Run: python -m pip install --force-reinstall jupyter-turbopilot"
@@ -21,6 +24,11 @@ def build(folder: Path, version: str = "0.2.0", digest: str = "new") -> Path:
         json.dumps({"version": version, "jupyterlab": {"_build": {"load": entry}}})
     )
     return there
+
+
+@pytest.fixture(autouse=True)
+def _version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_end, "version", lambda _: "0.2.0")
 
 
 @pytest.fixture
@@ -88,6 +96,44 @@ def test_a_package_that_was_not_built_is_compared_with_nothing(tmp_path: Path) -
     assert build_in(tmp_path / "none") is None
     assert not examine([str(tmp_path / "lab")], tmp_path / "none").problem
     assert build_in(tmp_path / "lab" / "jupyter-turbopilot") == Build("0.2.0", "static/remoteEntry.new.js")
+
+
+@pytest.mark.parametrize("own", ["lab", "none"])
+def test_examine_reports_a_build_older_than_the_package(tmp_path: Path, own: str) -> None:
+    there = build(tmp_path / "lab", version="0.1.0", digest="old")
+    finding = examine([str(there.parent)], there if own == "lab" else tmp_path / "none")
+    assert finding.problem
+    assert finding.text == (
+        f"JupyterLab loads {there}, which is version 0.1.0, and the package is 0.2.0. {REINSTALL}, "
+        "then reload the pages that are open"
+    )
+
+
+def test_examine_accepts_a_release_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_end, "version", lambda _: "0.2.0rc1")
+    there = build(tmp_path / "lab", version="0.2.0-rc.1")
+    assert not examine([str(there.parent)], there).problem
+
+
+def test_examine_reports_an_overwritten_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = build(tmp_path / "share" / "jupyter" / "labextensions")
+    content = (there / "package.json").read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    described = tmp_path / "lib" / "jupyter_turbopilot-0.2.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
+    name = "../share/jupyter/labextensions/jupyter-turbopilot/package.json"
+    (described / "RECORD").write_text(f"{name},sha256={digest},{len(content)}\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    own = own_build(tmp_path / "none")
+    assert not examine([str(there.parent)], own).problem
+    (there / "package.json").write_bytes(content.replace(b"new", b"old"))
+    (there / "static" / "remoteEntry.old.js").touch()
+    finding = examine([str(there.parent)], own)
+    assert finding.problem
+    assert finding.text.startswith(
+        f"JupyterLab loads {there}, which is a different build from the package's. Run"
+    )
 
 
 def test_the_packages_own_build_is_among_its_sources_or_where_pip_has_put_it(

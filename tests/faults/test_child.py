@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -367,3 +368,73 @@ def test_a_child_ends_with_its_parent_however_that_ends(
         if doing == "forked":
             assert psutil.pid_exists(int(fork))  # it has not ended because of that
             os.kill(int(fork), signal.SIGKILL)
+
+
+# Each forks after it has started a process, and so keeps the pipes of that process open.
+FORKS = """
+import os, subprocess, time
+from pathlib import Path
+
+start = subprocess.Popen.__init__
+
+def start_and_fork(*given, **options):
+    start(*given, **options)
+    if not os.fork():
+        time.sleep(60)
+
+subprocess.Popen.__init__ = start_and_fork
+"""
+PARENTS = {
+    "program that sleeps": """
+from jupyter_turbopilot.running import run_program
+run_program("open('begun', 'w').close(); import time; time.sleep(60)", seconds=60)
+""",
+    "program in a C function": """
+from jupyter_turbopilot.running import run_program
+run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
+""",
+    "load test": """
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.load import trial
+from jupyter_turbopilot.engine.load.plan import Plan
+trial._key = lambda *_: ""
+trial.ensure_loads(Path("m.gguf"), Plan(512, 1, 0), Path("verdicts"), timeout=60, cancel=Cancel())
+""",
+    "quantization": """
+from jupyter_turbopilot.engine.llama.quantize import quantize
+from jupyter_turbopilot.models.quantization import Order
+quantize(Order(Path("m.gguf"), Path("target"), "Q8_0", number=7, again=False), 1)
+""",
+    "busy processors": """
+from jupyter_turbopilot.commands.evaluate import keeping_busy
+with keeping_busy(1):
+    Path("begun").touch()
+    time.sleep(60)
+""",
+}
+
+
+@signals
+@pytest.mark.parametrize("work", [*PARENTS])
+def test_children_end_with_a_killed_parent(work: str, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (tmp_path / "llama_cpp.py").write_text("import time\nopen('begun', 'w').close()\ntime.sleep(60)")
+    folders = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS + PARENTS[work]],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": folders},
+    ) as parent:
+        until(lambda: any(tmp_path.rglob("begun")))
+        children = psutil.Process(parent.pid).children()
+        parent.kill()
+    forks = [child for child in children if FORKS + PARENTS[work] in child.cmdline()]
+    try:
+        until(lambda: all(gone(child.pid) for child in children if child not in forks))
+        until(lambda: not [*temporary.iterdir()])
+    finally:
+        for child in children:
+            with suppress(psutil.Error):
+                child.kill()
+    assert 0 < len(forks) < len(children)

@@ -263,8 +263,9 @@ def test_no_room_on_the_disk_is_said_before_anything_is_fetched(
 ) -> None:
     usage = type("Usage", (), {"free": 10})()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DownloadError, match="Make room"):
+    with pytest.raises(DownloadError, match=r"^256 MB of disk space required") as refused:
         pull(store, model(data))
+    assert len(refused.value.message) < 140
     assert server.requests == []
 
 

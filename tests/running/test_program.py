@@ -38,6 +38,11 @@ def why(source: str, seconds: float = 10) -> str:
         "import os, shutil\nos.mkdir('a')\nopen('a/b', 'w').close()\nos.rename('a/b', 'a/c')\nshutil.rmtree('a')",
         "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t(x)')\nc.execute('vacuum')",
         "import sqlite3\nsqlite3.connect('a').execute('attach \"b\" as b').execute('create table b.t(x)')",
+        "import sqlite3\nc = sqlite3.connect('file:a?mode=rwc', uri=True)\nc.execute('vacuum into \"b\"')",
+        "import shelve\nwith shelve.open('a') as shelf: shelf['x'] = 1",
+        pytest.param("import multiprocessing\nmultiprocessing.get_context('fork').Lock()", marks=posix),
+        pytest.param("import os\nwith open('a', 'w') as file: os.fchmod(file.fileno(), 0)", marks=posix),
+        pytest.param("import os\nwith open('a', 'w') as file: os.utime(file.fileno())", marks=posix),
         "import os\nos.mkdir('a')\nos.symlink('a', 'b')\nos.open('a/c', os.O_CREAT | os.O_WRONLY)",
         "import os, tempfile\ntempfile.TemporaryFile().close()\nopen(os.devnull, 'w').close()",
     ],
@@ -65,6 +70,11 @@ def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
         ("for _ in range(1000): print('x' * 10**6)", "printed more than 1 MB"),
         ("import subprocess, sys\nsubprocess.run([sys.executable])", "refused"),
         ("import socket\nsocket.create_connection(('127.0.0.1', 9))", "refused"),
+        ("import socket\nsocket.getaddrinfo('localhost', 80)", "refused"),
+        ("import socket\nsocket.gethostbyname('localhost')", "refused"),
+        ("import socket\nsocket.gethostbyname_ex('localhost')", "refused"),
+        ("import socket\nsocket.gethostbyaddr('127.0.0.1')", "refused"),
+        ("import socket\nsocket.getnameinfo(('127.0.0.1', 80), 0)", "refused"),
     ],
 )
 def test_a_program_that_does_not_come_to_its_end_fails_with_a_reason(source: str, reason: str) -> None:
@@ -105,6 +115,10 @@ def test_limits_hold(source: str, reason: str) -> None:
         "os.link(path, 'here')",
         "sqlite3.connect(path)",
         "sqlite3.connect(f'file:{path}?mode=rw', uri=True)",
+        "sqlite3.connect('file:' + path.replace('/', '%2F'), uri=True)",
+        "sqlite3.connect(f'file:{path}#/../..{os.getcwd()}/x', uri=True)",
+        "sqlite3.connect('file:%2e%2e/x', uri=True)",
+        "os.mkdir('file:?')\nsqlite3.connect('file:?/../../x')",
         "os.remove(os.fsencode(path))",
     ],
 )
@@ -136,6 +150,74 @@ def test_files_are_neither_made_nor_removed_elsewhere(tmp_path: Path, change: st
     reason = why(f"{source}folder = os.open({str(tmp_path)!r}, os.O_RDONLY)\n{change}")
     assert any(word in reason for word in ("outside", "refused"))
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+@posix
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.fchmod(os.open(path, os.O_RDONLY), 0o777)",
+        "os.fchmod(os.open(folder, os.O_RDONLY), 0o777)",
+        "os.chmod(os.open(path, os.O_RDONLY), 0o777)",
+        "os.utime(os.open(path, os.O_RDONLY), (1, 1))",
+        "os.chmod(f'/dev/fd/{os.open(path, os.O_RDONLY)}', 0o777)",
+        "posix.mkfifo(folder + '/new')",
+        "posix.open('new', os.O_CREAT | os.O_WRONLY, dir_fd=os.open(folder, os.O_RDONLY))",
+        "sqlite3.connect('a').execute(f'attach \"{folder}/new\" as b').execute('create table b.t(x)')",
+        "sqlite3.connect('a').execute('attach ? as b', [folder + '/new']).execute('create table b.t(x)')",
+        "sqlite3.connect('a').execute(f'vacuum into \"{folder}/new\"')",
+        "import readline\nreadline.write_history_file(folder + '/new')",
+        "import dbm.gnu\ndbm.gnu.open(folder + '/new', 'c')",
+        "import dbm.ndbm\ndbm.ndbm.open(folder + '/new', 'c')",
+        *(
+            f"import {module} as module\nmodule.run_string(module.create(), f'open({{path!r}}, \"w\")')"
+            for module in ("_xxsubinterpreters", "_interpreters")
+        ),
+    ],
+)
+def test_programs_change_no_file_elsewhere_in_other_ways(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("mine", "utf-8")
+    before = [(one.stat().st_mode, one.stat().st_mtime_ns) for one in (path, tmp_path)]
+    why(f"import os, posix, sqlite3\npath = {str(path)!r}\nfolder = os.path.dirname(path)\n{change}")
+    assert path.read_text("utf-8") == "mine"
+    assert [(one.stat().st_mode, one.stat().st_mtime_ns) for one in (path, tmp_path)] == before
+
+
+@posix
+@pytest.mark.parametrize(
+    "change",
+    [
+        "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)",
+        "os.setpriority(os.PRIO_PROCESS, os.getppid(), 0)",
+        "os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0))",
+        "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)",
+        "os.memfd_create('x')",
+        "import syslog\nsyslog.syslog('x')",
+        "import socket\nsocket.sethostname(socket.gethostname())",
+        "import time\ntime.clock_settime(time.CLOCK_REALTIME, time.time())",
+    ],
+)
+def test_programs_change_nothing_of_the_system(change: str) -> None:
+    reason = why(f"import os, resource, signal\n{change}")
+    assert "refused" in reason or "has no attribute" in reason  # not every system has each function
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="the names of shared memory are not visible")
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("turbopilot-test", "shared_memory.SharedMemory('turbopilot-test', create=True, size=10**6)"),
+        ("sem.turbopilot-test-*", "get_context('spawn').Lock()"),
+    ],
+)
+def test_programs_leave_nothing_in_shared_memory(name: str, source: str) -> None:
+    prefix = "current_process()._config['semprefix'] = '/turbopilot-test'"
+    reason = why(
+        f"from multiprocessing import current_process, get_context, shared_memory\n{prefix}\n{source}"
+    )
+    assert "refused" in reason
+    assert not [*Path("/dev/shm").glob(name)]
 
 
 SPAWN = """
@@ -235,7 +317,7 @@ def test_an_interrupted_run_leaves_nothing(
     source = "pass" if moment in {"_end", "_left", "remove"} else "while True: pass"
     with pytest.raises(KeyboardInterrupt):
         run_program(source)
-    assert started[0].returncode is not None
+    assert all(process.returncode is not None for process in started)
     assert not [*tmp_path.iterdir()]
 
 

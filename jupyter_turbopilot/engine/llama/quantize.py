@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import subprocess
 import sys
@@ -39,11 +40,11 @@ def kinds() -> dict[str, int]:
 
 def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
     """Write the quantised file; its place is only taken once it is complete."""
-    numbers = map(str, (order.number, threads, int(order.again)))
+    numbers = map(str, (order.number, threads, int(order.again), os.getpid()))
     with write_atomically(order.target, ConversionError) as partial:
         command = [sys.executable, "-P", "-m", __name__, str(order.source), str(partial), *numbers]
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as child:
             try:
                 for line in child.stdout or ():
@@ -82,6 +83,9 @@ def _work(source: Path, target: Path, number: int, threads: int, again: int) -> 
 
 
 if __name__ == "__main__":
+    from jupyter_turbopilot.running.parent import end_with_parent
+
+    end_with_parent(int(sys.argv[6]))
     try:
         _work(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:6]))
     except TurbopilotError as problem:

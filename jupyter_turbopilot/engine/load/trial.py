@@ -102,12 +102,11 @@ def _key(path: Path, plan: Plan) -> str:
 def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> TrialVerdict:
     # -P: a notebook's folder may hold a json.py, which must not be imported.
     command = [sys.executable, "-P", "-m", __name__, str(path), msgspec.json.encode(plan).decode()]
+    command.append(str(os.getpid()))
     # Into a file: a child that writes more than a pipe holds would wait for a reader.
     with tempfile.TemporaryFile() as output:
         try:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output
-            )
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=output)
         except OSError as error:
             return not_started(error)
         with child:
@@ -180,7 +179,9 @@ def main(arguments: list[str]) -> None:
 if __name__ == "__main__":
     from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
     from jupyter_turbopilot.errors import EngineError
+    from jupyter_turbopilot.running.parent import end_with_parent
 
+    end_with_parent(int(sys.argv[3]))
     try:
         log_to_stderr()
         main(sys.argv[1:])
