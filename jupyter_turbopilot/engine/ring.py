@@ -81,7 +81,7 @@ class Ring(Generic[T]):
     def add(self, request: T) -> None:
         """Add a request behind its caller's others, but before editors that have recently used more time.
 
-        So an editor in which a user types does not wait for the long prompts of the same user's other editors.
+        So the editor that a user types in does not wait for long prompts of the same user's other editors.
         """
         if request.caller not in self.callers:
             self._enter(request.caller, _Caller([], TURN, self._round + 1))

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # reading gets, up to this; but only each further prompt where one has more tokens than that, which others who
 # write would wait for too long.
 READING_MOST, LONG = 64, 512
-# Once the generation of a text has taken so many seconds, prompts get no more than this multiple of its time: beside
-# many long prompts a suggestion of ten tokens would otherwise reach its deadline.
+# Once the generation of a text has taken so many seconds, prompts get no more than this multiple of its time:
+# beside many long prompts a suggestion of ten tokens would otherwise reach its deadline.
 SLOW, READING_MOST_IF_SLOW = 2.0, 4
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
