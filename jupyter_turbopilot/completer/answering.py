@@ -52,7 +52,14 @@ class Answering:
         self._told: Reply | None = None  # the newest of what is shown, where memory began it
         self._heard = False  # whether the model has shown something
         self._settled = True  # whether memory has said what it says here
-        self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, caller=caller)
+        self.job = Job(
+            self._work,
+            self.end,
+            priority=task.priority,
+            deadline=task.deadline,
+            caller=caller,
+            client=task.client,
+        )
         self.job.progress = AnswerInProgress()
 
     def _work(self, engine: Engine, job: Job) -> Work:

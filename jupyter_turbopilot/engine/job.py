@@ -38,11 +38,13 @@ class Job:
         priority: Priority = Priority.TYPING,
         deadline: float = 0.0,
         caller: str = "",
+        client: str = "",
     ) -> None:
         self.work = work
         self.done = done
         self.priority = self.asked_as = priority
         self.caller = caller
+        self.client = client  # the caller's editor
         self.cancel = Cancel()
         self.older: Job | None = None  # the job whose place it takes, until it has begun
         self.replaced = False  # whether another takes its place

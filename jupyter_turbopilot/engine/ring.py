@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # others had its room, so shorter turns cost more; longer ones keep a ninth caller waiting.
 TURN = 0.5
 MOST_OWED = 8.0  # turns: whoever has had so many of the others' waits no longer for it
+# The time that an editor has used counts half after so many seconds of computing for all editors.
+HALF_LIFE = 10.0
+NEGLIGIBLE = 0.01  # seconds
 
 
 class Asked(Protocol):
@@ -22,6 +25,10 @@ class Asked(Protocol):
     @property
     def caller(self) -> str:
         """Who asks."""
+
+    @property
+    def client(self) -> str:
+        """The caller's editor; empty for requests that name none."""
 
 
 T = TypeVar("T", bound=Asked)
@@ -49,6 +56,7 @@ class Ring(Generic[T]):
         self.callers: dict[str, _Caller[T]] = {}
         self.spent = 0.0  # time that was used, in parts of its share
         self._round = 0  # the latest that anybody was served in
+        self._recent: dict[tuple[str, str], float] = {}  # seconds that an editor has used, decaying
 
     def __iter__(self) -> Iterator[T]:
         """List everybody's first, then everybody's second, and so on."""
@@ -71,10 +79,15 @@ class Ring(Generic[T]):
         return self.callers[request.caller].requests[0] is request
 
     def add(self, request: T) -> None:
-        """Add a request behind its caller's others."""
+        """Add a request behind its caller's others, but before editors that have recently used more time.
+
+        So the editor that a user types in does not wait for long prompts of the same user's other editors.
+        """
         if request.caller not in self.callers:
             self._enter(request.caller, _Caller([], TURN, self._round + 1))
-        self.callers[request.caller].requests.append(request)
+        requests, used = self.callers[request.caller].requests, self._used(request)
+        index = next((i for i, other in enumerate(requests) if self._used(other) > used), len(requests))
+        requests.insert(index, request)
 
     def remove(self, request: T) -> None:
         """Remove a request; with a caller's first its turn ends."""
@@ -95,6 +108,7 @@ class Ring(Generic[T]):
 
     def use(self, seconds: float, served: Mapping[T, float]) -> None:
         """Charge callers for a step; a caller that has used up its turn goes to the end of the ring."""
+        self._note_editors(seconds, served)
         # Counted by caller: another request may have taken the place of the one that was served.
         places = Counter(request.caller for request in served if request.caller in self.callers)
         writing = {request.caller for request, wrote in served.items() if wrote}
@@ -110,6 +124,17 @@ class Ring(Generic[T]):
                 # meanwhile: the next one is longer.
                 again = caller.wrote or len(places) == len(self.callers)
                 self._to_the_end(name, TURN if again else 2 * caller.turn)
+
+    def _used(self, request: T) -> float:
+        return self._recent.get((request.caller, request.client), 0.0)
+
+    def _note_editors(self, seconds: float, served: Mapping[T, float]) -> None:
+        """Charge editors for a step, and let what they used before count less."""
+        decay = 0.5 ** (seconds / HALF_LIFE)
+        self._recent = {key: used * decay for key, used in self._recent.items() if used > NEGLIGIBLE}
+        for request in served:
+            key = request.caller, request.client
+            self._recent[key] = self._recent.get(key, 0.0) + seconds / len(served)
 
     def owe(self, name: str, seconds: float) -> None:
         """Note what a caller has taken beside its turn."""

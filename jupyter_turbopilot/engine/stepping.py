@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # reading gets, up to this; but only each further prompt where one has more tokens than that, which others who
 # write would wait for too long.
 READING_MOST, LONG = 64, 512
+# Once the generation of a text has taken so many seconds, prompts get no more than this multiple of its time:
+# beside many long prompts a suggestion of ten tokens would otherwise reach its deadline.
+SLOW, READING_MOST_IF_SLOW = 2.0, 4
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -102,7 +105,7 @@ class Stepping(ABC):
             list(ask.prompt),
             limit,
             ask.sampling.beginning,
-            time.perf_counter(),
+            self.clock(),
             taken.suffix,
         )
         if not ask.sampling.plain:
@@ -163,7 +166,8 @@ class Stepping(ABC):
             seconds = self._compute(self._next(reading), attention)
             long = any(run.ask.usage.prompt_tokens - run.ask.usage.cached_tokens > LONG for run in reading)
             further = len(reading) - 1 if long else len(runs) - 2
-            self._owed[tuning] += seconds / min(2**further, READING_MOST)
+            slow = any(self.clock() - run.started > SLOW for run in writing)
+            self._owed[tuning] += seconds / min(2**further, READING_MOST_IF_SLOW if slow else READING_MOST)
         else:
             self._owed[tuning] -= self._compute(self._next(writing), attention)
 
@@ -290,7 +294,7 @@ class Stepping(ABC):
         """Choose the next token, and those after it for as long as the guess was right."""
         usage = run.ask.usage
         if not run.wrote:
-            now = time.perf_counter()
+            now = self.clock()
             usage.prompt_ms, run.started = (now - run.started) * 1000, now
         right = 0
         while run.wrote < run.limit:
@@ -302,7 +306,7 @@ class Stepping(ABC):
             right += 1
         run.done = run.done or run.wrote >= run.limit
         usage.predicted_tokens = run.wrote
-        usage.predicted_ms = (time.perf_counter() - run.started) * 1000
+        usage.predicted_ms = (self.clock() - run.started) * 1000
         if guess.tokens:
             usage.drafted_tokens += len(guess.tokens)
             usage.accepted_tokens += right

@@ -22,6 +22,7 @@ class One:
     left: int = 1
     name: int = 0
     over: bool = False
+    client: str = ""
 
     def __post_init__(self) -> None:
         self.asked_as = self.priority

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jupyter_turbopilot.engine.ring import TURN, Ring
+from jupyter_turbopilot.engine.ring import HALF_LIFE, TURN, Ring
 
 
 @dataclass(eq=False)
@@ -10,6 +10,7 @@ class One:
     """A request."""
 
     caller: str
+    client: str = ""
 
 
 def ring_of(*callers: str) -> tuple[Ring[One], list[One]]:
@@ -60,3 +61,29 @@ def test_whoever_has_nothing_left_to_ask_owes_nothing_any_more() -> None:
     ring.owe("a", 5.0)
     ring.add(One("a"))
     assert ring.callers["a"].owed == 0.0
+
+
+def test_ring_puts_an_editor_before_those_that_used_more_time() -> None:
+    ring = Ring[One]()
+    heavy = [One("a", client) for client in ("first", "second", "third")]
+    for one in heavy:
+        ring.add(one)
+    ring.use(TURN / 2, dict.fromkeys(heavy[:2], 1.0))
+    typing = One("a", "typing")
+    ring.add(typing)
+    assert list(ring) == [typing, *heavy]  # the third has not used any time, but stands behind the others
+    ring.add(later := One("a", "first"))
+    assert list(ring) == [typing, *heavy, later]
+
+
+def test_ring_counts_recent_use_more_than_earlier_use() -> None:
+    ring = Ring[One]()
+    early, late = One("a", "early"), One("a", "late")
+    ring.add(early)
+    ring.use(1.0, {early: 1.0})
+    ring.add(late)
+    ring.use(2 * HALF_LIFE, {late: 1.0})
+    for one in (early, late):
+        ring.remove(one)
+        ring.add(one)
+    assert list(ring) == [early, late]

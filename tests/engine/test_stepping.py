@@ -47,9 +47,10 @@ class Arithmetic(Stepping):
         self.abort_next = False
         self.fail_next = False
         self.now = 0.0
+        self.row_seconds, self.batch_seconds = 0.001, 0.0
 
     def clock(self) -> float:  # type: ignore[override]
-        """Tell the time: a millisecond passes for each row that is computed."""
+        """Return the time: `row_seconds` pass for each row, `batch_seconds` for each batch."""
         return self.now
 
     def apply(self, moves: Iterable[Move]) -> None:
@@ -70,7 +71,7 @@ class Arithmetic(Stepping):
     def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
         assert 0 < len(rows) <= self.batch_size
         self.batches.append(rows)
-        self.now += len(rows) / 1000
+        self.now += self.batch_seconds + len(rows) * self.row_seconds
         if self.fail_next:
             self.fail_next = False
             raise EngineError("llama.cpp failed with code -3.")
@@ -301,6 +302,7 @@ def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_w
 ) -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
+    engine.row_seconds = 1e-6
     written = [engine.start(Ask([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
     runs = [run for run in written if run]
     engine.step(runs, Cancel())
@@ -313,6 +315,20 @@ def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_w
     tokens = sum(rows.pop(run.sequence.id) for run in runs)
     # What is owed for the last piece may not be written yet, and who is owed a little gets a whole token.
     assert abs(tokens * part - rows.total()) <= engine.batch_size + texts * part
+
+
+def test_stepping_finishes_a_slow_text_beside_many_long_prompts() -> None:
+    engine = Arithmetic(count=9, capacity=9000)
+    engine.context_size, engine.drafts, engine.ends = 2000, False, set()
+    text = engine.start(Ask([1, 2], Sampling(max_tokens=16)))
+    assert text
+    engine.step([text], Cancel())
+    prompts = [engine.start(Ask([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(7)]
+    engine.row_seconds, engine.batch_seconds = 0.004, 0.016
+    begun = engine.now
+    while not text.done:
+        engine.step([text, *(run for run in prompts if run)], Cancel())
+    assert engine.now - begun < 6.0  # 16 seconds where each token waits for a batch of prompts
 
 
 def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> None:
@@ -391,6 +407,7 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
 
     long = engine.start(Ask([3] * 1000, Sampling(max_tokens=1)))
     assert long is not None
+    engine.now += 1.0  # the others come later
     others = [short() for _ in range(7)]
     engine.batches.clear()
     while not long.done:
