@@ -107,7 +107,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
             pass
     except (SafetensorError, OSError) as error:
         reason = str(error)[:200]
-        raise ConversionError(f"{path.name} is damaged or incomplete: {reason}. Fetch it again.") from None
+        raise ConversionError(f"{path.name} is damaged or incomplete: {reason}.") from None
     tensors: dict[str, Tensor] = {}
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
