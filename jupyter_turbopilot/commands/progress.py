@@ -68,7 +68,7 @@ class Bar:
             self.write(f"{self._name}: checking the digest")
         elif step.phase == "fetching" and step.total:
             words = f"of {describe_size(step.total)}{self._pace(step)}"
-            self.show(step.received, step.total, words, f" from {step.source}")
+            self.show(step.received, step.total, words, f", from {step.source}")
 
     def _pace(self, step: Any) -> str:
         """Describe the rate of this run and the time that is left."""

@@ -117,7 +117,7 @@ class _HeaderReader:
             length = unpack(data, at)[0]
             at += 8 + length
             if length > MAX_STRING or at > size:
-                raise ModelRefusedError("The vocabulary holds a string that is too long: the file is damaged.")
+                raise ModelRefusedError("The vocabulary ends in the middle: the file is damaged.")
         self.at = at
 
     def value(self, kind: int) -> Any:

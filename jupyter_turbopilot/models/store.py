@@ -51,7 +51,9 @@ def unavailable(model: Model, stored: Stored | None, engine: str = "llama") -> N
         )
     size = f" ({describe_size(model.size)})" if model.size else ""
     advice = f" Download it, or run: {model.pull(engine)}" if model.sources or model.checkpoint else ""
-    return NotReadyError(f"The model {model.name}{size} is not on this machine.{advice}", code="model_missing")
+    return NotReadyError(
+        f"The model {model.name}{size} is not on this machine.{advice}", code="model_missing"
+    )
 
 
 class Store:

@@ -175,7 +175,10 @@ class Pilot:
         model = self.kind.find(spec)
         if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(model):
             raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
-        return self.library.remove(model)
+        freed = self.library.remove(model)
+        if self.worker.state.phase is Phase.FAILED and model == self.kind.find(self.selected):
+            self.start()  # the reason is now that the model is missing
+        return freed
 
     def stop(self) -> None:
         """End downloads and the worker, then what keeps its answers."""

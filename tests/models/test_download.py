@@ -417,8 +417,8 @@ def test_pull_reports_waiting_only_behind_another_download(
         phases.append(step.phase)
         cancel.set()
 
+    phases.clear()
     with FileLock(lock_path(store.folder / "m.gguf")), pytest.raises(CancelledError):
-        phases.clear()
         pull(store, model(data), stop, cancel)
     assert set(phases) == {"waiting"}
 

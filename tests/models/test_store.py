@@ -102,7 +102,11 @@ def test_store_reports_the_bytes_of_an_unfinished_download(
         ({"sources": (IndexParts((("w", "1"),), "/m"),)}, "llama", "pull --mirrors m"),
         ({}, "remote", "pull --engine llama m"),
         ({"engine": "transformers"}, "transformers", "pull --engine transformers m"),
-        ({"sources": (Url("https://a.example/m.gguf?a=1&b=2"),)}, "llama", "pull 'https://a.example/m.gguf?a=1&b=2'"),
+        (
+            {"sources": (Url("https://a.example/m.gguf?a=1&b=2"),)},
+            "llama",
+            "pull 'https://a.example/m.gguf?a=1&b=2'",
+        ),
     ],
 )
 def test_unavailable_names_a_command_that_is_not_refused(

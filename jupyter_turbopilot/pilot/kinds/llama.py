@@ -130,8 +130,9 @@ class LlamaKind:
         except (ModelRefusedError, EngineError) as error:
             if error.code not in {"model_refused", "engine"} or model.path:
                 raise
-            with suppress(OSError):
-                self.store.verify(model)
+            if self.store.has(model):
+                with suppress(OSError, TurbopilotError):  # the file may be deleted meanwhile
+                    self.store.verify(model)
             if self.store.has(model):
                 raise
             raise unavailable(model, self.store.stored(model)) from None
