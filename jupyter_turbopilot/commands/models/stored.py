@@ -77,9 +77,14 @@ def run_verify(_: NoOptions, settings: Turbopilot) -> int:
         print(f"{model.name}: the digest is right.")
         return 0
     stored = kind.stored(model)
-    if stored and stored.damaged:
+    if stored is None or stored.damaged:
         raise unavailable(model, stored, settings.engine)
-    print(f"{model.name}: the file has no known digest, or another one.")
+    if stored.sha256 is None and not stored.verified:
+        print(f"{model.name}: no digest is known.")
+    elif model.path:
+        print(f"{model.name}: the digest is wrong. Replace the file.")
+    else:
+        print(f"{model.name}: the digest is wrong. Run: {model.pull(settings.engine)}")
     return 1
 
 

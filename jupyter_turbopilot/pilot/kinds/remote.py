@@ -120,8 +120,8 @@ class RemoteKind:
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
             raise NotReadyError(
-                f"The vocabulary cannot be read. {error.message} Or set c.TurbopilotRemote.vocabulary to a "
-                "smaller model of its family, or to the folder of a tokenizer.",
+                "The vocabulary is missing. Set c.TurbopilotRemote.vocabulary to a smaller model of the same "
+                f"family or to the folder of a tokenizer, or use this file: {error.message}",
                 code=error.code,
             )
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,10 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
     assert path == store.folder / "mine-q8_0.gguf"
     assert read_header(path).architecture == "gpt2"
     assert obtain(store, model) == path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(path, (time.time() + 60,) * 2)
+    assert obtain(store, model).read_bytes() == whole  # a damaged file is converted again
     assert not (store.folder / "checkpoints" / "owner--model").exists()
 
 
