@@ -132,10 +132,14 @@ class Store:
                 write_note(path, **note)
         return bool(expected) and not is_damaged
 
+    def is_removable(self, model: Model) -> bool:
+        """Return whether Turbopilot put the model's files there."""
+        return not model.path or (model.path.parent == self.folder and bool(read_note(model.path)))
+
     def remove(self, model: Model) -> int:
         """Delete the model's files and return the bytes freed."""
         path = self.path(model)
-        if model.path and not (path.parent == self.folder and read_note(path)):
+        if not self.is_removable(model):
             raise UnknownModelError(
                 "This file is your own, not a download; delete it yourself.", field="model"
             )

@@ -123,6 +123,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "stored": bool(stored and not stored.damaged),
         "damaged": bool(stored and stored.damaged),
         "received": store.received(model),
+        "removable": store.is_removable(model),
         "verified": bool(stored and stored.verified),
         "selected": pilot.worker.state.model == model.name,
         "adapters": _adapters(pilot.kind, model),

@@ -142,7 +142,9 @@ function stateCell(
     cell.append(trans.__('with transformers'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
-    addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
+    if (model.removable !== false) {
+      addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
+    }
   } else {
     if (model.damaged) {
       cell.append(`${trans.__('damaged')} `);

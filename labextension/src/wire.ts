@@ -295,6 +295,8 @@ export interface IModel {
   damaged?: boolean;
   /** bytes of an unfinished download; null if there is none */
   received?: number | null;
+  /** whether it may be deleted: false for a file of the user's own */
+  removable?: boolean;
   /** estimated memory on this machine, in bytes */
   memory?: number;
   /** estimated speed on this machine, in tokens per second */

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
-from jupyter_turbopilot.files import describe_size, move, sha256_of
+from jupyter_turbopilot.files import describe_size, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
 from jupyter_turbopilot.models.convert import Repositories
-from jupyter_turbopilot.models.download import in_words
 from jupyter_turbopilot.models.fetched import (
     checkpoint_path,
     checkpoints,
     is_complete,
     read_checkpoint_note,
 )
-from jupyter_turbopilot.models.folder import aside_path
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
@@ -132,11 +130,6 @@ class TransformersKind:
         """Download a model, or those of its files that are damaged; return its folder."""
         if model.path:
             return model.path
-        folder = self.folder(model)
-        with in_words(self.store.folder):
-            for name, digest in read_checkpoint_note(folder).digests.items():
-                if (folder / name).is_file() and sha256_of(folder / name) != digest:
-                    move(folder / name, aside_path(folder / name))
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
         return repositories.fetch(model.checkpoint)
 

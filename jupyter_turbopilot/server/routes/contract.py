@@ -218,6 +218,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     received: Annotated[
         int | UnsetType | None, Meta(description="bytes of an unfinished download; null if there is none")
     ] = UNSET
+    removable: Annotated[
+        bool | UnsetType, Meta(description="whether it may be deleted: false for a file of the user's own")
+    ] = UNSET
     memory: Annotated[int | UnsetType, Meta(description="estimated memory on this machine, in bytes")] = UNSET
     tokens_a_second: Annotated[
         float | UnsetType, Meta(description="estimated speed on this machine, in tokens per second")

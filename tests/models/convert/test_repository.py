@@ -13,6 +13,7 @@ from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadE
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
+from jupyter_turbopilot.models.folder import aside_path
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
@@ -56,6 +57,15 @@ def test_a_file_that_was_changed_on_its_way_is_refused(hub: SourceServer, tmp_pa
     hub.files[f"/{REPO}/resolve/main/model.safetensors"] = b"x" * 1000
     with pytest.raises(DownloadError, match="digest"):
         Repositories(tmp_path).checkpoint(REPO)
+
+
+def test_fetch_replaces_a_damaged_file(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, REPO, FILES)
+    file = Repositories(tmp_path).fetch(REPO, keep=False) / "model.safetensors"
+    file.write_bytes(b"x" * 1000)
+    Repositories(tmp_path).fetch(REPO)
+    assert file.read_bytes() == FILES["model.safetensors"]
+    assert aside_path(file).read_bytes() == b"x" * 1000
 
 
 def test_without_the_site_what_was_fetched_serves(
