@@ -201,7 +201,7 @@ def _learned(local: InProcess) -> Finding:
 
 
 _FASTER = {
-    "llama": "try smollm2-135m, or close what keeps the cores busy",
+    "llama": "close what keeps the cores busy, or use a smaller model (jupyter turbopilot models recommend)",
     "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close what keeps the cores busy',
     "remote": "the server or the way to it is",
 }

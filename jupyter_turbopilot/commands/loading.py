@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load import loader
 from jupyter_turbopilot.engine.load.plan import Limits, make_plan
-from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of
 
@@ -44,10 +44,7 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     models = LlamaKind(settings, store_of(settings))
     model = find(spec)
     if not models.store.has(model):
-        raise NotReadyError(
-            f"The model {model.name} is not on this machine yet. Run: {model.pull}",
-            code="model_missing",
-        )
+        raise unavailable(model, models.store.stored(model), settings.engine)
     path, hardware = models.weights(model)
     header = read_header(path)
     limits = Limits(context or settings.context_size, threads or settings.threads, settings.max_threads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
 from typing import Any, Self
@@ -10,6 +12,8 @@ from jupyter_turbopilot.files import describe_size
 
 WIDTH = 30
 _PAUSE = 0.1  # seconds between two pictures
+_COLUMNS = 80  # of a terminal that does not report its width
+_MINUTE, _HOUR = 60, 3600
 
 
 class Bar:
@@ -19,19 +23,20 @@ class Bar:
         self._name = name
         self._last = 0.0
         self._last_tenth = -1
-        self._begun = time.monotonic()
-        self._shown = False
+        self._text = ""
         self._live = sys.stderr.isatty()
+        self._source: str | None = None
+        self._begun = self._base = 0.0  # when the download from this source began, and the bytes there were
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live and self._shown:
+        if self._live and self._text:
             sys.stderr.write("\n")
 
-    def show(self, done: float, total: float, words: str) -> None:
-        """Show how far it is."""
+    def show(self, done: float, total: float, words: str, detail: str = "") -> None:
+        """Show how far it is; `detail` is left out where the line has no room for it."""
         now = time.monotonic()
         if not total or (self._live and now - self._last < _PAUSE and done < total):
             return
@@ -40,19 +45,51 @@ class Bar:
         if not self._live and int(share * 10) == self._last_tenth:
             return
         self._last_tenth = int(share * 10)
-        self.write(f"{self._name}: {'█' * int(share * WIDTH):<{WIDTH}} {share:4.0%} {words}")
+        columns = _columns() if self._live else sys.maxsize
+        name = self._name if len(self._name) <= columns // 3 else f"…{self._name[1 - columns // 3 :]}"
+        end = f" {share:4.0%} {words}"
+        width = max(0, min(WIDTH, columns - len(f"{name}: {end}") - 1))
+        line = f"{name}: {'█' * int(share * width):<{width}}{end}"
+        self.write(line + detail if len(line + detail) < columns else line)
 
     def write(self, text: str) -> None:
         """Show a line instead of the last."""
-        self._shown = True
-        sys.stderr.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
+        if text == self._text:
+            return
+        self._text = text
+        sys.stderr.write(f"\r\x1b[2K{text[: _columns() - 1]}" if self._live else f"{text}\n")
         sys.stderr.flush()
 
     def fetching(self, step: Any) -> None:
         """Show how far a download is."""
-        if step.phase == "verifying":
+        if step.phase == "waiting":
+            self.write(f"{self._name}: waiting for another process that downloads it")
+        elif step.phase == "verifying":
             self.write(f"{self._name}: checking the digest")
         elif step.phase == "fetching" and step.total:
-            rate = step.received / max(time.monotonic() - self._begun, 0.001) / 1e6
-            words = f"of {describe_size(step.total)}, {rate:.0f} MB/s from {step.source}"
-            self.show(step.received, step.total, words)
+            words = f"of {describe_size(step.total)}{self._pace(step)}"
+            self.show(step.received, step.total, words, f", from {step.source}")
+
+    def _pace(self, step: Any) -> str:
+        """Describe the rate of this run and the time that is left."""
+        now = time.monotonic()
+        if step.source != self._source or step.received < self._base:
+            self._source, self._begun, self._base = step.source, now, step.received
+        rate = (step.received - self._base) / max(now - self._begun, 0.001)
+        if not rate:
+            return ""
+        return f", {describe_size(rate)}/s, {_duration((step.total - step.received) / rate)} left"
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{math.ceil(seconds)} s"
+    minutes = math.ceil(seconds / _MINUTE)
+    return f"{minutes} min" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60} min"

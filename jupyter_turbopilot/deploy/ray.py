@@ -107,7 +107,8 @@ def key() -> str:
 def fetch(pilot: Pilot) -> None:
     """Have the model on this node: the first replica fetches and verifies it, others wait for that."""
     model = pilot.kind.find(pilot.selected)
-    if not pilot.kind.stored(model):
+    stored = pilot.kind.stored(model)
+    if stored is None or stored.damaged:
         pilot.kind.obtain(model, lambda _: None)
 
 

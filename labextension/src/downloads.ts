@@ -63,6 +63,20 @@ export class Downloads {
   private readonly _failures = new Map<string, string>();
 }
 
+/** The label of the button that downloads a model. Without consent no mirror is used. */
+export function downloadLabel(
+  trans: TranslationBundle,
+  { checkpoint, damaged, mirror_only }: Partial<IModel>
+): string {
+  if (mirror_only) {
+    return trans.__('Download from a mirror');
+  }
+  if (checkpoint) {
+    return trans.__('Fetch and convert');
+  }
+  return damaged ? trans.__('Download again') : trans.__('Download');
+}
+
 /** One line that says how far a download is. */
 export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
   if (step.phase === 'verifying') {

@@ -44,6 +44,11 @@ describe('a notification of the health', () => {
     return () => availability.dispose();
   });
 
+  it.each(['model_missing', 'model_damaged'])('offers the download at %s', code => {
+    availability.told({ ...MISSING, code });
+    expect(said.at(-1)).toBe('offer a');
+  });
+
   it('is not worth one failure, and ends with the trouble', () => {
     availability.told(READY);
     said.length = 0;

@@ -23,7 +23,7 @@ export function notifyOfHealth(
       notice.forget();
     } else if (!trouble) {
       notice.clear();
-    } else if (health?.code === 'model_missing') {
+    } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model);
     } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && trouble.kind !== 'busy') {
       const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };

@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { speed } from './choice';
-import { describeStep } from './downloads';
+import { describeStep, downloadLabel } from './downloads';
 import { describeSize } from './size';
 import type { IModel } from './wire';
 
@@ -142,17 +142,20 @@ function stateCell(
     cell.append(trans.__('with transformers'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
-    addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
+    if (model.removable !== false) {
+      addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
+    }
   } else {
-    addButton(model.checkpoint ? trans.__('Fetch and convert') : trans.__('Download'), 'pull', () =>
-      actions.download(model, false)
-    );
+    if (model.damaged) {
+      cell.append(`${trans.__('damaged')} `);
+    }
+    addButton(downloadLabel(trans, model), 'pull', () => actions.download(model, Boolean(model.mirror_only)));
     if (failure) {
       const said = small(trans.__('The download failed. %1', failure));
       said.className = 'jp-mod-error';
       cell.append(said);
     }
-    if (failure && model.mirror) {
+    if (failure && model.mirror && !model.mirror_only) {
       addButton(trans.__('Use the mirror'), 'mirror', () => actions.download(model, true));
     }
     if (model.verdict === 'too large' || model.verdict === 'slow') {

@@ -96,6 +96,21 @@ describe('the offer of a model that is missing', () => {
     expect([shown[3].type, started]).toEqual(['success', [false, true, true]]);
   });
 
+  it('offers the mirror of a model that has no other source', async () => {
+    const { offer, started } = bench([{ ...MODEL, mirror_only: true }], { kind: 'stored' });
+    await offer.offer('small');
+    expect(labels(shown[0])).toEqual(['Download from a mirror', 'Not now']);
+    await press(shown[0], 'Download from a mirror');
+    expect(started).toEqual([true]);
+  });
+
+  it('reports a damaged file', async () => {
+    const { offer } = bench([{ ...MODEL, damaged: true }]);
+    await offer.offer('small');
+    expect(shown[0].message).toContain('The file of small is damaged.');
+    expect(labels(shown[0])).toEqual(['Download again', 'Not now']);
+  });
+
   it.each([
     ['stopped', { kind: 'stopped', message: 'Stopped.' }, 'default', []],
     ['a full disk', { kind: 'failed', message: 'Full.', code: 'disk' }, 'error', ['Try again']]

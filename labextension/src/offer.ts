@@ -3,7 +3,7 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IModelClient } from './client';
-import { describeStep, type Downloads, type Outcome } from './downloads';
+import { describeStep, downloadLabel, type Downloads, type Outcome } from './downloads';
 import { describeSize } from './size';
 import type { IModel } from './wire';
 
@@ -34,20 +34,23 @@ export class DownloadOffer {
       await this._download(model, false);
       return;
     }
+    const size = describeSize(model.size) || this._trans.__('size unknown');
     Notification.info(
-      this._trans.__(
-        'Turbopilot completes your code on this machine. Its model %1 has to be fetched once: %2, licence %3.',
-        name,
-        describeSize(model.size) || this._trans.__('size unknown'),
-        model.licence ?? this._trans.__('unknown')
-      ),
+      model.damaged
+        ? this._trans.__('The file of %1 is damaged. It has to be downloaded again: %2.', name, size)
+        : this._trans.__(
+            'Turbopilot completes your code on this machine. Its model %1 has to be fetched once: %2, licence %3.',
+            name,
+            size,
+            model.licence ?? this._trans.__('unknown')
+          ),
       {
         autoClose: false,
         actions: [
           {
-            label: this._trans.__('Download'),
+            label: downloadLabel(this._trans, model),
             displayType: 'accent',
-            callback: () => void this._download(model, false)
+            callback: () => void this._download(model, Boolean(model.mirror_only))
           },
           {
             label: this._trans.__('Not now'),

@@ -221,7 +221,7 @@ export class ModelPanel extends Widget {
       this._availability.told(health);
       await this._waitUntilLoaded();
     } catch (reason) {
-      if (reason instanceof ServerError && reason.code === 'model_missing') {
+      if (reason instanceof ServerError && ['model_missing', 'model_damaged'].includes(reason.code)) {
         await this._download(known ?? { name: spec, spec }, false, true);
         return;
       }

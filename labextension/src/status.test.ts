@@ -26,12 +26,18 @@ const failed = after(ready, {
   trouble: { kind: 'cut', message: '', retryAfter: 0 }
 });
 
+const lacking = (code: string) =>
+  after(ready, { kind: 'health', health: { ...READY, ready: false, phase: 'failed', code } });
+
 describe('the condition that is shown', () => {
   it.each([
     ['ready', ready, {}],
     ['thinking', ready, { thinking: true }],
     ['snoozed', ready, { snoozed: true, thinking: true }],
     ['failed', failed, { snoozed: true }],
+    ['absent', lacking('model_missing'), {}],
+    ['absent', lacking('withheld'), {}],
+    ['failed', lacking('model_damaged'), {}],
     ['loading', loading, { snoozed: true }],
     ['off', failed, { enabled: false }],
     ['off', loading, { enabled: false }]

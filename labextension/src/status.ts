@@ -8,9 +8,10 @@ import type { IEngineHealth } from './client';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './size';
+import { WITHHELD } from './trouble';
 import { describeTrouble } from './words';
 
-export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'failed';
+export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'absent' | 'failed';
 
 export interface IStatus {
   condition: Condition;
@@ -48,6 +49,7 @@ export function wordsOf(
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     thinking: trans.__('thinking'),
+    absent: trans.__('no model'),
     failed: trans.__('not available')
   };
   const logged = study ? ` · ${trans.__('study log')}` : '';
@@ -100,7 +102,7 @@ export function conditionOf(
     return 'loading';
   }
   if (trouble) {
-    return 'failed';
+    return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
   return snoozed ? 'snoozed' : thinking ? 'thinking' : 'ready';
 }

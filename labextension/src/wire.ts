@@ -272,7 +272,7 @@ export interface IModel {
   saved: number | null;
   /** whether it also runs in a browser */
   browser: boolean;
-  /** whether it is on disk */
+  /** whether an intact file is on disk, as far as is known */
   stored: boolean;
   /** whether its checksum was verified */
   verified: boolean;
@@ -289,6 +289,14 @@ export interface IModel {
   progress: IStep | null;
   /** whether allowing mirrors adds a source */
   mirror: boolean;
+  /** whether mirrors are its only source, and are not allowed yet */
+  mirror_only?: boolean;
+  /** whether its file on disk is damaged */
+  damaged?: boolean;
+  /** bytes of an unfinished download; null if there is none */
+  received?: number | null;
+  /** whether it may be deleted: false for a file of the user's own */
+  removable?: boolean;
   /** estimated memory on this machine, in bytes */
   memory?: number;
   /** estimated speed on this machine, in tokens per second */

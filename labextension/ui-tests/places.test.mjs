@@ -66,7 +66,7 @@ describe('without a model', { timeout: 300_000 }, () => {
     const offer = page.locator('.Toastify__toast', { hasText: '491 MB' });
     await offer.waitFor({ timeout: 30000 });
     await screenshot(page, 'offer');
-    assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /not available/);
+    assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /no model/);
     await editCell(page, 0);
     await page.keyboard.type('.');
     await page.waitForTimeout(800);

@@ -29,6 +29,6 @@ def test_a_command_has_room_for_one_text_and_computes_as_it_was_asked_to(tiny_mo
 
 
 def test_a_model_that_is_not_here_is_not_loaded_but_named() -> None:
-    with pytest.raises(NotReadyError, match="models pull smollm2-135m") as missing:
+    with pytest.raises(NotReadyError, match="models pull --mirrors smollm2-135m") as missing:
         load(Turbopilot(), "smollm2-135m")
     assert missing.value.code == "model_missing"

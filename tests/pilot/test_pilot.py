@@ -428,3 +428,17 @@ def test_without_a_file_nothing_is_written(make_pilot: Make, tmp_path: Path) -> 
     pilot.completer.results.remember(Place("anything", "x = ", lasts=True), [Token(b"y", 1.0)], ended=True)
     pilot.stop()
     assert not [*tmp_path.glob("**/*.db*")]
+
+
+def test_remove_of_a_failed_model_leaves_the_reason_that_it_is_missing(
+    models_folder: Path, make_pilot: Make
+) -> None:
+    pilot, _ = make_pilot()
+    pilot.selected = "smollm2-135m"
+    file = models_folder / catalog()["smollm2-135m"].file
+    file.write_bytes(b"GGUF")
+    pilot.start()
+    assert pilot.worker.state.code == "model_damaged"
+    assert pilot.remove("smollm2-135m")
+    assert pilot.worker.state.code == "model_missing"
+    assert "models pull --mirrors smollm2-135m" in pilot.worker.state.reason

@@ -200,3 +200,17 @@ def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_mod
         assert trouble == "it is a folder"
     finally:
         pilot.stop()
+
+
+def test_describe_models_offers_only_what_is_permitted(models_folder: Path) -> None:
+    (models_folder / "own.gguf").write_bytes(b"GGUF")
+    for mirrors in (False, True):
+        pilot = Pilot(Turbopilot(mirrors=mirrors))
+        try:
+            models = {model["name"]: model for model in describe_models(pilot)}
+        finally:
+            pilot.stop()
+        assert models["smollm2-135m"]["mirror_only"] is not mirrors
+        assert not models[MEASURED]["mirror_only"]
+        assert not models["own.gguf"]["removable"]
+        assert models["smollm2-135m"]["removable"]

@@ -39,10 +39,13 @@ def run(options: Options, settings: Turbopilot) -> int:
     """Describe a file."""
     from jupyter_turbopilot.models.catalog import find
     from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.store import unavailable
     from jupyter_turbopilot.pilot.library import store_of
 
-    store = store_of(settings)
-    description = describe(store.path(find(options.model)), options.context, personal_dir())
+    store, model = store_of(settings), find(options.model)
+    if not store.has(model) and not model.path:
+        raise unavailable(model, store.stored(model), settings.engine)
+    description = describe(store.path(model), options.context, personal_dir())
     print(json.dumps(description, indent=1) if options.json else words(description))
     return 0
 

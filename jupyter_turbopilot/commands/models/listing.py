@@ -31,6 +31,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: Options, settings: Turbopilot) -> int:
     """List models."""
     from jupyter_turbopilot.models.folder import described
+    from jupyter_turbopilot.models.store import unavailable
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.server.describe import describe_models
 
@@ -45,6 +46,10 @@ def run(options: Options, settings: Turbopilot) -> int:
         cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
         cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
         print("  ".join(cells).rstrip())
+    damaged = [entry["spec"] for entry in models if entry["damaged"]]
+    for spec in damaged:
+        model = pilot.kind.find(spec)
+        print(f"\n{unavailable(model, pilot.kind.stored(model), settings.engine).message}")
     where = described(pilot.store.folder)
     print(f"\n* the configured model; browser: also runs in a page. Models are kept in {where}")
     return 0
@@ -53,10 +58,20 @@ def run(options: Options, settings: Turbopilot) -> int:
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
     """Describe a model in words: whether it is configured, its size, where it is and runs, what it is for."""
     size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
-    state = "here" if entry["verified"] else "here, unverified"
-    mark = "*" if entry["spec"] == configured else " "
-    here, browser = state if entry["stored"] else "", "browser" if entry["browser"] else ""
-    return mark, entry["name"], size, here, browser, entry["licence"], entry["use"]
+    mark, browser = "*" if entry["spec"] == configured else " ", "browser" if entry["browser"] else ""
+    return mark, entry["name"], size, _state(entry), browser, entry["licence"], entry["use"]
+
+
+def _state(entry: dict[str, Any]) -> str:
+    """Describe what of a model is on this machine."""
+    if entry["received"] is not None:
+        share = entry["received"] / entry["size"] if entry["size"] else 0
+        return f"{min(share, 1):.0%} downloaded"
+    if entry["damaged"]:
+        return "damaged"
+    if not entry["stored"]:
+        return ""
+    return "here" if entry["verified"] else "here, unverified"
 
 
 COMMAND = Command(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_engine
 from jupyter_turbopilot.commands.progress import Bar
-from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.files import describe_size
+from jupyter_turbopilot.models.folder import aside_path
+from jupyter_turbopilot.models.store import unavailable
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +46,8 @@ def run_pull(_: NoOptions, settings: Turbopilot) -> int:
     kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
         path = kind.obtain(model, bar.fetching)
+    if (aside := aside_path(path)).is_file():
+        print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
     print(path)
     return 0
 
@@ -60,9 +64,8 @@ def run_path(_: NoOptions, settings: Turbopilot) -> int:
     """Print a model's path; where it is not there, say so on standard error."""
     kind, model = _kind_and_model(settings)
     stored = kind.stored(model)
-    if stored is None or not stored.size:
-        how = f" Run: {model.pull}" if model.sources or model.checkpoint else ""
-        raise NotReadyError(f"{model.name} is not on this machine.{how}", code="model_missing")
+    if stored is None or not stored.size or stored.damaged:
+        raise unavailable(model, stored, settings.engine)
     print(stored.path)
     return 0
 
@@ -73,7 +76,15 @@ def run_verify(_: NoOptions, settings: Turbopilot) -> int:
     if kind.verify(model):
         print(f"{model.name}: the digest is right.")
         return 0
-    print(f"{model.name}: the digest is wrong or not known. Remove it and fetch it again.")
+    stored = kind.stored(model)
+    if stored is None or stored.damaged:
+        raise unavailable(model, stored, settings.engine)
+    if stored.sha256 is None and not stored.verified:
+        print(f"{model.name}: no digest is known.")
+    elif model.path:
+        print(f"{model.name}: the digest is wrong. Replace the file.")
+    else:
+        print(f"{model.name}: the digest is wrong. Run: {model.pull(settings.engine)}")
     return 1
 
 

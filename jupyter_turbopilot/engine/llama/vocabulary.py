@@ -121,7 +121,7 @@ def load_vocabulary(path: Path) -> LlamaVocabulary:
     parameters.vocab_only = True
     model = lib.llama_model_load_from_file(str(path).encode(), parameters)
     if not model:
-        raise EngineError(f"llama.cpp could not read the vocabulary of {path.name}. Fetch it again.")
+        raise EngineError(f"llama.cpp could not read the vocabulary of {path.name}.")
     try:
         return LlamaVocabulary(lib, model, owner=True)
     except BaseException:

@@ -16,7 +16,7 @@ LOOKS = 0.5  # seconds between two looks at the disk and the memory
 MORE_MEMORY = 64 * 1024**2
 BY_ITSELF = {"engine_gone"}  # the worker loads it again, whoever asks
 # The file is at fault, or missing: another try is pointless until it has changed.
-OF_THE_FILE = {"model_refused", "model_missing", "unknown_model"}
+OF_THE_FILE = {"model_refused", "model_missing", "model_damaged", "unknown_model"}
 
 
 class LoadConditions(NamedTuple):

@@ -81,9 +81,8 @@ def refusal(name: str, verdict: TrialVerdict) -> ModelRefusedError:
 
 
 _ADVICE = {
-    "model_refused": "It is not loaded here. Fetch it again (`jupyter turbopilot models verify`), or choose "
-    "another model. If every model crashes, the engine was built for another CPU or by a faulty compiler: "
-    "install it again (docs/troubleshooting.md).",
+    "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
+    "built for another CPU or by a faulty compiler: install it again (docs/troubleshooting.md).",
     "memory": "Close programs that use memory, or choose a smaller model.",
     "trial": "It is tried again with the next request. On a slow or busy machine, raise "
     "c.Turbopilot.load_timeout.",

@@ -50,7 +50,9 @@ def load_model(folder: Path, loading: Loading) -> Any:
         raise refused from None
     if missing := sorted(report.get("missing_keys") or ()):
         # transformers would fill them with random numbers.
-        raise ModelRefusedError(f"{folder.name} lacks weights, such as {missing[0]}. Fetch it again.")
+        raise ModelRefusedError(
+            f"{folder.name} lacks weights, such as {missing[0]}: the checkpoint is incomplete."
+        )
     return model.eval()
 
 

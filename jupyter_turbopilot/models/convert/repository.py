@@ -22,7 +22,7 @@ from jupyter_turbopilot.models.fetched import (
     read_checkpoint_note,
     write_checkpoint_note,
 )
-from jupyter_turbopilot.models.folder import checkpoint_files, remove_all, state_path
+from jupyter_turbopilot.models.folder import aside_path, checkpoint_files, remove_all, state_path
 from jupyter_turbopilot.models.model import HubFile
 
 if TYPE_CHECKING:
@@ -69,11 +69,16 @@ class Repositories:
         return _folder(source) or self.fetch(source)
 
     def fetch(self, repository: str, *, keep: bool = True) -> Path:
-        """Return the folder of a repository's checkpoint; one that is there is not asked for.
+        """Return the folder of a repository's checkpoint. What is there and intact is not downloaded.
 
         Without `keep` it is not noted as complete: it serves once, and whoever fetches it again removes it.
         """
         folder = self.where(repository)
+        with in_words(self.folder):
+            for name, digest in read_checkpoint_note(folder).digests.items():
+                file = folder / name
+                if file.is_file() and sha256_of(file) != digest:
+                    move(file, aside_path(file))
         if is_complete(folder):
             return folder
         names = self._names(repository)

@@ -22,9 +22,9 @@ _TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 _IGNORED = {"BOOL", "U8", "I8", "I16", "I32", "I64"}  # masks and counters that old files hold
 
 
-def need(package: str) -> ConversionError:
-    """Say which package is missing."""
-    return ConversionError(f'This needs {package}. Run: pip install "jupyter-turbopilot[convert]"')
+def need(package: str, distribution: str = "jupyter-turbopilot[convert]") -> ConversionError:
+    """Return the error for a missing package, with the command that installs it."""
+    return ConversionError(f'This needs {package}. Run: python -m pip install "{distribution}"')
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
             pass
     except (SafetensorError, OSError) as error:
         reason = str(error)[:200]
-        raise ConversionError(f"{path.name} is damaged or incomplete: {reason}. Fetch it again.") from None
+        raise ConversionError(f"{path.name} is damaged or incomplete: {reason}.") from None
     tensors: dict[str, Tensor] = {}
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -140,7 +140,7 @@ def _torch_load(path: Path) -> dict[str, Any]:
     try:
         import torch
     except ImportError:
-        raise need("torch, to read .bin files") from None
+        raise need("torch, to read .bin files", "torch") from None
     try:
         # Never anything but numbers: a pickle could run whatever it likes.
         weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

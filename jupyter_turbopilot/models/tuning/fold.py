@@ -18,7 +18,7 @@ from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.files import is_forbidden, is_readable, size_of
 from jupyter_turbopilot.models.folder import copies, copy_path, read_note, remove_with_note, write_note
 from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
-from jupyter_turbopilot.models.gguf import read_header, sample, stamp
+from jupyter_turbopilot.models.gguf import has_header, read_header, sample, stamp
 from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
 
@@ -46,11 +46,12 @@ def folded(
     if target.is_file():  # in a folder that is another's, not even its lock could be taken
         if not is_readable(target):
             raise ModelRefusedError(f"You may not read {target}. Ask whoever keeps it.")
-        return target
+        if has_header(target):
+            return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            if not target.is_file():
+            if not (target.is_file() and has_header(target)):
                 fold(model, paths, target, progress)
                 write_note(target, f"{model.name} with {len(paths)} adapters")
                 _tidy(folder, model)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.files import MEGABYTE
+from jupyter_turbopilot.models.store import unavailable
 
 if TYPE_CHECKING:
     import threading
@@ -47,12 +48,12 @@ def limits_of(settings: Turbopilot) -> Limits:
     )
 
 
-def missing(model: Model) -> Iterator[Finding]:
-    """Say that a model has to be fetched first, and whether there is room for it."""
+def missing(model: Model, stored: Stored | None = None) -> Iterator[Finding]:
+    """Report that a model must be downloaded first, or again, and whether there is room for it."""
     if model.path:
         yield Finding("model", f"{model.path} is no model that this engine runs.", problem=True)
         return
-    yield Finding("model", f"{model.name} is not on this machine. Run: {model.pull}", problem=True)
+    yield Finding("model", unavailable(model, stored).message, problem=True)
     free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
     scarce = bool(model.size and free < model.size)
     yield Finding("disk", f"{free / 1e9:.1f} GB free", problem=scarce)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,13 @@ from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.load import loader, machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan, make_plan
 from jupyter_turbopilot.engine.load.retry import LoadConditions
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
+from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
@@ -61,6 +63,7 @@ class LlamaKind:
         self.store = store
         self.engine_factory = engine_factory
         self._vocabulary = LatestVocabulary()
+        self._adapter_warning = ""  # the last one, which is logged once
 
     def find(self, spec: str) -> Model:
         """Return the model that a person means."""
@@ -121,6 +124,20 @@ class LlamaKind:
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+        """Load a model. Where the file is refused, check its digest."""
+        try:
+            return self._load(model, cancel, tuned=tuned)
+        except (ModelRefusedError, EngineError) as error:
+            if error.code not in {"model_refused", "engine"} or model.path:
+                raise
+            if self.store.has(model):
+                with suppress(OSError, TurbopilotError):  # the file may be deleted meanwhile
+                    self.store.verify(model)
+            if self.store.has(model):
+                raise
+            raise unavailable(model, self.store.stored(model)) from None
+
+    def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model, after a trial in a child process where it has not passed one yet."""
         path, plan = self.plan(model, tuned=tuned)
         own = personal_dir()
@@ -154,7 +171,10 @@ class LlamaKind:
         try:
             copy = folded(self.store.folder, path, added)
         except TurbopilotError as error:
-            log.warning("%s The adapters are used beside the model, which is slower.", error)
+            read_header(path)  # a damaged model is reported as such, not as a fault of its adapters
+            if error.message != self._adapter_warning:
+                log.warning("%s The adapters are used beside the model, which is slower.", error)
+            self._adapter_warning = error.message
             return path, hardware
         return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
 
@@ -197,8 +217,11 @@ class LlamaKind:
         except TurbopilotError as error:
             yield Finding("model", error.message, problem=True)
             return
-        if stored := self.store.stored(model):
+        if self.store.has(model) and not model.path:
+            self.store.verify(model)
+        stored = self.store.stored(model)
+        if stored is None or stored.damaged:
+            yield from missing(model, stored)
+        else:
             yield model_file(model, stored)
             yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
-        else:
-            yield from missing(model)

@@ -29,7 +29,7 @@ def model_file(model: Model, stored: Stored) -> Finding:
     checked = (
         "checked by digest"
         if stored.verified
-        else "unverified: run `jupyter turbopilot models verify`"
+        else f"unverified: run `jupyter turbopilot models verify {model.spec}`"
         if model.sha256
         else "unverified: its publisher gives no digest"
     )

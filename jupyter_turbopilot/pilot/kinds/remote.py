@@ -14,7 +14,7 @@ from jupyter_turbopilot.errors import BadRequestError, NotReadyError, Turbopilot
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.models.store import Stored, unavailable
 from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 from jupyter_turbopilot.prompt.infill import MARKERS
@@ -118,12 +118,11 @@ class RemoteKind:
             return self._latest.of(folder, load_vocabulary)
         model = find(spec)
         if not self.store.has(model):
-            # The engine is named, because the configured one has nothing to fetch.
-            pull = f"jupyter turbopilot models pull --engine {model.engine} {model.spec}"
+            error = unavailable(model, self.store.stored(model), "remote")
             raise NotReadyError(
-                f"The vocabulary of {model.name} is in its file, which is not on this machine. Name a "
-                f"smaller model of its family, or the folder of a tokenizer; or run: {pull}",
-                code="model_missing",
+                "The vocabulary is missing. Set c.TurbopilotRemote.vocabulary to a smaller model of the same "
+                f"family or to the folder of a tokenizer, or use this file: {error.message}",
+                code=error.code,
             )
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file
 

@@ -127,7 +127,7 @@ class TransformersKind:
         *,
         mirrors: bool = False,  # noqa: ARG002 - there are none of checkpoints
     ) -> Path:
-        """Fetch a model; return where it is."""
+        """Download a model, or those of its files that are damaged; return its folder."""
         if model.path:
             return model.path
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)

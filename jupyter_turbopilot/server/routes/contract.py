@@ -202,7 +202,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     browser: Annotated[bool, Meta(description="whether it also runs in a browser")]
-    stored: Annotated[bool, Meta(description="whether it is on disk")]
+    stored: Annotated[bool, Meta(description="whether an intact file is on disk, as far as is known")]
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]
     selected: Annotated[bool, Meta(description="whether it is the model in use")]
     adapters: list[Adapter]
@@ -211,6 +211,16 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     failed: Annotated[str | None, Meta(description="why the last download failed")]
     progress: Annotated[Progress | None, Meta(description="progress of a running download")]
     mirror: Annotated[bool, Meta(description="whether allowing mirrors adds a source")]
+    mirror_only: Annotated[
+        bool | UnsetType, Meta(description="whether mirrors are its only source, and are not allowed yet")
+    ] = UNSET
+    damaged: Annotated[bool | UnsetType, Meta(description="whether its file on disk is damaged")] = UNSET
+    received: Annotated[
+        int | UnsetType | None, Meta(description="bytes of an unfinished download; null if there is none")
+    ] = UNSET
+    removable: Annotated[
+        bool | UnsetType, Meta(description="whether it may be deleted: false for a file of the user's own")
+    ] = UNSET
     memory: Annotated[int | UnsetType, Meta(description="estimated memory on this machine, in bytes")] = UNSET
     tokens_a_second: Annotated[
         float | UnsetType, Meta(description="estimated speed on this machine, in tokens per second")

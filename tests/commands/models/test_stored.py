@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.errors import NotWrittenError
 from jupyter_turbopilot.files import sha256_of
-from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
+from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.store import Store
 
+from ...models.source_server import SourceServer
 from ..running import run
 
 
@@ -20,8 +23,8 @@ def test_a_path_is_printed_and_its_absence_is_the_status(
     assert run(capsys, "models", "path", own)[:2] == (0, f"{own}\n")
     status, out, err = run(capsys, "models", "path", "smollm2-135m")
     assert (status, out) == (1, "")
-    assert "models pull smollm2-135m" in err
-    assert "is not on this machine" in run(capsys, "models", "path", f"{own}.gone.gguf")[2]
+    assert "models pull --mirrors smollm2-135m" in err
+    assert "There is no model at" in run(capsys, "models", "path", f"{own}.gone.gguf")[2]
 
 
 def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
@@ -71,3 +74,37 @@ def test_of_a_server_elsewhere_nothing_is_here(capsys: pytest.CaptureFixture[str
     assert status
     assert not out
     assert "on this machine" in err
+
+
+def test_a_damaged_model_is_reported_with_the_command_that_repairs_it(
+    capsys: pytest.CaptureFixture[str],
+    server: SourceServer,
+    models_folder: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = tiny_model.read_bytes()
+    sources = (HubFile("owner/repo", "m.gguf"),)
+    known = Model("known", "known.gguf", sources, len(data), hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(catalog(), "known", known)
+    server.files["/owner/repo/resolve/main/m.gguf"] = data
+    assert run(capsys, "models", "pull", "known")[0] == 0
+    file = models_folder / "known.gguf"
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    advice = "The file of known is damaged. Download it again, or run: jupyter turbopilot models pull known"
+    assert run(capsys, "models", "verify", "known")[2] == f"turbopilot: {advice}\n"
+    assert run(capsys, "models", "path", "known")[2] == f"turbopilot: {advice}\n"
+    assert run(capsys, "models", "info", "known")[2] == f"turbopilot: {advice}\n"
+    assert f"✗ model        {advice}\n" in run(capsys, "doctor", "-m", "known")[1]
+    status, out, err = run(capsys, "models", "pull", "known")
+    assert (status, out) == (0, f"{file}\n")
+    assert f"The damaged file is kept as {file}.damaged." in err
+    assert run(capsys, "models", "verify", "known")[:2] == (0, "known: the digest is right.\n")
+
+
+def test_info_of_a_missing_model_names_the_command_that_downloads_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, _, err = run(capsys, "models", "info", "smollm2-360m")
+    assert status == 1
+    assert err.endswith("run: jupyter turbopilot models pull smollm2-360m\n")

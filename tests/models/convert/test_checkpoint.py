@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert import convert, writer
+from jupyter_turbopilot.models.convert.weights import find_tensors
 from tests.models.convert import families
 
 if TYPE_CHECKING:
@@ -177,3 +179,12 @@ def test_codegen2_is_not_guessed(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "x"}}))
     refuse(tmp_path / "hf", "--shards 8")
+
+
+def test_missing_torch_is_reported_with_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"weights")
+    with pytest.raises(ConversionError, match='python -m pip install "torch"'):
+        find_tensors(tmp_path)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadE
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
+from jupyter_turbopilot.models.folder import aside_path
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
@@ -54,6 +57,15 @@ def test_a_file_that_was_changed_on_its_way_is_refused(hub: SourceServer, tmp_pa
     hub.files[f"/{REPO}/resolve/main/model.safetensors"] = b"x" * 1000
     with pytest.raises(DownloadError, match="digest"):
         Repositories(tmp_path).checkpoint(REPO)
+
+
+def test_fetch_replaces_a_damaged_file(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, REPO, FILES)
+    file = Repositories(tmp_path).fetch(REPO, keep=False) / "model.safetensors"
+    file.write_bytes(b"x" * 1000)
+    Repositories(tmp_path).fetch(REPO)
+    assert file.read_bytes() == FILES["model.safetensors"]
+    assert aside_path(file).read_bytes() == b"x" * 1000
 
 
 def test_without_the_site_what_was_fetched_serves(
@@ -147,6 +159,10 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
     assert path == store.folder / "mine-q8_0.gguf"
     assert read_header(path).architecture == "gpt2"
     assert obtain(store, model) == path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(path, (time.time() + 60,) * 2)
+    assert obtain(store, model).read_bytes() == whole  # a damaged file is converted again
     assert not (store.folder / "checkpoints" / "owner--model").exists()
 
 

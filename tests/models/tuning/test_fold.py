@@ -142,3 +142,12 @@ def test_a_copy_that_is_there_is_used_without_writing_anything(
     copy.unlink()
     with pytest.raises(ModelRefusedError, match="whoever keeps it makes the copy"):
         folded(tmp_path, model, adapters)
+
+
+def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> None:
+    added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
+    copy = folded(tmp_path, tiny_model, added)
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[: len(whole) // 2])
+    assert folded(tmp_path, tiny_model, added) == copy
+    assert copy.read_bytes() == whole

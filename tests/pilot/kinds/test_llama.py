@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load import loader as engine_loader
 from jupyter_turbopilot.engine.load import trial
-from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
+from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, llama_engine
 from jupyter_turbopilot.pilot.library import store_of
@@ -119,3 +121,59 @@ def test_who_fetches_a_model_makes_its_copy_for_all(
     (copy,) = copies(models_folder, own)
     path, hardware = kind.weights(find(str(own)))
     assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))
+
+
+@pytest.fixture
+def known(models_folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model of the catalogue whose file is on the disk."""
+    data = tiny_model.read_bytes()
+    model = Model("known", "known.gguf", (HubFile("o/r", "m.gguf"),), None, hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(catalog(), "known", model)
+    (models_folder / model.file).write_bytes(data)
+    return model
+
+
+def refusing(*_: Any) -> Any:
+    raise ModelRefusedError("It crashed.")
+
+
+def test_load_checks_the_digest_of_a_refused_model(known: Model, models_folder: Path) -> None:
+    file = models_folder / known.file
+    kind = kind_with(refusing, model="known")
+    with pytest.raises(ModelRefusedError, match="It crashed"):
+        kind.load(known, Cancel(), tuned=True)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(NotReadyError, match=r"The file of known is damaged\..*models pull known") as damaged:
+        kind.load(known, Cancel(), tuned=True)
+    assert damaged.value.code == "model_damaged"
+    assert kind.conditions("known", tuned=True).file == ""
+    file.unlink()
+    with pytest.raises(NotReadyError) as missing:
+        kind.load(known, Cancel(), tuned=True)
+    assert missing.value.code == "model_missing"
+
+
+def test_examine_computes_the_digest(known: Model, models_folder: Path) -> None:
+    file = models_folder / known.file
+    kind = kind_with(model="known")
+    assert not any(finding.problem for finding in kind.examine() if finding.name == "model")
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    (finding,) = [finding for finding in kind.examine() if finding.name == "model"]
+    assert finding.problem
+    assert finding.text.startswith("The file of known is damaged.")
+
+
+def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
+    known: Model, models_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = make(tmp_path / "a.gguf", width=32)  # of another model
+    kind = kind_with(model="known", adapters=[str(adapter)])
+    for _ in range(3):
+        assert kind.weights(known)[0] == models_folder / known.file
+    assert len(caplog.records) == 1
+    caplog.clear()
+    file = models_folder / known.file
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(NotReadyError, match="is damaged"):
+        kind.load(known, Cancel(), tuned=True)
+    assert not caplog.records

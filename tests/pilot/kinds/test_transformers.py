@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,15 @@ from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.generation import Ask, Sampling
 from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
+from jupyter_turbopilot.models.folder import aside_path
 from jupyter_turbopilot.pilot.kinds.transformers import TransformersKind
 from jupyter_turbopilot.pilot.library import store_of
 
 from ...engine.transformers.checkpoints import write
+from ...models.source_server import SourceServer
+from ...models.sources import server
+
+__all__ = ["server"]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +93,25 @@ def test_only_digests_that_were_compared_make_a_checkpoint_verified(models_folde
     for unknown in (plain, kind.find("owner/nowhere")):
         with pytest.raises(UnknownModelError, match="No digests are known"):
             kind.verify(unknown)
+
+
+def test_obtain_downloads_damaged_weights_again(server: SourceServer, models_folder: Path) -> None:
+    weights = b"w" * 1000
+    files = {"config.json": b"{}", "model.safetensors": weights}
+    listed = [{"rfilename": name} for name in files]
+    server.files["/api/models/owner/repository"] = json.dumps({"siblings": listed}).encode()
+    for name, data in files.items():
+        path = f"/owner/repository/resolve/main/{name}"
+        server.files[path] = data
+        server.headers[path] = {"x-linked-etag": f'"{hashlib.sha256(data).hexdigest()}"'}
+    kind = kind_with()
+    model = kind.find("owner/repository")
+    file = kind.obtain(model) / "model.safetensors"
+    file.write_bytes(b"x" * 1000)
+    kind.obtain(model)
+    assert file.read_bytes() == weights
+    assert aside_path(file).read_bytes() == b"x" * 1000
+    assert kind.verify(model)
 
 
 def test_what_was_fetched_is_removed_and_nothing_else(models_folder: Path, tmp_path: Path) -> None:
