@@ -122,13 +122,12 @@ class Route(AuthenticatedHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Cap the body before a byte of it is read; then know the caller."""
         connection = self.request.connection
-        by_tornado = isinstance(connection, HTTP1Connection)
-        if by_tornado:
+        if isinstance(connection, HTTP1Connection):
             connection.set_max_body_size(HARD_LIMIT)
             connection.set_body_timeout(BODY_SECONDS)
         await super().prepare()
-        if self.refused and not by_tornado:
-            # An ASGI server discards the rest of the body after the response.
+        if self.refused and not isinstance(connection, HTTP1Connection):
+            # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
             self._refuse()
         elif self.refused:
             # tornado closes the connection after an early response. A client that is still sending then
