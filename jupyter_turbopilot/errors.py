@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _KINDS = {
     401: "authentication_error",
     403: "permission_error",
@@ -35,10 +37,20 @@ class TurbopilotError(Exception):
         """The kind of error, as OpenAI and llama.cpp name it."""
         return _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")  # noqa: PLR2004
 
-    def body(self, field: str | None = None) -> dict[str, dict[str, str | None]]:
-        """Return what the HTTP answer holds; `field` is what the request calls the part that is wrong."""
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which the client may try again; None where the status calls for no retry."""
+        return max(1, math.ceil(self.after)) if self.status in {429, 503} else None
+
+    def retry(self) -> dict[str, int | None]:
+        """Return the fields that replace the status line and Retry-After in the middle of a stream."""
+        return {"status": self.status, "retry_after": self.retry_after}
+
+    def body(self, field: str | None = None) -> dict[str, dict[str, str | int | None]]:
+        """Return the body of the response; `field` is the name in the request of the invalid part."""
         named = field or self.field
-        return {"error": {"code": self.code, "type": self.kind, "field": named, "message": self.message}}
+        error = {"code": self.code, "type": self.kind, "field": named, "message": self.message}
+        return {"error": error | self.retry()}
 
 
 class RefusedError(TurbopilotError):
@@ -82,6 +94,13 @@ class BodyTooLargeError(BadRequestError):
 
     status = 413
     code = "too_large"
+
+
+class BodyTimeoutError(BadRequestError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "body_timeout"
 
 
 class WrongContentTypeError(BadRequestError):

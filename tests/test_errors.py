@@ -53,8 +53,24 @@ def test_a_body_names_the_field_as_the_request_does() -> None:
         "type": "invalid_request_error",
         "field": "n",
         "message": "Too many.",
+        "status": 400,
+        "retry_after": None,
     }
     assert error.body("n_cmpl")["error"]["field"] == "n_cmpl"
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (BusyError("Later.", after=2.1), 3),
+        (NotReadyError("Later."), 1),
+        (BusyError("Later.", after=0.0), 1),
+        (DownloadError("gone"), None),
+    ],
+)
+def test_a_body_holds_the_status_and_the_seconds_to_wait(error: TurbopilotError, seconds: int | None) -> None:
+    body = error.body()["error"]
+    assert (body["status"], body["retry_after"]) == (error.status, seconds)
 
 
 def test_a_model_that_is_not_ready_says_why_by_its_code() -> None:

@@ -17,16 +17,23 @@ from tornado.httputil import (
 )
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.errors import BadRequestError, BodyTimeoutError
+from jupyter_turbopilot.server.routes.base import BODY_SECONDS, HARD_LIMIT
+from jupyter_turbopilot.server.routes.encoding import compact
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from tornado.web import Application
+
+    from jupyter_turbopilot.errors import TurbopilotError
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
 START, BODY = "http.response.start", "http.response.body"
+WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}  # no route reads the body of these methods
 
 
 @dataclass(frozen=True)
@@ -142,19 +149,44 @@ async def _ask(
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
         await _waited(delegate.headers_received(line, headers))
     except HTTPInputError:
-        connection.write_headers(ResponseStartLine("", 400, ""), HTTPHeaders({"Content-Length": "0"}))
-        connection.finish()
+        _refuse(connection, BadRequestError("The request has invalid headers."))
         await _left(receive)
         return
-    more = True
-    while more:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            if line.method not in WITHOUT_BODY and not await _body(receive, delegate):
+                return
+    except TimeoutError:
+        delegate.on_connection_close()
+        _refuse(connection, BodyTimeoutError(f"The body did not arrive within {BODY_SECONDS:g} seconds."))
+    else:
+        delegate.finish()
+    await _left(receive)
+
+
+async def _body(receive: Receive, delegate: HTTPMessageDelegate) -> bool:
+    """Pass the body on; return whether it ended before the client left.
+
+    Of an endless body the route gets enough to refuse it.
+    """
+    received, more = 0, True
+    while more and received <= HARD_LIMIT:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return
-        await _waited(delegate.data_received(message.get("body", b"")))
+            return False
+        data = message.get("body", b"")
+        received += len(data)
+        await _waited(delegate.data_received(data))
         more = message.get("more_body", False)
-    delegate.finish()
-    await _left(receive)
+    return True
+
+
+def _refuse(connection: Connection, error: TurbopilotError) -> None:
+    """Respond without a route."""
+    body = compact(error.body())
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
+    connection.write_headers(ResponseStartLine("", error.status, ""), HTTPHeaders(headers), body)
+    connection.finish()
 
 
 async def _left(receive: Receive) -> None:

@@ -22,6 +22,10 @@ class StandaloneIdentity(IdentityProvider):
         """Whether somebody who was let in may see and change what is loaded."""
         return False
 
+    def not_manager(self) -> TurbopilotError:
+        """Return the error for an admitted caller who may not manage the server."""
+        return RefusedError(403)
+
     def admits_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Whether a request may call this machine by any name: a page's trick with names has no key."""
         return False

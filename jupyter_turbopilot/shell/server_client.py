@@ -24,10 +24,11 @@ LONGEST_MESSAGE = 1000  # characters of what a program in between says
 class RemoteError(TurbopilotError):
     """The server answered with an error of its own."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, after: float) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.after = after
 
 
 class ExpectedHealth(msgspec.Struct):
@@ -176,9 +177,17 @@ def _check(answer: httpx.Response) -> None:
 
 
 def _error(status: int, body: Any) -> RemoteError:
-    """Return the error of an answer; it need not be ours: a proxy has a text or a list there."""
+    """Return the error in a response or a frame; a proxy may put text or a list there."""
     error = body.get("error") if isinstance(body, dict) else None
-    code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("error", error)
+    fields = error if isinstance(error, dict) else {"message": error}
+    # The status line of a stream is 200, so a frame repeats the status of its error.
+    status = _number(fields.get("status")) or status
+    code, message = fields.get("code"), fields.get("message")
     if not isinstance(message, str) or not message:
         message = f"The server answered {status}."
-    return RemoteError(status, code if isinstance(code, str) else "error", message[:LONGEST_MESSAGE])
+    after = _number(fields.get("retry_after")) or TurbopilotError.after
+    return RemoteError(status, code if isinstance(code, str) else "error", message[:LONGEST_MESSAGE], after)
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else 0

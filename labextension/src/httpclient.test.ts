@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { HttpClient } from './httpclient';
-import type { IFeedback } from './wire';
+import { troubleOf } from './trouble';
+import type { IError, IFeedback, IRequest } from './wire';
 
 const { makeRequest } = vi.hoisted(() => ({ makeRequest: vi.fn() }));
 vi.mock('@jupyterlab/services', () => ({ ServerConnection: { makeRequest } }));
@@ -63,5 +64,32 @@ describe('feedback', () => {
     await Promise.resolve(); // no more than that happens behind a listener of a page that is closed
     expect(makeRequest).toHaveBeenCalledTimes(2);
     expect(makeRequest.mock.calls.every(([, { keepalive }]) => keepalive as boolean)).toBe(true);
+  });
+});
+
+describe('an error within a stream', () => {
+  const client = new HttpClient({ baseUrl: 'http://server/' } as never);
+  const fails = (error: Partial<IError>) =>
+    makeRequest.mockResolvedValue(
+      new Response(`${JSON.stringify({ phase: 'failed', text: '', done: true, error })}\n`)
+    );
+  const streams = {
+    complete: () => client.complete({} as IRequest, new AbortController().signal, () => undefined),
+    pull: () => client.pull('a', false, () => undefined)
+  };
+
+  it.each(Object.entries(streams))('of %s has its status and the time to wait', async (_, stream) => {
+    fails({ code: 'too_many_requests', message: 'Too many.', status: 429, retry_after: 3 });
+    expect(troubleOf(await stream().catch((reason: unknown) => reason))).toEqual({
+      kind: 'busy',
+      message: 'Too many.',
+      retryAfter: 3000
+    });
+    fails({ code: 'engine', message: 'It failed.', status: 500, retry_after: null });
+    expect(troubleOf(await stream().catch((reason: unknown) => reason))).toEqual({
+      kind: 'told',
+      message: 'It failed.',
+      retryAfter: 0
+    });
   });
 });

@@ -31,9 +31,6 @@ export class HttpClient implements IClient {
   /** Complete, calling `frame` as the text grows. */
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
     await this._stream<IFrame>('complete', request, signal, line => {
-      if (line.error) {
-        throw new ServerError(500, line.error.code, line.error.message);
-      }
       if (typeof line.text !== 'string') {
         throw new AnswerError('garbled');
       }
@@ -68,9 +65,6 @@ export class HttpClient implements IClient {
   /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
   async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     await this._stream<IStep>('models/pull', { model, mirrors, select } satisfies IPull, undefined, line => {
-      if (line.error) {
-        throw new ServerError(500, line.error.code, line.error.message);
-      }
       if (typeof line.phase !== 'string' || line.phase === 'failed') {
         throw new AnswerError('garbled');
       }
@@ -110,7 +104,7 @@ export class HttpClient implements IClient {
   }
 
   /** Read a stream to its last line, which says `done`; one that ends without it was cut. */
-  private async _stream<T extends { done?: boolean }>(
+  private async _stream<T extends { done?: boolean; error?: IError }>(
     path: string,
     body: unknown,
     signal: AbortSignal | undefined,
@@ -131,6 +125,10 @@ export class HttpClient implements IClient {
       for await (const line of lines<T>(response)) {
         clearTimeout(timer);
         timer = listen(NEXT_BYTE);
+        if (line.error) {
+          const { status, code, message, retry_after } = line.error;
+          throw new ServerError(status, code, message, (retry_after ?? 0) * 1000);
+        }
         take(line);
         done ||= line.done === true;
       }

@@ -109,6 +109,10 @@ export interface IError {
   field: string | null;
   /** message for a person, saying what to do next */
   message: string;
+  /** HTTP status of the error; in a stream, the response itself has the status 200 */
+  status: number;
+  /** seconds after which to try again, as in `Retry-After`; null: no retry is expected */
+  retry_after: number | null;
 }
 
 /** One line of a streamed response. The last has `done: true`, the model and the timings. */

@@ -14,9 +14,11 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server import asgi
 from jupyter_turbopilot.server.asgi import Mounted
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.identity import KeyIdentity
+from jupyter_turbopilot.server.routes.base import HARD_LIMIT
 from jupyter_turbopilot.server.routes.openai import REPLICA
 from jupyter_turbopilot.server.standalone import application
 
@@ -138,9 +140,44 @@ async def test_what_is_wrong_is_refused_as_over_our_own_server(
     assert (await call("GET", "/health").body(b"").answer())[0] == 200
 
 
-async def test_a_refusal_does_not_wait_for_the_rest_of_a_body(call: Call) -> None:
-    client = call("POST", "/nothing").body(b"x", more=True)
-    client.body(b"x" * MAX_BODY, more=True)
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "/v1/completions", {"authorization": ""}, 401),
+        ("DELETE", "/models", {"authorization": "Bearer wrong"}, 401),
+        ("POST", "/v1/completions", {"origin": "https://elsewhere.example"}, 403),
+        ("POST", "/nothing", {}, 404),
+        ("GET", "/health", {"authorization": ""}, 200),
+        ("GET", "/v1/models", {}, 200),
+    ],
+)
+async def test_a_response_that_needs_no_body_does_not_wait_for_it(
+    call: Call, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    client = call(method, path, headers=headers | {"content-length": "100"}).body(b"x", more=True)
+    assert (await client.answer())[0] == status
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_refused(
+    call: Call, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)
+    status, headers, body = await call("POST", "/v1/completions").body(b"{", more=True).answer()
+    assert (status, headers["connection"]) == (408, "close")
+    assert json.loads(body)["error"]["code"] == "body_timeout"
+    assert engine.prompts == []
+    assert (await call("POST", "/v1/completions").body(asked()).answer())[0] == 200
+
+
+async def test_an_endless_body_is_refused_before_it_ends(call: Call) -> None:
+    client = call("POST", "/v1/completions")
+    for _ in range(HARD_LIMIT // MAX_BODY + 1):
+        client.body(b"x" * MAX_BODY, more=True)
+    assert (await client.answer())[0] == 413
+
+
+async def test_a_client_that_leaves_within_its_body_ends_the_request(call: Call) -> None:
+    client = call("POST", "/v1/completions").body(b"{", more=True)
     client.leave()
     await asyncio.wait_for(client.task, 20)
 

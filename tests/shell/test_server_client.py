@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.runtime import Runtime
 from jupyter_turbopilot.shell.server_client import RemoteError, ServerClient
@@ -66,8 +66,8 @@ def test_json_of_another_program_is_not_taken_for_an_answer(
 
 
 def test_an_error_of_ours_keeps_its_code_and_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = {"error": {"code": "busy", "field": None, "message": "Come back."}}
+    body = BusyError("Come back.", after=3).body()
     for status in (200, 429):
         with pytest.raises(RemoteError, match="Come back") as told:
             list(remote_that_answers(status, body, monkeypatch).stream(REQUEST))
-        assert told.value.code == "busy"
+        assert (told.value.code, told.value.status, told.value.after) == ("busy", 429, 3)

@@ -10,7 +10,7 @@ import msgspec
 from jupyter_turbopilot.engine.remote.chances import likeliest, probability
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request, Style, biases_by_id, sampling_fields
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json
-from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.engine.remote.words import ErrorEventError, StrangeAnswerError
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def read_chunk(data: bytes) -> Chunk:
     """Read an event; one that tells of an error is none of an answer."""
     chunk = read_json(data, Chunk)
     if chunk.error is not None:
-        raise StrangeAnswerError("an error instead of the rest of its answer")
+        raise ErrorEventError(chunk.error)
     return chunk
 
 

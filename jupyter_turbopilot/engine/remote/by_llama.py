@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.remote.by_text import spread
 from jupyter_turbopilot.engine.remote.chances import likeliest, logarithm, portion, probability
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request, sampling_fields
 from jupyter_turbopilot.engine.remote.far_side import read_json
-from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.engine.remote.words import ErrorEventError
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class _Event(msgspec.Struct, frozen=True):
 def _read(data: bytes) -> _Event:
     event = read_json(data, _Event)
     if event.error is not None:
-        raise StrangeAnswerError("an error instead of the rest of its answer")
+        raise ErrorEventError(event.error)
     return event
 
 

@@ -17,6 +17,7 @@ from jupyter_turbopilot.engine.remote.words import (
     WAIT,
     AskedToWaitError,
     DiedError,
+    ErrorEventError,
     StrangeAnswerError,
     not_accepted,
     refused,
@@ -86,7 +87,16 @@ class HttpSide:
                 yield Heard(replica=replica)
             async for chunk in answer.aiter_raw():
                 for data in events.feed(chunk):
-                    yield Heard(ended=True) if data == END else dialect.read(data)
+                    yield Heard(ended=True) if data == END else self._read(data, dialect)
+
+    def _read(self, data: bytes, dialect: Dialect) -> Heard:
+        """Read an event; an error in it is the same as an error in place of the stream."""
+        try:
+            return dialect.read(data)
+        except ErrorEventError as event:
+            if not event.status:
+                raise
+            raise self._failure(event.status, event.after) from None
 
     @asynccontextmanager
     async def _answer(
@@ -108,14 +118,13 @@ class HttpSide:
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise StrangeAnswerError("a compressed answer, which was not asked for")
             return
-        error = refused(self.address.host, status, in_hub=self._in_hub)
-        if status in WAIT:
-            raise AskedToWaitError(
-                error, retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC))
-            )
         if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
             raise not_accepted(self.address.host, option)
-        raise error
+        raise self._failure(status, retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC)))
+
+    def _failure(self, status: int, after: float | None) -> Exception:
+        error = refused(self.address.host, status, in_hub=self._in_hub)
+        return AskedToWaitError(error, after) if status in WAIT else error
 
 
 async def _whole(answer: httpx.Response) -> bytes:

@@ -5,6 +5,8 @@ Never in its own words: many servers repeat in an error what they were sent.
 
 from __future__ import annotations
 
+from typing import Any
+
 from jupyter_turbopilot.errors import (
     BadRequestError,
     BusyError,
@@ -38,6 +40,21 @@ _HUB_REFUSALS = {
 
 class StrangeAnswerError(ValueError):
     """A far side sent what cannot be read; the words say what, and nothing of it."""
+
+
+class ErrorEventError(StrangeAnswerError):
+    """An event of a stream is an error; `status` is 0 and `after` None where the event does not say.
+
+    Our server sends `status` and `retry_after`; llama-server and vLLM send the status as `code`.
+    """
+
+    def __init__(self, error: Any) -> None:
+        super().__init__("an error instead of the rest of its answer")
+        fields = error if isinstance(error, dict) else {}
+        statuses = (fields.get("status"), fields.get("code"))
+        self.status = next((each for each in statuses if type(each) is int and 400 <= each < 600), 0)  # noqa: PLR2004
+        after = fields.get("retry_after")
+        self.after = float(after) if type(after) is int and after >= 0 else None
 
 
 class FarRefusalError(EngineError):

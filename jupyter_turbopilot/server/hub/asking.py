@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import httpx
 
@@ -10,7 +11,8 @@ from jupyter_turbopilot.server.hub.person import Person, read_person
 from jupyter_turbopilot.server.hub.refusals import HubGoneError
 
 SECONDS = 5.0  # for an answer
-AT_ONCE = 16  # questions that the hub is asked at the same time
+AT_ONCE = 16  # concurrent requests to the hub
+OF_NEW = 12  # of those about new tokens, so that made-up ones cannot delay the renewal of known ones
 MOST = 1 << 20  # bytes of an answer: somebody may be in many groups
 OK, NOT_KNOWN = 200, frozenset({401, 403})
 
@@ -21,6 +23,7 @@ class Hub:
     def __init__(self, api_url: str, seconds: float = SECONDS) -> None:
         self._url = f"{api_url}/user"
         self._seconds = seconds
+        self._of_new = asyncio.Semaphore(OF_NEW)
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None),  # time is kept for the whole of a question
             trust_env=False,  # as the hub's own clients have it: what is between us is the administrator's
@@ -28,10 +31,10 @@ class Hub:
             limits=httpx.Limits(max_connections=AT_ONCE),
         )
 
-    async def who(self, token: str) -> Person | None:
-        """Return whom a token belongs to; None: the hub does not know it."""
+    async def who(self, token: str, *, known: bool = False) -> Person | None:
+        """Return whom a token belongs to; None: the hub does not know it. `known`: whether it did before."""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds), nullcontext() if known else self._of_new:
                 return await self._ask(token)
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
             raise HubGoneError from None

@@ -11,7 +11,12 @@ from jupyter_server.auth.identity import User
 
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.server.hub.answers import Answers, digest_of
-from jupyter_turbopilot.server.hub.refusals import NoScopeError, NoTokenError, UnknownHubTokenError
+from jupyter_turbopilot.server.hub.refusals import (
+    NoScopeError,
+    NotManagerError,
+    NoTokenError,
+    UnknownHubTokenError,
+)
 from jupyter_turbopilot.server.identity import StandaloneIdentity
 from jupyter_turbopilot.server.routes.admission import is_key, sent_keys
 
@@ -21,14 +26,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.server.hub.person import Person
 
-MOST_ASKED = 256  # questions under way: whoever makes tokens up does not keep the hub from others for long
+MOST_NEW = 256  # new tokens that the hub is asked about at a time; known ones are renewed beside them
 
 
 class Asked(Protocol):
     """Who knows whom a token belongs to."""
 
-    async def who(self, token: str) -> Person | None:
-        """Return them; None: nobody's. A `HubGoneError` where that cannot be told now."""
+    async def who(self, token: str, *, known: bool = False) -> Person | None:
+        """Return the owner; None: there is none. Raise a `HubGoneError` if the hub does not answer.
+
+        `known`: whether the hub knew the token before.
+        """
 
     async def close(self) -> None:
         """Close all connections."""
@@ -39,7 +47,7 @@ class HubUser(User):
     """Somebody whom the hub knows."""
 
     groups: tuple[str, ...] = ()
-    admin: bool = False
+    manages: bool = False
 
 
 class HubIdentity(StandaloneIdentity):
@@ -55,6 +63,7 @@ class HubIdentity(StandaloneIdentity):
         self._clock = clock
         self._answers = Answers()
         self._asking: dict[str, asyncio.Task[Person | None]] = {}  # by the token's digest
+        self._new: set[str] = set()  # digests in `_asking` that the hub has not vouched for yet
 
     async def get_user(self, handler: Any) -> User | None:
         """Return the caller; None where no token was sent."""
@@ -66,41 +75,50 @@ class HubIdentity(StandaloneIdentity):
             raise UnknownHubTokenError
         if not person.may_use(self._service):
             raise NoScopeError(self._service)
-        return HubUser(person.known_as, person.name, groups=person.groups, admin=person.admin)
+        return HubUser(person.known_as, person.name, groups=person.groups, manages=person.may_manage)
 
     async def _person(self, token: str) -> Person | None:
         """Return whom a token belongs to, without waiting for the hub where that is known."""
-        digest = digest_of(token)
-        answer = self._answers.find(digest, self._clock())
+        digest, now = digest_of(token), self._clock()
+        if self._answers.is_refused(digest, now):
+            return None
+        answer = self._answers.find(digest, now)
         if answer is None:
-            if len(self._asking) >= MOST_ASKED and digest not in self._asking:
-                raise BusyError("The JupyterHub is asked about many tokens. Try again in a moment.")
             return await asyncio.shield(self._ask(digest, token))
-        if answer.is_old(self._clock()):
+        if answer.is_old(now):
             self._ask(digest, token)
         return answer.person
 
     def _ask(self, digest: str, token: str) -> asyncio.Task[Person | None]:
         """Ask the hub, once at a time for each token."""
         if digest not in self._asking:
+            if not self._answers.was_known(digest):
+                if len(self._new) >= MOST_NEW:
+                    raise BusyError("The JupyterHub is checking many new tokens. Try again in a moment.")
+                self._new.add(digest)
             task = self._asking[digest] = asyncio.create_task(self._ask_hub(digest, token))
             task.add_done_callback(lambda done: self._asked(digest, done))
         return self._asking[digest]
 
     async def _ask_hub(self, digest: str, token: str) -> Person | None:
         asked = self._clock()
-        person = await self._hub.who(token)
+        person = await self._hub.who(token, known=digest not in self._new)
         self._answers.keep(digest, person, asked)
         return person
 
     def _asked(self, digest: str, done: asyncio.Task[Person | None]) -> None:
         del self._asking[digest]
+        self._new.discard(digest)
         if not done.cancelled():
             done.exception()  # where nobody waits, a hub that is gone is no news for the log
 
     def may_manage(self, user: Any) -> bool:
-        """Only the hub's administrators."""
-        return bool(getattr(user, "admin", False))
+        """Return whether an administrator sent a token that may manage models."""
+        return bool(getattr(user, "manages", False))
+
+    def not_manager(self) -> TurbopilotError:
+        """Return an error that names the scope."""
+        return NotManagerError()
 
     def admits_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
         """The proxy passes the hub's own names on; nothing is done for anybody without a token."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+# JupyterHub grants it to administrators, and not to the tokens of Jupyter servers.
+MANAGES = "admin-ui"
+
 
 class _Model(msgspec.Struct, frozen=True):
     """A hub's answer to `GET user`, as far as it matters here."""
@@ -35,6 +38,14 @@ class Person:
     def may_use(self, service: str) -> bool:
         """Whether their token has the scope to use a service. The hub sends scopes expanded."""
         return not self.scopes.isdisjoint({"access:services", scope_for(service)})
+
+    @property
+    def may_manage(self) -> bool:
+        """Whether the token may manage models. The owner's role alone is not enough.
+
+        An administrator's server has a token of that administrator, which any code in a notebook can read.
+        """
+        return self.admin and MANAGES in self.scopes
 
 
 def scope_for(service: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
-from jupyter_turbopilot.server.hub.person import scope_for
+from jupyter_turbopilot.server.hub.person import MANAGES, scope_for
 
 
 class NoTokenError(TurbopilotError):
@@ -43,6 +43,19 @@ class NoScopeError(TurbopilotError):
             f"This token may not use the service {service}. The JupyterHub's administrator has to give the "
             f"roles `user` and `server` the scope {scope_for(service)}, as `jupyter turbopilot hub-config` "
             "prints it; then stop your server and start it again."
+        )
+
+
+class NotManagerError(TurbopilotError):
+    """The token may use this service, but not manage it."""
+
+    status = 403
+    code = "forbidden"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"This needs a token with the scope {MANAGES}, of an administrator of the JupyterHub. Create one "
+            "on the hub's page Token. Tokens of Jupyter servers do not have this scope."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from jupyter_turbopilot.server.hub.person import scope_for
+from jupyter_turbopilot.server.hub.person import MANAGES, scope_for
 
 NAME = "turbopilot"
 PORT = 10101
@@ -26,6 +26,8 @@ ON_HOST = """\
 # Both roles need the last scope: `user` for people's own tokens, `server` for those of their Jupyter servers.
 # The other scopes are JupyterHub's own, which a role that is set here would lose. If you have set either role
 # already, add the scope there instead.
+# Managing models needs an administrator's token with the scope {manages}. Do not give the role `server` that
+# scope: any code in an administrator's notebook could then replace or delete models.
 c.JupyterHub.services.append(
     {{
         "name": {name!r},
@@ -55,7 +57,8 @@ IN_CLUSTER = """\
 # One model for everybody on this hub: values for the chart of Zero to JupyterHub. The model runs in a
 # deployment of its own, which docs/jupyterhub.md has. Both roles need the last scope: `user` for people's
 # own tokens, `server` for those of their Jupyter servers. The other scopes are JupyterHub's own, which a role
-# that is set here would lose.
+# that is set here would lose. Managing models needs an administrator's token with the scope {manages}. Do not
+# give the role `server` that scope: any code in an administrator's notebook could then replace models.
 hub:
   services:
     {name}:
@@ -87,6 +90,7 @@ def on_host(installed: Installed, where: str) -> str:
     """Return Python for a hub whose people are on its own machine; `where` it goes."""
     return ON_HOST.format(
         where=f" {where}" if where else "",
+        manages=MANAGES,
         name=NAME,
         port=PORT,
         python=installed.python,
@@ -99,4 +103,4 @@ def on_host(installed: Installed, where: str) -> str:
 def in_cluster() -> str:
     """Return the chart's values."""
     user, server = ("\n".join(f"        - {scope}" for scope in scopes(role)) for role in DEFAULTS)
-    return IN_CLUSTER.format(name=NAME, port=PORT, user=user, server=server)
+    return IN_CLUSTER.format(name=NAME, port=PORT, user=user, server=server, manages=MANAGES)

@@ -21,7 +21,7 @@ class MetricsRoute(Route):
 
     def refusal(self) -> TurbopilotError | None:
         """Refuse whoever is one of several people and does not manage the server."""
-        return super().refusal() if self.sees_totals else RefusedError(403)
+        return super().refusal() if self.sees_totals else self.not_manager()
 
     @Endpoint()
     async def get(self) -> None:

@@ -100,7 +100,11 @@ class AuthenticatedHandler(APIHandler):
         if self.may_manage or self.request.method in {"GET", "HEAD", "OPTIONS"}:
             return None
         manages = any(endpoint.access == "manage" for endpoint in endpoints(type(self)).values())
-        return RefusedError(403) if manages else None
+        return self.not_manager() if manages else None
+
+    def not_manager(self) -> TurbopilotError:
+        """Return the error for an admitted caller who may not manage the server."""
+        return self.alone.not_manager() if self.alone else RefusedError(403)
 
     @property
     def may_manage(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 from contextlib import aclosing, suppress
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.identity import IdentityProvider
 from tornado import web
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.owner import owner_of
@@ -121,14 +121,17 @@ class Route(AuthenticatedHandler):
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Cap the body before a byte of it is read; then know the caller."""
-        connection: Any = self.request.connection
-        if connection is not None and hasattr(connection, "set_max_body_size"):
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
             connection.set_max_body_size(HARD_LIMIT)
             connection.set_body_timeout(BODY_SECONDS)
         await super().prepare()
-        if self.refused:
-            # Told once the body has come: an answer before that ends as a broken connection for many
-            # clients. The method is out of reach meanwhile.
+        if self.refused and not isinstance(connection, HTTP1Connection):
+            # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
+            self._refuse()
+        elif self.refused:
+            # tornado closes the connection after an early response. A client that is still sending then
+            # reports a broken connection instead of the error, so the response follows the body.
             self._received = MAX_BODY + 1
             setattr(self, str(self.request.method).lower(), self._refuse)
 
@@ -220,8 +223,8 @@ class Route(AuthenticatedHandler):
             self.set_header("WWW-Authenticate", "Bearer")
         if error.status == 405:  # noqa: PLR2004
             self.set_header("Allow", ", ".join(self._methods()))
-        if error.status in {429, 503}:
-            self.set_header("Retry-After", str(max(1, math.ceil(error.after))))
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
         if isinstance(error, BodyTooLargeError):
             self.set_header("Connection", "close")  # the rest of it is not worth reading
         self.set_header("Content-Type", "application/json")

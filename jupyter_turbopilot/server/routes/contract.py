@@ -28,6 +28,13 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     type: Annotated[str, Meta(description="error type, with the names that OpenAI and llama.cpp use")]
     field: Annotated[str | None, Meta(description="field of the request that caused the error")]
     message: Annotated[str, Meta(description="message for a person, saying what to do next")]
+    status: Annotated[
+        int, Meta(description="HTTP status of the error; in a stream, the response itself has the status 200")
+    ]
+    retry_after: Annotated[
+        int | None,
+        Meta(description="seconds after which to try again, as in `Retry-After`; null: no retry is expected"),
+    ]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

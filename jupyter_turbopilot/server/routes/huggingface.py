@@ -79,7 +79,7 @@ class GenerateRoute(JobRoute):
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as their server does."""
         kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
-        return {"error": error.message, "error_type": kinds.get(error.status, "generation")}
+        return {"error": error.message, "error_type": kinds.get(error.status, "generation")} | error.retry()
 
     @Endpoint(GenerateBody)
     async def post(self, body: GenerateBody) -> None:

@@ -21,10 +21,11 @@ from jupyter_turbopilot.engine.remote.words import (
     FarRefusalError,
     StrangeAnswerError,
 )
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import BadRequestError, BusyError, EngineError, NotReadyError
+from jupyter_turbopilot.server.routes.openai_wording import error_body
 
 from .conftest import Serve
-from .far_server import FarServer, status, words
+from .far_server import Act, FarServer, Wire, status, words
 
 DIALECT = ByIds(FarSide(Kind.VLLM, "m"), CodePoints())
 
@@ -53,6 +54,14 @@ def fetch(server: FarServer, route: str) -> bytes | None:
             await side.close()
 
     return asyncio.run(fetched())
+
+
+def error_event(error: Any) -> Act:
+    def act(wire: Wire, _: Any) -> None:
+        wire.begin()
+        wire.event(error=error)
+
+    return act
 
 
 def test_events_are_read_as_they_come(serve: Serve) -> None:
@@ -86,6 +95,35 @@ def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: S
     assert refused.value.answered == code
     assert "SECRET" not in refused.value.message
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (BusyError("SECRET", after=3).body()["error"], 3.0),
+        (error_body(NotReadyError("SECRET"), None)["error"], 1.0),
+        ({"code": 503, "type": "unavailable_error", "message": "SECRET"}, None),  # llama-server's
+    ],
+)
+def test_an_error_event_may_ask_to_wait(error: Any, after: float | None, serve: Serve) -> None:
+    with pytest.raises(AskedToWaitError) as asked:
+        stream(serve(error_event(error)))
+    assert asked.value.after == after
+    assert "SECRET" not in asked.value.error.message
+
+
+@pytest.mark.parametrize("error", [EngineError("SECRET").body()["error"], {"code": 500, "message": "SECRET"}])
+def test_an_error_event_with_another_status_is_a_refusal(error: Any, serve: Serve) -> None:
+    with pytest.raises(FarRefusalError) as refused:
+        stream(serve(error_event(error)))
+    assert refused.value.answered == 500
+    assert "SECRET" not in refused.value.message
+
+
+@pytest.mark.parametrize("error", ["SECRET", {}, {"status": 200}, {"status": True, "code": "busy"}, [7]])
+def test_an_error_event_without_a_status_is_not_readable(error: Any, serve: Serve) -> None:
+    with pytest.raises(StrangeAnswerError, match="an error instead"):
+        stream(serve(error_event(error)))
 
 
 def test_an_option_that_is_refused_is_named(serve: Serve) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.server.hub.answers import COUNTS, RENEWED, Answers, digest_of
+from jupyter_turbopilot.server.hub.answers import COUNTS, REFUSED, RENEWED, Answers, digest_of
 from jupyter_turbopilot.server.hub.person import Person
 
 ADA = Person("ada", "user", admin=False, groups=(), scopes=frozenset())
@@ -33,6 +33,26 @@ def test_who_was_asked_about_longest_ago_is_forgotten_first() -> None:
     for number, name in enumerate("abac"):
         answers.keep(name, ADA, float(number))
     assert [name for name in "abc" if answers.find(name, 4.0)] == ["a", "c"]
+
+
+def test_refusals_are_bounded_and_evict_no_answer() -> None:
+    answers = Answers(most=2)
+    answers.keep("a", ADA, 0.0)
+    for number, name in enumerate("uvwx"):
+        answers.keep(name, None, float(number))
+    assert [name for name in "uvwx" if answers.is_refused(name, 3.0)] == ["w", "x"]
+    assert not answers.is_refused("x", 3.0 + REFUSED)
+    assert answers.find("a", 3.0) is not None
+
+
+def test_a_token_counts_as_known_until_the_hub_refuses_it() -> None:
+    answers = Answers()
+    answers.keep("a", ADA, 0.0)
+    assert answers.was_known("a")
+    assert answers.find("a", COUNTS) is None
+    assert answers.was_known("a")
+    answers.keep("a", None, COUNTS)
+    assert not answers.was_known("a")
 
 
 def test_a_digest_says_nothing_of_its_token() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from jupyter_turbopilot.server.hub.asking import MOST, Hub
+from jupyter_turbopilot.server.hub.asking import AT_ONCE, MOST, Hub
 from jupyter_turbopilot.server.hub.refusals import HubGoneError
 
 from .fake_hub import REFUSED, FakeHub, answer, known
@@ -99,6 +99,25 @@ def test_a_hub_that_does_not_run_is_gone_and_comes_back() -> None:
         server.close()
         await hub.close()
         await fake.stop()
+
+    asyncio.run(go())
+
+
+def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
+    async def go() -> None:
+        let_go = asyncio.Event()
+
+        async def says(token: str) -> bytes:
+            if token.startswith("made-up"):
+                await let_go.wait()
+            return known(name=token)
+
+        async with asking(FakeHub(says)) as hub:
+            made_up = [asyncio.create_task(hub.who(f"made-up-{number}")) for number in range(4 * AT_ONCE)]
+            await asyncio.sleep(0)
+            assert await hub.who("renewed", known=True) is not None
+            let_go.set()
+            assert all(await asyncio.gather(*made_up))
 
     asyncio.run(go())
 

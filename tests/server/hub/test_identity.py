@@ -8,9 +8,9 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.server.hub.answers import COUNTS, RENEWED
-from jupyter_turbopilot.server.hub.identity import MOST_ASKED, HubIdentity
-from jupyter_turbopilot.server.hub.person import Person, scope_for
+from jupyter_turbopilot.server.hub.answers import COUNTS, REFUSED, RENEWED
+from jupyter_turbopilot.server.hub.identity import MOST_NEW, HubIdentity
+from jupyter_turbopilot.server.hub.person import MANAGES, Person, scope_for
 from jupyter_turbopilot.server.hub.refusals import HubGoneError
 
 TOKEN = "t"
@@ -28,11 +28,14 @@ class Hub:
     def __init__(self, **people: Person) -> None:
         self.people: dict[str, Person] | None = people
         self.asked: list[str] = []
+        self.renewed: list[str] = []  # those of them that the hub knew before
         self.free = asyncio.Event()
         self.free.set()
 
-    async def who(self, token: str) -> Person | None:
+    async def who(self, token: str, *, known: bool = False) -> Person | None:
         self.asked.append(token)
+        if known:
+            self.renewed.append(token)
         await self.free.wait()
         if self.people is None:
             raise HubGoneError
@@ -68,7 +71,7 @@ async def settle() -> None:
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
 def test_people_are_known_by_name_and_groups(header: str) -> None:
     async def go() -> None:
-        desk = Desk(t=person("ada", admin=True), u=person("bob"))
+        desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGES)), u=person("bob"))
         ada, bob = await desk.user("t", header), await desk.user("u", header)
         assert (ada.username, ada.name, ada.groups) == ("user:ada", "ada", ("course",))
         assert bob.username == "user:bob"
@@ -76,6 +79,15 @@ def test_people_are_known_by_name_and_groups(header: str) -> None:
         assert not desk.identity.may_manage(bob)
         assert not desk.identity.may_manage(None)
         assert desk.identity.names_people
+
+    asyncio.run(go())
+
+
+def test_a_token_of_an_administrators_server_does_not_manage() -> None:
+    async def go() -> None:
+        desk = Desk(t=person("ada", admin=True))
+        assert not desk.identity.may_manage(await desk.user())
+        assert MANAGES in desk.identity.not_manager().message
 
     asyncio.run(go())
 
@@ -192,22 +204,53 @@ def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_it_fro
     asyncio.run(go())
 
 
-def test_of_many_made_up_tokens_some_are_asked_for_and_who_is_known_goes_on() -> None:
+def test_made_up_tokens_do_not_delay_the_renewal_of_known_ones() -> None:
     async def go() -> None:
-        desk = Desk(t=person(), u=person("bob"))
-        assert await desk.status() == 200
+        desk = Desk(t=person(), idle=person("bob"), u=person("eve"))
+        assert [await desk.status(), await desk.status("idle")] == [200, 200]
         desk.hub.free.clear()
-        made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MOST_ASKED)]
+        made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MOST_NEW)]
         await settle()
-        assert len(desk.hub.asked) == 1 + MOST_ASKED
+        assert len(desk.hub.asked) == 2 + MOST_NEW
         assert await desk.status() == 200
         assert await desk.status("u") == 429
         desk.now += RENEWED
         assert await desk.status() == 200
+        desk.now += COUNTS
+        idle = asyncio.create_task(desk.status("idle"))
         await settle()
-        assert desk.hub.asked[-1] == "t"  # who is known is renewed all the same
+        assert desk.hub.renewed == ["t", "idle"]
         desk.hub.free.set()
+        assert await idle == 200
         assert {await asked for asked in made_up} == {401, 429}
+        assert await desk.status("u") == 200
+
+    asyncio.run(go())
+
+
+def test_renewals_leave_room_for_new_tokens() -> None:
+    async def go() -> None:
+        tokens = [f"t{number}" for number in range(MOST_NEW)]
+        desk = Desk(new=person("eve"), **{token: person(token) for token in tokens})
+        assert {await desk.status(token) for token in tokens} == {200}
+        desk.now += RENEWED
+        desk.hub.free.clear()
+        assert {await desk.status(token) for token in tokens} == {200}
+        new = asyncio.create_task(desk.status("new"))
+        await settle()
+        desk.hub.free.set()
+        assert await new == 200
+
+    asyncio.run(go())
+
+
+def test_a_refusal_is_cached_briefly() -> None:
+    async def go() -> None:
+        desk = Desk()
+        assert {await desk.status("u") for _ in range(3)} == {401}
+        assert desk.hub.asked == ["u"]
+        desk.hub.people = {"u": person()}
+        desk.now += REFUSED
         assert await desk.status("u") == 200
 
     asyncio.run(go())

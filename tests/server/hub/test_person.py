@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.server.hub.person import Person, read_person
+from jupyter_turbopilot.server.hub.person import MANAGES, Person, read_person
+
+USE = "access:services!service=turbopilot"
 
 MODEL: dict[str, Any] = {
     "name": "ada",
@@ -43,6 +45,21 @@ def test_the_hub_says_who_somebody_is() -> None:
 )
 def test_the_scope_for_this_service_lets_somebody_use_it(scopes: list[str], allowed: bool) -> None:
     assert read(scopes=scopes).may_use("turbopilot") == allowed
+
+
+@pytest.mark.parametrize(
+    ("admin", "scopes", "allowed"),
+    [
+        (True, [USE, MANAGES], True),
+        (True, [USE], False),
+        (True, [USE, "admin:users", "admin-ui2", "admin-ui!user=ada"], False),
+        (False, [USE, MANAGES], False),
+    ],
+)
+def test_managing_needs_an_administrators_token_with_the_scope(
+    admin: bool, scopes: list[str], allowed: bool
+) -> None:
+    assert read(admin=admin, scopes=scopes).may_manage == allowed
 
 
 def test_a_service_is_not_taken_for_the_user_of_its_name() -> None:

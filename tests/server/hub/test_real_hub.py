@@ -12,6 +12,7 @@ import pytest
 from jupyterhub.services.auth import HubAuth, check_scopes
 
 from jupyter_turbopilot.server.hub.asking import Hub
+from jupyter_turbopilot.server.hub.person import MANAGES
 
 from ...tiny_model import write_tiny_model
 from .real_hub import PREFIX, PROXY, RealHub, wait
@@ -114,6 +115,13 @@ def test_only_administrators_manage(hub: RealHub) -> None:
         figures = httpx.get(f"{hub.through}/metrics", headers=headers).status_code
         assert figures == (200 if name == "ada" else 403)
     assert statuses == [404, 403]  # an administrator's choice is looked for
+    # The scopes of the token that a notebook of the administrator can read.
+    server, _ = hub.token("ada", SCOPE, "users:activity!user=ada", "access:servers!user=ada")
+    managing, _ = hub.token("ada", SCOPE, MANAGES)
+    for token, status in ((server, 403), (managing, 404)):
+        answer = httpx.request("DELETE", f"{hub.through}/models", headers={"Authorization": f"Bearer {token}"}, json={"model": "not-there"})  # fmt: skip
+        assert answer.status_code == status
+        assert (MANAGES in answer.text) == (status == 403)
     headers = {"Authorization": f"Bearer {hub.figures_token}"}
     assert httpx.get(f"{hub.through}/metrics", headers=headers).status_code == 200
 

@@ -9,7 +9,7 @@ from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, Tur
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes import base
 
-from ...scripted_engine import ScriptedEngine
+from ...scripted_engine import ScriptedEngine, words
 from .conftest import Ask, complete_body, error_of
 
 
@@ -80,3 +80,37 @@ async def test_a_failure_before_the_first_event_has_its_own_status(
     engine.fail = EngineError("The engine failed.")
     response = await ask("v1/completions", {"prompt": "x", "stream": True})
     assert response.code == 500
+
+
+STREAMS: dict[str, dict[str, Any]] = {
+    "complete": complete_body(stream=True, trigger="invoke", eagerness="always", lines="multi"),
+    "infill": {"input_prefix": "x = ", "input_suffix": "\n", "stream": True},
+    "completion": {"prompt": "x = ", "stream": True},
+    "v1/completions": {"prompt": "x = ", "max_tokens": 64, "stream": True},
+    "api/generate": {"inputs": "x = ", "stream": True},
+}
+
+
+@pytest.mark.parametrize("path", STREAMS)
+@pytest.mark.parametrize(
+    ("error", "retry_after"), [(BusyError("Later.", after=2.4), 3), (EngineError("No."), None)]
+)
+async def test_an_error_within_a_stream_has_its_status(
+    ask: Ask, ready: Any, engine: ScriptedEngine, path: str, error: TurbopilotError, retry_after: int | None
+) -> None:
+    step, engine.answer = engine.step, words(40)
+
+    def fail_later(runs: Any, attention: Any) -> None:
+        if any(run.words is not None and len(run.words) < 20 for run in runs):
+            raise error
+        step(runs, attention)
+
+    engine.step = fail_later  # type: ignore[method-assign]
+    response = await ask(path, STREAMS[path])
+    assert response.code == 200
+    *before, last = [
+        json.loads(line.removeprefix(b"data: ")) for line in response.body.splitlines() if b"{" in line
+    ]
+    assert before
+    told = last["error"] if isinstance(last["error"], dict) else last
+    assert (told["status"], told["retry_after"]) == (error.status, retry_after)

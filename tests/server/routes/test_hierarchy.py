@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.errors import BusyError, EngineError
 from jupyter_turbopilot.hierarchy import existing
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.hierarchy import AT_ONCE
@@ -96,14 +96,15 @@ async def test_an_engine_that_fails_in_the_middle_is_the_last_line(
 
     def answer(prompt: str) -> str:
         if "def add(" in prompt:
-            raise EngineError("broken")
+            raise BusyError("Later.", after=2.4)
         assert callable(said)
         return said(prompt)
 
     engine.answer = answer
     events = lines(await ask("hierarchy", STUB))
     assert events[-1]["event"] == "done"
-    assert events[-1]["error"]["code"] == "engine"
+    error = events[-1]["error"]
+    assert (error["code"], error["status"], error["retry_after"]) == ("busy", 429, 3)
     assert "finished" in [event["event"] for event in events]
 
 

@@ -56,6 +56,7 @@ async def test_a_download_that_fails_ends_the_stream_with_the_reason(
     last = lines(await ask("models/pull", {"model": f"{source.url}/missing.gguf"}))[-1]
     assert last["done"]
     assert last["error"]["code"] == "download_failed"
+    assert last["error"]["status"] == 502
     assert "404" in last["error"]["message"]
 
 

@@ -88,6 +88,8 @@ async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
         "type": "invalid_request_error",
         "field": "offset",
         "message": "offset must be at most 4, the length of the active cell.",
+        "status": 400,
+        "retry_after": None,
     }
 
 

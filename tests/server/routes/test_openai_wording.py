@@ -154,6 +154,8 @@ def test_an_error_has_the_code_that_openais_clients_look_for() -> None:
         "type": "invalid_request_error",
         "param": "stop",
         "code": "bad_request",
+        "status": 400,
+        "retry_after": None,
     }
 
 
