@@ -96,7 +96,7 @@ def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional
 
 def _is_fixed(kind: Any) -> bool:
     """Return whether a class is written in C and Python code cannot change it."""
-    return _flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP
+    return bool(_flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP)
 
 
 def _is_native(member: Any, kind: Any, name: str) -> bool:
