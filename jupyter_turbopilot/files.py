@@ -9,7 +9,9 @@ import math
 import os
 import secrets
 import shutil
+import stat
 import string
+import sys
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -60,6 +62,29 @@ def is_writable(folder: Path) -> bool:
 def is_readable(path: Path) -> bool:
     """Tell whether this person may read a file, or list a folder."""
     return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+
+
+def others_may_write(folder: os.stat_result) -> bool:
+    """Return whether the mode of a folder lets other users create or replace files in it."""
+    shared_with_group = folder.st_mode & stat.S_IWGRP and _has_other_members(folder.st_gid)
+    return bool(folder.st_mode & stat.S_IWOTH or shared_with_group)
+
+
+def _has_other_members(group: int) -> bool:
+    """Return whether a group has other members; many systems give each user a private group."""
+    if sys.platform == "win32":
+        return False
+    import grp
+    import pwd
+
+    own = os.getuid()
+    try:
+        named = grp.getgrgid(group).gr_mem
+    except KeyError:  # a container's group need not have a name
+        named = []
+    members = [user for user in pwd.getpwall() if user.pw_gid == group or user.pw_name in named]
+    known = {user.pw_name for user in members}
+    return any(user.pw_uid not in {0, own} for user in members) or any(name not in known for name in named)
 
 
 def is_forbidden(error: OSError) -> bool:

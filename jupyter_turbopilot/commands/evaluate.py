@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine, whole
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
+from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.evaluate.traces import Trace
     from jupyter_turbopilot.evaluate.typist import TypingResult
     from jupyter_turbopilot.shell.in_process import InProcess
 
@@ -49,7 +51,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         type=Path,
-        help="a folder of notebooks, a prepared set, or HumanEval's wheel",
+        help="a notebook, a folder of notebooks, a prepared set, or HumanEval's wheel",
     )
     parser.add_argument(
         "--humaneval", action="store_true", help="fill in lines of HumanEval; what the model writes is run"
@@ -154,35 +156,41 @@ def _humaneval(options: Options, local: InProcess) -> int:
     return 0
 
 
-def _read(options: Options) -> list[TypedNotebook]:
-    from jupyter_turbopilot.evaluate import notebooks as notebook_sets
-
-    notebooks = notebook_sets.read(options.source)
-    if not notebooks:
-        raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
-    return notebooks
-
-
 def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
     from jupyter_turbopilot.evaluate.remembered import SIBLINGS
 
     half = options.half or ("held-out" if options.memory == SIBLINGS else "all")
-    return notebooks if half == "all" else notebooks[half == "held-out" :: 2]
+    if half == "all":
+        return notebooks
+    if len(notebooks) == 1:
+        chosen = f"--half {half}" if options.half else f"--memory {SIBLINGS}"
+        raise BadRequestError(f"{chosen} needs at least two notebooks, and {options.source} has one.")
+    return notebooks[half == "held-out" :: 2]
+
+
+def _traces(notebooks: list[TypedNotebook], kind: str, options: Options) -> list[Trace]:
+    from jupyter_turbopilot.evaluate import traces
+
+    chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
+    if not chosen:
+        raise BadRequestError(f"{options.source} has no cells in which --trace {kind} could type.")
+    return chosen
 
 
 def _notebooks(options: Options, local: InProcess) -> int:
-    from jupyter_turbopilot.evaluate import report, traces, typist
+    from jupyter_turbopilot.evaluate import notebooks as notebook_sets
+    from jupyter_turbopilot.evaluate import report, typist
     from jupyter_turbopilot.evaluate.live import Live
 
     settings = local.pilot.settings
-    notebooks = _half(options, _read(options))
+    notebooks = _half(options, notebook_sets.read(options.source))
     results: dict[str, TypingResult] = {}
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
         for kind in options.trace:
             local.pilot.completer.results.clear()  # what one setting asked would be known to the next
-            chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else 4)
+            chosen = _traces(notebooks, kind, options)
             name = f"{eagerness}, {kind}"
             if options.clock:
                 beside = f" beside {options.busy} busy processes" if options.busy else ""
@@ -207,11 +215,12 @@ def _notebooks(options: Options, local: InProcess) -> int:
 def _with_memory(options: Options, local: InProcess) -> int:
     """Type notebooks without memory and with it."""
     from jupyter_turbopilot.evaluate import memory_gain, traces
+    from jupyter_turbopilot.evaluate import notebooks as notebook_sets
     from jupyter_turbopilot.evaluate.remembered import Shelf
 
     if options.clock or options.kernel:
-        raise TurbopilotError("--memory cannot be combined with --clock or --kernel.")
-    everything = _read(options)
+        raise BadRequestError("--memory cannot be combined with --clock or --kernel.")
+    everything = notebook_sets.read(options.source)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
@@ -220,7 +229,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
         for eagerness in options.eagerness:
             local.pilot.settings.eagerness = eagerness
             for kind in options.trace:
-                chosen = traces.of_kind(notebooks, kind, options.requests)
+                chosen = _traces(notebooks, kind, options)
                 if kind == "append":  # a line that stands further down is not remembered before it is written
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
@@ -254,7 +263,7 @@ def _say(
     from jupyter_turbopilot.evaluate import report
 
     model, ours = local.pilot.settings.model, version("jupyter-turbopilot")
-    head = f"{model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
+    head = f"{model}, version {ours}, {count_of(len(notebooks), 'notebook')} of {options.source.name}."
     print(report.table(results), *gains, sep="\n")
     if options.report:
         for path in report.write(options.report, "\n\n".join([head, *gains]), results):

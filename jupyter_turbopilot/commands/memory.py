@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import list_names, remove
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.wording import count_of
 
@@ -68,7 +68,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
         raise NotReadyError("No index is kept: c.Turbopilot.memory is False.", code="memory_off")
     root = Path(options.folder).expanduser()
     if not root.is_dir():
-        raise NotReadyError(f"{options.folder} is not a folder.", code="no_folder")
+        raise BadRequestError(f"{options.folder} is not a folder. Name the root folder of a server.")
     source = LocalFiles(root)
     builder = Builder(place_of(source.identity), source)
     try:

@@ -78,13 +78,16 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
             "The model computes elsewhere, so its time cannot be measured here: run this command there. "
             f"{_OTHERWISE}"
         )
-    source = options.notebooks
-    if typed := notebook_sets.read(source) if source else standard_library.notebooks():
-        # A replica serves nobody but these.
-        settings.keep_sequences = settings.considerate = settings.learning = False
-        settings.results_file = ""
-    else:
-        raise TurbopilotError(f"There are no notebooks with code in {source or 'this Python'}. {_OTHERWISE}")
+    try:
+        typed = notebook_sets.read(options.notebooks) if options.notebooks else standard_library.notebooks()
+    except BadRequestError as error:
+        error.hint = _OTHERWISE
+        raise
+    if not typed:
+        raise TurbopilotError(f"There are no notebooks with code in this Python. {_OTHERWISE}")
+    # A replica serves nobody but these.
+    settings.keep_sequences = settings.considerate = settings.learning = False
+    settings.results_file = ""
     local = InProcess(settings)
     try:
         local.wait()

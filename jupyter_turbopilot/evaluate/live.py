@@ -10,10 +10,11 @@ from dataclasses import astuple
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Self
 
+from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
 from jupyter_client.manager import KernelManager
 
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.evaluate.resolving import ANSWER, ResolvedNames, questions
 from jupyter_turbopilot.kernels.conversation import Conversation
 
@@ -37,6 +38,12 @@ class Live:
         self.failed: dict[str, str] = {}  # notebooks with a cell that failed, and with what
 
     def __enter__(self) -> Self:
+        try:
+            get_kernel_spec(self._name)
+        except (NoSuchKernel, ValueError):
+            raise BadRequestError(
+                f"There is no kernel {self._name}. `jupyter kernelspec list` shows those that are installed."
+            ) from None
         return self
 
     def __exit__(self, *_: object) -> None:

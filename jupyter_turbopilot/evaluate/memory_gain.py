@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.evaluate.scoring import ratio_interval
+from jupyter_turbopilot.evaluate.scoring import between
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes, with_memory
 from jupyter_turbopilot.suggestion.fit import fit_for
 
@@ -64,7 +64,7 @@ class MemoryGain:
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
         one, other = self.without[by], self.with_it[by_it]
-        low, high = ratio_interval([(other.notebooks[name], tally) for name, tally in one.notebooks.items()])
+        pairs = [(other.notebooks[name], tally) for name, tally in one.notebooks.items()]
         ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
         memory, shown_ms = second.recalled, statistics.median(second.recalled_ms or [0.0])
         # What is accepted is not asked for: the same keys are compared, not those that are left.
@@ -79,7 +79,7 @@ class MemoryGain:
             else f"No threshold with memory is as precise as {self.wanted:.3f}; at the most precise one"
         )
         return (
-            f"{how}, memory saves {ratio:.2f} times as much ({low:.2f} to {high:.2f}): "
+            f"{how}, memory saves {ratio:.2f} times as much{between(pairs)}: "
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
             f"suggestions that came from memory alone {memory.precision:.3f} were right; the median was "

@@ -1,20 +1,24 @@
-"""Reads the notebooks to be typed: a folder of them, or a prepared set."""
+"""Reads the notebooks to be typed: one, a folder of them, or a prepared set."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, parse_notebook
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SHORTEST_CELL = 40  # characters
+_WANTED = (
+    "Name a notebook (.ipynb), a folder of notebooks, or a prepared set: a gzipped JSON list of notebooks."
+)
 
 
 @dataclass(frozen=True)
@@ -25,27 +29,55 @@ class TypedNotebook(Notebook):
 
 
 def read(source: Path) -> list[TypedNotebook]:
-    """Read a prepared set, or a folder of notebooks."""
-    return _prepared(source) if source.is_file() else [*_folder(source)]
+    """Read a notebook, a folder of notebooks or a prepared set; refuse one without code to type."""
+    if source.is_dir():
+        if not (found := [*_folder(source)]):
+            raise BadRequestError(
+                f"There are no notebooks with code in {source}. A notebook counts if it has a code cell "
+                f"of more than {SHORTEST_CELL} characters."
+            )
+        return found
+    if not source.is_file():
+        what = "is neither a file nor a folder" if source.exists() else "does not exist"
+        raise BadRequestError(f"{source} {what}. {_WANTED}")
+    return [_single(source)] if source.suffix == ".ipynb" else _prepared(source)
+
+
+def _single(source: Path) -> TypedNotebook:
+    try:
+        notebook = parse_notebook(source.read_text("utf-8"), source.name)
+    except OSError as error:
+        raise BadRequestError(f"{source} cannot be read: {error.strerror}. {_WANTED}") from None
+    except ValueError:
+        notebook = None
+    if not notebook:
+        raise BadRequestError(f"{source} is not a notebook: it is damaged, or another file. {_WANTED}")
+    if not (typed := _long_enough(notebook)):
+        raise BadRequestError(f"{source} has no code cell of more than {SHORTEST_CELL} characters to type.")
+    return TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
 
 
 def _prepared(source: Path) -> list[TypedNotebook]:
     """Read a list of notebooks as packed JSON: name, cells with type and source, numbers of those to type."""
     try:
         raw: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
-        return [
+        found = [
             TypedNotebook(
-                notebook["name"],
-                tuple(NotebookCell(cell["type"], cell["source"]) for cell in notebook["cells"]),
+                str(notebook["name"]),
+                tuple(NotebookCell(str(cell["type"]), str(cell["source"])) for cell in notebook["cells"]),
                 typed=tuple(notebook["typed"]),
             )
             for notebook in raw
         ]
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise TurbopilotError(
-            f"{source.name} is not a prepared set ({type(error).__name__}). Name a folder of notebooks, or a "
-            "gzipped JSON list of notebooks."
-        ) from None
+    except OSError as error:
+        if not isinstance(error, gzip.BadGzipFile):
+            raise BadRequestError(f"{source} cannot be read: {error.strerror}. {_WANTED}") from None
+        found = []
+    except (ValueError, EOFError, KeyError, TypeError, RecursionError, zlib.error):
+        found = []
+    if not found or not all(at in range(len(one.cells)) for one in found for at in one.typed):
+        raise BadRequestError(f"{source} is neither a notebook nor a prepared set. {_WANTED}")
+    return found
 
 
 def _folder(source: Path) -> Iterator[TypedNotebook]:

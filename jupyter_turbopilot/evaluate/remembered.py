@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.memory.reader import Reader
@@ -81,7 +81,7 @@ class Shelf:
         self._typed = {notebook.name: of_notebook(notebook, now) for notebook in notebooks}
         self._siblings = source == SIBLINGS
         if not self._siblings and not Path(source).is_dir():
-            raise TurbopilotError(f"There is no folder {source}. Name one, or `{SIBLINGS}`.")
+            raise BadRequestError(f"There is no folder {source}. Name one, or `{SIBLINGS}`.")
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
         self._indexes: dict[str, Path] = {}

@@ -6,10 +6,10 @@ import statistics
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.scoring import interval, ratio_interval
+from jupyter_turbopilot.evaluate.scoring import Tally, between, interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.evaluate.typist import TypingResult
@@ -26,13 +26,12 @@ def table(results: Mapping[str, TypingResult]) -> str:
     ]
     for name, typed in results.items():
         notebooks = list(typed.notebooks.values())
-        precision = interval(notebooks, lambda t: t.precision)
-        saved = interval(notebooks, lambda t: t.share_saved)
+        precision = _with_interval(notebooks, lambda t: t.precision)
+        saved = _with_interval(notebooks, lambda t: t.share_saved)
         ms = sorted(typed.ms) or [0.0]
         total = typed.total
         lines.append(
-            f"| {name} | {total.precision:.3f} ({precision[0]:.2f} to {precision[1]:.2f}) "
-            f"| {total.share_saved:.3f} ({saved[0]:.2f} to {saved[1]:.2f}) | {total.per_hundred:.1f} "
+            f"| {name} | {precision} | {saved} | {total.per_hundred:.1f} "
             f"| {statistics.median(ms):.0f}, {ms[int(len(ms) * 0.95)]:.0f} | {total.keys} |"
         )
         for kind, tally in sorted(typed.kinds.items(), key=lambda pair: -pair[1].saved):
@@ -53,8 +52,19 @@ def table(results: Mapping[str, TypingResult]) -> str:
                 f"Of the names in them {names.there} exist in the kernel, {names.missing} are missing "
                 f"({names.share:.1%}), {names.unknown} are unknown."
             )
+    if any(len(typed.notebooks) == 1 for typed in results.values()):
+        lines.append("\nThere are no intervals, because they need at least two notebooks.")
     lines += _gains(results)
     return "\n".join(lines) + "\n"
+
+
+def _with_interval(notebooks: Sequence[Tally], figure: Callable[[Tally], float]) -> str:
+    """Return a figure of all notebooks, and its interval if there are several to draw from."""
+    text = f"{figure(sum(notebooks, start=Tally())):.3f}"
+    if len(notebooks) > 1:
+        low, high = interval(notebooks, figure)
+        text += f" ({low:.2f} to {high:.2f})"
+    return text
 
 
 def _gains(results: Mapping[str, TypingResult]) -> list[str]:
@@ -65,9 +75,8 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
         if not name.endswith(KNOWING) or not other:
             continue
         pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
-        low, high = ratio_interval(pairs)
         gain = typed.total.share_saved / max(1e-9, other.total.share_saved)
-        lines.append(f"\n{name}: saves {gain:.2f} times as much ({low:.2f} to {high:.2f}).")
+        lines.append(f"\n{name}: saves {gain:.2f} times as much{between(pairs)}.")
     return lines
 
 

@@ -171,6 +171,14 @@ def ratio_interval(pairs: Sequence[tuple[Tally, Tally]], rounds: int = 1000) -> 
     return drawn(pairs, ratio, rounds)
 
 
+def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
+    """Return the interval of `ratio_interval` in brackets; empty for one notebook, which has no interval."""
+    if len(pairs) <= 1:
+        return ""
+    low, high = ratio_interval(pairs)
+    return f" ({low:.2f} to {high:.2f})"
+
+
 def drawn(
     items: Sequence[Item], figure: Callable[[list[Item]], float], rounds: int = 1000, seed: int = 7
 ) -> tuple[float, float]:

@@ -46,10 +46,14 @@ _KNOWN = {
     "pandas.arrays": (*_PANDAS, "IntegerArray", "FloatingArray", "StringArray", "ArrowStringArray",
                       "DatetimeArray", "TimedeltaArray"),
     "polars": ("DataFrame", "Series"),
+    "polars._plr": ("PyDataFrame", "PySeries"),
+    "polars.polars": ("PyDataFrame", "PySeries"),  # before polars 1.33
     "numpy": ("ndarray",),
-    "pyarrow.lib": ("ChunkedArray",),
-    "torch": ("Tensor",),
+    "pyarrow.lib": ("ChunkedArray", "DataType"),
+    "torch": ("Tensor", "dtype"),
 }  # fmt: skip
+# Operators and builtin functions are applied to their objects, which any other class could define.
+_IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType", "dtype")
 
 
 def _is_one_of(value: Any, kinds: Any) -> bool:
@@ -90,9 +94,14 @@ def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional
     return sorted({*words, *further}) if further else words
 
 
+def _is_fixed(kind: Any) -> bool:
+    """Return whether a class is written in C and Python code cannot change it."""
+    return bool(_flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP)
+
+
 def _is_native(member: Any, kind: Any, name: str) -> bool:
     """Tell whether what a class holds under a name is C code that came with this very class."""
-    if _flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP:
+    if _is_fixed(kind):
         return True
     return _is_one_of(type(member), _IN_C) and member.__objclass__ is kind and member.__name__ == name
 
@@ -111,7 +120,9 @@ class _Look:
         for module, names in _KNOWN.items():
             members = self._module(module)
             for name in names:
-                if name in members and _is_one_of(type, _mro(type(members[name]))):
+                if not (name in members and _is_one_of(type, _mro(type(members[name])))):
+                    continue
+                if name not in _IN_C_ALONE or _is_fixed(members[name]):
                     self._kinds[id(members[name])] = (module.partition(".")[0], name)
 
     # Reading ------------------------------------------------------------------------------------------------
@@ -158,6 +169,19 @@ class _Look:
         get = self._getters[key]
         return get(value) if get else (self._own(value) or {}).get(name)
 
+    def _call(self, value: Any, name: str, *arguments: Any) -> Any:
+        """Call a method that the object's class has in C."""
+        for kind in _mro(type(value)):
+            member = self._members(kind).get(name)
+            if member is not None:
+                # Unlike a method, a slot of a class made in Python may hold a function of the user.
+                if _is_fixed(kind) or (
+                    type(member) is types.MethodDescriptorType and _is_native(member, kind, name)
+                ):
+                    return member.__get__(value)(*arguments)
+                break
+        raise TypeError(name)
+
     def _words_of(self, kind: Any) -> Tuple[Optional[List[str]], bool]:
         """Return the names a class holds, and whether there may be others that only its code knows."""
         known = self._class_words.get(id(kind))
@@ -202,7 +226,9 @@ class _Look:
         data = self._read(data, inner) if inner else data
         if self._kind(data)[0] == "numpy":
             return data[:MOST_COLUMNS].tolist(), len(data)
-        if self._kind(data)[0] == "pyarrow":
+        # An extension type may be a class of the user that converts each value.
+        kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
+        if kinds == ("ChunkedArray", "DataType"):
             return data.slice(0, MOST_COLUMNS).to_pylist(), data.length()
         return [], -1
 
@@ -218,17 +244,19 @@ class _Look:
             if self._kind(places)[0] == "numpy":
                 word = self._dtype(self._read(block, "values"))
                 for place in places[:MOST_COLUMNS].tolist():
-                    if place < len(words):
+                    if type(place) is int and place < len(words):
                         words[place] = word
         return labels, words, count
 
     def _polars(self, inner: Any) -> Tuple[List[Any], List[str], int]:
-        labels = self._read(inner, "columns")()
+        if self._kind(inner) != ("polars", "PyDataFrame"):
+            return [], [], -1
+        labels = self._call(inner, "columns")
         count = len(labels)
         if count > MOST_COLUMNS:
             labels = labels[:MOST_COLUMNS]
-            inner = self._read(inner, "select")(labels)
-        kinds = self._read(inner, "dtype_strings")()
+            inner = self._call(inner, "select", labels)
+        kinds = self._call(inner, "dtype_strings")
         bare = [(kind.rstrip("0123456789"), kind) for kind in kinds]
         return labels, [_POLARS[a] + b[len(a) :] if a in _POLARS else b.capitalize() for a, b in bare], count
 
@@ -242,12 +270,14 @@ class _Look:
     def _series(self, series: Any) -> Dict[str, Any]:
         if self._kind(series)[0] == "polars":
             inner = self._read(series, "_s")
+            if self._kind(inner) != ("polars", "PySeries"):
+                return {}
             table = self._module("polars._plr").get("PyDataFrame")
             made = self._members(table)["__new__"]
             if type(made) is not types.BuiltinFunctionType or made.__self__ is not table:
                 return {}
             _, words, _ = self._polars(made(table, [inner]))
-            return {"shape": [self._read(inner, "len")()], "dtype": words[0]}
+            return {"shape": [self._call(inner, "len")], "dtype": words[0]}
         blocks = self._read(self._read(series, "_mgr"), "blocks")
         values = self._read(blocks[0], "values") if type(blocks) is tuple else None
         inside = (values, self._read(values, "_ndarray"), self._read(values, "_data"))
@@ -256,11 +286,16 @@ class _Look:
 
     def _array(self, array: Any) -> Dict[str, Any]:
         if self._kind(array)[0] == "torch":
-            modes = self._module("torch._C").get("_len_torch_function_stack")
-            if type(modes) is not types.BuiltinFunctionType or modes():
-                return {}  # somebody's mode would be asked
+            name, library = "_len_torch_function_stack", self._modules.get("torch._C")
+            modes = self._module("torch._C").get(name)
+            if type(modes) is not types.BuiltinFunctionType:
+                return {}
+            if modes.__self__ is not library or modes.__name__ != name or modes():
+                return {}  # a mode of the user would run
         shape, dtype = self._read(array, "shape"), self._read(array, "dtype")
         numpys = self._kind(array)[0] == "numpy"
+        if not numpys and self._kind(dtype) != ("torch", "dtype"):
+            return {}
         sizes = [size for size in tuple.__iter__(shape) if type(size) is int]
         return {"shape": sizes[:8], "dtype": self._number(dtype) if numpys else _text(repr(dtype))}
 

@@ -6,10 +6,13 @@ import os
 import stat
 import time
 from collections import deque
+from contextlib import suppress
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.files import others_may_write
 from jupyter_turbopilot.memory.in_time import InTime
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.memory.source import Looked
@@ -47,13 +50,13 @@ class LocalFiles:
         while waiting:
             above = waiting.popleft()
             entries = self._entries(above, unseen)
-            shared = self._is_shared(above)
+            is_shared = cache(partial(self._is_shared, above))
             if above and not ENVIRONMENT.isdisjoint(entry.name for entry in entries):
                 continue
             for entry in entries:
                 path = f"{above}/{entry.name}" if above else entry.name
                 try:
-                    looked = self._kind(entry, path, shared=shared)
+                    looked = self._kind(entry, path, is_shared)
                 except OSError as error:
                     if not _says_gone(error):
                         unseen.append(above)
@@ -83,7 +86,10 @@ class LocalFiles:
     def read(self, path: str) -> str:
         """Return the text of a file in UTF-8 that is not too long to be remembered."""
         with os.fdopen(os.open(self._at(path), _FLAGS), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            found = os.fstat(file.fileno())
+            # Another user may have replaced the file since it was found.
+            is_foreign = not _is_own(found) and self._is_shared(path.rpartition("/")[0])
+            if not stat.S_ISREG(found.st_mode) or is_foreign:
                 return ""
             content = file.read(MOST_BYTES + 1)
         try:
@@ -107,15 +113,18 @@ class LocalFiles:
             self._looking.run(look, _ANSWER_IN)
         return {path for path in wanted if seen.get(path, otherwise)}
 
-    def _kind(self, entry: os.DirEntry[str], path: str, *, shared: bool) -> Looked | str | None:
-        """Look at what stands in a folder: a file, the path of a folder, or None for what is not wanted."""
-        if shared and not _is_own(entry.stat(follow_symlinks=False)):
+    def _kind(self, entry: os.DirEntry[str], path: str, is_shared: Callable[[], bool]) -> Looked | str | None:
+        """Return a wanted file, the path of a wanted folder, or None."""
+        if is_folder := entry.is_dir(follow_symlinks=False):
+            wanted = is_wanted_folder(entry.name)
+        else:
+            wanted = is_wanted(path) and entry.is_file(follow_symlinks=False)
+        if not wanted or not self._is_listed(entry.name):
             return None
-        if entry.is_dir(follow_symlinks=False):
-            return path if is_wanted_folder(entry.name) and self._is_listed(entry.name) else None
-        if is_wanted(path) and entry.is_file(follow_symlinks=False) and self._is_listed(entry.name):
-            return _looked(path, entry.stat(follow_symlinks=False))
-        return None
+        found = entry.stat(follow_symlinks=False)
+        if not _is_own(found) and is_shared():
+            return None
+        return path if is_folder else _looked(path, found)
 
     def _entries(self, folder: str, unseen: list[str]) -> list[os.DirEntry[str]]:
         """Return what stands in a folder, as much of it as is looked at."""
@@ -167,8 +176,9 @@ class LocalFiles:
             return False
         folders = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
         for above, below in zip(("", *folders), folders, strict=False):
-            if self._is_shared(above) and not ((found := self._status(below)) and _is_own(found)):
-                return False
+            with suppress(OSError):
+                if not _is_own(os.lstat(self._at(below))) and self._is_shared(above):
+                    return False
         return (
             all(map(self._is_listed, parts))
             and all(map(is_wanted_folder, parts[:-1]))
@@ -178,12 +188,11 @@ class LocalFiles:
         )
 
     def _is_shared(self, folder: str) -> bool:
-        """Tell whether anybody may put files into a folder beside those of others, as into /tmp."""
+        """Return whether other users may put files into a folder, as into /tmp."""
         try:
-            mode = os.stat(self._at(folder)).st_mode  # noqa: PTH116 - as elsewhere here
+            return others_may_write(os.stat(self._at(folder)))  # noqa: PTH116 - as elsewhere here
         except (OSError, ValueError):
             return False
-        return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
 
     def _at(self, path: str) -> str:
         return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - many, and fast

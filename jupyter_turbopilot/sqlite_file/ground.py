@@ -6,11 +6,10 @@ import errno
 import glob
 import os
 import stat
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-from jupyter_turbopilot.files import UNFINISHED, is_unfinished
+from jupyter_turbopilot.files import UNFINISHED, is_unfinished, others_may_write
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _ADVICE = "it has to be in a folder that only you can write to"
@@ -82,26 +81,8 @@ def _check_folder(folder: Path) -> None:
     status = folder.stat()
     if status.st_uid not in {0, os.getuid()}:
         raise _refusal("its folder belongs to another user")
-    shared = status.st_mode & stat.S_IWGRP and _has_others(status.st_gid)
-    if status.st_mode & stat.S_IWOTH or shared:
+    if others_may_write(status):
         raise _refusal("others may write to its folder")
-
-
-def _has_others(group: int) -> bool:
-    """Tell whether a group has other members; many systems give each user a group of their own."""
-    if sys.platform == "win32":
-        return False
-    import grp
-    import pwd
-
-    own = os.getuid()
-    try:
-        named = grp.getgrgid(group).gr_mem
-    except KeyError:  # a group without a name: a container's
-        named = []
-    members = [user for user in pwd.getpwall() if user.pw_gid == group or user.pw_name in named]
-    known = {user.pw_name for user in members}
-    return any(user.pw_uid != own for user in members) or any(name not in known for name in named)
 
 
 def _refusal(what: str) -> PermissionError:

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.study.checking import is_valid, other_version
 from jupyter_turbopilot.study.file import files_of, reason_of
 from jupyter_turbopilot.study.lines import event_of
@@ -56,10 +56,10 @@ class Reading:
             raise NotReadyError(f"{self.path} cannot be read: {reason_of(error)}.", code="no_study") from None
 
 
-def no_log(path: Path) -> NotReadyError:
+def no_log(path: Path) -> BadRequestError:
     """Return the error of a name under which there is no log."""
     what = "is no study log" if os.path.lexists(path) else "does not exist"
-    return NotReadyError(f"{path} {what}.", code="no_study")
+    return BadRequestError(f"{path} {what}. Name the file of a study log.")
 
 
 def _quoted(text: str) -> str:

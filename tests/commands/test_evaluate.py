@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,56 @@ def test_half_of_the_notebooks_can_be_typed_and_none_is_an_error(
         "--report",
         str(report),
     )
-    assert "1 notebooks of data" in report.read_text()
-    status, out, err = run(capsys, "eval", str(tmp_path), "-m", own)
-    assert (status, out) == (1, "")
-    assert "There are no notebooks with code" in err
+    assert "1 notebook of data" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nope"], "nope does not exist. Name a notebook"),
+        (["empty"], "There are no notebooks with code in empty"),
+        (["text.txt"], "text.txt is neither a notebook nor a prepared set"),
+        (["damaged.ipynb"], "damaged.ipynb is not a notebook"),
+        (["short.ipynb"], "short.ipynb has no code cell of more than 40 characters"),
+        (["one.ipynb", "--half", "held-out"], "--half held-out needs at least two notebooks"),
+        (["one.ipynb", "--memory", "siblings"], "--memory siblings needs at least two notebooks"),
+        (["one.ipynb", "--memory", "nope"], "There is no folder nope"),
+        (["one.ipynb", "--trace", "hop"], "no cells in which --trace hop could type"),
+        (["one.ipynb", "--kernel", "nope"], "There is no kernel nope"),
+        (["nope", "--humaneval"], "HumanEval could not be read from nope"),
+        (["text.txt", "--humaneval"], "HumanEval could not be read from text.txt"),
+    ],
+)
+def test_eval_refuses_what_it_cannot_type(
+    capsys: pytest.CaptureFixture[str],
+    own: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    why: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("text.txt").write_text("text")
+    Path("damaged.ipynb").write_text("{")
+    for name, code in (
+        ("short", "x = 1"),
+        ("one", "numbers = [1, 2, 3]\ntotal = sum(numbers) + len(numbers)"),
+    ):
+        cells = [{"cell_type": "code", "source": code}]
+        Path(f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
+    status, out, err = run(capsys, "eval", *arguments, "-m", own)
+    assert (status, out) == (2, "")
+    assert why in err
+
+
+def test_eval_types_one_notebook_without_an_interval(
+    capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.ipynb"
+    cells = [{"cell_type": "code", "source": "numbers = [1, 2, 3]\ntotal = sum(numbers) + len(numbers)"}]
+    path.write_text(json.dumps({"cells": cells}))
+    status, out, err = run(capsys, "eval", str(path), "-m", own, "--requests", "6", "--eagerness", "always")
+    assert status == 0, err
+    assert " to " not in out
+    assert "they need at least two notebooks" in out

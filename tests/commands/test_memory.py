@@ -58,7 +58,7 @@ def test_what_cannot_be_built_is_said(
     capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     status, _, errors = run(capsys, "memory", "rebuild", str(root / "missing"))
-    assert (status, "is not a folder" in errors) == (1, True)
+    assert (status, "is not a folder" in errors) == (2, True)
     monkeypatch.setattr(build, "free_room", lambda _: 0)
     status, _, errors = run(capsys, "memory", "rebuild", str(root))
     assert (status, "No space left" in errors) == (1, True)

@@ -61,7 +61,7 @@ def test_with_nothing_to_type_it_says_what_to_do(
 ) -> None:
     (tmp_path / "empty").mkdir()
     status, out, err = run(capsys, "size", "--people", "5", "-m", own, "--notebooks", str(tmp_path / "empty"))
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "no notebooks with code" in err
     assert "--requests-per-second" in err
 

@@ -101,7 +101,7 @@ def test_what_is_no_log_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     for name, why in (("thesis.txt", "is no study log"), ("nothing.jsonl", "does not exist")):
         for action in ("report", "info", "clear"):
             status, _, err = run(capsys, "study", action, str(tmp_path / name))
-            assert (status, f"{name} {why}" in err) == (1, True)
+            assert (status, f"{name} {why}" in err) == (2, True)
 
 
 def test_a_setting_that_names_no_file_is_said(
@@ -182,7 +182,7 @@ def test_a_log_is_described_and_deleted_by_its_name_after_the_setting_is_gone(
     file.write_text("a thesis")
     for action in ("info", "clear"):
         status, _, err = run(capsys, "study", action, str(file))
-        assert (status, "is no study log" in err) == (1, True)
+        assert (status, "is no study log" in err) == (2, True)
     assert file.read_text() == "a thesis"
 
 
@@ -210,7 +210,7 @@ def test_a_name_without_a_file_is_refused_in_words(
     monkeypatch.chdir(tmp_path)
     for action in ("report", "info", "clear"):
         status, _, err = run(capsys, "study", action, name)
-        assert (status, "is no study log" in err or "does not exist" in err) == (1, True)
+        assert (status, "is no study log" in err or "does not exist" in err) == (2, True)
 
 
 def test_a_setting_that_names_a_folder_is_said(

@@ -92,7 +92,7 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (["nowhere"], 1, "nowhere does not exist"),
+        (["nowhere"], 2, "nowhere does not exist"),
         (["."], 1, "0 cells to learn from, but at least 20 are needed"),
         ([".", "--minutes", "0"], 2, "--minutes has to be between"),
         ([".", "--rank", "100000"], 2, "--rank has to be between"),

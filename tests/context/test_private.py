@@ -49,6 +49,75 @@ def test_web_tokens_annotations_and_dashes(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
 
+@pytest.mark.parametrize(("line", "secret"), golden("private", "looks_secret/keys of services"))
+def test_looks_secret_knows_the_keys_of_services(line: str, secret: bool) -> None:
+    assert looks_secret(line) is secret
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "user, pwd = 'bob', 'Tr0ub4dor3'",
+        "(user, password) = ('bob', 'letmein')",
+        "pwd, host, n = 'letmein', f('a, b'), 3",
+        'const [user, pw] = ["bob", "letmein"];',
+        'user, pwd := "bob", "letmein"',
+        "pw = 'correct horse'",
+        'mysql_pw <- "letmein"',
+        "'letmein' -> pw",
+        "DJANGO_KEY = 'x9$kq!Lw7#pZ2v'",
+        "DJANGO_KEY = 'letmein'",
+        'key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"',
+        'x = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"',
+        "key: str = 'EzhFasuSts23rkj71DFT'",
+        "config['key'] = 'x9$kq!z7'",
+        "session_key = b'S3cret!pass'",
+        "if password == 'letmein':",
+        "assert 'secret' != 'letmein'",
+        "os.environ.setdefault('DB_PASSWORD', 'letmein')",
+        "token = os.getenv('API_TOKEN', 'letmein')",
+        "parser.add_argument('--password', default='letmein')",
+        "pw = os.environ.get('PW') or 'letmein'",
+        "keyring.set_password('service', 'bob', 'letmein')",
+        "export DB_PASSWORD=letmein",
+        "!tool --password letmein --verbose",
+        "!vault login --token=letmein",
+    ],
+)
+def test_looks_secret_finds_passwords_in_further_forms(line: str) -> None:
+    assert looks_secret(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "key = 'temperature_2m_max'",
+        "sort_key = 'run%03d'",
+        "key = 'Sentinel2_L2A_B04'",
+        "key = 'https://host/Path1$2!'",
+        "groups[key] = 'value of 3'",
+        "monkey = 'x9$kq!'.lower()[0]",
+        "tokens, labels = data['tokens'], data['labels']",
+        "user, pwd = login['user'], login['pwd_of_user']",
+        "tokens, labels = tokenizer(x, 'longest')",
+        "def f(a, token=None, kind='words'):",
+        "pw, n = stats.power(x, kind='two-sided'), 3",
+        "spw = 'spectral window'",
+        "if token == 'else':",
+        "os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')",
+        "os.environ.get('SORT_KEY', 'name')",
+        "parser.add_argument('--tokenizer', default='bert-base')",
+        "export DB_PASSWORD=$(cat file)",
+        "!tool --password $PASSWORD --verbose",
+        "!tool --max-tokens 409600",
+        "x = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'",
+        "name = 'asiapacificcooperation'",
+    ],
+)
+def test_looks_secret_passes_similar_ordinary_lines(line: str) -> None:
+    assert not looks_secret(line)
+
+
 @given(st.text(max_size=200))
 def test_what_is_left_has_no_line_that_looks_secret_and_lacks_no_other(source: str) -> None:
     left = without_secrets(source).splitlines(keepends=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read
 from tests.evaluate.conftest import notebook
 
@@ -42,14 +42,24 @@ def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [3, {"a": 1}, [3], [{"name": "a"}], [{"name": "a", "cells": [1], "typed": []}]]
+    "content",
+    [
+        3,
+        {"a": 1},
+        [3],
+        [],
+        [{"name": "a"}],
+        [{"name": "a", "cells": [1], "typed": []}],
+        [{"name": "a", "cells": [], "typed": [0]}],
+        [{"name": "a", "cells": [], "typed": ["x"]}],
+    ],
 )
 def test_json_of_another_kind_is_not_a_prepared_set(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(TurbopilotError, match="is not a prepared set"):
+    with pytest.raises(BadRequestError, match="is neither a notebook nor a prepared set"):
         read(prepared(tmp_path / "set.json.gz", content))
 
 
 def test_a_file_that_is_not_packed_is_not_a_prepared_set(tmp_path: Path) -> None:
     (tmp_path / "set.json.gz").write_text("nothing")
-    with pytest.raises(TurbopilotError, match=r"not a prepared set \(BadGzipFile\)\. Name a folder"):
+    with pytest.raises(BadRequestError, match=r"neither a notebook nor a prepared set\. Name a notebook"):
         read(tmp_path / "set.json.gz")

@@ -11,6 +11,7 @@ from tests.evaluate.test_typist import Knows, rest_of_line
 
 def test_a_report_is_a_table_with_intervals_and_plots(appended: list[traces.Trace], tmp_path: Path) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
     written = report.write(tmp_path / "new" / "report.md", "A head.", {"balanced": typed})
     text = written[0].read_text()
     assert "| balanced | 1.000 (1.00 to 1.00)" in text
@@ -27,6 +28,15 @@ def test_a_folder_that_cannot_be_written_is_named_in_words(tmp_path: Path) -> No
 
 def test_what_the_facts_gain_is_told_of_a_pair_alone(appended: list[traces.Trace]) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
     pair = {"x" + report.KNOWING: typed, "x" + report.UNAWARE: typed}
     assert "saves 1.00 times as much (1.00 to 1.00)" in report.table(pair)
     assert "times as much" not in report.table({"x": typed})
+
+
+def test_table_gives_no_interval_of_one_notebook(appended: list[traces.Trace]) -> None:
+    typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    table = report.table({"x" + report.KNOWING: typed, "x" + report.UNAWARE: typed})
+    assert "| x, knowing the kernel | 1.000 |" in table
+    assert "saves 1.00 times as much." in table
+    assert "they need at least two notebooks" in table

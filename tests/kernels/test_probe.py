@@ -226,6 +226,40 @@ def polars_of_a_planted_table() -> Any:
     return frame
 
 
+class Slotted:
+    """An object whose slots look like methods in C."""
+
+    __slots__ = ("columns", "dtype_strings", "len", "select")
+
+
+def planted(kind: Any = types.SimpleNamespace) -> Any:
+    """Return an object that holds functions where polars has methods."""
+    value = kind()
+    for name in Slotted.__slots__:
+        setattr(value, name, noted(name))
+    return value
+
+
+def polars_with(inner: Any) -> Any:
+    frame = pl.DataFrame({"a": [1]})
+    frame._df = inner
+    return frame
+
+
+def polars_series_with(inner: Any) -> Any:
+    series = pl.Series([1])
+    series._s = inner
+    return series
+
+
+def frame_of_planted_places() -> Any:
+    frame = pd.DataFrame({"a": [1]})
+    places = np.array([None], dtype=object)
+    places[0] = instance(hostile_class())
+    frame._mgr.blocks = (types.SimpleNamespace(_mgr_locs=types.SimpleNamespace(as_array=places)),)
+    return frame
+
+
 def polars_extension() -> Any:
     class Extension(pl.BaseExtension):
         @classmethod
@@ -289,6 +323,11 @@ HOSTILE = {
     "a planted manager": frame_of_a_planted_manager,
     "a planted block": frame_of_a_planted_block,
     "a planted table": polars_of_a_planted_table,
+    "functions in a planted table": lambda: polars_with(planted()),
+    "slots in a planted table": lambda: polars_with(planted(Slotted)),
+    "functions in a planted series": lambda: polars_series_with(planted()),
+    "a table as a series": lambda: polars_series_with(pl.DataFrame({"a": [1]})._df),
+    "planted places": frame_of_planted_places,
     "polars' extension": polars_extension,
     "a lazy frame": lambda: pl.LazyFrame({"a": [1]}).map_batches(noted("lazy"), schema={"a": pl.Int64}),
     "a tensor": tensor,
@@ -351,6 +390,35 @@ def test_nor_do_classes_that_stand_where_those_of_libraries_stood(monkeypatch: p
     found = probe.facts(values | {"tensor": instance(sys.modules["torch"].__dict__["Tensor"])})
     assert RAN == []
     assert found["names"]["DataFrame"]["columns"] == []
+
+
+def test_facts_run_no_method_of_a_class_bound_in_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = type("Own", (), {})
+    dtype = type("Dtype", (), {"__repr__": noted("repr")})
+    tensor, array, frame, table = (instance(type("Own", (), {})) for _ in range(4))
+    tensor.shape, tensor.dtype = (), instance(dtype)
+    array.__class__.__len__ = array.__class__.__getitem__ = noted("array")
+    frame._mgr = types.SimpleNamespace(axes=[pd.Index(["a"])], blocks=())
+    frame._mgr.axes[0].__dict__["_data"] = array
+    table._df = planted(own)
+    monkeypatch.setattr(torch, "Tensor", type(tensor))
+    monkeypatch.setattr(torch, "dtype", dtype)
+    monkeypatch.setattr(np, "ndarray", type(array))
+    monkeypatch.setattr(pd, "DataFrame", type(frame))
+    monkeypatch.setattr(pl, "DataFrame", type(table))
+    monkeypatch.setattr("polars._plr.PyDataFrame", own)
+    RAN.clear()
+    found = probe.facts({"tensor": tensor, "frame": frame, "table": table})
+    assert RAN == []
+    assert len(found["names"]) == 3
+
+
+def test_facts_call_no_other_builtin_instead_of_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [instance(type("Item", (), {"__lt__": noted("lt")})) for _ in range(2)]
+    monkeypatch.setattr("torch._C._len_torch_function_stack", held.sort)
+    RAN.clear()
+    probe.facts({"tensor": torch.zeros(2)})
+    assert RAN == []
 
 
 def test_nor_do_methods_that_were_put_in_a_librarys_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,31 +489,40 @@ def test_the_words_are_those_of_pandas() -> None:
     assert (found["s"]["shape"], found["s"]["dtype"]) == ([2], "float64")
 
 
-class ChunkedArray:
-    """As much of Arrow's as an index holds where pyarrow is installed."""
-
-    def __init__(self, values: list[str]) -> None:
-        self.values = values
-
-    def slice(self, offset: int, length: int) -> ChunkedArray:
-        return ChunkedArray(self.values[offset : offset + length])
-
-    def to_pylist(self) -> list[str]:
-        return self.values
-
-    def length(self) -> int:
-        return len(self.values)
-
-
-def test_labels_that_arrow_keeps_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrow = types.ModuleType("pyarrow.lib")
-    arrow.__dict__["ChunkedArray"] = ChunkedArray
-    monkeypatch.setitem(sys.modules, "pyarrow.lib", arrow)
+def test_labels_that_arrow_keeps_are_read() -> None:
+    arrow = pytest.importorskip("pyarrow")
     labels = object.__new__(pd.arrays.ArrowStringArray)
-    labels.__dict__["_pa_array"] = ChunkedArray(["a", "b"])
+    labels.__dict__["_pa_array"] = arrow.chunked_array([["a", "b"]])
     frame = pd.DataFrame({"a": [1], "b": [2.5]})
     frame.columns.__dict__["_data"] = labels
     assert probe.facts({"df": frame})["names"]["df"]["columns"] == [["a", "int64"], ["b", "float64"]]
+
+
+def test_facts_convert_no_value_of_an_arrow_extension() -> None:
+    arrow = pytest.importorskip("pyarrow")
+
+    class Scalar(arrow.ExtensionScalar):
+        as_py = noted("as_py")
+
+    class Extension(arrow.ExtensionType):
+        def __init__(self) -> None:
+            super().__init__(arrow.string(), "tests.hostile")
+
+        def __arrow_ext_serialize__(self) -> bytes:
+            return b""
+
+        def __arrow_ext_scalar_class__(self) -> type:
+            return Scalar
+
+    labels = object.__new__(pd.arrays.ArrowStringArray)
+    stored = arrow.ExtensionArray.from_storage(Extension(), arrow.array(["a"]))
+    labels.__dict__["_pa_array"] = arrow.chunked_array([stored])
+    frame = pd.DataFrame({"a": [1]})
+    frame.columns.__dict__["_data"] = labels
+    RAN.clear()
+    found = probe.facts({"df": frame})["names"]["df"]
+    assert RAN == []
+    assert found["columns"] == []
 
 
 def test_the_words_are_those_of_polars() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot import files
 from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.local_files import LocalFiles
@@ -222,25 +223,44 @@ def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
         assert source.look(path) is None
 
 
-def test_where_anybody_may_put_files_only_ones_own_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def with_foreign_files(tmp_path: Path) -> Path:
+    """Return a folder with files of the user and of another user."""
+    if getattr(os, "getuid", lambda: 1)():
+        pytest.skip("only root may give files away")
     for path in ("own.ipynb", "theirs.ipynb", "of_theirs/deep/a.ipynb", "of_ours/b.ipynb"):
         write(tmp_path, path, "x = 1")
-    own = os.getuid()
     for path in ("theirs.ipynb", "of_theirs"):
-        if own:
-            pytest.skip("only root may give files away")
         os.chown(tmp_path / path, 12345, 12345)
-    source = LocalFiles(tmp_path)
-    assert len(paths(source)) == 4, "a folder that a group shares"
-    tmp_path.chmod(0o1777)
+    return tmp_path
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o757, 0o702, 0o2775, 0o770, 0o1770])
+def test_walk_skips_foreign_files_where_others_may_write(
+    with_foreign_files: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setattr(files, "_has_other_members", lambda _: True)
+    source = LocalFiles(with_foreign_files)
+    with_foreign_files.chmod(mode)
     assert paths(source) == ["of_ours/b.ipynb", "own.ipynb"]
     assert paths(source, "of_theirs") == paths(source, "of_theirs/deep") == []
-    for path in ("theirs.ipynb", "of_theirs/deep/a.ipynb"):
+    for path in ("theirs.ipynb", "of_theirs/deep/a.ipynb", "missing.ipynb"):
         assert source.look(path) is None
     assert source.look("own.ipynb")
-    assert source.look("missing.ipynb") is None
+    assert source.read("theirs.ipynb") == ""
+    assert source.read("own.ipynb")
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o775, 0o2775])
+def test_walk_reads_foreign_files_where_no_other_user_may_write(
+    with_foreign_files: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setattr(files, "_has_other_members", lambda _: False)
+    with_foreign_files.chmod(mode)
+    source = LocalFiles(with_foreign_files)
+    assert len(paths(source)) == 4
+    assert source.look("theirs.ipynb")
+    assert source.read("theirs.ipynb")
 
 
 def test_those_who_are_shown_other_files_have_another_index(tmp_path: Path) -> None:

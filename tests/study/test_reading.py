@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.study.events import LOG
 from jupyter_turbopilot.study.file import older
 from jupyter_turbopilot.study.lines import line_of
@@ -43,7 +43,7 @@ def test_a_large_log_is_not_held_in_memory(path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_said(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotReadyError, match="does not exist"):
+    with pytest.raises(BadRequestError, match="does not exist"):
         Reading(tmp_path / "none.jsonl")
     reading = Reading(path)
     path.unlink()

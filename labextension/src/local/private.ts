@@ -77,6 +77,15 @@ const KEY = new RegExp(
     `|://[^/${SPACE}:@]+:[^/${SPACE}:@]{3,}@`,
   'iu'
 );
+/** Keys of services in a form that nothing else has. */
+const TOKEN = new RegExp(
+  '(?<![A-Za-z0-9])(?:glpat-[\\w-]{20}|A(?:SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])|npm_[A-Za-z0-9]{36}' +
+    '|pypi-AgE[\\w-]{50}|SG\\.[\\w-]{20,24}\\.[\\w-]{39}|(?:SK|AC|dapi)[0-9a-f]{32}|ya29\\.[\\w-]{20}' +
+    '|GOCSPX-[\\w-]{20}|[0-9]{8,10}:AA[\\w-]{33}|[MNO][\\w-]{23,25}\\.[\\w-]{6}\\.[\\w-]{27}|do[opr]_v1_[0-9a-f]{64}' +
+    '|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])|gsk_[A-Za-z0-9]{40}|nvapi-[\\w-]{40}' +
+    '|glsa_[A-Za-z0-9]{32}|dckr_pat_[\\w-]{20}|hvs\\.[\\w-]{20}|whsec_[A-Za-z0-9]{24})',
+  'u'
+);
 /** A text given to `login`, and one behind another value where a name and a password stand together. */
 const LOGIN = new RegExp(
   `(?:(?<!def )(?<![@${WORD}])login\\((?:[^\\n]{0,64}?,)?|(?:auth|creds?|credentials?)(?:[${SPACE}]*=[${SPACE}]*[(\\[]|\\()[^\\n]{0,64}?,)` +
@@ -100,6 +109,7 @@ export function looksSecret(text: string): boolean {
   const user = CURL_USER.exec(text)?.[1];
   return (
     KEY.test(line) ||
+    TOKEN.test(text) ||
     LOGIN.test(line) ||
     Array.from(text.matchAll(LONG_VALUE), ([, value]) => value).some(isRandom) ||
     spansOf(WEB_TOKEN, line).some(([, end]) => matchAt(WEB_TOKEN_REST, line, end)) ||
