@@ -53,6 +53,13 @@ export class Page implements IPage {
     this._completers.dismiss();
   }
 
+  /** Focus the document if the element that had the focus is gone. */
+  returnFocus(): void {
+    if (document.activeElement === document.body) {
+      this.widget?.activate();
+    }
+  }
+
   otherDocuments(path: string, language: string): IOtherDocument[] {
     return otherDocuments(this._shell, path, language);
   }
