@@ -53,9 +53,10 @@ export class Page implements IPage {
     this._completers.dismiss();
   }
 
-  /** Focus the document if the element that had the focus is gone. */
+  /** Focus the document after a dialog that was opened from a notification: the notification is being removed. */
   returnFocus(): void {
-    if (document.activeElement === document.body) {
+    const { activeElement } = document;
+    if (activeElement === document.body || activeElement?.closest('.Toastify__toast')) {
       this.widget?.activate();
     }
   }

@@ -115,7 +115,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await toast('Suggestions are switched off.').waitFor();
     assert.equal(await page.locator('.jp-Turbopilot-live > div').last().textContent(), 'Turbopilot: off');
     await run('turbopilot:toggle');
-    await toast('Suggestions are switched off.').waitFor({ state: 'detached', timeout: 1500 });
+    await toast('Suggestions are switched off.').waitFor({ state: 'detached', timeout: 3000 });
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
@@ -149,12 +149,10 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await fresh();
     await page.keyboard.press('Alt+\\');
     const note = words =>
-      page.waitForFunction(
-        content =>
-          window.getComputedStyle(document.querySelector('.cm-line:has(.jp-GhostText)'), '::after')
-            .content === content,
-        `"${words}"`
-      );
+      page.waitForFunction(content => {
+        const line = document.querySelector('.cm-line:has(.jp-GhostText)');
+        return line && window.getComputedStyle(line, '::after').content === content;
+      }, `"${words}"`);
     const announced = () => page.locator('.jp-Turbopilot-live > div').last().textContent();
     await note('1 of 3');
     assert.equal(await announced(), `Suggestion: ${SAID}`);
@@ -443,6 +441,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
     known = { ...model, stored: true };
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
+    // In the light theme, too, the buttons of the model in use differ from its row.
+    known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', ours: true }] };
+    const tune = row.getByRole('button', { name: 'Use without tuning' });
+    await tune.waitFor({ timeout: 10000 });
+    const colour = element => window.getComputedStyle(element).backgroundColor;
+    assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));
     // There is nothing to complete in the panel.
     await run('turbopilot:invoke');
     await toast('Put the cursor into a cell').waitFor();
