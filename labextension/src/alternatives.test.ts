@@ -11,11 +11,13 @@ import type { ICompletionClient } from './client';
 import type { IContext } from './document';
 import type { Provider } from './provider';
 import { DEFAULTS } from './settings';
+import { Suggestion } from './suggestion';
 import type { IAnswer } from './wire';
 
 /** Alternatives beside a provider that shows `main`; the server answers when it is told to. */
-function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
-  const state = { offset: 1 };
+function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } = {}) {
+  const text = `x${typed}`;
+  const state = { offset: text.length };
   let answer: (answer: IAnswer) => void = () => undefined;
   let asked = 0;
   const client = {
@@ -27,7 +29,11 @@ function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
   const provider = {
     invoked,
     settings: { ...DEFAULTS, alternatives },
-    settled: () => Promise.resolve({ text: main }),
+    settled: () => {
+      const suggestion = new Suggestion('m', { text: 'x', offset: 1 });
+      suggestion.grow(main);
+      return Promise.resolve(suggestion);
+    },
     alternativesBody: () => ({})
   } as unknown as Provider;
   const editor = {
@@ -35,10 +41,10 @@ function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
     hasFocus: () => true,
     getCursorPosition: () => state.offset,
     getOffsetAt: (position: number) => position,
-    model: { sharedModel: { getSource: () => 'x' } }
+    model: { sharedModel: { getSource: () => text } }
   } as unknown as CodeEditor.IEditor;
   const provided = new Alternatives(provider, client);
-  const request = { text: 'x', offset: 1 } as CompletionHandler.IRequest;
+  const request = { text, offset: text.length } as CompletionHandler.IRequest;
   const fetched = provided.fetch(request, { editor } as unknown as IContext);
   const settle = () => new Promise(resolve => setTimeout(resolve, 0));
   const reply = async (...texts: string[]) => {
@@ -52,6 +58,17 @@ function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
 describe('alternatives', () => {
   it('are those that are more than a beginning of what is shown', async () => {
     expect(await bench().reply('first', 'second', '', 'fir')).toEqual(['second']);
+  });
+
+  it.each([
+    ['differ from what is shown in more than white space at an end', ['first ', ' first\n', 'second']],
+    ['differ from one another in more than that', ['second', 'second ', '\nsecond']]
+  ])('%s', async (_, texts) => {
+    expect(await bench().reply(...texts)).toEqual(['second']);
+  });
+
+  it('differ from the part of the suggestion that is not typed yet', async () => {
+    expect(await bench({ typed: 'fi' }).reply('rst', 'second')).toEqual(['second']);
   });
 
   it.each([

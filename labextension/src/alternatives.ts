@@ -9,6 +9,7 @@ import type { ICompletionClient } from './client';
 import { type IContext, placeIn } from './document';
 import { isAt } from './editor';
 import { NOTHING, type Provider } from './provider';
+import type { ISuggestion } from './wire';
 
 export class Alternatives implements IInlineCompletionProvider {
   readonly name = 'Turbopilot, alternatives';
@@ -28,11 +29,12 @@ export class Alternatives implements IInlineCompletionProvider {
     const { invoked } = this._main;
     // The completer takes whoever answers first for the one to show.
     const main = await this._main.settled();
-    if (!invoked || !main?.text || this._main.settings.alternatives === 0) {
+    const place = placeIn(request);
+    const shown = main?.rest(place)?.trim();
+    if (!invoked || !shown || this._main.settings.alternatives === 0) {
       return NOTHING;
     }
     const { editor } = context;
-    const place = placeIn(request);
     // An answer that comes after the cursor has moved, or after Escape, is nobody's.
     const wanted = () => !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
     if (!wanted()) {
@@ -43,9 +45,7 @@ export class Alternatives implements IInlineCompletionProvider {
         this._main.alternativesBody(request, context),
         abort.signal
       );
-      const items = answer.items
-        .filter(item => !main.text.startsWith(item.text))
-        .map(item => ({ insertText: item.text, imports: item.imports }));
+      const items = distinct(answer.items, shown).map(({ text, imports }) => ({ insertText: text, imports }));
       return wanted() ? { items } : NOTHING;
     } catch {
       return NOTHING;
@@ -58,4 +58,15 @@ export class Alternatives implements IInlineCompletionProvider {
   }
 
   private _abort: AbortController | null = null;
+}
+
+/** Keep the items whose trimmed text is new: not the beginning of the text that is shown, nor an earlier item's text. */
+function distinct(items: readonly ISuggestion[], shown: string): ISuggestion[] {
+  const seen = new Set<string>();
+  return items.filter(({ text }) => {
+    const trimmed = text.trim();
+    const isNew = !shown.startsWith(trimmed) && !seen.has(trimmed);
+    seen.add(trimmed);
+    return isNew;
+  });
 }

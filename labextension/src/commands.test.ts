@@ -59,6 +59,7 @@ function bench() {
     preferences,
     availability,
     status,
+    notice: { withdraw: note('withdraw notice') },
     openModels: note('models'),
     showStudy: note('study log')
   } as unknown as IParts);
@@ -86,8 +87,9 @@ describe('the commands', () => {
     names.forEach(name => expect(OURS).toContain(name));
   });
 
-  it('take the grey text away once suggestions are off', () => {
+  it('remove the ghost text once suggestions are off, and the notice of that once they are on', () => {
     parts.preferences.changed.emit(null);
+    expect(parts.log).toContain('withdraw notice');
     expect(parts.log).not.toContain('dismiss');
     parts.preferences.current = { ...DEFAULTS, enabled: false };
     parts.preferences.changed.emit(null);
@@ -99,7 +101,12 @@ describe('the commands', () => {
     parts.run(CommandIDs.toggle);
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
-    expect(parts.log).toEqual(['enable false', 'changed all', `changed ${CommandIDs.status}`]);
+    expect(parts.log).toEqual([
+      'enable false',
+      'withdraw notice',
+      'changed all',
+      `changed ${CommandIDs.status}`
+    ]);
   });
 
   it('say how far the index of the notebooks is, and stop using it', () => {
@@ -156,7 +163,7 @@ describe('the commands', () => {
     parts.run(CommandIDs.snooze);
     expect([parts.is(CommandIDs.snooze, 'isToggled'), parts.log]).toEqual([
       true,
-      ['cancel', 'dismiss', 'update']
+      ['cancel', 'dismiss', 'withdraw notice', 'update']
     ]);
     parts.run(CommandIDs.snooze);
     expect([...parts.snoozed]).toEqual([]);

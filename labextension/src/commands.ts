@@ -92,13 +92,15 @@ export function fillPalette(palette: ICommandPalette): void {
 
 /** Suggestions on and off, everywhere or in one document. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
-  const { trans, page, provider, preferences, status } = parts;
+  const { trans, page, provider, preferences, status, notice } = parts;
   const clear = (): void => {
     provider.cancel();
     page.dismiss();
   };
   preferences.changed.connect(() => {
-    if (!preferences.current.enabled) {
+    if (preferences.current.enabled) {
+      notice.withdraw();
+    } else {
       clear();
     }
   });
@@ -119,6 +121,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
         provider.snoozed.add(path);
         clear();
       }
+      notice.withdraw();
       status.update();
     }
   });

@@ -5,8 +5,6 @@ import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/compl
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
-const SEVERAL = 'jp-mod-turbopilot-several';
-
 /**
  * The completer takes a reply for a further one as soon as any provider has ended, be it in an error,
  * and drops it where no first one was set. Make it the first, then.
@@ -22,7 +20,7 @@ function keepLateReplies(completer: InlineCompleter): void {
 
 /**
  * The completer leaves grey text and its mark on the editor when nothing is left to show, and the keys that go
- * by the mark (Tab, Escape) would do nothing there. With several suggestions it shows which of them it is.
+ * by the mark (Tab, Escape) would do nothing there.
  */
 function keepMarksTrue(completer: InlineCompleter): void {
   const count = (): number => completer.model?.completions?.items?.length ?? 0;
@@ -32,7 +30,6 @@ function keepMarksTrue(completer: InlineCompleter): void {
     }
   };
   const update = (): void => {
-    completer.toggleClass(SEVERAL, count() > 1);
     if (count() === 0) {
       // An editor that is being changed cannot be changed.
       setTimeout(clear, 0);
@@ -53,6 +50,11 @@ export class Completers {
       this._followEditor(completer);
       keepLateReplies(completer);
       keepMarksTrue(completer);
+      const cycle = completer.cycle.bind(completer);
+      completer.cycle = direction => {
+        cycle(direction);
+        this._cycled.emit(completer);
+      };
       this._created.emit(completer);
       return completer;
     };
@@ -60,6 +62,11 @@ export class Completers {
 
   get created(): ISignal<this, InlineCompleter> {
     return this._created;
+  }
+
+  /** Completers in which the user has switched to another suggestion. */
+  get cycled(): ISignal<this, InlineCompleter> {
+    return this._cycled;
   }
 
   /** Every editor a completer is given: one of a new cell has to be known before its first key. */
@@ -88,13 +95,18 @@ export class Completers {
     return null;
   }
 
-  /** Take the grey text away, whatever the completer still knows of it. */
+  /**
+   * Remove the ghost text once the running code returns: JupyterLab also calls providers during an update of an editor,
+   * which CodeMirror does not allow to be changed before the update ends.
+   */
   dismiss(): void {
-    for (const completer of this._completers) {
-      if (completer.isActive) {
-        completer.model?.reset();
+    queueMicrotask(() => {
+      for (const completer of this._completers) {
+        if (completer.isActive) {
+          completer.model?.reset();
+        }
       }
-    }
+    });
   }
 
   private _followEditor(completer: InlineCompleter): void {
@@ -122,5 +134,6 @@ export class Completers {
 
   private readonly _completers = new Set<InlineCompleter>();
   private readonly _created = new Signal<this, InlineCompleter>(this);
+  private readonly _cycled = new Signal<this, InlineCompleter>(this);
   private readonly _attached = new Signal<this, CodeEditor.IEditor>(this);
 }

@@ -24,7 +24,7 @@ import { claimKeys } from './keys';
 import { learnedDialog } from './learned';
 import { LiveRegion } from './liveregion';
 import { tellOfMemory } from './memorynotice';
-import { describeImports, noteImports } from './note';
+import { describeCurrent, describeImports, noteSuggestions } from './note';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -99,7 +99,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         return provider.accepted(text, imports);
       }
     );
-    noteImports(completers, [provider.identifier, alternatives.identifier], trans);
+    noteSuggestions(completers, [provider.identifier, alternatives.identifier], trans);
     window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
@@ -124,7 +124,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       availability,
       trans,
       () => preferences.current.memory,
-      () => preferences.useMemory(false)
+      () => preferences.useMemory(false),
+      () => page.returnFocus()
     );
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
@@ -134,13 +135,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       statusItem.display(now);
       voice.tell(now);
     });
-    provider.appeared.connect((_, { text, imports }) => {
+    const announce = (text: string, note: string): void => {
       if (provider.settings.announce) {
-        live.say(
-          imports.length > 0
-            ? trans.__('Suggestion (%1): %2', describeImports(trans, imports), text)
-            : trans.__('Suggestion: %1', text)
-        );
+        live.say(note ? trans.__('Suggestion (%1): %2', note, text) : trans.__('Suggestion: %1', text));
+      }
+    };
+    provider.completed.connect((_, { text, imports }) => announce(text, describeImports(trans, imports)));
+    completers.cycled.connect((_, completer) => {
+      if (completer.current) {
+        announce(completer.current.insertText, describeCurrent(trans, completer));
       }
     });
     const openModels = panelOpener(
@@ -225,7 +228,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     serviceManager.connectionFailure?.connect(check);
     void app.restored.then(() => {
       // Before that, no status item is visible.
-      tellOfStudy(availability, trans, () => statusItem.isVisible, showStudy);
+      tellOfStudy(
+        availability,
+        trans,
+        () => statusItem.isVisible,
+        async () => {
+          await showStudy();
+          page.returnFocus();
+        }
+      );
       return availability.check();
     });
   }

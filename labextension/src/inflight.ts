@@ -46,6 +46,7 @@ export class Run {
   item: ISuggestedItem | null = null;
   sent = false;
   shown = false;
+  announced = false;
   /** Whether it may hold what is deleted elsewhere, or the server may answer otherwise soon. */
   passing = false;
   settled: Promise<void> = Promise.resolve();

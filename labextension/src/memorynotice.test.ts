@@ -6,12 +6,16 @@ interface IOptions {
 }
 
 const said = vi.hoisted(() => [] as [string, IOptions][]);
-const more = vi.hoisted(() => [] as string[]);
+const more = vi.hoisted(() => [] as { body: string; buttons: { label: string }[] }[]);
+const dialog = vi.hoisted(() => ({ press: 'OK' }));
 
 vi.mock('@jupyterlab/apputils', () => ({
-  Dialog: { okButton: () => ({}) },
+  Dialog: { okButton: () => ({ label: 'OK' }), cancelButton: ({ label }: { label: string }) => ({ label }) },
   Notification: { info: (words: string, options: IOptions) => said.push([words, options]) },
-  showDialog: ({ body }: { body: string }) => more.push(body)
+  showDialog: (options: (typeof more)[number]) => {
+    more.push(options);
+    return Promise.resolve({ button: { label: dialog.press } });
+  }
 }));
 
 import { Availability } from './availability';
@@ -32,13 +36,14 @@ const MEMORY: IMemory = {
 describe('that an index of the notebooks is kept', () => {
   let stored: Map<string, string>;
   let pages: Availability[];
+  const returnFocus = vi.fn();
 
   /** Open a page, and let it ask the server twice how it is; return what stops the use of the index. */
   async function page(memory: IMemory | null, used = true) {
     const health = { ready: true, phase: 'ready', model: 'a', memory } as IHealth;
     const availability = new Availability(() => Promise.resolve(health));
-    const stop = vi.fn();
-    tellOfMemory(availability, TRANS, () => used, stop);
+    const stop = vi.fn(() => void (used = false));
+    tellOfMemory(availability, TRANS, () => used, stop, returnFocus);
     pages.push(availability);
     await availability.check();
     await availability.check();
@@ -46,7 +51,9 @@ describe('that an index of the notebooks is kept', () => {
   }
 
   beforeEach(() => {
-    said.length = 0;
+    said.length = more.length = 0;
+    dialog.press = 'OK';
+    returnFocus.mockClear();
     pages = [];
     stored = new Map();
     vi.stubGlobal('localStorage', {
@@ -68,14 +75,26 @@ describe('that an index of the notebooks is kept', () => {
     expect(words).toBe('Turbopilot keeps an index of your notebooks. It is in /home/ada/.local/share');
     actions[2].callback();
     for (const expected of [MEMORY.root, MEMORY.place, 'c.Turbopilot.memory = False']) {
-      expect(more[0]).toContain(expected);
+      expect(more[0].body).toContain(expected);
     }
+    await vi.waitFor(() => expect(returnFocus).toHaveBeenCalledOnce());
     actions[0].callback();
     expect(stop).not.toHaveBeenCalled();
     actions[1].callback();
     expect(stop).toHaveBeenCalledOnce();
     await page({ ...MEMORY, root: '/home/eve' });
     expect(said).toHaveLength(2);
+  });
+
+  it('can be answered in the dialog that explains it', async () => {
+    const stop = await page(MEMORY);
+    const [, { actions }] = said[0];
+    dialog.press = 'Do Not Use It';
+    actions[2].callback();
+    expect(more[0].buttons.map(({ label }) => label)).toEqual(['Do Not Use It', 'OK']);
+    await vi.waitFor(() => expect(stop).toHaveBeenCalledOnce());
+    actions[2].callback();
+    expect(more[1].buttons.map(({ label }) => label)).toEqual(['OK']);
   });
 
   it('is not told where there is none, or where it is not used', async () => {

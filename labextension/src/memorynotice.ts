@@ -26,11 +26,17 @@ function note(roots: string[]): void {
   }
 }
 
-function showMore(trans: TranslationBundle, { root, place }: IMemory, isUsed: boolean): Promise<unknown> {
+/** Explain the index; return whether the user wants it unused. */
+async function showMore(
+  trans: TranslationBundle,
+  { root, place }: IMemory,
+  isUsed: boolean
+): Promise<boolean> {
   const use = isUsed
     ? trans.__('Switch off “Use my other notebooks” in the settings to leave it unused.')
     : trans.__('It is not used from now on; “Use my other notebooks” in the settings switches it on again.');
-  return showDialog({
+  const stop = trans.__('Do Not Use It');
+  const { button } = await showDialog({
     title: trans.__('Index of Your Notebooks'),
     body: trans.__(
       'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is stored in %2, where only you can read it. %3 Set c.Turbopilot.memory = False in the server’s configuration to keep no index. “jupyter turbopilot memory clear” empties it.',
@@ -38,8 +44,9 @@ function showMore(trans: TranslationBundle, { root, place }: IMemory, isUsed: bo
       place,
       use
     ),
-    buttons: [Dialog.okButton()]
+    buttons: isUsed ? [Dialog.cancelButton({ label: stop }), Dialog.okButton()] : [Dialog.okButton()]
   });
+  return button.label === stop; // Escape is a cancel button of another label
 }
 
 /** Tell the person once for each folder that an index is kept, where, and how to stop it. */
@@ -47,9 +54,16 @@ export function tellOfMemory(
   availability: Availability,
   trans: TranslationBundle,
   isUsed: () => boolean,
-  stop: () => unknown
+  stop: () => unknown,
+  returnFocus: () => void
 ): void {
   let done = '';
+  const explain = async (memory: IMemory): Promise<void> => {
+    if (await showMore(trans, memory, isUsed())) {
+      stop();
+    }
+    returnFocus();
+  };
   availability.changed.connect((_, { now }) => {
     const memory = now.health?.memory;
     if (!memory || memory.trouble || memory.root === done || !isUsed()) {
@@ -75,10 +89,10 @@ export function tellOfMemory(
             label: trans.__('Do Not Use It'),
             callback: () => {
               stop();
-              void showMore(trans, memory, false); // it is still kept
+              void explain(memory); // it is still kept
             }
           },
-          { label: trans.__('More…'), callback: () => void showMore(trans, memory, isUsed()) }
+          { label: trans.__('More…'), callback: () => void explain(memory) }
         ]
       }
     );

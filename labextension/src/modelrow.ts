@@ -54,15 +54,11 @@ export function titles(trans: TranslationBundle, inPage: boolean): string[] {
   return [trans.__('Model'), ...between, trans.__('State')];
 }
 
-/** Build the row of a model; `failure`: why its last download failed. */
-export function modelRow(
-  trans: TranslationBundle,
-  model: IModel,
-  failure: string | undefined,
-  actions: IActions
-): HTMLTableRowElement {
+/** Build the row of a model. */
+export function modelRow(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableRowElement {
   const row = document.createElement('tr');
   row.dataset.model = model.name;
+  row.tabIndex = -1;
   row.setAttribute('aria-current', String(model.selected));
   row.append(nameCell(trans, model));
   for (const [title, textOf] of figures(trans, actions.inPage)) {
@@ -71,7 +67,7 @@ export function modelRow(
     // Shown where there is no room for the table's head.
     cell.dataset.title = title;
   }
-  row.append(stateCell(trans, model, failure, actions));
+  row.append(stateCell(trans, model, actions));
   return row;
 }
 
@@ -110,12 +106,7 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
   return model.tuned ? trans.__('tuned to %1', known) : trans.__('as published, not tuned to %1', known);
 }
 
-function stateCell(
-  trans: TranslationBundle,
-  model: IModel,
-  failure: string | undefined,
-  actions: IActions
-): HTMLTableCellElement {
+function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableCellElement {
   const cell = document.createElement('td');
   const addButton = (label: string, key: string, action: () => void): void => {
     const element = button(label, 'button');
@@ -150,12 +141,12 @@ function stateCell(
       cell.append(`${trans.__('damaged')} `);
     }
     addButton(downloadLabel(trans, model), 'pull', () => actions.download(model, Boolean(model.mirror_only)));
-    if (failure) {
-      const said = small(trans.__('The download failed. %1', failure));
+    if (model.failed) {
+      const said = small(trans.__('The download failed. %1', model.failed));
       said.className = 'jp-mod-error';
       cell.append(said);
     }
-    if (failure && model.mirror && !model.mirror_only) {
+    if (model.failed && model.mirror && !model.mirror_only) {
       addButton(trans.__('Use the mirror'), 'mirror', () => actions.download(model, true));
     }
     if (model.verdict === 'too large' || model.verdict === 'slow') {

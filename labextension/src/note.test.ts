@@ -3,7 +3,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 import type { Completers } from './completers';
-import { noteImports } from './note';
+import { describeCurrent, noteSuggestions } from './note';
 
 describe('an editor', () => {
   it('is marked while the grey text in it is by one of our providers', () => {
@@ -14,11 +14,11 @@ describe('an editor', () => {
     const completer = {
       current: null as object | null,
       editor: { host: { classList: { toggle }, style: { setProperty: vi.fn() } } },
-      model: { suggestionsChanged, filterTextChanged: new Signal<object, void>(owner) },
-      cycle: vi.fn()
+      model: { suggestionsChanged, filterTextChanged: new Signal<object, void>(owner) }
     };
     const created = new Signal<object, InlineCompleter>(owner);
-    noteImports({ created } as unknown as Completers, ['ours'], nullTranslator.load(''));
+    const cycled = new Signal<object, InlineCompleter>(owner);
+    noteSuggestions({ created, cycled } as unknown as Completers, ['ours'], nullTranslator.load(''));
     created.emit(completer as unknown as InlineCompleter);
 
     const shown = (identifier: string): string[] => {
@@ -32,5 +32,21 @@ describe('an editor', () => {
     completer.current = null;
     suggestionsChanged.emit();
     expect(marks.size).toBe(0);
+  });
+});
+
+describe('the note of a suggestion', () => {
+  const first = {};
+  const second = { imports: ['import math'] };
+
+  it.each([
+    [[first], first, ''],
+    [[second], second, 'adds import math'],
+    [[first, second], first, '1 of 2'],
+    [[first, second], second, '2 of 2 · adds import math'],
+    [[], undefined, '']
+  ])('has its number among several and its imports: %j', (items, current, note) => {
+    const completer = { current, model: { completions: { items } } } as unknown as InlineCompleter;
+    expect(describeCurrent(nullTranslator.load(''), completer)).toBe(note);
   });
 });

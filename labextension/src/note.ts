@@ -1,27 +1,31 @@
-/** The note under a line with grey text: which imports are added with it. */
+/** The note under a line with ghost text: the number of the suggestion among several, and the imports it adds. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Completers } from './completers';
 import type { ISuggestedItem } from './inflight';
 
-/** What the style sheet writes under the line with grey text in an editor. */
+/** The style sheet shows this text under the line with ghost text in an editor. */
 const PROPERTY = '--jp-turbopilot-note';
 const NOTED = 'jp-mod-turbopilot-noted';
 /** What an editor has while the grey text in it is ours: only then it is brighter than JupyterLab's own. */
 const OURS = 'jp-mod-turbopilot-ours';
 
-/** The import lines that come with what a completer shows. */
-function importsOf(completer: InlineCompleter): readonly string[] {
-  return (completer.current as ISuggestedItem | null)?.imports ?? [];
-}
-
 export function describeImports(trans: TranslationBundle, imports: readonly string[]): string {
-  return trans.__('adds %1', imports.join('; '));
+  return imports.length > 0 ? trans.__('adds %1', imports.join('; ')) : '';
 }
 
-/** Keep the note of each completer as what it shows, and its editor marked where that is by one of `identifiers`. */
-export function noteImports(
+/** Describe what a completer shows; empty for a single suggestion without imports. */
+export function describeCurrent(trans: TranslationBundle, { current, model }: InlineCompleter): string {
+  const items = model?.completions?.items ?? [];
+  const number =
+    current && items.length > 1 ? trans.__('%1 of %2', items.indexOf(current) + 1, items.length) : '';
+  const imports = describeImports(trans, (current as ISuggestedItem | null)?.imports ?? []);
+  return [number, imports].filter(Boolean).join(' · ');
+}
+
+/** Update the note when a completer shows something else, and mark its editor while one of `identifiers` suggests it. */
+export function noteSuggestions(
   completers: Completers,
   identifiers: readonly string[],
   trans: TranslationBundle
@@ -29,12 +33,12 @@ export function noteImports(
   completers.created.connect((_, completer) => {
     const write = (): void => {
       const host = completer.editor?.host;
-      const imports = importsOf(completer);
+      const note = describeCurrent(trans, completer);
       const provider = completer.current?.provider.identifier;
       host?.classList.toggle(OURS, provider !== undefined && identifiers.includes(provider));
-      host?.classList.toggle(NOTED, imports.length > 0);
-      // As a string of CSS, which JSON's are: no name has more in it than letters.
-      host?.style.setProperty(PROPERTY, JSON.stringify(describeImports(trans, imports)));
+      host?.classList.toggle(NOTED, note !== '');
+      // JSON strings are CSS strings as long as a note has neither line breaks nor control characters.
+      host?.style.setProperty(PROPERTY, JSON.stringify(note));
     };
     const update = (): void => {
       completer.current?.stream.disconnect(write);
@@ -43,10 +47,10 @@ export function noteImports(
     };
     completer.model?.suggestionsChanged.connect(update);
     completer.model?.filterTextChanged.connect(update);
-    const cycle = completer.cycle.bind(completer);
-    completer.cycle = direction => {
-      cycle(direction);
-      update();
-    };
+    completers.cycled.connect((_, other) => {
+      if (other === completer) {
+        update();
+      }
+    });
   });
 }

@@ -51,6 +51,12 @@ describe('what is said until the next key', () => {
     expect(said()).toEqual([]);
   });
 
+  it('is over once it is no longer true', () => {
+    notice.brief('switched off');
+    notice.withdraw();
+    expect(said()).toEqual([]);
+  });
+
   it('takes nothing away that was said after it', () => {
     notice.untilKey('nothing');
     notice.brief('loading');

@@ -58,6 +58,11 @@ export class Notice {
     document.addEventListener('keydown', pressed, true);
   }
 
+  /** Remove an answer that is no longer true. */
+  withdraw(): void {
+    dismiss(this._answer);
+  }
+
   /** It is over, and may be said again when it comes back. */
   forget(): void {
     this.clear();

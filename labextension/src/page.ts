@@ -53,6 +53,14 @@ export class Page implements IPage {
     this._completers.dismiss();
   }
 
+  /** Focus the document after a dialog that was opened from a notification: the notification is being removed. */
+  returnFocus(): void {
+    const { activeElement } = document;
+    if (activeElement === document.body || activeElement?.closest('.Toastify__toast')) {
+      this.widget?.activate();
+    }
+  }
+
   otherDocuments(path: string, language: string): IOtherDocument[] {
     return otherDocuments(this._shell, path, language);
   }

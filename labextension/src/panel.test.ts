@@ -10,12 +10,36 @@ class Element {
 
   constructor(readonly tag: string) {}
 
-  append = (...children: Element[]): void => void this.children.push(...children);
-  replaceChildren = (...children: Element[]): void => void (this.children = children);
+  parent: Element | null = null;
+
+  append = (...children: (Element | string)[]): void => {
+    for (const child of children) {
+      if (child instanceof Element) {
+        child.parent = this;
+        this.children.push(child);
+      }
+    }
+  };
+
+  replaceChildren = (...children: Element[]): void => {
+    if (this.all().some(element => element === page.activeElement)) {
+      page.activeElement = null;
+    }
+    this.children = [];
+    this.append(...children);
+  };
+
+  all = (): Element[] => this.children.flatMap(child => [child, ...child.all()]);
+  closest = (): Element | null => (this.dataset.model ? this : (this.parent?.closest() ?? null));
   createTHead = (): Element => new Element('thead');
   setAttribute = (): void => undefined;
   addEventListener = (kind: string, listener: () => void): void => void this.listeners.set(kind, listener);
-  querySelector = (): Element | null => this.children[0] ?? null;
+
+  /** By a tag, or by one of its data. */
+  querySelector = (selector: string): Element | null => {
+    const [, name, value] = /^\[data-(\w+)="(.*)"\]$/.exec(selector) ?? [];
+    return this.all().find(one => (name ? one.dataset[name] === value : one.tag === selector)) ?? null;
+  };
 
   focus(): void {
     page.activeElement?.listeners.get('focusout')?.();
@@ -43,13 +67,23 @@ vi.mock('@lumino/widgets', () => ({
     onActivateRequest(): void {
       return;
     }
+
+    onAfterShow(): void {
+      return;
+    }
   }
 }));
 vi.mock('./modelrow', () => ({
   button: () => new Element('button'),
-  modelRow: (_: unknown, model: IModel, __: unknown, actions: IActions) => {
-    const row = new Element('button');
-    row.listeners.set('remove', () => actions.remove(model));
+  modelRow: (_: unknown, model: IModel, actions: IActions) => {
+    const row = new Element('tr');
+    row.dataset.model = model.name;
+    if (!model.selected || model.stored) {
+      const button = new Element('button');
+      button.dataset.key = `${model.stored ? 'remove' : 'pull'}:${model.name}`;
+      button.listeners.set('click', () => actions.remove(model));
+      row.append(button);
+    }
     return row;
   },
   titles: () => []
@@ -69,6 +103,7 @@ describe('the focus in the models panel', () => {
   beforeEach(() => {
     page.activeElement = null;
     vi.stubGlobal('document', page);
+    vi.stubGlobal('CSS', { escape: (text: string) => text });
     vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
     models = [{ name: 'small', spec: 'small', verdict: 'runs' } as IModel];
     panel = new ModelPanel(
@@ -118,9 +153,90 @@ describe('the focus in the models panel', () => {
   });
 });
 
+describe('the rows of the models panel', () => {
+  let models: IModel[];
+  let panel: ModelPanel;
+  let body: Element;
+
+  const model = (name: string, more: Partial<IModel> = {}) =>
+    ({ name, spec: name, verdict: 'runs', ...more }) as IModel;
+  const names = () => body.children.map(({ dataset }) => dataset.model);
+
+  beforeEach(() => {
+    page.activeElement = null;
+    vi.stubGlobal('document', page);
+    vi.stubGlobal('CSS', { escape: (text: string) => text });
+    vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
+    panel = new ModelPanel(
+      { inPage: true, models: () => Promise.resolve(models) } as unknown as IModelClient,
+      new Availability(() => new Promise(() => undefined)),
+      { failureOf: () => undefined } as unknown as Downloads,
+      nullTranslator.load('jupyter_turbopilot')
+    );
+    body = (panel as unknown as { _body: Element })._body;
+  });
+
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('keep their places while the panel is shown', async () => {
+    models = [model('used', { selected: true, stored: true }), model('large', { size: 2 }), model('small')];
+    await panel.refresh();
+    expect(names()).toEqual(['used', 'large', 'small']);
+    models = [
+      model('used', { stored: true }),
+      model('large', { size: 2 }),
+      model('small', { selected: true })
+    ];
+    await panel.refresh();
+    expect(names()).toEqual(['used', 'large', 'small']);
+    (panel as unknown as { onAfterShow(): void }).onAfterShow();
+    await vi.waitFor(() => expect(names()).toEqual(['small', 'used', 'large']));
+  });
+
+  it('are made anew only where something has changed', async () => {
+    models = [model('small')];
+    await panel.refresh();
+    const [row] = body.children;
+    await panel.refresh();
+    expect(body.children[0]).toBe(row);
+    models = [model('small', { stored: true })];
+    await panel.refresh();
+    expect(body.children[0]).not.toBe(row);
+  });
+
+  it('keep the focus: on the same button, else on the row, else on the panel', async () => {
+    models = [model('small')];
+    await panel.refresh();
+    body.querySelector('button')?.focus();
+    models = [model('small', { licence: 'MIT' })];
+    await panel.refresh();
+    expect(page.activeElement?.dataset.key).toBe('pull:small');
+    models = [model('small', { selected: true })];
+    await panel.refresh();
+    expect(page.activeElement).toBe(body.children[0]);
+    models = [];
+    await panel.refresh();
+    expect(page.activeElement).toBe(panel.node);
+  });
+
+  it('have the focus after a dialog during which they were made anew', async () => {
+    models = [model('small', { stored: true })];
+    await panel.refresh();
+    const button = body.querySelector('button');
+    button?.focus();
+    models = [model('small', { stored: true, licence: 'MIT' })];
+    page.activeElement = new Element('dialog');
+    await panel.refresh();
+    page.activeElement = null; // the button is no longer in the page
+    button?.listeners.get('click')?.();
+    await vi.waitFor(() => expect(page.activeElement).toBe(body.querySelector('button')));
+  });
+});
+
 describe('a model that is removed in the models panel', () => {
   beforeEach(() => {
     vi.stubGlobal('document', page);
+    vi.stubGlobal('CSS', { escape: (text: string) => text });
     vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
   });
   afterEach(() => vi.unstubAllGlobals());
@@ -139,7 +255,7 @@ describe('a model that is removed in the models panel', () => {
     );
     await panel.refresh();
     const parts = panel as unknown as { _body: Element; _said: { textContent: string } };
-    parts._body.children[0].listeners.get('remove')?.();
+    parts._body.querySelector('button')?.listeners.get('click')?.();
     await vi.waitFor(() => expect(parts._said.textContent).toBe(words));
   });
 });

@@ -111,6 +111,7 @@ export class ModelPanel extends Widget {
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
+    this._order = [];
     void this.refresh();
   }
 
@@ -189,7 +190,8 @@ export class ModelPanel extends Widget {
   }
 
   private _show(): void {
-    const focused = (document.activeElement as HTMLElement | null)?.dataset?.key;
+    const focused = document.activeElement as HTMLElement | null;
+    const focusedRow = focused?.closest<HTMLElement>('tr[data-model]');
     const actions: IActions = {
       use: (spec, tuned) => void this._use(spec, tuned),
       download: (model, mirrors) => void this._download(model, mirrors),
@@ -198,18 +200,36 @@ export class ModelPanel extends Widget {
       inPage: this._client.inPage
     };
     this._introduce();
-    const shown = ordered(this._models).filter(model => this._all.checked || suits(model));
-    this._body.replaceChildren(
-      ...shown.map(model =>
-        modelRow(this._trans, model, model.failed ?? this._downloads.failureOf(model.name), actions)
-      )
-    );
-    if (focused) {
-      // The rows are new; who was on a button stays on it.
-      this._body.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    const shown = this._inOrder()
+      .filter(model => this._all.checked || suits(model))
+      .map(model => ({ ...model, failed: model.failed ?? this._downloads.failureOf(model.name) ?? null }));
+    const state = JSON.stringify([shown, actions.inPage]);
+    if (state === this._shown) {
+      return; // new rows would take the focus from a button, and the click between its press and its release
+    }
+    this._shown = state;
+    this._body.replaceChildren(...shown.map(model => modelRow(this._trans, model, actions)));
+    if (focusedRow) {
+      this._focusRow(focusedRow.dataset.model, focused?.dataset.key);
     } else if (this._awaitsFocus && document.activeElement === this.node) {
       this._focus(); // a click beside the buttons focuses the panel, too: the next key is not for the first of them
     }
+  }
+
+  /** Return the models, the best first; while the panel is shown each keeps its place. */
+  private _inOrder(): IModel[] {
+    const places = new Map(this._order.map((name, place) => [name, place]));
+    const placeOf = ({ name }: IModel): number => places.get(name) ?? places.size;
+    const models = ordered(this._models).sort((a, b) => placeOf(a) - placeOf(b));
+    this._order = models.map(({ name }) => name);
+    return models;
+  }
+
+  /** Focus a button of a model; where it is gone, the row, so that another Enter presses no other button. */
+  private _focusRow(model = '', key = ''): void {
+    const find = (data: string): HTMLElement | null => this._body.querySelector(`[data-${data}"]`);
+    const target = find(`key="${CSS.escape(key)}`) ?? find(`model="${CSS.escape(model)}`) ?? this.node;
+    target.focus();
   }
 
   private async _use(spec: string, tuned: boolean | null = null): Promise<void> {
@@ -269,6 +289,8 @@ export class ModelPanel extends Widget {
       body: this._trans.__('Its file, %1, is deleted from this machine.', describeSize(model.size)),
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })]
     });
+    // The rows may be new since the dialog was opened.
+    this._focusRow(model.name, `remove:${model.name}`);
     if (!asked.button.accept) {
       return;
     }
@@ -302,6 +324,9 @@ export class ModelPanel extends Widget {
   private _asked = 0;
   private _lost = false;
   private _models: IModel[] = [];
+  private _order: string[] = [];
+  /** The rows that are shown, as JSON. */
+  private _shown = '';
   private _timer = 0;
   private _loading = false;
   /** whether the panel was activated and has the focus in the place of its first button, which is not there yet */

@@ -765,3 +765,51 @@ describe('the first suggestion of a model in the page', () => {
     expect(await bench.textShown()).toBe('yes');
   });
 });
+
+describe('a suggestion that is to be read out', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  /** Ask at `m`, and get the beginning of a text; what is read out goes into `said`. */
+  async function streaming() {
+    const bench = new Bench('m');
+    const said: string[] = [];
+    bench.provider.completed.connect((_, { text, imports }) => said.push([text, ...imports].join(' | ')));
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 's' });
+    expect(await bench.textShown()).toBe('s');
+    return { bench, said };
+  }
+
+  it('is read once, when its text is complete', async () => {
+    const { bench, said } = await streaming();
+    expect(said).toEqual([]);
+    bench.asked[0].frame({ id: 'a', text: 's np', imports: ['import numpy as np'] });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    await bench.fetch(AUTOMATIC);
+    expect(said).toEqual(['s np | import numpy as np']);
+  });
+
+  it('is read without what was typed of it meanwhile', async () => {
+    const { bench, said } = await streaming();
+    bench.asked[0].frame({ id: 'a', text: 's np' });
+    bench.type('s');
+    await bench.fetch(AUTOMATIC);
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(said).toEqual([' np']);
+  });
+
+  it('is not read where another replaces it before it is complete', async () => {
+    const { bench, said } = await streaming();
+    bench.type('x');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[1].frame({ id: 'b', text: ' = 1' });
+    bench.asked[1].end();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(said).toEqual([' = 1']);
+  });
+});

@@ -35,8 +35,8 @@ export const NOTHING: IInlineCompletionList = { items: [] };
 /** After so many failures in a row a request is not repeated by itself: the next key asks. */
 const REPEATED = 5;
 
-/** What is shown, and the import lines that come with it. */
-export interface IAppeared {
+/** A complete suggestion that is shown, and the import lines that come with it. */
+export interface ICompleted {
   text: string;
   imports: readonly string[];
 }
@@ -93,9 +93,9 @@ export class Provider implements IInlineCompletionProvider {
     return this._inFlight.activity;
   }
 
-  /** Suggestions as they are shown for the first time. */
-  get appeared(): ISignal<this, IAppeared> {
-    return this._appeared;
+  /** Each suggestion that is shown, once its text is complete. */
+  get completed(): ISignal<this, ICompleted> {
+    return this._completed;
   }
 
   /** Somebody asked, and nothing is shown. */
@@ -227,11 +227,7 @@ export class Provider implements IInlineCompletionProvider {
         if (run.item) {
           // What the completer noted while the text was shorter would hide the longer one.
           run.item.filterText = undefined;
-          const { imports } = run.suggestion;
-          if (imports.length > (run.item.imports?.length ?? 0)) {
-            this._appeared.emit({ text: rest, imports });
-          }
-          run.item.imports = imports;
+          run.item.imports = run.suggestion.imports;
         }
         yield { response: { insertText: rest } };
       }
@@ -454,8 +450,8 @@ export class Provider implements IInlineCompletionProvider {
         };
         if (!run.shown) {
           this._outcomes.shown(run);
-          this._appeared.emit({ text: rest, imports: run.suggestion.imports });
         }
+        void this._announce(run);
         return { items: [run.item] };
       }
       if (done) {
@@ -465,13 +461,28 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
+  /** Emit the complete text of a run, once, unless another run replaces it before. */
+  private async _announce(run: Run): Promise<void> {
+    if (run.announced) {
+      return;
+    }
+    run.announced = true;
+    while (!run.suggestion.done) {
+      await run.suggestion.changed();
+    }
+    const { rest } = run;
+    if (rest && this._inFlight.latest === run) {
+      this._completed.emit({ text: rest, imports: run.suggestion.imports });
+    }
+  }
+
   private readonly _ahead: Ahead;
   private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
   private readonly _selfTrigger: SelfTrigger;
   private readonly _cache = new SuggestionCache();
-  private readonly _appeared = new Signal<this, IAppeared>(this);
+  private readonly _completed = new Signal<this, ICompleted>(this);
   private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Dismissal>();

@@ -91,7 +91,7 @@ describe('a model in this page', () => {
     [{ phase: 'failed', model: 'small' }, 'small, 6.4 MB, in this page: not available'],
     [
       { phase: 'empty', model: '', inPage: { size: null, step: null } },
-      'A model, in this page: not loaded yet'
+      'A model, in this page: loads when you type'
     ]
   ])('is described with its size and its state: %#', (health, words) => {
     expect(statusOf({ inPage: { size: 6_405_408, step: null }, ...health }).model).toBe(words);

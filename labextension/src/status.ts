@@ -32,7 +32,7 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A status in a few words: in a narrow window only the address may be cut short, and the time left out. */
+/** A status in a few words. Without room for all of it, the time is dropped first and the state last. */
 export interface IWords {
   state: string;
   address: string;
@@ -83,7 +83,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   const state = health.ready
     ? trans.__('loaded')
     : health.phase === 'empty'
-      ? trans.__('not loaded yet')
+      ? trans.__('loads when you type')
       : health.phase === 'loading'
         ? trans.__('being loaded')
         : trans.__('not available');

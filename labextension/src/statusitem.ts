@@ -19,6 +19,7 @@ export class StatusItem extends Widget {
     dot.setAttribute('aria-hidden', 'true');
     this._address.className = 'jp-Turbopilot-address';
     this._time.className = 'jp-Turbopilot-time';
+    this._label.className = 'jp-Turbopilot-label';
     this._button.append(dot, this._label);
     this._open(menu);
     this.node.append(this._button);
@@ -29,7 +30,9 @@ export class StatusItem extends Widget {
     const { state, address, time } = wordsOf(this._trans, status);
     this._address.textContent = address;
     this._time.textContent = time;
-    this._label.replaceChildren(state, this._address, this._time);
+    this._state.textContent = state;
+    this._state.classList.toggle('jp-mod-study', status.study);
+    this._label.replaceChildren(this._state, this._address, this._time);
     this._button.title = titleOf(this._trans, status);
     this._button.setAttribute('aria-label', describeStatus(this._trans, status));
   }
@@ -53,6 +56,7 @@ export class StatusItem extends Widget {
 
   private readonly _button = document.createElement('button');
   private readonly _label = document.createElement('span');
+  private readonly _state = document.createElement('span');
   private readonly _address = document.createElement('span');
   private readonly _time = document.createElement('span');
 }

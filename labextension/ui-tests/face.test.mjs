@@ -37,6 +37,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     ({ lab, browser, close } = await openLab({
       says: SAID,
       learning: true,
+      settings: { 'jupyter-turbopilot:plugin': { announce: true } },
       flags: ['--Turbopilot.kernel_facts=False']
     }));
     writeNotebook(lab, 'face.ipynb', CELLS);
@@ -68,6 +69,23 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.unroute('**/turbopilot/complete*');
   });
 
+  test('an edit elsewhere in the cell removes the ghost text, and CodeMirror reports no error', async () => {
+    const errors = [];
+    const listen = message => message.type() === 'error' && errors.push(message.text());
+    page.on('console', listen);
+    for (const key of ['Control+]', 'Control+/', 'Alt+ArrowUp']) {
+      await editCell(page, 2);
+      await page.keyboard.press('Control+a');
+      await page.keyboard.insertText(`x = 1\nb_${++lines}`);
+      await page.keyboard.type(' = ', { delay: 60 });
+      await ghost(page);
+      await page.keyboard.press(key);
+      await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    }
+    page.off('console', listen);
+    assert.deepEqual(errors, []);
+  });
+
   test('who asks in vain is told why', async () => {
     await editCell(page, 1);
     await page.keyboard.press('Alt+\\');
@@ -97,6 +115,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await toast('Suggestions are switched off.').waitFor();
     assert.equal(await page.locator('.jp-Turbopilot-live > div').last().textContent(), 'Turbopilot: off');
     await run('turbopilot:toggle');
+    await toast('Suggestions are switched off.').waitFor({ state: 'detached', timeout: 3000 });
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
@@ -115,7 +134,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+z');
   });
 
-  test('alternatives are counted, and come neither after Escape nor after the cursor has moved', async () => {
+  test('alternatives are counted and announced, and come neither after Escape nor after the cursor has moved', async () => {
     let hold = null;
     await page.route('**/turbopilot/complete*', async route => {
       if (route.request().postDataJSON().n === 1) {
@@ -123,17 +142,24 @@ describe('the face of it', { timeout: 300_000 }, () => {
         return;
       }
       await hold;
-      const items = ['max(2)', 'min(3)'].map(text => ({ text, confidence: 1 }));
+      const items = [`${SAID} `, 'max(2)', 'max(2)\n', 'min(3)'].map(text => ({ text, confidence: 1 }));
       await route.fulfill({ json: { id: 'more', items } }).catch(() => undefined);
     });
     const more = () => page.waitForRequest(request => request.postDataJSON?.()?.n > 1);
     await fresh();
     await page.keyboard.press('Alt+\\');
-    const counter = page.locator('.jp-InlineCompleter:visible');
-    await counter.getByText('1/3').waitFor();
+    const note = words =>
+      page.waitForFunction(content => {
+        const line = document.querySelector('.cm-line:has(.jp-GhostText)');
+        return line && window.getComputedStyle(line, '::after').content === content;
+      }, `"${words}"`);
+    const announced = () => page.locator('.jp-Turbopilot-live > div').last().textContent();
+    await note('1 of 3');
+    assert.equal(await announced(), `Suggestion: ${SAID}`);
     await page.keyboard.press('Alt+]');
-    await counter.getByText('2/3').waitFor();
+    await note('2 of 3');
     assert.equal(await ghost(page), 'max(2)');
+    assert.equal(await announced(), 'Suggestion (2 of 3): max(2)');
     await screenshot(page, 'counter');
     for (const key of ['Escape', 'Home']) {
       let release;
@@ -187,12 +213,19 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.equal(await page.locator('.jp-Turbopilot-status:focus').count(), 1);
   });
 
-  test('in a narrow window the status stays, and nothing of it is cut off', async () => {
+  test('in a narrow window the status stays, and pushes nothing out', async () => {
     await fresh();
     await ghost(page);
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes(' · ')
     );
+    await page.setViewportSize({ width: 900, height: 700 });
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll('.jp-StatusBar-Item')].every(
+        item => item.getBoundingClientRect().right <= window.innerWidth
+      )
+    );
+    await screenshot(page, 'status-900');
     await page.setViewportSize({ width: 620, height: 700 });
     await page.waitForTimeout(500);
     assert.ok(await page.locator('.jp-Turbopilot-status').isVisible());
@@ -408,6 +441,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
     known = { ...model, stored: true };
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
+    // In the light theme, too, the buttons of the model in use differ from its row.
+    known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', ours: true }] };
+    const tune = row.getByRole('button', { name: 'Use without tuning' });
+    await tune.waitFor({ timeout: 10000 });
+    const colour = element => window.getComputedStyle(element).backgroundColor;
+    assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));
     // There is nothing to complete in the panel.
     await run('turbopilot:invoke');
     await toast('Put the cursor into a cell').waitFor();

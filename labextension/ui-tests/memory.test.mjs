@@ -69,6 +69,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
   after(() => close?.());
 
   test('are said to be in an index, once, with its place and how to stop it', async () => {
+    await editCell(page, 0);
     await notice().waitFor();
     const words = await notice().innerText();
     const { place } = await memory();
@@ -83,8 +84,10 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
       assert.ok(more.includes(expected), `${expected} is not in ${more}`);
     }
     await screenshot(page, 'memory-more');
-    await dialog.getByRole('button', { name: 'Ok' }).click();
+    await dialog.getByRole('button', { name: 'Do Not Use It' }).waitFor();
+    await page.keyboard.press('Enter');
     await notice().waitFor({ state: 'detached' });
+    await page.waitForFunction(() => document.activeElement.closest('.jp-Notebook'));
     await page.close();
     page = await openFile(browser.context, lab, 'open.ipynb', { reset: false });
     await page.waitForFunction(() =>

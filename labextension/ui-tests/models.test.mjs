@@ -19,6 +19,9 @@ describe('the panel of models', { timeout: 300_000 }, () => {
   let source;
 
   const row = name => page.locator(`.jp-Turbopilot-models tr[data-model="${name}"]`);
+  /** Wait until a row, or something in it, has the focus. */
+  const focusIn = name =>
+    page.waitForFunction(model => document.activeElement.closest('tr')?.dataset.model === model, name);
   const said = () => page.locator('.jp-Turbopilot-said');
 
   before(async () => {
@@ -108,12 +111,18 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     slow = false;
     source.closeAllConnections();
     await stop.waitFor({ state: 'detached', timeout: 30000 });
+    const order = () =>
+      page.locator('.jp-Turbopilot-models tbody tr').evaluateAll(rows => rows.map(one => one.dataset.model));
+    const before = await order();
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).click();
-    await row('smollm2-360m').getByRole('button', { name: 'Use' }).click();
+    await row('smollm2-360m').getByRole('button', { name: 'Use' }).focus();
+    await page.keyboard.press('Enter');
     await page.waitForFunction(() => /smollm2-360m is ready/.test(document.body.innerText), null, {
       timeout: 30000
     });
     await row('smollm2-360m').getByText('in use').waitFor();
+    assert.deepEqual(await order(), before);
+    await focusIn('smollm2-360m');
   });
 
   test('a model that does not load is said to, and the one before goes on', async () => {
@@ -147,5 +156,6 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).waitFor();
     assert.ok(!existsSync(stored));
+    await focusIn('smollm2-360m');
   });
 });
