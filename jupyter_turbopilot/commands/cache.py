@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import list_names, remove
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.files import MEGABYTE, describe_size, size_of
 from jupyter_turbopilot.wording import count_of
 
@@ -39,7 +39,11 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
             print("c.Turbopilot.results_file names one.")
             return 0
         try:
-            return act(located(settings.results_file), settings)
+            path = located(settings.results_file)
+        except OSError as error:
+            raise BadRequestError(unusable(settings.results_file, reason_of(error))) from None
+        try:
+            return act(path, settings)
         except (OSError, sqlite3.Error) as error:
             raise NotReadyError(unusable(settings.results_file, reason_of(error))) from None
 

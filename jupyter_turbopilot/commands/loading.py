@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load import loader
 from jupyter_turbopilot.engine.load.plan import Limits, make_plan
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import NotReadyError, UnknownModelError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
@@ -44,6 +44,8 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     models = LlamaKind(settings, store_of(settings))
     model = find(spec)
     if not models.store.has(model):
+        if model.path:
+            raise UnknownModelError(f"There is no model at {model.path}.")
         raise NotReadyError(
             f"The model {model.name} is not on this machine yet. Run: {model.pull}",
             code="model_missing",

@@ -15,7 +15,13 @@ from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import (
+    BadRequestError,
+    EngineGoneError,
+    NotReadyError,
+    TurbopilotError,
+    UnknownModelError,
+)
 from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.pilot.kinds import kind_of
@@ -211,7 +217,7 @@ class Pilot:
         model = self.kind.find(choice.spec)
         if not self.kind.stored(model):
             if model.path:
-                raise NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
+                raise UnknownModelError(f"There is no model at {model.path}.")
             size = f" ({describe_size(model.size)})" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. Download it, or run: {model.pull}",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, parse_notebook
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -72,7 +72,7 @@ def read(paths: Iterable[Path]) -> Iterator[TrainingDocument]:
     """Read notebooks, code and prepared sets out of files and folders; what cannot be read is passed over."""
     for path in paths:
         if not path.exists():
-            raise TurbopilotError(f"{path} does not exist.")
+            raise BadRequestError(f"{path} does not exist.")
         if path.is_dir():
             for file in sorted(path.rglob("*")):
                 inner = file.relative_to(path)
@@ -133,7 +133,7 @@ def _prepared(path: Path) -> Iterator[TrainingDocument]:
         AttributeError,
         RecursionError,
     ) as error:
-        raise TurbopilotError(
+        raise BadRequestError(
             f"{path.name} is not a prepared corpus ({type(error).__name__}). "
             "It has to have a JSON object in each line, with the text `t` or the cells `c`."
         ) from None
