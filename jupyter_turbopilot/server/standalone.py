@@ -110,13 +110,14 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
-    if pilot.completer.study:
-        pilot.completer.study.begin()
-        notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
-    print(f"Serving on {place.address}", flush=True)
-    if notice:
-        print(notice, flush=True)
-    status = await until_ended(ended, pilot)
+    if not (status := refusal(pilot)):
+        if pilot.completer.study:
+            pilot.completer.study.begin()
+            notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
+        print(f"Serving on {place.address}", flush=True)
+        if notice:
+            print(notice, flush=True)
+        status = await until_ended(ended, pilot)
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
     # A request that came in at the end would be logged as an uncaught exception.
@@ -126,14 +127,19 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     return status
 
 
+def refusal(pilot: Pilot) -> int:
+    """Return the exit status if the model can never be loaded, else 0; the log has the reason."""
+    state = pilot.worker.state
+    return state.exit_status if state.phase is Phase.FAILED and state.code in FINAL else 0
+
+
 async def until_ended(ended: asyncio.Event, pilot: Pilot) -> int:
-    """Wait for the end, or for the refusal of the first model; the log has its reason."""
+    """Wait for the end, or for the refusal of the first model; return the exit status."""
     while pilot.worker.state.phase is Phase.LOADING and not ended.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), POLL)
-    state = pilot.worker.state
-    if state.phase is Phase.FAILED and state.code in FINAL:
-        return state.exit_status
+    if status := refusal(pilot):
+        return status
     await ended.wait()
     return 0
 

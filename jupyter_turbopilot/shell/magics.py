@@ -210,9 +210,8 @@ class TurbopilotMagics(Magics):
         if state.phase is Phase.FAILED:
             raise not_ready(state)
         terminal.turn_on(self.shell, local)
-        print("Ghost text is on: Right takes it, Escape then f takes a word.")  # noqa: T201
-        if not state.ready:
-            print(f"Loading {state.model}… (`%turbopilot` shows when it is ready)")  # noqa: T201
+        begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
+        print(f"Ghost text {begun}: Right takes it, Escape then f takes a word.")  # noqa: T201
         if memory := local.pilot.memory:
             print(  # noqa: T201
                 f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "
@@ -250,7 +249,8 @@ class TurbopilotMagics(Magics):
         if self._in_terminal:
             from jupyter_turbopilot.shell import terminal
 
-            ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
+            on = "on" if health["ready"] else "waits for the model"
+            ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
         index = _index(health.get("memory"))
         study = _study(health.get("study"))
         return f"Turbopilot: {health['model']} {where}, {state}{speed}{taken}{ghost}{index}{study}"

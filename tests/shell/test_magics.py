@@ -234,7 +234,7 @@ def test_a_short_option_with_its_value_leaves_the_code(
     run(shell, "%complete -n2 a = ")
     assert engine.samplings[0].max_tokens == 2
     assert "a =" in engine.prompts[0]
-    assert "put the options first" in run(shell, "%complete --len 5 --rep x = ").stdout
+    assert "put the options first" in run(shell, "%complete --len 5 --rep x = ").stderr
 
 
 def test_the_session_is_context_without_its_secrets(
@@ -399,7 +399,7 @@ def test_ghost_text_stays_off_without_a_model(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("prompt")
-def test_ghost_text_is_on_while_the_model_loads_and_that_is_shown(shell: Shell, tiny_model: Path) -> None:
+def test_ghost_text_waits_for_the_model_and_that_is_shown(shell: Shell, tiny_model: Path) -> None:
     loaded(shell).settings.model = str(tiny_model)
     local = loaded(shell)._local_pilot()
     release = threading.Event()
@@ -410,10 +410,14 @@ def test_ghost_text_is_on_while_the_model_loads_and_that_is_shown(shell: Shell, 
 
     local.pilot = pilot_with(local.pilot.settings, load)
     out = run(shell, "%turbopilot on").stdout
+    waiting = run(shell, "%turbopilot").stdout
     release.set()
+    local.wait()
+    ready = run(shell, "%turbopilot on").stdout
     local.pilot.stop()
-    assert "Ghost text is on" in out
-    assert f"Loading {tiny_model.name}…" in out
+    assert f"Ghost text appears as soon as {tiny_model.name} is loaded" in out
+    assert "Ghost text: waits for the model" in waiting
+    assert "Ghost text is on" in ready
 
 
 def test_a_wrong_setting_is_one_line_and_the_magics_are_there(shell: Shell) -> None:
