@@ -39,12 +39,10 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
             print("c.Turbopilot.results_file names one.")
             return 0
         try:
-            path = located(settings.results_file)
+            return act(located(settings.results_file), settings)
         except OSError as error:
             raise BadRequestError(unusable(settings.results_file, reason_of(error))) from None
-        try:
-            return act(path, settings)
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
             raise NotReadyError(unusable(settings.results_file, reason_of(error))) from None
 
     return run

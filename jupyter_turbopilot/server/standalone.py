@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 POLL = 0.05  # seconds
 # Errors of the command line or of the settings: a later attempt would fail in the same way.
-FINAL = {"unknown_model", "model_refused", "address", "key"}
+FINAL = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
 
 
 class Application(web.Application):

@@ -154,7 +154,7 @@ def test_a_folder_that_others_may_write_to_is_refused_in_words(
     named.parent.chmod(0o1777)
     for action in ("info", "clear"):
         status, _, error = run(capsys, "cache", action)
-        assert status == 1
+        assert status == 2
         assert "others may write" in error
         assert error.count("c.Turbopilot.results_file") == 1
         assert "Errno" not in error

@@ -143,7 +143,7 @@ def test_after_the_stop_nothing_is_loaded_any_more(life: Lifecycle) -> None:
 
 def test_what_was_not_even_tried_does_not_hide_a_load_that_is_under_way(life: Lifecycle) -> None:
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
-    assert life.state == EngineState(Phase.FAILED, "missing", "It is not here.", "model_missing")
+    assert life.state == EngineState(Phase.FAILED, "missing", "It is not here.", "model_missing", 2)
     life.replace("m", lambda _: ScriptedEngine())
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
     assert life.state == EngineState(Phase.LOADING, "m")
