@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 STATEMENT = 20_000  # characters of Python that its parser is given at once
 LINE = 20_000  # a longer line is data, not code
 FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # of functions that are written together
+# The largest values of a completion request, of the options of the command line, and of the magics.
+MOST_TOKENS, MOST_SUGGESTIONS, MOST_TEMPERATURE = 2048, 8, 2.0
+MOST_CONTEXT, MOST_THREADS = 131072, 512  # of a model; the settings have the same
 
 R = TypeVar("R")
 _OWNER = ContextVar("owner", default="")

@@ -8,7 +8,14 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS, STATEMENT
+from jupyter_turbopilot.bounds import (
+    FUNCTION_TOKENS,
+    MOST_FUNCTION_TOKENS,
+    MOST_SUGGESTIONS,
+    MOST_TEMPERATURE,
+    MOST_TOKENS,
+    STATEMENT,
+)
 from jupyter_turbopilot.errors import BadRequestError
 
 MAX_BODY = 1024 * 1024
@@ -85,16 +92,18 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
             description="identifies the editor; a newer request replaces an older one of the same editor",
         ),
     ] = ""
-    n: Annotated[int, Meta(ge=1, le=8, description="number of suggestions")] = 1
+    n: Annotated[int, Meta(ge=1, le=MOST_SUGGESTIONS, description="number of suggestions")] = 1
     max_tokens: Annotated[
-        Annotated[int, Meta(ge=1, le=2048)] | None,
+        Annotated[int, Meta(ge=1, le=MOST_TOKENS)] | None,
         Meta(description="maximum length in tokens; null for the server's default"),
     ] = None
     max_lines: Annotated[
         Annotated[int, Meta(ge=1, le=200)] | None,
         Meta(description="maximum length in lines; null for the server's default"),
     ] = None
-    temperature: Annotated[float, Meta(ge=0.0, le=2.0, description="0 for the likeliest text")] = 0.0
+    temperature: Annotated[
+        float, Meta(ge=0.0, le=MOST_TEMPERATURE, description="0 for the likeliest text")
+    ] = 0.0
     seed: Annotated[
         Annotated[int, Meta(ge=0, lt=2**31)] | None,
         Meta(description="another seed draws another text, at a temperature above 0; null for 0"),

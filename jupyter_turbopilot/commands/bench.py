@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import MOST_CONTEXT, MOST_THREADS
 from jupyter_turbopilot.commands.command import Command
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.shell.numbers import whole
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
 
@@ -57,35 +59,42 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t",
         "--threads",
-        type=numbers,
+        type=_several(whole(1, MOST_THREADS)),
         help="numbers of threads, as 1,2,4; default: 1 and as many as the server uses",
     )
     parser.add_argument(
-        "-b", "--batch", type=numbers, default=[64], help="tokens read at a time, as 64,256; default: 64"
+        "-b",
+        "--batch",
+        type=_several(whole(1, 4096)),
+        default=[64],
+        help="tokens read at a time, as 64,256; default: 64",
     )
-    parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens read (%(default)s)")
-    parser.add_argument("-n", "--length", type=int, default=48, help="tokens written (%(default)s)")
     parser.add_argument(
-        "-r", "--rounds", type=int, default=3, help="measurements; the best of them counts (%(default)s)"
+        "-p", "--prompt", type=whole(1, MOST_CONTEXT), default=512, help="tokens read (%(default)s)"
+    )
+    parser.add_argument(
+        "-n", "--length", type=whole(2, MOST_CONTEXT), default=48, help="tokens written (%(default)s)"
+    )
+    parser.add_argument(
+        "-r",
+        "--rounds",
+        type=whole(1, 1000),
+        default=3,
+        help="measurements; the best of them counts (%(default)s)",
     )
     parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def numbers(text: str) -> list[int]:
-    """Read a list of whole numbers."""
-    read = [int(part) for part in text.split(",")]
-    if min(read) < 1 or max(read) > 4096:  # noqa: PLR2004
-        raise ValueError(text)
-    return read
+def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
+    """Return the type of numbers with commas between them."""
+    return lambda text: [one(part) for part in text.split(",")]
 
 
 def run(options: Options, settings: Turbopilot) -> int:
     """Measure each model in each way, print the speeds, draw them."""
     from jupyter_turbopilot.engine.load import machine
 
-    if options.prompt < 1 or options.length < 2 or options.rounds < 1:  # noqa: PLR2004
-        raise BadRequestError("--prompt has to be at least 1, --length at least 2, --rounds at least 1.")
     threads = options.threads or sorted({1, machine.threads()})
     rows = [
         measure(options, settings, model, count, batch)
@@ -114,10 +123,10 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
     loaded = load(settings, model, threads=threads, context=context, chunk=batch)
     engine = loaded.engine
     try:
+        if options.prompt + options.length > engine.context_size:
+            raise ContextLengthError(engine.context_size, options.prompt, options.length)
         tokens = engine.vocabulary.tokenize(TEXT)
-        prompt = (tokens * (options.prompt // len(tokens) + 1))[
-            : min(options.prompt, engine.context_size - options.length)
-        ]
+        prompt = (tokens * (options.prompt // len(tokens) + 1))[: options.prompt]
         runs = []
         for number in range(options.rounds):
             usage = Usage()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import list_names, remove
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.files import MEGABYTE, describe_size, size_of
 from jupyter_turbopilot.wording import count_of
 
@@ -40,7 +40,9 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
             return 0
         try:
             return act(located(settings.results_file), settings)
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
+            raise BadRequestError(unusable(settings.results_file, reason_of(error))) from None
+        except sqlite3.Error as error:
             raise NotReadyError(unusable(settings.results_file, reason_of(error))) from None
 
     return run

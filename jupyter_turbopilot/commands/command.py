@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from jupyter_turbopilot.pilot.kinds import KINDS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from jupyter_turbopilot.config import Turbopilot
@@ -84,16 +83,3 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", choices=[*KINDS], help="what computes (docs/engines.md); default: the configured one"
     )
-
-
-def whole(text: str, least: int, most: int) -> int:
-    """Read a whole number; say which ones there are."""
-    if (number := within(text, least, most)) is None:
-        raise argparse.ArgumentTypeError(f"it is a whole number from {least} to {most}")
-    return number
-
-
-def within(text: str, least: int, most: int) -> int | None:
-    """Return the number that a text spells in no more digits than the largest has; None outside of these."""
-    number = int(text) if re.fullmatch(f"[0-9]{{1,{len(str(most))}}}", text) else -1
-    return number if least <= number <= most else None

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jupyter_turbopilot.bounds import MOST_TEMPERATURE, MOST_TOKENS
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.shell.numbers import real, whole
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +42,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--line", type=int, help="line, from 1; default: the end of the file")
     parser.add_argument("--col", type=int, help="column, from 1; default: the end of the line")
     parser.add_argument("--language", help="the file's language; default: by the file's name")
-    parser.add_argument("--length", type=int, help="longest answer in tokens; default: by the settings")
+    parser.add_argument(
+        "--length",
+        type=whole(1, MOST_TOKENS),
+        help=f"longest answer in tokens, up to {MOST_TOKENS}; default: by the settings",
+    )
     parser.add_argument(
         "--lines",
         choices=["auto", "single", "multi"],
@@ -48,7 +54,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="one line at most, several, or several where the place asks for it (%(default)s)",
     )
     parser.add_argument(
-        "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2 (%(default)s)"
+        "--temperature",
+        type=real(0.0, MOST_TEMPERATURE),
+        default=0.0,
+        help=f"0 is the likeliest text; up to {MOST_TEMPERATURE:g} (%(default)s)",
     )
     add_model_and_engine(parser)
     parser.add_argument("--json", action="store_true", help="print confidence and timings too")
@@ -83,7 +92,6 @@ def run(options: Options, settings: Turbopilot) -> int:
 def request_of(options: Options) -> Completion:
     """Read the file and ask for what comes next."""
     from jupyter_turbopilot.request import Cell, Completion
-    from jupyter_turbopilot.training.corpus import LANGUAGES
 
     file = Path(options.file)
     try:
@@ -94,13 +102,25 @@ def request_of(options: Options) -> Completion:
         raise BadRequestError(f"{options.file} is not UTF-8 text.") from None
     return Completion(
         path="" if options.file == "-" else file.name,
-        language=options.language or LANGUAGES.get(file.suffix.lower(), "python"),
+        language=language_of(options.language, file),
         cells=[Cell(source=source)],
         offset=offset_of(source, options.line, options.col),
         lines=options.lines,
         max_tokens=options.length,
         temperature=options.temperature,
     )
+
+
+def language_of(name: str | None, file: Path) -> str:
+    """Return the language that was named, or that of the file's name."""
+    from jupyter_turbopilot.training.corpus import LANGUAGES
+
+    if name is None:
+        return LANGUAGES.get(file.suffix.lower(), "python")
+    known = sorted({*LANGUAGES.values()})
+    if name.lower() not in known:
+        raise BadRequestError(f"--language {name}: choose one of {', '.join(known)}.", field="language")
+    return name.lower()
 
 
 def offset_of(source: str, line: int | None, column: int | None) -> int:

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, add_model_and_engine, whole
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.shell.numbers import whole
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.wording import count_of
 
@@ -71,7 +72,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--requests",
-        type=int,
+        type=whole(0, 10_000_000),
         default=0,
         help="about how many requests to make; 0: at every place (%(default)s)",
     )
@@ -89,14 +90,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--key",
-        type=milliseconds,
+        type=whole(20, 60_000),
         default=200,
         metavar="MS",
         help="time between two keys with --clock, in milliseconds (%(default)s)",
     )
     parser.add_argument(
         "--busy",
-        type=count,
+        type=whole(0, 64),
         default=0,
         metavar="N",
         help="number of other processes that each keep a core busy meanwhile (%(default)s)",
@@ -117,16 +118,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model_and_engine(parser)
-
-
-def count(text: str) -> int:
-    """Read how many of something."""
-    return whole(text, 0, 64)
-
-
-def milliseconds(text: str) -> int:
-    """Read how long something takes."""
-    return whole(text, 20, 60_000)
 
 
 def run(options: Options, settings: Turbopilot) -> int:

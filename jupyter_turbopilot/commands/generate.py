@@ -10,10 +10,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
+from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_FUNCTION_TOKENS, MOST_THREADS
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.files import describe_size
+from jupyter_turbopilot.shell.numbers import positive, real, whole
 
 if TYPE_CHECKING:
     import argparse
@@ -86,14 +87,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s",
         "--seed",
-        type=int,
+        type=whole(-1, (1 << 31) - 1),
         default=PLAIN["seed"],
         help="seed of the random choices; -1: a new one each time (%(default)s)",
     )
     parser.add_argument(
         "-t",
         "--threads",
-        type=int,
+        type=whole(0, MOST_THREADS),
         default=0,
         help="threads; 0: the cores this process may use (%(default)s)",
     )
@@ -102,34 +103,42 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--n_predict",
         "--n-predict",
         dest="length",
-        type=int,
+        type=whole(1, 1 << 20),
         help=f"most tokens to write; default: {LENGTH}, with --hierarchical {FUNCTION_TOKENS}",
     )
     parser.add_argument(
         "--top-k",
         "--top_k",
-        type=int,
+        type=whole(0, 1 << 20),
         default=PLAIN["top_k"],
         help="sample from this many of the likeliest tokens; 0: from all (%(default)s)",
     )
     parser.add_argument(
         "--top-p",
         "--top_p",
-        type=float,
+        type=positive(1.0),
         default=PLAIN["top_p"],
         help="sample from the likeliest tokens that together have this probability (%(default)s)",
     )
     parser.add_argument(
         "--temp",
-        type=float,
+        type=real(0.0, 100.0),
         default=PLAIN["temp"],
         help="temperature; 0: always the likeliest (%(default)s)",
     )
     parser.add_argument(
-        "-b", "--batch", type=int, default=PLAIN["batch"], help="tokens read at a time (%(default)s)"
+        "-b",
+        "--batch",
+        type=whole(1, 4096),
+        default=PLAIN["batch"],
+        help="tokens read at a time (%(default)s)",
     )
     parser.add_argument(
-        "-c", "--context", type=int, default=0, help="tokens the model can hold; 0: as configured"
+        "-c",
+        "--context",
+        type=whole(0, MOST_CONTEXT),
+        default=0,
+        help="tokens the model can hold; 0: as configured",
     )
     parser.add_argument("--json", action="store_true", help="print the text and the figures as JSON")
     parser.add_argument(
@@ -146,19 +155,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: Options) -> None:
-    """Refuse what is out of bounds."""
-    for name, least, most in (
-        ("length", 1, MOST_FUNCTION_TOKENS if options.hierarchical else 1 << 20),
-        ("batch", 1, 4096),
-        ("threads", 0, 512),
-        ("top_k", 0, 1 << 20),
-    ):
-        value = getattr(options, name)
-        if value is not None and not least <= value <= most:
-            raise BadRequestError(f"--{name} has to be between {least} and {most}.", field=name)
-    if not 0 < options.top_p <= 1 or not 0 <= options.temp <= 100:  # noqa: PLR2004
+    """Refuse options that do not go together."""
+    if options.hierarchical and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
-            "--top-p has to be above 0 and at most 1, --temp between 0 and 100.", field="temp"
+            f"--n-predict must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
         )
     if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
         raise BadRequestError("--hierarchical takes no --seed, --top-k, --top-p, --temp or --batch.")

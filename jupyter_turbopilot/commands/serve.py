@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import secrets
@@ -10,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, add_model_and_engine, within
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.shell.numbers import whole
 
 if TYPE_CHECKING:
+    import argparse
+
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.server.identity import StandaloneIdentity
     from jupyter_turbopilot.server.standalone import Place
@@ -36,7 +38,7 @@ class Options:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=port, default=18080, help="port to listen on (%(default)s)")
+    parser.add_argument("--port", type=whole(1, 65535), default=18080, help="port to listen on (%(default)s)")
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
         "--api-key",
@@ -58,13 +60,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_model_and_engine(parser)
 
 
-def port(text: str) -> int:
-    """Read a port's number."""
-    if (number := within(text, 1, 65535)) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose one from 1 to 65535")
-    return number
-
-
 def run(options: Options, settings: Turbopilot) -> int:
     """Serve editors until told to stop."""
     import asyncio
@@ -82,8 +77,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         settings.learning = False  # of whoever writes on this machine, and nobody could have it forgotten
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # whoever looks here asks for the model
-    asyncio.run(serve(Pilot(settings, study=study_of(settings, "server")), identity, place, notice))
-    return 0
+    return asyncio.run(serve(Pilot(settings, study=study_of(settings, "server")), identity, place, notice))
 
 
 def _for_hub() -> tuple[StandaloneIdentity, Place, str]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, add_model_and_engine, whole
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.evaluate.sizing import BUSIEST
+from jupyter_turbopilot.shell.numbers import positive, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import argparse
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.evaluate.crowd import Measured
+
+MOST_PEOPLE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,18 @@ class Options:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--people", type=_people, required=True, metavar="N", help="how many are to be served"
+        "--people", type=whole(1, MOST_PEOPLE), required=True, metavar="N", help="how many are to be served"
     )
     parser.add_argument(
         "--typing-share",
-        type=_number(0.0, 1.0),
+        type=positive(1.0),
         default=0.3,
         metavar="A",
         help="share of them that types at the same time (%(default)s, a guess)",
     )
     parser.add_argument(
         "--utilisation",
-        type=_number(0.0, BUSIEST),
+        type=positive(BUSIEST),
         default=BUSIEST,
         metavar="PART",
         help="part of the time that a replica may be busy; above %(default)s people wait for each other "
@@ -59,13 +60,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--requests-per-second",
-        type=_number(0.0, 100.0),
+        type=positive(100.0),
         metavar="R",
         help="requests a second of one who types that reach the model; measured if left out",
     )
     parser.add_argument(
         "--seconds-per-request",
-        type=_number(0.0, 600.0),
+        type=positive(600.0),
         metavar="S",
         help="seconds of one replica for a request, while several type; measured if left out",
     )
@@ -78,7 +79,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics-people",
-        type=_people,
+        type=whole(1, MOST_PEOPLE),
         default=1,
         metavar="N",
         help="how many people that server serves, typing or not (%(default)s)",
@@ -91,14 +92,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--key",
-        type=_milliseconds,
+        type=whole(20, 60_000),
         default=200,
         metavar="MS",
         help="time between two keys while measuring, in milliseconds (%(default)s)",
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=whole(1, 3600),
         default=40,
         metavar="N",
         help="seconds of typing: by one, and again by as many as keep the model busy for --utilisation "
@@ -106,36 +107,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     add_model_and_engine(parser)
-
-
-def _people(text: str) -> int:
-    """Read how many people."""
-    return whole(text, 1, 10_000_000)
-
-
-def _milliseconds(text: str) -> int:
-    """Read how long a key takes."""
-    return whole(text, 20, 60_000)
-
-
-def _seconds(text: str) -> int:
-    """Read how long to type."""
-    return whole(text, 1, 3600)
-
-
-def _number(above: float, most: float) -> Callable[[str], float]:
-    """Return what reads a number above one bound and up to another."""
-
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not above < number <= most:
-            raise argparse.ArgumentTypeError(f"it is a number above {above:g} and up to {most:g}")
-        return number
-
-    return read
 
 
 def run(options: Options, settings: Turbopilot) -> int:

@@ -65,9 +65,9 @@ def _metrics(source: str) -> tuple[str, float]:
             f"{source} answers {error.response.status_code}. Fetch its counters with the key that it wants "
             "into a file, and name the file."
         ) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except httpx.HTTPError as error:
         raise TurbopilotError(f"{source} cannot be fetched ({type(error).__name__}).") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, httpx.InvalidURL) as error:
         raise BadRequestError(f"{source} cannot be read ({type(error).__name__}).") from None
 
 

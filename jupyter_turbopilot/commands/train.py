@@ -11,6 +11,7 @@ from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.files import describe_size
+from jupyter_turbopilot.shell.numbers import real, whole
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 
 if TYPE_CHECKING:
@@ -24,19 +25,6 @@ if TYPE_CHECKING:
 NEED = 'Training needs more packages. Run: python -m pip install "jupyter-turbopilot[train]"'
 LATEST = 50  # steps the bar's loss stands for
 CONTEXT = 4096  # tokens of the longest rows: a model would not learn what to do with more
-LIMITS = {
-    "minutes": (0.01, 100_000),
-    "rank": (1, 256),
-    "rate": (1e-6, 0.1),
-    "cells": (0, 256),
-    "context": (64, 8192),
-    "held_out": (0.0, 0.5),
-    "places": (0, 100_000),
-    "width": (32, 4096),
-    "layers": (1, 64),
-    "heads": (1, 64),
-    "length": (256, CONTEXT),
-}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -48,29 +36,36 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("adapter.gguf"), help="the file to write (%(default)s)"
     )
-    parser.add_argument("--minutes", type=float, default=20.0, help="time to train (%(default)s)")
+    parser.add_argument(
+        "--minutes", type=real(0.01, 100_000), default=20.0, help="time to train (%(default)s)"
+    )
     parser.add_argument(
         "--language", nargs="+", default=[], metavar="NAME", help="only code in these languages"
     )
     parser.add_argument(
-        "--rank", type=int, default=16, help="rank of the adapter: how much it can learn (%(default)s)"
+        "--rank",
+        type=whole(1, 256),
+        default=16,
+        help="rank of the adapter: how much it can learn (%(default)s)",
     )
     parser.add_argument(
-        "--rate", type=float, help=f"learning rate ({ADAPTER_RATE}; with --scratch, {SCRATCH_RATE})"
+        "--rate", type=real(1e-6, 0.1), help=f"learning rate ({ADAPTER_RATE}; with --scratch, {SCRATCH_RATE})"
     )
     parser.add_argument(
-        "--cells", type=int, default=0, help="cells in a step; 0: one on the CPU, sixteen on a GPU"
+        "--cells", type=whole(0, 256), default=0, help="cells in a step; 0: one on the CPU, sixteen on a GPU"
     )
-    parser.add_argument("--context", type=int, default=768, help="longest prompt in tokens (%(default)s)")
+    parser.add_argument(
+        "--context", type=whole(64, 8192), default=768, help="longest prompt in tokens (%(default)s)"
+    )
     parser.add_argument(
         "--held-out",
-        type=float,
+        type=real(0.0, 0.5),
         default=0.1,
         help="share of the documents that is held out for the test (%(default)s)",
     )
     parser.add_argument(
         "--places",
-        type=int,
+        type=whole(0, 100_000),
         default=200,
         help="held-out lines to complete before and after training; 0: no test (%(default)s)",
     )
@@ -83,22 +78,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     small = parser.add_argument_group("a small model of characters, from nothing")
     small.add_argument("--scratch", action="store_true", help="begin with random weights")
-    small.add_argument("--width", type=int, default=288, help="size of a token's vector (%(default)s)")
-    small.add_argument("--layers", type=int, default=6, help="number of layers (%(default)s)")
-    small.add_argument("--heads", type=int, default=6, help="attention heads a layer (%(default)s)")
-    small.add_argument("--length", type=int, default=2048, help="context length in characters (%(default)s)")
+    small.add_argument(
+        "--width", type=whole(32, 4096), default=288, help="size of a token's vector (%(default)s)"
+    )
+    small.add_argument("--layers", type=whole(1, 64), default=6, help="number of layers (%(default)s)")
+    small.add_argument("--heads", type=whole(1, 64), default=6, help="attention heads a layer (%(default)s)")
+    small.add_argument(
+        "--length", type=whole(256, CONTEXT), default=2048, help="context length in characters (%(default)s)"
+    )
     small.add_argument(
         "--each-language", action="store_true", help="then tune a copy to each language in the documents"
     )
 
 
 def check(options: TrainingOptions) -> None:
-    """Refuse what is out of bounds or does not go together."""
-    for name, (least, most) in LIMITS.items():
-        value = getattr(options, name)
-        if value is not None and not least <= value <= most:
-            called = f"--{name.replace('_', '-')}"
-            raise BadRequestError(f"{called} has to be between {least} and {most}, not {value}.", field=name)
+    """Refuse options that do not go together."""
     if options.output.suffix != ".gguf":
         raise BadRequestError("--output has to end with .gguf.", field="output")
     if options.each_language and not options.scratch:

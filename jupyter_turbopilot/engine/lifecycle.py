@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -71,7 +72,7 @@ class Lifecycle:
     def refuse(self, name: str, error: TurbopilotError) -> None:
         """Note why a model cannot be loaded, unless another is being loaded."""
         if self.state.phase is not Phase.LOADING:
-            self.state = EngineState(Phase.FAILED, name, error.message, error.code)
+            self.state = _refused(name, error)
             self._tell()
 
     def wake(self) -> None:
@@ -135,7 +136,7 @@ class Lifecycle:
             loop.close()
             loop.engine, self._loaded = engine, factory
         elif loop.engine:
-            state = EngineState(Phase.READY, loop.engine.name, state.reason, state.code)
+            state = replace(state, phase=Phase.READY, model=loop.engine.name)
         elif self._gone and not loading.is_set():
             state = self._leave_alone(factory, self._gone, time.monotonic())
         return state
@@ -165,7 +166,7 @@ class Lifecycle:
         except TurbopilotError as error:
             if isinstance(error, EngineGoneError):
                 self._gone = error
-            return None, EngineState(Phase.FAILED, name, error.message, error.code)
+            return None, _refused(name, error)
         except MemoryError:
             return None, EngineState(
                 Phase.FAILED,
@@ -177,6 +178,10 @@ class Lifecycle:
             log.exception("Turbopilot: the model could not be loaded")
             words = f"The model could not be loaded ({type(error).__name__}). The server's log has more."
             return None, EngineState(Phase.FAILED, name, words, "engine")
+
+
+def _refused(name: str, error: TurbopilotError) -> EngineState:
+    return EngineState(Phase.FAILED, name, error.message, error.code, error.exit_status)
 
 
 def engine_failed() -> NotReadyError:

@@ -32,6 +32,7 @@ class EngineState:
     model: str = ""
     reason: str = ""
     code: str = ""
+    exit_status: int = NotReadyError.exit_status  # of a command that cannot do without the model
 
     @property
     def ready(self) -> bool:
@@ -47,4 +48,6 @@ def not_ready(state: EngineState) -> NotReadyError:
         Phase.STOPPED: "The server is stopping.",
     }
     phase = str(state.phase)
-    return NotReadyError(state.reason or texts.get(state.phase, phase), code=state.code or phase)
+    error = NotReadyError(state.reason or texts.get(state.phase, phase), code=state.code or phase)
+    error.exit_status = state.exit_status
+    return error

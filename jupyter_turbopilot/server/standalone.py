@@ -13,6 +13,7 @@ from jupyter_server.auth.authorizer import AllowAllAuthorizer
 from tornado import web
 from tornado.httpserver import HTTPServer
 
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.routes.about import MissingRoute, OpenHealthRoute, StatusRoute
 from jupyter_turbopilot.server.routes.admission import MAX_KEY, is_key
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.server.identity import StandaloneIdentity
+
+POLL = 0.05  # seconds
+# Errors of the command line or of the settings: a later attempt would fail in the same way.
+FINAL = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
 
 
 class Application(web.Application):
@@ -88,8 +93,11 @@ class Place:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}{self.prefix}"
 
 
-async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice: str = "") -> None:
-    """Serve until SIGTERM or SIGINT; `notice` is printed once the server listens."""
+async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice: str = "") -> int:
+    """Serve until SIGTERM or SIGINT, or until the model is refused; return the exit status.
+
+    `notice` is printed once the server listens.
+    """
     server = HTTPServer(application(pilot, identity, place.prefix))
     try:
         server.listen(place.port, place.host)
@@ -102,19 +110,38 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
-    if pilot.completer.study:
-        pilot.completer.study.begin()
-        notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
-    print(f"Serving on {place.address}", flush=True)
-    if notice:
-        print(notice, flush=True)
-    await ended.wait()
+    if not (status := refusal(pilot)):
+        if pilot.completer.study:
+            pilot.completer.study.begin()
+            notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
+        print(f"Serving on {place.address}", flush=True)
+        if notice:
+            print(notice, flush=True)
+        status = await until_ended(ended, pilot)
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
     # A request that came in at the end would be logged as an uncaught exception.
     with suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), 1.0)
     await identity.stop()
+    return status
+
+
+def refusal(pilot: Pilot) -> int:
+    """Return the exit status if the model can never be loaded, else 0; the log has the reason."""
+    state = pilot.worker.state
+    return state.exit_status if state.phase is Phase.FAILED and state.code in FINAL else 0
+
+
+async def until_ended(ended: asyncio.Event, pilot: Pilot) -> int:
+    """Wait for the end, or for the refusal of the first model; return the exit status."""
+    while pilot.worker.state.phase is Phase.LOADING and not ended.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), POLL)
+    if status := refusal(pilot):
+        return status
+    await ended.wait()
+    return 0
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:

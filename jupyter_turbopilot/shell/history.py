@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
+from jupyter_turbopilot.bounds import FUNCTION_TOKENS
 from jupyter_turbopilot.context.facts import Fact, Facts, Modules
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.kernels import probe
@@ -47,7 +47,7 @@ def facts_of(shell: Any) -> Facts:
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
     """Build what a shell asks for: a function with those it calls, after the session before it."""
     names = [name for name in shell.user_ns if name.isidentifier() and not _KEPT.fullmatch(name)]
-    length = max(1, min(MOST_FUNCTION_TOKENS, FUNCTION_TOKENS if length is None else length))
+    length = FUNCTION_TOKENS if length is None else length
     return Hierarchy(source=source, cells=session_cells(shell), names=_that_fit(names), max_tokens=length)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from jupyter_turbopilot.hierarchy.growth import grow
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.facts import Facts
@@ -26,11 +27,18 @@ if TYPE_CHECKING:
 POLL = 0.05
 
 
+def _print_to_terminal(message: str) -> None:
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - progress of a command
+
+
 class InProcess:
     """A model in this process, loaded when it is first needed."""
 
-    def __init__(self, settings: Turbopilot) -> None:
+    def __init__(self, settings: Turbopilot, notify: Callable[[str], None] | None = None) -> None:
+        """`notify` is called with a message when a caller has to wait until a model is loaded."""
         self.pilot = Pilot(settings)
+        self._notify = notify or _print_to_terminal
 
     def begin(self) -> None:
         """Start loading in the background."""
@@ -55,6 +63,8 @@ class InProcess:
 
     def _settled(self) -> EngineState:
         """Wait for the end of loading."""
+        if (state := self.pilot.worker.state).phase in {Phase.LOADING, Phase.ASLEEP, Phase.WAKING}:
+            self._notify(f"Loading {state.model}…")
         while (state := self.pilot.worker.state).phase is Phase.LOADING:
             time.sleep(POLL)
         return state

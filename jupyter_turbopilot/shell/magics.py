@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from jupyter_turbopilot.bounds import (
+    MOST_FUNCTION_TOKENS,
+    MOST_SUGGESTIONS,
+    MOST_TEMPERATURE,
+    MOST_TOKENS,
+)
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
+from jupyter_turbopilot.shell.numbers import real, whole
 from jupyter_turbopilot.shell.output import Output, printable
 from jupyter_turbopilot.study.words import holdings
 
@@ -36,6 +46,7 @@ _BUILDING = {
     "kernel": "paused while a kernel is busy",
     "battery": "paused on battery",
 }
+_SHORT_WITH_VALUE = re.compile("-[a-z].")  # as -n5
 _SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test", "-h", "--help"}
 
 
@@ -44,8 +55,12 @@ def load(shell: InteractiveShell) -> None:
     if getattr(shell, _LOADED, None) is None:
         magics = TurbopilotMagics(shell)
         shell.register_magics(magics)
-        shell.input_transformers_cleanup.append(_line_form)
+        shell.input_transformers_cleanup.insert(0, _as_call)
         setattr(shell, _LOADED, magics)
+        try:
+            _ = magics.settings
+        except ConfigurationError as error:
+            _complain(error)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -57,8 +72,27 @@ def unload(shell: InteractiveShell) -> None:
             magics.local.close()
         for kind, name in (("line", "complete"), ("cell", "complete"), ("line", "turbopilot")):
             shell.magics_manager.magics[kind].pop(name, None)
-        shell.input_transformers_cleanup.remove(_line_form)
+        shell.input_transformers_cleanup.remove(_as_call)
         setattr(shell, _LOADED, None)
+
+
+def _complain(error: TurbopilotError, rest: str = "") -> None:
+    """Print an error in one line."""
+    print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)  # noqa: T201
+
+
+def _without_blank_end(cell: str, *, is_indented_by_prompt: bool) -> str:
+    """Return a cell without the empty lines at its end, unless the last one is indented for another line.
+
+    At a prompt, where an empty line ends a cell, IPython indents it as the line above.
+    """
+    lines = cell.removesuffix("\n").split("\n")
+    last = lines[-1]
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
+    begins_block = lines[-1].rstrip().endswith(":")
+    is_kept = last and not last.strip() and (begins_block or not is_indented_by_prompt)
+    return "\n".join([*lines, last] if is_kept else lines)
 
 
 def _at_mark(code: str) -> tuple[str, int]:
@@ -87,17 +121,33 @@ def _study(study: dict[str, Any] | None) -> str:
     return f"\nStudy log: on ({holdings(text=study['text'])}{file}){trouble}"
 
 
-def _line_form(lines: list[str]) -> list[str]:
-    """Turn `%%complete` with nothing below it into `%complete`: IPython runs no cell magic without a cell."""
-    name, _, rest = "".join(lines[:1]).strip().partition(" ")
-    if len(lines) != 1 or name != "%%complete":
+def _as_call(lines: list[str]) -> list[str]:
+    """Turn `%%complete` into its call, before IPython can change the code.
+
+    IPython would remove the spaces of empty lines, run no cell magic without a cell, and take a question mark
+    at the end of an instruction for a request for help.
+    """
+    first, *below = [*dropwhile(str.isspace, lines)] or [""]
+    name, _, options = first.rstrip().partition(" ")
+    if name != "%%complete":
         return lines
-    # As the call itself: a question mark at the end of what is asked for is no question to IPython.
-    return [f"get_ipython().run_line_magic('complete', {rest!r})\n"]
+    if not below:
+        return [f"get_ipython().run_line_magic('complete', {options!r})\n"]
+    return [f"get_ipython().run_cell_magic('complete', {options!r}, {''.join(below)!r})\n"]
 
 
-# So IPython leaves it out where it asks whether a cell is complete: who types one has its first line first.
-_line_form.has_side_effects = True  # type: ignore[attr-defined]
+# IPython skips it while it checks whether an input is complete: the first line is typed before the others.
+_as_call.has_side_effects = True  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The completions of one request, from which the user chooses."""
+
+    request: Completion
+    before: str  # the code before the cursor
+    after: str
+    texts: list[str]
 
 
 @magics_class
@@ -108,8 +158,18 @@ class TurbopilotMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.settings = Turbopilot(parent=shell)
         self.local: InProcess | None = None
+        self._alternatives: _Answers | None = None  # of the last call with --alternatives
+
+    @cached_property
+    def settings(self) -> Turbopilot:
+        """The settings of IPython's configuration."""
+        try:
+            settings = Turbopilot(parent=self.shell)
+            _ = settings.transformers, settings.remote.auth  # the sections are read when first used
+        except Exception as error:  # a setting may have a value of any type
+            raise ConfigurationError("IPython's configuration", error) from error
+        return settings
 
     @property
     def _in_terminal(self) -> bool:
@@ -127,21 +187,31 @@ class TurbopilotMagics(Magics):
             self.off()
             print("Ghost text is off.")  # noqa: T201 - a magic talks to its user
         elif action == "on":
-            self._on()
+            try:
+                self._on()
+            except TurbopilotError as error:
+                _complain(error, "Ghost text was not turned on. Run `%turbopilot on` again after that.")
         else:
             print(self._status())  # noqa: T201
 
     def _on(self) -> None:
         if getattr(self.shell, "pt_app", None) is None:
             raise UsageError(
-                "Ghost text needs the terminal's full prompt. In JupyterLab it is on by default; "
-                "with --simple-prompt there is none. %%complete works everywhere."
+                "Ghost text needs the full prompt of IPython in a terminal: there is none with "
+                "--simple-prompt and in `jupyter console`. JupyterLab has its own, which is on by default. "
+                "%complete and %%complete need no prompt."
             )
+        from jupyter_turbopilot.engine.phase import Phase, not_ready
         from jupyter_turbopilot.shell import terminal
 
         local = self._local_pilot()
+        local.begin()
+        state = local.pilot.worker.state
+        if state.phase is Phase.FAILED:
+            raise not_ready(state)
         terminal.turn_on(self.shell, local)
-        print("Ghost text is on: Right takes it, Escape then f takes a word.")  # noqa: T201
+        begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
+        print(f"Ghost text {begun}: Right takes it, Escape then f takes a word.")  # noqa: T201
         if memory := local.pilot.memory:
             print(  # noqa: T201
                 f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "
@@ -179,7 +249,8 @@ class TurbopilotMagics(Magics):
         if self._in_terminal:
             from jupyter_turbopilot.shell import terminal
 
-            ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
+            on = "on" if health["ready"] else "waits for the model"
+            ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
         index = _index(health.get("memory"))
         study = _study(health.get("study"))
         return f"Turbopilot: {health['model']} {where}, {state}{speed}{taken}{ghost}{index}{study}"
@@ -187,9 +258,34 @@ class TurbopilotMagics(Magics):
     # %complete ----------------------------------------------------------------------------------------------
 
     @magic_arguments()
-    @argument("-n", "--length", type=int, default=None, help="longest answer in tokens")
-    @argument("-t", "--temperature", type=float, default=0.0, help="0 for the likeliest text, up to 2")
-    @argument("-a", "--alternatives", type=int, default=1, help="how many answers, up to 8")
+    @argument(
+        "-n",
+        "--length",
+        type=whole(1, MOST_FUNCTION_TOKENS),
+        default=None,
+        help=f"longest answer in tokens, up to {MOST_TOKENS}; with --hierarchical {MOST_FUNCTION_TOKENS}",
+    )
+    @argument(
+        "-t",
+        "--temperature",
+        type=real(0.0, MOST_TEMPERATURE),
+        default=0.0,
+        help=f"0 for the likeliest text, up to {MOST_TEMPERATURE:g}",
+    )
+    @argument(
+        "-a",
+        "--alternatives",
+        type=whole(1, MOST_SUGGESTIONS),
+        default=1,
+        help=f"how many answers, up to {MOST_SUGGESTIONS}; they are numbered",
+    )
+    @argument(
+        "--use",
+        type=whole(1, MOST_SUGGESTIONS),
+        metavar="NUMBER",
+        default=None,
+        help="insert this one of the last --alternatives, without code",
+    )
     @argument("-m", "--model", default=None, help="a model to load in this process, from now on")
     @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
     @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
@@ -214,53 +310,87 @@ class TurbopilotMagics(Magics):
         if options.help:
             print(self.complete.__doc__)  # noqa: T201
             return
+        if options.use:
+            self._use(options, code)
+            return
         if not code.strip():
             raise UsageError(_FUNCTION if options.hierarchical else _NOTHING)
         if options.hierarchical:
             self._write_functions(options, code)
             return
+        self._complete(options, code, is_cell=cell is not None)
+
+    def _complete(self, options: Any, code: str, *, is_cell: bool) -> None:
+        """Complete code, and put the first answer into the next input."""
         if options.test:
             raise UsageError("--test runs the doctests of what --hierarchical writes: give both.")
-        if cell is not None and not options.fill:
-            # A cell's text always ends with a newline, whether its author pressed Enter or not.
-            code = code.removesuffix("\n")
+        if (options.length or 1) > MOST_TOKENS:
+            raise UsageError(f"--length must be a whole number from 1 to {MOST_TOKENS}.")
+        if is_cell and not options.fill:
+            code = _without_blank_end(code, is_indented_by_prompt=self._in_terminal)
         code, offset = _at_mark(code) if options.fill else (code, len(code))
         from jupyter_turbopilot.shell.history import request_at
-        from jupyter_turbopilot.shell.importing import imports_for
-        from jupyter_turbopilot.suggestion.imports import with_imports
 
         request = request_at(
             self.shell,
             code,
             offset,
             trigger="invoke",
-            lines=options.lines or ("multi" if cell is not None and offset == len(code) else "auto"),
+            lines=options.lines or ("multi" if is_cell and offset == len(code) else "auto"),
             stream=options.alternatives == 1,
-            n=max(1, min(8, options.alternatives)),
-            max_tokens=max(1, min(2048, options.length)) if options.length is not None else None,
-            temperature=max(0.0, min(2.0, options.temperature)),
+            n=options.alternatives,
+            max_tokens=options.length,
+            temperature=options.temperature,
         )
         output = Output(self._in_terminal, code[:offset], code[offset:])
         try:
             texts = self._ask(request, options, output)
         except TurbopilotError as error:
-            print(f"Turbopilot: {error.message}", file=sys.stderr)  # noqa: T201
+            _complain(error)
             return
         except KeyboardInterrupt:
             output.stop()
             self._tell("Stopped.")
             return
-        if not any(texts):
+        answers = _Answers(request, code[:offset], code[offset:], [*filter(None, texts)])
+        if not answers.texts:
             self._tell("Turbopilot has nothing to suggest here.")
             return
-        output.alternatives(texts)
+        if request.n > 1:
+            output.alternatives(answers.texts)
+            self._alternatives = answers
+            if len(answers.texts) > 1:
+                self._tell("The next input has the first. For another one, run: %complete --use NUMBER")
+        self._insert(answers, 1, replace=options.replace)
+
+    def _use(self, options: Any, code: str) -> None:
+        """Insert one of the last alternatives."""
+        default = self.complete.parser.get_default
+        given = {name for name, value in vars(options).items() if (value or None) != (default(name) or None)}
+        if code.strip() or given - {"use", "replace"}:
+            raise UsageError("--use takes no code, and no option but --replace.")
+        if not self._alternatives:
+            raise UsageError(
+                "There are no alternatives yet. Run %%complete --alternatives 3 on your code first."
+            )
+        if options.use > (most := len(self._alternatives.texts)):
+            raise UsageError(f"--use must be a whole number from 1 to {most}, not '{options.use}'.")
+        self._insert(self._alternatives, options.use, replace=options.replace)
+
+    def _insert(self, answers: _Answers, number: int, *, replace: bool) -> None:
+        """Put the code with one of its completions into the next input."""
+        from jupyter_turbopilot.shell.importing import imports_for
+        from jupyter_turbopilot.suggestion.imports import with_imports
+
+        text = answers.texts[number - 1]
         pilot = self.local.pilot if self.local else None
         memory = pilot.memory if pilot and pilot.settings.may_send_memory else None
-        imports = imports_for(self.shell, request, texts[0], memory)
+        imports = imports_for(self.shell, answers.request, text, memory)
         if imports:
             self._tell(f"Adds {'; '.join(imports)}")
-        whole = with_imports(code[:offset] + texts[0] + code[offset:], imports)
-        self.shell.set_next_input(whole, replace=options.replace)
+        self.shell.set_next_input(
+            with_imports(answers.before + text + answers.after, imports), replace=replace
+        )
 
     def _tell(self, words: str) -> None:
         """Say what is no error."""
@@ -281,20 +411,17 @@ class TurbopilotMagics(Magics):
         def tell(words: str) -> None:
             output.say(f"Turbopilot: {words}" if self._in_terminal else words)
 
-        def complain(words: str) -> None:
-            print(f"Turbopilot: {printable(words)}", file=sys.stderr)  # noqa: T201
-
         output = TreeOutput(terminal=self._in_terminal)
         try:
             written = write(request, partial(self._events, options), output, tell, test=options.test)
         except TurbopilotError as error:
-            complain(error.message)
+            _complain(error)
             return
         if written.stopped:
             tell("Stopped." if written.source else "Stopped before a function was finished.")
         if written.broken:
             rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
-            complain(f"{written.broken} {rest}")
+            print(f"Turbopilot: {printable(written.broken)} {rest}", file=sys.stderr)  # noqa: T201
         if written.undefined:
             tell(f"Not defined: {', '.join(written.undefined)}")
         if written.source:
@@ -302,7 +429,7 @@ class TurbopilotMagics(Magics):
 
     def _events(self, options: Any, request: Hierarchy) -> Iterator[Event]:
         """Yield what happens while functions are written, in this process or in the server."""
-        if self._in_terminal or options.local or options.model:
+        if self._is_local(options):
             yield from self._local_pilot(options.model).hierarchy(request)
             return
         remote = self._remote()
@@ -323,12 +450,15 @@ class TurbopilotMagics(Magics):
         words = line.split(" ")
         count = 0
         while count < len(words) and words[count].startswith("-"):
-            count += 1 if words[count] in _SWITCHES or "=" in words[count] else 2
+            has_value = "=" in words[count] or _SHORT_WITH_VALUE.match(words[count])
+            count += 1 if words[count] in _SWITCHES or has_value else 2
         options = parse_argstring(self.complete, " ".join(words[:count]))
+        if options.code:
+            raise UsageError(f"Unexpected {' '.join(options.code)!r}: put the options first, then the code.")
         return options, " ".join(words[count:])
 
     def _ask(self, request: Completion, options: Any, output: Output) -> list[str]:
-        if self._in_terminal or options.local or options.model:
+        if self._is_local(options):
             local = self._local_pilot(options.model)
             if request.n > 1:
                 return [item.text for item in local.last(request).items]
@@ -342,6 +472,14 @@ class TurbopilotMagics(Magics):
         finally:
             remote.close()
 
+    def _is_local(self, options: Any) -> bool:
+        """Return whether this process completes: a copy that was loaded is used where there is no server."""
+        if self._in_terminal or options.local or options.model:
+            return True
+        from jupyter_turbopilot.server import runtime
+
+        return self.local is not None and runtime.find() is None
+
     def _remote(self) -> Any:
         from jupyter_turbopilot.errors import NotReadyError
         from jupyter_turbopilot.server import runtime
@@ -350,8 +488,9 @@ class TurbopilotMagics(Magics):
         server = runtime.find()
         if server is None:
             raise NotReadyError(
-                "This kernel was not started by a Jupyter server with Turbopilot. Restart the server "
-                "with Turbopilot enabled, or load a copy of the model in this kernel: %%complete --local",
+                "No Jupyter server with Turbopilot started this kernel. Load the model in this kernel with "
+                "--local, which later calls need not repeat. If JupyterLab started the kernel, "
+                "`jupyter turbopilot doctor` shows what its server lacks.",
                 code="no_server",
             )
         return ServerClient(server)
@@ -359,7 +498,7 @@ class TurbopilotMagics(Magics):
     def _local_pilot(self, model: str | None = None) -> Any:
         from jupyter_turbopilot.shell.in_process import InProcess
 
-        local = self.local or InProcess(self.settings)
+        local = self.local or InProcess(self.settings, self._tell)
         try:
             if model:
                 local.use(model)

@@ -61,9 +61,7 @@ class Output:
             print()  # noqa: T201
 
     def alternatives(self, texts: list[str]) -> None:
-        """Number several texts and show each; a single one was shown as it grew."""
-        if len(texts) < 2:  # noqa: PLR2004
-            return
+        """Show each text with its number."""
         for number, text in enumerate(texts, 1):
             self._printed = 0
             self._handle = None

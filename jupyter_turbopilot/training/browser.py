@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.files import replace_content, sha256_of, size_of
 from jupyter_turbopilot.models.quantization import order
 
@@ -26,9 +26,9 @@ def listed_beside(model: Path) -> dict[str, Any]:
     try:
         kept = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise TurbopilotError(f"{path} cannot be read: {error}. Correct it, or move it elsewhere.") from None
+        raise BadRequestError(f"{path} cannot be read: {error}. Correct it, or move it elsewhere.") from None
     if not isinstance(kept, dict) or not isinstance(kept.get("models", []), list):
-        raise TurbopilotError(f"{path} is not a list of models. Correct it, or move it elsewhere.")
+        raise BadRequestError(f"{path} is not a list of models. Correct it, or move it elsewhere.")
     return {"models": []} | kept
 
 

@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.training import corpus
 from jupyter_turbopilot.training.samples import typed_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.options import TrainingOptions
 
@@ -68,11 +70,21 @@ def _cells(document: TrainingDocument) -> int:
 
 def gather(options: TrainingOptions) -> Dataset:
     """Read and clean what is there, and keep a share of it apart."""
-    wanted = set(options.language)
-    documents = (
-        document for document in corpus.read(options.paths) if not wanted or document.language in wanted
-    )
-    gathered = corpus.clean(documents, ascii_only=options.scratch)
+    wanted, found = set(options.language), set[str]()
+
+    def documents() -> Iterator[TrainingDocument]:
+        for document in corpus.read(options.paths):
+            found.add(document.language)
+            if not wanted or document.language in wanted:
+                yield document
+
+    gathered = corpus.clean(documents(), ascii_only=options.scratch)
+    if absent := wanted - found:
+        raise BadRequestError(
+            f"--language {' '.join(sorted(absent))}: there is no such code. Languages found: "
+            f"{', '.join(sorted(found)) or 'none'}.",
+            field="language",
+        )
     # A tree's branches start within a cell: a file is learnt from in parts, unless in plain rows.
     kept = gathered.documents if options.whole else [*map(corpus.in_parts, gathered.documents)]
     training, held_out = corpus.split(kept, options.held_out)

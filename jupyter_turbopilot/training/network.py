@@ -12,7 +12,7 @@ import torch
 import transformers
 from torch import nn
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.models.convert.llama import neighbours
 from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
@@ -111,7 +111,7 @@ def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
     """Unpack a model; refuse in words what cannot be trained."""
     header = read_header(path)
     if header.architecture not in _KINDS:
-        raise TurbopilotError(
+        raise BadRequestError(
             f"{path.name} is a {header.architecture} model; only the architectures "
             f"{' and '.join(_KINDS)} can be trained."
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class Shape:
     def check(self) -> None:
         """Refuse what cannot be."""
         if self.width % (2 * self.heads) or self.width % 32:
-            raise TurbopilotError(
+            raise BadRequestError(
                 f"--width has to be a multiple of 32 and {2 * self.heads} (twice --heads), not {self.width}."
             )
 

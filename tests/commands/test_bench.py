@@ -26,9 +26,11 @@ def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path,
 
 
 def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:
-    assert jupyter("bench", tiny_model, "-p", "0").returncode == 2
-    assert jupyter("bench", tiny_model, "-t", "0").returncode == 2
-    assert jupyter("bench", "no-such-model").returncode == 2
+    long = jupyter("bench", tiny_model, "-p", "100000")
+    assert (long.returncode, "maximum context length" in long.stderr) == (2, True)
+    for model in ("no-such-model", "./no-such-file.gguf"):
+        unknown = jupyter("bench", model)
+        assert (unknown.returncode, "no model" in unknown.stderr) == (2, True)
 
 
 def test_unless_told_otherwise_prompts_are_read_in_the_pieces_that_the_server_reads() -> None:

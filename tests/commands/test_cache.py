@@ -44,7 +44,7 @@ def test_a_setting_that_names_no_file_is_refused_in_a_sentence(
     settings = named.parent / "jupyter_turbopilot_config.py"
     settings.write_text(f"c.Turbopilot.results_file = {name!r}\n")
     status, out, error = run(capsys, "cache", action)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "The file in c.Turbopilot.results_file" in error
     assert "Traceback" not in error
     assert ("write an absolute one" in error) == (name == "answers.db")
@@ -154,7 +154,7 @@ def test_a_folder_that_others_may_write_to_is_refused_in_words(
     named.parent.chmod(0o1777)
     for action in ("info", "clear"):
         status, _, error = run(capsys, "cache", action)
-        assert status == 1
+        assert status == 2
         assert "others may write" in error
         assert error.count("c.Turbopilot.results_file") == 1
         assert "Errno" not in error

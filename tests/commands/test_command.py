@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from jupyter_turbopilot.commands.command import Command, Group, add_model, within
+from jupyter_turbopilot.commands.command import Command, Group, add_model
 from jupyter_turbopilot.config import Turbopilot
 
 
@@ -35,11 +35,3 @@ def test_a_subcommand_runs_with_its_own_options_and_the_settings() -> None:
     assert parsed.model == "x"
     with pytest.raises(FrozenInstanceError):
         seen[0][0].often = 3  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("1", 1), ("64", 64), ("65", None), ("0", None), ("", None), ("0001", None), ("9" * 5000, None)],
-)
-def test_a_number_is_read_within_its_bounds(text: str, number: int | None) -> None:
-    assert within(text, 1, 64) == number

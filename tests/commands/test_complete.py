@@ -46,7 +46,7 @@ def test_that_there_is_nothing_to_suggest_is_said(
 
 @pytest.mark.parametrize(
     ("name", "options", "language"),
-    [("a.R", [], "r"), ("a.jl", [], "julia"), ("a", [], "python"), ("a.R", ["--language", "s"], "s")],
+    [("a.R", [], "r"), ("a.jl", [], "julia"), ("a", [], "python"), ("a.py", ["--language", "R"], "r")],
 )
 def test_the_name_of_a_file_says_its_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: list[str], language: str
@@ -62,6 +62,30 @@ def test_the_name_of_a_file_says_its_language(
     with pytest.raises(SystemExit):
         cli.main(["complete", str(tmp_path / name), *options])
     assert asked[0].language == language
+
+
+def test_an_unknown_language_is_refused_with_those_there_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").write_text("x")
+    status, _, err = run(capsys, "complete", str(tmp_path / "a.py"), "--language", "klingon")
+    assert status == 2
+    assert "--language klingon: choose one of bash, c, " in err
+
+
+def test_a_wrong_model_is_exit_status_2_and_a_missing_one_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").write_text("x")
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"GGUF")
+    for model, status in (
+        ("nope", 2),
+        (str(tmp_path / "nope.gguf"), 2),
+        (str(damaged), 2),
+        ("smollm2-135m", 1),
+    ):
+        assert run(capsys, "complete", str(tmp_path / "a.py"), "-m", model)[0] == status
 
 
 def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

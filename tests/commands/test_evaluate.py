@@ -1,25 +1,17 @@
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.commands import evaluate
 from jupyter_turbopilot.evaluate import typist
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from .running import run
 
 NOTEBOOKS = Path(__file__).parent.parent / "data"
-
-
-@pytest.mark.parametrize("text", ["", "-1", "65", "1.5", "00000000099", "9" * 5000])
-def test_a_number_of_processes_out_of_bounds_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 64"):
-        evaluate.count(text)
 
 
 def test_notebooks_are_typed_and_the_figures_written(

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.commands.serve import Options, key_of, port
+from jupyter_turbopilot.commands.serve import Options, key_of
 from jupyter_turbopilot.errors import BadRequestError
 
 
@@ -32,10 +31,3 @@ def test_the_key_is_the_options_or_the_environments_or_to_be_made(
 def test_one_way_to_name_the_key_is_enough() -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["serve", "--api-key", "a", "--no-api-key"])
-
-
-@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "1e3"])
-def test_what_is_no_port_is_refused(text: str) -> None:
-    assert port("18080") == 18080
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a port: choose one from 1 to 65535"):
-        port(text)

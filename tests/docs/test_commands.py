@@ -81,6 +81,7 @@ SAID_AND_NOT_RUN = {
             "curl -u",
             "curl -u name:…",
             "export TOKEN=…",
+            "jupyter console",
             "pip install",
             "pip …",
             "pip wheel",

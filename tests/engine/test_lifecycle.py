@@ -54,26 +54,28 @@ def test_an_engine_is_loaded_once_and_the_one_before_is_closed(life: Lifecycle, 
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "words", "status"),
     [
-        (ModelRefusedError("It is damaged."), "model_refused", "It is damaged."),
+        (ModelRefusedError("It is damaged."), "model_refused", "It is damaged.", 2),
         (
             MemoryError(),
             "memory",
             "There is not enough memory for this model. Choose a smaller model, or close other programs.",
+            1,
         ),
         (
             KeyError("secret"),
             "engine",
             "The model could not be loaded (KeyError). The server's log has more.",
+            1,
         ),
     ],
 )
 def test_a_load_that_fails_says_why_and_nobody_waits_any_longer(
-    life: Lifecycle, error: Exception, code: str, words: str
+    life: Lifecycle, error: Exception, code: str, words: str, status: int
 ) -> None:
     assert load(life, raising(error))
-    assert life.state == EngineState(Phase.FAILED, "m", words, code)
+    assert life.state == EngineState(Phase.FAILED, "m", words, code, status)
 
 
 def test_the_log_has_once_why_there_is_no_model_and_that_there_is_one(
@@ -141,7 +143,7 @@ def test_after_the_stop_nothing_is_loaded_any_more(life: Lifecycle) -> None:
 
 def test_what_was_not_even_tried_does_not_hide_a_load_that_is_under_way(life: Lifecycle) -> None:
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
-    assert life.state == EngineState(Phase.FAILED, "missing", "It is not here.", "model_missing")
+    assert life.state == EngineState(Phase.FAILED, "missing", "It is not here.", "model_missing", 2)
     life.replace("m", lambda _: ScriptedEngine())
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
     assert life.state == EngineState(Phase.LOADING, "m")

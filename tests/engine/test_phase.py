@@ -30,3 +30,8 @@ def test_whoever_sleeps_or_wakes_can_be_asked() -> None:
 def test_why_there_is_no_engine_is_an_error_in_words(state: EngineState, code: str, words: str) -> None:
     error = not_ready(state)
     assert (error.code, error.message) == (code, words)
+    assert error.exit_status == 1
+
+
+def test_not_ready_has_the_exit_status_of_the_failure() -> None:
+    assert not_ready(EngineState(Phase.FAILED, "m", "It is damaged.", "model_refused", 2)).exit_status == 2

@@ -354,7 +354,7 @@ def test_a_load_that_fails_keeps_the_model_there_was_and_says_why(worker: Worker
     old = worker.engine
     worker.load("bad", refusing("model_refused"))
     wait_until(lambda: worker.state.phase is Phase.READY)
-    assert worker.state == EngineState(Phase.READY, "scripted", "It cannot be.", "model_refused")
+    assert worker.state == EngineState(Phase.READY, "scripted", "It cannot be.", "model_refused", 2)
     assert worker.engine is old
     assert submit(worker, nothing)[1].wait() is None
 

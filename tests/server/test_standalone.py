@@ -78,17 +78,36 @@ def test_a_key_of_ones_own_need_not_be_in_the_list_of_processes(serve: Serve, tm
             assert client.post("/infill", json=BODY, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [("tiny", "tiny.gguf is ready."), ("no", "There is no model at {}.")]
-)
-def test_its_log_says_whether_there_is_a_model(
-    tiny_model: Path, tmp_path: Path, name: str, said: str
-) -> None:
+def test_its_log_says_that_there_is_a_model(tiny_model: Path, tmp_path: Path) -> None:
     shutil.copy(tiny_model, tmp_path / "tiny.gguf")
-    model, log = tmp_path / f"{name}.gguf", tmp_path / "log"
+    log = tmp_path / "log"
     with log.open("w") as written:
-        Server(model, log=written).stop()
-    assert log.read_text() == f"Turbopilot: {said.format(model)}\n"
+        Server(tmp_path / "tiny.gguf", log=written).stop()
+    assert log.read_text() == "Turbopilot: tiny.gguf is ready.\n"
+
+
+def test_serve_ends_with_2_if_its_model_cannot_be_loaded(tiny_model: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(tiny_model.read_bytes()[:-1000])
+    models = {"nope": "no model called", str(tmp_path / "nope.gguf"): "no model at", str(damaged): "damaged"}
+    for model, reason in models.items():
+        command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "-m", model]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        done = subprocess.run(
+            [*command, "--port", str(port)], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 2, done.stdout
+        assert reason in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert model == str(damaged) or "Serving on" not in done.stdout
+
+
+def test_serve_waits_for_a_model_that_is_not_downloaded_yet(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as written:
+        Server(Path("smollm2-135m"), log=written, environment={"TURBOPILOT_MODELS": str(tmp_path)}).stop()
+    assert "is not on this machine yet" in (tmp_path / "log").read_text()
 
 
 def test_without_a_key_it_completes_and_does_not_manage(serve: Serve) -> None:
@@ -109,7 +128,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1", "http", "1.5", "", " ", "9" * 5000, "1_0"])
 def test_what_is_no_port_is_refused_in_words(capsys: pytest.CaptureFixture[str], port: str) -> None:
-    assert "choose one from 1 to 65535" in refused(capsys, "--port", port)
+    assert "from 1 to 65535" in refused(capsys, "--port", port)
 
 
 def test_a_port_that_is_taken_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:

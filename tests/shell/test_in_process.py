@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +18,7 @@ from jupyter_turbopilot.request import Hierarchy
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from ..completer.desk import Desk, request
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 
 
 @pytest.fixture
@@ -50,6 +52,29 @@ def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> No
         assert time.monotonic() < end
         time.sleep(0.002)
     assert desk.engine.finished == [False]
+
+
+def test_a_wait_for_the_model_is_notified_once(tiny_model: Path) -> None:
+    notified: list[str] = []
+    released = threading.Event()
+
+    def notify(message: str) -> None:
+        notified.append(message)
+        released.set()
+
+    local = InProcess(Turbopilot(model=str(tiny_model)), notify)
+
+    def load(*_: object) -> ScriptedEngine:
+        released.wait(5)
+        return ScriptedEngine("1")
+
+    local.pilot = pilot_with(local.pilot.settings, load)
+    try:
+        for _ in range(2):
+            local.last(request())
+    finally:
+        local.close()
+    assert notified == [f"Loading {tiny_model.name}…"]
 
 
 def test_what_went_wrong_is_raised(local: InProcess, desk: Desk) -> None:

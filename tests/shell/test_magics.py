@@ -18,6 +18,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.memory.build import Progress
+from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell import magics
 
@@ -76,8 +77,8 @@ def run(shell: Shell, code: str) -> Any:
 def test_a_cell_is_completed_into_the_next_input_and_not_run(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
-    says("    return n % 2 == 0")
-    out = run(shell, "%%complete\ndef is_even(n):\n    ")  # IPython takes the last line's spaces away
+    says("return n % 2 == 0")
+    out = run(shell, "%%complete\ndef is_even(n):\n    ")
     assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
     assert "is_even" in out.stdout
     assert "is_even" not in shell.user_ns
@@ -131,6 +132,109 @@ def test_alternatives_are_listed_and_the_first_is_put_in_the_input(
     first = out.stdout.partition("1:")[2].partition("2:")[0].strip()
     assert first
     assert shell.next_input[0].endswith(first)
+    assert "%complete --use NUMBER" in out.stderr
+    for number in (2, 3):
+        chosen = out.stdout.partition(f"{number}:")[2].partition(f"{number + 1}:")[0].strip()
+        run(shell, f"%complete --use {number} --replace")
+        assert shell.next_input == (chosen, True)
+        assert shell.next_input[0] != first
+    shell.next_input = None
+    out = run(shell, "%complete --use 4")
+    assert "--use must be a whole number from 1 to 3" in out.stdout + out.stderr
+    assert shell.next_input is None
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("%complete --use 1", "Run %%complete --alternatives 3"),
+        ("%complete --use 9", "from 1 to 8"),
+        ("%complete --use 1 x = ", "takes no code"),
+        ("%%complete --use 1\nx = ", "takes no code"),
+        ("%complete --use 1 --length 3", "no option but --replace"),
+    ],
+)
+def test_use_without_alternatives_or_with_code_is_refused(
+    shell: Shell, says: Callable[..., ScriptedEngine], code: str, reason: str
+) -> None:
+    engine = says("1")
+    out = run(shell, code)
+    assert reason in out.stdout + out.stderr
+    assert engine.prompts == []
+    assert shell.next_input is None
+
+
+def test_a_single_alternative_is_shown(shell: Shell, server: FakeServer) -> None:
+    server.items = [{"text": "one"}]
+    out = run(shell, "%%complete -a 2\nx = ")
+    assert out.stdout == "1:\n"
+    assert [shown.data["text/plain"] for shown in out.outputs] == ["x = one"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "at_prompt", "in_notebook"),
+    [
+        ("y = np.lin", "y = np.lin", "y = np.lin"),
+        ("y = np.lin\n", "y = np.lin", "y = np.lin"),
+        ("y = np.lin\n\n\n", "y = np.lin", "y = np.lin"),
+        ("y = np.lin\n    \n\n", "y = np.lin", "y = np.lin"),
+        ("def f(x):\n    y = np.lin\n    ", "def f(x):\n    y = np.lin", "def f(x):\n    y = np.lin\n    "),
+        ("def f(x):\n    ", "def f(x):\n    ", "def f(x):\n    "),
+        ("def f(x): \n\n    \n    ", "def f(x): \n    ", "def f(x): \n    "),
+        ("x = 1\n\ny = ", "x = 1\n\ny = ", "x = 1\n\ny = "),
+    ],
+)
+def test_empty_lines_at_the_end_of_a_cell_are_not_completed(
+    shell: Shell,
+    says: Callable[..., ScriptedEngine],
+    monkeypatch: pytest.MonkeyPatch,
+    cell: str,
+    at_prompt: str,
+    in_notebook: str,
+) -> None:
+    says("1")
+    asked: list[Completion] = []
+    local = loaded(shell).local
+    assert local
+    monkeypatch.setattr(local, "replies", lambda request: iter(asked.append(request) or ()))
+    run(shell, f"\n%%complete\n{cell}")
+    shell.kernel = object()  # type: ignore[attr-defined]
+    run(shell, f"%%complete --local\n{cell}")
+    assert [request.prefix for request in asked] == [at_prompt, in_notebook]
+    assert [request.suffix for request in asked] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("--temperature 99", "-t/--temperature: must be a number from 0 to 2, not '99'"),
+        ("--temperature nan", "from 0 to 2"),
+        ("--length -3", "-n/--length: must be a whole number from 1 to"),
+        ("--length 2049", "--length must be a whole number from 1 to 2048"),
+        ("--hierarchical --length 16385", "from 1 to 16384"),
+        ("-a 99", "-a/--alternatives: must be a whole number from 1 to 8, not '99'"),
+        ("-a 0", "from 1 to 8"),
+    ],
+)
+def test_options_out_of_range_are_refused_with_the_range(
+    shell: Shell, says: Callable[..., ScriptedEngine], options: str, reason: str
+) -> None:
+    engine = says("1")
+    for code in (f"%%complete {options}\nx = ", f"%complete {options} x = "):
+        out = run(shell, code)
+        assert reason in out.stdout + out.stderr
+    assert engine.prompts == []
+    assert shell.next_input is None
+
+
+def test_a_short_option_with_its_value_leaves_the_code(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    engine = says("b c")
+    run(shell, "%complete -n2 a = ")
+    assert engine.samplings[0].max_tokens == 2
+    assert "a =" in engine.prompts[0]
+    assert "put the options first" in run(shell, "%complete --len 5 --rep x = ").stderr
 
 
 def test_the_session_is_context_without_its_secrets(
@@ -155,6 +259,12 @@ def test_nothing_to_say_is_said(shell: Shell, says: Callable[..., ScriptedEngine
     says("")
     assert "nothing to suggest" in run(shell, "%%complete\nx = ").stderr
     assert shell.next_input is None
+
+
+def test_loading_the_model_is_shown_once(shell: Shell, tiny_model: Path) -> None:
+    loaded(shell).settings.model = str(tiny_model)
+    assert f"Loading {tiny_model.name}…" in run(shell, "%complete -n 2 x = ").stderr
+    assert "Loading" not in run(shell, "%complete -n 2 x = ").stderr
 
 
 @pytest.mark.parametrize("line", ["%complete", "%complete --fill", "%%complete oops\nx"])
@@ -202,7 +312,7 @@ def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
     out = run(shell, "%%timeit")
     assert "cell body is empty" in out.stdout + out.stderr
     magics.unload(shell)
-    assert magics._line_form not in shell.input_transformers_cleanup
+    assert magics._as_call not in shell.input_transformers_cleanup
 
 
 def test_the_magics_document_themselves(shell: Shell) -> None:
@@ -265,17 +375,72 @@ def test_another_model_stays_for_later_calls_and_ghost_text_goes_on_with_it(
 def test_ghost_text_needs_a_prompt_and_says_so(shell: Shell) -> None:
     out = run(shell, "%turbopilot on")
     assert "full prompt" in out.stdout + out.stderr
+    assert "everywhere" not in out.stdout + out.stderr
 
 
+@pytest.fixture
+def prompt(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the shell a prompt that nothing is connected to."""
+    monkeypatch.setattr(shell, "pt_app", (), raising=False)
+    monkeypatch.setattr(shell, "auto_suggest", None, raising=False)
+    monkeypatch.setattr(shell, "_set_autosuggestions", lambda: None, raising=False)
+
+
+@pytest.mark.usefixtures("prompt")
+def test_ghost_text_stays_off_without_a_model(shell: Shell) -> None:
+    for model, reason in (("nope", "no model called"), ("smollm2-135m", "models pull")):
+        loaded(shell).settings.model = model
+        out = run(shell, "%turbopilot on")
+        assert out.stdout == ""
+        assert reason in out.stderr
+        assert "Ghost text was not turned on" in out.stderr
+        loaded(shell).local = None
+    assert "Ghost text: off" in run(shell, "%turbopilot").stdout
+
+
+@pytest.mark.usefixtures("prompt")
+def test_ghost_text_waits_for_the_model_and_that_is_shown(shell: Shell, tiny_model: Path) -> None:
+    loaded(shell).settings.model = str(tiny_model)
+    local = loaded(shell)._local_pilot()
+    release = threading.Event()
+
+    def load(*_: object) -> ScriptedEngine:
+        release.wait(5)
+        return ScriptedEngine("1")
+
+    local.pilot = pilot_with(local.pilot.settings, load)
+    out = run(shell, "%turbopilot on").stdout
+    waiting = run(shell, "%turbopilot").stdout
+    release.set()
+    local.wait()
+    ready = run(shell, "%turbopilot on").stdout
+    local.pilot.stop()
+    assert f"Ghost text appears as soon as {tiny_model.name} is loaded" in out
+    assert "Ghost text: waits for the model" in waiting
+    assert "Ghost text is on" in ready
+
+
+def test_a_wrong_setting_is_one_line_and_the_magics_are_there(shell: Shell) -> None:
+    magics.unload(shell)
+    shell.config.Turbopilot.threads = "many"
+    with capture_output() as out:
+        magics.load(shell)
+    shown = [out.stderr, run(shell, "%complete x = ").stderr, run(shell, "%turbopilot").stdout]
+    for text in shown:
+        assert text.startswith("Turbopilot: IPython's configuration has to be corrected. TraitError: ")
+        assert "'threads'" in text
+        assert text.count("\n") == 1
+    shell.config.Turbopilot.threads = 1
+    assert "qwen2.5-coder-0.5b" in run(shell, "%turbopilot").stdout
+
+
+@pytest.mark.usefixtures("prompt")
 def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
     shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says("1")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(shell, "pt_app", (), raising=False)  # a prompt that nothing is connected to
-    monkeypatch.setattr(shell, "auto_suggest", None, raising=False)
-    monkeypatch.setattr(shell, "_set_autosuggestions", lambda: None, raising=False)
     assert "Index of your code" not in run(shell, "%turbopilot").stdout
     out = run(shell, "%turbopilot on").stdout
     local = loaded(shell).local
@@ -296,17 +461,15 @@ def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
     local.pilot.stop()
 
 
+@pytest.mark.usefixtures("prompt")
 def test_a_study_log_is_kept_of_ghost_text_and_not_of_the_magics(
-    shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
 ) -> None:
     says("1")
     local = loaded(shell).local
     assert local
     log = tmp_path / "study.jsonl"
     local.pilot.settings.study_log = str(log)
-    monkeypatch.setattr(shell, "pt_app", (), raising=False)  # a prompt that nothing is connected to
-    monkeypatch.setattr(shell, "auto_suggest", None, raising=False)
-    monkeypatch.setattr(shell, "_set_autosuggestions", lambda: None, raising=False)
     assert "Study log" not in run(shell, "%turbopilot").stdout
     assert f"A study log is kept in {log}" in run(shell, "%turbopilot on").stdout
     assert f"Study log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
@@ -429,6 +592,7 @@ class FakeServer:
             {"id": "1", "text": "n % 2"},
             {"id": "1", "text": "n % 2 == 0", "done": True},
         ]
+        self.items = [{"text": "one"}, {"text": "two"}]
         self.status = 200
         self.spelled = True  # whether what is not ASCII is written as an escape
         self.instead = b""
@@ -453,7 +617,7 @@ class FakeServer:
                 elif outer.bodies[-1].get("stream", True):
                     self.reply(b"".join(line(frame) for frame in outer.answer))
                 else:
-                    self.reply({"items": [{"text": "one"}, {"text": "two"}]})
+                    self.reply({"items": outer.items})
 
             def reply(self, body: Any, status: int = 200) -> None:
                 data = outer.instead or (body if isinstance(body, bytes) else json.dumps(body).encode())
@@ -568,6 +732,18 @@ def test_in_a_kernel_a_copy_is_loaded_only_when_asked_for(
     assert shell.next_input[0].endswith("local text")
 
 
+def test_in_a_kernel_without_a_server_a_loaded_copy_is_used(
+    shell: Shell, server: FakeServer, says: Callable[..., ScriptedEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("local text")
+    run(shell, "%%complete\nx = ")
+    assert len(server.bodies) == 1
+    monkeypatch.setattr(runtime, "find", lambda: None)
+    run(shell, "%%complete\nx = ")
+    assert shell.next_input == ("x = local text", False)
+    assert len(server.bodies) == 1
+
+
 def test_what_is_finished_is_left_where_the_engine_fails_and_that_is_said(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
@@ -583,5 +759,5 @@ def test_what_is_finished_is_left_where_the_engine_fails_and_that_is_said(
 
 
 def test_a_question_mark_at_the_end_of_what_is_asked_for_is_no_question_to_ipython() -> None:
-    (line,) = magics._line_form(["%%complete --hierarchical Is a number prime?"])
+    (line,) = magics._as_call(["%%complete --hierarchical Is a number prime?"])
     assert line == "get_ipython().run_line_magic('complete', '--hierarchical Is a number prime?')\n"
