@@ -11,6 +11,7 @@ from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.models.ggml import OUTTYPES
+from jupyter_turbopilot.shell.numbers import whole
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +44,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shards",
-        type=int,
+        type=whole(0, 64),
         default=0,
         help="parts that a CodeGen2 model's attention was cut into: 8 for 1B and 3.7B",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.files import describe_size
+from jupyter_turbopilot.shell.numbers import whole
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
     parser.add_argument(
-        "--context", type=int, default=4096, help="tokens that the memory is computed for (%(default)s)"
+        "--context",
+        type=whole(1, 10_000_000),
+        default=4096,
+        help="tokens that the memory is computed for (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.shell.numbers import whole
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +39,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t",
         "--threads",
-        type=int,
+        type=whole(0, 1024),
         default=0,
         help="threads; 0: the cores this process may use (%(default)s)",
     )
