@@ -141,7 +141,7 @@ class TurbopilotMagics(Magics):
 
         local = self._local_pilot()
         terminal.turn_on(self.shell, local)
-        print("Ghost text is on: Right takes it, Escape then f takes a word.")  # noqa: T201
+        print("Ghost text is on: Right accepts it, F3 requests a suggestion, F4 another one.")  # noqa: T201
         if memory := local.pilot.memory:
             print(  # noqa: T201
                 f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "

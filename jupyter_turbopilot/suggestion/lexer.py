@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Outside strings and comments, other characters than ASCII's occur in names only: `\w` lacks combining marks.
 _LEXEME = re.compile(
     r"""(?P<string>[rbfuRBFU]{0,2}(?P<quote>(?P<long>\"{3}|'{3})|["'])
         (?:\\(?:.|\Z)|(?!(?P=quote))(?(long)[^\\]|[^\\\n]))*+(?P<closed>(?P=quote))?)
-    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d]\w*+)|(?P<sign>\*\*|[=!<>]=|[^\s\w])
+    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d][^\x00-/:-@\[-^`{-\x7f\s]*+)|(?P<sign>\*\*|[=!<>]=|[^\s\w])
     |(?P<line>\n)""",
     re.VERBOSE | re.DOTALL,
 )
