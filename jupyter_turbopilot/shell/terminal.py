@@ -275,7 +275,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 
     def _left(self, buffer: Buffer) -> ImportingSuggestion | None:
         """Return what is left of the model's suggestion at the cursor."""
-        return self._known.left_at(buffer.document.text_before_cursor) if self._known else None
+        before, after = buffer.document.text_before_cursor, buffer.document.text_after_cursor
+        return self._known.left_at(before) if self._known and not after.strip() else None
 
     def _chosen(self, known: _Known) -> ImportingSuggestion | None:
         """Return a suggestion that is shown from now on."""
