@@ -124,7 +124,7 @@ class Outcomes:
         """Report what is retained in the input that is run."""
         self._leave()
         for taken in self._taken:
-            chars = retained(taken.text, taken.start, taken.end, info.raw_cell)
+            chars = retained(taken.text, taken.start, taken.end, info.raw_cell or "")
             if chars is not None:
                 self._report("retained", taken.name, chars, taken.length, taken.since)
         self._taken = []

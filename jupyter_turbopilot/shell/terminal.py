@@ -259,13 +259,13 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     async def request_next(self, buffer: Buffer) -> bool:
         """Show the next one of several suggestions at the cursor; return whether there is another."""
         before = buffer.document.text_before_cursor
-        shown = buffer.suggestion and self._left(buffer)
+        shown = self._left(buffer) if buffer.suggestion else None
         if shown and self._known:
             self._known = self._known._replace(start=before, rest=shown.text)
         if len(self._choices) < 2 or self._choices[0].start != before:  # noqa: PLR2004
             found = await self._request(buffer, ALTERNATIVES)
             first = [self._known] if found and shown and self._known else []
-            self._choices = first + [one for one in found if not (first and shown.text.startswith(one.rest))]
+            self._choices = first + [one for one in found if not (shown and shown.text.startswith(one.rest))]
         at = self._choices.index(self._known) + 1 if shown and self._known in self._choices else 0
         if at and len(self._choices) < 2:  # noqa: PLR2004
             return False
@@ -280,7 +280,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 
     def _chosen(self, known: _Known) -> ImportingSuggestion | None:
         """Return a suggestion that is shown from now on."""
-        self._known = known
+        self._known, self._before = known, known.start
         self._outcomes.shown(known.name, known.start, known.rest)
         return known.left_at(known.start)
 
@@ -337,7 +337,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         """Leave inputs that failed out of the history from which IPython's search suggests."""
         failed = failed_inputs(self._shell)
         inputs = [source for source in history.get_strings() if source.strip() not in failed]
-        return super()._find_match(text, skip_lines, SimpleNamespace(get_strings=lambda: inputs), previous)
+        succeeded: Any = SimpleNamespace(get_strings=lambda: inputs)
+        return super()._find_match(text, skip_lines, succeeded, previous)
 
     def _stop(self) -> None:
         """End what is being written: nobody goes on with it."""
