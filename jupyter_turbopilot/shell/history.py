@@ -28,11 +28,29 @@ def client_of(shell: Any) -> str:
     return f"shell-{_RUN}-{os.getpid()}-{id(shell):x}"
 
 
+def failed_inputs(shell: Any) -> set[str]:
+    """Return the inputs of this session whose last execution ended in an error other than an interrupt."""
+    history, failed = shell.history_manager, set[str]()
+    errors = getattr(history, "exceptions", {})  # IPython keeps them since 9.1
+    for number, source in enumerate(history.input_hist_raw):
+        if errors.get(number, {}).get("ename") in {None, "KeyboardInterrupt"}:
+            failed.discard(source.strip())
+        else:
+            failed.add(source.strip())
+    return failed
+
+
 def session_cells(shell: Any) -> list[Cell]:
-    """Return what was run in this session, without our own magics and lines that look like secrets."""
-    cells = []
+    """Return what was run in this session.
+
+    Left out are our own magics, lines that look like secrets, and single lines that failed: the model would
+    repeat them. A failed input of several lines may have bound names before the error.
+    """
+    cells, failed = [], failed_inputs(shell)
     for source in shell.history_manager.input_hist_raw[1:][-CELLS:]:
         text = without_secrets(source)
+        if source.strip() in failed and "\n" not in source.strip():
+            continue
         if text.strip() and not text.lstrip().startswith(_OURS):
             cells.append(Cell(source=text, executed=True))
     return cells

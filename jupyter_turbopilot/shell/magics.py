@@ -211,7 +211,7 @@ class TurbopilotMagics(Magics):
             raise not_ready(state)
         terminal.turn_on(self.shell, local)
         begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
-        print(f"Ghost text {begun}: Right takes it, Escape then f takes a word.")  # noqa: T201
+        print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")  # noqa: T201
         if memory := local.pilot.memory:
             print(  # noqa: T201
                 f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "

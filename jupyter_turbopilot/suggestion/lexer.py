@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Names may contain combining marks, as decomposed umlauts and Indian vowels do: `\w` lacks them.
 _LEXEME = re.compile(
     r"""(?P<string>[rbfuRBFU]{0,2}(?P<quote>(?P<long>\"{3}|'{3})|["'])
         (?:\\(?:.|\Z)|(?!(?P=quote))(?(long)[^\\]|[^\\\n]))*+(?P<closed>(?P=quote))?)
-    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d]\w*+)|(?P<sign>\*\*|[=!<>]=|[^\s\w])
-    |(?P<line>\n)""",
+    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d][\w\u0300-\u036f\u0900-\u0e7f]*+)
+    |(?P<sign>\*\*|[=!<>]=|[^\s\w])|(?P<line>\n)""",
     re.VERBOSE | re.DOTALL,
 )
 

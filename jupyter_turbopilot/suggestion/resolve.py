@@ -6,6 +6,7 @@ import ast
 import builtins
 import keyword
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,7 @@ def binds_anything(source: str) -> bool:
 
 def _loose_bindings(source: str) -> frozenset[str]:
     """Return the names that a text that does not parse may bind: too many rather than too few."""
+    source = as_identifier(source)
     return frozenset(word for names in _bound_loosely(source) for word in _WORD.findall(names))
 
 
@@ -111,7 +113,10 @@ def _bound(tree: ast.AST) -> Iterator[str]:
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:
     """Return the names in `text` that do not exist; it follows `line`, and the cell binds `bound`."""
     own = bound | bindings(line + text)
-    lexemes = [*lex(line + text)]
+    lexemes = [
+        lexeme._replace(text=as_identifier(lexeme.text)) if lexeme.kind == "name" else lexeme
+        for lexeme in lex(line + text)
+    ]
     missing: list[str] = []
     calls: list[str] = []
     binds = False  # whether the statement so far contains a keyword that binds names
@@ -157,7 +162,13 @@ def _missing(
 
 def exists(name: str, scope: Scope, own: frozenset[str] = frozenset()) -> bool:
     """Tell whether a name exists, or may exist."""
+    name = as_identifier(name)
     return scope.names is None or name in _ALWAYS or name in own or name in scope.names
+
+
+def as_identifier(name: str) -> str:
+    """Return a name as Python's parser normalizes it: a namespace holds no other form."""
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
 def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:

@@ -44,8 +44,22 @@ describe('what is left of a text', () => {
     expect(left({ insert: 'f("a", [1])' }, { delete: 20 })).toBe(10);
   });
 
+  it('is all of it where a formatter changes white space and quotes', () => {
+    expect(left({ delete: 40 }, { insert: "x = f('a', [1])" })).toBe(10);
+    expect(left({ delete: 40 }, { insert: "x = f(\n    'a',\n    [1])" })).toBe(10);
+    expect(left({ delete: 40 }, { insert: "f('a',[1])" })).toBe(10);
+    const kept = new Kept(0, 'f( "😀",  [ 1 ] )');
+    kept.change([{ insert: "f('😀', [1])" }, { delete: 17 }]);
+    expect(kept.length).toBe(16);
+    kept.change([{ retain: 2 }, { delete: 4 }]); // the string: the emoji has two units
+    expect(kept.length).toBe(13);
+    kept.change([{ delete: 20 }]);
+    expect(kept.length).toBe(0);
+  });
+
   it('is not known where it is written otherwise there', () => {
-    expect(left({ delete: 40 }, { insert: "x = f('a', [1])" })).toBe(null);
+    expect(left({ delete: 40 }, { insert: "x = f('b', [1])" })).toBe(null);
+    expect(left({ delete: 40 }, { insert: 'f("a")' })).toBe(null); // shorter than all of it, but not by much
     const kept = new Kept(10, 'total');
     kept.change([{ delete: 40 }, { insert: 'x = Total' }]);
     kept.change([{ retain: 1 }, { insert: 'k' }]);

@@ -15,6 +15,13 @@ interface IPart {
   text: string;
 }
 
+/** The characters that a formatter leaves, with one kind of quotes, and where each is: all but white space. */
+function significant(text: string): { text: string; places: number[] } {
+  const places = Array.from(text.matchAll(/\S/g), found => found.index);
+  const characters = places.map(place => text.charAt(place).replace("'", '"'));
+  return { text: characters.join(''), places };
+}
+
 export class Kept {
   /** The piece is a text that begins at a place. */
   constructor(from: number, text: string) {
@@ -23,7 +30,8 @@ export class Kept {
 
   /** How many of its characters are left; `null` where that is not known any more. */
   get length(): number | null {
-    return this._parts?.reduce((sum, { text }) => sum + codePoints(text), 0) ?? null;
+    const there = this._parts?.reduce((sum, { text }) => sum + codePoints(text), 0) ?? null;
+    return there && Math.max(0, there - this._added);
   }
 
   /** The text has changed. */
@@ -54,19 +62,25 @@ export class Kept {
     return deleted >= end && !steps.some(({ retain }) => retain) ? text : null;
   }
 
-  /** Look for what was left in a new text: where that is long enough but says it otherwise, nobody knows. */
+  /** Find what was left in a new text, which may have other white space and quotes; or it is not known. */
   private _find(text: string): void {
-    const left = this._parts?.reduce((sum, part) => sum + part.text.length, 0) ?? 0;
+    const there = significant(text);
+    const parts = this._parts?.map(part => ({ part, wanted: significant(part.text).text })) ?? [];
+    const left = parts.reduce((sum, { wanted }) => sum + wanted.length, 0);
     const found: IPart[] = [];
     let at = 0;
-    for (const part of this._parts ?? []) {
-      const from = text.indexOf(part.text, at);
-      if (from < 0) {
-        this._parts = text.length < left ? [] : null;
+    for (const { part, wanted } of parts) {
+      const first = there.text.indexOf(wanted, at);
+      if (first < 0) {
+        // A formatter leaves most of a text; a key that replaces the selection does not.
+        this._parts = 2 * there.text.length < left ? [] : null;
         return;
       }
-      found.push({ from, text: part.text });
-      at = from + part.text.length;
+      at = first + wanted.length;
+      const from = there.places[first] ?? text.length;
+      const piece = wanted && text.slice(from, (there.places[at - 1] ?? from) + 1);
+      this._added += codePoints(piece) - codePoints(part.text);
+      found.push({ from, text: piece });
     }
     this._parts &&= found;
   }
@@ -93,4 +107,6 @@ export class Kept {
   }
 
   private _parts: IPart[] | null;
+  /** How many characters of white space a formatter has added to it. */
+  private _added = 0;
 }

@@ -304,9 +304,17 @@ describe('what becomes of a suggestion', () => {
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.rewrite('import a\n\nx = total(values)\n');
     desk.accept(desk.show("f('a')", 'other'), "f('a')");
-    desk.rewrite('import a\n\nx = total(values)\n\n\nf("a")');
+    desk.rewrite('import a\n\nx = total(values)\n\n\nf(\n    "a",\n)');
     desk.typeFor(TYPING + 500);
     expect(desk.events.slice(4)).toEqual([['retained', 13]]);
+  });
+
+  it('is not lost where a formatter makes the text shorter and changes quotes', () => {
+    const desk = new Desk('');
+    desk.accept(desk.show("f( 'a',  b )"), "f( 'a',  b )");
+    desk.rewrite('f("a", b)');
+    desk.typeFor(TYPING + 500);
+    expect(desk.events.at(-1)).toEqual(['retained', 12]);
   });
 
   it('follows nothing that did not come to stand before the cursor', () => {

@@ -112,7 +112,7 @@ def test_examine_reports_a_build_older_than_the_package(tmp_path: Path, own: str
 def test_examine_accepts_a_release_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front_end, "version", lambda _: "0.2.0rc1")
     there = build(tmp_path / "lab", version="0.2.0-rc.1")
-    assert not examine([str(there.parent)], there).problem
+    assert not examine([str(there.parent)], tmp_path / "none").problem
 
 
 def test_examine_reports_an_overwritten_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

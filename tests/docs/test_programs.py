@@ -80,7 +80,7 @@ def test_two_lines_turn_ghost_text_on_in_a_terminal(tmp_path: Path, tiny_model: 
             terminal.send(line)
             time.sleep(0.3)  # what is pasted with its end is one input
             terminal.send("\r")
-        terminal.expect("Right takes it, Escape then f takes a word")
+        terminal.expect("Right accepts it, F3 requests a suggestion")
     finally:
         terminal.close(force=True)
 

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from jupyter_turbopilot.shell.history import client_of, functions_for, request_at
+from jupyter_turbopilot.shell.history import client_of, failed_inputs, functions_for, request_at
 
 NAME = "from jupyter_turbopilot.shell.history import client_of; shell = object(); print(client_of(shell))"
 
@@ -38,3 +38,20 @@ def test_all_names_of_a_session_exist_but_those_that_ipython_keeps() -> None:
     shell.user_ns = dict.fromkeys([*kept, "_private", "a", "not a name", "pylab", "_index"])
     shell.user_ns_hidden = {"pylab": None}
     assert functions_for(shell, "x").names == ["_private", "a", "pylab", "_index"]
+
+
+def test_failed_inputs_are_those_whose_last_run_failed() -> None:
+    shell = a_shell()
+    history = shell.history_manager
+    history.input_hist_raw = ["", "a()", "b()", "b()", "c()", "c()", "wait()"]
+    history.exceptions = {2: {"ename": "NameError"}, 3: {"ename": "NameError"}, 4: {"ename": "NameError"}}
+    history.exceptions[6] = {"ename": "KeyboardInterrupt"}
+    assert failed_inputs(shell) == {"b()"}
+
+
+def test_single_lines_that_failed_are_no_context() -> None:
+    shell = a_shell()
+    shell.history_manager.input_hist_raw = ["", "x = 1", "pd.read_('x.csv')", "def f(): pass\nf(1)"]
+    shell.history_manager.exceptions = {2: {"ename": "NameError"}, 3: {"ename": "TypeError"}}
+    cells = request_at(shell, "p", 1).cells
+    assert [cell.source for cell in cells] == ["x = 1", "def f(): pass\nf(1)", "p"]

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.terminal.shortcuts import reformat_text_before_cursor
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
 from jupyter_turbopilot.request import Feedback
-from jupyter_turbopilot.shell.outcomes import LONGEST, Kept, Outcomes
+from jupyter_turbopilot.shell.outcomes import LONGEST, Outcomes, retained
 from jupyter_turbopilot.suggestion.imports import Insertion
 
 
@@ -21,18 +23,39 @@ class Desk:
         self.reported: list[Feedback] = []
         self.now = 0.0
         self.outcomes = Outcomes(self.reported.append, lambda: self.now)
-        self.buffer = Buffer(document=Document(text), on_text_changed=self.outcomes.changed)
+        self.buffer = Buffer(document=Document(text), on_text_insert=self.outcomes.inserted)
 
     def show(self, text: str, name: str = "name") -> None:
         self.outcomes.shown(name, self.buffer.document.text_before_cursor, text)
 
-    def type(self, text: str) -> None:
-        for key in text:
-            self.buffer.insert_text(key)
+    def key(self, command: Callable[..., object], *arguments: object) -> None:
+        command(*arguments)
+        self.outcomes.key_pressed(self.buffer)
 
-    def enter(self) -> None:
-        self.outcomes.entered()
-        self.give_up()
+    def accept(self, text: str) -> None:
+        self.key(self.buffer.insert_text, text)
+
+    def type(self, text: str) -> None:
+        for character in text:
+            self.key(self.buffer.insert_text, character)
+
+    def delete(self, count: int) -> None:
+        for _ in range(count):
+            self.key(self.buffer.delete_before_cursor)
+
+    def enter(self, formatter: Callable[[str], str] = str, then: str = "") -> None:
+        """Press Enter in IPython: the input is run, unless a line break and an indentation is inserted."""
+
+        def enter() -> None:
+            shell = SimpleNamespace(reformat_handler=formatter)
+            reformat_text_before_cursor(self.buffer, self.buffer.document, shell)
+            self.buffer.insert_text(then)
+
+        self.key(enter)
+        if not then:
+            info: Any = SimpleNamespace(raw_cell=self.buffer.text)
+            self.outcomes.entered(info)
+            self.give_up()
 
     def give_up(self) -> None:
         self.buffer.reset()
@@ -48,12 +71,12 @@ def test_what_is_taken_is_reported_and_what_is_left_of_it_when_it_is_run() -> No
     desk.show("total(values)")
     desk.now = 1.26
     desk.type("to")
-    desk.buffer.insert_text("tal(values)")
+    desk.accept("tal(values)")
     desk.now = 9.0
-    desk.buffer.delete_before_cursor(3)
+    desk.delete(3)
     desk.type(")")
     desk.enter()
-    assert desk.events == [("shown", 13), ("accepted", 13), ("retained", 10)]
+    assert desk.events == [("shown", 13), ("accepted", 13), ("retained", 11)]
     assert [feedback.seconds for feedback in desk.reported] == [0.0, 1.3, 7.7]
     assert {feedback.length for feedback in desk.reported} == {13}
     assert [feedback.before for feedback in desk.reported] == [0, 2, 0]
@@ -62,8 +85,8 @@ def test_what_is_taken_is_reported_and_what_is_left_of_it_when_it_is_run() -> No
 def test_taken_word_by_word_the_last_piece_is_followed() -> None:
     desk = Desk()
     desk.show("total(values)")
-    desk.buffer.insert_text("total")
-    desk.buffer.insert_text("(values")
+    desk.accept("total")
+    desk.accept("(values")
     desk.type(")")
     desk.enter()
     assert desk.events == [
@@ -81,10 +104,11 @@ def test_it_is_typed_over(typed: str, same: int) -> None:
 
 
 LEAVING: list[Callable[[Desk], object]] = [
-    Desk.enter,
+    lambda desk: desk.enter(),
     lambda desk: desk.show("another", "another"),
-    lambda desk: desk.buffer.delete_before_cursor(4),
-    lambda desk: setattr(desk.buffer, "document", Document("something else")),
+    lambda desk: desk.delete(4),
+    lambda desk: desk.key(setattr, desk.buffer, "document", Document("something else")),
+    lambda desk: desk.key(desk.buffer.reset),
 ]
 
 
@@ -102,20 +126,24 @@ def test_going_back_within_it_is_no_end() -> None:
     desk = Desk()
     desk.show("total")
     desk.type("tot")
-    desk.buffer.delete_before_cursor(2)
+    desk.delete(2)
     assert desk.events == [("shown", 5)]
-    desk.buffer.insert_text("otal")
+    desk.accept("otal")
     assert desk.events == [("shown", 5), ("accepted", 5)]
 
 
 def test_an_import_that_is_put_in_above_what_was_taken_ends_nothing() -> None:
     desk = Desk()
     desk.show("np.pi + np.e")
-    desk.buffer.insert_text("np.pi")
     above = Insertion(0, "import numpy as np\n")
-    desk.outcomes.moved_behind(above)
-    text = above.into(desk.buffer.text)
-    desk.buffer.document = Document(text, len(text))
+
+    def accept() -> None:
+        desk.buffer.insert_text("np.pi")
+        desk.outcomes.moved_behind(above)
+        text = above.into(desk.buffer.text)
+        desk.buffer.document = Document(text, len(text))
+
+    desk.key(accept)
     desk.type(" + np.e")
     desk.enter()
     assert desk.events == [("shown", 12), ("accepted", 5), ("typed_over", 12), ("retained", 5)]
@@ -124,7 +152,7 @@ def test_an_import_that_is_put_in_above_what_was_taken_ends_nothing() -> None:
 def test_of_an_input_that_is_given_up_nothing_is_said() -> None:
     desk = Desk()
     desk.show("total")
-    desk.buffer.insert_text("total")
+    desk.accept("total")
     desk.show("(values)", "another")
     desk.give_up()
     desk.type("y")
@@ -135,8 +163,8 @@ def test_of_an_input_that_is_given_up_nothing_is_said() -> None:
 def test_in_an_input_of_a_great_length_nothing_is_followed() -> None:
     desk = Desk()
     desk.show("total")
-    desk.buffer.insert_text("total")
-    desk.buffer.insert_text("k" * LONGEST)
+    desk.accept("total")
+    desk.accept("k" * LONGEST)
     desk.enter()
     assert desk.events == [("shown", 5), ("accepted", 5)]
 
@@ -148,24 +176,93 @@ def test_without_grey_text_nothing_is_reported() -> None:
     assert desk.reported == []
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5), st.text("yz", max_size=4)), max_size=12),
+def fail(_: str) -> str:
+    raise SyntaxError
+
+
+@pytest.mark.parametrize("formatter", [str, fail, lambda text: text.replace(" import ", "  import  ") + "\n"])
+def test_enter_that_reinserts_the_input_retains_all(formatter: Callable[[str], str]) -> None:
+    desk = Desk("from collections import defa")
+    desk.show("ultdict, deque")
+    desk.accept("ultdict, deque")
+    desk.enter(formatter)
+    assert desk.events == [("shown", 14), ("accepted", 14), ("retained", 14)]
+
+
+def test_a_suggestion_at_enter_is_dismissed_with_what_was_typed() -> None:
+    desk = Desk()
+    desk.show("total")
+    desk.type("to")
+    desk.enter()
+    assert desk.events == [("shown", 5), ("dismissed", 2)]
+
+
+def test_what_is_accepted_in_an_input_of_several_lines_is_retained() -> None:
+    desk = Desk("for i in ")
+    desk.show("range(3):")
+    desk.accept("range(3):")
+    desk.enter(then="\n    ")
+    desk.show("print(i)", "another")
+    desk.accept("print(i)")
+    desk.enter(then="\n    ")
+    desk.enter()
+    assert desk.events[-2:] == [("retained", 9), ("retained", 8)]
+
+
+def test_indentation_that_enter_inserts_is_not_accepted() -> None:
+    desk = Desk("def f():")
+    desk.show("\n    return 1")
+    desk.enter(then="\n    ")
+    assert desk.events == [("shown", 13)]
+    desk.accept("return 1")
+    desk.enter()
+    assert desk.events[1:] == [("accepted", 13), ("retained", 13)]
+
+
+def test_nothing_is_reported_for_an_input_after_control_c() -> None:
+    desk = Desk()
+    desk.show("total")
+    desk.accept("total")
+    desk.key(desk.buffer.reset)
+    desk.type("x = 1")
+    desk.enter()
+    assert desk.events == [("shown", 5), ("accepted", 5)]
+
+
+@pytest.mark.parametrize(
+    ("run", "left"),
+    [
+        ("x = f('a', [1], k)", 14),
+        ('import a\nx = f(\n    "a",\n    [1],\n    k,\n)', 14),  # as Black writes it
+        ("y = f('a', [1], k)", 14),
+        ("x = f('a', [1], key)", 14),
+        ("x = g('a', [1], k)", 13),
+        ("x = f('a', [1])", 11),
+        ("x = f", 1),
+        ("x = None", 0),
+        ("x = ", 0),
+        ("print(values)", None),  # another one was recalled
+        ("f('a', [1], k)", 14),
+        ("x = f('a', [1], k)" + "k" * LONGEST, None),
+    ],
 )
-def test_as_much_is_left_as_a_naive_count_says(changes: list[tuple[int, int, str]]) -> None:
-    text = "a" * 10 + "x" * 10 + "b" * 10  # only the characters in question are x
-    kept = Kept(text, 10, 20)
-    for at, deleted, inserted in changes:
-        text = text[:at] + inserted + text[at + deleted :]
-        kept.change(text)
-        assert len(kept) == text.count("x")
+def test_retained_counts_what_is_left_in_the_input_run(run: str, left: int | None) -> None:
+    text = "x = f('a', [1], k)"
+    assert retained(text, 4, len(text), run) == left
 
 
-def test_a_key_in_a_long_input_costs_little() -> None:
-    text = "x = total(values)\n" * (LONGEST // 18)
-    kept = Kept(text, 4, 17)
-    begun = time.thread_time()
-    for _ in range(50):
-        text = text[:30_000] + "k" + text[30_000:]
-        kept.change(text)
-    assert (time.thread_time() - begun) / 50 < 0.002  # a loop over its characters takes ten times as long
-    assert len(kept) == 13
+@given(
+    st.text("ab( '\n", max_size=60), st.integers(0, 60), st.integers(0, 60), st.text("ab( '\n", max_size=60)
+)
+def test_retained_is_never_more_than_was_accepted(text: str, start: int, length: int, run: str) -> None:
+    start = min(start, len(text))
+    end = min(start + length, len(text))
+    assert 0 <= (retained(text, start, end, run) or 0) <= end - start
+    if text.strip():
+        assert retained(text, start, end, text) == end - start
+
+
+def test_inputs_that_differ_too_much_are_not_compared() -> None:
+    text, run = "a b " * (LONGEST // 4), "c d " * (LONGEST // 4)
+    assert retained(text, 0, 9, run) is None
+    assert retained(text, 0, 9, text[:-1] + "e") == 9

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ from typing import Any
 import pexpect
 import pytest
 from IPython.core.events import EventManager
+from IPython.terminal.shortcuts import KEY_BINDINGS
 from IPython.terminal.shortcuts.auto_suggest import (
     accept,
     accept_and_keep_cursor,
@@ -24,7 +25,10 @@ from IPython.terminal.shortcuts.auto_suggest import (
 from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import DummyInput
+from prompt_toolkit.key_binding.defaults import load_key_bindings
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import DummyOutput
 
 from jupyter_turbopilot.completer import recalling
@@ -200,11 +204,13 @@ class Prompt:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.requests: list[Completion] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
         self.reported: list[tuple[str, str]] = []
         names = {"table": None, 3: "three"}
         history, events = SimpleNamespace(input_hist_raw=[""]), EventManager(None, ["pre_run_cell"])
+        self.history, self.events = history, events
         shell = SimpleNamespace(history_manager=history, user_ns=names, events=events)
         pilot = SimpleNamespace(completer=self, memory="what was written before")
         local = SimpleNamespace(ready=lambda: True, pilot=pilot)
@@ -219,6 +225,7 @@ class Prompt:
         assert "table" in facts.names
         assert facts.modules.path
         self.asked.append(request.prefix)
+        self.requests.append(request)
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))
         return self.jobs[-1]
@@ -407,6 +414,138 @@ def test_a_part_that_does_not_use_the_name_brings_nothing() -> None:
         assert prompt.buffer.text == "import numpy as np\nx = table + np.pi"
 
     asyncio.run(types())
+
+
+def _reply(*texts: str) -> Reply:
+    return Reply("b", "model", tuple(Item(text, 0.9, "stop") for text in texts), done=True)
+
+
+async def _pressed(prompt: Prompt, command: Callable[[Buffer], Awaitable[bool]], *texts: str) -> bool:
+    """Press a key that requests suggestions, and let the model answer if it is asked."""
+    asked = len(prompt.asked)
+    task = asyncio.ensure_future(command(prompt.buffer))
+    await asyncio.sleep(0.01)
+    if len(prompt.asked) > asked:
+        prompt.listeners[-1](_reply(*texts))
+    return await asyncio.wait_for(task, 1)
+
+
+def _shown(prompt: Prompt) -> str:
+    return prompt.buffer.suggestion.text if prompt.buffer.suggestion else ""
+
+
+def test_request_shows_what_the_model_is_unsure_of() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        assert not await _pressed(prompt, prompt.suggest.request)
+        assert await _pressed(prompt, prompt.suggest.request, "table.x")
+        assert _shown(prompt) == "table.x"
+        assert prompt.requests[-1].trigger == "invoke"
+        assert await _pressed(prompt, prompt.suggest.request)
+        assert len(prompt.asked) == 2  # it is shown already
+        prompt.buffer.document = Document("x = +y", 4)
+        assert not await _pressed(prompt, prompt.suggest.request)
+
+    asyncio.run(types())
+
+
+def test_request_next_changes_between_different_suggestions() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        assert await _pressed(prompt, prompt.suggest.request, "one")
+        assert await _pressed(prompt, prompt.suggest.request_next, "one", "on", "two", "two", "")
+        assert _shown(prompt) == "two"
+        assert await _pressed(prompt, prompt.suggest.request_next)
+        assert _shown(prompt) == "one"
+        assert [request.n > 1 for request in prompt.requests] == [False, True]
+        assert [event for _, event in prompt.reported] == ["shown", "dismissed"] * 2 + ["shown"]
+        prompt.buffer.insert_text("o")
+        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+            prompt.buffer, prompt.buffer.document
+        )
+        assert not await _pressed(prompt, prompt.suggest.request_next, "ne")
+        assert _shown(prompt) == "ne"
+
+    asyncio.run(types())
+
+
+def test_an_answer_after_the_cursor_has_moved_is_not_shown() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        task = asyncio.ensure_future(prompt.suggest.request(prompt.buffer))
+        await asyncio.sleep(0.01)
+        prompt.buffer.insert_text("v")
+        assert not await asyncio.wait_for(task, 1)
+        assert not _shown(prompt)
+
+    asyncio.run(types())
+
+
+def test_a_prompt_gets_keys_and_a_style_and_its_own_back() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        grey = session.app.style.get_attrs_for_style_str("class:auto-suggestion")
+        configured = session.style, session.key_bindings, session.rprompt
+        prompt.suggest.connect(session)
+        bound = {tuple(binding.keys) for binding in session.key_bindings.bindings}
+        assert bound == {(Keys.F3,), (Keys.F4,), (Keys.Escape, "s"), (Keys.Escape, "n")}
+        prompt.buffer = session.default_buffer
+        prompt.buffer.insert_text("x = ")
+        assert session.app.style.get_attrs_for_style_str("class:auto-suggestion") == grey
+        await _pressed(prompt, prompt.suggest.request_next, "one", "two")
+        assert session.app.style.get_attrs_for_style_str("class:auto-suggestion") != grey
+        assert session.rprompt() == [("class:auto-suggestion", "1 of 2")]
+        prompt.suggest.disconnect()
+        assert (session.style, session.key_bindings, session.rprompt) == configured
+
+    asyncio.run(types())
+
+
+def test_keys_for_suggestions_are_free_in_ipython() -> None:
+    bound = {
+        tuple(getattr(key, "value", key) for key in binding.keys)
+        for binding in load_key_bindings().bindings
+        if binding.handler.__name__ != "_ignore"
+    }
+    bound |= {tuple(binding.keys) for binding in KEY_BINDINGS}
+    assert ("escape", "f") in bound
+    assert not bound & {("f3",), ("f4",), ("escape", "s"), ("escape", "n")}
+
+
+def test_outcomes_follow_the_keys_of_the_prompt_and_what_is_run() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        prompt.suggest.connect(session)
+        prompt.buffer = session.default_buffer
+        prompt.buffer.insert_text("x = ")
+        await _pressed(prompt, prompt.suggest.request, "table")
+        prompt.buffer.insert_text("table")
+        prompt.buffer.delete_before_cursor(9)
+        prompt.buffer.insert_text("x = table")
+        session.app.key_processor.after_key_press.fire()
+        prompt.events.trigger("pre_run_cell", SimpleNamespace(raw_cell="x = table"))
+        assert prompt.reported == [("b", "shown"), ("b", "accepted"), ("b", "retained")]
+
+    asyncio.run(types())
+
+
+def test_history_does_not_suggest_inputs_that_failed() -> None:
+    prompt = Prompt()
+    history = InMemoryHistory(["pd.read_csv('a')", "pd.read_('x.csv')"])
+    prompt.buffer = Buffer(document=Document("pd."), history=history)
+    asyncio.run(_load(history))
+    prompt.history.input_hist_raw = ["", "pd.read_('x.csv')"]
+    suggest = prompt.suggest.get_suggestion
+    assert suggest(prompt.buffer, prompt.buffer.document).text == "read_('x.csv')"
+    prompt.history.exceptions = {1: {"ename": "AttributeError"}}
+    assert suggest(prompt.buffer, prompt.buffer.document).text == "read_csv('a')"
+
+
+async def _load(history: InMemoryHistory) -> None:
+    async for _ in history.load():
+        pass
 
 
 def test_what_is_in_the_folder_of_the_session_is_remembered_from_when_ghost_text_is_on(

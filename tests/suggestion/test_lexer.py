@@ -51,6 +51,11 @@ def test_letters_that_are_no_prefix_are_a_name() -> None:
     assert kinds("bar''")[0] == ("name", "bar")
 
 
+@pytest.mark.parametrize("name", ["gro\u0308\u00dfe", "\u0928\u093e\u092e", "x\u0301"])
+def test_combining_marks_are_part_of_a_name(name: str) -> None:
+    assert kinds(f"{name}+1")[0] == ("name", name)
+
+
 @given(SOURCES)
 def test_lexemes_are_the_source_without_its_white_space(source: str) -> None:
     end = 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +106,18 @@ def test_a_cell_too_long_to_parse_binds_rather_too_many_names() -> None:
     line = "if q in values: pass\n"
     assert bindings(line) == set()
     assert "q" in bindings(line * (STATEMENT // len(line) + 1))
+
+
+@pytest.mark.parametrize("name", ["größe", "µ", "Å", "नाम", "ﬁt", "é"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_unresolved_knows_names_in_any_unicode_form(name: str, form: str) -> None:
+    scope = Scope(names=frozenset({unicodedata.normalize("NFKC", name)}))
+    written = unicodedata.normalize(form, name)
+    for at in range(len(written)):
+        assert not unresolved(f"x = {written[:at]}", f"{written[at:]} * 2", scope)
+        assert unresolved(f"x = {written[:at]}", f"{written[at:]}_ * 2", scope)
+
+
+def test_bindings_normalizes_names_of_unfinished_cells() -> None:
+    assert "μ" in bindings("µ = 3\nf(")
+    assert "größe" in bindings(unicodedata.normalize("NFD", "größe = 3\nf("))

@@ -3,10 +3,12 @@
 import { LETTER, SPACE, WORD } from './text';
 
 const BODY = (quote: string, more: string) => `${quote}(?:\\\\(?:.|$)|(?!${quote})[^\\\\${more}])*`;
+// Names may contain combining marks, as decomposed umlauts and Indian vowels do.
+const NAME = `[${LETTER}][${WORD}\\u0300-\\u036f\\u0900-\\u0e7f]*`;
 const LEXEME = new RegExp(
   `(?<string>[rbfuRBFU]{0,2}(?:(?<long>${BODY('"""', '')}|${BODY("'''", '')})(?<longEnd>"""|''')?` +
     `|(?<short>${BODY('"', '\\n')}|${BODY("'", '\\n')})(?<shortEnd>["'])?))` +
-    `|(?<comment>#[^\\n]*)|(?<number>\\p{Nd}[${WORD}.]*)|(?<name>[${LETTER}][${WORD}]*)` +
+    `|(?<comment>#[^\\n]*)|(?<number>\\p{Nd}[${WORD}.]*)|(?<name>${NAME})` +
     `|(?<sign>\\*\\*|[=!<>]=|[^${SPACE}${WORD}])|(?<line>\\n)`,
   'gsu'
 );
