@@ -104,7 +104,7 @@ def screen(child: pexpect.spawn, seconds: float) -> str:
     return _ESCAPES.sub("", found)
 
 
-def wait_for(child: pexpect.spawn, text: str, seconds: float = 30) -> str:
+def wait_for(child: pexpect.spawn, text: str, seconds: float = 120) -> str:
     end, found = time.monotonic() + seconds, ""
     while text not in found:
         assert time.monotonic() < end, f"{text!r} did not appear in {found!r}"
