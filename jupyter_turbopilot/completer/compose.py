@@ -275,13 +275,14 @@ class Composer:
             self._listener(Reply(self._name, self._engine.name, (item,), timings))
 
     def _finish(self, writing: Writing, *, whole: bool) -> None:
-        """Show what is left of a text, and keep it unless another one looks the same."""
+        """Show what is left of a text, and keep it unless it differs from another one in white space only."""
         late = self._job.cancel.reason == DEADLINE
         reason = DEADLINE if late else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         item = item_of(writing, reason, len(self._items))
         self._undecided = self._undecided or writing.undecided
-        new = item.text and all(item.text.strip() != other.text.strip() for other in self._items)
+        bare = "".join(item.text.split())
+        new = item.text and all(bare != "".join(other.text.split()) for other in self._items)
         if self._task.best or (new and self._is_named(writing)):
             self._items.append(item)
 

@@ -61,10 +61,10 @@ describe('alternatives', () => {
   });
 
   it.each([
-    ['differ from what is shown in more than white space at an end', ['first ', ' first\n', 'second']],
-    ['differ from one another in more than that', ['second', 'second ', '\nsecond']]
-  ])('%s', async (_, texts) => {
-    expect(await bench().reply(...texts)).toEqual(['second']);
+    ['what is shown', ['f(x**2 )', ' f(x ** 2)\n', 'g(y)']],
+    ['one another', ['g(y)', 'g( y )', '\ng(y)']]
+  ])('differ in more than white space from %s', async (_, texts) => {
+    expect(await bench({ main: 'f(x ** 2)' }).reply(...texts)).toEqual(['g(y)']);
   });
 
   it('differ from the part of the suggestion that is not typed yet', async () => {

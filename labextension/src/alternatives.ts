@@ -30,7 +30,7 @@ export class Alternatives implements IInlineCompletionProvider {
     // The completer takes whoever answers first for the one to show.
     const main = await this._main.settled();
     const place = placeIn(request);
-    const shown = main?.rest(place)?.trim();
+    const shown = squeezed(main?.rest(place) ?? '');
     if (!invoked || !shown || this._main.settings.alternatives === 0) {
       return NOTHING;
     }
@@ -60,13 +60,17 @@ export class Alternatives implements IInlineCompletionProvider {
   private _abort: AbortController | null = null;
 }
 
-/** Keep the items whose trimmed text is new: not the beginning of the text that is shown, nor an earlier item's text. */
+function squeezed(text: string): string {
+  return text.replace(/\s+/g, '');
+}
+
+/** Keep the items that differ from the text that is shown, and from each other, in more than white space. */
 function distinct(items: readonly ISuggestion[], shown: string): ISuggestion[] {
   const seen = new Set<string>();
   return items.filter(({ text }) => {
-    const trimmed = text.trim();
-    const isNew = !shown.startsWith(trimmed) && !seen.has(trimmed);
-    seen.add(trimmed);
+    const bare = squeezed(text);
+    const isNew = !shown.startsWith(bare) && !seen.has(bare);
+    seen.add(bare);
     return isNew;
   });
 }

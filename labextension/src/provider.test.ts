@@ -802,6 +802,18 @@ describe('a suggestion that is to be read out', () => {
     expect(said).toEqual([' np']);
   });
 
+  it('is read again behind the part that is taken', async () => {
+    const { bench, said } = await streaming();
+    bench.asked[0].frame({ id: 'a', text: 's np' });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    const stands = bench.provider.accepted('s', null);
+    bench.type('s');
+    stands();
+    await bench.fetch(AUTOMATIC);
+    expect(said).toEqual(['s np', ' np']);
+  });
+
   it('is not read where another replaces it before it is complete', async () => {
     const { bench, said } = await streaming();
     bench.type('x');

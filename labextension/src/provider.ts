@@ -294,6 +294,9 @@ export class Provider implements IInlineCompletionProvider {
   accepted(text: string, imports: IInsertion | null): () => void {
     const run = this._inFlight.latest;
     const stands = run ? this._outcomes.accepted(run, text) : () => undefined;
+    if (run?.suggestion.done) {
+      run.announced = false; // its rest is the next suggestion
+    }
     if (run && imports) {
       // What is left of it goes on below them, and the next edit is not taken for somebody else's.
       run.suggestion.moveBehind(imports);
