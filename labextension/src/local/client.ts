@@ -451,7 +451,7 @@ export class LocalClient implements IClient {
   private _note(model: ILocalModel | null, error: ServerError): void {
     this._loading = null;
     this._phase = 'failed';
-    this._failure = { model, error, at: Date.now(), wait: this._wait };
+    this._failure = { model, error, at: performance.now(), wait: this._wait };
     this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
   }
 
@@ -463,7 +463,7 @@ export class LocalClient implements IClient {
     if (
       !this._failure ||
       !['download_failed', GONE].includes(this._failure.error.code) ||
-      Date.now() - this._failure.at < this._failure.wait
+      performance.now() - this._failure.at < this._failure.wait
     ) {
       return;
     }
