@@ -375,7 +375,8 @@ export class LocalClient implements IClient {
       throw this._failure.error; // not fetched at each key: it is tried again after a while
     }
     const model = await this._suited(language).catch((reason: unknown) => {
-      throw this._failed(null, reason);
+      // Requests that waited for the same list failed once, together.
+      throw this._failure?.error ?? this._failed(null, reason);
     });
     this._used = model;
     return this._load(model);
