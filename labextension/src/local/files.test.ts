@@ -70,11 +70,9 @@ describe("a file in the browser's own folder", () => {
 
   it('that another tab deletes while files are listed does not hide the others', async () => {
     await files?.write('a', new Blob(['text']));
-    const { getFileHandle } = folder;
-    folder.getFileHandle = async (name, options) => ({
-      ...(await getFileHandle.call(folder, name, options)),
-      getFile: () => Promise.reject(new DOMException('', 'NotFoundError'))
-    });
+    const handle = await folder.getFileHandle('a');
+    const getFile = () => Promise.reject(new DOMException('', 'NotFoundError'));
+    folder.getFileHandle = () => Promise.resolve({ ...handle, getFile });
     expect(await files?.names()).toEqual(['a']);
   });
 
