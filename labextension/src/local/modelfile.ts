@@ -88,14 +88,15 @@ async function fetched(
   if (size > (wllama ? MOST_WLLAMA : MOST_BYTES)) {
     throw failure(`${name} has ${describeSize(size)}, which is too large for the browser.`);
   }
-  const stall = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stall.signal]) : stall.signal;
+  const stop = new AbortController();
+  signal?.addEventListener('abort', () => stop.abort(signal.reason)); // AbortSignal.any is too new for Safari 16
   const withoutStall = <T>(transfer: Promise<T>): Promise<T> => {
-    const timer = setTimeout(() => stall.abort(), STALLED);
+    const timer = setTimeout(() => stop.abort(), STALLED);
     return transfer.finally(() => clearTimeout(timer));
   };
+  signal?.throwIfAborted();
   // Not from the browser's own cache: the file may be an older one of that name, and it is kept here anyway.
-  const response = await withoutStall(fetch(url, { cache: 'no-store', signal: either })).catch(
+  const response = await withoutStall(fetch(url, { cache: 'no-store', signal: stop.signal })).catch(
     (reason: unknown) => {
       throw signal?.aborted
         ? reason

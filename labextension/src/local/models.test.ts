@@ -117,8 +117,10 @@ describe('our own engine', () => {
     });
   });
 
-  it('that does not compile cannot run in this browser', async () => {
+  it('that does not compile cannot run in this browser, nor without WebAssembly', async () => {
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(new Uint8Array(8))));
+    await expect(compiled(engine)).rejects.toMatchObject({ code: 'no_engine' });
+    vi.stubGlobal('WebAssembly', undefined);
     await expect(compiled(engine)).rejects.toMatchObject({ code: 'no_engine' });
   });
 });

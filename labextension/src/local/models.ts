@@ -35,14 +35,16 @@ export async function compiled(engine: URL): Promise<WebAssembly.Module> {
   if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {
     throw failed(webPageInPlaceOf(name));
   }
-  return WebAssembly.compile(bytes).catch(() => {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch {
     throw new ServerError(
       500,
       'no_engine',
       'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
         'Use a current browser, or complete on a server.'
     );
-  });
+  }
 }
 
 export class Models implements IModels {
