@@ -113,7 +113,7 @@ describe("a model's file", () => {
     await modelFile({ ...source, wllama: 'http://site.test/wllama.wasm' }, files, nobody);
     const kept = await bytesOf(files.kept.get(source.sha256));
     expect(bytesToHex(sha256(kept))).toBe(source.sha256);
-  });
+  }, 30_000);
 
   it('is fetched again where what is kept cannot be read any more', async () => {
     const files = new Files();
