@@ -80,6 +80,16 @@ describe('the engine in use', () => {
     expect(makers.browser).toHaveBeenCalledTimes(2);
   });
 
+  it('can be had later although the clock was set back meanwhile', async () => {
+    const { client, makers, engines } = bench(true);
+    makers.browser.mockRejectedValueOnce(new Error('ChunkLoadError'));
+    await expect(engines.use('browser')).rejects.toMatchObject({ code: 'not_loaded' });
+    vi.setSystemTime(Date.now() - 86_400_000);
+    vi.advanceTimersByTime(5000);
+    await engines.retry();
+    expect((await client.health()).model).toBe('browser');
+  });
+
   it('is told anew where the one that was wanted meanwhile could not be had', async () => {
     const { client, engines } = bench(false);
     await engines.use('as the page has it');

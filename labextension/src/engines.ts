@@ -53,7 +53,7 @@ export class Engines {
       }
       this._wanted = null;
       const wait = before?.wanted === wanted ? Math.min(LONGEST_WAIT, 2 * before.wait) : AGAIN;
-      this._failed = { wanted, reason, at: Date.now(), wait };
+      this._failed = { wanted, reason, at: performance.now(), wait };
       throw reason;
     }
   }
@@ -64,7 +64,7 @@ export class Engines {
       return;
     }
     const { wanted, reason, at, wait } = this._failed;
-    if (Date.now() - at < wait) {
+    if (performance.now() - at < wait) {
       throw reason;
     }
     await this.use(wanted);

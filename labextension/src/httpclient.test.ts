@@ -93,3 +93,16 @@ describe('an error within a stream', () => {
     });
   });
 });
+
+describe('the list of models', () => {
+  it('is not waited for without end: its readers ask again', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
+    makeRequest.mockReset();
+    makeRequest.mockImplementation((_: string, { signal }: RequestInit) =>
+      signal?.aborted ? Promise.reject(new Error('aborted')) : new Promise(() => undefined)
+    );
+    const client = new HttpClient({ baseUrl: 'http://server/' } as never);
+    await expect(client.models()).rejects.toThrow('aborted');
+    timeout.mockRestore();
+  });
+});

@@ -52,8 +52,10 @@ export class HttpClient implements IClient {
   }
 
   async models(): Promise<IModel[]> {
-    const listed = await whole(await this._ask('models', 'GET'), (answer: { models: IModel[] }) =>
-      Array.isArray(answer.models)
+    const signal = AbortSignal.timeout(FIRST_BYTE);
+    const listed = await whole(
+      await this._ask('models', 'GET', undefined, signal),
+      (answer: { models: IModel[] }) => Array.isArray(answer.models)
     );
     return listed.models;
   }

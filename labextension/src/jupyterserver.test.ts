@@ -30,4 +30,12 @@ describe('what a page knows of its server', () => {
     expect(await facts.hasServer()).toBe(isThere);
     expect(fetch).toHaveBeenCalledTimes(1);
   });
+
+  it('is not known while the connection hangs', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
+    const { facts } = asked(() => Promise.reject(new TypeError('Failed to fetch')));
+    await expect(facts.hasServer()).rejects.toMatchObject({ kind: 'silent' });
+    expect(timeout).toHaveBeenCalledOnce();
+    timeout.mockRestore();
+  });
 });

@@ -146,6 +146,15 @@ describe('the list of models for the browser', () => {
     });
   });
 
+  it('that does not come in time may be there later', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
+    vi.stubGlobal('fetch', (_: string, { signal }: RequestInit) =>
+      signal?.aborted ? Promise.reject(new Error('aborted')) : new Promise(() => undefined)
+    );
+    await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({ code: 'download_failed' });
+    timeout.mockRestore();
+  });
+
   it('that cannot be fetched may be there later', async () => {
     vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')));
     await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({ code: 'download_failed' });

@@ -4,6 +4,9 @@ import { ServerError } from '../trouble';
 import { absolute, fileName, isAbsent, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import type { ISource } from './modelfile';
 
+/** Milliseconds after which the list counts as not fetched: a connection may hang without an error. */
+const LONGEST = 30_000;
+
 export interface ILocalModel extends ISource {
   name: string;
   /** the language it is tuned to; empty: for all */
@@ -23,7 +26,10 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const noConnection = (): never => {
     throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
   };
-  const response = await fetch(address, { cache: 'no-cache' }).catch(noConnection);
+  const response = await fetch(address, {
+    cache: 'no-cache',
+    signal: AbortSignal.timeout(LONGEST)
+  }).catch(noConnection);
   if (!response.ok) {
     const { status } = response;
     throw failure(

@@ -146,6 +146,16 @@ describe('the client in a page', () => {
     await expect(client.complete(request(), abort.signal, () => undefined)).rejects.toThrow(TypeError);
   });
 
+  it('counts requests that fail together as one failure', async () => {
+    listed = () => new Response('', { status: 503 });
+    await Promise.allSettled([complete(), complete(), complete(), complete()]);
+    listed = () => new Response(JSON.stringify({ models: [BASE] }));
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await client.health()).toMatchObject({ ready: true });
+  });
+
   it('says that a browser cannot run the engine, and does not try again', async () => {
     prepare = worker => (worker.error = { code: 'no_engine', message: 'no SIMD' });
     await expect(complete()).rejects.toThrow('no SIMD');

@@ -375,7 +375,8 @@ export class LocalClient implements IClient {
       throw this._failure.error; // not fetched at each key: it is tried again after a while
     }
     const model = await this._suited(language).catch((reason: unknown) => {
-      throw this._failed(null, reason);
+      // Requests that waited for the same list failed once, together.
+      throw this._failure?.error ?? this._failed(null, reason);
     });
     this._used = model;
     return this._load(model);
@@ -451,7 +452,7 @@ export class LocalClient implements IClient {
   private _note(model: ILocalModel | null, error: ServerError): void {
     this._loading = null;
     this._phase = 'failed';
-    this._failure = { model, error, at: Date.now(), wait: this._wait };
+    this._failure = { model, error, at: performance.now(), wait: this._wait };
     this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
   }
 
@@ -463,7 +464,7 @@ export class LocalClient implements IClient {
     if (
       !this._failure ||
       !['download_failed', GONE].includes(this._failure.error.code) ||
-      Date.now() - this._failure.at < this._failure.wait
+      performance.now() - this._failure.at < this._failure.wait
     ) {
       return;
     }

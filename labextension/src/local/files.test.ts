@@ -23,6 +23,8 @@ class Folder {
       : Promise.reject(new DOMException('', 'NotFoundError'));
   }
 
+  keys = () => this.contents.keys();
+
   removeEntry(name: string): Promise<void> {
     this.contents.delete(name);
     return Promise.resolve();
@@ -64,6 +66,14 @@ describe("a file in the browser's own folder", () => {
     expect(await files?.write('a', new Blob(['text']))).toBe('kept');
     expect(await (await files?.read('a'))?.text()).toBe('text');
     expect(folder.writing.size).toBe(0);
+  });
+
+  it('that another tab deletes while files are listed does not hide the others', async () => {
+    await files?.write('a', new Blob(['text']));
+    const handle = await folder.getFileHandle('a');
+    const getFile = () => Promise.reject(new DOMException('', 'NotFoundError'));
+    folder.getFileHandle = () => Promise.resolve({ ...handle, getFile });
+    expect(await files?.names()).toEqual(['a']);
   });
 
   it('is left to whoever writes it', async () => {

@@ -100,7 +100,7 @@ export class PrivateFiles implements IFiles {
     const found: { name: string; changed: number }[] = [];
     for await (const name of (this._folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
       const handle = await this._folder.getFileHandle(name).catch(() => null);
-      found.push({ name, changed: (await handle?.getFile())?.lastModified ?? 0 });
+      found.push({ name, changed: (await handle?.getFile().catch(() => null))?.lastModified ?? 0 });
     }
     return found.sort((one, other) => one.changed - other.changed).map(({ name }) => name);
   }

@@ -62,7 +62,7 @@ class Watch {
       return;
     }
     this._isDue =
-      this._kernel.status === 'busy' || (this._comm !== '' && Date.now() - this._askedAt < PATIENCE);
+      this._kernel.status === 'busy' || (this._comm !== '' && performance.now() - this._askedAt < PATIENCE);
     if (this._isDue) {
       return; // the end of what it does asks again
     }
@@ -87,7 +87,7 @@ class Watch {
       this._installed = true;
     }
     this._comm = UUID.uuid4();
-    this._askedAt = Date.now();
+    this._askedAt = performance.now();
     this._send(
       KernelMessage.createMessage<KernelMessage.ICommOpenMsg<'shell'>>({
         ...from,

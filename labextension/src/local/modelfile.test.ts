@@ -28,16 +28,16 @@ const nobody = (): void => undefined;
 const bytesOf = async (content: Blob | undefined) => new Uint8Array((await content?.arrayBuffer()) ?? []);
 
 describe("a model's file", () => {
-  let answer: () => Promise<Response>;
+  let answer: (options: RequestInit) => Promise<Response>;
   let asked: number;
 
   beforeEach(() => {
     asked = 0;
     answer = () => Promise.resolve(new Response(MODEL));
     vi.stubGlobal('location', { href: 'http://site.test/' });
-    vi.stubGlobal('fetch', () => {
+    vi.stubGlobal('fetch', (_: string, options: RequestInit) => {
       asked += 1;
-      return answer();
+      return answer(options);
     });
   });
 
@@ -113,7 +113,7 @@ describe("a model's file", () => {
     await modelFile({ ...source, wllama: 'http://site.test/wllama.wasm' }, files, nobody);
     const kept = await bytesOf(files.kept.get(source.sha256));
     expect(bytesToHex(sha256(kept))).toBe(source.sha256);
-  });
+  }, 30_000);
 
   it('is fetched again where what is kept cannot be read any more', async () => {
     const files = new Files();
@@ -122,6 +122,36 @@ describe("a model's file", () => {
     files.kept.set(SOURCE.sha256, gone);
     expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
     expect(asked).toBe(1);
+  });
+
+  it.each([0, 3])('can be fetched again where the connection hangs after %i bytes', async bytes => {
+    vi.useFakeTimers();
+    answer = ({ signal }) =>
+      new Promise((resolve, reject) => {
+        const body = new ReadableStream({
+          start: stream => {
+            stream.enqueue(MODEL.slice(0, bytes));
+            signal?.addEventListener('abort', () => stream.error(signal.reason));
+          }
+        });
+        signal?.addEventListener('abort', () => reject(signal.reason as Error));
+        if (bytes) {
+          resolve(new Response(body));
+        }
+      });
+    const fetched = expect(modelFile(SOURCE, null, nobody)).rejects.toMatchObject({
+      code: 'download_failed'
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    await fetched;
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+  });
+
+  it('is used where the folder that would keep it is gone', async () => {
+    const files = new Files();
+    files.names = () => Promise.reject(new DOMException('', 'NotFoundError'));
+    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
   });
 
   it('is given up when nobody wants it any more', async () => {

@@ -12,6 +12,8 @@ import type { IFiles } from './files';
 export const MOST = 24;
 /** Bytes of a model that wllama runs: its file system counts no further. */
 export const MOST_WLLAMA = 2 ** 31 - 1;
+/** Milliseconds without a byte after which a download counts as failed: a connection may hang without an error. */
+const STALLED = 60_000;
 /** So many bytes of a file that is fetched are given to the browser at a time, which may put them on the disk. */
 const PIECE = 16 * 1024 * 1024;
 
@@ -44,7 +46,8 @@ export async function modelFile(
   }
   signal?.throwIfAborted(); // before it is kept: nobody would find it in the panel
   if (files) {
-    await keep(source.sha256, content, files);
+    // The model can be used without being kept: another tab or the user may delete the folder meanwhile.
+    await keep(source.sha256, content, files).catch(() => undefined);
   }
   signal?.throwIfAborted();
   return content;
@@ -85,8 +88,15 @@ async function fetched(
   if (size > (wllama ? MOST_WLLAMA : MOST_BYTES)) {
     throw failure(`${name} has ${describeSize(size)}, which is too large for the browser.`);
   }
+  const stop = new AbortController();
+  signal?.addEventListener('abort', () => stop.abort(signal.reason)); // AbortSignal.any is too new for Safari 16
+  const withoutStall = <T>(transfer: Promise<T>): Promise<T> => {
+    const timer = setTimeout(() => stop.abort(), STALLED);
+    return transfer.finally(() => clearTimeout(timer));
+  };
+  signal?.throwIfAborted();
   // Not from the browser's own cache: the file may be an older one of that name, and it is kept here anyway.
-  const response = await fetch(url, { cache: 'no-store', ...(signal ? { signal } : {}) }).catch(
+  const response = await withoutStall(fetch(url, { cache: 'no-store', signal: stop.signal })).catch(
     (reason: unknown) => {
       throw signal?.aborted
         ? reason
@@ -102,7 +112,7 @@ async function fetched(
   const reader = response.body.getReader();
   let received = 0;
   for (;;) {
-    const { done, value } = await reader.read().catch((reason: unknown) => {
+    const { done, value } = await withoutStall(reader.read()).catch((reason: unknown) => {
       throw signal?.aborted ? reason : failure('The connection ended before the model was there. Try again.');
     });
     if (done) {

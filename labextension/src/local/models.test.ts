@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { IFiles, Written } from './files';
-import { Models, WLLAMA } from './models';
+import { compiled, Models, WLLAMA } from './models';
 
 const PACKAGE = 'node_modules/@wllama/wllama/';
 
@@ -60,7 +60,7 @@ describe('the WebAssembly of wllama', () => {
 
   it.each(['', '/wllama.wasm'])('is not fetched any further once that is given up (%j)', async wllama => {
     vi.stubGlobal('location', { href: 'http://site.test/' });
-    const given: unknown[] = [];
+    const given: (AbortSignal | null | undefined)[] = [];
     vi.stubGlobal('fetch', (_: string, options: RequestInit) => {
       given.push(options.signal);
       return Promise.reject(new Error('given up'));
@@ -69,10 +69,13 @@ describe('the WebAssembly of wllama', () => {
       () => Promise.resolve(null),
       () => new Promise(() => undefined)
     );
-    const { signal } = new AbortController();
+    const stop = new AbortController();
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama };
-    await expect(models.open('one', source, () => undefined, signal)).rejects.toThrow('cannot be fetched');
-    expect(given).toEqual([signal]);
+    await expect(models.open('one', source, () => undefined, stop.signal)).rejects.toThrow(
+      'cannot be fetched'
+    );
+    stop.abort();
+    expect(given.map(signal => signal?.aborted)).toEqual([true]);
   });
 
   it('is deleted with the last model that needs it', async () => {
@@ -90,6 +93,35 @@ describe('the WebAssembly of wllama', () => {
     expect(await models.remove(one, [own, other, absent])).toBe(10);
     expect(await models.remove(other, [own, one, absent])).toBe(1100);
     expect(files.kept.size).toBe(0);
+  });
+});
+
+describe('our own engine', () => {
+  const engine = new URL('http://site.test/engine.wasm');
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('is fetched and compiled', async () => {
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(readFileSync('wasm/engine.wasm'))));
+    expect(await compiled(engine)).toBeInstanceOf(WebAssembly.Module);
+  });
+
+  it.each([
+    ['without a connection', () => Promise.reject(new TypeError('Failed to fetch'))],
+    ['with status 503', () => Promise.resolve(new Response('', { status: 503 }))],
+    ['as a sign-in page', () => Promise.resolve(new Response('<!doctype html>'))]
+  ])('that comes %s may come later', async (_, answer) => {
+    vi.stubGlobal('fetch', answer);
+    await expect(compiled(engine)).rejects.toMatchObject({
+      code: 'download_failed',
+      message: expect.stringContaining('engine.wasm') as string
+    });
+  });
+
+  it('that does not compile cannot run in this browser, nor without WebAssembly', async () => {
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(new Uint8Array(8))));
+    await expect(compiled(engine)).rejects.toMatchObject({ code: 'no_engine' });
+    vi.stubGlobal('WebAssembly', undefined);
+    await expect(compiled(engine)).rejects.toMatchObject({ code: 'no_engine' });
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
+import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { CharacterModel } from './charactermodel';
 import type { IHosted, IModels } from './enginehost';
 import { Engine } from './engine/engine';
@@ -15,6 +16,36 @@ export const WLLAMA = {
   sha256: '551f13439366eff11e057b1b91fe46a7fdac29d56d67372d4c5f19a549dfe70c',
   size: 8763949
 };
+
+/** Milliseconds after which our own engine counts as not fetched. */
+const LONGEST = 30_000;
+
+/** Fetch and compile our own engine. */
+export async function compiled(engine: URL): Promise<WebAssembly.Module> {
+  const name = fileName(engine.href);
+  const failed = (message: string) => new ServerError(500, 'download_failed', message);
+  const noConnection = (): never => {
+    throw failed(`${name} cannot be fetched. Is there a connection?`);
+  };
+  const response = await fetch(engine, { signal: AbortSignal.timeout(LONGEST) }).catch(noConnection);
+  if (!response.ok) {
+    throw failed(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
+  }
+  const bytes = await response.arrayBuffer().catch(noConnection);
+  if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {
+    throw failed(webPageInPlaceOf(name));
+  }
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch {
+    throw new ServerError(
+      500,
+      'no_engine',
+      'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
+        'Use a current browser, or complete on a server.'
+    );
+  }
+}
 
 export class Models implements IModels {
   /** `files` is null where the browser keeps nothing; `engine` has the compiled engine. */
@@ -48,14 +79,7 @@ export class Models implements IModels {
   ): Promise<IHosted> {
     const [file, module] = await Promise.all([
       modelFile(source, await this._files(), step, signal),
-      this._module().catch(() => {
-        throw new ServerError(
-          500,
-          'no_engine',
-          'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
-            'Use a current browser, or complete on a server.'
-        );
-      })
+      this._module()
     ]);
     const bytes = new Uint8Array(await file.arrayBuffer());
     signal.throwIfAborted();

@@ -2,12 +2,12 @@
 
 import { EngineHost } from './enginehost';
 import { PrivateFiles } from './files';
-import { Models } from './models';
+import { compiled, Models } from './models';
 
 const engine = new URL('../../wasm/engine.wasm', import.meta.url);
 
 const models = new Models(
   () => PrivateFiles.open(),
-  async () => WebAssembly.compile(await (await fetch(engine)).arrayBuffer())
+  () => compiled(engine)
 );
 new EngineHost(self, models);

@@ -54,6 +54,14 @@ describe('readGguf', () => {
     expect(() => readGguf(written(file))).toThrow(ModelError);
   });
 
+  it('refuses tensors that share bytes: each takes memory', () => {
+    const { values, tensors } = readGguf(MODEL);
+    const size = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
+    const [[first, { data }]] = tensors;
+    tensors.set(first, { type: 8, shape: [32, Math.floor(size / 34)], data });
+    expect(() => readGguf(written({ values, tensors }))).toThrow('overlap');
+  });
+
   it('refuses weights of a type that it does not know, and says what to do', () => {
     const file = readGguf(MODEL);
     file.tensors.set('token_embd.weight', { type: 12, shape: [32, 128], data: new Uint8Array(34) });
@@ -70,7 +78,7 @@ describe('readGguf', () => {
     const list = Array<number>(600_000).fill(1);
     expect(() => readGguf(changed({ list }))).not.toThrow();
     expect(() => readGguf(changed({ list, another: list }))).toThrow('too much');
-  });
+  }, 30_000);
 
   it('refuses a file that is cut short anywhere', () => {
     const last = MODEL.length - 1;

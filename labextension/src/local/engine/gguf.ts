@@ -207,9 +207,15 @@ export function readGguf(bytes: Uint8Array): IGguf {
   }
   const start = Math.ceil(reader.at / alignment) * alignment;
   const tensors = new Map<string, ITensor>();
+  // The engine copies each tensor: tensors that share bytes would take many times the file's size in memory.
+  let left = bytes.length - start;
   for (const [name, { type, shape, offset, bytes: size }] of found) {
     if (offset % BigInt(alignment) || offset + BigInt(start + size) > BigInt(bytes.length)) {
       throw new ModelError(`The model file is cut short or damaged: ${name} is not in it. Fetch it again.`);
+    }
+    left -= size;
+    if (left < 0) {
+      throw new ModelError('The model file is damaged: its tensors overlap. Fetch it again.');
     }
     const from = start + Number(offset);
     tensors.set(name, { type, shape, data: bytes.subarray(from, from + size) });
