@@ -12,14 +12,23 @@ from .tiny_model import EMBED
 RANK = 4
 
 
-def make(path: Path, *, architecture: str = "llama", kind: str = "adapter", width: int = EMBED) -> Path:
+def make(
+    path: Path,
+    *,
+    architecture: str = "llama",
+    kind: str = "adapter",
+    width: int = EMBED,
+    alpha: float = 64.0,
+    other_rank: int = RANK,
+    value: float = 0.0,
+) -> Path:
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_type(kind)
     writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", 64.0)
+    writer.add_float32("adapter.lora.alpha", alpha)
     random = np.random.default_rng(2)
-    for end, shape in (("a", (RANK, width)), ("b", (width, RANK))):
-        values = random.standard_normal(shape).astype(np.float32)
+    for end, shape in (("a", (RANK, width)), ("b", (width, other_rank))):
+        values = random.standard_normal(shape).astype(np.float32) + np.float32(value)
         writer.add_tensor(f"blk.0.attn_output.weight.lora_{end}", values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

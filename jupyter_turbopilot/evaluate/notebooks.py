@@ -75,7 +75,9 @@ def _prepared(source: Path) -> list[TypedNotebook]:
         found = []
     except (ValueError, EOFError, KeyError, TypeError, RecursionError, zlib.error):
         found = []
-    if not found or not all(at in range(len(one.cells)) for one in found for at in one.typed):
+    if not found or not all(
+        type(at) is int and 0 <= at < len(one.cells) for one in found for at in one.typed
+    ):
         raise BadRequestError(f"{source} is neither a notebook nor a prepared set. {_WANTED}")
     return found
 
@@ -83,6 +85,8 @@ def _prepared(source: Path) -> list[TypedNotebook]:
 def _folder(source: Path) -> Iterator[TypedNotebook]:
     """Read the notebooks that hold something to type; what cannot be read is passed over."""
     for path in sorted(source.rglob("*.ipynb")):
+        if not path.is_file():  # reading a pipe or a device would not end
+            continue
         try:
             notebook = parse_notebook(path.read_text("utf-8"), path.relative_to(source).as_posix())
         except (OSError, ValueError):

@@ -62,7 +62,8 @@ def in_folder(folder: Path) -> Iterator[Other]:
             path = Path(at, name)
             relative = path.relative_to(folder).as_posix()
             try:
-                if is_wanted(relative) and path.stat().st_size <= MOST_BYTES:
+                # Reading a pipe or a device would not end.
+                if is_wanted(relative) and path.is_file() and path.stat().st_size <= MOST_BYTES:
                     yield Other(relative, path.read_text("utf-8"), path.stat().st_mtime)
             except (OSError, ValueError):
                 continue

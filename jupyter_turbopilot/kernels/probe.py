@@ -339,7 +339,7 @@ def _parameters(function: Any) -> Dict[str, Any]:
     if type(own) is not dict or "__wrapped__" in (plain := _plain(own)) or "__signature__" in plain:
         return {}
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if any(not name.isidentifier() for name in names):
+    if len(names) > MOST_ATTRIBUTES or any(not name.isidentifier() for name in names):
         return {}
     return {
         "parameters": [name[:LONGEST] for name in names],

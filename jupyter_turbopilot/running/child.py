@@ -1,8 +1,8 @@
 """Limits for this process, then the program. A script that needs the standard library alone.
 
 This is a guard against accidents, not a sandbox: the hook and the replaced functions refuse the changes that
-Python code makes, but a program can get around them on purpose, and files that a C library opens by itself
-(HDF5, Tcl, OpenSSL's key log) raise no audit event.
+Python code makes, but a program can get around them on purpose, and files that a compiled library opens by
+itself (HDF5, Polars, Tcl, OpenSSL's key log) raise no audit event.
 """
 
 from __future__ import annotations

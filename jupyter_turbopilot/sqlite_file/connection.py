@@ -46,10 +46,22 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         for setting in _SETTINGS:
             connection.execute(f"PRAGMA {setting}")
+        # Damaged text must not make the rest unreadable, and Python would quote it in the error.
+        connection.text_factory = _decode
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except UnicodeDecodeError:  # SQLite's error quotes a damaged table definition, which Python cannot decode
+        connection.close()
+        error = sqlite3.DatabaseError("malformed database schema")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error from None
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def address(path: PurePath) -> str:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,23 @@ def notebook(path: Path) -> Path:
     ]
     path.write_text(json.dumps({"cells": cells}))
     return path.parent
+
+
+@contextmanager
+def pipe(path: Path) -> Iterator[None]:
+    """Make a named pipe that yields a notebook if it is read."""
+    notebook(path)
+    content = path.read_text()
+    path.unlink()
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=(content,), daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer ends
+        writer.join()
+        os.close(reader)
 
 
 @pytest.fixture

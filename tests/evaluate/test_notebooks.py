@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read
-from tests.evaluate.conftest import notebook
+from tests.evaluate.conftest import notebook, pipe
 
 
 def prepared(path: Path, content: Any) -> Path:
@@ -34,6 +35,13 @@ def test_notebooks_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     assert [found.name for found in read(tmp_path)] == ["a.ipynb"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_read_skips_a_pipe_in_a_folder(tmp_path: Path) -> None:
+    notebook(tmp_path / "a.ipynb")
+    with pipe(tmp_path / "b.ipynb"):
+        assert [found.name for found in read(tmp_path)] == ["a.ipynb"]
+
+
 def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
     content = [{"name": "a", "cells": [{"type": "code", "source": "x = 1"}], "typed": [0]}]
     assert read(prepared(tmp_path / "set.json.gz", content)) == [
@@ -52,6 +60,7 @@ def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
         [{"name": "a", "cells": [1], "typed": []}],
         [{"name": "a", "cells": [], "typed": [0]}],
         [{"name": "a", "cells": [], "typed": ["x"]}],
+        [{"name": "a", "cells": [{"type": "code", "source": "x = 1"}], "typed": [0.0]}],
     ],
 )
 def test_json_of_another_kind_is_not_a_prepared_set(tmp_path: Path, content: Any) -> None:

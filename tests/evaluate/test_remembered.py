@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook, read
 from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf, in_folder
+from tests.evaluate.conftest import notebook, pipe
 from tests.memory.notebooks import write
 
 LINES = "alpha_line = 1\nbeta_line = 2\ngamma_line = 3"
@@ -74,3 +76,10 @@ def test_notebooks_of_a_folder_are_named_by_their_path_in_it(tmp_path: Path) -> 
 def test_where_there_is_no_folder_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(TurbopilotError, match="There is no folder"):
         Shelf(str(tmp_path / "none"), [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_in_folder_skips_a_pipe(tmp_path: Path) -> None:
+    notebook(tmp_path / "a.ipynb")
+    with pipe(tmp_path / "b.ipynb"):
+        assert [other.path for other in in_folder(tmp_path)] == ["a.ipynb"]

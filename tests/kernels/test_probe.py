@@ -532,6 +532,12 @@ def test_the_words_are_those_of_polars() -> None:
     assert (found["s"]["shape"], found["s"]["dtype"]) == ([1], "Float64")
 
 
+def test_facts_leave_out_the_parameters_of_an_enormous_function() -> None:
+    namespace: dict[str, Any] = {}
+    exec(f"def f({', '.join(f'a{number}' for number in range(5000))}): pass", namespace)  # noqa: S102
+    assert "parameters" not in probe.facts({"f": namespace["f"]})["names"]["f"]
+
+
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_of_a_wide_table_the_first_columns_are_told(make: Any) -> None:
     frame = make({f"c{number}": [number] for number in range(3000)})

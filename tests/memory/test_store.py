@@ -262,3 +262,14 @@ def test_the_index_is_the_same_whatever_happened_before(
         lived.tidy()
         assert content(lived) == content(fresh)
         assert words(lived) == words(fresh)
+
+
+def test_store_reads_the_rest_beside_damaged_text(place: Path) -> None:
+    with closing(Store(place)) as opened:
+        opened.put("a.ipynb", "1", 1.0, page("first_value = 1"))
+        opened.put("b.ipynb", "1", 1.0, page("second_value = 2"))
+    with closing(sqlite3.connect(place)) as damaged:
+        damaged.execute("UPDATE documents SET path = CAST(x'ff' AS TEXT) WHERE path = 'a.ipynb'")
+        damaged.commit()
+    with closing(Store(place)) as opened:
+        assert opened.stamps() == {"b.ipynb": "1", "\ufffd": "1"}

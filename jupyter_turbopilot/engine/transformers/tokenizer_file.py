@@ -46,6 +46,11 @@ def read(folder: Path) -> TokenizerFile:
         return _read(folder)
     except ConversionError as error:
         raise ModelRefusedError(error.message) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelRefusedError(
+            f"The tokenizer in {folder.name} is damaged ({type(error).__name__}). "
+            "Replace it with the model's own."
+        ) from None
 
 
 def _read(folder: Path) -> TokenizerFile:

@@ -47,6 +47,18 @@ class Vocabulary:
 
 def read(folder: Path, rows: int) -> Vocabulary:
     """Read a folder's tokenizer for an embedding of so many rows."""
+    try:
+        vocabulary = _read(folder, rows)
+        "".join(vocabulary.tokens + vocabulary.merges).encode()  # JSON may hold half of a surrogate pair
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConversionError(
+            f"The tokenizer in {folder.name} is damaged ({type(error).__name__}). "
+            "Replace it with the model's own."
+        ) from None
+    return vocabulary
+
+
+def _read(folder: Path, rows: int) -> Vocabulary:
     settings = {**_maybe(folder / "special_tokens_map.json"), **_maybe(folder / "tokenizer_config.json")}
     special = {name: _content(settings.get(f"{name}_token")) for name in _SPECIAL}
     if (folder / "tokenizer.json").is_file():

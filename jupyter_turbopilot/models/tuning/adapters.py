@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -79,6 +80,9 @@ def check(path: Path, architecture: str = "") -> Header:
     header = read_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelRefusedError(f"{path.name} is not a LoRA adapter in GGUF format.")
+    alpha = header.metadata.get("adapter.lora.alpha", 0.0)
+    if not isinstance(alpha, float) or not math.isfinite(alpha):
+        raise ModelRefusedError(f"{path.name} has an impossible adapter.lora.alpha: the file is damaged.")
     if architecture and header.architecture != architecture:
         raise ModelRefusedError(
             f"{path.name} was trained for a {header.architecture} model, but this model is a {architecture}."

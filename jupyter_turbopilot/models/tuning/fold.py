@@ -163,10 +163,17 @@ def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delt
         matrix = name.removesuffix(".lora_a")
         other = parts.get(f"{matrix}.lora_b")
         shape = shapes.get(matrix)
-        if other is None or shape is None or (part.shape[0], other.shape[1]) != shape[:2]:
+        rank = part.shape[-1]
+        fits = (
+            other is not None
+            and shape is not None
+            and len(shape) == 2  # noqa: PLR2004 - a matrix
+            and (part.shape, other.shape) == ((shape[0], rank), (rank, shape[1]))
+        )
+        if other is None or not fits:
             raise ModelRefusedError(f"{path.name} is for another model: {matrix} does not fit.")
         a, b = (_matrix(data, header, one) for one in (part, other))
-        yield matrix, (a * (scale * (alpha / part.shape[1] if alpha else 1.0)), b)
+        yield matrix, (a * (scale * (alpha / rank if alpha else 1.0)), b)
 
 
 def _matrix(data: bytes, header: Header, part: Part) -> Any:
@@ -176,6 +183,8 @@ def _matrix(data: bytes, header: Header, part: Part) -> Any:
         raise ModelRefusedError("Only adapters in F16 or F32 are supported.")
     kind = np.float32 if part.kind == F32 else np.float16
     numbers = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
+    if not np.isfinite(numbers).all():
+        raise ModelRefusedError(f"The adapter's {part.name} holds NaN or infinity: the file is damaged.")
     return numbers.reshape(part.shape[::-1]).astype(np.float32)
 
 

@@ -85,7 +85,7 @@ def test_what_is_none_of_ours_is_put_aside_as_it_is(
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 
-@pytest.mark.parametrize("why", ["older", "damaged", "another table"])
+@pytest.mark.parametrize("why", ["older", "damaged", "damaged definition", "another table"])
 def test_one_of_ours_that_cannot_be_used_is_begun_anew(
     tmp_path: Path, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,6 +96,8 @@ def test_one_of_ours_that_cannot_be_used_is_begun_anew(
     if why == "damaged":
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size // 2)
+    elif why == "damaged definition":
+        path.write_bytes(path.read_bytes().replace(b"PRIMARY KEY", b"PRIMARY \xffEY"))
     else:
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
         with closing(connection.connect(path)) as opened:

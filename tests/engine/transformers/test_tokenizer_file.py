@@ -114,6 +114,13 @@ def test_a_tokenizer_that_does_not_fit_the_model_is_refused(
         read(folder_of(tmp_path, tokenizer(), **change))
 
 
+def test_read_refuses_an_added_token_without_text(tmp_path: Path) -> None:
+    raw = tokenizer()
+    raw["added_tokens"].append({"id": 5, "special": True})
+    with pytest.raises(ModelRefusedError, match="is damaged"):
+        read(folder_of(tmp_path, raw))
+
+
 def test_a_missing_tokenizer_is_refused_by_the_names_of_its_files(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
     with pytest.raises(ModelRefusedError, match=r"no tokenizer.*tokenizer\.json"):

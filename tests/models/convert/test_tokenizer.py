@@ -77,6 +77,22 @@ def test_a_tokenizer_that_is_not_covered_is_refused_with_what_was_found(
         tokenizer.read(write(tmp_path, said(**changed)), families.ROWS)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"added_tokens": 5},
+        {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [1]}},
+        {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [[1, 2]]}},
+        {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [[["a"], "b"]], "byte_fallback": True}},
+        {"normalizer": {"type": "Sequence", "normalizers": True}},
+        {"added_tokens": [{"content": "\ud800", "id": 1}]},
+    ],
+)
+def test_convert_refuses_a_damaged_tokenizer(changed: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="is damaged"):
+        tokenizer.read(write(tmp_path, said(**changed)), families.ROWS)
+
+
 def test_merges_that_llama_cpp_would_do_besides_are_refused(tmp_path: Path) -> None:
     found = json.loads(families.tokenizer("scored").to_str())
     found["model"]["merges"].pop()

@@ -57,6 +57,9 @@ def test_what_was_quantised_is_kept_in_eight_bits_where_it_changes(tiny_model: P
         ({"kind": "model"}, "is not a LoRA adapter"),
         ({"architecture": "qwen2"}, "trained for a qwen2"),
         ({"width": 32}, "is for another model"),
+        ({"other_rank": 5}, "is for another model"),
+        ({"alpha": float("nan")}, "impossible adapter.lora.alpha"),
+        ({"value": float("inf")}, "holds NaN or infinity"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(
@@ -73,7 +76,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "free")  # noqa: PYI024
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage(1000))
-    with pytest.raises(ModelRefusedError, match="B is free"):
+    with pytest.raises(ModelRefusedError, match="MB free"):
         fold(tiny_model, [(make(tmp_path / "a.gguf"), 1.0)], tmp_path / "copy.gguf")
     assert not list(tmp_path.glob("*copy*"))
 
