@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.errors import BusyError, EngineError
+from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.hierarchy import existing
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.hierarchy import AT_ONCE
