@@ -18,14 +18,52 @@ from jupyter_turbopilot.server.routes.about import MissingRoute, OpenHealthRoute
 from jupyter_turbopilot.server.routes.admission import MAX_KEY, is_key
 from jupyter_turbopilot.server.routes.table import ROUTES
 
+try:
+    import resource
+except ImportError:  # on Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tornado.httputil import HTTPServerRequest
+    from tornado.iostream import IOStream
 
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.server.identity import StandaloneIdentity
+
+
+# For the head of a request, and between requests of a connection: longer than our own clients keep one.
+IDLE_SECONDS = 180.0
+
+
+class Server(HTTPServer):
+    """Closes connections above a limit at once.
+
+    If no file descriptor is left, tornado logs an error in a loop that uses a whole core.
+    """
+
+    open = 0
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Serve a connection, or close it."""
+        if self.open >= most_connections():
+            stream.close()
+            return
+        self.open += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """Count a closed connection."""
+        self.open -= 1
+        super().on_close(server_conn)
+
+
+def most_connections() -> float:
+    """Return three quarters of the file descriptors that this process may have."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else -1
+    return limit * 3 // 4 if limit > 0 else float("inf")
 
 
 class Application(web.Application):
@@ -90,7 +128,7 @@ class Place:
 
 async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice: str = "") -> None:
     """Serve until SIGTERM or SIGINT; `notice` is printed once the server listens."""
-    server = HTTPServer(application(pilot, identity, place.prefix))
+    server = Server(application(pilot, identity, place.prefix), idle_connection_timeout=IDLE_SECONDS)
     try:
         server.listen(place.port, place.host)
     except (OSError, ValueError) as error:  # a name that cannot be looked up is a ValueError, if it is odd
