@@ -18,11 +18,6 @@ from jupyter_turbopilot.server.routes.about import MissingRoute, OpenHealthRoute
 from jupyter_turbopilot.server.routes.admission import MAX_KEY, is_key
 from jupyter_turbopilot.server.routes.table import ROUTES
 
-try:
-    import resource
-except ImportError:  # on Windows, which has no such limit
-    resource = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -62,7 +57,11 @@ class Server(HTTPServer):
 
 def most_connections() -> float:
     """Return three quarters of the file descriptors that this process may have."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else -1
+    try:
+        import resource
+    except ImportError:  # on Windows, which has no such limit
+        return float("inf")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return limit * 3 // 4 if limit > 0 else float("inf")
 
 
