@@ -94,7 +94,7 @@ class Pilot:
             study,
         )
         self.background = BackgroundThreads()
-        self.parsing = BackgroundThreads(2)  # of source, which can take seconds
+        self.parsing = BackgroundThreads(2)  # of source and tokens, which can take seconds
         self.kernels = kernels
         self.memory: KeptMemory | None = None  # of the person's own code
         self._lock = threading.Lock()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tornado.httputil import HTTPServerRequest
+    from tornado.iostream import IOStream
 
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.server.identity import StandaloneIdentity
@@ -31,6 +32,42 @@ if TYPE_CHECKING:
 POLL = 0.05  # seconds
 # Errors of the command line or of the settings: a later attempt would fail in the same way.
 FINAL = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
+
+
+# For the head of a request, and between requests of a connection: longer than our own clients keep one.
+IDLE_SECONDS = 180.0
+
+
+class Server(HTTPServer):
+    """Closes connections above a limit at once.
+
+    If no file descriptor is left, tornado logs an error in a loop that uses a whole core.
+    """
+
+    open = 0
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Serve a connection, or close it."""
+        if self.open >= most_connections():
+            stream.close()
+            return
+        self.open += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """Count a closed connection."""
+        self.open -= 1
+        super().on_close(server_conn)
+
+
+def most_connections() -> float:
+    """Return three quarters of the file descriptors that this process may have."""
+    try:
+        import resource
+    except ImportError:  # on Windows, which has no such limit
+        return float("inf")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit * 3 // 4 if limit > 0 else float("inf")
 
 
 class Application(web.Application):
@@ -98,7 +135,7 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
 
     `notice` is printed once the server listens.
     """
-    server = HTTPServer(application(pilot, identity, place.prefix))
+    server = Server(application(pilot, identity, place.prefix), idle_connection_timeout=IDLE_SECONDS)
     try:
         server.listen(place.port, place.host)
     except (OSError, ValueError) as error:  # a name that cannot be looked up is a ValueError, if it is odd

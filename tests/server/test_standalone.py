@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pytest
 
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.server import standalone
 from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.routes.admission import is_loopback
 from jupyter_turbopilot.server.routes.base import Route
@@ -222,6 +223,72 @@ def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
 
     asyncio.run(visit())
     assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+
+
+@pytest.fixture
+def at_server(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> Callable[[Callable[[int], Awaitable[None]]], None]:
+    """Call a function with the port of a server in this process."""
+
+    def run(visit: Callable[[int], Awaitable[None]]) -> None:
+        pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+
+        async def serve() -> None:
+            started = asyncio.Event()
+            monkeypatch.setattr(pilot, "start", started.set)
+            served = asyncio.create_task(serve_until_told(pilot, KEY, Place("127.0.0.1", port)))
+            await started.wait()
+            await visit(port)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(served, 10)
+
+        asyncio.run(serve())
+
+    return run
+
+
+async def health_at(port: int) -> bytes:
+    """Return the first line of the answer of `health`; empty if the connection was closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        return await asyncio.wait_for(reader.readline(), 10)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def test_connections_above_the_limit_are_closed(at_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standalone, "most_connections", lambda: 2)
+
+    async def visit(port: int) -> None:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await health_at(port) == b""
+        for _, writer in held:
+            writer.close()
+        end = time.monotonic() + 10
+        while not await health_at(port):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+
+    at_server(visit)
+
+
+def test_a_connection_without_a_whole_head_is_closed(at_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standalone, "IDLE_SECONDS", 0.1)
+
+    async def visit(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/comp")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+    at_server(visit)
 
 
 def test_without_a_key_other_machines_are_not_served() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from tornado.iostream import StreamClosedError
@@ -23,14 +23,13 @@ from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.native import NotebookRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.hierarchy.event import Event
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
-T = TypeVar("T")
 AT_ONCE = 2  # requests of one caller
 
 
@@ -76,8 +75,8 @@ class HierarchyRoute(NotebookRoute):
 
     async def _answer(self, request: Hierarchy) -> None:
         facts = await self.facts(request)
-        growth = await self._run(grow, request, facts, proceed=self._proceed)
-        events = follow_async(growth, lambda completion: self._written(completion, facts), self._run)
+        growth = await self.parse(grow, request, facts, proceed=self.proceed)
+        events = follow_async(growth, lambda completion: self._written(completion, facts), self.parse)
         await self.stream(self._lines(await anext(events), events))
 
     async def _lines(self, first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
@@ -91,22 +90,9 @@ class HierarchyRoute(NotebookRoute):
                 self._outcome = error.code
                 yield {"event": "done"} | error.body()
 
-    async def _run(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
-        """Call a function in a thread for parsing, unless the client has gone."""
-
-        def call() -> T:
-            self._proceed()
-            return function(*given, **named)
-
-        return await self.pilot.parsing.run(call)
-
-    def _proceed(self) -> None:
-        if self._left:
-            raise StreamClosedError
-
     async def _written(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
         """Yield what the model writes."""
-        self._proceed()
+        self.proceed()
         replies = self.replies(completion, facts)
         try:
             async for reply in replies:

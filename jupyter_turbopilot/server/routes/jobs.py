@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.raw_task import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
@@ -21,7 +22,7 @@ from jupyter_turbopilot.server.routes.admission import is_key
 from jupyter_turbopilot.server.routes.base import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.job import Job
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 
+T = TypeVar("T")
 MOST_SESSION = 128  # characters
 ONE_REQUEST = 1 << 13  # bytes to tokenize that count as a request: a megabyte takes a second of computing
 
@@ -145,6 +147,23 @@ class JobRoute(Route):
     def charge_body(self) -> None:
         """Charge the caller for a request by the size of its body."""
         self._rates.take(self.caller, time.monotonic(), count=max(1.0, self._received / ONE_REQUEST))
+
+    async def parse(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
+        """Call a function in a thread for parsing, unless the client has gone.
+
+        It may take seconds. Threads for completed answers are separate, so that these do not wait for it.
+        """
+
+        def call() -> T:
+            self.proceed()
+            return function(*given, **named)
+
+        return await self.pilot.parsing.run(call)
+
+    def proceed(self) -> None:
+        """Raise an error if the client has gone."""
+        if self._left:
+            raise StreamClosedError
 
     def _count(self, reply: Reply) -> None:
         """Count how a request has ended."""

@@ -51,7 +51,8 @@ def read(body: bytes, kind: type[T]) -> T:
     of them would hold up the event loop.
     """
     fields = msgspec.structs.asdict(decode(body, _raw(kind)))
-    given = {name: _whole(bytes(value)) for name, value in fields.items() if bytes(value) not in _DEFAULT}
+    sent = {name: bytes(value) for name, value in fields.items() if bytes(value) not in _DEFAULT}
+    given = {name: _named(name, value) for name, value in sent.items()}
     for name, most in LARGEST.items():
         if len(given.get(name, b"")) > most:
             raise BadRequestError(f"{name} is larger than {most} bytes. Send a smaller one.", field=name)
@@ -72,6 +73,14 @@ def _raw(kind: type[msgspec.Struct]) -> type[Any]:
     """Return a schema of the fields that mean anything in `kind`, each left as it was sent."""
     names = {*kind.__struct_encode_fields__, *_ALIASES, *_ABSENT, *_SWITCHES}
     return msgspec.defstruct("Fields", [(name, msgspec.Raw, msgspec.Raw()) for name in sorted(names)])
+
+
+def _named(name: str, value: bytes) -> bytes:
+    """Return `_whole(value)`; an error names the field."""
+    try:
+        return _whole(value)
+    except BadRequestError as error:
+        raise BadRequestError(error.message, field=name) from None
 
 
 def _whole(value: bytes) -> bytes:

@@ -46,7 +46,7 @@ class TokenizeRoute(JobRoute):
         """Return the tokens of a text."""
         self.count_body()
         # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await self.pilot.background.run(_tokenized, self.vocabulary(), body))
+        self.answer(await self.parse(_tokenized, self.vocabulary(), body))
 
 
 def _slices(whole: Sliced) -> Iterator[Sliced]:
@@ -104,7 +104,7 @@ class DetokenizeRoute(JobRoute):
     async def post(self, body: DetokenizeBody) -> None:
         """Return the text of tokens."""
         self.count_body()
-        self.answer(await self.pilot.background.run(_detokenized, self.vocabulary(), body.tokens))
+        self.answer(await self.parse(_detokenized, self.vocabulary(), body.tokens))
 
 
 class _Pieces:

@@ -25,6 +25,13 @@ def test_fields_that_nobody_knows_are_never_looked_at(monkeypatch: pytest.Monkey
     assert seen == [b'"x"', b"5.0"]
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"1" * 65])
+def test_read_names_the_field_of_a_number_out_of_range(number: bytes) -> None:
+    with pytest.raises(BadRequestError) as error:
+        read(b'{"prompt": "x", "temperature": ' + number + b"}", CompletionBody)
+    assert error.value.field == "temperature"
+
+
 def test_of_a_field_that_is_sent_twice_the_last_counts() -> None:
     assert read(b'{"prompt": "a", "seed": 1, "prompt": "b", "seed": 2}', CompletionBody).prompt == "b"
 

@@ -57,7 +57,7 @@ async def test_a_token_that_there_is_not_is_refused_by_name(
     assert (response.code, error_of(response)["field"]) == (400, "tokens")
 
 
-async def test_a_flood_leaves_jupyters_own_threads_alone(
+async def test_a_flood_delays_neither_completions_nor_jupyters_threads(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
@@ -67,10 +67,12 @@ async def test_a_flood_leaves_jupyters_own_threads_alone(
         return b"{}"
 
     monkeypatch.setattr(tokenization, "_tokenized", stuck)
-    flood = [asyncio.create_task(ask("tokenize", {"content": "x"})) for _ in range(64)]
+    flood = [asyncio.create_task(ask("tokenize", {"content": "x"})) for _ in range(8)]
     try:
         await asyncio.sleep(0.2)
         assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7
+        for path, body in (("v1/completions", {"prompt": "x"}), ("completion", {"prompt": "x"})):
+            assert (await asyncio.wait_for(ask(path, body), 5)).code == 200
     finally:
         free.set()
         await asyncio.gather(*flood)
