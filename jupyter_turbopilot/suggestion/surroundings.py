@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class Surroundings:
     max_lines: int = 8
     closed: str = ""  # brackets right behind the cursor, if they close all that the line has opened
     indented: bool = False  # whether the line up to the cursor is white space, and not empty
+    code_above: tuple[
+        str, ...
+    ] = ()  # the code of earlier cells, and of this one up to the line of the cursor
 
 
 def indentation(line: str) -> int:
@@ -30,11 +36,16 @@ def indentation(line: str) -> int:
 
 
 def surroundings_of(
-    prefix: str, suffix: str, lines: Literal["auto", "single", "multi"] = "auto", max_lines: int = 8
+    prefix: str,
+    suffix: str,
+    lines: Literal["auto", "single", "multi"] = "auto",
+    max_lines: int = 8,
+    earlier: Iterable[str] = (),
 ) -> Surroundings:
     """Return the surroundings of the cursor.
 
     With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
+    `earlier` is the code of the cells above.
     """
     before, _, line = prefix.rpartition("\n")
     rest, _, below = suffix.partition("\n")
@@ -56,6 +67,7 @@ def surroundings_of(
         max_lines=max_lines,
         closed=closers_behind(line, rest),
         indented=blank and line != "",
+        code_above=(*earlier, before),
     )
 
 

@@ -197,12 +197,16 @@ export class Composer {
   }
 
   private get _around() {
-    const { lines, max_lines: maxLines } = this._request;
+    const { lines, max_lines: maxLines, cells, active } = this._request;
     return (this._surroundings ??= surroundingsOf(
       prefixOf(this._request),
       suffixOf(this._request),
       lines,
-      maxLines ?? this._settings.maxLines
+      maxLines ?? this._settings.maxLines,
+      cells
+        .slice(0, active)
+        .filter(({ type }) => type === 'code')
+        .map(({ source }) => source)
     ));
   }
 

@@ -25,6 +25,8 @@ export interface ISurroundings {
   closed: string;
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;
+  /** the code of earlier cells, and of this one up to the line of the cursor */
+  codeAbove: readonly string[];
 }
 
 /** The width of a line's leading white space. */
@@ -40,12 +42,14 @@ export function indentation(line: string): number {
  * The surroundings of the cursor.
  *
  * With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
+ * `earlier` is the code of the cells above.
  */
 export function surroundingsOf(
   prefix: string,
   suffix: string,
   lines: IRequest['lines'] = 'auto',
-  maxLines = 8
+  maxLines = 8,
+  earlier: readonly string[] = []
 ): ISurroundings {
   const line = lastLine(prefix);
   const [rest, , below] = cutAt(suffix, '\n');
@@ -65,7 +69,8 @@ export function surroundingsOf(
     line,
     maxLines,
     closed: closersBehind(line, rest),
-    indented: blank && line !== ''
+    indented: blank && line !== '',
+    codeAbove: [...earlier, prefix.slice(0, Math.max(0, prefix.length - line.length - 1))]
   };
 }
 
