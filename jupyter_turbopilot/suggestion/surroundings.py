@@ -27,7 +27,7 @@ class Surroundings:
     indented: bool = False  # whether the line up to the cursor is white space, and not empty
     code_above: tuple[
         str, ...
-    ] = ()  # the code of earlier cells, and of this one up to the line of the cursor
+    ] = ()  # code of the cells above, and of this one up to the cursor
 
 
 def indentation(line: str) -> int:
