@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -9,6 +10,8 @@ from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,7 @@ class Surroundings:
     max_lines: int = 8
     closed: str = ""  # brackets right behind the cursor, if they close all that the line has opened
     indented: bool = False  # whether the line up to the cursor is white space, and not empty
-    code_above: tuple[
-        str, ...
-    ] = ()  # code of the cells above, and of this one up to the cursor
+    imports: str = ""  # of the code above, without indentation, a line each
 
 
 def indentation(line: str) -> int:
@@ -45,7 +46,7 @@ def surroundings_of(
     """Return the surroundings of the cursor.
 
     With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
-    `earlier` is the code of the cells above.
+    `earlier` are the sources of the cells above that are in the cell's language.
     """
     before, _, line = prefix.rpartition("\n")
     rest, _, below = suffix.partition("\n")
@@ -67,7 +68,7 @@ def surroundings_of(
         max_lines=max_lines,
         closed=closers_behind(line, rest),
         indented=blank and line != "",
-        code_above=(*earlier, before),
+        imports="\n".join(_IMPORT.findall("\n".join((*earlier, before)))),
     )
 
 

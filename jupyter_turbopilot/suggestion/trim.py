@@ -8,7 +8,7 @@ until the answer is final.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, outside
@@ -20,8 +20,7 @@ MIN_REPEATED = 3
 _LONGEST_PIECE = 60  # characters of what is repeated within a line or a few
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
-_IMPORTS = "import ", "from "
-_NO_WORD = re.compile(r"(\W+)")
+_BETWEEN_WORDS = re.compile(r"(\W+)")
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
     "This script ", "This will ", "Note that ", "Explanation:", "You can ", "In this ", "Let me ", "To run ",
@@ -144,50 +143,37 @@ def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before an import that the code above has already."""
-    lines = (surroundings.line + text).split("\n")
+    """Stop before an import that the code above has, whole or as its beginning."""
+    above = f"\n{surroundings.imports}\n"
+    lines = (surroundings.line + text).split("\n") if surroundings.imports else []
     at = -len(surroundings.line)
     for number, line in enumerate(lines):
-        statement = line.strip()
-        is_new = number > 0 or statement != surroundings.line.strip()
-        if is_new and line.lstrip().startswith(_IMPORTS):
-            above = tuple(_imports_in(surroundings.code_above))
-            last = number == len(lines) - 1
-            if (final or not last) and any(_has_import(other, statement) for other in above):
-                return Cut(text[: max(0, at - 1)], done=True)
-            if not final and last and any(other.startswith(statement) for other in above):
-                return Cut(text[: max(0, at - 1)])
+        complete = final or number < len(lines) - 1
+        statement = line.rstrip()
+        if statement and (number or statement != surroundings.line.rstrip()):
+            # `import numpy` is the beginning of `import numpy as np`.
+            ends = ("\n", " ", ",") if complete else ("",)
+            if any(f"\n{statement}{end}" in above for end in ends):
+                return Cut(text[: max(0, at - 1)], done=complete)
         at += len(line) + 1
     return Cut(text)
 
 
-def _imports_in(code: Iterable[str]) -> Iterator[str]:
-    for source in code:
-        for line in source.split("\n"):
-            if (statement := line.strip()).startswith(_IMPORTS):
-                yield statement
-
-
-def _has_import(above: str, statement: str) -> bool:
-    """Return whether an import is another one or its beginning, as `import numpy` of `import numpy as np`."""
-    return above == statement or above.startswith((f"{statement} ", f"{statement},"))
-
-
 def echo(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before two words that a single word separates from the same two: "all results are all results"."""
+    """Stop before two words that stand two or three words earlier, too: "all results are all results"."""
     typed = surroundings.line[-2 * _LONGEST_PIECE :]
-    parts = _NO_WORD.split(typed + text)
-    words, spaces = parts[::2], parts[1::2]
-    at = 0  # where the word behind the pair begins that may be repeated
-    for number in range(len(words) - 4):
-        first, second, _, again, last = words[number : number + 5]
-        start = at + sum(map(len, parts[2 * number : 2 * number + 6])) - len(typed)
-        if first and first == again and set(spaces[number : number + 4]) == {" "} and start >= 0:
-            if second == last:
-                return Cut(text[:start], done=True)
-            if not last and not final and number == len(words) - 5:
-                return Cut(text[:start])
-        at += len(parts[2 * number]) + len(parts[2 * number + 1])
+    parts = _BETWEEN_WORDS.split(typed + text)
+    at = -len(typed)
+    for number in range(0, len(parts) - 2, 2):
+        word, space, following = parts[number : number + 3]
+        for back in (4, 6):
+            repeats = at >= 0 and back <= number and word[:1].isalpha() and word == parts[number - back]
+            if repeats and set(parts[number - back + 1 : number + 2 : 2]) == {" "}:
+                if following == parts[number - back + 2]:
+                    return Cut(text[:at], done=True)
+                if not following and not final:
+                    return Cut(text[:at])
+        at += len(word) + len(space)
     return Cut(text)
 
 

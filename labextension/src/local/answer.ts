@@ -197,7 +197,9 @@ export class Composer {
   }
 
   private get _around() {
-    const { lines, max_lines: maxLines, cells, active } = this._request;
+    const { lines, max_lines: maxLines, cells, active, language } = this._request;
+    const own = cells[active];
+    const here = cellLanguage(own.source, language);
     return (this._surroundings ??= surroundingsOf(
       prefixOf(this._request),
       suffixOf(this._request),
@@ -205,7 +207,7 @@ export class Composer {
       maxLines ?? this._settings.maxLines,
       cells
         .slice(0, active)
-        .filter(({ type }) => type === 'code')
+        .filter(({ type, source }) => type === own.type && cellLanguage(source, language) === here)
         .map(({ source }) => source)
     ));
   }

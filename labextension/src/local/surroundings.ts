@@ -25,9 +25,11 @@ export interface ISurroundings {
   closed: string;
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;
-  /** the code of earlier cells, and of this one up to the line of the cursor */
-  codeAbove: readonly string[];
+  /** of the code above, without indentation, a line each */
+  imports: string;
 }
+
+const IMPORT = /^(?:import|from [^ ]+ import) /;
 
 /** The width of a line's leading white space. */
 export function indentation(line: string): number {
@@ -42,7 +44,7 @@ export function indentation(line: string): number {
  * The surroundings of the cursor.
  *
  * With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
- * `earlier` is the code of the cells above.
+ * `earlier` are the sources of the cells above that are in the cell's language.
  */
 export function surroundingsOf(
   prefix: string,
@@ -70,7 +72,9 @@ export function surroundingsOf(
     maxLines,
     closed: closersBehind(line, rest),
     indented: blank && line !== '',
-    codeAbove: [...earlier, prefix.slice(0, Math.max(0, prefix.length - line.length - 1))]
+    imports: [...earlier, prefix.slice(0, prefix.length - line.length)]
+      .flatMap(code => code.split('\n').filter(other => IMPORT.test(other)))
+      .join('\n')
   };
 }
 

@@ -29,8 +29,8 @@ const MIN_REPEATED = 3;
 const LONGEST_PIECE = 60; // characters of what is repeated within a line or a few
 const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
-const IMPORTS = ['import ', 'from '];
-const NO_WORD = new RegExp(`([^${WORD}]+)`, 'u');
+const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
+const BEGINS_WITH_LETTER = /^\p{L}/u;
 const PHRASES = [
   'Sure, ',
   'Sure! ',
@@ -187,26 +187,19 @@ const nextLineAgain: Filter = (text, { nextLine }, final) => {
   return whole(text);
 };
 
-/** Stop before an import that the code above has already. */
-const importAgain: Filter = (text, { line: begun, codeAbove }, final) => {
-  const lines = (begun + text).split('\n');
+/** Stop before an import that the code above has, whole or as its beginning. */
+const importAgain: Filter = (text, { line: begun, imports }, final) => {
+  const above = `\n${imports}\n`;
+  const lines = imports ? (begun + text).split('\n') : [];
   let at = -begun.length;
   for (const [number, line] of lines.entries()) {
-    const statement = strip(line);
-    const isNew = number > 0 || statement !== strip(begun);
-    if (isNew && isImport(stripStart(line))) {
-      const above = codeAbove.flatMap(source =>
-        source
-          .split('\n')
-          .map(other => strip(other))
-          .filter(isImport)
-      );
-      const isLast = number === lines.length - 1;
-      if ((final || !isLast) && above.some(other => hasImport(other, statement))) {
-        return ended(text.slice(0, Math.max(0, at - 1)));
-      }
-      if (!final && isLast && above.some(other => other.startsWith(statement))) {
-        return whole(text.slice(0, Math.max(0, at - 1)));
+    const complete = final || number < lines.length - 1;
+    const statement = stripEnd(line);
+    if (statement && (number > 0 || statement !== stripEnd(begun))) {
+      // `import numpy` is the beginning of `import numpy as np`.
+      const ends = complete ? ['\n', ' ', ','] : [''];
+      if (ends.some(end => above.includes(`\n${statement}${end}`))) {
+        return { text: text.slice(0, Math.max(0, at - 1)), done: complete };
       }
     }
     at += line.length + 1;
@@ -214,33 +207,31 @@ const importAgain: Filter = (text, { line: begun, codeAbove }, final) => {
   return whole(text);
 };
 
-const isImport = (statement: string) => IMPORTS.some(begin => statement.startsWith(begin));
-
-/** Whether an import is another one or its beginning, as `import numpy` of `import numpy as np`. */
-const hasImport = (above: string, statement: string) =>
-  above === statement || above.startsWith(`${statement} `) || above.startsWith(`${statement},`);
-
-/** Stop before two words that a single word separates from the same two: "all results are all results". */
+/** Stop before two words that stand two or three words earlier, too: "all results are all results". */
 const echo: Filter = (text, { line }, final) => {
   const typed = last(line, 2 * LONGEST_PIECE);
-  const parts = (typed + text).split(NO_WORD);
+  const parts = (typed + text).split(BETWEEN_WORDS);
   let at = -typed.length;
-  for (let number = 0; number + 8 < parts.length; number += 2) {
-    const [one, , two, , , , again, , end] = parts.slice(number, number + 9);
-    const spaces = [1, 3, 5, 7].every(space => parts[number + space] === ' ');
-    const start = at + parts.slice(number, number + 6).join('').length;
-    if (one && one === again && spaces && start >= 0) {
-      if (two === end) {
-        return ended(text.slice(0, start));
-      }
-      if (!end && !final && number + 9 === parts.length) {
-        return whole(text.slice(0, start));
+  for (let number = 0; number < parts.length - 2; number += 2) {
+    const [word, space, following] = parts.slice(number, number + 3);
+    for (const back of [4, 6]) {
+      const repeats = at >= 0 && BEGINS_WITH_LETTER.test(word) && word === parts[number - back];
+      if (repeats && hasSpaces(parts.slice(number - back, number + 2))) {
+        if (following === parts[number - back + 2]) {
+          return ended(text.slice(0, at));
+        }
+        if (!following && !final) {
+          return whole(text.slice(0, at));
+        }
       }
     }
-    at += parts[number].length + parts[number + 1].length;
+    at += word.length + space.length;
   }
   return whole(text);
 };
+
+/** Whether words and what separates them have one space between each two. */
+const hasSpaces = (parts: readonly string[]) => parts.every((part, at) => at % 2 === 0 || part === ' ');
 
 /** Stop before the third of three equal lines. */
 const repetition: Filter = (text, _, final) => {

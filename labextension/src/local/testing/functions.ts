@@ -123,13 +123,8 @@ export const FUNCTIONS = {
   indentation,
   first_line: firstLine,
   surroundings_of: (prefix: string, suffix: string, lines: Lines = 'auto', maxLines = 8) => {
-    const {
-      nextLine,
-      maxLines: most,
-      codeAbove,
-      ...around
-    } = surroundingsOf(prefix, suffix, lines, maxLines);
-    return { ...around, next_line: nextLine, max_lines: most, code_above: codeAbove };
+    const { nextLine, maxLines: most, ...around } = surroundingsOf(prefix, suffix, lines, maxLines);
+    return { ...around, next_line: nextLine, max_lines: most };
   },
   /** An answer that is final. */
   trimmed: (text: string, prefix: string, suffix = '', lines: Lines = 'auto', maxLines = 8) =>
