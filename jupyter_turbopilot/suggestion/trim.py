@@ -143,14 +143,14 @@ def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before an import that the code above has, whole or as its beginning."""
+    """Stop before an import that the code above has, unless the user has begun to name the module."""
     above = f"\n{surroundings.imports}\n"
     lines = (surroundings.line + text).split("\n") if surroundings.imports else []
     at = -len(surroundings.line)
     for number, line in enumerate(lines):
         complete = final or number < len(lines) - 1
         statement = line.rstrip()
-        if statement and (number or statement != surroundings.line.rstrip()):
+        if statement and (number or len(surroundings.line.split()) < 2):
             # `import numpy` is the beginning of `import numpy as np`.
             ends = ("\n", " ", ",") if complete else ("",)
             if any(f"\n{statement}{end}" in above for end in ends):

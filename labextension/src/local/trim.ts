@@ -18,6 +18,7 @@ import {
   isBlank,
   isLonger,
   last,
+  SPACE,
   strip,
   stripEnd,
   stripStart,
@@ -30,6 +31,7 @@ const LONGEST_PIECE = 60; // characters of what is repeated within a line or a f
 const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
+const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
 const PHRASES = [
   'Sure, ',
@@ -187,7 +189,7 @@ const nextLineAgain: Filter = (text, { nextLine }, final) => {
   return whole(text);
 };
 
-/** Stop before an import that the code above has, whole or as its beginning. */
+/** Stop before an import that the code above has, unless the user has begun to name the module. */
 const importAgain: Filter = (text, { line: begun, imports }, final) => {
   const above = `\n${imports}\n`;
   const lines = imports ? (begun + text).split('\n') : [];
@@ -195,7 +197,7 @@ const importAgain: Filter = (text, { line: begun, imports }, final) => {
   for (const [number, line] of lines.entries()) {
     const complete = final || number < lines.length - 1;
     const statement = stripEnd(line);
-    if (statement && (number > 0 || statement !== stripEnd(begun))) {
+    if (statement && (number > 0 || !NAMED.test(strip(begun)))) {
       // `import numpy` is the beginning of `import numpy as np`.
       const ends = complete ? ['\n', ' ', ','] : [''];
       if (ends.some(end => above.includes(`\n${statement}${end}`))) {
