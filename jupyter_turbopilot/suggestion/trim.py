@@ -150,7 +150,7 @@ def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     for number, line in enumerate(lines):
         complete = final or number < len(lines) - 1
         statement = line.rstrip()
-        if statement and (number or len(surroundings.line.split()) < 2):
+        if statement and (number or not surroundings.line.split()[1:]):
             # `import numpy` is the beginning of `import numpy as np`.
             ends = ("\n", " ", ",") if complete else ("",)
             if any(f"\n{statement}{end}" in above for end in ends):
