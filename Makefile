@@ -21,7 +21,7 @@ ARGS ?=
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo test test-heavy check fix docs bench bench-scale release clean preflight test-python test-front test-scale test-ui test-wheel
+.PHONY: help lab lite demo port test test-heavy check fix docs bench bench-scale release clean preflight test-python test-front test-scale test-ui test-wheel
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -69,13 +69,17 @@ $(DONE)/lite: requirements.lock | preflight
 	$@/bin/python -m pip install -q -c requirements.lock jupyterlite-core jupyterlite-pyodide-kernel jupyter-server
 	touch $@
 
-lite: $(DONE)/lite $(BUILT)  ## build a JupyterLite site and serve it; ARGS="--headers" sends COOP and COEP
+# Before a build that takes long.
+port:
+	@$(PYTHON) scripts/serve_site.py --check $(ARGS)
+
+lite: port $(DONE)/lite $(BUILT)  ## build a JupyterLite site and serve it; ARGS="--headers" sends COOP and COEP
 	@mkdir -p $(SITE)
 	(cd $(SITE) && $(abspath $(DONE))/lite/bin/jupyter lite build --output-dir=lite \
 		--LiteBuildConfig.federated_extensions=$(abspath jupyter_turbopilot/labextension) >/dev/null)
 	exec $(PYTHON) scripts/serve_site.py $(SITE)/lite $(ARGS)
 
-demo: $(DONE)/npm $(FRONT_SOURCES) $(wildcard $(FRONT)/demo/*)  ## build the static page and serve it
+demo: port $(DONE)/npm $(FRONT_SOURCES) $(wildcard $(FRONT)/demo/*)  ## build the static page and serve it
 	@(cd $(FRONT) && npm run --silent build:demo)
 	exec $(PYTHON) scripts/serve_site.py $(FRONT)/demo/dist $(ARGS)
 

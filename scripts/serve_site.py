@@ -39,18 +39,25 @@ class Handler(SimpleHTTPRequestHandler):
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", type=Path, nargs="?")
+    what.add_argument("--check", action="store_true", help="check that the port is free, and serve nothing")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--headers", action="store_true", help="send COOP and COEP")
     chosen = parser.parse_args()
-    if not chosen.folder.is_dir():
+    if not (chosen.check or chosen.folder.is_dir()):
         sys.exit(f"There is no folder {chosen.folder}: build the site first.")
     handler = partial(Handler, directory=str(chosen.folder), headers_too=ISOLATED if chosen.headers else {})
     try:
         server = ThreadingHTTPServer(("127.0.0.1", chosen.port), handler)
     except OSError as error:
-        sys.exit(f"Port {chosen.port} cannot be used ({error.strerror}). Choose another one with --port.")
+        sys.exit(
+            f"Port {chosen.port} cannot be used ({error.strerror}). "
+            f'Choose another one with --port, or with make as ARGS="--port {chosen.port + 1}".'
+        )
     with server:
+        if chosen.check:
+            return
         print(
             f"{chosen.folder} is served at http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)",
             flush=True,

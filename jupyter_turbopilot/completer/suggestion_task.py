@@ -135,7 +135,16 @@ class _Cursor:
         self._settings = settings
         self._layout_for = layout_for
         self.max_lines = request.max_lines or settings.max_lines
-        self._surroundings = surroundings_of(request.prefix, request.suffix, request.lines, self.max_lines)
+        own = request.cells[request.active]
+        language = cell_language(own.source, request.language)
+        earlier = (
+            cell.source
+            for cell in request.cells[: request.active]
+            if cell.type == own.type and cell_language(cell.source, request.language) == language
+        )
+        self._surroundings = surroundings_of(
+            request.prefix, request.suffix, request.lines, self.max_lines, earlier
+        )
         self.unasked = request.trigger in {"automatic", "ahead"}
         self._eagerness = request.eagerness or settings.eagerness
         fit, subject = fit_for(model), subject_of(model, self._eagerness)

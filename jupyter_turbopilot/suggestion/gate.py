@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WORTH_A_KEY = 4  # characters: less of a line is not shown before the line is finished
+_QUOTES = "'\""
 _NUMBER = "0123456789_"  # what whole numbers consist of
 _TRIED = 128  # boundaries of a line that are tried at most: the text up to each has to be parsed
 _FORGIVEN = 0.4  # below this share of the threshold, the rest of an answer is not generated
@@ -34,11 +35,13 @@ class Boundary(NamedTuple):
 
 
 def may_end(text: str, following: str) -> bool:
-    """Tell whether a text may end here: not within a word or a number, and not after a dot."""
-    if not text.strip() or text[-1] in " \t.":
+    """Return whether a text may end here: not within a word, a number or quotes, and not after a dot."""
+    if not text.strip(_QUOTES + " \t\n") or text[-1] in " \t.":
         return False
     if not following:
         return True
+    if text[-1] in _QUOTES and following[0] == text[-1]:
+        return False
     cuts = (text[-1].isalnum() or text[-1] == "_") and (following[0].isalnum() or following[0] == "_")
     return not (cuts or (following[0] == "." and _ends_with_number(text)))
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Surroundings:
     max_lines: int = 8
     closed: str = ""  # brackets right behind the cursor, if they close all that the line has opened
     indented: bool = False  # whether the line up to the cursor is white space, and not empty
+    imports: str = ""  # of the code above, without indentation, a line each
 
 
 def indentation(line: str) -> int:
@@ -30,11 +37,16 @@ def indentation(line: str) -> int:
 
 
 def surroundings_of(
-    prefix: str, suffix: str, lines: Literal["auto", "single", "multi"] = "auto", max_lines: int = 8
+    prefix: str,
+    suffix: str,
+    lines: Literal["auto", "single", "multi"] = "auto",
+    max_lines: int = 8,
+    earlier: Iterable[str] = (),
 ) -> Surroundings:
     """Return the surroundings of the cursor.
 
     With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
+    `earlier` are the sources of the cells above that are in the cell's language.
     """
     before, _, line = prefix.rpartition("\n")
     rest, _, below = suffix.partition("\n")
@@ -56,6 +68,7 @@ def surroundings_of(
         max_lines=max_lines,
         closed=closers_behind(line, rest),
         indented=blank and line != "",
+        imports="\n".join(_IMPORT.findall("\n".join((*earlier, before)))),
     )
 
 

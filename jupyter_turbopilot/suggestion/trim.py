@@ -20,6 +20,7 @@ MIN_REPEATED = 3
 _LONGEST_PIECE = 60  # characters of what is repeated within a line or a few
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
+_BETWEEN_WORDS = re.compile(r"(\W+)")
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
     "This script ", "This will ", "Note that ", "Explanation:", "You can ", "In this ", "Let me ", "To run ",
@@ -141,6 +142,41 @@ def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     return Cut(text)
 
 
+def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
+    """Stop before an import that the code above has, unless the user has begun to name the module."""
+    above = f"\n{surroundings.imports}\n"
+    lines = (surroundings.line + text).split("\n") if surroundings.imports else []
+    at = -len(surroundings.line)
+    for number, line in enumerate(lines):
+        complete = final or number < len(lines) - 1
+        statement = line.rstrip()
+        if statement and (number or not surroundings.line.split()[1:]):
+            # `import numpy` is the beginning of `import numpy as np`.
+            ends = ("\n", " ", ",") if complete else ("",)
+            if any(f"\n{statement}{end}" in above for end in ends):
+                return Cut(text[: max(0, at - 1)], done=complete)
+        at += len(line) + 1
+    return Cut(text)
+
+
+def echo(text: str, surroundings: Surroundings, final: bool) -> Cut:
+    """Stop before two words that stand two or three words earlier, too: "all results are all results"."""
+    typed = surroundings.line[-2 * _LONGEST_PIECE :]
+    parts = _BETWEEN_WORDS.split(typed + text)
+    at = -len(typed)
+    for number in range(0, len(parts) - 2, 2):
+        word, space, following = parts[number : number + 3]
+        for back in (4, 6):
+            repeats = at >= 0 and back <= number and word[:1].isalpha() and word == parts[number - back]
+            if repeats and set(parts[number - back + 1 : number + 2 : 2]) == {" "}:
+                if following == parts[number - back + 2]:
+                    return Cut(text[:at], done=True)
+                if not following and not final:
+                    return Cut(text[:at])
+        at += len(word) + len(space)
+    return Cut(text)
+
+
 def repetition(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before the third of three equal lines."""
     lines = text.split("\n")
@@ -255,7 +291,9 @@ FILTERS: tuple[Filter, ...] = (
     chat,
     line_above_again,
     next_line_again,
+    import_again,
     repetition,
+    echo,
     loop,
     rest_of_line,
     closed_behind,

@@ -191,3 +191,19 @@ def test_to_a_server_elsewhere_only_what_the_settings_allow_is_sent(
     heard(replies)
     assert {word for word in ("def load_zebra", "price") if word in d.engine.prompts[0]} == sent
     assert "typed = 1" in d.engine.prompts[0]  # the terminal's own
+
+
+@pytest.mark.parametrize(
+    ("above", "text"),
+    [
+        (Cell(source="import os"), ""),
+        (Cell(source="%%writefile module.py\nimport os"), "import os"),
+        (Cell(source="import os", type="markdown"), "import os"),
+    ],
+)
+def test_task_leaves_out_an_import_of_an_earlier_cell_in_its_language(
+    desk: Callable[..., Desk], above: Cell, text: str
+) -> None:
+    d = desk("import os\n")
+    asked = Completion(cells=[above, Cell(source="x = 1\n")], active=1, offset=6, trigger="invoke")
+    assert d.texts(asked)[-1:] == ([text] if text else [])

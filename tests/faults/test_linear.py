@@ -32,7 +32,7 @@ from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.position import kind_of_position
-from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
 
@@ -128,6 +128,14 @@ def suggest(text: str) -> None:
     write(Suggestion(around, Gate(cursor_features(text, text, ()), 0.1), unasked=True), text)
 
 
+def imports(text: str) -> str:
+    return "".join(f"import {line}\n" for line in text.splitlines())
+
+
+def below(text: str) -> Surroundings:
+    return surroundings_of("", "", "multi", 200, [text])
+
+
 def look_up(text: str) -> None:
     results = Results(2**24)
     place = Place(("model", text), text)
@@ -178,7 +186,10 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "parses": lambda text: syntax._parses(text[: syntax.STATEMENT]),
     "surroundings_of before": lambda text: surroundings_of(text, ""),
     "surroundings_of after": lambda text: surroundings_of("", text),
+    "surroundings_of with cells": lambda text: surroundings_of("", "", earlier=[text, text]),
     "trim": lambda text: trim.trim(text, surroundings_of("", "", "multi", 200), final=True),
+    "trim below the same": lambda text: trim.trim(text, below(text), final=False),
+    "trim below imports": lambda text: trim.trim(imports(text), below(imports(text)[:-1]), final=False),
     "open_quote": brackets.open_quote,
     "outside": lambda text: brackets.outside(text, "'"),
     "leaves_open": brackets.leaves_open,
@@ -249,6 +260,8 @@ def test_on_the_event_loop_little_python_runs_whatever_the_text() -> None:
             assert lines_of(lambda line=line: surroundings_of(line, line)) < MOST_LINES, shape
             request = body_of(shape, text)
             assert lines_of(lambda request=request: notebook.text_before(request)) < MOST_LINES, shape
+            above = [imports(text)]
+            assert lines_of(lambda above=above: surroundings_of("", "", earlier=above)) < MOST_LINES, shape
 
 
 WIDE = {shape: text for shape, text in shapes(MEBIBYTE).items() if not shape.startswith(("'e", "'\\u"))}

@@ -50,6 +50,22 @@ def test_the_line_above_is_not_written_again(text: str, prefix: str, kept: str) 
     assert final(text, prefix) == kept
 
 
+@pytest.mark.parametrize(("text", "prefix", "kept"), golden("trim", "trimmed/imports"))
+def test_trim_leaves_out_an_import_that_stands_above(text: str, prefix: str, kept: str) -> None:
+    assert final(text, prefix) == kept
+
+
+def test_trim_leaves_out_an_import_of_an_earlier_cell() -> None:
+    surroundings = around("x = 1\n", earlier=("import numpy as np\n",))
+    assert trim("import numpy as np", surroundings, final=True).text == ""
+    assert trim("import math", surroundings, final=True).text == "import math"
+
+
+@pytest.mark.parametrize(("text", "prefix", "kept"), golden("trim", "trimmed/echo"))
+def test_trim_stops_before_an_echo_of_two_words(text: str, prefix: str, kept: str) -> None:
+    assert final(text, prefix) == kept
+
+
 @pytest.mark.parametrize(("text", "prefix", "suffix", "is_final", "kept"), golden("trim", "trim/held back"))
 def test_a_word_an_indentation_and_a_fence_are_held_back_while_they_may_go_on(
     text: str, prefix: str, suffix: str, is_final: bool, kept: list[Any]

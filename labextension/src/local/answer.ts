@@ -197,12 +197,18 @@ export class Composer {
   }
 
   private get _around() {
-    const { lines, max_lines: maxLines } = this._request;
+    const { lines, max_lines: maxLines, cells, active, language } = this._request;
+    const own = cells[active];
+    const here = cellLanguage(own.source, language);
     return (this._surroundings ??= surroundingsOf(
       prefixOf(this._request),
       suffixOf(this._request),
       lines,
-      maxLines ?? this._settings.maxLines
+      maxLines ?? this._settings.maxLines,
+      cells
+        .slice(0, active)
+        .filter(({ type, source }) => type === own.type && cellLanguage(source, language) === here)
+        .map(({ source }) => source)
     ));
   }
 

@@ -73,6 +73,25 @@ describe('an answer', () => {
     expect((await framesOf(new Completer(saying(said)), stands)).at(-1)).toMatchObject({ text: '' });
   });
 
+  it.each([
+    ['code', '', ''],
+    ['code', '%%writefile module.py\n', 'import os'],
+    ['markdown', '', 'import os']
+  ] as const)(
+    'leaves out an import of an earlier cell in the same language (%s, %j)',
+    async (type, magic, text) => {
+      const cells = [
+        { id: 'above', type, source: `${magic}import os` },
+        { id: 'cell', type: 'code' as const, source: 'x = 1\n' }
+      ];
+      const frames = await framesOf(
+        new Completer(saying('import os\n')),
+        requestOf('', { cells, active: 1, offset: 6 })
+      );
+      expect(frames.at(-1)).toMatchObject({ text });
+    }
+  );
+
   it('begins with a column that the kernel knows', async () => {
     const engine = saying('price"]');
     const facts = { names: { df: { columns: [['price', 'int64']] as [string, string][], all: true } } };

@@ -11,6 +11,7 @@ import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from '.
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 
 const WORTH_A_KEY = 4; // characters: less of a line is not shown before the line is finished
+const QUOTES = `'"`;
 const NUMBER = '0123456789_'; // what whole numbers consist of
 const TRIED = 128; // boundaries of a line that are tried at most: the text up to each has to be parsed
 const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
@@ -27,12 +28,14 @@ export interface IBoundary {
   early: boolean;
 }
 
-/** Whether a text may end here: not within a word or a number, and not after a dot. */
+/** Whether a text may end here: not within a word, a number or quotes, and not after a dot. */
 export function mayEnd(text: string, following: string): boolean {
-  if (isBlank(text) || ' \t.'.includes(text[text.length - 1])) {
+  const end = text.charAt(text.length - 1);
+  if (!strip(text, `${QUOTES} \t\n`) || ' \t.'.includes(end)) {
     return false;
   }
   return !(
+    (QUOTES.includes(end) && following.startsWith(end)) ||
     (beginsWithWord(characterBefore(text, text.length)) && beginsWithWord(following)) ||
     (following.startsWith('.') && endsWithNumber(text))
   );

@@ -25,7 +25,11 @@ export interface ISurroundings {
   closed: string;
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;
+  /** of the code above, without indentation, a line each */
+  imports: string;
 }
+
+const IMPORT = /^(?:import|from [^ ]+ import) /;
 
 /** The width of a line's leading white space. */
 export function indentation(line: string): number {
@@ -40,12 +44,14 @@ export function indentation(line: string): number {
  * The surroundings of the cursor.
  *
  * With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
+ * `earlier` are the sources of the cells above that are in the cell's language.
  */
 export function surroundingsOf(
   prefix: string,
   suffix: string,
   lines: IRequest['lines'] = 'auto',
-  maxLines = 8
+  maxLines = 8,
+  earlier: readonly string[] = []
 ): ISurroundings {
   const line = lastLine(prefix);
   const [rest, , below] = cutAt(suffix, '\n');
@@ -65,7 +71,10 @@ export function surroundingsOf(
     line,
     maxLines,
     closed: closersBehind(line, rest),
-    indented: blank && line !== ''
+    indented: blank && line !== '',
+    imports: [...earlier, prefix.slice(0, prefix.length - line.length)]
+      .flatMap(code => code.split('\n').filter(other => IMPORT.test(other)))
+      .join('\n')
   };
 }
 

@@ -18,9 +18,11 @@ import {
   isBlank,
   isLonger,
   last,
+  SPACE,
   strip,
   stripEnd,
-  stripStart
+  stripStart,
+  WORD
 } from './text';
 
 const CLOSERS = ')]}"\'`;,:';
@@ -28,6 +30,9 @@ const MIN_REPEATED = 3;
 const LONGEST_PIECE = 60; // characters of what is repeated within a line or a few
 const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
+const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
+const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
+const BEGINS_WITH_LETTER = /^\p{L}/u;
 const PHRASES = [
   'Sure, ',
   'Sure! ',
@@ -184,6 +189,52 @@ const nextLineAgain: Filter = (text, { nextLine }, final) => {
   return whole(text);
 };
 
+/** Stop before an import that the code above has, unless the user has begun to name the module. */
+const importAgain: Filter = (text, { line: begun, imports }, final) => {
+  const above = `\n${imports}\n`;
+  const lines = imports ? (begun + text).split('\n') : [];
+  let at = -begun.length;
+  for (const [number, line] of lines.entries()) {
+    const complete = final || number < lines.length - 1;
+    const statement = stripEnd(line);
+    if (statement && (number > 0 || !NAMED.test(strip(begun)))) {
+      // `import numpy` is the beginning of `import numpy as np`.
+      const ends = complete ? ['\n', ' ', ','] : [''];
+      if (ends.some(end => above.includes(`\n${statement}${end}`))) {
+        return { text: text.slice(0, Math.max(0, at - 1)), done: complete };
+      }
+    }
+    at += line.length + 1;
+  }
+  return whole(text);
+};
+
+/** Stop before two words that stand two or three words earlier, too: "all results are all results". */
+const echo: Filter = (text, { line }, final) => {
+  const typed = last(line, 2 * LONGEST_PIECE);
+  const parts = (typed + text).split(BETWEEN_WORDS);
+  let at = -typed.length;
+  for (let number = 0; number < parts.length - 2; number += 2) {
+    const [word, space, following] = parts.slice(number, number + 3);
+    for (const back of [4, 6]) {
+      const repeats = at >= 0 && BEGINS_WITH_LETTER.test(word) && word === parts[number - back];
+      if (repeats && hasSpaces(parts.slice(number - back, number + 2))) {
+        if (following === parts[number - back + 2]) {
+          return ended(text.slice(0, at));
+        }
+        if (!following && !final) {
+          return whole(text.slice(0, at));
+        }
+      }
+    }
+    at += word.length + space.length;
+  }
+  return whole(text);
+};
+
+/** Whether words and what separates them have one space between each two. */
+const hasSpaces = (parts: readonly string[]) => parts.every((part, at) => at % 2 === 0 || part === ' ');
+
 /** Stop before the third of three equal lines. */
 const repetition: Filter = (text, _, final) => {
   const lines = text.split('\n');
@@ -306,7 +357,9 @@ const FILTERS: readonly Filter[] = [
   chat,
   lineAboveAgain,
   nextLineAgain,
+  importAgain,
   repetition,
+  echo,
   loop,
   restOfLine,
   closedBehind,
