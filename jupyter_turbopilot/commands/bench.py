@@ -103,9 +103,9 @@ def run(options: Options, settings: Turbopilot) -> int:
         for batch in options.batch
     ]
     _remember(rows)
+    print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     if options.plot:
         draw(rows, options.plot)
-    print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     return 0
 
 
@@ -185,7 +185,11 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
         axes.set_xlabel("threads")
         axes.set_ylim(bottom=0)
         axes.legend(fontsize="small")
-    figure.savefig(target)
+    try:
+        figure.savefig(target)
+    except (OSError, ValueError) as error:  # ValueError: the ending of the name is not a format of an image
+        why = getattr(error, "strerror", None) or error
+        raise BadRequestError(f"The plot {target} could not be written: {why}.", field="plot") from None
 
 
 def _remember(rows: Sequence[Measurement]) -> None:

@@ -15,7 +15,9 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import emacs_insert_mode, has_focus, vi_insert_mode
 from prompt_toolkit.formatted_text import to_formatted_text
+from prompt_toolkit.formatted_text.utils import split_lines
 from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+from prompt_toolkit.layout.controls import BufferControl, UIContent
 from prompt_toolkit.styles import DynamicStyle, Style, merge_styles
 
 from jupyter_turbopilot.completer.waiting import AsyncReplies
@@ -91,6 +93,28 @@ def _found(reply: Reply, before: str) -> list[_Known]:
     ]
 
 
+def _control_of(pt_app: PromptSession[str]) -> BufferControl:
+    controls = pt_app.layout.find_all_controls()
+    return next(
+        one for one in controls if isinstance(one, BufferControl) and one.buffer is pt_app.default_buffer
+    )
+
+
+def show_lines(control: BufferControl) -> None:
+    """Display each line of a suggestion on a row; prompt_toolkit displays a line break as ^J."""
+    create = control.create_content
+
+    def create_content(width: int, height: int, preview_search: bool = False) -> UIContent:
+        content = create(width, height, preview_search)
+        get_line, last = content.get_line, content.line_count - 1
+        rows = [list(row) for row in split_lines(get_line(last))]  # the suggestion follows the last line
+        content.get_line = lambda at: get_line(at) if at < last else rows[at - last]
+        content.line_count = last + len(rows)
+        return content
+
+    control.create_content = create_content  # type: ignore[method-assign]
+
+
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     """History first where it fits exactly, the model otherwise."""
 
@@ -123,6 +147,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_changed += self._changed
         pt_app.app.key_processor.after_key_press += self._key_pressed
         pt_app.app.on_reset += self._begin
+        show_lines(_control_of(pt_app))
         before = _Configured(pt_app.rprompt, pt_app.style, pt_app.key_bindings)
         self._configured[pt_app] = before
         pt_app.rprompt = lambda: self._note(buffer) or to_formatted_text(before.rprompt)
@@ -146,6 +171,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             buffer.on_text_changed -= self._changed
             pt_app.app.key_processor.after_key_press -= self._key_pressed
             pt_app.app.on_reset -= self._begin
+            del _control_of(pt_app).create_content  # the method of the class applies again
             pt_app.rprompt, pt_app.style, pt_app.key_bindings = self._configured.pop(pt_app)
         super().disconnect()
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.batch_sizes import CHUNK
 
@@ -23,6 +25,16 @@ def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path,
     assert found[0]["written"] == 8
     assert found[0]["prompt_a_second"] > 0
     assert "measured" in jupyter("models", "recommend").stdout
+
+
+@pytest.mark.parametrize("name", ["missing/speed.svg", "speed.unknown"])
+def test_bench_prints_figures_when_the_plot_cannot_be_written(
+    tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    done = jupyter("bench", tiny_model, "-t", "1", "-p", "8", "-n", "2", "-r", "1", "--plot", tmp_path / name)
+    assert (done.returncode, done.stdout.count(tiny_model.name)) == (2, 1)
+    assert done.stderr.startswith("turbopilot: The plot")
+    assert "could not be written" in done.stderr
 
 
 def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:

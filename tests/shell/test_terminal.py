@@ -23,8 +23,11 @@ from IPython.terminal.shortcuts.auto_suggest import (
     accept_and_move_cursor_left,
 )
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application.current import set_app
+from prompt_toolkit.auto_suggest import Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import fragment_list_to_text
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import DummyInput
 from prompt_toolkit.key_binding.defaults import load_key_bindings
@@ -500,6 +503,32 @@ def test_a_prompt_gets_keys_and_a_style_and_its_own_back() -> None:
         assert (session.style, session.key_bindings, session.rprompt) == configured
 
     asyncio.run(types())
+
+
+def test_terminal_shows_each_line_of_a_suggestion_on_a_row() -> None:
+    async def shows() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        buffer = session.default_buffer
+        control = session.layout.current_control
+
+        def rows() -> list[str]:
+            with set_app(session.app):  # a suggestion is displayed where the focus is
+                content = control.create_content(80, 10)
+                return [fragment_list_to_text(content.get_line(at)) for at in range(content.line_count)]
+
+        buffer.document = Document("def f(x):\n    ")
+        buffer.suggestion = Suggestion("y = x\n    return y")
+        assert rows() == ["def f(x): ", "    y = x\n    return y "]
+        prompt.suggest.connect(session)
+        assert rows() == ["def f(x): ", "    y = x", "    return y "]
+        buffer.suggestion = None
+        assert rows() == ["def f(x): ", "     "]
+        buffer.suggestion = Suggestion("y = x\n    return y")
+        prompt.suggest.disconnect()
+        assert rows() == ["def f(x): ", "    y = x\n    return y "]
+
+    asyncio.run(shows())
 
 
 def test_keys_for_suggestions_are_free_in_ipython() -> None:
