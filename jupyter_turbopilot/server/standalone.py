@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,10 +63,10 @@ class Server(HTTPServer):
 
 def most_connections() -> float:
     """Return three quarters of the file descriptors that this process may have."""
-    try:
-        import resource
-    except ImportError:  # on Windows, which has no such limit
+    if sys.platform == "win32":  # which has no such limit
         return float("inf")
+    import resource
+
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return limit * 3 // 4 if limit > 0 else float("inf")
 
