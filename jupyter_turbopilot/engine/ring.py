@@ -16,7 +16,7 @@ TURN = 0.5
 MOST_OWED = 8.0  # turns: whoever has had so many of the others' waits no longer for it
 # The time that an editor has used counts half after so many seconds of computing for all editors.
 HALF_LIFE = 10.0
-NEGLIGIBLE = 0.01  # seconds
+NEGLIGIBLE = 1e-4  # seconds
 
 
 class Asked(Protocol):
@@ -79,15 +79,16 @@ class Ring(Generic[T]):
         return self.callers[request.caller].requests[0] is request
 
     def add(self, request: T) -> None:
-        """Add a request behind its caller's others, but before editors that have recently used more time.
+        """Add a request behind its caller's others, but before editors that have recently used a turn more.
 
-        So the editor that a user types in does not wait for long prompts of the same user's other editors.
+        So the editor that a user types in does not wait for long prompts of the user's other editors. The
+        caller's first request stays the first: its turn is under way.
         """
         if request.caller not in self.callers:
             self._enter(request.caller, _Caller([], TURN, self._round + 1))
-        requests, used = self.callers[request.caller].requests, self._used(request)
-        index = next((i for i, other in enumerate(requests) if self._used(other) > used), len(requests))
-        requests.insert(index, request)
+        requests, most = self.callers[request.caller].requests, self._used(request) + TURN
+        behind = (i for i, other in enumerate(requests) if i and self._used(other) > most)
+        requests.insert(next(behind, len(requests)), request)
 
     def remove(self, request: T) -> None:
         """Remove a request; with a caller's first its turn ends."""
@@ -131,10 +132,11 @@ class Ring(Generic[T]):
     def _note_editors(self, seconds: float, served: Mapping[T, float]) -> None:
         """Charge editors for a step, and let what they used before count less."""
         decay = 0.5 ** (seconds / HALF_LIFE)
-        self._recent = {key: used * decay for key, used in self._recent.items() if used > NEGLIGIBLE}
+        used = {key: before * decay for key, before in self._recent.items()}
         for request in served:
             key = request.caller, request.client
-            self._recent[key] = self._recent.get(key, 0.0) + seconds / len(served)
+            used[key] = used.get(key, 0.0) + seconds / len(served)
+        self._recent = {key: now for key, now in used.items() if now > NEGLIGIBLE}
 
     def owe(self, name: str, seconds: float) -> None:
         """Note what a caller has taken beside its turn."""

@@ -68,22 +68,33 @@ def test_ring_puts_an_editor_before_those_that_used_more_time() -> None:
     heavy = [One("a", client) for client in ("first", "second", "third")]
     for one in heavy:
         ring.add(one)
-    ring.use(TURN / 2, dict.fromkeys(heavy[:2], 1.0))
+    for _ in range(1000):  # of which each step is short
+        ring.use(3 * TURN / 1000, dict.fromkeys(heavy[:2], 1.0))
     typing = One("a", "typing")
     ring.add(typing)
-    assert list(ring) == [typing, *heavy]  # the third has not used any time, but stands behind the others
+    assert list(ring) == [heavy[0], typing, *heavy[1:]]  # the first one's turn is under way
     ring.add(later := One("a", "first"))
-    assert list(ring) == [typing, *heavy, later]
+    assert list(ring) == [heavy[0], typing, *heavy[1:], later]
+
+
+def test_ring_keeps_the_order_of_editors_that_used_little_time() -> None:
+    ring = Ring[One]()
+    ones = [One("a", str(number)) for number in range(20)]
+    for one in ones:
+        ring.add(one)
+        ring.use(TURN / 20, {one: 1.0})
+    assert list(ring) == ones
 
 
 def test_ring_counts_recent_use_more_than_earlier_use() -> None:
     ring = Ring[One]()
-    early, late = One("a", "early"), One("a", "late")
-    ring.add(early)
-    ring.use(1.0, {early: 1.0})
-    ring.add(late)
+    first, early, late = One("a"), One("a", "early"), One("a", "late")
+    for one in (first, early, late):
+        ring.add(one)
+    ring.use(2.0, {early: 1.0})
     ring.use(2 * HALF_LIFE, {late: 1.0})
     for one in (early, late):
         ring.remove(one)
+    for one in (late, early):
         ring.add(one)
-    assert list(ring) == [early, late]
+    assert list(ring) == [first, early, late]
