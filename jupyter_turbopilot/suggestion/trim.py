@@ -21,6 +21,8 @@ _LONGEST_PIECE = 60  # characters of what is repeated within a line or a few
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
 _BETWEEN_WORDS = re.compile(r"(\W+)")
+# Code repeats these words.
+_OPERATORS = frozenset({"and", "or", "not", "is", "in", "left", "right", "inner", "outer", "full", "cross"})
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
     "This script ", "This will ", "Note that ", "Explanation:", "You can ", "In this ", "Let me ", "To run ",
@@ -150,7 +152,9 @@ def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     for number, line in enumerate(lines):
         complete = final or number < len(lines) - 1
         statement = line.rstrip()
-        if statement and (number or not surroundings.line.split()[1:]):
+        # The next lines have the names of a parenthesised import.
+        continues = complete and statement.endswith(("(", "\\"))
+        if statement and not continues and (number or not surroundings.line.split()[1:]):
             # `import numpy` is the beginning of `import numpy as np`.
             ends = ("\n", " ", ",") if complete else ("",)
             if any(f"\n{statement}{end}" in above for end in ends):
@@ -168,7 +172,8 @@ def echo(text: str, surroundings: Surroundings, final: bool) -> Cut:
         word, space, following = parts[number : number + 3]
         for back in (4, 6):
             repeats = at >= 0 and back <= number and word[:1].isalpha() and word == parts[number - back]
-            if repeats and set(parts[number - back + 1 : number + 2 : 2]) == {" "}:
+            spaces = set(parts[number - back + 1 : number + 2 : 2])
+            if repeats and spaces == {" "} and word.lower() not in _OPERATORS:
                 if following == parts[number - back + 2]:
                     return Cut(text[:at], done=True)
                 if not following and not final:

@@ -33,6 +33,7 @@ const MOST = 16000; // characters of a suggestion: nobody reads more, and each f
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
 const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
+const OPERATORS = ['and', 'or', 'not', 'is', 'in', 'left', 'right', 'inner', 'outer', 'full', 'cross']; // code repeats them
 const PHRASES = [
   'Sure, ',
   'Sure! ',
@@ -197,7 +198,9 @@ const importAgain: Filter = (text, { line: begun, imports }, final) => {
   for (const [number, line] of lines.entries()) {
     const complete = final || number < lines.length - 1;
     const statement = stripEnd(line);
-    if (statement && (number > 0 || !NAMED.test(strip(begun)))) {
+    // What a parenthesised import names is on the next lines.
+    const continues = complete && /[(\\]$/.test(statement);
+    if (statement && !continues && (number > 0 || !NAMED.test(strip(begun)))) {
       // `import numpy` is the beginning of `import numpy as np`.
       const ends = complete ? ['\n', ' ', ','] : [''];
       if (ends.some(end => above.includes(`\n${statement}${end}`))) {
@@ -217,7 +220,8 @@ const echo: Filter = (text, { line }, final) => {
   for (let number = 0; number < parts.length - 2; number += 2) {
     const [word, space, following] = parts.slice(number, number + 3);
     for (const back of [4, 6]) {
-      const repeats = at >= 0 && BEGINS_WITH_LETTER.test(word) && word === parts[number - back];
+      const repeats =
+        at >= 0 && BEGINS_WITH_LETTER.test(word) && word === parts[number - back] && !isOperator(word);
       if (repeats && hasSpaces(parts.slice(number - back, number + 2))) {
         if (following === parts[number - back + 2]) {
           return ended(text.slice(0, at));
@@ -231,6 +235,8 @@ const echo: Filter = (text, { line }, final) => {
   }
   return whole(text);
 };
+
+const isOperator = (word: string) => OPERATORS.includes(word.toLowerCase());
 
 /** Whether words and what separates them have one space between each two. */
 const hasSpaces = (parts: readonly string[]) => parts.every((part, at) => at % 2 === 0 || part === ' ');
