@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.files import others_may_write
 from jupyter_turbopilot.memory.in_time import InTime
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.memory.source import Looked
@@ -190,7 +189,7 @@ class LocalFiles:
     def _is_shared(self, folder: str) -> bool:
         """Return whether other users may put files into a folder, as into /tmp."""
         try:
-            return others_may_write(os.stat(self._at(folder)))  # noqa: PTH116 - as elsewhere here
+            return bool(os.stat(self._at(folder)).st_mode & (stat.S_IWGRP | stat.S_IWOTH))  # noqa: PTH116 - as elsewhere here
         except (OSError, ValueError):
             return False
 

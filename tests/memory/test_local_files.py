@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot import files
 from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.local_files import LocalFiles
@@ -235,11 +234,8 @@ def with_foreign_files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o757, 0o702, 0o2775, 0o770, 0o1770])
-def test_walk_skips_foreign_files_where_others_may_write(
-    with_foreign_files: Path, monkeypatch: pytest.MonkeyPatch, mode: int
-) -> None:
-    monkeypatch.setattr(files, "_has_other_members", lambda _: True)
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o757, 0o702, 0o775, 0o2775, 0o770, 0o1770])
+def test_walk_skips_foreign_files_where_others_may_write(with_foreign_files: Path, mode: int) -> None:
     source = LocalFiles(with_foreign_files)
     with_foreign_files.chmod(mode)
     assert paths(source) == ["of_ours/b.ipynb", "own.ipynb"]
@@ -251,11 +247,8 @@ def test_walk_skips_foreign_files_where_others_may_write(
     assert source.read("own.ipynb")
 
 
-@pytest.mark.parametrize("mode", [0o755, 0o775, 0o2775])
-def test_walk_reads_foreign_files_where_no_other_user_may_write(
-    with_foreign_files: Path, monkeypatch: pytest.MonkeyPatch, mode: int
-) -> None:
-    monkeypatch.setattr(files, "_has_other_members", lambda _: False)
+@pytest.mark.parametrize("mode", [0o755, 0o2755])
+def test_walk_reads_foreign_files_where_no_other_user_may_write(with_foreign_files: Path, mode: int) -> None:
     with_foreign_files.chmod(mode)
     source = LocalFiles(with_foreign_files)
     assert len(paths(source)) == 4
