@@ -12,6 +12,7 @@ from jupyter_turbopilot.files import describe_size, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import (
     OWN,
+    aside_path,
     copies,
     note_path,
     read_note,
@@ -78,7 +79,7 @@ class Store:
         return stored is not None and not stored.damaged
 
     def stored(self, model: Model) -> Stored | None:
-        """Return what is known of the model's file, without reading the file."""
+        """Return the metadata of the model's file, or None. Does not read the file."""
         path = self.path(model)
         try:
             status = path.stat()
@@ -100,7 +101,7 @@ class Store:
         )
 
     def received(self, model: Model) -> int | None:
-        """Return how many bytes an unfinished download has left; None where there is none."""
+        """Return the size of the unfinished download in bytes, or None."""
         if model.path or not model.file:
             return None
         try:
@@ -149,7 +150,7 @@ class Store:
         files = [partial, state_path(partial)]
         if self.stored(model):
             whole = [path, *copies(self.folder, path)]
-            files += [*whole, *map(note_path, whole)]
+            files += [*whole, *map(note_path, whole), *map(aside_path, whole)]
         return remove_all(files)
 
 

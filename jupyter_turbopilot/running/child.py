@@ -25,7 +25,7 @@ _REFUSED = frozenset({
     *("_winapi.TerminateProcess", "resource.prlimit", "syslog.syslog", "sqlite3.enable_load_extension"),
     *("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"),
     *("socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo", "socket.sethostname"),
-    *("winreg.ConnectRegistry", "winreg.CreateKey", "winreg.DeleteKey", "winreg.DeleteValue"),
+    *("winreg.CreateKey", "winreg.DeleteKey", "winreg.DeleteValue"),
     *("winreg.LoadKey", "winreg.SaveKey", "winreg.SetValue"),
 })  # fmt: skip
 # The places of the paths, and of the folders that these may be in, among what an event is given.

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 POLL = 0.05  # seconds
 # Errors of the command line or of the settings: a later attempt would fail in the same way.
 FINAL = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
-
-
 # For the head of a request, and between requests of a connection: longer than our own clients keep one.
 IDLE_SECONDS = 180.0
 
@@ -45,20 +43,12 @@ class Server(HTTPServer):
     If no file descriptor is left, tornado logs an error in a loop that uses a whole core.
     """
 
-    open = 0
-
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Serve a connection, or close it."""
-        if self.open >= most_connections():
+        if len(self._connections) < most_connections():
+            super().handle_stream(stream, address)
+        else:
             stream.close()
-            return
-        self.open += 1
-        super().handle_stream(stream, address)
-
-    def on_close(self, server_conn: object) -> None:
-        """Count a closed connection."""
-        self.open -= 1
-        super().on_close(server_conn)
 
 
 def most_connections() -> float:
@@ -173,10 +163,11 @@ def refusal(pilot: Pilot) -> int:
 
 async def until_ended(ended: asyncio.Event, pilot: Pilot) -> int:
     """Wait for the end, or for the refusal of the first model; return the exit status."""
+    first = pilot.worker.state.model
     while pilot.worker.state.phase is Phase.LOADING and not ended.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), POLL)
-    if status := refusal(pilot):
+    if pilot.worker.state.model == first and (status := refusal(pilot)):
         return status
     await ended.wait()
     return 0

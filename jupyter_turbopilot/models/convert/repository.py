@@ -16,6 +16,7 @@ from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.download import DownloadProgress, in_words
 from jupyter_turbopilot.models.fetched import (
+    CHECKPOINT_NOTE,
     CheckpointNote,
     checkpoint_path,
     is_complete,
@@ -74,11 +75,9 @@ class Repositories:
         Without `keep` it is not noted as complete: it serves once, and whoever fetches it again removes it.
         """
         folder = self.where(repository)
-        with in_words(self.folder):
-            for name, digest in read_checkpoint_note(folder).digests.items():
-                file = folder / name
-                if file.is_file() and sha256_of(file) != digest:
-                    move(file, aside_path(file))
+        if read_checkpoint_note(folder).digests:
+            with in_words(self.folder), self._locked(folder):
+                self._set_damaged_aside(folder)
         if is_complete(folder):
             return folder
         names = self._names(repository)
@@ -92,6 +91,15 @@ class Repositories:
             if keep:
                 write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
         return folder
+
+    @staticmethod
+    def _set_damaged_aside(folder: Path) -> None:
+        """Move files aside that were changed since the note was written and have another digest."""
+        noted = (folder / CHECKPOINT_NOTE).stat().st_mtime_ns
+        for name, digest in read_checkpoint_note(folder).digests.items():
+            file = folder / name
+            if file.is_file() and file.stat().st_mtime_ns > noted and sha256_of(file) != digest:
+                move(file, aside_path(file))
 
     def tokenizer(self, source: str) -> Path:
         """Return a folder that holds a tokenizer."""

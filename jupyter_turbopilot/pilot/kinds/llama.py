@@ -218,7 +218,8 @@ class LlamaKind:
             yield Finding("model", error.message, problem=True)
             return
         if self.store.has(model) and not model.path:
-            self.store.verify(model)
+            with suppress(OSError, TurbopilotError):  # a file that cannot be read is reported below
+                self.store.verify(model)
         stored = self.store.stored(model)
         if stored is None or stored.damaged:
             yield from missing(model, stored)

@@ -42,7 +42,7 @@ class Answers:
         return answer if answer and now < answer.asked + COUNTS else None
 
     def was_known(self, digest: str) -> bool:
-        """Return whether the hub's last answer named an owner, however long ago that was."""
+        """Return whether the hub's last answer named an owner, even if the answer has expired."""
         return digest in self._answers
 
     def is_refused(self, digest: str, now: float) -> bool:

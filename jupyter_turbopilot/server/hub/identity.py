@@ -33,7 +33,7 @@ class Asked(Protocol):
     """Who knows whom a token belongs to."""
 
     async def who(self, token: str, *, known: bool = False) -> Person | None:
-        """Return the owner; None: there is none. Raise a `HubGoneError` if the hub does not answer.
+        """Return the owner of the token, or None. Raise a `HubGoneError` if the hub does not answer.
 
         `known`: whether the hub knew the token before.
         """

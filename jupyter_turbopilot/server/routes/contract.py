@@ -209,7 +209,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     browser: Annotated[bool, Meta(description="whether it also runs in a browser")]
-    stored: Annotated[bool, Meta(description="whether an intact file is on disk, as far as is known")]
+    stored: Annotated[bool, Meta(description="whether a file that is not known to be damaged is on disk")]
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]
     selected: Annotated[bool, Meta(description="whether it is the model in use")]
     adapters: list[Adapter]
@@ -223,7 +223,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
     damaged: Annotated[bool | UnsetType, Meta(description="whether its file on disk is damaged")] = UNSET
     received: Annotated[
-        int | UnsetType | None, Meta(description="bytes of an unfinished download; null if there is none")
+        int | UnsetType | None, Meta(description="size of the unfinished download in bytes, or null")
     ] = UNSET
     removable: Annotated[
         bool | UnsetType, Meta(description="whether it may be deleted: false for a file of the user's own")
