@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -275,14 +276,14 @@ class Composer:
             self._listener(Reply(self._name, self._engine.name, (item,), timings))
 
     def _finish(self, writing: Writing, *, whole: bool) -> None:
-        """Show what is left of a text, and keep it unless it differs from another one in white space only."""
+        """Show the trimmed text, and keep it unless it differs from another one only in spaces."""
         late = self._job.cancel.reason == DEADLINE
         reason = DEADLINE if late else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         item = item_of(writing, reason, len(self._items))
         self._undecided = self._undecided or writing.undecided
-        bare = "".join(item.text.split())
-        new = item.text and all(bare != "".join(other.text.split()) for other in self._items)
+        bare = _without_spaces(item.text)
+        new = item.text and all(bare != _without_spaces(other.text) for other in self._items)
         if self._task.best or (new and self._is_named(writing)):
             self._items.append(item)
 
@@ -318,3 +319,8 @@ def _beginning(given: Beginning, typed: bytes, names: Sequence[str]) -> Beginnin
         return given
     ways = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
     return Beginning(ways, len(typed))
+
+
+def _without_spaces(text: str) -> str:
+    """Return a text without white space within its lines and at its ends; further lines stay indented."""
+    return re.sub(r"(^|\S)[^\S\n]+", r"\1", text.rstrip())

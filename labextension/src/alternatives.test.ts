@@ -61,10 +61,15 @@ describe('alternatives', () => {
   });
 
   it.each([
-    ['what is shown', ['f(x**2 )', ' f(x ** 2)\n', 'g(y)']],
-    ['one another', ['g(y)', 'g( y )', '\ng(y)']]
+    ['the shown suggestion', ['f(x**2 )', ' f(x ** 2)\n', 'g(y)']],
+    ['one another', ['g(y)', 'g( y )', ' g(y)\n']]
   ])('differ in more than white space from %s', async (_, texts) => {
     expect(await bench({ main: 'f(x ** 2)' }).reply(...texts)).toEqual(['g(y)']);
+  });
+
+  it('may differ in the indentation of their lines only', async () => {
+    const texts = ['\n    return x', '\nreturn x'];
+    expect(await bench({ main: 'f(x)' }).reply(...texts)).toEqual(texts);
   });
 
   it('differ from the part of the suggestion that is not typed yet', async () => {

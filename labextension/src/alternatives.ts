@@ -30,7 +30,7 @@ export class Alternatives implements IInlineCompletionProvider {
     // The completer takes whoever answers first for the one to show.
     const main = await this._main.settled();
     const place = placeIn(request);
-    const shown = squeezed(main?.rest(place) ?? '');
+    const shown = withoutSpaces(main?.rest(place) ?? '');
     if (!invoked || !shown || this._main.settings.alternatives === 0) {
       return NOTHING;
     }
@@ -60,15 +60,16 @@ export class Alternatives implements IInlineCompletionProvider {
   private _abort: AbortController | null = null;
 }
 
-function squeezed(text: string): string {
-  return text.replace(/\s+/g, '');
+/** A text without the white space within its lines and at its ends; the indentation of further lines stays. */
+function withoutSpaces(text: string): string {
+  return text.trimEnd().replace(/(^|\S)[^\S\n]+/g, '$1');
 }
 
 /** Keep the items that differ from the text that is shown, and from each other, in more than white space. */
 function distinct(items: readonly ISuggestion[], shown: string): ISuggestion[] {
   const seen = new Set<string>();
   return items.filter(({ text }) => {
-    const bare = squeezed(text);
+    const bare = withoutSpaces(text);
     const isNew = !shown.startsWith(bare) && !seen.has(bare);
     seen.add(bare);
     return isNew;

@@ -24,7 +24,7 @@ export function notifyOfHealth(
     } else if (!trouble) {
       notice.clear();
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
-      void offer.offer(health.model);
+      void offer.offer(health.model, health.code);
     } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && trouble.kind !== 'busy') {
       const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
       const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';

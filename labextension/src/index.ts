@@ -20,7 +20,7 @@ import { Engines } from './engines';
 import { notifyOfHealth } from './healthnotice';
 import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
-import { claimKeys } from './keys';
+import { claimKeys, watchModifiedTab } from './keys';
 import { learnedDialog } from './learned';
 import { LiveRegion } from './liveregion';
 import { tellOfMemory } from './memorynotice';
@@ -109,6 +109,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     // An editor moves its cursor by Ctrl → and Alt →, and indents by Ctrl Alt \.
     claimKeys(commands, [CommandIDs.acceptWord, CommandIDs.acceptLine], target => acceptor.canTakeIn(target));
     claimKeys(commands, [CommandIDs.toggle], target => target.closest('.jp-CodeMirrorEditor') !== null);
+    watchModifiedTab(() => {
+      alternatives.cancel();
+      completers.active?.model?.reset();
+    });
     // Before the application is restored, or no settings would reach them.
     manager.registerInlineProvider(provider);
     manager.registerInlineProvider(alternatives);

@@ -26,12 +26,13 @@ export class Kept {
   /** The piece is a text that begins at a place. */
   constructor(from: number, text: string) {
     this._parts = [{ from, text }];
+    this._original = codePoints(text);
   }
 
   /** How many of its characters are left; `null` where that is not known any more. */
   get length(): number | null {
     const there = this._parts?.reduce((sum, { text }) => sum + codePoints(text), 0) ?? null;
-    return there && Math.max(0, there - this._added);
+    return there && Math.min(this._original, Math.max(0, there - this._added));
   }
 
   /** The text has changed. */
@@ -62,7 +63,7 @@ export class Kept {
     return deleted >= end && !steps.some(({ retain }) => retain) ? text : null;
   }
 
-  /** Find what was left in a new text, which may have other white space and quotes; or it is not known. */
+  /** Find the remaining parts in a new text, in which white space and quotes may differ. */
   private _find(text: string): void {
     const there = significant(text);
     const parts = this._parts?.map(part => ({ part, wanted: significant(part.text).text })) ?? [];
@@ -108,5 +109,6 @@ export class Kept {
 
   private _parts: IPart[] | null;
   /** How many characters of white space a formatter has added to it. */
+  private readonly _original: number;
   private _added = 0;
 }

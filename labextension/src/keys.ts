@@ -2,6 +2,23 @@
 
 import { CommandRegistry } from '@lumino/commands';
 
+/**
+ * Call `remove` before JupyterLab handles Tab with a modifier: it accepts ghost text on Tab whatever else is pressed.
+ * Without ghost text, Shift Tab indents less or opens the tooltip.
+ */
+export function watchModifiedTab(remove: () => void): void {
+  // JupyterLab listens to the document in the same phase, which comes after the window.
+  window.addEventListener(
+    'keydown',
+    event => {
+      if (event.key === 'Tab' && (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey)) {
+        remove();
+      }
+    },
+    true
+  );
+}
+
 /** Let the shortcuts of some commands go before an editor's own keys, where `wanted` in an element. */
 export function claimKeys(
   commands: CommandRegistry,

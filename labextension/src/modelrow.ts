@@ -149,6 +149,9 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     if (model.failed && model.mirror && !model.mirror_only) {
       addButton(trans.__('Use the mirror'), 'mirror', () => actions.download(model, true));
     }
+    if (model.damaged && model.removable !== false) {
+      addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
+    }
     if (model.verdict === 'too large' || model.verdict === 'slow') {
       cell.append(
         small(model.verdict === 'slow' ? trans.__('slow here') : trans.__('too large for the free memory'))

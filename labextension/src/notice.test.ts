@@ -57,6 +57,13 @@ describe('what is said until the next key', () => {
     expect(said()).toEqual([]);
   });
 
+  it('is not withdrawn where it has become a warning', () => {
+    notice.brief('gone');
+    notice.warn('gone');
+    notice.withdraw();
+    expect(said()).toEqual(['gone']);
+  });
+
   it('takes nothing away that was said after it', () => {
     notice.untilKey('nothing');
     notice.brief('loading');

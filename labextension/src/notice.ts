@@ -60,7 +60,10 @@ export class Notice {
 
   /** Remove an answer that is no longer true. */
   withdraw(): void {
-    dismiss(this._answer);
+    // A warning that took the place of the answer stays as long as its cause.
+    if (this._answer !== this._warning) {
+      dismiss(this._answer);
+    }
   }
 
   /** It is over, and may be said again when it comes back. */

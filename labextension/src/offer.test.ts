@@ -68,6 +68,14 @@ describe('the offer of a model that is missing', () => {
     expect(labels(shown[0])).toEqual(['Download', 'Not now']);
   });
 
+  it('is made again for a model that was downloaded and is damaged since', async () => {
+    const { offer } = bench([MODEL]);
+    await offer.offer('small');
+    await offer.offer('small', 'model_damaged');
+    await offer.offer('small', 'model_damaged');
+    expect(shown).toHaveLength(2);
+  });
+
   it('is made later where the server did not say which models there are', async () => {
     const { offer, state } = bench([]);
     state.reachable = false;

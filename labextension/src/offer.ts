@@ -17,15 +17,16 @@ export class DownloadOffer {
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** Offer the download of the model that is missing; once. */
-  async offer(name: string): Promise<void> {
-    if (this._offered) {
+  /** Offer the download of a model that is missing or damaged, once for each. */
+  async offer(name: string, code = 'model_missing'): Promise<void> {
+    const offered = `${code} ${name}`;
+    if (this._offered.has(offered)) {
       return;
     }
-    this._offered = true;
+    this._offered.add(offered);
     const models = await this._client.models().catch(() => null);
     if (!models) {
-      this._offered = false;
+      this._offered.delete(offered);
       return;
     }
     const listed = models.find(candidate => candidate.name === name || candidate.spec === name);
@@ -134,5 +135,5 @@ export class DownloadOffer {
     }
   }
 
-  private _offered = false;
+  private readonly _offered = new Set<string>();
 }

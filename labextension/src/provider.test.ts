@@ -57,14 +57,16 @@ class Bench {
     this.editor = {
       isDisposed: false,
       host: new EventTarget(),
-      hasFocus: () => true,
+      hasFocus: () => this.focused,
       getOption: () => false,
-      getSelections: () => [{}],
+      getSelections: () => [
+        { start: { line: 0, column: 0 }, end: { line: 0, column: this.selected ? this.text.length : 0 } }
+      ],
       getCursorPosition: () => this.text.length,
       getOffsetAt: (position: number) => position,
       model: {
         mimeType: 'text/x-python',
-        selections: { changed: { connect: () => undefined } },
+        selections: { changed: { connect: (slot: () => void) => this._selected.push(slot) } },
         sharedModel: { getSource: () => this.text, changed: signal }
       }
     } as unknown as CodeEditor.IEditor;
@@ -87,6 +89,12 @@ class Bench {
     this._slots.forEach(slot => slot(null, { sourceChange: [{ insert: text }] }));
   }
 
+  /** Select all of the text. */
+  select(): void {
+    this.selected = true;
+    this._selected.forEach(slot => slot());
+  }
+
   async textShown(): Promise<string | undefined> {
     return (await this.shown).items[0]?.insertText;
   }
@@ -99,6 +107,9 @@ class Bench {
   readonly provider: Provider;
   readonly availability: Availability;
   readonly editor: CodeEditor.IEditor;
+  focused = true;
+  selected = false;
+  private readonly _selected: (() => void)[] = [];
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
 
@@ -770,7 +781,7 @@ describe('a suggestion that is to be read out', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  /** Ask at `m`, and get the beginning of a text; what is read out goes into `said`. */
+  /** Ask at `m` and stream the beginning of a text; announcements are added to `said`. */
   async function streaming() {
     const bench = new Bench('m');
     const said: string[] = [];
@@ -814,7 +825,16 @@ describe('a suggestion that is to be read out', () => {
     expect(said).toEqual(['s np', ' np']);
   });
 
-  it('is not read where another replaces it before it is complete', async () => {
+  it('is not announced where the editor has lost the focus', async () => {
+    const { bench, said } = await streaming();
+    bench.focused = false;
+    bench.asked[0].frame({ id: 'a', text: 's np' });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(said).toEqual([]);
+  });
+
+  it('is not announced where another replaces it before it is complete', async () => {
     const { bench, said } = await streaming();
     bench.type('x');
     void bench.fetch(AUTOMATIC);
@@ -823,5 +843,24 @@ describe('a suggestion that is to be read out', () => {
     bench.asked[1].end();
     await vi.advanceTimersByTimeAsync(1);
     expect(said).toEqual([' = 1']);
+  });
+});
+
+describe('a text that replaced the selection', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is requested although it differs far from the cursor', async () => {
+    const bench = new Bench('import numpy as np\nnp.');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1000);
+    bench.select();
+    await vi.advanceTimersByTimeAsync(1);
+    bench.selected = false;
+    bench.text = 'import pandas as np\nnp';
+    bench.type('.');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(bench.asked).toHaveLength(2);
   });
 });

@@ -20,7 +20,7 @@ import type { ICompletionClient } from './client';
 import { type Decline, declineOf } from './decline';
 import { Dismissal } from './dismissal';
 import { type IContext, placeIn, readDocument } from './document';
-import { deferWhileComposing, follow, isAt, placeOf } from './editor';
+import { deferWhileComposing, follow, hasSelectedText, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
 import { type IInsertion, insertInto } from './imports';
 import { Outcomes } from './outcomes';
@@ -339,6 +339,10 @@ export class Provider implements IInlineCompletionProvider {
     follow(
       editor,
       () => {
+        if (!editor.isDisposed && hasSelectedText(editor)) {
+          // JupyterLab calls no provider for the edit that replaces the selection, so the next text is compared with none.
+          this._seen.delete(editor);
+        }
         const run = this._inFlight.latest;
         if (run?.editor === editor && run.rest === null) {
           this.cancel();
@@ -474,7 +478,7 @@ export class Provider implements IInlineCompletionProvider {
       await run.suggestion.changed();
     }
     const { rest } = run;
-    if (rest && this._inFlight.latest === run) {
+    if (rest && this._inFlight.latest === run && run.editor.hasFocus()) {
       this._completed.emit({ text: rest, imports: run.suggestion.imports });
     }
   }

@@ -276,7 +276,7 @@ export interface IModel {
   saved: number | null;
   /** whether it also runs in a browser */
   browser: boolean;
-  /** whether an intact file is on disk, as far as is known */
+  /** whether a file that is not known to be damaged is on disk */
   stored: boolean;
   /** whether its checksum was verified */
   verified: boolean;
@@ -297,7 +297,7 @@ export interface IModel {
   mirror_only?: boolean;
   /** whether its file on disk is damaged */
   damaged?: boolean;
-  /** bytes of an unfinished download; null if there is none */
+  /** size of the unfinished download in bytes, or null */
   received?: number | null;
   /** whether it may be deleted: false for a file of the user's own */
   removable?: boolean;

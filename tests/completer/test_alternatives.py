@@ -51,6 +51,14 @@ def test_alternatives_differ_in_more_than_white_space(desk: Callable[..., Desk])
     assert [item.text for item in reply.items] == ["x**2"]
 
 
+def test_alternatives_may_differ_in_indentation(desk: Callable[..., Desk]) -> None:
+    texts = ["if a:\n    b()\n    c()", "if a:\n    b()\nc()"]
+    answers = iter(texts)
+    d = desk(lambda _: next(answers))
+    (reply,) = d.ask(request("", n=2, temperature=0.8, lines="multi"))
+    assert {item.text for item in reply.items} == {*texts}
+
+
 def test_an_engine_that_cannot_be_held_to_a_beginning_has_its_alternatives_drawn(
     desk: Callable[..., Desk],
 ) -> None:

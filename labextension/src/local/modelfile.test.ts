@@ -24,7 +24,7 @@ class Files implements IFiles {
   names = () => Promise.resolve([...this.kept.keys()]);
 }
 
-const nobody = (): void => undefined;
+const noStep = (): void => undefined;
 const bytesOf = async (content: Blob | undefined) => new Uint8Array((await content?.arrayBuffer()) ?? []);
 
 describe("a model's file", () => {
@@ -48,20 +48,20 @@ describe("a model's file", () => {
     const steps: IStep[] = [];
     expect(await bytesOf(await modelFile(SOURCE, files, step => steps.push(step)))).toEqual(MODEL);
     expect(steps.at(-2)).toEqual({ phase: 'fetching', received: 6, total: 6, source: 'site.test' });
-    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
     expect(asked).toBe(1);
   });
 
   it('is fetched again where what is kept is damaged', async () => {
     const files = new Files();
     files.kept.set(SOURCE.sha256, new Blob([MODEL.slice(0, 5), MODEL.slice(0, 1)]));
-    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
     expect(await bytesOf(files.kept.get(SOURCE.sha256))).toEqual(MODEL);
   });
 
   it('is fetched each time where the browser keeps nothing', async () => {
-    await modelFile(SOURCE, null, nobody);
-    await modelFile(SOURCE, null, nobody);
+    await modelFile(SOURCE, null, noStep);
+    await modelFile(SOURCE, null, noStep);
     expect(asked).toBe(2);
   });
 
@@ -86,22 +86,22 @@ describe("a model's file", () => {
   ])('that %s is refused in words and not kept', async (_, response, words) => {
     const files = new Files();
     answer = () => Promise.resolve(response());
-    await expect(modelFile(SOURCE, files, nobody)).rejects.toThrow(words);
+    await expect(modelFile(SOURCE, files, noStep)).rejects.toThrow(words);
     expect(files.kept.size).toBe(0);
   });
 
   it('whose connection breaks is refused in words', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
-    await expect(modelFile(SOURCE, null, nobody)).rejects.toThrow('Is there a connection?');
+    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Is there a connection?');
     const body = new ReadableStream({ pull: controller => controller.error(new TypeError('network')) });
     answer = () => Promise.resolve(new Response(body));
-    await expect(modelFile(SOURCE, null, nobody)).rejects.toThrow('The connection ended');
+    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('The connection ended');
   });
 
   it('that is too large for a page is not even asked for', async () => {
-    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, nobody)).rejects.toThrow('too large');
+    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, noStep)).rejects.toThrow('too large');
     const larger = { ...SOURCE, wllama: 'http://site.test/wllama.wasm' };
-    await expect(modelFile({ ...larger, size: MOST_WLLAMA + 1 }, null, nobody)).rejects.toThrow('too large');
+    await expect(modelFile({ ...larger, size: MOST_WLLAMA + 1 }, null, noStep)).rejects.toThrow('too large');
     expect(asked).toBe(0);
   });
 
@@ -110,7 +110,7 @@ describe("a model's file", () => {
     const source = { url: SOURCE.url, sha256: bytesToHex(sha256(large)), size: large.length };
     const files = new Files();
     answer = () => Promise.resolve(new Response(large));
-    await modelFile({ ...source, wllama: 'http://site.test/wllama.wasm' }, files, nobody);
+    await modelFile({ ...source, wllama: 'http://site.test/wllama.wasm' }, files, noStep);
     const kept = await bytesOf(files.kept.get(source.sha256));
     expect(bytesToHex(sha256(kept))).toBe(source.sha256);
   }, 30_000);
@@ -120,7 +120,7 @@ describe("a model's file", () => {
     const gone = new Blob([MODEL]);
     gone.arrayBuffer = () => Promise.reject(new Error('gone'));
     files.kept.set(SOURCE.sha256, gone);
-    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
     expect(asked).toBe(1);
   });
 
@@ -139,7 +139,7 @@ describe("a model's file", () => {
           resolve(new Response(body));
         }
       });
-    const fetched = expect(modelFile(SOURCE, null, nobody)).rejects.toMatchObject({
+    const fetched = expect(modelFile(SOURCE, null, noStep)).rejects.toMatchObject({
       code: 'download_failed'
     });
     await vi.advanceTimersByTimeAsync(60_000);
@@ -151,16 +151,16 @@ describe("a model's file", () => {
   it('is used where the folder that would keep it is gone', async () => {
     const files = new Files();
     files.names = () => Promise.reject(new DOMException('', 'NotFoundError'));
-    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
   });
 
-  it('is given up when nobody wants it any more', async () => {
+  it('stops when the caller aborts it', async () => {
     const stop = new AbortController();
     answer = () => {
       stop.abort(new Error('stopped'));
       return Promise.reject(stop.signal.reason as Error);
     };
-    await expect(modelFile(SOURCE, null, nobody, stop.signal)).rejects.toThrow('stopped');
+    await expect(modelFile(SOURCE, null, noStep, stop.signal)).rejects.toThrow('stopped');
   });
 
   it('is not kept where it is given up while it is checked', async () => {
@@ -171,7 +171,7 @@ describe("a model's file", () => {
     await expect(modelFile(SOURCE, files, checked, stop.signal)).rejects.toThrow('stopped');
     expect(files.kept.size).toBe(0);
     files.kept.set(SOURCE.sha256, new Blob([MODEL]));
-    await expect(modelFile(SOURCE, files, nobody, stop.signal)).rejects.toThrow('stopped');
+    await expect(modelFile(SOURCE, files, noStep, stop.signal)).rejects.toThrow('stopped');
   });
 
   it('takes the place of the oldest', async () => {
@@ -179,7 +179,7 @@ describe("a model's file", () => {
     for (let at = 0; at < MOST; at++) {
       files.kept.set(`${at}`, new Blob([MODEL]));
     }
-    await modelFile(SOURCE, files, nobody);
+    await modelFile(SOURCE, files, noStep);
     expect(files.kept.size).toBe(MOST);
     expect(files.kept.has('0')).toBe(false);
     expect(files.kept.has(SOURCE.sha256)).toBe(true);
@@ -190,18 +190,18 @@ describe("a model's file", () => {
     files.kept.set('old', new Blob([MODEL]));
     const { write } = files;
     files.write = (name, content) => (files.kept.size === 0 ? write(name, content) : Promise.resolve('full'));
-    await modelFile(SOURCE, files, nobody);
+    await modelFile(SOURCE, files, noStep);
     expect(await files.names()).toEqual([SOURCE.sha256]);
     files.write = () => Promise.resolve('full');
     files.kept.clear();
-    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
   });
 
   it('takes the place of no other while it is being written elsewhere', async () => {
     const files = new Files();
     files.kept.set('old', new Blob([MODEL]));
     files.write = () => Promise.resolve('busy');
-    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
     expect(await files.names()).toEqual(['old']);
   });
 
