@@ -103,7 +103,7 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
 
 
 def describe_shortage(size: int, free: int) -> str:
-    """Return the disk space that writing a file requires, and the space there is."""
+    """Describe the required and the free disk space."""
     required = f"{describe_size(size + ROOM_TO_SPARE)} of disk space"
     parts = f"{describe_size(size)}, and {describe_size(ROOM_TO_SPARE)} to spare"
     return f"{required} required ({parts}), {describe_size(free)} free"

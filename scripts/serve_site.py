@@ -50,9 +50,9 @@ def main() -> None:
     handler = partial(Handler, directory=str(chosen.folder), headers_too=ISOLATED if chosen.headers else {})
     try:
         server = ThreadingHTTPServer(("127.0.0.1", chosen.port), handler)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         sys.exit(
-            f"Port {chosen.port} cannot be used ({error.strerror}). "
+            f"Port {chosen.port} cannot be used ({getattr(error, 'strerror', error)}). "
             f'Choose another one with --port, or with make as ARGS="--port {chosen.port + 1}".'
         )
     with server:

@@ -36,7 +36,7 @@ class Bar:
             sys.stderr.write("\n")
 
     def show(self, done: float, total: float, words: str, detail: str = "") -> None:
-        """Show how far it is; `detail` is left out where the line has no room for it."""
+        """Show the progress; omit `detail` if the line has no room for it."""
         now = time.monotonic()
         if not total or (self._live and now - self._last < _PAUSE and done < total):
             return

@@ -85,7 +85,7 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
         raise
     if not typed:
         raise TurbopilotError(f"There are no notebooks with code in this Python. {_OTHERWISE}")
-    # A replica serves nobody but these.
+    # Only these requests use the replica.
     settings.keep_sequences = settings.considerate = settings.learning = False
     settings.results_file = ""
     local = InProcess(settings)

@@ -151,7 +151,7 @@ def _repeated(names: Iterable[str | None]) -> str:
 
 
 def _generates(node: ast.AsyncFunctionDef) -> bool:
-    """Return whether a function has a `yield`, those in functions inside it left out."""
+    """Return whether a function has a `yield` outside of nested functions."""
     own: list[ast.AST] = [*node.body]
     while own:
         each = own.pop()

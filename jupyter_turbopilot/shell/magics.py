@@ -197,8 +197,8 @@ class TurbopilotMagics(Magics):
     def _on(self) -> None:
         if getattr(self.shell, "pt_app", None) is None:
             raise UsageError(
-                "Ghost text needs the full prompt of IPython in a terminal: there is none with "
-                "--simple-prompt and in `jupyter console`. JupyterLab has its own, which is on by default. "
+                "Ghost text needs the full prompt of IPython in a terminal, which is not available with "
+                "--simple-prompt or in `jupyter console`. JupyterLab has its own, which is on by default. "
                 "%complete and %%complete need no prompt."
             )
         from jupyter_turbopilot.engine.phase import Phase, not_ready

@@ -14,7 +14,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,12}")
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return the type of a whole number within a range."""
+    """Return an argparse type for integers within a range."""
 
     def convert(text: str) -> int:
         number = int(text) if _WHOLE.fullmatch(text) else None

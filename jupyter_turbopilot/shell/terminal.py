@@ -300,7 +300,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         return bool(self._choices)
 
     def _left(self, buffer: Buffer) -> ImportingSuggestion | None:
-        """Return what is left of the model's suggestion at the cursor."""
+        """Return the rest of the model's suggestion at the cursor."""
         before, after = buffer.document.text_before_cursor, buffer.document.text_after_cursor
         return self._known.left_at(before) if self._known and not after.strip() else None
 

@@ -64,7 +64,7 @@ def test_the_name_of_a_file_says_its_language(
     assert asked[0].language == language
 
 
-def test_an_unknown_language_is_refused_with_those_there_are(
+def test_complete_lists_the_languages_for_an_unknown_one(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "a.py").write_text("x")

@@ -55,7 +55,7 @@ def fetched(
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that bars are told."""
+    """The mocked clock of progress bars."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now

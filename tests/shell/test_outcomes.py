@@ -197,7 +197,7 @@ def test_a_suggestion_at_enter_is_dismissed_with_what_was_typed() -> None:
     assert desk.events == [("shown", 5), ("dismissed", 2)]
 
 
-def test_what_is_accepted_in_an_input_of_several_lines_is_retained() -> None:
+def test_text_accepted_in_an_input_of_several_lines_is_retained() -> None:
     desk = Desk("for i in ")
     desk.show("range(3):")
     desk.accept("range(3):")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """Which models to print, and how."""
+    """Options of the listing: its filter and its format."""
 
     all: bool
     json: bool
