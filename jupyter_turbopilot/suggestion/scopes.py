@@ -17,6 +17,7 @@ from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CLASS_NAME = 200  # characters of a class's name in private names
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -155,7 +156,8 @@ class _Scope:
 
     def _mangled(self, name: str) -> str:
         """Return what the innermost class makes of a private name."""
-        class_name = self.class_name.lstrip("_")
+        # Its beginning distinguishes a class, and each of many private names would hold all of a long name.
+        class_name = self.class_name.lstrip("_")[:_CLASS_NAME]
         private = class_name and name.startswith("__") and not name.endswith("__")
         return f"_{class_name}{name}" if private else name
 

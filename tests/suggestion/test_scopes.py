@@ -113,3 +113,9 @@ def test_a_mark_is_no_name_of_the_source() -> None:
 )
 def test_a_star_import_may_bind_anything(source: str, expected: bool) -> None:
     assert Scopes(source).open is expected
+
+
+def test_scopes_hold_no_long_class_name_for_each_private_name() -> None:
+    names = [f"__a{number}" for number in range(10)]
+    source = f"class {'A' * 10_000}:\n global {', '.join(names)}\n {' = '.join(names)} = 1\n"
+    assert sum(map(len, Scopes(source).bound)) < 20_000
