@@ -112,7 +112,9 @@ function isAttribute(name: string): boolean {
 
 /** The names that a text may bind: too many rather than too few, as nothing here parses it. */
 export const bindings = remembered(
-  (source: string): ReadonlySet<string> => new Set(boundIn(source).flatMap(names => findAll(NAME, names))),
+  (source: string): ReadonlySet<string> =>
+    // As Python's parser normalizes names: a namespace holds no other form.
+    new Set(boundIn(source.normalize('NFKC')).flatMap(names => findAll(NAME, names))),
   2 ** 20
 );
 

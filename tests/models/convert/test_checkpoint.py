@@ -153,7 +153,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_without_room_nothing_is_begun(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(good, tmp_path / "hf")
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
-    refuse(tmp_path / "hf", "Delete something")
+    refuse(tmp_path / "hf", "Delete files")
 
 
 def test_a_disk_that_fills_up_leaves_nothing_behind(
