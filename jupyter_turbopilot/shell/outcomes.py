@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 16  # characters of an input; in a longer one nothing is followed
 MOST_COMPARED = 1 << 18  # pairs of differing tokens: comparing more would delay the execution
-_TOKEN = re.compile(r"\s*+(\w++|[^\w\s])\s*+")  # with the white space around it, which formatters change
+# With the white space around it, which formatters change.
+_TOKEN = re.compile(r"(?:\A\s*+)?+(\w++|[^\w\s])\s*+")
 
 
 @dataclass
