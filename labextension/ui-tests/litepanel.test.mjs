@@ -145,7 +145,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /shapes/);
     await models.click();
     await remove('shapes');
-    await status('failed');
+    await status('absent');
     assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /shapes was removed/);
     await typeAnew();
     await page.keyboard.type('z = 1'); // nothing is known of that
