@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -38,9 +39,9 @@ from jupyter_turbopilot.training import corpus
 
 from .awkward import shapes
 
-SMALL, LARGE = 3_000, 12_000
-SHORT = 0.1  # seconds; what takes less at its largest need not be compared
-GROWTH = 9  # four times the text may take so much longer: the square would be sixteen times
+SIZES = 3_000, 6_000, 12_000
+SHORT = 0.1  # seconds; a call that takes less on the largest text is not compared
+GROWTH = 3  # for twice the text; a quadratic pattern takes four times as long
 MEBIBYTE = 1024 * 1024
 MOST_LINES = 100_000
 
@@ -51,16 +52,30 @@ def seconds(call: Callable[[str], Any], text: str) -> float:
     return time.thread_time() - begun
 
 
+def is_linear(times: list[float]) -> bool:
+    """Return whether a step is below the bound: one step alone may be the one to a longer branch."""
+    return times[-1] < SHORT or any(later < GROWTH * earlier for earlier, later in pairwise(times))
+
+
 def check(name: str, call: Callable[[str], Any]) -> None:
-    for (shape, large), small in zip(shapes(LARGE).items(), shapes(SMALL).values(), strict=True):
-        # A quadratic pattern shows in the small text, before the large one takes minutes.
+    texts = [shapes(size) for size in SIZES]
+    for shape in texts[0]:
         for _ in range(5):
-            short = seconds(call, small)
-            long = seconds(call, large) if short < SHORT * 2 else float("inf")
-            if long < max(SHORT, short * GROWTH):
-                break
+            times = [seconds(call, texts[0][shape])]
+            # An exponential pattern shows in the smallest text, before the largest takes minutes.
+            if times[0] < SHORT * 2:
+                times += [seconds(call, larger[shape]) for larger in texts[1:]]
+                if is_linear(times):
+                    break
         else:
-            pytest.fail(f"{name} on {shape}: {short * 1000:.1f} ms, then {long * 1000:.1f} ms")
+            milliseconds = ", ".join(f"{1000 * each:.1f}" for each in times)
+            pytest.fail(f"{name} on {shape}: {milliseconds} ms")
+
+
+def test_quadratic_growth_is_noticed() -> None:
+    assert not is_linear([0.01, 0.04, 0.16])
+    assert is_linear([0.01, 0.02, 0.12])  # another branch from 12,000 characters on
+    assert is_linear([0.001, 0.004, 0.016])
 
 
 @pytest.fixture(autouse=True)
