@@ -389,7 +389,7 @@ def test_a_model_elsewhere_is_not_removed(models_folder: Path) -> None:
     pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
     pilot.start()
     assert settled(pilot)["ready"]
-    with pytest.raises(BadRequestError, match="far runs on a server elsewhere"):
+    with pytest.raises(BadRequestError, match=r"on a remote server \(far\)"):
         pilot.remove("far")
     pilot.stop()
 

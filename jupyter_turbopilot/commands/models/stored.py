@@ -56,8 +56,11 @@ def run_remove(_: NoOptions, settings: Turbopilot) -> int:
     """Delete what was fetched of a model."""
     kind, model = _kind_and_model(settings)
     freed = kind.remove(model)
-    print(f"{describe_size(freed)} freed." if freed else f"{model.name} is not on this machine.")
-    return 0 if freed else 1
+    if not freed:
+        print(f"turbopilot: {model.name} is not on this machine.", file=sys.stderr)
+        return 1
+    print(f"{describe_size(freed)} freed.")
+    return 0
 
 
 def run_path(_: NoOptions, settings: Turbopilot) -> int:

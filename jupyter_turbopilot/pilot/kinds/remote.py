@@ -167,7 +167,7 @@ def _known(name: str) -> Model | None:
 def _elsewhere(model: Model, what: str) -> BadRequestError:
     """Say that there is no model here to do something with."""
     return BadRequestError(
-        f"{model.name} runs on a server elsewhere; there is nothing to {what} on this machine. For a model "
-        "that is, choose another c.Turbopilot.engine.",
+        f"The model is on a remote server ({model.name}); there is nothing to {what} on this machine. "
+        "For a model on this machine, choose another c.Turbopilot.engine.",
         field="model",
     )

@@ -66,6 +66,8 @@ def test_of_another_engine_its_own_models_are_meant(
     assert "MB freed" in run(capsys, "models", "rm", *engine, name)[1]
     assert not folder.exists()
     assert file.exists()
+    missing = "turbopilot: codegen-350m-mono is not on this machine.\n"
+    assert run(capsys, "models", "rm", *engine, name) == (1, "", missing)
 
 
 @pytest.mark.parametrize("action", ["rm", "verify", "path", "pull"])
