@@ -395,10 +395,12 @@ run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
 """,
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.load import trial
+from jupyter_turbopilot.engine.isolated import load_test
+from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Plan
-trial._key = lambda *_: ""
-trial.ensure_loads(Path("m.gguf"), Plan(512, 1, 0), Path("verdicts"), timeout=60, cancel=Cancel())
+load_test._key = lambda *_: ""
+hosted = HostedLlama("m.gguf", Plan(512, 1, 0), "m")
+load_test.ensure_loads(hosted, Path("verdicts"), timeout=60, cancel=Cancel())
 """,
     "quantization": """
 from jupyter_turbopilot.engine.llama.quantize import quantize

@@ -34,7 +34,7 @@ from jupyter_turbopilot.engine.isolated.messages import (
     encode,
 )
 from jupyter_turbopilot.engine.isolated.pipes import BrokenFrameError, take_standard_pipes
-from jupyter_turbopilot.engine.load.trial import REFUSED
+from jupyter_turbopilot.engine.isolated.verdict import REFUSED
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def listen(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End the process when its parent has ended: somebody the parent has forked may hold the pipe open."""
+    """End the process when its parent has ended: a process that the parent forked may keep the pipe open."""
     while os.getppid() == parent:
         time.sleep(LOOKS)
     os._exit(0)
@@ -165,7 +165,7 @@ def main() -> None:
     queue = SimpleQueue[Asked]()
     threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
     if os.name == "posix":
-        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
     status = 1
     try:
         status = serve(pipe, queue)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -22,11 +22,11 @@ from jupyter_turbopilot.engine.isolated.messages import (
     UseThreads,
 )
 from jupyter_turbopilot.engine.isolated.process import ChildProcess, ProcessEndedError
-from jupyter_turbopilot.engine.load.trial import refusal
+from jupyter_turbopilot.engine.isolated.verdict import refusal
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.isolated.hosted import Hosted
@@ -52,6 +52,40 @@ class IsolatedRun:
     pending: int = 0
 
 
+@contextmanager
+def loading(
+    hosted: Hosted, cancel: Cancel, *, timeout: float, urgent: float = URGENT
+) -> Iterator[tuple[ChildProcess, Description]]:
+    """Load an engine in a child process; if the block fails or is cancelled, the process ends.
+
+    A crash or too little memory there is a ModelRefusedError here.
+    """
+    process = None
+    try:
+        process = ChildProcess(urgent=urgent)
+        with cancel.interrupting(partial(process.kill, "the load was cancelled")):
+            yield process, _description(process.ask(Load(hosted), timeout))
+    except BaseException as failure:
+        if process:
+            process.end()
+        if cancel.is_set():
+            raise CancelledError(CANCELLED) from None
+        if not isinstance(failure, ProcessEndedError):
+            raise
+        raise refusal(hosted.name, failure.verdict) from None
+    if cancel.is_set():
+        process.end()
+        raise CancelledError(CANCELLED)
+
+
+def _description(reply: Reply) -> Description:
+    if reply.failure:
+        raise reply.failure.error()
+    if reply.engine is None:
+        raise EngineError("The model's process did not say what it has loaded. Try again.")
+    return reply.engine
+
+
 def load_isolated(
     hosted: Hosted,
     load_vocabulary: Callable[[], Vocabulary],
@@ -61,34 +95,9 @@ def load_isolated(
     patience: float = PATIENCE,
     urgent: float = URGENT,
 ) -> IsolatedEngine:
-    """Load an engine in a child process; a crash or too little memory there is a ModelRefusedError here.
-
-    The vocabulary is loaded after that, so only from a file that did not end the child.
-    """
-    process = None
-    try:
-        process = ChildProcess(urgent=urgent)
-        with cancel.interrupting(partial(process.kill, "the load was cancelled")):
-            about = _loaded(process.ask(Load(hosted), timeout), cancel)
+    """Load an engine in a child process, then its vocabulary: only from a file that did not end the child."""
+    with loading(hosted, cancel, timeout=timeout, urgent=urgent) as (process, about):
         return IsolatedEngine(process, about, load_vocabulary(), patience)
-    except BaseException as failure:
-        if process:
-            process.end()
-        if not isinstance(failure, ProcessEndedError):
-            raise
-        if cancel.is_set():
-            raise CancelledError(CANCELLED) from None
-        raise refusal(hosted.name, failure.verdict) from None
-
-
-def _loaded(reply: Reply, cancel: Cancel) -> Description:
-    if cancel.is_set():
-        raise CancelledError(CANCELLED)  # it was killed, but had replied
-    if reply.failure:
-        raise reply.failure.error()
-    if reply.engine is None:
-        raise EngineError("The model's process did not say what it has loaded. Try again.")
-    return reply.engine
 
 
 class IsolatedEngine:

@@ -16,7 +16,7 @@ import msgspec
 from jupyter_turbopilot.engine.isolated.messages import Attention, Load, Reply, Request, decode_reply, encode
 from jupyter_turbopilot.engine.isolated.pipes import BrokenFrameError, FramePipe
 from jupyter_turbopilot.engine.isolated.time_limit import TimeLimit
-from jupyter_turbopilot.engine.load.trial import TrialVerdict, judge, not_started, read_end
+from jupyter_turbopilot.engine.isolated.verdict import Verdict, judge, not_started, read_end
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -31,7 +31,7 @@ _ATTENTION = encode(Attention())
 class ProcessEndedError(Exception):
     """The process has ended, or had to be ended; `verdict` says how, in words."""
 
-    def __init__(self, verdict: TrialVerdict) -> None:
+    def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.words)
         self.verdict = verdict
 
@@ -43,13 +43,13 @@ class ChildProcess:
         """`urgent`: how many seconds a request may still take after it was to be cut short."""
         self._urgent = urgent
         self._killed = ""  # why it was
-        self._verdict: TrialVerdict | None = None  # once it has ended
+        self._verdict: Verdict | None = None  # once it has ended
         self._quotable = True  # whether what it printed may be quoted: nobody's text has been sent to it yet
         # Into a file: a child that writes more than a pipe holds would wait for a reader.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process lives
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *ARGUMENTS],
+                [sys.executable, *ARGUMENTS, str(os.getpid())],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -104,7 +104,7 @@ class ChildProcess:
         self._killed = self._killed or why
         self._process.kill()
 
-    def end(self) -> TrialVerdict:
+    def end(self) -> Verdict:
         """Have it end, free what it needed, and say how it ended."""
         if self._verdict is None:
             self._pipe.close()
@@ -118,8 +118,8 @@ class ChildProcess:
             self._output.close()
         return self._verdict
 
-    def _judge(self, status: int, output: str) -> TrialVerdict:
+    def _judge(self, status: int, output: str) -> Verdict:
         if self._killed or status == 0:
-            return TrialVerdict(self._killed or "it ended", lasting=False, code="trial")
+            return Verdict(self._killed or "it ended", code="trial")
         verdict = judge(status, output)
         return verdict if self._quotable or verdict.code == "memory" else judge(status, "")

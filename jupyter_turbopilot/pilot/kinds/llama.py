@@ -1,4 +1,4 @@
-"""GGUF files in llama.cpp: the file with its adapters, a plan, a trial, the load."""
+"""GGUF files in llama.cpp: the file with its adapters, a plan, a load test, the load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
 from jupyter_turbopilot.engine.load import loader, machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan, make_plan
 from jupyter_turbopilot.engine.load.retry import LoadConditions
@@ -138,29 +141,24 @@ class LlamaKind:
             raise unavailable(model, self.store.stored(model)) from None
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        """Load a model, after a trial in a child process where it has not passed one yet."""
+        """Load a model: in a child process, or here once it has passed a load test."""
         path, plan = self.plan(model, tuned=tuned)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
+        hosted = HostedLlama(str(path), plan, model.name, model.fim)
+        timeout = self.settings.load_timeout
         if self.settings.isolate:
-            return self._load_isolated(model, path, plan, snapshot, cancel)
+            from jupyter_turbopilot.engine.isolated.engine import load_isolated
+            from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+
+            vocabulary = partial(self._vocabulary.of, path, load_vocabulary)
+            hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
+            return load_isolated(hosted, vocabulary, cancel, timeout=timeout)
         if self.settings.trial and self.engine_factory is llama_engine:
-            from jupyter_turbopilot.engine.load.trial import ensure_loads
+            from jupyter_turbopilot.engine.isolated.load_test import ensure_loads
 
-            ensure_loads(path, plan, own / VERDICTS, timeout=self.settings.load_timeout, cancel=cancel)
+            ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
         return self.engine_factory(path, model, plan, snapshot)
-
-    def _load_isolated(
-        self, model: Model, path: Path, plan: Plan, snapshot: Path | None, cancel: Cancel
-    ) -> Engine:
-        """Load a model in a child process, which stands in for the trial."""
-        from jupyter_turbopilot.engine.isolated.engine import load_isolated
-        from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
-        from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
-
-        hosted = HostedLlama(str(path), plan, model.name, model.fim, str(snapshot or ""))
-        vocabulary = partial(self._vocabulary.of, path, load_vocabulary)
-        return load_isolated(hosted, vocabulary, cancel, timeout=self.settings.load_timeout)
 
     def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:
         """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""

@@ -59,4 +59,4 @@ def change(folder: Path, monkeypatch: pytest.MonkeyPatch, changes: str) -> None:
     script = folder / "changed.py"
     run = "from jupyter_turbopilot.engine.isolated import child\nchild.main()\n"
     script.write_text(f"{dedent(changes)}\n{run}")
-    play(folder, monkeypatch, f"cd {folder} && exec {PYTHON} -P {script}")
+    play(folder, monkeypatch, f'cd {folder} && exec {PYTHON} -P {script} "$4"')
