@@ -76,8 +76,8 @@ def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tm
     pilot.worker._life.state = EngineState(Phase.READY, "m")
     assert describe_health(pilot)["notice"] is None
     keeper.start(lambda _: False)
-    assert keeper._thread is not None
-    keeper._thread.join(10)
+    assert keeper._behind._thread is not None
+    keeper._behind._thread.join(10)
     notice = describe_health(pilot)["notice"]
     assert notice.startswith("Answers are not kept in the file of c.Turbopilot.results_file: a folder")
     assert str(tmp_path) not in notice
