@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.load import loader
+from jupyter_turbopilot.engine.load import loader, machine
 from jupyter_turbopilot.engine.load.plan import Limits, make_plan
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
@@ -47,7 +47,8 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
         raise unavailable(model, models.store.stored(model), settings.engine)
     path, hardware = models.weights(model)
     header = read_header(path)
-    limits = Limits(context or settings.context_size, threads or settings.threads, settings.max_threads)
+    count = machine.threads(threads or settings.threads, settings.max_threads)
+    limits = Limits(context or settings.context_size, count)
     plan = make_plan(header, model.name, limits, hardware)
     begun = time.perf_counter()
     # One text at a time needs no room for another's.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
-from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
@@ -20,6 +19,7 @@ from jupyter_turbopilot.files import MEGABYTE
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.pilot.kinds import kind_of
+from jupyter_turbopilot.pilot.kinds.base import limits_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
 from jupyter_turbopilot.study.log import Study
@@ -245,7 +245,7 @@ class Pilot:
         return engine
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        self.effort.full = threads(self.settings.threads, self.settings.max_threads)
+        self.effort.full = limits_of(self.settings).threads
         engine = self.kind.load(model, cancel, tuned=tuned)
         self.effort.computes_in(engine.pid)
         return engine

@@ -37,12 +37,12 @@ class Finding:
 
 def limits_of(settings: Turbopilot) -> Limits:
     """Return what the settings ask for of any engine that computes here."""
+    from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.engine.load.plan import Limits
 
     return Limits(
         context_size=settings.context_size,
-        threads=settings.threads,
-        max_threads=settings.max_threads,
+        threads=machine.threads(settings.threads, settings.max_threads),
         max_bytes=settings.max_memory * MEGABYTE,
         sequence_bytes=settings.sequences_memory * MEGABYTE,
     )
