@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from jupyter_turbopilot.errors import (
     DownloadError,
     ModelRefusedError,
     NotWrittenError,
+    TurbopilotError,
     UnknownModelError,
 )
 from jupyter_turbopilot.files import (
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.store import Store
     from jupyter_turbopilot.models.transfer import RemoteFile
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class DownloadProgress:
@@ -70,32 +74,36 @@ def pull(
     """Download the model unless an intact file is here; check it, put it in its place, return its path."""
     path = store.path(model)
     cancel = cancel or threading.Event()
-    with in_words(store.folder):
-        if is_intact(store, model, progress):
-            return path
-        if model.path:
-            raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
-        store.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(path, progress, cancel):
-            # Another process may have downloaded it in the meantime.
-            if not is_intact(store, model, progress):
-                _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
-        progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
+    if is_intact(store, model, progress):
+        return path
+    if model.path:
+        raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with _alone(path, progress, cancel):
+        # Another process may have downloaded it in the meantime.
+        if not is_intact(store, model, progress):
+            _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
+    progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
     return path
 
 
 @contextmanager
-def in_words(folder: Path) -> Iterator[None]:
-    """Say what the disk or the memory has against a download."""
+def in_words(folder: Path, name: str) -> Iterator[None]:
+    """Raise whatever keeps a model from being downloaded into a folder as an error with a message."""
     try:
         yield
+    except TurbopilotError:
+        raise
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-        raise not_written(folder, error) from None
+        raise _not_written(folder, error) from None
     except MemoryError:
-        raise DownloadError("There is not enough memory to fetch the model. Close other programs.") from None
+        raise DownloadError(f"There is not enough memory to fetch {name}. Close other programs.") from None
+    except Exception as error:
+        log.exception("Turbopilot: %s could not be fetched", name)
+        raise DownloadError(f"{name} could not be fetched ({type(error).__name__}).") from None
 
 
-def not_written(folder: Path, error: OSError | NotImplementedError) -> NotWrittenError:
+def _not_written(folder: Path, error: OSError | NotImplementedError) -> NotWrittenError:
     """Word why a folder did not take a model; JupyterLab's notifications end after 140 characters."""
     if isinstance(error, OSError) and is_forbidden(error):
         failed = NotWrittenError(

@@ -20,6 +20,7 @@ from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, pull
 from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 
 from .source_server import SourceServer
@@ -281,7 +282,7 @@ def test_a_disk_that_fills_up_is_said_in_words(
 
     monkeypatch.setattr(transfer, "copy", full)
     with pytest.raises(DownloadError, match="No space left"):
-        pull(store, model(data))
+        obtain(store, model(data))
 
 
 def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(
@@ -355,7 +356,7 @@ def test_a_folder_that_others_keep_is_said_with_whom_to_ask(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(NotWrittenError, match="ask whoever keeps it") as failed:
-        pull(store, model(data))
+        obtain(store, model(data))
     assert "c.Turbopilot.models_dir" in failed.value.message
     assert len(failed.value.message) < 140  # as long as JupyterLab's notifications are
     assert str(store.folder) in failed.value.hint
