@@ -58,8 +58,10 @@ def test_health_says_whether_it_can_complete_and_why_not(
     }
 
 
-def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(pilot: Pilot) -> None:
-    pilot.kind.address = "gpu.example.org"  # type: ignore[misc]
+def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(pilot.kind), "address", "gpu.example.org")
     engine = ScriptedEngine()
     pilot.worker._loop.engine, pilot.worker._life.state = engine, EngineState(Phase.READY, "m")
     assert describe_health(pilot)["address"] == "gpu.example.org"

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.files import describe_size, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
@@ -20,10 +18,9 @@ from jupyter_turbopilot.models.fetched import (
     is_complete,
     read_checkpoint_note,
 )
-from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
-from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
+from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store
-    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 READS_WITHIN = 600.0  # seconds; a recurrent model reads a whole prompt in one step
 _HOW = (
@@ -45,14 +41,11 @@ _HOW = (
 )
 
 
-class TransformersKind:
+class TransformersKind(EngineKind):
     """Loads checkpoints with transformers, as the settings say."""
 
-    address = ""
-
     def __init__(self, settings: Turbopilot, store: Store) -> None:
-        self.settings = settings
-        self.store = store
+        super().__init__(settings, store)
         self._vocabulary = LatestVocabulary()
 
     def find(self, spec: str) -> Model:
@@ -115,10 +108,6 @@ class TransformersKind:
             )
         return all(sha256_of(folder / name) == digest for name, digest in note.digests.items())
 
-    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - none are applied here
-        """Return the adapters that are set for a model."""
-        return ()
-
     def obtain(
         self,
         model: Model,
@@ -132,15 +121,6 @@ class TransformersKind:
             return model.path
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
         return repositories.fetch(model.checkpoint)
-
-    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
-        """Say what the next load depends on; costs a look at the disk and at the memory."""
-        try:
-            stored = self.stored(self.find(spec))
-            files = stamp(stored.path) if stored else ""
-        except (TurbopilotError, OSError):
-            files = ""
-        return LoadConditions(files, machine.free_memory())
 
     def options(self) -> TransformersOptions:
         """Return what the settings ask for."""

@@ -76,23 +76,6 @@ def test_what_was_read_is_kept_in_the_persons_own_folder_unless_it_is_not_to_be(
     assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
 
 
-def test_facts_change_with_the_file_and_with_its_adapters(tiny_model: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own.gguf"
-    adapter = make(tmp_path / "a.gguf")
-    kind = kind_with(model=str(own), adapters=[str(adapter)])
-    assert kind.adapters(find(str(own.absolute()))) == (AdapterSpec(str(adapter)),)
-    assert kind.conditions("no such model", tuned=True).file == ""
-    assert kind.conditions(str(own), tuned=True).file == ""
-    own.write_bytes(tiny_model.read_bytes())
-    tuned, plain = (kind.conditions(str(own), tuned=tuned).file for tuned in (True, False))
-    assert tuned != plain
-    assert kind.conditions(str(own), tuned=True).file == tuned
-    adapter.touch()
-    assert kind.conditions(str(own), tuned=True).file != tuned
-    assert kind.conditions(str(own), tuned=False).file == plain
-    assert kind.conditions(str(own), tuned=True).free > 0
-
-
 def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, tmp_path: Path) -> None:
     inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
     for path in (inside, outside):
@@ -104,9 +87,7 @@ def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, t
     assert [model.path for model in kind.models("no such model")[known:]] == [inside]
 
 
-def test_who_fetches_a_model_makes_its_copy_for_all(
-    models_folder: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_who_fetches_a_model_makes_its_copy_for_all(models_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     own = models_folder / "own.gguf"
     own.write_bytes(tiny_model.read_bytes())
     adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
@@ -146,7 +127,6 @@ def test_load_checks_the_digest_of_a_refused_model(known: Model, models_folder: 
     with pytest.raises(NotReadyError, match=r"The file of known is damaged\..*models pull known") as damaged:
         kind.load(known, Cancel(), tuned=True)
     assert damaged.value.code == "model_damaged"
-    assert kind.conditions("known", tuned=True).file == ""
     file.unlink()
     with pytest.raises(NotReadyError) as missing:
         kind.load(known, Cancel(), tuned=True)
