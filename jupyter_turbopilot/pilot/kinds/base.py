@@ -105,6 +105,9 @@ class EngineKind(ABC):
         """Download a model; return where it is."""
         raise _elsewhere(model, "fetch")
 
+    def merge_adapters(self, model: Model) -> None:  # noqa: B027 - most engines use no such copy
+        """Write the copy of a model with its adapters, for all who use the folder of models."""
+
     def remove(self, model: Model) -> int:
         """Delete what was fetched of a model, and return the bytes freed."""
         raise _elsewhere(model, "remove")

@@ -97,10 +97,12 @@ class LlamaKind(EngineKind):
         *,
         mirrors: bool = False,
     ) -> Path:
-        """Fetch a model, and make its copy with adapters for all who use the folder; return where it is."""
-        path = obtain(self.store, model, progress, cancel, mirrors=mirrors)
+        """Download a model, or convert its checkpoint; return where it is."""
+        return obtain(self.store, model, progress, cancel, mirrors=mirrors)
+
+    def merge_adapters(self, model: Model) -> None:
+        """Write the copy of a model with its adapters, for all who use the folder of models."""
         self.weights(model)
-        return path
 
     def plan(self, model: Model, *, tuned: bool) -> tuple[Path, Plan]:
         """Return the file to load and how, or refuse what cannot be loaded here."""

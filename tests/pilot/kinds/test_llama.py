@@ -87,18 +87,20 @@ def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, t
     assert [model.path for model in kind.models("no such model")[known:]] == [inside]
 
 
-def test_who_fetches_a_model_makes_its_copy_for_all(models_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     own = models_folder / "own.gguf"
     own.write_bytes(tiny_model.read_bytes())
     adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
     settings = {"model": str(own), "adapters": [adapter, f"{one_language}@r"]}
     beside = kind_with(**settings, fold_adapters=False)
     assert beside.added(find(str(own))) == []
-    assert beside.obtain(find(str(own))) == own
+    beside.merge_adapters(find(str(own)))
     assert copies(models_folder, own) == []
     kind = kind_with(**settings)
     assert kind.added(find(str(own))) == [AdapterSpec(adapter)]
     assert kind.obtain(find(str(own))) == own
+    assert copies(models_folder, own) == []
+    kind.merge_adapters(find(str(own)))
     (copy,) = copies(models_folder, own)
     path, hardware = kind.weights(find(str(own)))
     assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))
