@@ -41,7 +41,7 @@ ELSEWHERE = {
     "models/convert/writer.py": ["models/convert/test_checkpoint.py", "models/convert/test_families.py"],
     "models/entries.py": ["models/test_catalog.py"],
     "models/model.py": ["models/test_catalog.py", "models/test_store.py"],
-    "models/obtain.py": ["models/convert/test_repository.py", "faults/test_downloads.py"],
+    "models/obtain.py": ["models/test_repository.py", "faults/test_downloads.py"],
     "models/quantization.py": ["commands/models/test_quantize.py", "models/tuning/test_fold.py"],
     "models/tuning/rewrite.py": ["models/tuning/test_fold.py"],
     "raw_request.py": ["completer/test_raw_task.py"],

@@ -48,7 +48,8 @@ def _convert(
     store: Store, model: Model, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Path:
     """Fetch a checkpoint and write it as the model's file."""
-    from jupyter_turbopilot.models.convert import Repositories, convert
+    from jupyter_turbopilot.models.convert import convert
+    from jupyter_turbopilot.models.repository import Repositories
 
     repositories = Repositories(store.folder, progress, cancel, hosts=store.hosts)
 

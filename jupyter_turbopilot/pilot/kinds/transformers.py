@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.files import describe_size, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
-from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.fetched import (
     checkpoint_path,
     checkpoints,
@@ -19,6 +18,7 @@ from jupyter_turbopilot.models.fetched import (
     read_checkpoint_note,
 )
 from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
