@@ -1,4 +1,4 @@
-"""How a model is loaded into the memory that is free: context, sequences; or why it does not fit."""
+"""How a model is loaded into the memory that is free, or why it does not fit; the load itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - a plan is read back from JSON
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.models.gguf import Header
 
 DEFAULT_CONTEXT = 4096
@@ -154,3 +155,23 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
                 code="memory",
             )
         wanted //= 2
+
+
+def load(
+    path: Path, plan: Plan, *, name: str, fim: str = "auto", chunk: int = CHUNK, snapshot: Path | None = None
+) -> LlamaEngine:
+    """Load a GGUF file with llama.cpp as planned; `snapshot`: its saved sequences."""
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+    return LlamaEngine(
+        path,
+        name=name,
+        context_size=plan.context_size,
+        threads=plan.threads,
+        fim=fim,
+        cells=plan.cells,
+        parked=plan.parked,
+        state=snapshot,
+        hardware=plan.hardware,
+        chunk=chunk,
+    )

@@ -14,19 +14,16 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.load.loader import load
 from jupyter_turbopilot.engine.load.machine import processor
+from jupyter_turbopilot.engine.load.plan import Plan, load
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.files import read_object, replace_content
 from jupyter_turbopilot.models.gguf import stamp
-
-if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.load.plan import Plan
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens
@@ -163,7 +160,6 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: what the child process does."""
-    from jupyter_turbopilot.engine.load.plan import Plan
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
 

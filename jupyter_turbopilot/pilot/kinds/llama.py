@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.load import loader
-from jupyter_turbopilot.engine.load.plan import Hardware, Plan, make_plan
+from jupyter_turbopilot.engine.load.plan import Hardware, Plan, load, make_plan
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
@@ -47,7 +46,7 @@ EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
 def llama_engine(path: Path, model: Model, plan: Plan, snapshot: Path | None = None) -> Engine:
     """Load a model with llama.cpp, and what it had read before the last stop."""
-    return loader.load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
+    return load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
 
 
 class LlamaKind(EngineKind):

@@ -8,7 +8,6 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.load import loader as engine_loader
 from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog, find
@@ -50,7 +49,7 @@ def test_llama_cpp_alone_is_tried_in_a_child_process_first(
 ) -> None:
     tried: list[Path] = []
     monkeypatch.setattr(trial, "ensure_loads", lambda path, *_, **__: tried.append(path))
-    monkeypatch.setattr(engine_loader, "load", lambda *_, **__: ScriptedEngine())
+    monkeypatch.setattr(f"{LlamaKind.__module__}.load", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for kind in (
         kind_with(llama_engine, trial=tries),
