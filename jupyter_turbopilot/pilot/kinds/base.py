@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.files import MEGABYTE
+from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.store import unavailable
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -59,6 +61,33 @@ def missing(model: Model, stored: Stored | None = None) -> Iterator[Finding]:
     yield Finding("disk", f"{free / 1e9:.1f} GB free", problem=scarce)
 
 
+class OwnVocabulary(Vocabulary, Protocol):
+    """A vocabulary whose memory can be freed."""
+
+    def close(self) -> None:
+        """Free its memory; whoever uses it still gets an error."""
+
+
+class LatestVocabulary:
+    """The vocabulary that was loaded last, for a model in another process; the same model gets it again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key = ""
+        self._vocabulary: OwnVocabulary | None = None
+
+    def of(self, path: Path, load: Callable[[Path], OwnVocabulary]) -> OwnVocabulary:
+        """Return the vocabulary of a file or folder; the one before is freed."""
+        key = f"{path}|{stamp(path)}"
+        with self._lock:
+            if self._vocabulary is None or key != self._key:
+                before, self._vocabulary = self._vocabulary, load(path)
+                self._key = key
+                if before:
+                    before.close()
+            return self._vocabulary
+
+
 class EngineKind(ABC):
     """A kind of engine, as the settings set it up.
 
@@ -68,6 +97,7 @@ class EngineKind(ABC):
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         self.settings = settings
         self.store = store
+        self._vocabulary = LatestVocabulary()
 
     @property
     def address(self) -> str:

@@ -28,7 +28,6 @@ from jupyter_turbopilot.pilot.kinds.llama_findings import (
     graphics,
     model_file,
 )
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
     import threading
@@ -57,7 +56,6 @@ class LlamaKind(EngineKind):
     ) -> None:
         super().__init__(settings, store)
         self.engine_factory = engine_factory
-        self._vocabulary = LatestVocabulary()
         self._adapter_warning = ""  # the last one, which is logged once
 
     def find(self, spec: str) -> Model:

@@ -14,7 +14,6 @@ from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
 from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 from jupyter_turbopilot.prompt.infill import MARKERS
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ class RemoteKind(EngineKind):
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         super().__init__(settings, store)
-        self._latest = LatestVocabulary()
         self._name = settings.remote.model  # the server's model, once it is known
 
     @property
@@ -82,7 +80,7 @@ class RemoteKind(EngineKind):
         if folder.is_dir():
             from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
 
-            return self._latest.of(folder, load_vocabulary)
+            return self._vocabulary.of(folder, load_vocabulary)
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
@@ -95,7 +93,7 @@ class RemoteKind(EngineKind):
 
         path = self.store.path(model)
         read_header(path)  # first: llama.cpp ends the process on some damaged files
-        return self._latest.of(path, load_from_file)
+        return self._vocabulary.of(path, load_from_file)
 
     def examine(self) -> Iterator[Finding]:
         """Say which server answers, and with which model."""

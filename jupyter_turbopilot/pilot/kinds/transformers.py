@@ -21,18 +21,15 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
     from jupyter_turbopilot.models.download import DownloadProgress
-    from jupyter_turbopilot.models.store import Store
 
 READS_WITHIN = 600.0  # seconds; a recurrent model reads a whole prompt in one step
 _HOW = (
@@ -43,10 +40,6 @@ _HOW = (
 
 class TransformersKind(EngineKind):
     """Loads checkpoints with transformers, as the settings say."""
-
-    def __init__(self, settings: Turbopilot, store: Store) -> None:
-        super().__init__(settings, store)
-        self._vocabulary = LatestVocabulary()
 
     def find(self, spec: str) -> Model:
         """Return the model that a person means."""
