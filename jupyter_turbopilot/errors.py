@@ -54,12 +54,12 @@ class TurbopilotError(Exception):
 
 
 class RefusedError(TurbopilotError):
-    """The caller may not do this, or there is nothing to do it with; the status alone says why."""
+    """The caller may not do this, or there is nothing to do it with: by default the status alone says why."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, message: str = "") -> None:
         other = "The request failed." if status < 500 else "The server failed."  # noqa: PLR2004
-        code, message = _REFUSALS.get(status, ("error", other))
-        super().__init__(message)
+        code, why = _REFUSALS.get(status, ("error", other))
+        super().__init__(message or why)
         self.status, self.code = status, code
 
 

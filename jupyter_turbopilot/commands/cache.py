@@ -30,7 +30,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.completer.results_file.trouble import unusable
+        from jupyter_turbopilot.completer.results_file.disk import unusable
         from jupyter_turbopilot.sqlite_file.ground import located
         from jupyter_turbopilot.sqlite_file.trouble import reason_of
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
 from jupyter_turbopilot.wording import count_of
 
@@ -64,7 +64,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     yield from _packages()
     yield Finding(
         "machine",
-        f"{machine.cores()} cores to use, {machine.threads(settings.threads)} threads, "
+        f"{machine.cores()} cores to use, {limits_of(settings).threads} threads, "
         f"{machine.free_memory() / 1e9:.1f} GB of memory free",
     )
     yield from _folders(settings)

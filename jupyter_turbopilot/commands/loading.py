@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.load import loader
-from jupyter_turbopilot.engine.load.plan import Limits, make_plan
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load import plan as planning
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
@@ -47,11 +48,13 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
         raise unavailable(model, models.store.stored(model), settings.engine)
     path, hardware = models.weights(model)
     header = read_header(path)
-    limits = Limits(context or settings.context_size, threads or settings.threads, settings.max_threads)
-    plan = make_plan(header, model.name, limits, hardware)
+    count = machine.threads(threads or settings.threads, settings.max_threads)
+    limits = planning.Limits(context or settings.context_size, count)
+    plan = planning.make_plan(header, model.name, limits, hardware)
     begun = time.perf_counter()
     # One text at a time needs no room for another's.
-    engine = loader.load(path, replace(plan, cells=0), name=model.name, fim=model.fim, chunk=chunk)
+    alone = replace(plan, cells=0)
+    engine = planning.load(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
     seconds = time.perf_counter() - begun
     bytes_a_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
     return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, bytes_a_token)

@@ -112,8 +112,7 @@ def _delete(log: Path) -> tuple[int, list[Path]]:
 
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
-    from jupyter_turbopilot.completer.results_file.disk import belonging
-    from jupyter_turbopilot.completer.results_file.trouble import unusable
+    from jupyter_turbopilot.completer.results_file.disk import belonging, unusable
     from jupyter_turbopilot.sqlite_file.ground import located
     from jupyter_turbopilot.sqlite_file.trouble import reason_of
 

@@ -9,7 +9,6 @@ the same moment one loses what it observed within some seconds; the file is alwa
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from contextlib import suppress
@@ -18,19 +17,19 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.learned import Learned, Week, read
 from jupyter_turbopilot.completer.outcomes import Observations, Outcomes
 from jupyter_turbopilot.files import object_in, remove, replace_content
+from jupyter_turbopilot.write_behind import WriteBehind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.completer.outcomes import Terms
     from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.suggestion.learning import Calibration
 
-log = logging.getLogger(__name__)
-
-SETTLE = 20.0  # seconds in which observations are gathered before they are written
+SETTLE = 20.0  # seconds in which observations are gathered before they are written, or tried again
 PATIENCE = 1.0  # seconds that the end waits for them to be written
-WAITING = 4096  # verdicts that wait to be written; what comes beyond is lost
+WAITING = 4096  # observations that wait to be written; what comes beyond is lost
 
 
 class Learner:
@@ -44,11 +43,11 @@ class Learner:
         self._learned = self._kept  # what is applied
         self._waiting = Observations()  # what the file does not hold yet
         self._outcomes = Outcomes()
-        self._changed = threading.Condition()
-        self._ended = False
-        self._thread: threading.Thread | None = None  # that writes what waits
-        self._in_trouble = False  # whether it was said that the file cannot be read or written
+        self._lock = threading.Lock()
         self._forgotten = 0  # how often
+        self._behind = WriteBehind[Observations](
+            "turbopilot-learning", self._write, _failure, room=WAITING, settle=SETTLE, retry=SETTLE
+        )
 
     def calibration(self, subject: str) -> Calibration:
         """Return how the scores of a model at a setting are read."""
@@ -57,23 +56,22 @@ class Learner:
     @property
     def week(self) -> Week:
         """The counts of this week."""
-        with self._changed:
+        with self._lock:
             return self._kept.counted(self._waiting, time.time())
 
     def sent(self, name: str, terms: Terms, length: int, score: float) -> None:
         """Remember a suggestion that is sent to an editor."""
-        with self._changed:
+        with self._lock:
             self._outcomes.sent(name, terms, length, score, time.monotonic())
 
     def receive(self, feedback: Feedback) -> None:
         """Learn from feedback; nothing is waited for."""
-        with self._changed:
-            if not self._ended:
-                self._add(self._outcomes.receive(feedback, time.monotonic()))
+        with self._lock:
+            self._add(self._outcomes.receive(feedback, time.monotonic()))
 
     def forget(self) -> None:
         """Begin anew, and delete the file. An `OSError` says why it stays."""
-        with self._changed:
+        with self._lock:
             self._kept = self._learned = Learned()
             self._waiting = Observations()
             self._outcomes = Outcomes()
@@ -82,67 +80,36 @@ class Learner:
 
     def close(self) -> None:
         """Write what waits, and end."""
-        with self._changed:
+        with self._lock:
             self._add(self._outcomes.end())
-            self._ended = True
-            self._changed.notify()
-            thread = self._thread
-        if thread and thread.is_alive():
-            thread.join(PATIENCE)
+        self._behind.close(PATIENCE)
 
     def _add(self, observed: Observations) -> None:
-        if not observed or len(self._waiting.verdicts) >= WAITING:
-            return
-        self._waiting += observed
-        if not self._thread:
-            # A daemon: a disk that does not answer must not keep the process from ending.
-            thread = threading.Thread(target=self._write_all, name="turbopilot-learning", daemon=True)
-            with suppress(RuntimeError):  # there can be no more threads now, as while Python exits
-                thread.start()
-                self._thread = thread
+        if observed and self._behind.put(observed):
+            self._waiting += observed
 
-    def _write_all(self) -> None:
-        """Write what waits, until nothing does or it cannot be written: what comes next tries again."""
-        writing = True
-        while writing:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended, SETTLE)
-            error = self._write()
-            if error and not self._in_trouble:
-                log.warning(
-                    "Turbopilot: what is learned from suggestions is not kept across restarts: %s.",
-                    error.strerror or error,
-                )
-            with self._changed:
-                self._in_trouble = bool(error)
-                writing = bool(self._waiting) and not error
-                if not writing:
-                    self._thread = None
-
-    def _write(self) -> OSError | None:
-        """Add what waits to what is in the file; return why that cannot be done."""
-        forgotten, trouble = self._forgotten, None
+    def _write(self, _observed: Sequence[Observations]) -> None:
+        """Add what waits to what is in the file: `forget` may have taken back what was queued."""
+        forgotten, failure = self._forgotten, None
         try:
             kept = self._read()
         except OSError as error:
-            kept, trouble = self._kept, error
-        with self._changed:
+            kept, failure = self._kept, error
+        with self._lock:
             if forgotten == self._forgotten:
                 self._kept = kept
             forgotten, added = self._forgotten, self._waiting
             self._learned = learned = self._kept.after(added, time.time())
-        if trouble or not added:
-            return trouble
-        try:
-            replace_content(self._path, json.dumps(learned.content()).encode(), private=True)
-            with self._changed:
-                if forgotten == self._forgotten:
-                    self._kept, self._waiting = learned, self._waiting.since(added)
-                    return None
-            remove(self._path)
-        except OSError as error:
-            return error
-        return None
+        if failure:
+            raise failure
+        if not added:
+            return
+        replace_content(self._path, json.dumps(learned.content()).encode(), private=True)
+        with self._lock:
+            if forgotten == self._forgotten:
+                self._kept, self._waiting = learned, self._waiting.since(added)
+                return
+        remove(self._path)
 
     def _read(self) -> Learned:
         """Read the file; what is damaged in it begins anew. An `OSError` says why it cannot be read."""
@@ -150,3 +117,7 @@ class Learner:
             return read(object_in(self._path.read_bytes()))
         except FileNotFoundError:
             return Learned()
+
+
+def _failure(reason: str) -> str:
+    return f"what is learned from suggestions is not kept across restarts: {reason}."

@@ -109,7 +109,7 @@ def fetch(pilot: Pilot) -> None:
     model = pilot.kind.find(pilot.selected)
     stored = pilot.kind.stored(model)
     if stored is None or stored.damaged:
-        pilot.kind.obtain(model, lambda _: None)
+        pilot.kind.obtain(model)
 
 
 def _cores() -> float:

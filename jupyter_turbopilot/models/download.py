@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from jupyter_turbopilot.errors import (
     DownloadError,
     ModelRefusedError,
     NotWrittenError,
+    TurbopilotError,
     UnknownModelError,
 )
 from jupyter_turbopilot.files import (
@@ -38,15 +40,17 @@ from jupyter_turbopilot.models.folder import (
     write_note,
 )
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.model import address, describe
+from jupyter_turbopilot.models.model import HubFile, IndexParts, address, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.models.model import Model, Source
     from jupyter_turbopilot.models.store import Store
-    from jupyter_turbopilot.models.transfer import RemoteFile
+    from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,32 +74,36 @@ def pull(
     """Download the model unless an intact file is here; check it, put it in its place, return its path."""
     path = store.path(model)
     cancel = cancel or threading.Event()
-    with in_words(store.folder):
-        if is_intact(store, model, progress):
-            return path
-        if model.path:
-            raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
-        store.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(path, progress, cancel):
-            # Another process may have downloaded it in the meantime.
-            if not is_intact(store, model, progress):
-                _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
-        progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
+    if is_intact(store, model, progress):
+        return path
+    if model.path:
+        raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with _alone(path, progress, cancel):
+        # Another process may have downloaded it in the meantime.
+        if not is_intact(store, model, progress):
+            _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
+    progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
     return path
 
 
 @contextmanager
-def in_words(folder: Path) -> Iterator[None]:
-    """Say what the disk or the memory has against a download."""
+def in_words(folder: Path, name: str) -> Iterator[None]:
+    """Raise whatever keeps a model from being downloaded into a folder as an error with a message."""
     try:
         yield
+    except TurbopilotError:
+        raise
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-        raise not_written(folder, error) from None
+        raise _not_written(folder, error) from None
     except MemoryError:
-        raise DownloadError("There is not enough memory to fetch the model. Close other programs.") from None
+        raise DownloadError(f"There is not enough memory to fetch {name}. Close other programs.") from None
+    except Exception as error:
+        log.exception("Turbopilot: %s could not be fetched", name)
+        raise DownloadError(f"{name} could not be fetched ({type(error).__name__}).") from None
 
 
-def not_written(folder: Path, error: OSError | NotImplementedError) -> NotWrittenError:
+def _not_written(folder: Path, error: OSError | NotImplementedError) -> NotWrittenError:
     """Word why a folder did not take a model; JupyterLab's notifications end after 140 characters."""
     if isinstance(error, OSError) and is_forbidden(error):
         failed = NotWrittenError(
@@ -165,6 +173,29 @@ def set_aside(path: Path) -> None:
             remove_with_note(copy)
 
 
+def look(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
+    """Ask what the publisher says of the file: its size and, from Hugging Face, its digest."""
+    # The HTTP client takes as long to import as half of us: only who fetches waits for it.
+    from jupyter_turbopilot.models import hub
+    from jupyter_turbopilot.models.transfer import RemoteFile
+
+    return hub.look(source, hosts) if isinstance(source, HubFile) else RemoteFile()
+
+
+def fetch(source: Source, transfer: Transfer) -> None:
+    """Fetch the source's bytes, going on where an earlier attempt stopped."""
+    from jupyter_turbopilot.models import hub, index
+    from jupyter_turbopilot.models.connection import host_of
+    from jupyter_turbopilot.models.transfer import fetch_url
+
+    if isinstance(source, HubFile):
+        hub.fetch(source, transfer)
+    elif isinstance(source, IndexParts):
+        index.fetch(source, transfer)
+    else:
+        fetch_url(source.url, transfer, {}, f"The server at {host_of(source.url)}")
+
+
 class _Download:
     """One model on its way into the folder."""
 
@@ -202,8 +233,6 @@ class _Download:
         raise failed
 
     def _fetch(self, source: Source) -> None:
-        # The HTTP client takes as long to import as half of us: only who fetches waits for it.
-        from jupyter_turbopilot.models.sources import fetch, look
         from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
         model, hosts = self._model, self._store.hosts

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
 from jupyter_turbopilot.files import sha256_of
-from jupyter_turbopilot.models.download import DownloadProgress, is_intact, not_written, pull, set_aside
+from jupyter_turbopilot.models.download import DownloadProgress, in_words, is_intact, pull, set_aside
 from jupyter_turbopilot.models.fetched import is_complete
 from jupyter_turbopilot.models.folder import write_note
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.store import Store
-
-log = logging.getLogger(__name__)
 
 
 def obtain(
@@ -37,22 +34,11 @@ def obtain(
             f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "
             f"c.Turbopilot.model to {model.name!r}."
         )
-    try:
+    with in_words(store.folder, model.name):
         if model.checkpoint and not is_intact(store, model, progress):
             path = _convert(store, model, progress, cancel or threading.Event())
         else:
             path = pull(store, model, progress, cancel, mirrors=mirrors)
-    except TurbopilotError:
-        raise
-    except OSError as error:
-        raise not_written(store.folder, error) from None
-    except MemoryError:
-        raise DownloadError(
-            f"There is not enough memory to fetch {model.name}. Close other programs."
-        ) from None
-    except Exception as error:
-        log.exception("Turbopilot: %s could not be fetched", model.name)
-        raise DownloadError(f"{model.name} could not be fetched ({type(error).__name__}).") from None
     if not path.is_file():
         raise DownloadError(f"{model.name} was downloaded, but its file is gone. Try again.")
     return path
@@ -62,7 +48,8 @@ def _convert(
     store: Store, model: Model, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Path:
     """Fetch a checkpoint and write it as the model's file."""
-    from jupyter_turbopilot.models.convert import Repositories, convert
+    from jupyter_turbopilot.models.convert import convert
+    from jupyter_turbopilot.models.repository import Repositories
 
     repositories = Repositories(store.folder, progress, cancel, hosts=store.hosts)
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import need_room
-from jupyter_turbopilot.models.ggml import NEEDS_MATRIX, UNQUANTISED_FILES, tensor_type
+from jupyter_turbopilot.models.ggml import NEEDS_MATRIX, UNQUANTISED_FILES
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from jupyter_turbopilot.models.gguf import Header
 
 
 @dataclass(frozen=True)
@@ -53,25 +51,3 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
         raise ConversionError("The output file is the input file: choose another name.")
     need_room(target, header.file_size, ConversionError)
     return Order(source, target, name, kinds[name], again)
-
-
-def table(before: Header, after: Header) -> str:
-    """Say what became of each tensor, and of all of them."""
-    new = {part.name: part for part in after.parts}
-    lines = []
-    for old in before.parts:
-        part = new.get(old.name)
-        if part is None:
-            continue
-        shape = " x ".join(map(str, old.shape))
-        change = f"{tensor_type(old.kind).name} → {tensor_type(part.kind).name}"
-        lines.append(
-            f"{old.name:<34} {shape:>16}  {change:<14} {old.size / 1e6:9.2f} → {part.size / 1e6:8.2f} MB"
-        )
-    ratio = after.file_size / before.file_size
-    bits = 8 * sum(part.size for part in after.parts) / after.parameters
-    lines.append(
-        f"{before.file_size / 1e6:.2f} MB → {after.file_size / 1e6:.2f} MB ({ratio:.0%}), "
-        f"{bits:.2f} bits a weight"
-    )
-    return "\n".join(lines)

@@ -93,6 +93,7 @@ class Library:
                     download.cancel,
                     mirrors=mirrors,
                 )
+                self._kind.merge_adapters(model)
                 then()
                 download.error = None
             except TurbopilotError as error:

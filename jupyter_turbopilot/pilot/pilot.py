@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
-from jupyter_turbopilot.engine.load.machine import threads
-from jupyter_turbopilot.engine.load.retry import Recovery
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.files import MEGABYTE
+from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.models.tuning.adapters import adapters_of
 from jupyter_turbopilot.pilot.kinds import kind_of
+from jupyter_turbopilot.pilot.kinds.base import limits_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
 from jupyter_turbopilot.study.log import Study
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.load.retry import LoadConditions
     from jupyter_turbopilot.kernels.watch import Kernels
     from jupyter_turbopilot.memory.kept import KeptMemory
     from jupyter_turbopilot.memory.source import Source
@@ -203,7 +207,16 @@ class Pilot:
             self.memory.close()
 
     def _facts(self) -> LoadConditions:
-        return self.kind.conditions(self.selected, tuned=self.tuned)
+        """Return what the next load depends on; costs a look at the disk and at the memory."""
+        files = ""
+        with suppress(TurbopilotError, OSError):
+            model = self.kind.find(self.selected)
+            stored = self.kind.stored(model)
+            if stored and stored.size and not stored.damaged:
+                adapters = adapters_of(self.settings, model) if self.tuned else ()
+                paths = [stored.path, *(Path(adapter.path) for adapter in adapters)]
+                files = "|".join(stamp(path) for path in paths if path.exists())
+        return LoadConditions(files, machine.free_memory())
 
     def _uses(self, model: Model) -> bool:
         """Tell whether a model's files are those that are loaded or about to be, by whatever name."""
@@ -245,7 +258,7 @@ class Pilot:
         return engine
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        self.effort.full = threads(self.settings.threads, self.settings.max_threads)
+        self.effort.full = limits_of(self.settings).threads
         engine = self.kind.load(model, cancel, tuned=tuned)
         self.effort.computes_in(engine.pid)
         return engine

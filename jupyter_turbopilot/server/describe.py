@@ -12,10 +12,10 @@ from jupyter_turbopilot.models.quality import share_saved
 from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.memory.kept import KeptMemory
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.recommend import Advice
-    from jupyter_turbopilot.pilot.kinds.base import EngineKind
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
@@ -126,7 +126,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "removable": store.is_removable(model),
         "verified": bool(stored and stored.verified),
         "selected": pilot.worker.state.model == model.name,
-        "adapters": _adapters(pilot.kind, model),
+        "adapters": _adapters(pilot.settings, model),
         "tuned": pilot.tuned,
         "pulling": running is not None,
         "failed": download.failure if download else None,
@@ -155,17 +155,17 @@ def _saved(pilot: Pilot, model: Model) -> float | None:
     shipped = adapters.chosen([adapters.OURS], model.name, configured=True)
     try:
         as_measured = model.engine == "llama" and shipped == (
-            pilot.kind.adapters(model) if pilot.tuned else ()
+            adapters.adapters_of(pilot.settings, model) if pilot.tuned else ()
         )
     except TurbopilotError:
         as_measured = False
     return share_saved(model.name) if as_measured else None
 
 
-def _adapters(kind: EngineKind, model: Model) -> list[dict[str, Any]]:
+def _adapters(settings: Turbopilot, model: Model) -> list[dict[str, Any]]:
     """Name a model's adapters; a setting that makes no sense is `doctor`'s to say."""
     try:
-        chosen = kind.adapters(model)
+        chosen = adapters.adapters_of(settings, model)
     except TurbopilotError:
         return []
     ours = str(adapters.ours(model.name))

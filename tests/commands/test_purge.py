@@ -25,8 +25,8 @@ from jupyter_turbopilot.sqlite_file import disk
 
 from ..completer.results_file.answers import open_file
 from ..models.convert import families
-from ..models.convert.test_repository import publish
 from ..models.source_server import SourceServer
+from ..models.test_repository import publish
 from ..tiny_adapter import make
 from .running import files, run
 

@@ -217,12 +217,12 @@ def test_too_little_memory_in_the_child_is_said(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
-        from jupyter_turbopilot.engine.load import loader
+        from jupyter_turbopilot.engine.load import plan
 
         def load(*_, **__):
             raise MemoryError
 
-        loader.load = load
+        plan.load = load
     """
     change(tmp_path, monkeypatch, changes)
     with pytest.raises(ModelRefusedError, match="there was not enough memory") as refused:
@@ -234,13 +234,13 @@ def test_an_error_meant_for_a_person_comes_through_a_load(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
-        from jupyter_turbopilot.engine.load import loader
+        from jupyter_turbopilot.engine.load import plan
         from jupyter_turbopilot.errors import ModelRefusedError
 
         def load(*_, **__):
             raise ModelRefusedError("Install what is missing.", code="engine_missing")
 
-        loader.load = load
+        plan.load = load
     """
     change(tmp_path, monkeypatch, changes)
     with pytest.raises(ModelRefusedError, match=r"^Install what is missing\.$") as refused:

@@ -37,7 +37,7 @@ for answer in answers(range(start, start + count), "longer {} " + "text " * 30):
     if answer.tokens[1].data == b"7":
         print("writing", flush=True)
 writer.close()
-writer._thread.join(20)
+writer._behind._thread.join(20)
 """
 
 
@@ -55,8 +55,8 @@ def known(path: Path) -> list[int]:
     reader = Keeper(path, MEGABYTE)
     reader.start(lambda answer: bool(restored.append(answer)) or results.restore(answer))
     reader.close()
-    assert reader._thread is not None
-    reader._thread.join(20)
+    assert reader._behind._thread is not None
+    reader._behind._thread.join(20)
     for answer in restored:
         number = answer.tokens[0].id
         found = results.find(place(number))

@@ -17,10 +17,12 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import CancelledError, DownloadError, NotWrittenError
 from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import DownloadProgress, pull
+from jupyter_turbopilot.models.download import DownloadProgress, fetch, look, pull
 from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
-from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Source, Url
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
 from .source_server import SourceServer
 
@@ -281,7 +283,7 @@ def test_a_disk_that_fills_up_is_said_in_words(
 
     monkeypatch.setattr(transfer, "copy", full)
     with pytest.raises(DownloadError, match="No space left"):
-        pull(store, model(data))
+        obtain(store, model(data))
 
 
 def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(
@@ -355,7 +357,7 @@ def test_a_folder_that_others_keep_is_said_with_whom_to_ask(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(NotWrittenError, match="ask whoever keeps it") as failed:
-        pull(store, model(data))
+        obtain(store, model(data))
     assert "c.Turbopilot.models_dir" in failed.value.message
     assert len(failed.value.message) < 140  # as long as JupyterLab's notifications are
     assert str(store.folder) in failed.value.hint
@@ -428,3 +430,54 @@ def test_pull_from_a_mirror_alone_names_the_setting_and_the_command(store: Store
     with pytest.raises(DownloadError, match=r"only source is a mirror.*c\.Turbopilot\.mirrors") as refused:
         pull(store, model(data, IndexParts((("part-1", "1.0"),), "/data/p{n:02}.bin")))
     assert "jupyter turbopilot models pull --mirrors m" in refused.value.hint
+
+
+BYTES = bytes(range(256)) * 3000
+SOURCES = ("hub", "url", "index")
+
+
+def publish(server: SourceServer, kind: str) -> Source:
+    if kind == "hub":
+        server.files["/owner/repo/resolve/main/m.gguf"] = BYTES
+        return HubFile("owner/repo", "m.gguf")
+    if kind == "url":
+        server.files["/m.gguf"] = BYTES
+        return Url(f"{server.url}/m.gguf")
+    server.add_wheel("w", "1.0", {"w/p1": BYTES})
+    return IndexParts((("w", "1.0"),), "/p{n}")
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_kind_of_source_is_fetched_from_in_the_same_way(
+    kind: str, server: SourceServer, tmp_path: Path
+) -> None:
+    source, target = publish(server, kind), tmp_path / ".m.gguf.partial"
+    told: list[int] = []
+    fetch(source, Transfer(target, RemoteFile(len(BYTES)), told.append, lambda: False))
+    assert target.read_bytes() == BYTES
+    assert told
+    assert told[-1] == len(BYTES)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_kind_of_source_can_be_stopped(kind: str, server: SourceServer, tmp_path: Path) -> None:
+    source = publish(server, kind)
+    with pytest.raises(CancelledError):
+        fetch(source, Transfer(tmp_path / ".m.partial", RemoteFile(), lambda _: None, lambda: True))
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_no_kind_of_source_gives_more_than_the_model_has(
+    kind: str, server: SourceServer, tmp_path: Path
+) -> None:
+    source = publish(server, kind)
+    with pytest.raises(DownloadError, match="more bytes"):
+        fetch(source, Transfer(tmp_path / ".m.partial", RemoteFile(1000), lambda _: None, lambda: False))
+
+
+def test_only_hugging_face_says_anything_before(server: SourceServer) -> None:
+    for kind in ("url", "index"):
+        assert look(publish(server, kind)) == RemoteFile()
+    assert server.requests == []
+    server.headers["/owner/repo/resolve/main/m.gguf"] = {"X-Linked-Size": str(len(BYTES))}
+    assert look(publish(server, "hub")) == RemoteFile(len(BYTES))

@@ -58,8 +58,10 @@ def test_health_says_whether_it_can_complete_and_why_not(
     }
 
 
-def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(pilot: Pilot) -> None:
-    pilot.kind.address = "gpu.example.org"  # type: ignore[misc]
+def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(pilot.kind), "address", "gpu.example.org")
     engine = ScriptedEngine()
     pilot.worker._loop.engine, pilot.worker._life.state = engine, EngineState(Phase.READY, "m")
     assert describe_health(pilot)["address"] == "gpu.example.org"
@@ -76,8 +78,8 @@ def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tm
     pilot.worker._life.state = EngineState(Phase.READY, "m")
     assert describe_health(pilot)["notice"] is None
     keeper.start(lambda _: False)
-    assert keeper._thread is not None
-    keeper._thread.join(10)
+    assert keeper._behind._thread is not None
+    keeper._behind._thread.join(10)
     notice = describe_health(pilot)["notice"]
     assert notice.startswith("Answers are not kept in the file of c.Turbopilot.results_file: a folder")
     assert str(tmp_path) not in notice

@@ -52,7 +52,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
-    from jupyter_turbopilot.models.convert import Repositories, convert
+    from jupyter_turbopilot.models.convert import convert
+    from jupyter_turbopilot.models.repository import Repositories
     from jupyter_turbopilot.pilot.library import store_of
 
     store = store_of(settings)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.models.gguf import Header
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def run(options: Options, _: Turbopilot) -> int:
     from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.models.gguf import read_header
-    from jupyter_turbopilot.models.quantization import order, table
+    from jupyter_turbopilot.models.quantization import order
 
     known = kinds()
     if not options.type:
@@ -59,8 +60,32 @@ def run(options: Options, _: Turbopilot) -> int:
     with Bar(ordered.kind) as bar:
         threads = options.threads or machine.threads()
         quantize(ordered, threads, lambda name, done, total: bar.show(done, total, f"{done}/{total} {name}"))
-    print(table(read_header(ordered.source), read_header(ordered.target)))
+    print(_table(read_header(ordered.source), read_header(ordered.target)))
     return 0
+
+
+def _table(before: Header, after: Header) -> str:
+    """Say what became of each tensor, and of all of them."""
+    from jupyter_turbopilot.models.ggml import tensor_type
+
+    new = {part.name: part for part in after.parts}
+    lines = []
+    for old in before.parts:
+        part = new.get(old.name)
+        if part is None:
+            continue
+        shape = " x ".join(map(str, old.shape))
+        change = f"{tensor_type(old.kind).name} → {tensor_type(part.kind).name}"
+        lines.append(
+            f"{old.name:<34} {shape:>16}  {change:<14} {old.size / 1e6:9.2f} → {part.size / 1e6:8.2f} MB"
+        )
+    ratio = after.file_size / before.file_size
+    bits = 8 * sum(part.size for part in after.parts) / after.parameters
+    lines.append(
+        f"{before.file_size / 1e6:.2f} MB → {after.file_size / 1e6:.2f} MB ({ratio:.0%}), "
+        f"{bits:.2f} bits a weight"
+    )
+    return "\n".join(lines)
 
 
 COMMAND = Command("quantize", "make a model's file smaller", Options, declare, run)

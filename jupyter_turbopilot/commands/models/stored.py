@@ -42,10 +42,11 @@ def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
 
 
 def run_pull(_: NoOptions, settings: Turbopilot) -> int:
-    """Fetch a model with a progress bar."""
+    """Fetch a model with a progress bar, and write its copy with adapters: others may not be allowed to."""
     kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
         path = kind.obtain(model, bar.fetching)
+        kind.merge_adapters(model)
     if (aside := aside_path(path)).is_file():
         print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
     print(path)

@@ -25,3 +25,8 @@ look = partial(disk.look, layout=LAYOUT)
 is_ours = partial(disk.is_ours, layout=LAYOUT)
 belonging = partial(disk.belonging, layout=LAYOUT)
 prepare = partial(disk.prepare, layout=LAYOUT)
+
+
+def unusable(name: str, reason: str) -> str:
+    """Word that the file which the setting names cannot be used, and why."""
+    return f"The file in c.Turbopilot.results_file, {name!r}, cannot be used: {reason}."

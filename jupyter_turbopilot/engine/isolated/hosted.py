@@ -26,7 +26,7 @@ class HostedLlama(Struct, frozen=True, tag="llama"):
     def load(self) -> Engine:
         """Load it: called in the child."""
         from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
-        from jupyter_turbopilot.engine.load.loader import load
+        from jupyter_turbopilot.engine.load.plan import load
 
         snapshot = Path(self.snapshot) if self.snapshot else None
         log_to_stderr()  # says why, should it fail

@@ -1,4 +1,4 @@
-"""How a model is loaded into the memory that is free: context, sequences, threads; or why it does not fit."""
+"""How a model is loaded into the memory that is free, or why it does not fit; the load itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - a plan is read back from JSON
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.models.gguf import Header
 
 DEFAULT_CONTEXT = 4096
@@ -64,8 +65,7 @@ class Limits:
     """What the settings ask for; 0 leaves it to the machine."""
 
     context_size: int = 0
-    threads: int = 0
-    max_threads: int = 0
+    threads: int = 1  # as `machine.threads` counts them
     max_bytes: int = 0
     sequence_bytes: int = 0
 
@@ -106,7 +106,7 @@ def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
 
 
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> Plan:
-    """Choose context, sequences and threads for a GGUF file, or refuse it if there is too little memory."""
+    """Choose context and sequences for a GGUF file, or refuse it if there is too little memory."""
     plan = fit(sizes_of(header, hardware), name, limits, machine.free_memory())
     return replace(plan, hardware=hardware)
 
@@ -124,10 +124,9 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
 
 
 def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
-    """Choose context, sequences and threads for a model, or refuse it if there is too little memory."""
+    """Choose context and sequences for a model, or refuse it if there is too little memory."""
     wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
     free = min(free, limits.max_bytes or machine.UNLIMITED)
-    count = machine.threads(limits.threads, limits.max_threads)
     parked = int(limits.sequence_bytes // max(1, sizes.token))
     # Room for the prompts of two people, where it is cheap.
     prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
@@ -136,7 +135,7 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
         cache = int(sizes.token * (cells + parked))
         needs = sizes.weights + cache + sizes.compute + sizes.scores * cells
         if needs <= free:
-            return Plan(wanted, count, needs, cells, parked)
+            return Plan(wanted, limits.threads, needs, cells, parked)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
             continue
@@ -156,3 +155,23 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
                 code="memory",
             )
         wanted //= 2
+
+
+def load(
+    path: Path, plan: Plan, *, name: str, fim: str = "auto", chunk: int = CHUNK, snapshot: Path | None = None
+) -> LlamaEngine:
+    """Load a GGUF file with llama.cpp as planned; `snapshot`: its saved sequences."""
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+    return LlamaEngine(
+        path,
+        name=name,
+        context_size=plan.context_size,
+        threads=plan.threads,
+        fim=fim,
+        cells=plan.cells,
+        parked=plan.parked,
+        state=snapshot,
+        hardware=plan.hardware,
+        chunk=chunk,
+    )

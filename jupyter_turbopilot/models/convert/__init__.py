@@ -17,7 +17,6 @@ from jupyter_turbopilot.models.convert import (
     writer,
 )
 from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
-from jupyter_turbopilot.models.convert.repository import Repositories as Repositories
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.files import write_atomically
+from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.models.gguf import Header
+    from jupyter_turbopilot.models.model import Model
 
 MOST_SCALE = 8.0
 OURS = "default"  # the adapter that comes with us, where the model has one
@@ -73,6 +76,13 @@ def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[Adapt
         elif path := ours(model):
             adapters.append(adapter._replace(path=str(path)))
     return tuple(adapters)
+
+
+def adapters_of(settings: Turbopilot, model: Model) -> tuple[AdapterSpec, ...]:
+    """Return the adapters that are set for a model; only llama.cpp applies any."""
+    if model.engine != "llama":
+        return ()
+    return chosen(settings.adapters, model.name, configured=model.name == find(settings.model).name)
 
 
 def check(path: Path, architecture: str = "") -> Header:

@@ -14,26 +14,23 @@ from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
-from jupyter_turbopilot.engine.load import loader, machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Plan, make_plan
-from jupyter_turbopilot.engine.load.retry import LoadConditions
+from jupyter_turbopilot.engine.load.plan import Hardware, Plan, load, make_plan
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.models.store import unavailable
-from jupyter_turbopilot.models.tuning import adapters
+from jupyter_turbopilot.models.tuning.adapters import adapters_of
 from jupyter_turbopilot.models.tuning.fold import folded
-from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
+from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 from jupyter_turbopilot.pilot.kinds.llama_findings import (
     adapter_files,
     copy_with_adapters,
     graphics,
     model_file,
 )
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
     import threading
@@ -51,21 +48,17 @@ EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
 def llama_engine(path: Path, model: Model, plan: Plan, snapshot: Path | None = None) -> Engine:
     """Load a model with llama.cpp, and what it had read before the last stop."""
-    return loader.load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
+    return load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
 
 
-class LlamaKind:
+class LlamaKind(EngineKind):
     """Loads GGUF files that are in the store, as the settings say."""
-
-    address = ""
 
     def __init__(
         self, settings: Turbopilot, store: Store, engine_factory: EngineFactory = llama_engine
     ) -> None:
-        self.settings = settings
-        self.store = store
+        super().__init__(settings, store)
         self.engine_factory = engine_factory
-        self._vocabulary = LatestVocabulary()
         self._adapter_warning = ""  # the last one, which is logged once
 
     def find(self, spec: str) -> Model:
@@ -104,21 +97,12 @@ class LlamaKind:
         *,
         mirrors: bool = False,
     ) -> Path:
-        """Fetch a model, and make its copy with adapters for all who use the folder; return where it is."""
-        path = obtain(self.store, model, progress, cancel, mirrors=mirrors)
-        self.weights(model)
-        return path
+        """Download a model, or convert its checkpoint; return where it is."""
+        return obtain(self.store, model, progress, cancel, mirrors=mirrors)
 
-    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:
-        """Say what the next load depends on; costs a look at the disk and at the memory."""
-        file = ""
-        try:
-            model = find(spec)
-            if self.store.has(model):
-                file = f"{stamp(self.store.path(model))}|{self.hardware(model, tuned=tuned).stamp}"
-        except (TurbopilotError, OSError):
-            file = ""
-        return LoadConditions(file, machine.free_memory())
+    def merge_adapters(self, model: Model) -> None:
+        """Write the copy of a model with its adapters, for all who use the folder of models."""
+        self.weights(model)
 
     def plan(self, model: Model, *, tuned: bool) -> tuple[Path, Plan]:
         """Return the file to load and how, or refuse what cannot be loaded here."""
@@ -180,12 +164,7 @@ class LlamaKind:
         """Return the adapters that are added to a copy of a model: those that are for any language."""
         if not self.settings.fold_adapters:
             return []
-        return [adapter for adapter in self.adapters(model) if not adapter.language]
-
-    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:
-        """Return the adapters that are set for a model."""
-        configured = model.name == find(self.settings.model).name
-        return adapters.chosen(self.settings.adapters, model.name, configured=configured)
+        return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
     def hardware(self, model: Model, *, tuned: bool = True) -> Hardware:
         """Return what the settings hand through to llama.cpp."""
@@ -196,7 +175,7 @@ class LlamaKind:
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             memory_map=settings.memory_map,
-            adapters=self.adapters(model) if tuned else (),
+            adapters=adapters_of(settings, model) if tuned else (),
         )
 
     def examine(self) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -
 def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
     """Say of each adapter whether it is one, and for what."""
     try:
-        specs = adapters.chosen(settings.adapters, find(settings.model).name, configured=True)
+        specs = adapters.adapters_of(settings, find(settings.model))
     except TurbopilotError as error:
         yield Finding("adapter", error.message, problem=True)
         return

@@ -8,36 +8,28 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
-from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.retry import LoadConditions
-from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
-from jupyter_turbopilot.pilot.kinds.base import Finding
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
+from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding
 from jupyter_turbopilot.prompt.infill import MARKERS
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store
-    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 
-class RemoteKind:
+class RemoteKind(EngineKind):
     """Has a server elsewhere compute. The model is the server's own."""
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:
-        self.settings = settings
-        self.store = store
-        self._latest = LatestVocabulary()
+        super().__init__(settings, store)
         self._name = settings.remote.model  # the server's model, once it is known
 
     @property
@@ -61,33 +53,6 @@ class RemoteKind:
     def stored(self, model: Model) -> Stored | None:
         """Return what is on the disk of a model: nothing, and nothing has to be fetched."""
         return Stored(Path(), 0, None, verified=True, source=model.name)
-
-    def remove(self, model: Model) -> int:
-        """Refuse to delete a model that is elsewhere."""
-        raise _elsewhere(model, "remove")
-
-    def verify(self, model: Model) -> bool:
-        """Refuse to read a model that is elsewhere."""
-        raise _elsewhere(model, "verify")
-
-    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - the server's own
-        """Return the adapters that are set for a model."""
-        return ()
-
-    def obtain(
-        self,
-        model: Model,
-        progress: Callable[[DownloadProgress], None] = lambda _: None,  # noqa: ARG002
-        cancel: threading.Event | None = None,  # noqa: ARG002
-        *,
-        mirrors: bool = False,  # noqa: ARG002
-    ) -> Path:
-        """Refuse to fetch a model that is elsewhere."""
-        raise _elsewhere(model, "fetch")
-
-    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
-        """Say what the next load depends on."""
-        return LoadConditions("elsewhere", machine.free_memory())
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
         """Connect to the server, or say why not."""
@@ -115,7 +80,7 @@ class RemoteKind:
         if folder.is_dir():
             from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
 
-            return self._latest.of(folder, load_vocabulary)
+            return self._vocabulary.of(folder, load_vocabulary)
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
@@ -128,7 +93,7 @@ class RemoteKind:
 
         path = self.store.path(model)
         read_header(path)  # first: llama.cpp ends the process on some damaged files
-        return self._latest.of(path, load_from_file)
+        return self._vocabulary.of(path, load_from_file)
 
     def examine(self) -> Iterator[Finding]:
         """Say which server answers, and with which model."""
@@ -162,12 +127,3 @@ def _known(name: str) -> Model | None:
     """Return the model that is meant by what a server calls its own: its name, or that of its file."""
     called = name.replace("\\", "/").rpartition("/")[2]
     return next((one for one in catalog().values() if called and called in {one.name, one.file}), None)
-
-
-def _elsewhere(model: Model, what: str) -> BadRequestError:
-    """Say that there is no model here to do something with."""
-    return BadRequestError(
-        f"The model is on a remote server ({model.name}); there is nothing to {what} on this machine. "
-        "For a model on this machine, choose another c.Turbopilot.engine.",
-        field="model",
-    )

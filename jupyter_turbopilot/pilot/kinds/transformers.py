@@ -8,35 +8,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.files import describe_size, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
-from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.fetched import (
     checkpoint_path,
     checkpoints,
     is_complete,
     read_checkpoint_note,
 )
-from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Stored
-from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
+from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
     from jupyter_turbopilot.models.download import DownloadProgress
-    from jupyter_turbopilot.models.store import Store
-    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 READS_WITHIN = 600.0  # seconds; a recurrent model reads a whole prompt in one step
 _HOW = (
@@ -45,15 +38,8 @@ _HOW = (
 )
 
 
-class TransformersKind:
+class TransformersKind(EngineKind):
     """Loads checkpoints with transformers, as the settings say."""
-
-    address = ""
-
-    def __init__(self, settings: Turbopilot, store: Store) -> None:
-        self.settings = settings
-        self.store = store
-        self._vocabulary = LatestVocabulary()
 
     def find(self, spec: str) -> Model:
         """Return the model that a person means."""
@@ -115,10 +101,6 @@ class TransformersKind:
             )
         return all(sha256_of(folder / name) == digest for name, digest in note.digests.items())
 
-    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - none are applied here
-        """Return the adapters that are set for a model."""
-        return ()
-
     def obtain(
         self,
         model: Model,
@@ -132,15 +114,6 @@ class TransformersKind:
             return model.path
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
         return repositories.fetch(model.checkpoint)
-
-    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
-        """Say what the next load depends on; costs a look at the disk and at the memory."""
-        try:
-            stored = self.stored(self.find(spec))
-            files = stamp(stored.path) if stored else ""
-        except (TurbopilotError, OSError):
-            files = ""
-        return LoadConditions(files, machine.free_memory())
 
     def options(self) -> TransformersOptions:
         """Return what the settings ask for."""

@@ -7,14 +7,24 @@ from contextlib import nullcontext
 
 import httpx
 
+from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.server.hub.person import Person, read_person
-from jupyter_turbopilot.server.hub.refusals import HubGoneError
 
 SECONDS = 5.0  # for an answer
 AT_ONCE = 16  # concurrent requests to the hub
 OF_NEW = 12  # of those about new tokens, so that made-up ones cannot delay the renewal of known ones
 MOST = 1 << 20  # bytes of an answer: somebody may be in many groups
 OK, NOT_KNOWN = 200, frozenset({401, 403})
+
+
+class HubGoneError(NotReadyError):
+    """The hub does not answer, and what it said before counts no longer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The JupyterHub does not answer, so nobody can tell whose token this is. Try again when it runs.",
+            code="hub_gone",
+        )
 
 
 class Hub:

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_server.auth.identity import User
 
-from jupyter_turbopilot.errors import BusyError
+from jupyter_turbopilot.errors import BusyError, RefusedError
 from jupyter_turbopilot.server.hub.answers import Answers, digest_of
-from jupyter_turbopilot.server.hub.refusals import (
-    NoScopeError,
-    NotManagerError,
-    NoTokenError,
-    UnknownHubTokenError,
-)
+from jupyter_turbopilot.server.hub.person import MANAGES, scope_for
 from jupyter_turbopilot.server.identity import StandaloneIdentity
 from jupyter_turbopilot.server.routes.admission import is_key, sent_keys
 
@@ -72,9 +67,18 @@ class HubIdentity(StandaloneIdentity):
             return None
         person = await self._person(sent[0]) if is_key(sent[0]) else None
         if person is None:
-            raise UnknownHubTokenError
+            raise RefusedError(
+                401,
+                "The JupyterHub does not know this token: it has expired, or was revoked. Stop your server "
+                "in the hub's control panel and start it again.",
+            )
         if not person.may_use(self._service):
-            raise NoScopeError(self._service)
+            raise RefusedError(
+                403,
+                f"This token may not use the service {self._service}. The JupyterHub's administrator has to "
+                f"give the roles `user` and `server` the scope {scope_for(self._service)}, as `jupyter "
+                "turbopilot hub-config` prints it; then stop your server and start it again.",
+            )
         return HubUser(person.known_as, person.name, groups=person.groups, manages=person.may_manage)
 
     async def _person(self, token: str) -> Person | None:
@@ -118,7 +122,11 @@ class HubIdentity(StandaloneIdentity):
 
     def not_manager(self) -> TurbopilotError:
         """Return an error that names the scope."""
-        return NotManagerError()
+        return RefusedError(
+            403,
+            f"This needs a token with the scope {MANAGES}, of an administrator of the JupyterHub. Create one "
+            "on the hub's page Token. Tokens of Jupyter servers do not have this scope.",
+        )
 
     def admits_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
         """The proxy passes the hub's own names on; nothing is done for anybody without a token."""
@@ -126,7 +134,11 @@ class HubIdentity(StandaloneIdentity):
 
     def unknown(self) -> TurbopilotError | None:
         """A token would help."""
-        return NoTokenError()
+        return RefusedError(
+            401,
+            "Send a token of this JupyterHub, as Authorization: Bearer. A server that the hub started does "
+            'so with c.TurbopilotRemote.auth = "jupyterhub"; the hub\'s page Token makes one for others.',
+        )
 
     async def stop(self) -> None:
         """Ask nothing any more."""

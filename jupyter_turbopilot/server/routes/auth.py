@@ -65,6 +65,7 @@ class AuthenticatedHandler(APIHandler):
             await super().prepare()
             self.refused = self.refusal()
         except TurbopilotError as error:  # who calls cannot be told, or may not
+            self.current_user = None
             self.refused = error
         except web.HTTPError as error:
             self.refused = self._unadmitted(error.status_code)

@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_core.utils import ensure_async
+from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.auth.identity import IdentityProvider
 from tornado import web
 from tornado.http1connection import HTTP1Connection
@@ -128,17 +129,26 @@ class Route(AuthenticatedHandler):
         await super().prepare()
         if self.refused and not isinstance(connection, HTTP1Connection):
             # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
-            self._refuse()
+            self._finish_with(self.refused)
         elif self.refused:
             # tornado closes the connection after an early response. A client that is still sending then
             # reports a broken connection instead of the error, so the response follows the body.
             self._received = MAX_BODY + 1
-            setattr(self, str(self.request.method).lower(), self._refuse)
 
-    def _refuse(self, *_arguments: Any, **_named: Any) -> Future[None]:
-        error = self.refused or RefusedError(403)
-        self.set_status(error.status)
-        return self._finish_with(error)
+    @allow_unauthenticated
+    def options(self, *address: Any, **named: Any) -> None:
+        """Answer what a browser may send, as the Jupyter server does."""
+        if self.refused:
+            self._finish_with(self.refused)
+        else:
+            super().options(*address, **named)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer a refused caller with the reason, whatever kept a method from running."""
+        if self.refused:
+            self._finish_with(self.refused)
+        else:
+            super().send_error(status_code, **kwargs)
 
     def set_default_headers(self) -> None:
         """Number every answer: Copilot's clients take one without a number for a firewall's."""
@@ -214,11 +224,11 @@ class Route(AuthenticatedHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         if not isinstance(error, TurbopilotError):
             error = RefusedError(status_code)
-        self.set_status(error.status)
         self._finish_with(error)
 
     def _finish_with(self, error: TurbopilotError) -> Future[None]:
         """Answer with an error, and with what its status asks for."""
+        self.set_status(error.status)
         if error.status == 401:  # noqa: PLR2004
             self.set_header("WWW-Authenticate", "Bearer")
         if error.status == 405:  # noqa: PLR2004
@@ -242,7 +252,6 @@ class Route(AuthenticatedHandler):
             except TurbopilotError as error:
                 if self._headers_written or self._left:
                     return  # that somebody went away is no failure of the server's for its log
-                self.set_status(error.status)
                 await self._finish_with(error)
 
 

@@ -41,7 +41,7 @@ class Endpoint:
     errors: tuple[type[TurbopilotError], ...] = ()  # beside what any caller and any body can be refused for
 
     def __call__(self, handle: Handler) -> Handler:
-        """Check the caller and the body, then handle the request; errors of ours are answers."""
+        """Refuse the caller, or check the body and handle the request; errors of ours are answers."""
 
         @wraps(handle)
         async def method(route: Any, *address: str) -> None:
@@ -55,6 +55,8 @@ class Endpoint:
         return declared  # type: ignore[no-any-return]
 
     async def _handled(self, handle: Handler, route: Any, address: tuple[str, ...]) -> None:
+        if route.refused:
+            raise route.refused
         route.set_status(self.status)
         body = () if self.takes is None else (self.read(route.raw_body(), self.takes),)
         await handle(route, *body, *address)

@@ -8,9 +8,9 @@ import pytest
 from jupyter_turbopilot.errors import NotWrittenError
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.model import HubFile, Model
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 
 from ...models.source_server import SourceServer
@@ -38,7 +38,7 @@ def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
     assert len(err.strip().splitlines()) == 1
     # Another source would not help, and JupyterLab's notifications end after 140 characters.
     with pytest.raises(NotWrittenError) as refused:
-        pull(Store(tmp_path / "file" / "models"), find("smollm2-135m"))
+        obtain(Store(tmp_path / "file" / "models"), find("smollm2-135m"))
     assert refused.value.code == "not_written"
     assert len(refused.value.message) < 140
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -34,6 +33,12 @@ def nothing(_: Answer) -> bool:
     return False
 
 
+def join(one: Keeper) -> None:
+    assert one._behind._thread is not None
+    one._behind._thread.join(10)
+    assert not one._behind._thread.is_alive()
+
+
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How busy the machine is decides nothing here."""
@@ -50,8 +55,8 @@ def test_what_one_process_remembers_the_next_one_knows(tmp_path: Path) -> None:
     results = Results(MEGABYTE)
     second = Keeper(path, LIMIT)
     second.start(results.restore)
-    second.start(lambda _: pytest.fail("it has begun"))
     until(lambda: results.find(place(0)))
+    second.start(lambda _: pytest.fail("it has been read"))
     known = results.find(place(7, "answer7and"))
     assert known is not None
     assert (known.text, known.tokens[0].id) == ("somemoreofit", 7)
@@ -85,14 +90,10 @@ def test_nobody_waits_for_a_file_that_another_holds(tmp_path: Path, monkeypatch:
         for answer in ours:
             writer.keep(answer)
         assert time.monotonic() - begun < 5  # a wait would be WAIT seconds
-        assert len(writer._waiting) <= WAITING
         other.execute("ROLLBACK")
         writer.close()
-    assert writer._thread is not None
-    writer._thread.join(10)
-    found = texts(path)
-    assert found[0] == ours[-1].text  # of too many the oldest are lost
-    assert WAITING <= len(found) < 3 * WAITING
+    join(writer)
+    assert texts(path)[::-1] == [answer.text for answer in ours[:WAITING]]
 
 
 def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_not(tmp_path: Path) -> None:
@@ -171,12 +172,10 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     one.start(results.restore)
     for answer in answers(range(90)):
         one.keep(answer)
-    assert one._thread is not None
-    one._thread.join(10)
-    assert not one._thread.is_alive()
+    join(one)
     for answer in answers(range(9)):
         one.keep(answer)
-    assert not one._waiting
+    assert not one._behind._queue
     said = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 1
     assert "in memory" in said[0].getMessage()
@@ -185,19 +184,6 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     assert str(tmp_path) not in one.trouble
     assert "somemore" not in caplog.text
     one.close()
-
-
-def test_without_a_thread_it_is_said_and_nothing_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    one = Keeper(tmp_path / "answers.db", LIMIT)
-    one.start(nothing)
-    one.close()
-    assert "no more threads" in caplog.text
 
 
 def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start(
@@ -211,8 +197,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start
         other.execute("DROP TABLE answers")
         other.commit()
     one.keep(*answers([1]))
-    assert one._thread is not None
-    one._thread.join(10)
+    join(one)
     assert "begins a new one" in caplog.text
     assert texts(path) == []
 

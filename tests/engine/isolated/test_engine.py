@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
-from jupyter_turbopilot.engine.load.loader import load as load_here
+from jupyter_turbopilot.engine.load.plan import load as load_here
 from jupyter_turbopilot.errors import (
     BadRequestError,
     CancelledError,

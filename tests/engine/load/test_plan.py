@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, score_bytes
+from jupyter_turbopilot.engine.load.plan import Hardware, Limits, Plan, load, make_plan, score_bytes
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import Header
 
@@ -68,3 +73,28 @@ def test_attention_is_fused_on_a_graphics_card_and_with_a_quantized_cache_only(
 def test_what_was_kept_for_one_kind_of_attention_is_not_used_with_the_other() -> None:
     assert "plain" in Hardware().stamp
     assert "fused" in Hardware(cache_type="q8_0").stamp
+
+
+PLANNED = Plan(256, 1, needs=0, cells=512, parked=64, hardware=Hardware(cache_type="f16"))
+
+
+def test_a_real_model_is_loaded_as_planned(tiny_model: Path) -> None:
+    engine = load(tiny_model, PLANNED, name="tiny")
+    try:
+        assert (engine.name, engine.fim, engine.context_size) == ("tiny", "auto", 256)
+        assert engine.chunk == CHUNK
+        assert engine._lib.llama_n_ctx(engine._context) == PLANNED.cells
+    finally:
+        engine.close()
+
+
+def test_all_of_a_plan_reaches_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(llama, "LlamaEngine", lambda *path, **more: given.append((*path, more)))
+    load(tmp_path, PLANNED, name="m", fim="qwen", chunk=8, snapshot=tmp_path / "kept")
+    ((path, more),) = given
+    assert path == tmp_path
+    assert more == {
+        "name": "m", "fim": "qwen", "context_size": 256, "threads": 1, "cells": 512, "parked": 64,
+        "state": tmp_path / "kept", "hardware": PLANNED.hardware, "chunk": 8,
+    }  # fmt: skip

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import adapters
-from jupyter_turbopilot.models.tuning.adapters import check, chosen, read_spec
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, adapters_of, check, chosen, read_spec
 
 
 def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> None:
@@ -47,3 +50,11 @@ def test_the_adapter_that_comes_with_us_is_where_it_is_looked_for() -> None:
     assert path is not None
     assert check(path, "qwen2").parts
     assert adapters.ours("smollm2-135m") is None
+
+
+def test_adapters_are_set_for_models_that_llama_cpp_runs() -> None:
+    settings = Turbopilot(model="smollm2-135m", adapters=["/a/mine.gguf"])
+    mine = (AdapterSpec("/a/mine.gguf"),)
+    assert adapters_of(settings, find("smollm2-135m")) == mine
+    assert adapters_of(settings, find("qwen2.5-coder-7b")) == ()
+    assert adapters_of(settings, Model("smollm2-135m", "", engine="remote")) == ()

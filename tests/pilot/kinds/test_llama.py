@@ -9,7 +9,6 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated import load_test
-from jupyter_turbopilot.engine.load import loader as engine_loader
 from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
@@ -50,7 +49,7 @@ def test_llama_cpp_alone_is_tried_in_a_child_process_first(
 ) -> None:
     tried: list[Path] = []
     monkeypatch.setattr(load_test, "ensure_loads", lambda hosted, *_, **__: tried.append(Path(hosted.path)))
-    monkeypatch.setattr(engine_loader, "load", lambda *_, **__: ScriptedEngine())
+    monkeypatch.setattr(f"{LlamaKind.__module__}.load", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for kind in (
         kind_with(llama_engine, trial=tries),
@@ -76,23 +75,6 @@ def test_what_was_read_is_kept_in_the_persons_own_folder_unless_it_is_not_to_be(
     assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
 
 
-def test_facts_change_with_the_file_and_with_its_adapters(tiny_model: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own.gguf"
-    adapter = make(tmp_path / "a.gguf")
-    kind = kind_with(model=str(own), adapters=[str(adapter)])
-    assert kind.adapters(find(str(own.absolute()))) == (AdapterSpec(str(adapter)),)
-    assert kind.conditions("no such model", tuned=True).file == ""
-    assert kind.conditions(str(own), tuned=True).file == ""
-    own.write_bytes(tiny_model.read_bytes())
-    tuned, plain = (kind.conditions(str(own), tuned=tuned).file for tuned in (True, False))
-    assert tuned != plain
-    assert kind.conditions(str(own), tuned=True).file == tuned
-    adapter.touch()
-    assert kind.conditions(str(own), tuned=True).file != tuned
-    assert kind.conditions(str(own), tuned=False).file == plain
-    assert kind.conditions(str(own), tuned=True).free > 0
-
-
 def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, tmp_path: Path) -> None:
     inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
     for path in (inside, outside):
@@ -104,20 +86,20 @@ def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, t
     assert [model.path for model in kind.models("no such model")[known:]] == [inside]
 
 
-def test_who_fetches_a_model_makes_its_copy_for_all(
-    models_folder: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     own = models_folder / "own.gguf"
     own.write_bytes(tiny_model.read_bytes())
     adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
     settings = {"model": str(own), "adapters": [adapter, f"{one_language}@r"]}
     beside = kind_with(**settings, fold_adapters=False)
     assert beside.added(find(str(own))) == []
-    assert beside.obtain(find(str(own))) == own
+    beside.merge_adapters(find(str(own)))
     assert copies(models_folder, own) == []
     kind = kind_with(**settings)
     assert kind.added(find(str(own))) == [AdapterSpec(adapter)]
     assert kind.obtain(find(str(own))) == own
+    assert copies(models_folder, own) == []
+    kind.merge_adapters(find(str(own)))
     (copy,) = copies(models_folder, own)
     path, hardware = kind.weights(find(str(own)))
     assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))
@@ -146,7 +128,6 @@ def test_load_checks_the_digest_of_a_refused_model(known: Model, models_folder: 
     with pytest.raises(NotReadyError, match=r"The file of known is damaged\..*models pull known") as damaged:
         kind.load(known, Cancel(), tuned=True)
     assert damaged.value.code == "model_damaged"
-    assert kind.conditions("known", tuned=True).file == ""
     file.unlink()
     with pytest.raises(NotReadyError) as missing:
         kind.load(known, Cancel(), tuned=True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,16 +145,6 @@ def test_a_repository_is_fetched_though_a_folder_here_has_its_name(
     (tmp_path / "facebook" / "incoder-1B").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert kind.obtain(kind.find("incoder-1b")) == folder
-
-
-def test_a_file_that_is_replaced_by_one_of_its_size_is_worth_another_load(tmp_path: Path) -> None:
-    kind, config = kind_with(), tmp_path / "config.json"
-    config.write_text("{} ")
-    before = kind.conditions(str(tmp_path), tuned=True).file
-    os.utime(config, ns=(1, 1))
-    assert kind.conditions(str(tmp_path), tuned=True).file not in {before, ""}
-    config.unlink()
-    assert not kind.conditions(str(tmp_path), tuned=True).file
 
 
 def test_the_selected_checkpoint_is_listed_with_those_of_the_catalogue(checkpoint: Path) -> None:

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from jupyter_turbopilot.server.hub.asking import AT_ONCE, MOST, Hub
-from jupyter_turbopilot.server.hub.refusals import HubGoneError
+from jupyter_turbopilot.server.hub.asking import AT_ONCE, MOST, Hub, HubGoneError
 
 from .fake_hub import REFUSED, FakeHub, answer, known
 
@@ -66,6 +65,7 @@ def test_a_hub_that_says_anything_else_is_gone_and_nothing_is_logged(
     with pytest.raises(HubGoneError) as gone:
         ask(STRANGE[name], 0.5)
     assert gone.value.__cause__ is None
+    assert (gone.value.status, gone.value.code) == (503, "hub_gone")
     assert "secret-token" not in gone.value.message + caplog.text
 
 

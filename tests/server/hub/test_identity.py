@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import RefusedError, TurbopilotError
 from jupyter_turbopilot.server.hub.answers import COUNTS, REFUSED, RENEWED
+from jupyter_turbopilot.server.hub.asking import HubGoneError
 from jupyter_turbopilot.server.hub.identity import MOST_NEW, HubIdentity
 from jupyter_turbopilot.server.hub.person import MANAGES, Person, scope_for
-from jupyter_turbopilot.server.hub.refusals import HubGoneError
 
 TOKEN = "t"
 
@@ -100,6 +100,24 @@ def test_whoever_is_not_known_or_may_not_is_refused(token: str | None, status: i
     async def go() -> None:
         desk = Desk(t=person(), other=person(scopes=(scope_for("another"),)))
         assert await desk.status(token) == status
+
+    asyncio.run(go())
+
+
+def test_each_refusal_has_its_status_and_says_what_to_do() -> None:
+    async def go() -> None:
+        desk = Desk(other=person(scopes=(scope_for("another"),)))
+        none, manager = desk.identity.unknown(), desk.identity.not_manager()
+        assert none
+        assert (none.status, none.code) == (401, "unauthenticated")
+        assert (manager.status, manager.code) == (403, "forbidden")
+        assert "Bearer" in none.message
+        with pytest.raises(RefusedError, match="start it again") as unknown:
+            await desk.user("unknown")
+        assert (unknown.value.status, unknown.value.code) == (401, "unauthenticated")
+        with pytest.raises(RefusedError, match=f"the scope {scope_for('ghost')},") as scope:
+            await desk.user("other")
+        assert (scope.value.status, scope.value.code) == (403, "forbidden")
 
     asyncio.run(go())
 

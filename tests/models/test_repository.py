@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadError
-from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
 from jupyter_turbopilot.models.folder import aside_path
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Store
 from tests.models.source_server import SourceServer
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary, load_vocabulary
-from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
+from jupyter_turbopilot.pilot.kinds.base import LatestVocabulary
 
 from ...tiny_model import write_tiny_model
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
-from jupyter_turbopilot.models.download import DownloadProgress, in_words
+from jupyter_turbopilot.models.download import DownloadProgress, fetch, in_words, look
 from jupyter_turbopilot.models.fetched import (
     CHECKPOINT_NOTE,
     CheckpointNote,
@@ -76,7 +76,7 @@ class Repositories:
         """
         folder = self.where(repository)
         if read_checkpoint_note(folder).digests:
-            with in_words(self.folder), self._locked(folder):
+            with in_words(self.folder, repository), self._locked(folder):
                 self._set_damaged_aside(folder)
         if is_complete(folder):
             return folder
@@ -86,7 +86,7 @@ class Repositories:
         if "config.json" not in names or not weights:
             raise ConversionError(f"{repository} holds no checkpoint: config.json and model*.safetensors.")
         wanted = ["config.json", *(name for name in _TOKENIZER if name in names), *weights]
-        with in_words(self.folder), self._locked(folder):
+        with in_words(self.folder, repository), self._locked(folder):
             self._fetch_into(folder, repository, wanted)
             if keep:
                 write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
@@ -114,7 +114,7 @@ class Repositories:
             if not any((folder / name).is_file() for name in _TOKENIZER):
                 raise
             return folder  # what was fetched before serves
-        with in_words(self.folder), self._locked(folder):
+        with in_words(self.folder, source), self._locked(folder):
             self._fetch_into(folder, source, [name for name in names if name in _TOKENIZER])
         return folder
 
@@ -144,7 +144,6 @@ class Repositories:
         return FileLock(folder / ".lock")
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
-        from jupyter_turbopilot.models.sources import fetch, look
         from jupyter_turbopilot.models.transfer import Transfer
 
         for name in names:
