@@ -1,4 +1,4 @@
-"""What `hostile.py` sends: awkward texts, notebooks, bodies and grammars, each made from a seed alone."""
+"""What `hostile.py` sends: awkward texts, notebooks and bodies, each made from a seed alone."""
 
 from __future__ import annotations
 
@@ -249,36 +249,6 @@ def tokens(rng: random.Random) -> Sending:
     return Sending("tokenize", dumps(rng, {"content": shape(rng), "with_pieces": often(rng)}))
 
 
-GRAMMARS: tuple[Callable[[random.Random], str], ...] = (
-    lambda rng: "root ::= " + "(" * rng.choice((10, 5000)) + '"a"',
-    lambda rng: f'root ::= "a"{{{rng.choice(("5,1", "0,100000", "99999999999", "9" * 5000, "22", "2,"))}}}',
-    lambda rng: 'root ::= (("a"? "b"?){22}){' + str(rng.choice((2, 22, 1000))) + "}",
-    lambda _: "root ::= root",
-    lambda _: 'root ::= a\na ::= b "x"\nb ::= a "y"',
-    lambda rng: "root ::= " + rng.choice('["(\\|*+?{#') * rng.choice((1, 100, 32_768)),
-    lambda rng: "root ::= r0" + "".join(f"\nr{n} ::= r{n + 1} r{n + 1}" for n in range(rng.choice((5, 64)))),
-    lambda rng: 'root ::= [a-z\\U0010ffff\\x00]+ "' + text(rng, 100) + '"',
-    lambda _: 'root ::= [a-z]+ " = " [0-9]+ "\\n"',
-    lambda rng: "root ::= " + " | ".join('"ab"*' for _ in range(rng.choice((2, 3000)))),
-    lambda rng: text(rng, 10_000),
-)  # fmt: skip
-
-
-def grammar(rng: random.Random) -> Sending:
-    """Grammars that never end, nest, multiply or are none."""
-    made = {"prompt": f"{CANARY} = ", "grammar": f"# {CANARY}\n" + rng.choice(GRAMMARS)(rng), "n_predict": 24}
-    route = rng.choice(("completion", "infill", "v1/completions"))
-    return Sending(route, dumps(rng, made | {"input_prefix": "x = ", "input_suffix": ""}), manner=manner(rng))
-
-
-def schema(rng: random.Random) -> Sending:
-    """JSON schemas, which may be refused."""
-    inner: Any = {"type": "string", "minLength": rng.choice((0, 10**9))}
-    for _ in range(rng.choice((1, 50, 500))):
-        inner = {"type": "array", "items": inner, "minItems": rng.choice((0, 1, 10**6))}
-    return Sending("completion", dumps(rng, {"prompt": CANARY, "json_schema": inner, "n_predict": 8}))
-
-
 # Bodies that are none, and other calls ----------------------------------------------------------------------
 
 
@@ -352,7 +322,7 @@ CASES: dict[str, tuple[int, Callable[[random.Random], Sending]]] = {
     for weight, case in (
         (6, native_cell), (4, native_notebook), (2, native_documents), (1, native_alternatives),
         (2, native_values), (4, infill), (3, completion), (3, openai), (2, copilot), (2, huggingface),
-        (2, tokens), (3, grammar), (1, schema), (3, broken), (1, odd_call), (1, feedback),
+        (2, tokens), (3, broken), (1, odd_call), (1, feedback),
     )
 }  # fmt: skip
 

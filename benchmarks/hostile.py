@@ -1,4 +1,4 @@
-"""A real Jupyter server under awkward notebooks, bodies, grammars and clients, while somebody types.
+"""A real Jupyter server under awkward notebooks, bodies and clients, while somebody types.
 
     python benchmarks/hostile.py [--minutes 5] [--seed 1] [--set notebooks.json.gz] [--second MODEL]
     python benchmarks/hostile.py --only native_cell:1:17

@@ -286,7 +286,6 @@ _OPTIONS: tuple[dict[str, Any], ...] = (
     {"n_indent": 4},
     {"logit_bias": [["(", False]]},
     {"n_cmpl": 2, "stream": False},
-    {"grammar": 'root ::= [a-z_]+ ("(" [a-z0-9_, =]* ")")?'},
     {"response_fields": ["content", "timings/predicted_n"], "stream": False},
 )
 

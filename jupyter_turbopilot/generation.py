@@ -48,7 +48,6 @@ class Sampling:
     presence_penalty: float = 0.0
     penalty_last_n: int = 64
     logit_bias: tuple[tuple[int | str, float], ...] = ()  # by token, or by text for each of its tokens
-    grammar: str = ""
     samplers: tuple[str, ...] = SAMPLERS
     ignore_end: bool = False  # whether the text goes on where it would end
     seed: int = 0
@@ -70,9 +69,7 @@ class Sampling:
     @property
     def plain(self) -> bool:
         """Tell whether the likeliest token is the one that is wanted."""
-        return self.temperature <= 0 and not (
-            self.penalised or self.logit_bias or self.grammar or self.ignore_end
-        )
+        return self.temperature <= 0 and not (self.penalised or self.logit_bias or self.ignore_end)
 
 
 @dataclass(frozen=True)

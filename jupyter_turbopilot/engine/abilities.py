@@ -25,7 +25,6 @@ _OFF: dict[str, Any] = {
     "presence_penalty": 0.0,
     "penalty_last_n": 0,
     "logit_bias": (),
-    "grammar": "",
     "ignore_end": False,
     "drawn": False,
     "cached": True,

@@ -8,7 +8,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
@@ -110,8 +109,7 @@ class Stepping(ABC):
         )
         if not ask.sampling.plain:
             try:
-                with remembering_for(ask.owner):  # a grammar is checked once
-                    run.sampler = self.sampler(replace(ask.sampling, max_tokens=limit), ask.prompt)
+                run.sampler = self.sampler(replace(ask.sampling, max_tokens=limit), ask.prompt)
             except BaseException:
                 self.release(run)
                 raise

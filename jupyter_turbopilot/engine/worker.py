@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.deadlines import Deadlines
@@ -13,7 +14,6 @@ from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
 from jupyter_turbopilot.engine.phase import EngineState, Phase, not_ready
 from jupyter_turbopilot.engine.queue import Priority, Queue
-from jupyter_turbopilot.engine.refusals import Refusals
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import BusyError
 
@@ -33,6 +33,8 @@ NO_ROOM = 0.01
 # An engine elsewhere serves others as well, so the time it takes says nothing of what a text costs. For each
 # token that it writes and reads so many seconds of computing are charged.
 WRITES, READS = 0.02, 0.01
+LONGEST = 8.0  # seconds until a refused caller may ask again; after longer it may give up
+WEIGHT = 1 / 8  # of the latest text in the average
 
 
 class Worker:
@@ -336,3 +338,30 @@ class Worker:
             left = list(self._queue) if self._life.settle(state) else []
         for job in left:
             self._end(job, not_ready(state))
+
+
+class Refusals:
+    """Of one person's requests only so many may wait; `running` are written at a time, 0: any number."""
+
+    def __init__(self, running: int = 0) -> None:
+        self._running = running
+        self._seconds = 1.0  # that a text takes, on average
+        self._refused: Counter[str] = Counter()  # by caller, since nothing of theirs waited
+
+    def ended(self, seconds: float) -> None:
+        """Note how long a text took that was written to its end."""
+        self._seconds += (min(seconds, LONGEST) - self._seconds) * WEIGHT
+
+    def accept(self, caller: str, waiting: int) -> None:
+        """Note that a request was accepted while so many of the caller's waited."""
+        self._refused[caller] -= 1
+        if not waiting or self._refused[caller] <= 0:
+            del self._refused[caller]
+
+    def refuse(self, caller: str) -> float:
+        """Note a refusal; return after how many seconds it makes sense to ask again.
+
+        For each that was refused a text has to be written: told the same time, all would come back together.
+        """
+        self._refused[caller] += 1
+        return min(LONGEST, self._seconds * self._refused[caller] / max(1, self._running))

@@ -60,7 +60,17 @@ def test_llama_vscodes_several_completions_come_as_a_list(server: Server) -> Non
 
 def test_null_is_the_default_and_a_whole_fraction_a_number(server: Server) -> None:
     nulls = dict.fromkeys(
-        ("stop", "grammar", "seed", "samplers", "json_schema", "logit_bias", "n_probs", "top_p")
+        (
+            "stop",
+            "grammar",
+            "seed",
+            "samplers",
+            "json_schema",
+            "response_format",
+            "logit_bias",
+            "n_probs",
+            "top_p",
+        )
     )
     assert (
         ask(server, prompt="x", **nulls | WRITE | {"n_predict": 3.0, "top_k": 8.0})["tokens_predicted"] == 3
@@ -118,24 +128,6 @@ def test_a_bias_by_text_is_one_for_each_of_its_tokens(server: Server) -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/completion", "/v1/completions"])
-def test_grammars_and_schemas_are_obeyed(server: Server, path: str) -> None:
-    def text(**body: Any) -> str:
-        found = ask(server, path, prompt="x", max_tokens=40, temperature=0, **body)
-        return str(found["content"] if "content" in found else found["choices"][0]["text"])
-
-    assert text(grammar='root ::= "seven"') == "seven"
-    assert json.loads(text(json_schema={"enum": ["a", "b"]})) in {"a", "b"}
-    assert refused(server, path, json_schema={"type": "string", "pattern": "a"}) == "json_schema"
-    assert refused(server, path, json_schema={}, grammar='root ::= "a"') == "json_schema"
-    # What is refused only once it is a grammar.
-    words = {"type": "array", "maxItems": 200, "items": {"type": "string", "maxLength": 256}}
-    large = {"type": "object", "properties": {f"p{number}": words for number in range(200)}}
-    assert refused(server, path, json_schema=large) == "json_schema"
-    assert refused(server, path, json_schema=large, stream=True) == "json_schema"
-    assert refused(server, path, grammar="root ::= (") == "grammar"
-
-
 @pytest.mark.parametrize(
     ("name", "value", "harmless"),
     [
@@ -146,9 +138,11 @@ def test_grammars_and_schemas_are_obeyed(server: Server, path: str) -> None:
         ("top_n_sigma", 1.0, -1.0),
         ("adaptive_target", 0.5, -1.0),
         ("min_keep", 5, 0),
+        ("grammar", 'root ::= "a"', ""),
+        ("json_schema", {}, None),
+        ("response_format", {"type": "json_object"}, {"type": "text"}),
         ("lora", [{"id": 0, "scale": 0.5}], []),
         ("image_data", [{"id": 1}], []),
-        ("grammar_lazy", True, False),
         ("return_progress", True, False),
         ("timings_per_token", True, False),
     ],

@@ -208,9 +208,9 @@ def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(
 
 def test_what_an_engine_does_not_support_is_an_error_that_names_the_field(desk: Callable[..., Desk]) -> None:
     d = limited(desk, "a", samplers=frozenset(), top=0)
-    (reply,) = d.ask(RawRequest("x", sampling=Sampling(grammar='root ::= "a"')))
+    (reply,) = d.ask(RawRequest("x", sampling=Sampling(ignore_end=True)))
     assert isinstance(reply.error, BadRequestError)
-    assert reply.error.field == "grammar"
+    assert reply.error.field == "ignore_end"
     (reply,) = d.ask(RawRequest("x", sampling=Sampling(top=3)))
     assert isinstance(reply.error, BadRequestError)
     assert d.engine.asks == []

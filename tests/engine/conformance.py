@@ -330,9 +330,6 @@ def an_error_spoils_nobody_elses_text(subject: Subject) -> None:
     written = subject.first_tokens(run)
     with pytest.raises(TurbopilotError):
         subject.write(Ask(subject.ids("x" * (4 * subject.engine.context_size)), Sampling(max_tokens=4)))
-    if "grammar" in subject.engine.abilities.samplers:
-        with pytest.raises(BadRequestError):
-            subject.write(subject.ask("x", grammar="root ::= ("))
     (rest,) = subject.finish([run])
     subject.engine.release(run)
     assert said([*written, *rest]) == said(whole)
@@ -518,14 +515,6 @@ def a_bias_and_a_penalty_decide(subject: Subject) -> None:
                 assert ids_of(subject.write(penalised)) != [token] * 8
             except BadRequestError as refused:
                 assert refused.field == name  # a server may have narrower bounds
-
-
-@check
-def a_grammar_is_never_left(subject: Subject) -> None:
-    if "grammar" in subject.engine.abilities.samplers:
-        text = said(subject.write(subject.ask("x", grammar='root ::= ("ab" | "cd")+')))
-        assert text
-        assert text.replace(b"ab", b"").replace(b"cd", b"") == b""
 
 
 # What it is ---------------------------------------------------------------------------------------------

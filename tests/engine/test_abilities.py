@@ -25,7 +25,6 @@ ASKED: dict[str, Any] = {
     "presence_penalty": 0.5,
     "penalty_last_n": 8,
     "logit_bias": ((5, 1.0),),
-    "grammar": 'root ::= "x"',
     "ignore_end": True,
     "drawn": True,
     "cached": False,

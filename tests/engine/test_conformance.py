@@ -411,7 +411,6 @@ FAULTS: list[tuple[type[Broken], Check]] = [
     (dropping(min_p=0.0), conformance.where_one_token_is_left_it_is_the_likeliest),
     (dropping(logit_bias=()), conformance.a_bias_and_a_penalty_decide),
     (dropping(presence_penalty=0.0), conformance.a_bias_and_a_penalty_decide),
-    (dropping(grammar=""), conformance.a_grammar_is_never_left),
     (Shy, conformance.each_option_that_is_claimed_is_accepted_and_any_other_refused_by_name),
     (Cropping, conformance.a_prompt_that_does_not_fit_is_refused_in_words),
     (Restless, conformance.it_says_what_its_answers_depend_on),

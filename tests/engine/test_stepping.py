@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.engine import stepping
 from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -90,26 +89,6 @@ class Arithmetic(Stepping):
 
     def logits(self, index: int) -> np.ndarray:
         return self.rows[index]
-
-
-def test_what_is_worked_out_of_a_grammar_is_remembered_for_its_owner_alone() -> None:
-    checked: list[str] = []
-
-    @remembered(1000)
-    def check(grammar: str) -> str:
-        checked.append(grammar)
-        return grammar
-
-    class Checking(Arithmetic):
-        def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Any:
-            check(sampling.grammar)
-
-    engine = Checking()
-    for owner in ("ada", "eve", "ada", "eve"):
-        run = engine.start(Ask([1, 2], Sampling(max_tokens=1, grammar="root ::= [a]"), owner=owner))
-        assert run is not None
-        engine.release(run)
-    assert len(checked) == 2
 
 
 def alone(prompt: list[int], count: int) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine import lifecycle, ring
 from jupyter_turbopilot.engine.abilities import Abilities
@@ -14,7 +16,7 @@ from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.queue import PLACES, Priority
-from jupyter_turbopilot.engine.worker import READS, WRITES, Worker
+from jupyter_turbopilot.engine.worker import LONGEST, READS, WRITES, Refusals, Worker
 from jupyter_turbopilot.errors import (
     BusyError,
     EngineError,
@@ -1044,3 +1046,48 @@ def test_who_has_enough_that_waits_is_told_so_and_others_are_not() -> None:
     running[1].cancel.set(SUPERSEDED)
     wait_until(lambda: waiting.started_at > 0)
     worker.stop()
+
+
+def test_whoever_is_refused_comes_back_one_text_after_the_other() -> None:
+    refusals = Refusals(running=1)
+    assert [refusals.refuse("a") for _ in range(3)] == [1.0, 2.0, 3.0]
+    assert refusals.refuse("b") == 1.0
+    assert [refusals.refuse("a") for _ in range(9)][-1] == LONGEST
+
+
+def test_two_texts_at_a_time_are_written_in_half_the_time() -> None:
+    refusals = Refusals(running=2)
+    assert [refusals.refuse("a") for _ in range(2)] == [0.5, 1.0]
+
+
+def test_the_time_follows_the_texts_and_one_very_long_one_hardly_counts() -> None:
+    refusals = Refusals(running=1)
+    for _ in range(50):
+        refusals.ended(0.1)
+    assert 0.1 <= refusals.refuse("a") < 0.11
+    refusals.ended(600.0)
+    assert refusals.refuse("b") < 1.2
+
+
+def test_those_that_came_back_are_no_longer_waited_for() -> None:
+    refusals = Refusals(running=1)
+    for _ in range(3):
+        refusals.refuse("a")
+    refusals.accept("a", 8)
+    assert refusals.refuse("a") == 3.0
+    refusals.accept("a", 0)  # nothing of theirs waited: those who did not come back are forgotten
+    assert refusals.refuse("a") == 1.0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(0, 3)), max_size=60))
+def test_nobody_is_remembered_who_was_not_refused(events: list[tuple[str, bool, int]]) -> None:
+    refusals, refused = Refusals(running=1), set()
+    for caller, refuse, waiting in events:
+        if refuse:
+            assert 0 < refusals.refuse(caller) <= LONGEST
+            refused.add(caller)
+        else:
+            refusals.accept(caller, waiting)
+            refused -= set() if waiting else {caller}
+        assert set(refusals._refused) <= refused
+        assert all(count > 0 for count in refusals._refused.values())

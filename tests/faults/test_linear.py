@@ -19,7 +19,6 @@ import jupyter_turbopilot
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context import magics, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
-from jupyter_turbopilot.engine.llama import grammar_check
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.hierarchy.body import with_body
@@ -219,12 +218,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "cache": look_up,
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
     "corpus": corpus._is_python,
-    "grammar": grammar_check.refusal,
-    "a rule of a grammar": lambda text: grammar_check.refusal(f"root ::= {text}"),
     "position": kind_of_position,
     "what stands around a logged text": lambda text: private_text.surroundings_of(text, text),
     "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
-    "a text of a grammar": lambda text: grammar_check.refusal(f'root ::= "{text}"'),
 }  # fmt: skip
 
 

@@ -233,10 +233,7 @@ class LlamaEngine(Stepping):
         ends = set() if sampling.ignore_end else self.ends
         sampling = bias_by_id(sampling, self.vocabulary.tokenize)
         hidden = hidden_tokens(self.controls, ends)
-        vocabulary = self.vocabulary
-        return SamplerChain(
-            self._lib, vocabulary.handle, vocabulary.size, sampling, hidden, vocabulary.short, prompt
-        )
+        return SamplerChain(self._lib, self.vocabulary.handle, self.vocabulary.size, sampling, hidden, prompt)
 
     def _restore(self) -> None:
         """Take back the sequences that were saved at the last stop."""

@@ -1,17 +1,12 @@
-"""llama.cpp's chain of samplers for one text: biases, grammar, penalties, cuts and the draw."""
+"""llama.cpp's chain of samplers for one text: biases, penalties, cuts and the draw."""
 
 from __future__ import annotations
 
 import ctypes
-import math
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from jupyter_turbopilot.engine.llama.grammar_check import refusal
-from jupyter_turbopilot.engine.llama.quiet import hushed
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:
@@ -22,10 +17,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Sampling
 
 INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours
-# A grammar is asked about so many of the likeliest tokens, one such piece after the other: none takes longer
-# than about a step of the model. It goes on until what is left could not change what is drawn.
-LIKELIEST = (64, 1024, 2048, 3072, 4096)
-NEGLIGIBLE = 1e-3  # of the probability of the allowed tokens
 BIAS = 1e9  # means never or always; larger values overflow
 COLDEST = 1e-5  # lower temperatures overflow
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -41,19 +32,14 @@ class SamplerChain:
         size: int,
         sampling: Sampling,
         hidden: Ids,
-        short: Ids,
         prompt: Sequence[int],
     ) -> None:
-        """Make the chain; `hidden` tokens are never drawn, with `short` ones any text can be written."""
+        """Make the chain; `hidden` tokens are never drawn."""
         self._lib = lib
         self._candidates = np.empty(size, dtype=_CANDIDATE)
         self._left = 0  # how many of them the last token was drawn from
         self._draws = sampling.temperature > 0
-        self._heat = max(1.0, sampling.temperature)  # at least: the tail weighs more than where it is colder
-        self._enough = self._counts(sampling)
-        self._penalties: Any = None
         self._ids = np.arange(size, dtype=np.int32)
-        self._short = short.astype(np.int32)
         self._bias = np.zeros(size, dtype=np.float32)
         self._bias[hidden] = -np.inf
         known = [
@@ -64,34 +50,15 @@ class SamplerChain:
         if known:
             tokens, biases = zip(*known, strict=True)
             np.add.at(self._bias, np.array(tokens), np.clip(np.array(biases), -BIAS, BIAS))
-        self._grammar = None
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         if not self._chain:
             raise EngineError("llama.cpp could not create a chain of samplers. Try again.")
         try:
-            if sampling.grammar:
-                self._grammar = self._read_grammar(vocab, sampling.grammar)
             for sampler in self._samplers(vocab, sampling, prompt):
                 lib.llama_sampler_chain_add(self._chain, sampler)
         except BaseException:
             self.close()
             raise
-
-    def _read_grammar(self, vocab: Any, grammar: str) -> Any:
-        if why := refusal(grammar):
-            raise BadRequestError(why, field="grammar")
-        with hushed():
-            made = self._lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
-        if made:
-            return made
-        raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
-
-    @staticmethod
-    def _counts(sampling: Sampling) -> float:
-        """Return how many of the tokens that a grammar allows, the likeliest first, can be drawn."""
-        if sampling.temperature <= 0:
-            return 1
-        return sampling.top_k if sampling.samplers[:1] == ("top_k",) and sampling.top_k > 0 else math.inf
 
     def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> Iterator[Any]:
         lib = self._lib
@@ -108,7 +75,6 @@ class SamplerChain:
             )
             for token in prompt[-window:] if sampling.repeat_penalty != 1 and window else ():
                 lib.llama_sampler_accept(penalties, token)
-            self._penalties = penalties
             yield penalties
         if sampling.temperature <= 0:
             yield lib.llama_sampler_init_greedy()
@@ -133,61 +99,18 @@ class SamplerChain:
         yield lib.llama_sampler_init_dist(sampling.seed)
 
     def pick(self, logits: Logits) -> int | None:
-        """Return the next token; None where the grammar leaves none."""
-        weighed = logits + self._bias
-        token = self._draw(self._ids, weighed)
-        if not self._grammar or token is None:
-            return token
-        # A grammar may take seconds over a whole vocabulary, and mostly agrees with what is drawn without it.
-        if len(self._allowed(np.array([token], dtype=np.int32), weighed)):
-            return token
-        allowed = self._likeliest_allowed(weighed)
-        return self._draw(allowed, weighed) if len(allowed) else None
-
-    def _likeliest_allowed(self, weighed: Logits) -> npt.NDArray[np.int32]:
-        """Return the likeliest tokens that the grammar goes on with, as many as matter to what is drawn."""
-        logits = self._penalised(weighed)
-        most = min(LIKELIEST[-1], len(logits))
-        likeliest = np.argpartition(-logits, most - 1)[:most]
-        order = self._ids[likeliest[np.argsort(-logits[likeliest])]]
-        weights = np.exp((logits - logits.max()) / self._heat)
-        left, weight = float(weights.sum()), 0.0
-        likely = self._ids[:0]
-        for start, stop in pairwise((0, *LIKELIEST)):
-            some = order[start:stop]
-            allowed = self._allowed(some, weighed)
-            likely = np.concatenate([likely, allowed])
-            weight += float(weights[allowed].sum())
-            left -= float(weights[some].sum())
-            if len(likely) >= self._enough or left < NEGLIGIBLE * weight:
-                break
-        return likely if len(likely) else self._allowed(self._short, weighed)
-
-    def _penalised(self, weighed: Logits) -> npt.NDArray[np.float64]:
-        """Return logits as they are behind the penalties."""
-        logits = weighed.astype(np.float64)
-        if self._penalties:
-            array = self._array(self._candidates, self._ids, weighed)
-            self._lib.llama_sampler_apply(self._penalties, ctypes.byref(array))
-            logits[self._candidates["id"]] = self._candidates["logit"]
-        return np.nan_to_num(logits, nan=-BIAS, posinf=BIAS, neginf=-BIAS)
-
-    def _allowed(self, ids: npt.NDArray[np.int32], weighed: Logits) -> npt.NDArray[np.int32]:
-        """Return those of some tokens that the grammar goes on with."""
-        candidates = np.empty(len(ids), dtype=_CANDIDATE)
-        array = self._array(candidates, ids, weighed)
-        self._lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
-        left = candidates[: array.size]
-        return left["id"][left["logit"] > -np.inf]
-
-    def _draw(self, ids: npt.NDArray[np.int32], weighed: Logits) -> int | None:
-        array = self._array(self._candidates[: len(ids)], ids, weighed)
+        """Return the next token, or None where every token is ruled out."""
+        candidates = self._candidates
+        candidates["id"] = self._ids
+        candidates["logit"] = logits + self._bias
+        candidates["p"] = 0
+        data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))
+        array = self._lib.llama_token_data_array(data, len(candidates), selected=-1)
         self._lib.llama_sampler_apply(self._chain, ctypes.byref(array))
         self._left = int(array.size)
         if not 0 <= array.selected < array.size:
             return None
         chosen = array.data[array.selected]
-        # llama.cpp ends the process when a grammar accepts a token that it forbids.
         return int(chosen.id) if chosen.logit > -np.inf else None
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
@@ -202,23 +125,12 @@ class SamplerChain:
             (int(left["id"][at]), float(np.log(chances[at]))) for at in best if chances[at] > 0
         )
 
-    def _array(self, candidates: npt.NDArray[np.void], ids: npt.NDArray[np.int32], weighed: Logits) -> Any:
-        """Lay out candidates as llama.cpp wants them; it sorts them in place."""
-        candidates["id"] = ids
-        candidates["logit"] = weighed[ids]
-        candidates["p"] = 0
-        data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))
-        return self._lib.llama_token_data_array(data, len(ids), selected=-1)
-
     def accept(self, token: int) -> None:
         """Take note of a token that was written."""
-        if self._grammar:
-            self._lib.llama_sampler_accept(self._grammar, token)
         self._lib.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:
         """Free the samplers."""
-        for sampler in (self._grammar, self._chain):
-            if sampler:
-                self._lib.llama_sampler_free(sampler)
-        self._grammar = self._chain = None
+        if self._chain:
+            self._lib.llama_sampler_free(self._chain)
+            self._chain = None

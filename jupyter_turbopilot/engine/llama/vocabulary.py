@@ -41,8 +41,6 @@ class LlamaVocabulary(TableVocabulary):
         # What a model means by characters that it lacks cannot be shown: a text ends before them.
         unknown = [pieces.index(STAND_IN.encode())] if self._unknown else []
         self.ends.update(unknown)
-        # With these any text can be written, whatever a grammar leaves.
-        self.short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
         controls = [t for t in range(self.size) if lib.llama_vocab_is_control(self.handle, t)]
         self.controls = np.array([*unknown, *controls], dtype=np.int64)
         texts = {t: lib.llama_vocab_get_text(self.handle, t) or b"" for t in controls}

@@ -74,13 +74,12 @@ _LLAMA = _OPENAI | {
     "repeat_penalty": "repeat_penalty",
     "penalty_last_n": "repeat_last_n",
     "logit_bias": "logit_bias",
-    "grammar": "grammar",
     "ignore_end": "ignore_eos",
     "drawn": "post_sampling_probs",
     "cached": "cache_prompt",
 }
 _OF_DRAWING = {"top_p", "seed", "top_k", "min_p", "typical_p", "samplers"}
-_ONLY_IF_SET = {"logit_bias", "grammar", "ignore_end", "drawn"}
+_ONLY_IF_SET = {"logit_bias", "ignore_end", "drawn"}
 Style = Literal["openai", "vllm", "llama"]
 _FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, "llama": _LLAMA}
 
@@ -88,7 +87,7 @@ _OPTIONS = {told: name for fields in _FIELDS.values() for name, told in fields.i
 
 
 # How llama-server names a field that it does not accept.
-_NAMED = re.compile(r"Field '(\w{1,40})'|failed to parse (grammar)")
+_NAMED = re.compile(r"Field '(\w{1,40})'")
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -105,7 +104,7 @@ def refused_option(data: bytes) -> str:
     try:
         error = msgspec.json.decode(data, type=_Refusal).error
         named = _NAMED.search(error.message or "")
-        return _OPTIONS.get(error.param or (named[1] or named[2] if named else ""), "")
+        return _OPTIONS.get(error.param or (named[1] if named else ""), "")
     except (ValueError, RecursionError):
         return ""
 

@@ -11,13 +11,7 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
 from jupyter_turbopilot.engine.remote.held_token import FREE, after, ask_for_one, held_token
 from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
-from jupyter_turbopilot.errors import (
-    BadRequestError,
-    EngineError,
-    EngineGoneError,
-    TextFailedError,
-    TurbopilotError,
-)
+from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -82,8 +76,6 @@ class RemoteEngine:
                 f"A prompt of {size} tokens does not fit into the server's context of {self.context_size}. "
                 "Send a shorter one."
             )
-        if self._chooses and ask.sampling.beginning != FREE and ask.sampling.grammar:
-            raise BadRequestError("This server follows no grammar behind a beginning.", field="grammar")
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
         run = RemoteRun(ask, limit, ask.sampling.beginning)
         ask.usage.prompt_tokens = size

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS, Abilities
+from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.batch_sizes import CHUNK
 from jupyter_turbopilot.engine.drawing import Drawing
 from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate
@@ -42,7 +42,7 @@ class _Aborted(Exception):  # noqa: N818 - nothing went wrong
 class TransformersEngine(Stepping):
     """One model, which writes one text at a time: caches of different lengths do not go into one batch."""
 
-    abilities = Abilities(places=1, samplers=SAMPLERS - {"grammar"})
+    abilities = Abilities(places=1)
 
     def __init__(
         self, model: Any, vocabulary: TransformersVocabulary, loading: Loading, *, name: str, fim: str

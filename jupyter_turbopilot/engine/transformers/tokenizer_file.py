@@ -1,4 +1,4 @@
-"""What a checkpoint's tokenizer files say: which tokens are control tokens, which end a text, their bytes."""
+"""A checkpoint's tokens: which are control tokens, which end a text, and their bytes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError, ModelRefusedError
-from jupyter_turbopilot.models.convert.config import read_json
+from jupyter_turbopilot.models.convert.config import read_optional_json
+from jupyter_turbopilot.models.convert.tokenizer_json import objects, read_tokenizer, refusing_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_SPECIAL = ("bos", "eos", "unk", "pad")
 # Many checkpoints list their markers as ordinary tokens. An added token that looks like one is never text.
 _MARKER = re.compile(r"▁?(?:<[^<>\s]+>|\[[A-Z_]+\])")
 _UNMISTAKABLE = re.compile(r"<[|｜][^<>|｜\s]+[|｜]>")  # noqa: RUF001 - the vocabulary's own
@@ -43,101 +43,36 @@ class TokenizerFile:
 def read(folder: Path) -> TokenizerFile:
     """Read the tokenizer of a checkpoint, or refuse it in words."""
     try:
-        return _read(folder)
+        with refusing_damage(folder):
+            return _read(folder)
     except ConversionError as error:
         raise ModelRefusedError(error.message) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelRefusedError(
-            f"The tokenizer in {folder.name} is damaged ({type(error).__name__}). "
-            "Replace it with the model's own."
-        ) from None
 
 
 def _read(folder: Path) -> TokenizerFile:
-    config, generation = _maybe(folder / "config.json"), _maybe(folder / "generation_config.json")
-    settings = {**_maybe(folder / "special_tokens_map.json"), **_maybe(folder / "tokenizer_config.json")}
-    special = {name: _content(settings.get(f"{name}_token")) for name in _SPECIAL}
-    raw = _raw(folder, {text for text in special.values() if text})
-    model = raw.get("model")
-    vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    added = _entries(raw.get("added_tokens"))
-    if isinstance(vocabulary, list) and all(isinstance(pair, list) and pair for pair in vocabulary):
-        vocabulary = {str(pair[0]): number for number, pair in enumerate(vocabulary)}  # a text and its score
-    if not isinstance(vocabulary, dict):
-        raise ConversionError("tokenizer.json holds no vocabulary.")
-    added_ids = {str(entry.get("content")): _number(entry.get("id")) for entry in added}
-    tokens = {str(text): _number(number) for text, number in vocabulary.items()} | added_ids
-    rows = _rows(config, tokens, added_ids)
-    for entry in added:
-        text = str(entry.get("content"))
+    config = read_optional_json(folder / "config.json")
+    generation = read_optional_json(folder / "generation_config.json")
+    found = read_tokenizer(folder)
+    special = found.special
+    added = {entry["content"]: entry["id"] for entry in found.added}
+    tokens = found.vocabulary | added
+    rows = _rows(config, tokens, added)
+    for entry in found.added:
+        text = entry["content"]
         entry["special"] = bool(entry.get("special") or text in special.values() or _MARKER.fullmatch(text))
-    controls = {
-        str(entry["content"]): added_ids[str(entry["content"])] for entry in added if entry["special"]
-    }
+    controls = {entry["content"]: entry["id"] for entry in found.added if entry["special"]}
     controls |= {text: tokens[text] for text in special.values() if text in tokens}
     controls |= {text: number for text, number in tokens.items() if _UNMISTAKABLE.fullmatch(text)}
     controls = {text: number for text, number in controls.items() if number < rows}
     ends = {controls[text] for text in (special["eos"], *_ENDS) if text in controls}
     ends |= {number for each in (config, generation) for number in _numbers(each.get("eos_token_id"), rows)}
-    bos = controls.get(special["bos"]) if _begins(raw, settings) else None
+    bos = controls.get(special["bos"]) if found.adds_bos else None
     pieces = [b""] * rows
-    piece = _piece_reader(raw)
+    piece = _piece_reader(found.raw)
     for text, number in tokens.items():
         if number < rows and text not in controls:
-            pieces[number] = text.encode("utf-8", "replace") if text in added_ids else piece(text)
-    return TokenizerFile(raw, tokens, controls, frozenset(ends), bos, tuple(pieces))
-
-
-def _raw(folder: Path, special: set[str]) -> dict[str, Any]:
-    """Read tokenizer.json, or what older checkpoints have instead of it."""
-    if (folder / "tokenizer.json").is_file():
-        return read_json(folder / "tokenizer.json")
-    if not ((folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()):
-        raise ConversionError(
-            f"There is no tokenizer in {folder.name}: tokenizer.json, or vocab.json with merges.txt. Put the "
-            "model's own there."
-        )
-    vocabulary = read_json(folder / "vocab.json")
-    lines = (folder / "merges.txt").read_text("utf-8").splitlines()
-    texts = {text: vocabulary[text] for text in special if text in vocabulary}
-    plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    return {
-        "version": "1.0",
-        "added_tokens": [
-            {"id": number, "content": text, "special": text in special, "normalized": False}
-            | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
-            for text, number in (texts | _maybe(folder / "added_tokens.json")).items()
-        ],
-        "pre_tokenizer": plain,
-        "decoder": plain,
-        "model": {
-            "type": "BPE",
-            "vocab": vocabulary,
-            "merges": [line for line in lines if line and not line.startswith("#version")],
-        },
-    }
-
-
-def _maybe(path: Path) -> dict[str, Any]:
-    """Read settings that need not be there."""
-    return read_json(path) if path.is_file() else {}
-
-
-def _content(token: Any) -> str:
-    """Return a token's text, which may be wrapped in its settings."""
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else ""
-
-
-def _entries(value: Any) -> list[dict[str, Any]]:
-    """Return the objects in a list, if it is one."""
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConversionError("tokenizer.json holds a token with an impossible number.")
-    return value
+            pieces[number] = text.encode("utf-8", "replace") if text in added else piece(text)
+    return TokenizerFile(found.raw, tokens, controls, frozenset(ends), bos, tuple(pieces))
 
 
 def _numbers(value: Any, rows: int) -> Iterator[int]:
@@ -163,23 +98,12 @@ def _rows(config: dict[str, Any], tokens: dict[str, int], added: dict[str, int])
     return rows
 
 
-def _begins(raw: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Tell whether texts begin with a control token."""
-    if isinstance(settings.get("add_bos_token"), bool):
-        return bool(settings["add_bos_token"])
-    for processor in _entries([raw.get("post_processor")]):
-        for step in (processor, *_entries(processor.get("processors"))):
-            if single := _entries(step.get("single")):
-                return "SpecialToken" in single[0]
-    return False
-
-
 def _piece_reader(raw: dict[str, Any]) -> Callable[[str], bytes]:
     """Return what turns a token's text in the file into its bytes."""
     steps = [
         step
-        for decoder in _entries([raw.get("decoder")])
-        for step in (decoder, *_entries(decoder.get("decoders")))
+        for decoder in objects([raw.get("decoder")])
+        for step in (decoder, *objects(decoder.get("decoders")))
     ]
     kinds = {str(step.get("type")) for step in steps}
     if "ByteLevel" in kinds:

@@ -30,6 +30,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return settings
 
 
+def read_optional_json(path: Path) -> dict[str, Any]:
+    """Read a file of settings; without the file there are none."""
+    return read_json(path) if path.is_file() else {}
+
+
 class Config:
     """What a model says of itself in config.json; each value is checked when it is asked for."""
 

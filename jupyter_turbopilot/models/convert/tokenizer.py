@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.config import read_json
+from jupyter_turbopilot.models.convert.config import read_optional_json
+from jupyter_turbopilot.models.convert.tokenizer_json import read_tokenizer, refusing_damage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SPECIAL = ("bos", "eos", "unk", "pad")
+    from jupyter_turbopilot.models.convert.tokenizer_json import TokenizerJson
+
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _WORDS = (
@@ -47,90 +49,45 @@ class Vocabulary:
 
 def read(folder: Path, rows: int) -> Vocabulary:
     """Read a folder's tokenizer for an embedding of so many rows."""
-    try:
-        vocabulary = _read(folder, rows)
+    with refusing_damage(folder):
+        found = read_tokenizer(folder)
+        vocabulary = _translated(found, rows)
+        _name_special(vocabulary, found.special, read_optional_json(folder / "config.json"))
         "".join(vocabulary.tokens + vocabulary.merges).encode()  # JSON may hold half of a surrogate pair
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConversionError(
-            f"The tokenizer in {folder.name} is damaged ({type(error).__name__}). "
-            "Replace it with the model's own."
-        ) from None
     return vocabulary
 
 
-def _read(folder: Path, rows: int) -> Vocabulary:
-    settings = {**_maybe(folder / "special_tokens_map.json"), **_maybe(folder / "tokenizer_config.json")}
-    special = {name: _content(settings.get(f"{name}_token")) for name in _SPECIAL}
-    if (folder / "tokenizer.json").is_file():
-        vocabulary = _from_json(read_json(folder / "tokenizer.json"), rows)
-    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        vocabulary = _from_lists(folder, rows, special)
-    else:
-        raise ConversionError(
-            f"There is no tokenizer in {folder.name}: tokenizer.json, or vocab.json with merges.txt. "
-            "Name a folder or a repository that has the model's tokenizer with --tokenizer."
-        )
-    _name_special(vocabulary, special, _maybe(folder / "config.json"))
-    if isinstance(settings.get("add_bos_token"), bool):
-        vocabulary.add_bos = settings["add_bos_token"]
-    return vocabulary
-
-
-def _maybe(path: Path) -> dict[str, Any]:
-    """Read settings that need not be there."""
-    return read_json(path) if path.is_file() else {}
-
-
-def _from_json(raw: dict[str, Any], rows: int) -> Vocabulary:
-    model = raw.get("model")
-    model = model if isinstance(model, dict) else {}
+def _translated(found: TokenizerJson, rows: int) -> Vocabulary:
+    raw, model = found.raw, found.raw["model"]
     kind = model.get("type", "BPE")
-    if kind != "BPE" or not isinstance(model.get("vocab"), dict):
+    if kind != "BPE":
         raise ConversionError(f"A tokenizer of type {kind} is not supported; byte-pair encodings are.")
-    added = [entry for entry in raw.get("added_tokens") or [] if isinstance(entry, dict)]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model.get("merges") or []]
     if not all(len(merge) == 2 for merge in merges):  # noqa: PLR2004
         raise ConversionError("tokenizer.json holds merges of more than two parts.")
     by_score = bool(model.get("byte_fallback"))
     cut = "default" if by_score else _cut(raw.get("pre_tokenizer"))
     _refuse_odd(raw, model, cut)
-    tokens, types = _numbered(model["vocab"], added, rows)
-    vocabulary = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types)
+    tokens, types = _numbered(found, rows)
+    vocabulary = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types, add_bos=found.adds_bos)
     if by_score:
         _score(vocabulary, merges, model)
         vocabulary.add_space = _prepends(raw)
     else:
         vocabulary.merges = [" ".join(merge) for merge in merges]
-    vocabulary.add_bos = _begins_with_special(raw.get("post_processor"))
     return vocabulary
 
 
-def _from_lists(folder: Path, rows: int, special: dict[str, str]) -> Vocabulary:
-    """Read GPT-2's older layout: a vocabulary, merges, and added tokens in files of their own."""
-    vocabulary = read_json(folder / "vocab.json")
-    lines = (folder / "merges.txt").read_text("utf-8").splitlines()
-    merges = [line for line in lines if line and not line.startswith("#version")]
-    texts = {text for text in special.values() if text}
-    everything = {text: vocabulary[text] for text in texts if text in vocabulary}
-    everything |= _maybe(folder / "added_tokens.json")
-    added = [{"content": text, "id": at, "special": text in texts} for text, at in everything.items()]
-    tokens, types = _numbered(vocabulary, added, rows)
-    return Vocabulary("gpt2", "gpt-2", tokens, types, merges)
-
-
-def _numbered(
-    vocabulary: dict[str, Any], added: list[dict[str, Any]], rows: int
-) -> tuple[list[str], list[int]]:
+def _numbered(found: TokenizerJson, rows: int) -> tuple[list[str], list[int]]:
     """Put every token at its number; numbers that nobody has are named so that nothing can mean them."""
     tokens = [f"[PAD{number}]" for number in range(rows)]
     types = [UNUSED] * rows
-    kinds = [(text, number, NORMAL) for text, number in vocabulary.items()]
-    for entry in added:
-        kind = CONTROL if entry.get("special") else USER_DEFINED
-        kinds.append((str(entry.get("content")), entry.get("id"), kind))
+    kinds = [(text, number, NORMAL) for text, number in found.vocabulary.items()]
+    kinds += [
+        (entry["content"], entry["id"], CONTROL if entry.get("special") else USER_DEFINED)
+        for entry in found.added
+    ]
     for text, number, kind in kinds:
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise ConversionError(f"The token {text[:40]!r} has an impossible number.")
         if number >= rows:
             raise ConversionError(
                 f"The token {text[:40]!r} is number {number}, and the embedding has {rows} rows."
@@ -209,32 +166,6 @@ def _prepends(raw: dict[str, Any]) -> bool:
     words = json.dumps([raw.get("normalizer"), raw.get("pre_tokenizer")])
     return (
         '"Prepend"' in words or '"prepend_scheme": "always"' in words or '"prepend_scheme": "first"' in words
-    )
-
-
-def _begins_with_special(post_processor: Any) -> bool:
-    steps = post_processor.get("processors", [post_processor]) if isinstance(post_processor, dict) else []
-    for step in steps:
-        single = (
-            step.get("single")
-            if isinstance(step, dict) and step.get("type") == "TemplateProcessing"
-            else None
-        )
-        if (
-            isinstance(single, list)
-            and single
-            and isinstance(single[0], dict)
-            and "SpecialToken" in single[0]
-        ):
-            return True
-    return False
-
-
-def _content(token: Any) -> str:
-    return (
-        token["content"]
-        if isinstance(token, dict) and isinstance(token.get("content"), str)
-        else str(token or "")
     )
 
 

@@ -47,6 +47,7 @@ class Route(AuthenticatedHandler):
 
     auth_resource = "turbopilot"
     errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # how any of its methods may fail
+    renamed: ClassVar[dict[str, str]] = {}  # the engine's name of a field: its name in the body
     completes = False  # whether a program's plain body will do, where no Jupyter server decides it
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -61,7 +62,6 @@ class Route(AuthenticatedHandler):
         """Take what the route works with; `secret` opens it to this server's kernels."""
         self.pilot = pilot
         self.secret = secret
-        self.renamed: dict[str, str] = {}  # what the engine calls a field: what the body calls it
         self._chunks: list[bytes] = []
         self._received = 0
         self._left = False  # whether the client has gone

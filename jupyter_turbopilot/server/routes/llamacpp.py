@@ -13,7 +13,7 @@ from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens
 from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
-from jupyter_turbopilot.server.routes.options import CompletionBody, InfillBody, renamed
+from jupyter_turbopilot.server.routes.options import CompletionBody, InfillBody
 from jupyter_turbopilot.server.routes.reading import read
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ class WritingRoute(JobRoute):
     _settings: dict[str, Any]  # as every text of the answer tells them
 
     async def _write(self, body: CompletionBody | InfillBody) -> None:
-        self.renamed = renamed(body.json_schema)
         texts = body.texts()
         self._settings = body.settings(texts[0].sampling)
         if body.stream:

@@ -16,7 +16,6 @@ from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.openai_wording import Wording, error_body, model_list
-from jupyter_turbopilot.server.routes.options import renamed
 from jupyter_turbopilot.server.routes.peer import FIELDS, identity, offer
 from jupyter_turbopilot.server.routes.reading import read
 
@@ -45,6 +44,8 @@ class OpenAIRoute(Route):
 class CompletionsRoute(OpenAIRoute, JobRoute):
     """`POST v1/completions`, and `v1/engines/…/completions` as older clients have it."""
 
+    renamed = FIELDS
+
     def set_default_headers(self) -> None:
         """Say which of several servers behind one address answers."""
         super().set_default_headers()
@@ -53,7 +54,6 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
     @Endpoint(CompletionsBody, read=read)
     async def post(self, body: CompletionsBody, _engine: str = "") -> None:
         """Continue a prompt, or fill in before a suffix. The model and engine names are ignored."""
-        self.renamed = renamed(body.json_schema) | FIELDS
         texts = body.texts()
         engine = self.pilot.worker.engine
         wording = Wording(body, self._piece, identity(engine) if engine else "")

@@ -19,7 +19,6 @@ from jupyter_turbopilot.server.routes.options import (
     Name,
     TokenId,
     biases,
-    grammar,
     samplers,
 )
 from jupyter_turbopilot.server.routes.peer import MOST_CHANCES, PeerOptions
@@ -77,8 +76,6 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     cache_prompt: bool = True
     cache_salt: Annotated[str, Meta(max_length=256)] | None = None  # as vLLM has it
     ignore_eos: bool = False
-    grammar: Annotated[str, Meta(max_length=65536)] | None = None
-    json_schema: dict[str, Any] | None = None
     seed: int | None = None
     user: str | None = None
     extra: CopilotExtra | None = None
@@ -120,7 +117,6 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             frequency_penalty=self.frequency_penalty or 0.0,
             penalty_last_n=self.repeat_last_n,
             logit_bias=biases(self.logit_bias or []),
-            grammar=grammar(self.grammar or "", self.json_schema),
             seed=secrets.randbits(31) if self.seed is None else self.seed & 0xFFFFFFFF,
             top=self.logprobs or 0,
             samplers=samplers(self.samplers),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.json_schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
@@ -69,23 +68,6 @@ def _bias(pair: Any) -> tuple[int | str, float]:
     return name, -MOST_BIAS if bias is False else float(bias)
 
 
-def grammar(given: str, schema: dict[str, Any] | None) -> str:
-    """Return the grammar that was sent, or the one of the schema that was."""
-    if schema is None:
-        return given
-    if given:
-        raise BadRequestError("Send either grammar or json_schema, not both.", field="json_schema")
-    try:
-        return grammar_of(schema)
-    except ValueError as error:
-        raise BadRequestError(str(error), field="json_schema") from None
-
-
-def renamed(schema: dict[str, Any] | None) -> dict[str, str]:
-    """Return the other name of a field of the engine's: a grammar may have been sent as a schema."""
-    return {} if schema is None else {"grammar": "json_schema"}
-
-
 def samplers(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Read which samplers cut, in which order: their names, or a letter for each."""
     if isinstance(given, str):
@@ -136,7 +118,7 @@ def _prompt(given: Any) -> Prompt:
     )
 
 
-_NOT_REPORTED = {"grammar", "json_schema", "logit_bias", "stop", "response_fields"}
+_NOT_REPORTED = {"logit_bias", "stop", "response_fields"}
 
 
 class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,8 +137,6 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     presence_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
     frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
     samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
-    grammar: Annotated[str, Meta(max_length=65536)] = ""
-    json_schema: dict[str, Any] | None = None
     logit_bias: list[Any] | dict[str, Any] = []
     ignore_eos: bool = False
     seed: int = -1
@@ -186,7 +166,6 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             samplers=samplers(self.samplers),
-            grammar=grammar(self.grammar, self.json_schema),
             logit_bias=biases(self.logit_bias),
             ignore_end=self.ignore_eos,
             seed=secrets.randbits(31) if self.seed < 0 else self.seed & 0xFFFFFFFF,

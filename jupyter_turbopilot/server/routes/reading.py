@@ -11,14 +11,14 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import decode
 
 LONGEST_NUMBER = 64  # characters
-LARGEST = {"json_schema": 1 << 16, "logit_bias": 1 << 17}  # bytes
+MOST_BIAS_BYTES = 1 << 17
 _ALIASES = {
     "max_tokens": "n_predict",
     "max_completion_tokens": "n_predict",
     "n": "n_cmpl",
     "logprobs": "n_probs",
 }
-# What llama.cpp's server has and we have not, and up to which value it does nothing.
+# Unsupported options of other servers, with the largest value that changes no answer.
 _ABSENT: dict[str, float] = {
     "mirostat": 0,
     "dry_multiplier": 0,
@@ -29,15 +29,17 @@ _ABSENT: dict[str, float] = {
     "min_keep": 1,
     "reasoning_budget_tokens": -1,
 }
-_SWITCHES = (
-    "lora",
-    "image_data",
-    "multimodal_data",
-    "grammar_lazy",
-    "grammar_triggers",
-    "return_progress",
-    "timings_per_token",
-)
+# Further ones, with the only value that changes no answer.
+_SWITCHES: dict[str, Any] = {
+    "grammar": "",
+    "json_schema": None,
+    "response_format": {"type": "text"},
+    "lora": [],
+    "image_data": [],
+    "multimodal_data": [],
+    "return_progress": False,
+    "timings_per_token": False,
+}
 
 _DEFAULT = (b"", b"null")
 
@@ -53,9 +55,10 @@ def read(body: bytes, kind: type[T]) -> T:
     fields = msgspec.structs.asdict(decode(body, _raw(kind)))
     sent = {name: bytes(value) for name, value in fields.items() if bytes(value) not in _DEFAULT}
     given = {name: _named(name, value) for name, value in sent.items()}
-    for name, most in LARGEST.items():
-        if len(given.get(name, b"")) > most:
-            raise BadRequestError(f"{name} is larger than {most} bytes. Send a smaller one.", field=name)
+    if len(given.get("logit_bias", b"")) > MOST_BIAS_BYTES:
+        raise BadRequestError(
+            f"logit_bias is larger than {MOST_BIAS_BYTES} bytes. Send a smaller one.", field="logit_bias"
+        )
     refuse_absent({name: decode(given[name], Any) for name in (*_ABSENT, *_SWITCHES) if name in given})
     sent_as: dict[str | None, str] = {}
     for alias, name in _ALIASES.items():
@@ -99,6 +102,6 @@ def refuse_absent(fields: dict[str, Any]) -> None:
         value = fields.get(name, most)
         if not isinstance(value, int | float) or value > most:
             raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
-    for name in _SWITCHES:
-        if fields.get(name):
+    for name, harmless in _SWITCHES.items():
+        if fields.get(name, harmless) != harmless:
             raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)

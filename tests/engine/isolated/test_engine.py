@@ -75,7 +75,7 @@ CHOICES: list[dict[str, Any]] = [
     {"top": 3},
     {"temperature": 1.2, "seed": 7},
     {"temperature": 0.8, "seed": 3, "top": 2, "drawn": True, "repeat_penalty": 1.2},
-    {"temperature": 1.0, "seed": 1, "grammar": 'root ::= ("ab" | "cd")+'},
+    {"temperature": 1.0, "seed": 1, "samplers": ("top_p",), "top_p": 0.5},
     {"logit_bias": (("q", 50.0), (65, -5.0))},
     {"beginning": Beginning((b"cd", b"xyz"), 1, banned=120)},
 ]
@@ -221,8 +221,8 @@ def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_
 def test_an_error_of_the_engine_is_raised_here_and_the_engine_goes_on(isolated: IsolatedEngine) -> None:
     with pytest.raises(EngineError, match="A prompt of 512 tokens does not fit"):
         write(isolated, "x" * 512)
-    with pytest.raises(BadRequestError, match="grammar"):
-        write(isolated, "x", grammar="root ::= (")
+    with pytest.raises(BadRequestError, match="top_k"):
+        write(isolated, "x", temperature=1.0, samplers=("infill",))
     assert len(write(isolated, "x")[0]) == 8
 
 

@@ -39,7 +39,6 @@ samplings = st.builds(
     Sampling,
     temperature=finite,
     logit_bias=st.lists(st.tuples(small | texts, finite), max_size=3).map(tuple),
-    grammar=texts,
     samplers=st.lists(texts, max_size=3).map(tuple),
     seed=st.integers(-(1 << 63), (1 << 64) - 1),
     drawn=st.booleans(),

@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping import write
-from jupyter_turbopilot.errors import BadRequestError, EngineError
+from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.prompt.budget import Budget
 from jupyter_turbopilot.prompt.formats import build, form_for
@@ -69,25 +69,6 @@ def sampled(engine: LlamaEngine, **sampling: object) -> bytes:
 def test_cuts_that_leave_one_token_take_the_likeliest(engine: LlamaEngine, only: dict[str, float]) -> None:
     free = {"top_k": 0, "top_p": 1.0}
     assert sampled(engine, temperature=1.5, seed=5, **(free | only)) == sampled(engine)
-
-
-def test_a_grammar_is_never_left(engine: LlamaEngine) -> None:
-    for seed in range(3):
-        text = sampled(engine, temperature=2.0, seed=seed, grammar='root ::= ("ab" | "cd")+')
-        assert text.replace(b"ab", b"").replace(b"cd", b"") == b""
-        assert text
-    assert sampled(engine, grammar='root ::= "yes"') == b"yes"
-
-
-def test_a_grammar_without_a_way_on_ends_the_text(engine: LlamaEngine) -> None:
-    assert sampled(engine, grammar='root ::= "a" [^\\x00-\\U0010FFFF]').startswith(b"a")
-
-
-@pytest.mark.parametrize("grammar", ["root ::= (", "nothing", 'other ::= "a"', "root ::= root root"])
-def test_a_grammar_that_is_none_is_refused_and_the_engine_goes_on(engine: LlamaEngine, grammar: str) -> None:
-    with pytest.raises(BadRequestError, match="The grammar"):
-        sampled(engine, grammar=grammar)
-    assert sampled(engine)
 
 
 def test_a_bias_decides(engine: LlamaEngine) -> None:

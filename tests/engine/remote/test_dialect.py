@@ -27,7 +27,6 @@ ALL = Sampling(
     presence_penalty=0.3,
     penalty_last_n=7,
     logit_bias=((5, 1.0), ("ab", -2.0)),
-    grammar="root ::= .",
     samplers=("top_k",),
     ignore_end=True,
     seed=9,
@@ -53,7 +52,7 @@ def test_every_option_that_is_claimed_is_sent(style: Style) -> None:
 def test_the_likeliest_token_is_not_drawn(style: Style) -> None:
     sent = sampling_fields(Sampling(), style)
     assert sent["temperature"] == 0
-    assert not {"top_p", "top_k", "seed", "samplers", "grammar", "logit_bias"} & sent.keys()
+    assert not {"top_p", "top_k", "seed", "samplers", "logit_bias"} & sent.keys()
 
 
 def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
@@ -71,7 +70,6 @@ def test_a_bias_of_a_text_is_one_of_each_of_its_tokens() -> None:
     [
         (b'{"error": {"param": "repetition_penalty", "message": "SECRET"}}', "repeat_penalty"),
         (b'{"error": {"message": "Field \'repeat_last_n\': Value must be SECRET"}}', "penalty_last_n"),
-        (b'{"error": {"message": "Failed: failed to parse grammar"}}', "grammar"),
         (b'{"error": {"message": "Field \'SECRET\' is none", "param": null}}', ""),
         (b'{"error": {"param": "prompt"}}', ""),
         (b'{"error": {"param": 3}}', ""),

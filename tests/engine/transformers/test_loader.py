@@ -14,7 +14,6 @@ def test_an_engine_is_loaded_with_what_was_asked_for(checkpoint: Path) -> None:
     assert (engine.name, engine.fim, engine.context_size) == ("mine", "none", 128)
     assert engine.identity == check(checkpoint, options).identity
     assert engine.abilities.places == 1
-    assert "grammar" not in engine.abilities.samplers
     assert load_vocabulary(checkpoint).table.pieces == engine.vocabulary.table.pieces
     engine.close()
 

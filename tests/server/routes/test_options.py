@@ -9,7 +9,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.options import MAX_BIASES, MOST_BIASED, CompletionBody, biases
-from jupyter_turbopilot.server.routes.reading import LARGEST, read
+from jupyter_turbopilot.server.routes.reading import read
 from jupyter_turbopilot.server.routes.tokenization import TokenizeBody
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
@@ -23,10 +23,6 @@ def body(**fields: Any) -> bytes:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("json_schema", {"type": "string", "description": LONG}),
-        ("json_schema", {"const": LONG, "enum": ["a"] * 256}),
-        ("json_schema", {"$ref": "#/" + "/" * len(LONG)}),
-        ("json_schema", {"type": ["null"] * 100_000}),
         ("logit_bias", [[1, 1]] * 30_000),
         ("logit_bias", {f"{number:05}" + "x" * 100: 1 for number in range(1000)}),
         ("logit_bias", {"x" * (MOST_BIASED + 1): 1}),
@@ -77,7 +73,6 @@ def test_other_routes_have_the_same_bounds() -> None:
 
 def test_each_answer_tells_the_settings_but_nothing_long() -> None:
     sent = {
-        "grammar": "root ::= [a-z] #" + "x" * 60_000,
         "stop": ["y" * 1000] * 64,
         "logit_bias": [[1, 2.0]] * 4096,
         "response_fields": ["content"],
@@ -90,18 +85,15 @@ def test_each_answer_tells_the_settings_but_nothing_long() -> None:
 
 
 def test_the_bounds_leave_room_for_what_is_really_sent() -> None:
-    schema = {"type": "object", "properties": {f"property_{n}": {"type": "string"} for n in range(100)}}
     request = read(
         body(
             prompt=[*range(100_000), "text"],
-            json_schema=schema,
             logit_bias=[[100_000 + token, -100.5] for token in range(4096)],
             unknown=[[[LONG]]],
         ),
         CompletionBody,
     )
     assert len(request.texts()[0].sampling.logit_bias) == 4096
-    assert len(json.dumps(schema)) < LARGEST["json_schema"]
 
 
 def test_so_many_biases_are_taken_and_no_more() -> None:
