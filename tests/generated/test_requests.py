@@ -83,13 +83,13 @@ class Said:
 
     texts: list[list[tuple[str, float]]]
     context_size: int
-    fills: bool = True
     name = "scripted"
     fim = "auto"
 
     def __post_init__(self) -> None:
         self.abilities = Abilities()
-        self.vocabulary = CodePoints(fills=self.fills)
+        self.vocabulary = CodePoints(fills=True)
+        self.vocabulary.by_character = True
         self.vocabulary.piece = self._piece  # type: ignore[method-assign]
         self.asks: list[Ask] = []
         self._words: list[str] = []
@@ -134,27 +134,22 @@ def configured(chosen: dict[str, Any]) -> Turbopilot:
 
 @EXAMPLES
 @given(
-    st.lists(TEXT, max_size=8), TEXT, TEXT, st.sampled_from([200, 300, 2048]), SETTINGS,
-    st.tuples(st.booleans(), st.booleans()), st.sampled_from([None, 1, 40]),
-)  # fmt: skip
+    st.lists(TEXT, max_size=8),
+    TEXT,
+    TEXT,
+    st.sampled_from([200, 300, 2048]),
+    SETTINGS,
+    st.sampled_from([None, 1, 40]),
+)
 def test_prompts_are_laid_out_alike(
-    twins: Twins,
-    pieces: list[str],
-    prefix: str,
-    suffix: str,
-    size: int,
-    chosen: Any,
-    kind: tuple[bool, bool],
-    most: Any,
+    twins: Twins, pieces: list[str], prefix: str, suffix: str, size: int, chosen: Any, most: Any
 ) -> None:
     pieces = [piece * 5 for piece in pieces]
-    engine = Said([], size, kind[0])
-    engine.vocabulary.by_character = kind[1]
-    layout = Layout(engine, configured(chosen))  # type: ignore[arg-type]
+    layout = Layout(Said([], size), configured(chosen))  # type: ignore[arg-type]
     request = Completion(cells=[Cell()], offset=0, max_tokens=most)
     prompt = layout.prompt(request, Context(tuple(pieces), prefix, suffix))
     context = {"pieces": pieces, "prefix": prefix, "suffix": suffix}
-    assert twins("layout", context, size, chosen, *kind, most) == prompt.tokens
+    assert twins("layout", context, size, chosen, most) == prompt.tokens
 
 
 FACTS = st.dictionaries(

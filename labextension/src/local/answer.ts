@@ -2,6 +2,7 @@
 
 import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
+import { CHARACTERS } from './budget';
 import { branches } from './candidates';
 import { type IAsk, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
 import { cursorFeatures, score } from './features';
@@ -95,7 +96,7 @@ export class Composer {
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = prompt.length;
     const sampling: ISampling = {
-      maxTokens: trigger === 'warm' ? 0 : length * vocabulary.unit,
+      maxTokens: trigger === 'warm' ? 0 : length * CHARACTERS,
       temperature,
       seed: seed ?? 0,
       ways: names.map(name => vocabulary.tokenize(name)),

@@ -17,10 +17,7 @@ export interface ILocalModel extends ISource {
   use: string;
 }
 
-/**
- * Read the list; addresses in it are relative to its own. Models for wllama are left out where the list does not say
- * where its WebAssembly is, and so are models for engines that are not known here.
- */
+/** Read the list; addresses in it are relative to its own. */
 export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const name = fileName(address);
   const noConnection = (): never => {
@@ -37,33 +34,28 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
       `${name} cannot be fetched (${status}). ${remedyFor(status)}`
     );
   }
-  const read = parsed(await response.text().catch(noConnection), name);
-  const wllama = typeof read.wllama === 'string' ? absolute(read.wllama, address) : '';
-  const listed = read.models ?? [];
-  const isModel = (entry: unknown): entry is Listed => !mistakeIn(entry, address);
-  const models = listed.filter(isModel).filter(({ engine }) => !engine || (engine === 'wllama' && wllama));
-  if (models.length === 0) {
-    const at = listed.findIndex(entry => !isModel(entry));
-    throw at < 0
-      ? failure(
-          'no_model',
-          `${name} lists no model that runs in the browser. The owner of the site has to add one.`
-        )
-      : incorrect(mistakeIn(listed[at], address).replace('%', () => `model ${at + 1} in ${name}`));
+  const listed = parsed(await response.text().catch(noConnection), name);
+  const models = listed.filter((entry): entry is Listed => !mistakeIn(entry, address));
+  if (listed.length === 0) {
+    throw failure('no_model', `${name} lists no model. The owner of the site has to add one.`);
   }
-  return models.map(({ engine, ...model }) => ({
-    ...model,
+  if (models.length === 0) {
+    throw incorrect(mistakeIn(listed[0], address).replace('%', () => `model 1 in ${name}`));
+  }
+  return models.map(model => ({
+    name: model.name,
+    url: absolute(model.url, address),
+    sha256: model.sha256,
+    size: model.size,
     language: model.language ?? '',
     best: model.best ?? '',
     licence: model.licence ?? '',
-    use: model.use ?? '',
-    url: absolute(model.url, address),
-    wllama: engine ? wllama : ''
+    use: model.use ?? ''
   }));
 }
 
-/** Read the text of a list, or say what is wrong with it. */
-function parsed(text: string, name: string): { models?: unknown[]; wllama?: unknown } {
+/** Return the entries of a list. */
+function parsed(text: string, name: string): unknown[] {
   if (isWebPage(text)) {
     throw failure('no_model', webPageInPlaceOf(name));
   }
@@ -78,10 +70,11 @@ function parsed(text: string, name: string): { models?: unknown[]; wllama?: unkn
   if (!isObject(read)) {
     throw incorrect(`${name} has to be an object with a list of “models”`);
   }
-  if (!Array.isArray(read.models ?? [])) {
+  const models = read.models ?? [];
+  if (!Array.isArray(models)) {
     throw incorrect(`“models” in ${name} has to be a list`);
   }
-  return read;
+  return models;
 }
 
 function failure(code: string, message: string): ServerError {
@@ -93,7 +86,7 @@ function incorrect(words: string): ServerError {
 }
 
 /** A model as the list has it. */
-type Listed = ISource & { name: string; engine?: string } & Partial<ILocalModel>;
+type Listed = ISource & { name: string } & Partial<ILocalModel>;
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');

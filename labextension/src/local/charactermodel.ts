@@ -5,11 +5,11 @@ import { newUsage, write } from './engine/generation';
 import { STAND_IN } from './engine/vocabulary';
 import type { IHosted } from './enginehost';
 import type { IAsk, IToken } from './engineinterface';
-import { CharacterVocabulary } from './vocabulary';
+import type { IVocabularyTold } from './vocabulary';
 
 export class CharacterModel implements IHosted {
   readonly contextSize: number;
-  readonly vocabulary: CharacterVocabulary;
+  readonly vocabulary: IVocabularyTold;
 
   /** `pause` lets the messages through that wait for this thread. */
   constructor(
@@ -22,7 +22,7 @@ export class CharacterModel implements IHosted {
     const texts = Array.from({ length: vocabulary.size }, (_, token) => vocabulary.decode([token]));
     const [standIn] = vocabulary.encode(STAND_IN);
     this.contextSize = length;
-    this.vocabulary = new CharacterVocabulary(texts, { prefix, suffix, middle }, null, standIn);
+    this.vocabulary = { texts, marks: { prefix, suffix, middle }, standIn };
   }
 
   async *generate({ prompt, draft, sampling, usage }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {

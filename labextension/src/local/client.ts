@@ -162,9 +162,7 @@ export class LocalClient implements IClient {
       model: model?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
-      notice: this._engine?.onDemand
-        ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
-        : null,
+      notice: null,
       last_ms: this._lastMs,
       memory: null,
       week: null,
@@ -192,7 +190,6 @@ export class LocalClient implements IClient {
       licence: model.licence,
       use: model.use,
       saved: null,
-      browser: true,
       stored: stored[at],
       verified: stored[at],
       selected: model === (this._choice ?? this._used),
@@ -273,14 +270,13 @@ export class LocalClient implements IClient {
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
-    const others = (await this._catalogue()).filter(model => model !== source);
     const opening = this._opening?.model === source ? this._opening : null;
     this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
     if (opening) {
       this._line?.postMessage({ kind: 'stop opening' });
       await opening.opened.catch(() => undefined); // it may be writing the file
     }
-    return this._call({ kind: 'remove', source, others }).then(
+    return this._call({ kind: 'remove', source }).then(
       freed => freed as number,
       (reason: unknown) => {
         this._wantAgain(source);
@@ -321,15 +317,7 @@ export class LocalClient implements IClient {
     if (this._choice) {
       return this._choice;
     }
-    // A model that wllama runs is larger than most want to fetch: somebody has to choose it.
-    const models = (await this._catalogue()).filter(({ wllama }) => !wllama);
-    if (models.length === 0) {
-      throw new ServerError(
-        500,
-        'no_model',
-        'This site has no model that loads by itself. Choose one in the models panel.'
-      );
-    }
+    const models = await this._catalogue();
     const suited = (among: ILocalModel[]) =>
       among.find(model => model.language === language) ?? among.find(model => !model.language) ?? among[0];
     const wanted = models.filter(model => !this._withheld.has(model));
@@ -422,10 +410,10 @@ export class LocalClient implements IClient {
   private async _open(model: ILocalModel): Promise<Completer> {
     this._phase = 'loading';
     const line = this._connected();
-    const { name, url, sha256, size, wllama } = model;
+    const { name, url, sha256, size } = model;
     const opening = newOpening(model);
     this._opening = opening;
-    line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
+    line.postMessage({ kind: 'open', name, source: { url, sha256, size } });
     const opened = await this._watched(opening.opened);
     const engine = (this._engine = new WorkerEngine(line, opened));
     if (this._loading?.model === model) {
@@ -566,7 +554,7 @@ export class LocalClient implements IClient {
   private _call(
     message:
       | { kind: 'stored'; sources: ILocalModel[] }
-      | { kind: 'remove'; source: ILocalModel; others: ILocalModel[] }
+      | { kind: 'remove'; source: ILocalModel }
       | { kind: 'fetch'; source: ILocalModel },
     pull: IPull | null = null
   ): Promise<unknown> {

@@ -2,7 +2,7 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import { type IAsk, type IEngine, type IToken, type IVocabulary, newUsage } from './engineinterface';
+import { type IEngine, newUsage } from './engineinterface';
 import { type Asked, type FromWorker, type IPort, STOPPED, type ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
@@ -11,12 +11,8 @@ import type { IVocabularyTold } from './vocabulary';
 const BEAT = 5000;
 
 /** An engine whose vocabulary the page can be told. */
-export interface IHosted extends Omit<IEngine, 'generate'> {
-  readonly vocabulary: IVocabulary & IVocabularyTold;
-  /** As any engine does; `alive` is to be called now and then while a long prompt is read. */
-  generate(ask: IAsk, signal: AbortSignal, alive: () => void): AsyncIterable<IToken>;
-  /** Free what it holds; it is not asked again. */
-  close?(): Promise<void>;
+export interface IHosted extends Omit<IEngine, 'vocabulary'> {
+  readonly vocabulary: IVocabularyTold;
 }
 
 /** What a worker can do with the files of models. */
@@ -26,8 +22,8 @@ export interface IModels {
   fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
   /** Which of these the browser keeps. */
   stored(sources: readonly ISource[]): Promise<boolean[]>;
-  /** Delete a model, and what only it needs of all; return how many bytes are free now. */
-  remove(source: ISource, others: readonly ISource[]): Promise<number>;
+  /** Delete a model; return how many bytes are free now. */
+  remove(source: ISource): Promise<number>;
 }
 
 export class EngineHost {
@@ -67,7 +63,7 @@ export class EngineHost {
         await this._answer(message.call, this._models.stored(message.sources));
         break;
       case 'remove':
-        await this._answer(message.call, this._models.remove(message.source, message.others));
+        await this._answer(message.call, this._models.remove(message.source));
     }
   }
 
@@ -78,19 +74,8 @@ export class EngineHost {
       await this._close();
       const engine = await this._models.open(name, source, tell, stop.signal);
       this._engine = engine;
-      const { texts, marks, bos, standIn } = engine.vocabulary;
-      this._port.postMessage({
-        kind: 'opened',
-        model: {
-          name,
-          contextSize: engine.contextSize,
-          onDemand: engine.onDemand,
-          texts,
-          marks,
-          bos,
-          standIn
-        }
-      });
+      const { contextSize, vocabulary } = engine;
+      this._port.postMessage({ kind: 'opened', model: { name, contextSize, vocabulary } });
     } catch (reason) {
       const error = stop.signal.aborted ? { code: STOPPED, message: 'Stopped.' } : told(reason);
       this._port.postMessage({ kind: 'not opened', error });
@@ -109,11 +94,9 @@ export class EngineHost {
 
   /** Let go of the model there was, once nothing is written any more: two large ones may not fit. */
   private async _close(): Promise<void> {
-    const engine = this._engine;
     this._engine = null;
     this._stops.forEach(stop => stop.abort());
     await this._writing;
-    await engine?.close?.();
   }
 
   /** Write a text once the one before has ended; a newer one is for the same person, who waits for it. */
@@ -131,17 +114,14 @@ export class EngineHost {
       if (!this._engine) {
         throw new Error('No model is loaded.');
       }
-      const tell = (tokens: number[]): void => this._port.postMessage({ kind: 'tokens', id, tokens });
-      const written = this._engine.generate({ ...ask, usage }, signal, () => tell([]));
-      for await (const { token, probability } of written) {
-        tell([token, probability]);
+      for await (const { token, probability } of this._engine.generate({ ...ask, usage }, signal)) {
+        this._port.postMessage({ kind: 'tokens', id, tokens: [token, probability] });
       }
     } catch (reason) {
       error = signal.aborted ? undefined : (reason as Error).message; // nobody waits for it
     }
     this._stops.delete(id);
-    const onDemand = this._engine?.onDemand;
-    this._port.postMessage({ kind: 'end', id, usage, onDemand, ...(error === undefined ? {} : { error }) });
+    this._port.postMessage({ kind: 'end', id, usage, ...(error === undefined ? {} : { error }) });
   }
 
   /** Answer a call with what comes of it, also where that is an error. */

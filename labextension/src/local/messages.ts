@@ -12,10 +12,10 @@ export const NO_STORAGE = 'no_storage';
 export const STOPPED = 'cancelled';
 
 /** A model as the page knows it. */
-export interface IOpened extends IVocabularyTold {
+export interface IOpened {
   name: string;
   contextSize: number;
-  onDemand?: boolean;
+  vocabulary: IVocabularyTold;
 }
 
 /** What a text is asked with; what it costs comes back with its end. */
@@ -31,7 +31,7 @@ export type ToWorker =
   | { kind: 'generate'; id: number; ask: Asked }
   | { kind: 'stop'; id: number }
   | { kind: 'stored'; call: number; sources: ISource[] }
-  | { kind: 'remove'; call: number; source: ISource; others: ISource[] }
+  | { kind: 'remove'; call: number; source: ISource }
   | { kind: 'fetch'; call: number; source: ISource }
   | { kind: 'give up'; call: number };
 
@@ -42,9 +42,9 @@ export type FromWorker =
   | { kind: 'not opened'; error: Told }
   /** it is at work on what takes a while */
   | { kind: 'alive' }
-  /** tokens and their probabilities, in turn; none: it still reads */
+  /** tokens and their probabilities, in turn */
   | { kind: 'tokens'; id: number; tokens: number[] }
-  | { kind: 'end'; id: number; usage: IUsage; onDemand?: boolean; error?: string }
+  | { kind: 'end'; id: number; usage: IUsage; error?: string }
   | { kind: 'answer'; call: number; value: unknown; error?: Told };
 
 /** One end of the line between them: a worker, the inside of one, or a port. */

@@ -1,18 +1,22 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { troubleOf } from '../trouble';
-import { EngineHost, type IModels } from './enginehost';
-import { type IAsk, type IEngine, type IToken, newUsage } from './engineinterface';
+import { EngineHost, type IHosted, type IModels } from './enginehost';
+import { type IAsk, type IToken, newUsage } from './engineinterface';
 import type { FromWorker, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
 
-const TEXTS = ['a', 'b', 'c', '?', ''];
+const VOCABULARY = {
+  texts: ['a', 'b', 'c', '?', ''],
+  marks: { prefix: 4, suffix: 4, middle: 4 },
+  standIn: 3
+};
 
 /** Writes the prompt again, a token a turn of the message loop, until it is told to stop. */
-class Echo implements IEngine {
+class Echo implements IHosted {
   readonly name = 'echo';
   readonly contextSize = 100;
-  readonly vocabulary = new CharacterVocabulary(TEXTS, null, null, 3);
+  readonly vocabulary = VOCABULARY;
   stopped = 0;
 
   async *generate({ prompt, sampling, usage }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
@@ -32,7 +36,7 @@ class Echo implements IEngine {
 }
 
 const ask = (text: string, maxTokens: number): IAsk => ({
-  prompt: new CharacterVocabulary(TEXTS, null, null, 3).tokenize(text),
+  prompt: new CharacterVocabulary(VOCABULARY).tokenize(text),
   draft: [],
   sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
   usage: newUsage()
@@ -99,7 +103,7 @@ describe('a worker that is asked for files', () => {
     const source = { url: '', sha256: '', size: 1 };
     const calls: ToWorker[] = [
       { kind: 'stored', call: 1, sources: [source] },
-      { kind: 'remove', call: 2, source, others: [] }
+      { kind: 'remove', call: 2, source }
     ];
     calls.forEach(data => port.onmessage?.({ data } as MessageEvent<ToWorker>));
     const error = { code: 'model_failed', message: 'gone' };

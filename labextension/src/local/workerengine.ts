@@ -3,7 +3,7 @@
 import { ServerError } from '../trouble';
 import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
-import { vocabularyOf } from './vocabulary';
+import { CharacterVocabulary } from './vocabulary';
 
 export type EnginePort = IPort<FromWorker, ToWorker>;
 
@@ -19,16 +19,14 @@ export class WorkerEngine implements IEngine {
   readonly name: string;
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
-  onDemand: boolean;
 
   constructor(
     private readonly _port: Pick<EnginePort, 'postMessage'>,
-    { name, contextSize, onDemand = false, ...vocabulary }: IOpened
+    { name, contextSize, vocabulary }: IOpened
   ) {
     this.name = name;
     this.contextSize = contextSize;
-    this.onDemand = onDemand;
-    this.vocabulary = vocabularyOf(vocabulary);
+    this.vocabulary = new CharacterVocabulary(vocabulary);
   }
 
   async *generate({ usage, ...ask }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
@@ -72,9 +70,6 @@ export class WorkerEngine implements IEngine {
   take(message: FromWorker): void {
     if (message.kind !== 'tokens' && message.kind !== 'end') {
       return;
-    }
-    if (message.kind === 'end') {
-      this.onDemand = message.onDemand ?? this.onDemand;
     }
     const text = this._texts.get(message.id);
     if (!text) {

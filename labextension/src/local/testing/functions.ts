@@ -79,16 +79,8 @@ export const FUNCTIONS = {
   keep_tail: keepTail,
   read_head: (text: string, room: number) => readHead(codePointsOf, text, room),
   pieces_left_out: piecesLeftOut,
-  layout: (
-    context: IContext,
-    contextSize: number,
-    settings: ISettings,
-    fills: boolean,
-    byCharacter: boolean,
-    most: number | null
-  ) => {
-    const { vocabulary } = new ScriptedEngine([], contextSize, fills);
-    Object.defineProperty(vocabulary, 'byCharacter', { value: byCharacter });
+  layout: (context: IContext, contextSize: number, settings: ISettings, most: number | null) => {
+    const { vocabulary } = new ScriptedEngine([], contextSize);
     return new Layout(vocabulary, contextSize, settings).prompt({ max_tokens: most }, context);
   },
 
@@ -242,7 +234,7 @@ export const FUNCTIONS = {
     settings: Partial<ISettings>,
     facts: IFacts
   ) => {
-    const engine = new ScriptedEngine(said, contextSize, true);
+    const engine = new ScriptedEngine(said, contextSize);
     const completer = new Completer(engine, { ...DEFAULTS, ...settings });
     const { signal } = new AbortController();
     const asked = () => engine.asks.map(({ prompt, sampling }) => ({ prompt, sampling }));

@@ -96,7 +96,7 @@ export class FakeWorker implements ILine {
 
   private open(name: string): void {
     const marks = { prefix: 0, suffix: 1, middle: 2 };
-    const model = { name, contextSize: 512, texts: TEXTS, marks, bos: null, standIn: 3 };
+    const model = { name, contextSize: 512, vocabulary: { texts: TEXTS, marks, standIn: 3 } };
     this.say({ kind: 'opened', model });
   }
 }
