@@ -1,11 +1,9 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../trouble';
-import { absolute, fileName, isAbsent, isWebPage, remedyFor, webPageInPlaceOf } from './address';
+import { absolute, fileName } from './address';
 import type { ISource } from './modelfile';
-
-/** Milliseconds after which the list counts as not fetched: a connection may hang without an error. */
-const LONGEST = 30_000;
+import { fetchWhole } from './smallfile';
 
 export interface ILocalModel extends ISource {
   name: string;
@@ -20,27 +18,14 @@ export interface ILocalModel extends ISource {
 /** Read the list; addresses in it are relative to its own. */
 export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const name = fileName(address);
-  const noConnection = (): never => {
-    throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
-  };
-  const response = await fetch(address, {
-    cache: 'no-cache',
-    signal: AbortSignal.timeout(LONGEST)
-  }).catch(noConnection);
-  if (!response.ok) {
-    const { status } = response;
-    throw failure(
-      isAbsent(status) ? 'no_model' : 'download_failed',
-      `${name} cannot be fetched (${status}). ${remedyFor(status)}`
-    );
-  }
-  const listed = parsed(await response.text().catch(noConnection), name);
-  const models = listed.filter((entry): entry is Listed => !mistakeIn(entry, address));
+  const bytes = await fetchWhole(address, 'no_model', 'no-cache');
+  const listed = parsed(new TextDecoder().decode(bytes), name);
+  const models = listed.filter((entry): entry is Listed => !mistakeIn(entry, address, name));
   if (listed.length === 0) {
-    throw failure('no_model', `${name} lists no model. The owner of the site has to add one.`);
+    throw failure(`${name} lists no model. The owner of the site has to add one.`);
   }
   if (models.length === 0) {
-    throw incorrect(mistakeIn(listed[0], address).replace('%', () => `model 1 in ${name}`));
+    throw incorrect(mistakeIn(listed[0], address, name));
   }
   return models.map(model => ({
     name: model.name,
@@ -56,9 +41,6 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
 
 /** Return the entries of a list. */
 function parsed(text: string, name: string): unknown[] {
-  if (isWebPage(text)) {
-    throw failure('no_model', webPageInPlaceOf(name));
-  }
   let read: unknown;
   try {
     read = JSON.parse(text);
@@ -77,12 +59,12 @@ function parsed(text: string, name: string): unknown[] {
   return models;
 }
 
-function failure(code: string, message: string): ServerError {
-  return new ServerError(500, code, message);
+function failure(message: string): ServerError {
+  return new ServerError(500, 'no_model', message);
 }
 
 function incorrect(words: string): ServerError {
-  return failure('no_model', `${words}. The owner of the site has to correct it.`);
+  return failure(`${words}. The owner of the site has to correct it.`);
 }
 
 /** A model as the list has it. */
@@ -103,15 +85,15 @@ const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: st
   use: [isTextOrMissing, 'a text']
 };
 
-/** Say what is wrong with an entry, which is called `%`; empty: nothing is. */
-function mistakeIn(entry: unknown, address: string): string {
+/** Say what is wrong with the first entry of a list; empty: nothing is. */
+function mistakeIn(entry: unknown, address: string, list: string): string {
   if (!isObject(entry)) {
-    return 'The entry of % has to be an object';
+    return `The entry of model 1 in ${list} has to be an object`;
   }
   for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
     const value = entry[field];
     if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
-      return `“${field}” of % ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
+      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
     }
   }
   return '';

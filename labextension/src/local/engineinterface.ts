@@ -16,13 +16,10 @@ export interface IVocabulary {
   text(token: number): string;
 }
 
+/** How a text is written: the likeliest token each time. */
 export interface ISampling {
   /** 0: the prompt is only read */
   maxTokens: number;
-  /** 0: the likeliest token each time */
-  temperature: number;
-  /** the same seed draws the same text */
-  seed: number;
   /**
    * The text begins with one of these; none: with what it likes. Behind one that is complete anything may follow that
    * does not make a word longer.

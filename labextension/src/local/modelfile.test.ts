@@ -1,15 +1,15 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256 as digest } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
 import type { IFiles, Written } from './files';
-import { evict, type ISource, modelFile, MOST } from './modelfile';
+import { evict, type ISource, modelFile, MOST, sha256 } from './modelfile';
 
 const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
 const SOURCE: ISource = {
   url: 'http://site.test/m.gguf',
-  sha256: bytesToHex(sha256(MODEL)),
+  sha256: bytesToHex(digest(MODEL)),
   size: MODEL.length
 };
 
@@ -26,6 +26,13 @@ class Files implements IFiles {
 
 const noStep = (): void => undefined;
 const bytesOf = async (content: Blob | undefined) => new Uint8Array((await content?.arrayBuffer()) ?? []);
+
+it('a digest is SHA-256, also where the browser computes none', async () => {
+  expect(await sha256(new Blob([MODEL]))).toBe(SOURCE.sha256);
+  vi.stubGlobal('crypto', {});
+  expect(await sha256(new Blob([MODEL]))).toBe(SOURCE.sha256);
+  vi.unstubAllGlobals();
+});
 
 describe("a model's file", () => {
   let answer: (options: RequestInit) => Promise<Response>;

@@ -1,11 +1,10 @@
-/** A model's file: from what the browser keeps, or from its address, checked by its digest either way. */
+/** A model's file: from what the browser keeps, or from its address, checked by its SHA-256 either way. */
 
 import { describeSize } from '../size';
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
-import { sha256 } from './digest';
 import type { IFiles } from './files';
 
 /** How many files are kept: sites of one origin share the room, each with a model for every language. */
@@ -62,6 +61,17 @@ export async function evict(files: IFiles, kept: number): Promise<void> {
   for (const name of names.slice(0, Math.max(0, names.length - kept))) {
     await files.remove(name);
   }
+}
+
+/** The SHA-256 of a file in hexadecimal digits. */
+export async function sha256(content: Blob): Promise<string> {
+  const bytes = await content.arrayBuffer();
+  // Browsers compute digests only in pages that came over HTTPS or from the same machine.
+  const digest =
+    typeof crypto.subtle === 'object'
+      ? new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+      : (await import('@noble/hashes/sha2.js')).sha256(new Uint8Array(bytes));
+  return Array.from(digest, byte => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Whether a file is what its digest says. One that cannot be read any more is not. */

@@ -2,7 +2,6 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { CharacterModel } from './charactermodel';
 import type { IHosted, IModels } from './enginehost';
 import { Engine } from './engine/engine';
@@ -10,25 +9,11 @@ import { pauses } from './engine/pause';
 import type { IFiles } from './files';
 import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
-
-/** Milliseconds after which the engine counts as not fetched. */
-const LONGEST = 30_000;
+import { fetchWhole } from './smallfile';
 
 /** Fetch and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
-  const name = fileName(engine.href);
-  const failed = (message: string) => new ServerError(500, 'download_failed', message);
-  const noConnection = (): never => {
-    throw failed(`${name} cannot be fetched. Is there a connection?`);
-  };
-  const response = await fetch(engine, { signal: AbortSignal.timeout(LONGEST) }).catch(noConnection);
-  if (!response.ok) {
-    throw failed(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
-  }
-  const bytes = await response.arrayBuffer().catch(noConnection);
-  if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {
-    throw failed(webPageInPlaceOf(name));
-  }
+  const bytes = await fetchWhole(engine.href, 'download_failed');
   try {
     return await WebAssembly.compile(bytes);
   } catch {

@@ -1,4 +1,4 @@
-/** The vocabulary of a model of characters, as the page is told it. */
+/** The vocabulary of a model of characters: a token for each code point of a text. */
 
 import type { IMarks, IVocabulary } from './engineinterface';
 
@@ -12,25 +12,22 @@ export interface IVocabularyTold {
 }
 
 export class CharacterVocabulary implements IVocabulary {
-  readonly marks: IMarks;
-
-  constructor({ texts, marks, standIn }: IVocabularyTold) {
-    this.marks = marks;
-    this._texts = texts;
-    this._standIn = standIn;
-    this._tokens = new Map(texts.map((text, token) => [text, token]));
+  constructor(readonly told: IVocabularyTold) {
+    this._tokens = new Map(told.texts.map((text, token) => [text, token]));
     this._tokens.delete('');
   }
 
+  get marks(): IMarks {
+    return this.told.marks;
+  }
+
   tokenize(text: string): number[] {
-    return Array.from(text, character => this._tokens.get(character) ?? this._standIn);
+    return Array.from(text, character => this._tokens.get(character) ?? this.told.standIn);
   }
 
   text(token: number): string {
-    return this._texts[token] ?? '';
+    return this.told.texts[token] ?? '';
   }
 
-  private readonly _texts: readonly string[];
-  private readonly _standIn: number;
   private readonly _tokens: Map<string, number>;
 }

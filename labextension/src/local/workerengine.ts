@@ -5,8 +5,6 @@ import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 
-export type EnginePort = IPort<FromWorker, ToWorker>;
-
 /** A text that is being written: what came of it, and who waits for more. */
 interface IWritten {
   tokens: IToken[];
@@ -21,7 +19,7 @@ export class WorkerEngine implements IEngine {
   readonly vocabulary: IVocabulary;
 
   constructor(
-    private readonly _port: Pick<EnginePort, 'postMessage'>,
+    private readonly _port: Pick<IPort<FromWorker, ToWorker>, 'postMessage'>,
     { name, contextSize, vocabulary }: IOpened
   ) {
     this.name = name;
@@ -68,7 +66,7 @@ export class WorkerEngine implements IEngine {
 
   /** Take what the worker says of a text; what it says of one that nobody wants any more is dropped. */
   take(message: FromWorker): void {
-    if (message.kind !== 'tokens' && message.kind !== 'end') {
+    if (message.kind !== 'token' && message.kind !== 'end') {
       return;
     }
     const text = this._texts.get(message.id);
@@ -76,10 +74,8 @@ export class WorkerEngine implements IEngine {
       return;
     }
     const { written, usage } = text;
-    if (message.kind === 'tokens') {
-      for (let at = 0; at < message.tokens.length; at += 2) {
-        written.tokens.push({ token: message.tokens[at], probability: message.tokens[at + 1] });
-      }
+    if (message.kind === 'token') {
+      written.tokens.push(message.token);
     } else {
       Object.assign(usage, message.usage);
       written.ended = true;
