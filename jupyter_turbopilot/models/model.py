@@ -79,7 +79,6 @@ class Model:
     checkpoint: str = ""  # a repository that has to be converted first
     shards: int = 0  # how a CodeGen2's attention was cut
     engine: str = "llama"  # what runs it, as c.Turbopilot.engine names it
-    browser: bool = False  # whether it was run in a browser, with wllama
 
     @property
     def bytes(self) -> int:

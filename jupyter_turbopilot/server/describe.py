@@ -119,7 +119,6 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "licence": model.licence,
         "use": model.use,
         "saved": _saved(pilot, model),
-        "browser": model.browser,
         "stored": bool(stored and not stored.damaged),
         "damaged": bool(stored and stored.damaged),
         "received": store.received(model),

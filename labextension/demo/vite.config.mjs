@@ -1,7 +1,4 @@
-/**
- * Builds the page: hashed files, relative addresses, the models beside them, and what makes it work offline. The code for
- * larger models stays out: somebody has to choose such a model, and the page has nothing to choose it with.
- */
+/** Builds the page: hashed files, relative addresses, the models beside them, and what makes it work offline. */
 
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -42,9 +39,6 @@ export default defineConfig({
   root: HERE,
   base: './',
   publicDir: false,
-  resolve: {
-    alias: [{ find: './wllama/wllamamodel', replacement: path.join(HERE, 'nolargermodels.ts') }]
-  },
   build: {
     outDir: 'dist',
     emptyOutDir: true,

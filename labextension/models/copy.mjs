@@ -26,10 +26,6 @@ export function copyModels(target, source = HERE) {
     }
     copyFileSync(path.join(source, file), path.join(target, file));
   }
-  if (list.wllama && isBeside(list.wllama)) {
-    const file = decodeURIComponent(list.wllama);
-    copyFileSync(path.join(source, file), path.join(target, file)); // browsers check its digest
-  }
   copyFileSync(path.join(source, LIST), path.join(target, LIST));
 }
 

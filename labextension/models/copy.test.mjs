@@ -35,13 +35,6 @@ it('copies the list and the files beside it that it names, and no others', () =>
   expect(readdirSync(target).sort()).toEqual(['a.gguf', 'models.json', 'my model.gguf']);
 });
 
-it("copies the WebAssembly of larger models' engine where the list names it", () => {
-  writeFileSync(path.join(source, 'wllama.wasm'), 'code');
-  writeFileSync(path.join(source, 'models.json'), '{"wllama": "wllama.wasm", "models": []}');
-  copyModels(target, source);
-  expect(readdirSync(target).sort()).toEqual(['models.json', 'wllama.wasm']);
-});
-
 it('leaves what lies elsewhere where it is', () => {
   const urls = ['https://example.org/a.gguf', '//example.org/a.gguf', '/models/a.gguf'];
   list(...urls.map(url => ({ ...model('a.gguf'), url })));

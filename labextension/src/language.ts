@@ -1,7 +1,7 @@
-/** Which language a cell or a file is in, and which files hold credentials. Pure. */
+/** Which language a cell or a file is in, how comments begin in it, and which files hold credentials. Pure. */
 
 /**
- * The cell magics that name the language of what follows them. The server has the same table (context/notebook.py);
+ * The cell magics that name the language of what follows them. The server has the same table (context/languages.py);
  * the cases that both have to agree on are in tests/data/paths_and_magics.json.
  */
 export const MAGIC_LANGUAGES: ReadonlyMap<string, string> = new Map([
@@ -43,7 +43,7 @@ export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
 
 /** A `%%magic`, behind white space as Python takes it. */
 // eslint-disable-next-line no-control-regex
-const CELL_MAGIC = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*%%([\p{L}\p{N}_]+)/u;
+export const CELL_MAGIC = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*%%([\p{L}\p{N}_]+)/u;
 
 const MIME_LANGUAGES: ReadonlyMap<string, string> = new Map([
   ['text/plain', 'text'],
@@ -68,13 +68,22 @@ export function languageNamed(name: string): string {
   return languageOf(`text/x-${name.toLowerCase().replace(/^c\+\+\d*$/, 'c++src')}`);
 }
 
+/** The name of the `%%magic` that a cell begins with; '' where there is none. */
+export function cellMagic(source: string): string {
+  return CELL_MAGIC.exec(source)?.[1] ?? '';
+}
+
 /** The language of a cell: a `%%magic` on its first line may give it one of its own. */
 export function cellLanguage(source: string, language: string): string {
-  const magic = CELL_MAGIC.exec(source)?.[1];
-  if (magic === undefined || SAME_LANGUAGE.has(magic)) {
-    return language;
-  }
-  return MAGIC_LANGUAGES.get(magic) ?? magic;
+  const magic = cellMagic(source);
+  return magic === '' || SAME_LANGUAGE.has(magic) ? language : (MAGIC_LANGUAGES.get(magic) ?? magic);
+}
+
+const WITH_HASH = new Set(['python', 'r', 'julia', 'bash', 'ruby', 'perl', 'cython']);
+
+/** What starts a comment. */
+export function commentMark(language: string): string {
+  return WITH_HASH.has(language) ? '#' : '//';
 }
 
 /** A word, as Python's `\w+` takes it. */

@@ -105,7 +105,6 @@ describe('a model in this page', () => {
     [{ phase: 'fetching', received: 1_999_999, total: 5_000_000 }, 39],
     [{ phase: 'fetching', total: 5_000_000 }, 0],
     [{ phase: 'fetching', received: 1 }, null],
-    [{ phase: 'fetching', received: 1_999_999, total: 8_763_949 }, null],
     [{ phase: 'verifying' }, null],
     [null, null]
   ])('is here as far as %j says', (step, percent) => {

@@ -4,11 +4,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
-import type { IEngineHealth } from './client';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './size';
 import { WITHHELD } from './trouble';
+import type { IStep } from './wire';
 import { describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'absent' | 'failed';
@@ -67,9 +67,9 @@ export function titleOf(trans: TranslationBundle, { model, address, study, reaso
   return [model, where, logged, reason].filter(Boolean).join('\n');
 }
 
-/** How much is here of a model that is being fetched; of what is fetched beside it to run it, nothing is told. */
-function percentOf({ size, step }: NonNullable<IEngineHealth['inPage']>): number | null {
-  return step?.phase === 'fetching' && step.total && step.total === size
+/** How much is here of a model that is being fetched. */
+function percentOf(step: IStep | null | undefined): number | null {
+  return step?.phase === 'fetching' && step.total
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
 }
@@ -132,7 +132,7 @@ export class Status {
         thinking: this._activity.thinking
       }),
       model: describeModel(this._trans, state),
-      percent: state.health?.inPage ? percentOf(state.health.inPage) : null,
+      percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
       study: Boolean(state.health?.study),
       lastMs: this._activity.lastMs,

@@ -274,8 +274,6 @@ export interface IModel {
   use: string;
   /** share of what is typed that it saves at `balanced`; null where that was not measured */
   saved: number | null;
-  /** whether it also runs in a browser */
-  browser: boolean;
   /** whether a file that is not known to be damaged is on disk */
   stored: boolean;
   /** whether its checksum was verified */

@@ -98,7 +98,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     await editCell(page, 0);
     await clear(page);
     assert.equal(await typeBegun(page), REST);
-    // All but the extension's own model and the code for larger ones: the page, its worker, the engine, the list.
+    // All but the extension's own model: the page, its worker, the engine, the list.
     const kinds = local()
       .map(name => path.extname(name))
       .sort();

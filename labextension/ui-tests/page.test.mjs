@@ -262,7 +262,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     [
       'is in no list',
       { 'models.json': { body: '{"models": []}' } },
-      /lists no model that runs in the browser/
+      /lists no model\. The owner of the site/
     ],
     [
       'is in a list with a mistake',

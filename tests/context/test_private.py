@@ -10,7 +10,13 @@ from jupyter_turbopilot.context.private import looks_secret, without_secrets, wi
 from ..twins import golden
 
 
-@pytest.mark.parametrize(("line", "secret"), golden("private", "looks_secret/known"))
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        *golden("private", "looks_secret/known"),
+        *golden("private", "looks_secret/known (server only)"),
+    ],
+)
 def test_lines_that_spell_out_a_secret_are_known(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
@@ -24,6 +30,7 @@ def test_ordinary_lines_are_not(line: str, secret: bool) -> None:
     ("line", "secret"),
     [
         *golden("private", "looks_secret/in other languages"),
+        *golden("private", "looks_secret/in other languages (server only)"),
         *golden("private", "looks_secret/ordinary in other languages"),
     ],
 )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer import suggestion_task
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.suggestion import grammar, names, resolve, syntax
@@ -12,13 +14,21 @@ from ..twins import Twins, missing
 
 
 @pytest.fixture(scope="session")
-def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
-    """The same functions in TypeScript."""
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    """A process that answers in TypeScript."""
     if reason := missing():
         pytest.skip(reason)
     started = Twins(tmp_path_factory.mktemp("twins"))
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def twins(program: Twins) -> Iterator[Twins]:
+    """The same functions in TypeScript; Python leaves out the secrets that the page knows, which are fewer."""
+    with pytest.MonkeyPatch.context() as patch, remembering_for("a page"):
+        patch.setattr(notebook, "without_secrets", partial(program, "without_secrets"))
+        yield program
 
 
 @pytest.fixture(scope="module", autouse=True)

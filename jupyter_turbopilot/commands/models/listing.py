@@ -51,15 +51,15 @@ def run(options: Options, settings: Turbopilot) -> int:
         model = pilot.kind.find(spec)
         print(f"\n{unavailable(model, pilot.kind.stored(model), settings.engine).message}")
     where = described(pilot.store.folder)
-    print(f"\n* the configured model; browser: also runs in a page. Models are kept in {where}")
+    print(f"\n* the configured model. Models are kept in {where}")
     return 0
 
 
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
-    """Describe a model in words: whether it is configured, its size, where it is and runs, what it is for."""
+    """Return the columns of a model: whether it is configured, its size, whether it is here, what it is for."""
     size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
-    mark, browser = "*" if entry["spec"] == configured else " ", "browser" if entry["browser"] else ""
-    return mark, entry["name"], size, _state(entry), browser, entry["licence"], entry["use"]
+    mark = "*" if entry["spec"] == configured else " "
+    return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]
 
 
 def _state(entry: dict[str, Any]) -> str:

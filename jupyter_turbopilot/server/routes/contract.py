@@ -208,7 +208,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             description="share of what is typed that it saves at `balanced`; null where that was not measured"
         ),
     ]
-    browser: Annotated[bool, Meta(description="whether it also runs in a browser")]
     stored: Annotated[bool, Meta(description="whether a file that is not known to be damaged is on disk")]
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]
     selected: Annotated[bool, Meta(description="whether it is the model in use")]

@@ -2,6 +2,7 @@
 
 import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
+import { CHARACTERS } from './budget';
 import { branches } from './candidates';
 import { type IAsk, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
 import { cursorFeatures, score } from './features';
@@ -33,8 +34,6 @@ export const DEFAULTS: ISettings = {
 export interface ISources {
   /** what the kernel knows; null: nothing is known */
   facts?: IFacts | null;
-  /** the same, as comments that the model reads */
-  described?: string;
   /** counts the faults of a text; brackets and quotes where there is no grammar */
   judge?: Judge;
 }
@@ -73,7 +72,7 @@ export class Composer {
     progress: IProgress,
     signal: AbortSignal
   ): AsyncGenerator<ISuggestion, ISuggestion[]> {
-    const { n, temperature } = this._request;
+    const { n } = this._request;
     const items: ISuggestion[] = [];
     const ask = this._ask(draft, progress);
     const first = yield* this._text({ ask, written: [] }, items, progress, signal);
@@ -83,52 +82,39 @@ export class Composer {
         // Only the first answer is told while it grows.
       }
     }
-    return temperature ? items : items.sort((one, other) => other.confidence - one.confidence);
+    return items.sort((one, other) => other.confidence - one.confidence);
   }
 
   private _ask(draft: string, progress: IProgress): IAsk {
     const { vocabulary } = this._engine;
-    const { seed, temperature, trigger, max_tokens: most } = this._request;
+    const { trigger, max_tokens: most } = this._request;
     const prompt = this._layout.prompt(this._request, this._context);
     const names = namesAt(this._request, scopeOf(this._request, this._sources.facts ?? { names: {} }));
     // Somebody who asks for several lines has the time for more.
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = prompt.length;
     const sampling: ISampling = {
-      maxTokens: trigger === 'warm' ? 0 : length * vocabulary.unit,
-      temperature,
-      seed: seed ?? 0,
+      maxTokens: trigger === 'warm' ? 0 : length * CHARACTERS,
       ways: names.map(name => vocabulary.tokenize(name)),
       banned: null
     };
     return { prompt, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
   }
 
-  /** How further answers begin: with other seeds, or where the first was unsure. */
-  private _further(first: IAsk, pieces: readonly IPiece[]): IOpening[] {
-    const { n, temperature } = this._request;
-    const opening = (written: IPiece[], changed: Partial<ISampling>): IOpening => ({
-      ask: {
-        prompt: [...first.prompt, ...written.map(({ token }) => token)],
+  /** How further answers begin: where the first was unsure. */
+  private _further({ prompt, sampling }: IAsk, pieces: readonly IPiece[]): IOpening[] {
+    return branches(pieces, this._request.n - 1).map(({ kept, banned }) => {
+      const written = kept.map(({ token }) => token);
+      const maxTokens = Math.max(1, sampling.maxTokens - kept.length);
+      const ways = waysBehind(sampling.ways, written);
+      const ask = {
+        prompt: [...prompt, ...written],
         draft: [],
-        sampling: { ...first.sampling, ...changed },
+        sampling: { maxTokens, ways, banned },
         usage: newUsage()
-      },
-      written
+      };
+      return { ask, written: kept };
     });
-    if (temperature) {
-      return Array.from({ length: n - 1 }, (_, at) => opening([], { seed: first.sampling.seed + at + 1 }));
-    }
-    return branches(pieces, n - 1).map(({ kept, banned }) =>
-      opening(kept, {
-        maxTokens: Math.max(1, first.sampling.maxTokens - kept.length),
-        ways: waysBehind(
-          first.sampling.ways,
-          kept.map(({ token }) => token)
-        ),
-        banned
-      })
-    );
   }
 
   /** Write one text, and keep it unless another is the same. */
@@ -213,7 +199,7 @@ export class Composer {
   }
 
   private get _context() {
-    return (this._gathered ??= gather(this._request, this._sources.described));
+    return (this._gathered ??= gather(this._request));
   }
 
   private _gathered: ReturnType<typeof gather> | undefined;

@@ -31,7 +31,7 @@ function connect(): ILine {
   const post = port1.postMessage.bind(port1);
   const postMessage = (message: ToWorker): void => {
     if (message.kind === 'generate') {
-      prompt = message.ask.prompt.map(token => VOCABULARY.decode([token]) || '|').join('');
+      prompt = message.ask.prompt.map(token => VOCABULARY.text(token) || '|').join('');
     }
     post(message);
   };

@@ -2,6 +2,8 @@
 
 import { codePoints, first, without } from './text';
 
+/** Settings count tokens of about three characters, of which each is a token of its own here. */
+export const CHARACTERS = 3;
 /** Characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized. */
 export const WIDEST = 64;
 

@@ -35,17 +35,6 @@ describe('the list of models for the browser', () => {
     expect(await readCatalogue(ADDRESS)).toHaveLength(1);
   });
 
-  it('has models for wllama where it says where that is, and none for engines that are not known', async () => {
-    const larger = { ...MODEL, name: 'larger', engine: 'wllama' };
-    const models = [MODEL, larger, { ...MODEL, engine: 'another' }];
-    serve(JSON.stringify({ models }));
-    expect((await readCatalogue(ADDRESS)).map(({ name }) => name)).toEqual(['characters']);
-    serve(JSON.stringify({ models, wllama: 'wllama.wasm' }));
-    const read = await readCatalogue(ADDRESS);
-    expect(read.map(({ wllama }) => wllama)).toEqual(['', 'https://site.test/ext/wllama.wasm']);
-    expect(read[1]).not.toHaveProperty('engine');
-  });
-
   it.each([
     ['\n<!doctype html>', 200, /web page comes in place of models\.json/],
     ['{}', 200, /lists no model/],
@@ -76,10 +65,10 @@ describe('the list of models for the browser', () => {
     ['name', undefined, 'is missing'],
     ['use', {}, 'has to be a text']
   ])('of which no entry is right names the field of the first: %s is %j', async (field, value, words) => {
-    serve(JSON.stringify({ models: [{ ...MODEL, engine: 'another' }, { ...MODEL, [field]: value }, {}] }));
+    serve(JSON.stringify({ models: [{ ...MODEL, [field]: value }, {}] }));
     const reason: unknown = await readCatalogue(ADDRESS).catch((refused: unknown) => refused);
     expect((reason as Error).message).toBe(
-      `“${field}” of model 2 in models.json ${words}. The owner of the site has to correct it.`
+      `“${field}” of model 1 in models.json ${words}. The owner of the site has to correct it.`
     );
   });
 
@@ -87,8 +76,6 @@ describe('the list of models for the browser', () => {
     serve('{"models": [3]}');
     await expect(readCatalogue('https://site.test/$&.json')).rejects.toThrow('model 1 in $&.json');
   });
-
-  const others = Array.from({ length: 99 }, () => ({ ...MODEL, engine: 'another' }));
 
   it('is refused in words of which a notification cuts nothing off, whatever its address', async () => {
     const fields = ['name', 'url', 'sha256', 'size', 'language', 'best', 'licence', 'use'];
@@ -98,7 +85,7 @@ describe('the list of models for the browser', () => {
       { ...MODEL, sha256: undefined },
       ...fields.map(field => ({ ...MODEL, [field]: {} }))
     ];
-    const lists = mistakes.map(wrong => JSON.stringify({ models: [...others, wrong] }));
+    const lists = mistakes.map(wrong => JSON.stringify({ models: [wrong] }));
     for (const body of ['<html>', '[1, 2', '{}', '3', ...lists, 403, 404, 503]) {
       serve(typeof body === 'string' ? body : '', typeof body === 'string' ? 200 : body);
       const reason: unknown = await readCatalogue(

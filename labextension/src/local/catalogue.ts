@@ -1,11 +1,9 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../trouble';
-import { absolute, fileName, isAbsent, isWebPage, remedyFor, webPageInPlaceOf } from './address';
+import { absolute, fileName } from './address';
 import type { ISource } from './modelfile';
-
-/** Milliseconds after which the list counts as not fetched: a connection may hang without an error. */
-const LONGEST = 30_000;
+import { fetchWhole } from './smallfile';
 
 export interface ILocalModel extends ISource {
   name: string;
@@ -17,56 +15,32 @@ export interface ILocalModel extends ISource {
   use: string;
 }
 
-/**
- * Read the list; addresses in it are relative to its own. Models for wllama are left out where the list does not say
- * where its WebAssembly is, and so are models for engines that are not known here.
- */
+/** Read the list; addresses in it are relative to its own. */
 export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const name = fileName(address);
-  const noConnection = (): never => {
-    throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
-  };
-  const response = await fetch(address, {
-    cache: 'no-cache',
-    signal: AbortSignal.timeout(LONGEST)
-  }).catch(noConnection);
-  if (!response.ok) {
-    const { status } = response;
-    throw failure(
-      isAbsent(status) ? 'no_model' : 'download_failed',
-      `${name} cannot be fetched (${status}). ${remedyFor(status)}`
-    );
+  const bytes = await fetchWhole(address, 'no_model', 'no-cache');
+  const listed = parsed(new TextDecoder().decode(bytes), name);
+  const models = listed.filter((entry): entry is Listed => !mistakeIn(entry, address, name));
+  if (listed.length === 0) {
+    throw failure(`${name} lists no model. The owner of the site has to add one.`);
   }
-  const read = parsed(await response.text().catch(noConnection), name);
-  const wllama = typeof read.wllama === 'string' ? absolute(read.wllama, address) : '';
-  const listed = read.models ?? [];
-  const isModel = (entry: unknown): entry is Listed => !mistakeIn(entry, address);
-  const models = listed.filter(isModel).filter(({ engine }) => !engine || (engine === 'wllama' && wllama));
   if (models.length === 0) {
-    const at = listed.findIndex(entry => !isModel(entry));
-    throw at < 0
-      ? failure(
-          'no_model',
-          `${name} lists no model that runs in the browser. The owner of the site has to add one.`
-        )
-      : incorrect(mistakeIn(listed[at], address).replace('%', () => `model ${at + 1} in ${name}`));
+    throw incorrect(mistakeIn(listed[0], address, name));
   }
-  return models.map(({ engine, ...model }) => ({
-    ...model,
+  return models.map(model => ({
+    name: model.name,
+    url: absolute(model.url, address),
+    sha256: model.sha256,
+    size: model.size,
     language: model.language ?? '',
     best: model.best ?? '',
     licence: model.licence ?? '',
-    use: model.use ?? '',
-    url: absolute(model.url, address),
-    wllama: engine ? wllama : ''
+    use: model.use ?? ''
   }));
 }
 
-/** Read the text of a list, or say what is wrong with it. */
-function parsed(text: string, name: string): { models?: unknown[]; wllama?: unknown } {
-  if (isWebPage(text)) {
-    throw failure('no_model', webPageInPlaceOf(name));
-  }
+/** Return the entries of a list. */
+function parsed(text: string, name: string): unknown[] {
   let read: unknown;
   try {
     read = JSON.parse(text);
@@ -78,22 +52,23 @@ function parsed(text: string, name: string): { models?: unknown[]; wllama?: unkn
   if (!isObject(read)) {
     throw incorrect(`${name} has to be an object with a list of “models”`);
   }
-  if (!Array.isArray(read.models ?? [])) {
+  const models = read.models ?? [];
+  if (!Array.isArray(models)) {
     throw incorrect(`“models” in ${name} has to be a list`);
   }
-  return read;
+  return models;
 }
 
-function failure(code: string, message: string): ServerError {
-  return new ServerError(500, code, message);
+function failure(message: string): ServerError {
+  return new ServerError(500, 'no_model', message);
 }
 
 function incorrect(words: string): ServerError {
-  return failure('no_model', `${words}. The owner of the site has to correct it.`);
+  return failure(`${words}. The owner of the site has to correct it.`);
 }
 
 /** A model as the list has it. */
-type Listed = ISource & { name: string; engine?: string } & Partial<ILocalModel>;
+type Listed = ISource & { name: string } & Partial<ILocalModel>;
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
@@ -110,15 +85,15 @@ const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: st
   use: [isTextOrMissing, 'a text']
 };
 
-/** Say what is wrong with an entry, which is called `%`; empty: nothing is. */
-function mistakeIn(entry: unknown, address: string): string {
+/** Say what is wrong with the first entry of a list; empty: nothing is. */
+function mistakeIn(entry: unknown, address: string, list: string): string {
   if (!isObject(entry)) {
-    return 'The entry of % has to be an object';
+    return `The entry of model 1 in ${list} has to be an object`;
   }
   for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
     const value = entry[field];
     if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
-      return `“${field}” of % ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
+      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
     }
   }
   return '';

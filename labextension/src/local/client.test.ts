@@ -334,7 +334,7 @@ describe('the client in a page', () => {
     await vi.advanceTimersByTimeAsync(0);
     const selected = client.select('characters');
     await vi.advanceTimersByTimeAsync(0);
-    workers[0].postMessage({ kind: 'stop opening' });
+    workers[0].postMessage({ kind: 'give up', call: 1 });
     await stopped;
     expect(await selected).toMatchObject({ phase: 'ready', model: 'characters' });
     expect(workers[0].opened).toEqual(['python', 'characters']);
@@ -490,7 +490,7 @@ describe('the client in a page', () => {
     await vi.advanceTimersByTimeAsync(0);
     await client.remove('python');
     await stopped;
-    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'stop opening', 'remove']);
+    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'give up', 'remove']);
     await expect(complete()).rejects.toThrow('python was removed');
   });
 

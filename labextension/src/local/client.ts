@@ -2,7 +2,7 @@
 
 import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../trouble';
-import type { IAnswer, IError, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
+import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
@@ -48,28 +48,22 @@ interface ILoading {
 /** A model that the worker is opening. */
 interface IOpening {
   model: ILocalModel;
-  resolve: (model: IOpened) => void;
-  reject: (error: Error) => void;
+  call: number;
   opened: Promise<IOpened>;
-}
-
-function newOpening(model: ILocalModel): IOpening {
-  const opening = { model } as IOpening;
-  opening.opened = new Promise((resolve, reject) => Object.assign(opening, { resolve, reject }));
-  return opening;
 }
 
 /** A file that is being fetched beside the model in use. */
 interface IPull {
   model: ILocalModel;
   step: IStep;
-  tell: (step: IStep) => void;
 }
 
 /** Something that the worker was told to do with files. */
 interface ICall {
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
+  /** Hear how far it is. */
+  step: (step: IStep) => void;
   pull: IPull | null;
 }
 
@@ -88,13 +82,6 @@ class WorkerEnded extends ServerError {
   }
 }
 
-/** What waits for a model waits no longer when the worker has ended; that the model cannot be opened is no matter. */
-function withWorker(reason: unknown): void {
-  if (reason instanceof WorkerEnded) {
-    throw reason;
-  }
-}
-
 /** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
 function inWords(reason: unknown): ServerError {
   const name = reason instanceof Error ? reason.name : typeof reason;
@@ -108,15 +95,6 @@ function inWords(reason: unknown): ServerError {
 /** What a download ends with that was stopped. */
 function stopped(): ServerError {
   return new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
-}
-
-/** What a download ends with when its worker is gone. */
-function cut(): ServerError {
-  return new ServerError(
-    500,
-    'download_failed',
-    'The download has ended, as its worker has stopped. Download the model again.'
-  );
 }
 
 export class LocalClient implements IClient {
@@ -162,9 +140,7 @@ export class LocalClient implements IClient {
       model: model?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
-      notice: this._engine?.onDemand
-        ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
-        : null,
+      notice: null,
       last_ms: this._lastMs,
       memory: null,
       week: null,
@@ -192,7 +168,6 @@ export class LocalClient implements IClient {
       licence: model.licence,
       use: model.use,
       saved: null,
-      browser: true,
       stored: stored[at],
       verified: stored[at],
       selected: model === (this._choice ?? this._used),
@@ -231,9 +206,10 @@ export class LocalClient implements IClient {
   /** Fetch a model for the browser to keep; the one in use goes on meanwhile. */
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     const source = await this._named(name);
-    const pull: IPull = { model: source, step: { phase: 'waiting' }, tell: step };
+    const pull: IPull = { model: source, step: { phase: 'waiting' } };
+    const fetching = (now: IStep): void => step((pull.step = now));
     this._refused = null;
-    const isKept = await this._call({ kind: 'fetch', source }, pull).then(
+    const isKept = await this._call({ kind: 'fetch', source }, fetching, pull).then(
       () => true,
       (reason: unknown) => {
         if (reason instanceof ServerError && reason.code === NO_STORAGE) {
@@ -260,8 +236,8 @@ export class LocalClient implements IClient {
       this._calls.delete(call);
       reject(stopped());
     }
-    if (this._loading?.model.name === name && this._loading.step) {
-      this._line?.postMessage({ kind: 'stop opening' });
+    if (this._opening && this._loading?.model.name === name && this._loading.step) {
+      this._line?.postMessage({ kind: 'give up', call: this._opening.call });
     }
     return Promise.resolve();
   }
@@ -273,14 +249,13 @@ export class LocalClient implements IClient {
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
-    const others = (await this._catalogue()).filter(model => model !== source);
     const opening = this._opening?.model === source ? this._opening : null;
     this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
     if (opening) {
-      this._line?.postMessage({ kind: 'stop opening' });
+      this._line?.postMessage({ kind: 'give up', call: opening.call });
       await opening.opened.catch(() => undefined); // it may be writing the file
     }
-    return this._call({ kind: 'remove', source, others }).then(
+    return this._call({ kind: 'remove', source }).then(
       freed => freed as number,
       (reason: unknown) => {
         this._wantAgain(source);
@@ -321,15 +296,7 @@ export class LocalClient implements IClient {
     if (this._choice) {
       return this._choice;
     }
-    // A model that wllama runs is larger than most want to fetch: somebody has to choose it.
-    const models = (await this._catalogue()).filter(({ wllama }) => !wllama);
-    if (models.length === 0) {
-      throw new ServerError(
-        500,
-        'no_model',
-        'This site has no model that loads by itself. Choose one in the models panel.'
-      );
-    }
+    const models = await this._catalogue();
     const suited = (among: ILocalModel[]) =>
       among.find(model => model.language === language) ?? among.find(model => !model.language) ?? among[0];
     const wanted = models.filter(model => !this._withheld.has(model));
@@ -408,7 +375,12 @@ export class LocalClient implements IClient {
     if (this._loading?.model !== model) {
       const before = this._last;
       const completer = (async () => {
-        await before?.catch(withWorker); // it opens one after the other, also one that nobody wants any more
+        // It opens one after the other, also one that nobody wants any more.
+        await before?.catch((reason: unknown) => {
+          if (reason instanceof WorkerEnded) {
+            throw reason;
+          }
+        });
         return this._open(model);
       })().catch((reason: unknown) => {
         throw this._failed(model, reason);
@@ -422,12 +394,26 @@ export class LocalClient implements IClient {
   private async _open(model: ILocalModel): Promise<Completer> {
     this._phase = 'loading';
     const line = this._connected();
-    const { name, url, sha256, size, wllama } = model;
-    const opening = newOpening(model);
-    this._opening = opening;
-    line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
-    const opened = await this._watched(opening.opened);
-    const engine = (this._engine = new WorkerEngine(line, opened));
+    const step = (now: IStep): void => {
+      if (this._loading?.model === model) {
+        this._loading.step = now;
+        this._options.progress?.(now);
+      }
+    };
+    const opened = this._call({ kind: 'open', name: model.name, source: model }, step) as Promise<IOpened>;
+    const opening = (this._opening = { model, call: this._lastCall, opened });
+    const told = await opened
+      .catch((reason: unknown) => {
+        throw reason instanceof ServerError && reason.code === STOPPED
+          ? this._givenUp(model, reason)
+          : reason;
+      })
+      .finally(() => {
+        if (this._opening === opening) {
+          this._opening = null;
+        }
+      });
+    const engine = (this._engine = new WorkerEngine(line, told));
     if (this._loading?.model === model) {
       this._loading.step = null;
       this._phase = 'ready';
@@ -436,6 +422,20 @@ export class LocalClient implements IClient {
       this._options.opened?.();
     }
     return new Completer(engine);
+  }
+
+  /** The model was not opened, as somebody stopped that; where that was the end of the worker, it says no more. */
+  private _givenUp(model: ILocalModel, reason: ServerError): ServerError {
+    if (reason instanceof WorkerEnded) {
+      return reason;
+    }
+    if (!this._withheld.has(model)) {
+      this._withhold(
+        model,
+        `The download of ${model.name} was stopped. Download it in the models panel to use it.`
+      );
+    }
+    return stopped();
   }
 
   /** Note why there is no model. */
@@ -505,50 +505,13 @@ export class LocalClient implements IClient {
       case 'alive':
         break;
       case 'step':
-        this._stepped(message.step, message.call);
-        break;
-      case 'opened':
-        this._opening?.resolve(message.model);
-        this._opening = null;
-        break;
-      case 'not opened':
-        this._notOpened(message.error);
+        this._calls.get(message.call)?.step(message.step);
         break;
       case 'answer':
         this._answer(message);
         break;
       default:
         this._engine?.take(message);
-    }
-  }
-
-  private _notOpened({ code, message }: Pick<IError, 'code' | 'message'>): void {
-    const opening = this._opening;
-    this._opening = null;
-    if (opening && code === STOPPED) {
-      const { model } = opening;
-      if (!this._withheld.has(model)) {
-        this._withhold(
-          model,
-          `The download of ${model.name} was stopped. Download it in the models panel to use it.`
-        );
-      }
-      opening.reject(stopped());
-    } else {
-      opening?.reject(new ServerError(500, code, message));
-    }
-  }
-
-  private _stepped(step: IStep, call?: number): void {
-    const pull = call === undefined ? null : this._calls.get(call)?.pull;
-    if (pull) {
-      pull.step = step;
-      pull.tell(step);
-    } else if (call === undefined && this._loading?.model === this._opening?.model) {
-      if (this._loading) {
-        this._loading.step = step;
-      }
-      this._options.progress?.(step);
     }
   }
 
@@ -562,19 +525,20 @@ export class LocalClient implements IClient {
     }
   }
 
-  /** Have the worker do something with files; `pull` hears how far it is with one. */
+  /** Have the worker do something with files; `step` hears how far it is with one. */
   private _call(
     message:
       | { kind: 'stored'; sources: ILocalModel[] }
-      | { kind: 'remove'; source: ILocalModel; others: ILocalModel[] }
-      | { kind: 'fetch'; source: ILocalModel },
+      | { kind: 'remove' | 'fetch'; source: ILocalModel }
+      | { kind: 'open'; name: string; source: ILocalModel },
+    step: (step: IStep) => void = () => undefined,
     pull: IPull | null = null
   ): Promise<unknown> {
     const call = ++this._lastCall;
     const line = this._connected();
     return this._watched(
       new Promise((resolve, reject) => {
-        this._calls.set(call, { resolve, reject, pull });
+        this._calls.set(call, { resolve, reject, step, pull });
         line.postMessage({ ...message, call });
       })
     );
@@ -591,11 +555,11 @@ export class LocalClient implements IClient {
     if (isWanted && error.code === GONE) {
       this._note(opening.model, error); // the model may end each worker that opens it
     }
-    opening?.reject(error);
     this._engine?.fail(error);
     this._engine = null;
     // The model is started again, a download is not.
-    const ofDownload = error.code === GONE ? cut() : error;
+    const cut = 'The download has ended, as its worker has stopped. Download the model again.';
+    const ofDownload = error.code === GONE ? new ServerError(500, 'download_failed', cut) : error;
     this._calls.forEach(({ pull, reject }) => reject(pull ? ofDownload : error));
     this._calls.clear();
   }

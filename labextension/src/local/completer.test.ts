@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 function saying(text: string, probability = 0.95): ScriptedEngine {
   const pieces = text.match(/\s*\S+|\s+$/g) ?? [];
   const said = pieces.map(piece => [piece, probability] as const);
-  return new ScriptedEngine(Array<typeof said>(9).fill(said), 2048, true);
+  return new ScriptedEngine(Array<typeof said>(9).fill(said), 2048);
 }
 
 async function framesOf(completer: Completer, request: IRequest, sources: ISources = {}): Promise<IFrame[]> {
@@ -111,26 +111,6 @@ describe('an answer', () => {
     const frames = await framesOf(new Completer(engine), requestOf('x', { trigger: 'warm' }));
     expect(frames).toMatchObject([{ text: '', done: true }]);
     expect(engine.asks[0].sampling.maxTokens).toBe(0);
-  });
-});
-
-describe('a model that is too slow for each key', () => {
-  const slow = (): ScriptedEngine => Object.assign(saying('a + b'), { onDemand: true });
-
-  it('is asked where somebody asks, and may read ahead', async () => {
-    const engine = slow();
-    expect((await framesOf(new Completer(engine), requestOf('x = '))).at(-1)).toMatchObject({
-      text: 'a + b'
-    });
-    await framesOf(new Completer(engine), requestOf('x = ', { trigger: 'warm' }));
-    expect(engine.asks).toHaveLength(2);
-  });
-
-  it.each(['automatic', 'ahead'] as const)('is not asked at a key (%s)', async trigger => {
-    const engine = slow();
-    const frames = await framesOf(new Completer(engine), requestOf('x = ', { trigger }));
-    expect(frames).toMatchObject([{ text: '', done: true, finish_reason: 'on demand' }]);
-    expect(engine.asks).toHaveLength(0);
   });
 });
 

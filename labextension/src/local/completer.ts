@@ -49,10 +49,6 @@ export class Completer {
     const asked = performance.now();
     const { trigger } = request;
     const progress = newProgress();
-    if (this._engine.onDemand && trigger !== 'invoke' && trigger !== 'warm') {
-      const timings = timingsOf({ asked, begun: asked }, progress);
-      return { id, items: [], model: this._engine.name, timings, finish_reason: 'on demand' };
-    }
     const awaited = trigger === 'automatic' || trigger === 'invoke';
     const turn = this._turns.enter(request.client, awaited, signal);
     const times = { asked, begun: asked };

@@ -2,21 +2,17 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import { type IAsk, type IEngine, type IToken, type IVocabulary, newUsage } from './engineinterface';
-import { type Asked, type FromWorker, type IPort, STOPPED, type ToWorker } from './messages';
+import { type IEngine, newUsage } from './engineinterface';
+import { type Asked, type FromWorker, type IOpened, type IPort, STOPPED, type ToWorker } from './messages';
 import type { ISource } from './modelfile';
-import type { IVocabularyTold } from './vocabulary';
+import type { CharacterVocabulary } from './vocabulary';
 
 /** Milliseconds between words to a page that waits for files: it takes a worker that is silent for one that has died. */
 const BEAT = 5000;
 
 /** An engine whose vocabulary the page can be told. */
-export interface IHosted extends Omit<IEngine, 'generate'> {
-  readonly vocabulary: IVocabulary & IVocabularyTold;
-  /** As any engine does; `alive` is to be called now and then while a long prompt is read. */
-  generate(ask: IAsk, signal: AbortSignal, alive: () => void): AsyncIterable<IToken>;
-  /** Free what it holds; it is not asked again. */
-  close?(): Promise<void>;
+export interface IHosted extends IEngine {
+  readonly vocabulary: CharacterVocabulary;
 }
 
 /** What a worker can do with the files of models. */
@@ -26,8 +22,8 @@ export interface IModels {
   fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
   /** Which of these the browser keeps. */
   stored(sources: readonly ISource[]): Promise<boolean[]>;
-  /** Delete a model, and what only it needs of all; return how many bytes are free now. */
-  remove(source: ISource, others: readonly ISource[]): Promise<number>;
+  /** Delete a model; return how many bytes are free now. */
+  remove(source: ISource): Promise<number>;
 }
 
 export class EngineHost {
@@ -46,10 +42,7 @@ export class EngineHost {
   private async _do(message: ToWorker): Promise<void> {
     switch (message.kind) {
       case 'open':
-        await this._open(message.name, message.source);
-        break;
-      case 'stop opening':
-        this._opening?.abort();
+        await this._transfer(message.call, (...how) => this._open(message.name, message.source, ...how));
         break;
       case 'generate':
         this._begin(message.id, message.ask);
@@ -58,62 +51,44 @@ export class EngineHost {
         this._stops.get(message.id)?.abort();
         break;
       case 'fetch':
-        await this._fetch(message.call, message.source);
+        await this._transfer(message.call, (...how) => this._models.fetch(message.source, ...how));
         break;
       case 'give up':
-        this._fetching.get(message.call)?.abort();
+        this._transfers.get(message.call)?.abort();
         break;
       case 'stored':
         await this._answer(message.call, this._models.stored(message.sources));
         break;
       case 'remove':
-        await this._answer(message.call, this._models.remove(message.source, message.others));
+        await this._answer(message.call, this._models.remove(message.source));
     }
   }
 
-  private async _open(name: string, source: ISource): Promise<void> {
-    const stop = (this._opening = new AbortController());
-    const tell = (step: IStep): void => this._port.postMessage({ kind: 'step', step });
-    try {
-      await this._close();
-      const engine = await this._models.open(name, source, tell, stop.signal);
-      this._engine = engine;
-      const { texts, marks, bos, standIn } = engine.vocabulary;
-      this._port.postMessage({
-        kind: 'opened',
-        model: {
-          name,
-          contextSize: engine.contextSize,
-          onDemand: engine.onDemand,
-          texts,
-          marks,
-          bos,
-          standIn
-        }
-      });
-    } catch (reason) {
-      const error = stop.signal.aborted ? { code: STOPPED, message: 'Stopped.' } : told(reason);
-      this._port.postMessage({ kind: 'not opened', error });
-    } finally {
-      this._opening = null;
-    }
-  }
-
-  private async _fetch(call: number, source: ISource): Promise<void> {
-    const stop = new AbortController();
-    this._fetching.set(call, stop);
-    const tell = (step: IStep): void => this._port.postMessage({ kind: 'step', step, call });
-    await this._answer(call, this._models.fetch(source, tell, stop.signal));
-    this._fetching.delete(call);
-  }
-
-  /** Let go of the model there was, once nothing is written any more: two large ones may not fit. */
-  private async _close(): Promise<void> {
-    const engine = this._engine;
+  /** Open a model once the one there was is let go, and nothing is written any more: two large ones may not fit. */
+  private async _open(
+    name: string,
+    source: ISource,
+    step: (step: IStep) => void,
+    signal: AbortSignal
+  ): Promise<IOpened> {
     this._engine = null;
     this._stops.forEach(stop => stop.abort());
     await this._writing;
-    await engine?.close?.();
+    const engine = await this._models.open(name, source, step, signal);
+    this._engine = engine;
+    return { name, contextSize: engine.contextSize, vocabulary: engine.vocabulary.told };
+  }
+
+  /** Do what fetches a file: the page hears how far it is, and may give it up. */
+  private async _transfer(
+    call: number,
+    work: (step: (step: IStep) => void, signal: AbortSignal) => Promise<unknown>
+  ): Promise<void> {
+    const stop = new AbortController();
+    this._transfers.set(call, stop);
+    const tell = (step: IStep): void => this._port.postMessage({ kind: 'step', call, step });
+    await this._answer(call, work(tell, stop.signal), stop.signal);
+    this._transfers.delete(call);
   }
 
   /** Write a text once the one before has ended; a newer one is for the same person, who waits for it. */
@@ -131,34 +106,32 @@ export class EngineHost {
       if (!this._engine) {
         throw new Error('No model is loaded.');
       }
-      const tell = (tokens: number[]): void => this._port.postMessage({ kind: 'tokens', id, tokens });
-      const written = this._engine.generate({ ...ask, usage }, signal, () => tell([]));
-      for await (const { token, probability } of written) {
-        tell([token, probability]);
+      for await (const token of this._engine.generate({ ...ask, usage }, signal)) {
+        this._port.postMessage({ kind: 'token', id, token });
       }
     } catch (reason) {
       error = signal.aborted ? undefined : (reason as Error).message; // nobody waits for it
     }
     this._stops.delete(id);
-    const onDemand = this._engine?.onDemand;
-    this._port.postMessage({ kind: 'end', id, usage, onDemand, ...(error === undefined ? {} : { error }) });
+    this._port.postMessage({ kind: 'end', id, usage, ...(error === undefined ? {} : { error }) });
   }
 
   /** Answer a call with what comes of it, also where that is an error. */
-  private async _answer(call: number, work: Promise<unknown>): Promise<void> {
+  private async _answer(call: number, work: Promise<unknown>, signal?: AbortSignal): Promise<void> {
     const answer = await work.then(
       value => ({ value }),
-      (reason: unknown) => ({ value: null, error: told(reason) })
+      (reason: unknown) => ({ value: null, error: signal?.aborted ? GIVEN_UP : told(reason) })
     );
     this._port.postMessage({ kind: 'answer', call, ...answer });
   }
 
-  private readonly _fetching = new Map<number, AbortController>();
-  private _opening: AbortController | null = null;
+  private readonly _transfers = new Map<number, AbortController>();
   private _engine: IHosted | null = null;
   private readonly _stops = new Map<number, AbortController>();
   private _writing: Promise<void> = Promise.resolve();
 }
+
+const GIVEN_UP = { code: STOPPED, message: 'Stopped.' };
 
 function told(reason: unknown): { code: string; message: string } {
   const code = reason instanceof ServerError ? reason.code : 'model_failed';

@@ -7,31 +7,22 @@ export interface IMarks {
   middle: number;
 }
 
+/** A token is a character. */
 export interface IVocabulary {
-  /** null: the model cannot fill in the middle */
-  readonly marks: IMarks | null;
-  /** begins each prompt; null: nothing does */
-  readonly bos: number | null;
-  /** How many tokens make up about three characters of code: budgets count in those. 3 where each is one. */
-  readonly unit: number;
-  /** Whether the model reads characters: a token of its own for each. */
-  readonly byCharacter: boolean;
+  readonly marks: IMarks;
   /** Turn text into tokens, none of them a control token: what the model has no character for becomes its stand-in. */
   tokenize(text: string): number[];
   /** A token's text; '' for a control token. Texts of tokens, joined, are the text. */
   text(token: number): string;
 }
 
+/** How a text is written: the likeliest token each time. */
 export interface ISampling {
   /** 0: the prompt is only read */
   maxTokens: number;
-  /** 0: the likeliest token each time */
-  temperature: number;
-  /** the same seed draws the same text */
-  seed: number;
   /**
-   * The text begins with one of these; none: with what it likes. Behind one that is complete anything may follow; where
-   * tokens are characters, anything that does not make a word longer.
+   * The text begins with one of these; none: with what it likes. Behind one that is complete anything may follow that
+   * does not make a word longer.
    * Until then, a token's probability is the one among those that may follow.
    */
   ways: readonly (readonly number[])[];
@@ -75,8 +66,6 @@ export interface IEngine {
   /** how many tokens a prompt and its answer may have together */
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
-  /** whether it is too slow here to be asked at each key: it answers only those who ask */
-  readonly onDemand?: boolean;
   /**
    * Write a text, token by token. It ends, without the token being told, where the model ends it (also at the
    * stand-in for characters it does not have), and after `maxTokens`. One text is written at a time.

@@ -37,12 +37,12 @@ class Folder {
     this.writing.add(name);
     return Promise.resolve({
       truncate: () => this.contents.set(name, new Uint8Array()),
-      write: (bytes: Uint8Array) => {
-        this.contents.set(name, bytes.slice(0, ROOM));
-        if (bytes.length > 2 * ROOM) {
+      write: (bytes: ArrayBuffer) => {
+        this.contents.set(name, new Uint8Array(bytes.slice(0, ROOM)));
+        if (bytes.byteLength > 2 * ROOM) {
           throw new DOMException('', 'QuotaExceededError');
         }
-        return Math.min(ROOM, bytes.length);
+        return Math.min(ROOM, bytes.byteLength);
       },
       flush: () => undefined,
       close: () => this.writing.delete(name)

@@ -15,15 +15,6 @@ export interface IFiles {
 }
 
 const FOLDER = 'jupyter-turbopilot';
-/** So many bytes are in memory at a time. */
-const PIECE = 4 * 1024 * 1024;
-
-/** The bytes of a file in pieces: it may be larger than the memory. */
-export async function* pieces(content: Blob): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let at = 0; at < content.size; at += PIECE) {
-    yield new Uint8Array(await content.slice(at, at + PIECE).arrayBuffer());
-  }
-}
 
 /** The name of the error where another tab writes a file, or this worker does. */
 const BUSY = 'NoModificationAllowedError';
@@ -66,11 +57,7 @@ export class PrivateFiles implements IFiles {
       ).createSyncAccessHandle();
       try {
         access.truncate(0);
-        let at = 0;
-        for await (const bytes of pieces(content)) {
-          at += access.write(bytes, { at });
-        }
-        if (at === content.size) {
+        if (access.write(await content.arrayBuffer(), { at: 0 }) === content.size) {
           access.flush();
           return 'kept';
         }

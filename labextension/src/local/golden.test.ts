@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { FUNCTIONS } from './testing/functions';
 
 const FOLDER = '../tests/golden';
+/** At the end of a key: its cases are those that only the server recognises. */
+const SERVER_ONLY = ' (server only)';
 
 /** What the server's Python answers, too: its tests read the same cases (tests/twins.py). */
 describe.each(readdirSync(FOLDER).filter(name => name.endsWith('.json')))('%s', file => {
@@ -14,7 +16,9 @@ describe.each(readdirSync(FOLDER).filter(name => name.endsWith('.json')))('%s', 
     it.each(table[key].map(one => [one]))('%j', async one => {
       const expected = one.at(-1);
       const found = await (FUNCTIONS[name] as (...given: unknown[]) => unknown)(...one.slice(0, -1));
-      if (isObject(expected)) {
+      if (key.endsWith(SERVER_ONLY)) {
+        expect(found).not.toEqual(expected); // else its mark is out of date
+      } else if (isObject(expected)) {
         // Of some results a case has only what it is about.
         expect(found).toMatchObject(expected);
       } else {

@@ -2,13 +2,14 @@
 
 import { type Kernel, KernelMessage } from '@jupyterlab/services';
 import { UUID } from '@lumino/coreutils';
-import { readFacts } from './facts';
-import type { IFacts } from './names';
+import type { IFact, IFacts } from './names';
 
 /** After an execution: the next of several cells may follow at once. */
 const SETTLE = 150;
 /** After so long an answer is no longer expected. */
 const PATIENCE = 5000;
+/** Characters of a name. */
+const LONGEST = 512;
 
 type Connection = Pick<
   Kernel.IKernelConnection,
@@ -154,4 +155,40 @@ export class KernelFacts {
   }
 
   private readonly _watches = new Map<string, Watch>();
+}
+
+/** Read what a kernel sent; anything that is not as our probe sends it counts as no facts. */
+function readFacts(data: unknown): IFacts | null {
+  const { names } = (data ?? {}) as { names?: unknown };
+  if (typeof names !== 'object' || names === null) {
+    return null;
+  }
+  const facts = Object.entries(names as Record<string, unknown>);
+  return facts.every(([name, fact]) => isWord(name) && isFact(fact))
+    ? { names: names as IFacts['names'] }
+    : null;
+}
+
+function isFact(value: unknown): value is IFact {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const { module, columns, attributes } = value as Record<keyof IFact, unknown>;
+  return (
+    (module == null || isWord(module)) &&
+    (columns == null || isList(columns, isColumn)) &&
+    (attributes == null || isList(attributes, isWord))
+  );
+}
+
+function isWord(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= LONGEST;
+}
+
+function isColumn(value: unknown): boolean {
+  return isList(value, isWord) && (value as unknown[]).length === 2;
+}
+
+function isList(value: unknown, each: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(each);
 }

@@ -1,7 +1,7 @@
 /** The layout of a suggestion's prompt, the same as the server's. */
 
 import type { IRequest } from '../wire';
-import { keepLast, keepTail, piecesLeftOut, readHead, WIDEST } from './budget';
+import { CHARACTERS, keepLast, keepTail, piecesLeftOut, readHead, WIDEST } from './budget';
 import { remembered } from './bounds';
 import type { IVocabulary } from './engineinterface';
 import type { IContext } from './notebook';
@@ -29,21 +29,27 @@ export class Layout {
   }
 
   prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): number[] {
-    const { byCharacter, unit, marks } = this._vocabulary;
+    const { marks } = this._vocabulary;
     const { promptTokens, suffixTokens, maxTokens } = this._budget;
-    // The marks, the beginning-of-text token and at least one token of the answer have to fit as well.
+    // The marks and at least one token of the answer have to fit as well.
     const most = this._contextSize - 8;
-    const behind = Math.min(suffixTokens * unit, Math.floor(most / 4));
-    const answer = Math.min((request.max_tokens ?? maxTokens) * unit, Math.floor(most / 2));
-    const before = Math.max(1, Math.min(promptTokens * unit, most - behind - answer));
+    const behind = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
+    const answer = Math.min((request.max_tokens ?? maxTokens) * CHARACTERS, Math.floor(most / 2));
+    const before = Math.max(1, Math.min(promptTokens * CHARACTERS, most - behind - answer));
     const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
     const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
-    const suffix =
-      marks && behind > 0 ? readHead(t => this._vocabulary.tokenize(t), context.suffix, behind) : [];
+    const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, behind);
     // A model of characters spells: it loses a word whose beginning stands far from its end. So the cell's own text
     // stands behind the middle mark, where the answer goes on with it; typing then adds to the end of the prompt.
-    const begun = byCharacter && marks ? Math.max(0, kept.length - near.length) : kept.length;
-    return [...this._filled(kept.slice(0, begun), suffix), ...kept.slice(begun)];
+    const begun = Math.max(0, kept.length - near.length);
+    return [
+      marks.prefix,
+      ...kept.slice(0, begun),
+      marks.suffix,
+      ...suffix,
+      marks.middle,
+      ...kept.slice(begun)
+    ];
   }
 
   /** The tokens of the pieces that fit, behind the best of those that do not. */
@@ -69,12 +75,6 @@ export class Layout {
       ];
     }
     return this._found;
-  }
-
-  private _filled(prefix: readonly number[], suffix: readonly number[]): number[] {
-    const { bos, marks } = this._vocabulary;
-    const before = [...(bos === null ? [] : [bos]), ...(marks ? [marks.prefix] : []), ...prefix];
-    return marks ? [...before, marks.suffix, ...suffix, marks.middle] : before;
   }
 
   private readonly _tokenize: (text: string) => number[];

@@ -1,8 +1,8 @@
 /** IPython's own syntax in a cell: magics, shell commands, questions. Pure. */
 
-import { END, SPACE, START, WORD } from './text';
+import { CELL_MAGIC } from '../language';
+import { END, START, WORD } from './text';
 
-const CELL_MAGIC = new RegExp(`^[${SPACE}]*%%([${WORD}]+)`, 'u');
 const COMMAND = new RegExp(`${START}[ \\t]*(?:!|%[A-Za-z_])[^\\n]*`, 'g');
 const QUESTION = `(?:[^\\n#'"=(?]*\\?)+[ \\t]*`;
 const WHOLE_LINE = new RegExp(`${START}${atomic('indent', '[ \\t]*')}(?:[%!][^\\n]*|${QUESTION})${END}`, 'g');
@@ -15,11 +15,6 @@ const ASSIGNED = new RegExp(
 /** A group that gives nothing back: a long line of blanks is read once, not once for each of them. */
 function atomic(name: string, pattern: string): string {
   return `(?=(?<${name}>${pattern}))\\k<${name}>`;
-}
-
-/** The name of the `%%magic` that a cell begins with; '' where there is none. */
-export function cellMagic(source: string): string {
-  return CELL_MAGIC.exec(source)?.[1] ?? '';
 }
 
 /** What stands behind the name of a cell's magic: its arguments, then the cell's body. */

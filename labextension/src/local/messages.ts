@@ -1,7 +1,7 @@
 /** What the page and the worker with the engine say to each other. */
 
 import type { IError, IStep } from '../wire';
-import type { IAsk, IUsage } from './engineinterface';
+import type { IAsk, IToken, IUsage } from './engineinterface';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
 
@@ -12,10 +12,10 @@ export const NO_STORAGE = 'no_storage';
 export const STOPPED = 'cancelled';
 
 /** A model as the page knows it. */
-export interface IOpened extends IVocabularyTold {
+export interface IOpened {
   name: string;
   contextSize: number;
-  onDemand?: boolean;
+  vocabulary: IVocabularyTold;
 }
 
 /** What a text is asked with; what it costs comes back with its end. */
@@ -25,26 +25,23 @@ export type Asked = Omit<IAsk, 'usage'>;
 type Told = Pick<IError, 'code' | 'message'>;
 
 export type ToWorker =
-  | { kind: 'open'; name: string; source: ISource }
-  /** give up the model that is being opened */
-  | { kind: 'stop opening' }
   | { kind: 'generate'; id: number; ask: Asked }
   | { kind: 'stop'; id: number }
   | { kind: 'stored'; call: number; sources: ISource[] }
-  | { kind: 'remove'; call: number; source: ISource; others: ISource[] }
+  | { kind: 'remove'; call: number; source: ISource }
   | { kind: 'fetch'; call: number; source: ISource }
+  /** it is answered with what was opened */
+  | { kind: 'open'; call: number; name: string; source: ISource }
+  /** stop fetching or opening a model */
   | { kind: 'give up'; call: number };
 
 export type FromWorker =
-  /** how far the model is that is being opened, or the file that a call fetches */
-  | { kind: 'step'; step: IStep; call?: number }
-  | { kind: 'opened'; model: IOpened }
-  | { kind: 'not opened'; error: Told }
+  /** how far the file is that a call fetches */
+  | { kind: 'step'; call: number; step: IStep }
   /** it is at work on what takes a while */
   | { kind: 'alive' }
-  /** tokens and their probabilities, in turn; none: it still reads */
-  | { kind: 'tokens'; id: number; tokens: number[] }
-  | { kind: 'end'; id: number; usage: IUsage; onDemand?: boolean; error?: string }
+  | { kind: 'token'; id: number; token: IToken }
+  | { kind: 'end'; id: number; usage: IUsage; error?: string }
   | { kind: 'answer'; call: number; value: unknown; error?: Told };
 
 /** One end of the line between them: a worker, the inside of one, or a port. */

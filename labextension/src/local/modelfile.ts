@@ -1,21 +1,16 @@
-/** A model's file: from what the browser keeps, or from its address, checked by its digest either way. */
+/** A model's file: from what the browser keeps, or from its address, checked by its SHA-256 either way. */
 
 import { describeSize } from '../size';
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
-import { sha256 } from './digest';
 import type { IFiles } from './files';
 
 /** How many files are kept: sites of one origin share the room, each with a model for every language. */
 export const MOST = 24;
-/** Bytes of a model that wllama runs: its file system counts no further. */
-export const MOST_WLLAMA = 2 ** 31 - 1;
 /** Milliseconds without a byte after which a download counts as failed: a connection may hang without an error. */
 const STALLED = 60_000;
-/** So many bytes of a file that is fetched are given to the browser at a time, which may put them on the disk. */
-const PIECE = 16 * 1024 * 1024;
 
 export interface ISource {
   /** Where the file is. */
@@ -23,8 +18,6 @@ export interface ISource {
   sha256: string;
   /** Bytes. */
   size: number;
-  /** Where wllama's WebAssembly is, which runs the model; empty: our own engine does. */
-  wllama?: string;
 }
 
 /** Return the file of a model; `step` hears how far it is. */
@@ -70,6 +63,17 @@ export async function evict(files: IFiles, kept: number): Promise<void> {
   }
 }
 
+/** The SHA-256 of a file in hexadecimal digits. */
+export async function sha256(content: Blob): Promise<string> {
+  const bytes = await content.arrayBuffer();
+  // Browsers compute digests only in pages that came over HTTPS or from the same machine.
+  const digest =
+    typeof crypto.subtle === 'object'
+      ? new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+      : (await import('@noble/hashes/sha2.js')).sha256(new Uint8Array(bytes));
+  return Array.from(digest, byte => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /** Whether a file is what its digest says. One that cannot be read any more is not. */
 async function isIntact(content: Blob, source: ISource): Promise<boolean> {
   try {
@@ -80,12 +84,12 @@ async function isIntact(content: Blob, source: ISource): Promise<boolean> {
 }
 
 async function fetched(
-  { url, size, wllama }: ISource,
+  { url, size }: ISource,
   step: (step: IStep) => void,
   signal?: AbortSignal
 ): Promise<Blob> {
   const name = fileName(url);
-  if (size > (wllama ? MOST_WLLAMA : MOST_BYTES)) {
+  if (size > MOST_BYTES) {
     throw failure(`${name} has ${describeSize(size)}, which is too large for the browser.`);
   }
   const stop = new AbortController();
@@ -106,9 +110,7 @@ async function fetched(
   if (!response.ok || !response.body) {
     throw failure(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
   }
-  const parts: Blob[] = [];
-  let pending: Uint8Array<ArrayBuffer>[] = [];
-  let pendingBytes = 0;
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   const reader = response.body.getReader();
   let received = 0;
   for (;;) {
@@ -126,27 +128,21 @@ async function fetched(
       await reader.cancel();
       throw unexpected(url, 'it is larger');
     }
-    pending.push(value);
+    parts.push(value);
     received += value.length;
-    pendingBytes += value.length;
-    if (pendingBytes >= PIECE) {
-      parts.push(new Blob(pending));
-      pending = [];
-      pendingBytes = 0;
-    }
     step({ phase: 'fetching', received, total: size, source: hostOf(url) });
   }
   if (received < size) {
     throw unexpected(url, 'it is shorter');
   }
-  return new Blob([...parts, ...pending]);
+  return new Blob(parts);
 }
 
 function hostOf(url: string): string {
   return new URL(url, location.href).host;
 }
 
-/** The file is another one than the list of models says, or than what runs it needs. */
+/** The file is another one than the list of models says. */
 function unexpected(url: string, how: string): ServerError {
   return failure(
     `${fileName(url)} is not the file that was expected (${how}). The owner of the site has to put that there.`

@@ -3,9 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { IFiles, Written } from './files';
-import { compiled, Models, WLLAMA } from './models';
-
-const PACKAGE = 'node_modules/@wllama/wllama/';
+import { compiled, Models } from './models';
 
 class Files implements IFiles {
   readonly kept = new Map<string, Blob>();
@@ -30,73 +28,7 @@ class Files implements IFiles {
   }
 }
 
-describe('the WebAssembly of wllama', () => {
-  afterEach(() => vi.unstubAllGlobals());
-
-  it('is the one of the package that its code comes from', () => {
-    const bytes = readFileSync(`${PACKAGE}esm/wasm/wllama.wasm`);
-    expect(WLLAMA).toEqual({ sha256: bytesToHex(sha256(bytes)), size: bytes.length });
-    expect(JSON.parse(readFileSync(`${PACKAGE}package.json`, 'utf8'))).toMatchObject({ version: '3.8.1' });
-  });
-
-  it('is refused where it is another, before the model is fetched', async () => {
-    vi.stubGlobal('location', { href: 'http://site.test/' });
-    const asked: string[] = [];
-    vi.stubGlobal('fetch', (url: string) => {
-      asked.push(url);
-      return Promise.resolve(new Response(new Uint8Array(WLLAMA.size)));
-    });
-    const models = new Models(
-      () => Promise.resolve(null),
-      () => Promise.reject(new Error('our own engine is not wanted'))
-    );
-    const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama: '/wllama.wasm' };
-    const { signal } = new AbortController();
-    await expect(models.open('larger', source, () => undefined, signal)).rejects.toThrow(
-      'not the file that was expected'
-    );
-    expect(asked).toEqual(['/wllama.wasm']);
-  });
-
-  it.each(['', '/wllama.wasm'])('is not fetched any further once that is given up (%j)', async wllama => {
-    vi.stubGlobal('location', { href: 'http://site.test/' });
-    const given: (AbortSignal | null | undefined)[] = [];
-    vi.stubGlobal('fetch', (_: string, options: RequestInit) => {
-      given.push(options.signal);
-      return Promise.reject(new Error('given up'));
-    });
-    const models = new Models(
-      () => Promise.resolve(null),
-      () => new Promise(() => undefined)
-    );
-    const stop = new AbortController();
-    const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama };
-    await expect(models.open('one', source, () => undefined, stop.signal)).rejects.toThrow(
-      'cannot be fetched'
-    );
-    stop.abort();
-    expect(given.map(signal => signal?.aborted)).toEqual([true]);
-  });
-
-  it('is deleted with the last model that needs it', async () => {
-    const files = new Files();
-    for (const [at, name] of ['own', 'one', 'other', WLLAMA.sha256].entries()) {
-      files.kept.set(name, new Blob(['x'.repeat(10 ** at)]));
-    }
-    const models = new Models(
-      () => Promise.resolve(files),
-      () => Promise.reject(new Error('nothing is opened'))
-    );
-    const source = (sha256: string, wllama = '/wllama.wasm') => ({ url: '', sha256, size: 9, wllama });
-    const [own, one, other, absent] = [source('own', ''), source('one'), source('other'), source('absent')];
-    expect(await models.remove(own, [one, other, absent])).toBe(1);
-    expect(await models.remove(one, [own, other, absent])).toBe(10);
-    expect(await models.remove(other, [own, one, absent])).toBe(1100);
-    expect(files.kept.size).toBe(0);
-  });
-});
-
-describe('our own engine', () => {
+describe('the engine', () => {
   const engine = new URL('http://site.test/engine.wasm');
   afterEach(() => vi.unstubAllGlobals());
 
@@ -125,43 +57,30 @@ describe('our own engine', () => {
   });
 });
 
-describe('a model that is given up while it is opened', () => {
-  afterEach(() => {
-    vi.doUnmock('./wllama/wllamamodel');
-    vi.unstubAllGlobals();
-  });
+describe('a model that is given up', () => {
+  afterEach(() => vi.unstubAllGlobals());
 
-  it('is closed again, and not told to be open', async () => {
-    const stop = new AbortController();
-    const close = vi.fn(() => Promise.resolve());
-    const open = vi.fn(() => {
-      stop.abort(new Error('stopped'));
-      return Promise.resolve({ close });
-    });
-    vi.doMock('./wllama/wllamamodel', () => ({ WllamaModel: { open } }));
+  it('is not fetched any further', async () => {
     vi.stubGlobal('location', { href: 'http://site.test/' });
-    const wasm = readFileSync(`${PACKAGE}esm/wasm/wllama.wasm`);
-    const model = new Uint8Array([1, 2, 3]);
-    vi.stubGlobal('fetch', (url: string) =>
-      Promise.resolve(new Response(url.endsWith('.wasm') ? new Uint8Array(wasm) : model))
-    );
+    const given: (AbortSignal | null | undefined)[] = [];
+    vi.stubGlobal('fetch', (_: string, options: RequestInit) => {
+      given.push(options.signal);
+      return Promise.reject(new Error('given up'));
+    });
     const models = new Models(
       () => Promise.resolve(null),
-      () => Promise.reject(new Error('our own engine is not wanted'))
+      () => new Promise(() => undefined)
     );
-    const source = {
-      url: '/m.gguf',
-      sha256: bytesToHex(sha256(model)),
-      size: model.length,
-      wllama: '/wllama.wasm'
-    };
-    await expect(models.open('larger', source, () => undefined, stop.signal)).rejects.toThrow('stopped');
-    expect([open.mock.calls.length, close.mock.calls.length]).toEqual([1, 1]);
+    const stop = new AbortController();
+    const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9 };
+    await expect(models.open('one', source, () => undefined, stop.signal)).rejects.toThrow(
+      'cannot be fetched'
+    );
+    stop.abort();
+    expect(given.map(signal => signal?.aborted)).toEqual([true]);
   });
-});
 
-describe('a model of our own engine that is given up once its file is there', () => {
-  it('is not loaded', async () => {
+  it('is not loaded once its file is there', async () => {
     const stop = new AbortController();
     const files = new Files();
     const content = new Uint8Array([1, 2, 3]);

@@ -2,7 +2,6 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { CharacterModel } from './charactermodel';
 import type { IHosted, IModels } from './enginehost';
 import { Engine } from './engine/engine';
@@ -10,31 +9,11 @@ import { pauses } from './engine/pause';
 import type { IFiles } from './files';
 import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
+import { fetchWhole } from './smallfile';
 
-/** The WebAssembly of wllama 3.8.1, `esm/wasm/wllama.wasm` in its package: the only one that its code here fits. */
-export const WLLAMA = {
-  sha256: '551f13439366eff11e057b1b91fe46a7fdac29d56d67372d4c5f19a549dfe70c',
-  size: 8763949
-};
-
-/** Milliseconds after which our own engine counts as not fetched. */
-const LONGEST = 30_000;
-
-/** Fetch and compile our own engine. */
+/** Fetch and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
-  const name = fileName(engine.href);
-  const failed = (message: string) => new ServerError(500, 'download_failed', message);
-  const noConnection = (): never => {
-    throw failed(`${name} cannot be fetched. Is there a connection?`);
-  };
-  const response = await fetch(engine, { signal: AbortSignal.timeout(LONGEST) }).catch(noConnection);
-  if (!response.ok) {
-    throw failed(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
-  }
-  const bytes = await response.arrayBuffer().catch(noConnection);
-  if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {
-    throw failed(webPageInPlaceOf(name));
-  }
+  const bytes = await fetchWhole(engine.href, 'download_failed');
   try {
     return await WebAssembly.compile(bytes);
   } catch {
@@ -60,23 +39,6 @@ export class Models implements IModels {
     step: (step: IStep) => void,
     signal: AbortSignal
   ): Promise<IHosted> {
-    const engine = source.wllama
-      ? await this._openLarger(name, source, source.wllama, step, signal)
-      : await this._openOwn(name, source, step, signal);
-    if (signal.aborted) {
-      await engine.close?.();
-      signal.throwIfAborted();
-    }
-    return engine;
-  }
-
-  /** Open a model with our own engine. */
-  private async _openOwn(
-    name: string,
-    source: ISource,
-    step: (step: IStep) => void,
-    signal: AbortSignal
-  ): Promise<IHosted> {
     const [file, module] = await Promise.all([
       modelFile(source, await this._files(), step, signal),
       this._module()
@@ -86,28 +48,10 @@ export class Models implements IModels {
     return new CharacterModel(name, Engine.load(bytes, module), pauses());
   }
 
-  /** Open a model with wllama, which is fetched for it. */
-  private async _openLarger(
-    name: string,
-    source: ISource,
-    wllama: string,
-    step: (step: IStep) => void,
-    signal: AbortSignal
-  ): Promise<IHosted> {
-    const files = await this._files();
-    const engine = await modelFile({ url: wllama, ...WLLAMA }, files, step, signal);
-    const file = await modelFile(source, files, step, signal);
-    const { WllamaModel } = await import('./wllama/wllamamodel');
-    return WllamaModel.open(name, file, engine);
-  }
-
   async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
     const files = await this._files();
     if (!files) {
       throw new ServerError(500, NO_STORAGE, 'This browser keeps no files for this page.');
-    }
-    if (source.wllama) {
-      await modelFile({ url: source.wllama, ...WLLAMA }, files, step, signal);
     }
     await modelFile(source, files, step, signal);
     const [isKept] = await this.stored([source]);
@@ -121,13 +65,7 @@ export class Models implements IModels {
     return sources.map(({ sha256 }) => names.has(sha256));
   }
 
-  async remove({ sha256, wllama }: ISource, others: readonly ISource[]): Promise<number> {
-    const files = await this._files();
-    const isLast = wllama && !(await this.stored(others.filter(other => other.wllama))).includes(true);
-    let freed = 0;
-    for (const name of isLast ? [sha256, WLLAMA.sha256] : [sha256]) {
-      freed += (await files?.remove(name)) ?? 0;
-    }
-    return freed;
+  async remove({ sha256 }: ISource): Promise<number> {
+    return (await (await this._files())?.remove(sha256)) ?? 0;
   }
 }

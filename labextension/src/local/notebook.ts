@@ -1,10 +1,9 @@
 /** Turn cells into the text before and after the cursor. Pure. */
 
-import { cellLanguage, isPrivatePath } from '../language';
+import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../language';
 import type { IRequest } from '../wire';
 import { endOf, remembered } from './bounds';
-import { commentMark } from './languages';
-import { cellMagic, withoutCellMagic, withoutCommands } from './magics';
+import { withoutCellMagic, withoutCommands } from './magics';
 import { withoutSecrets } from './private';
 import {
   codePoints,
@@ -51,8 +50,8 @@ export function suffixOf(request: IRequest): string {
   return without(request.cells[request.active].source, request.offset);
 }
 
-/** Choose what the model reads; `described`: what a kernel knows, as comments. */
-export function gather(request: IRequest, described = ''): IContext {
+/** Choose what the model reads. */
+export function gather(request: IRequest): IContext {
   const active = request.cells[request.active];
   const language = cellLanguage(active.source, request.language);
   const prefix = endOf(prefixOf(request), NEAR);
@@ -63,9 +62,6 @@ export function gather(request: IRequest, described = ''): IContext {
   const pieces = above(request, language);
   if (active.type === 'code') {
     pieces.push(...below(request, language));
-    if (language === 'python' && described) {
-      pieces.push(`${described}\n`);
-    }
     const failure = strip(withoutSecrets(active.error ?? ''));
     if (failure) {
       pieces.push(`${commentMark(language)} ${first(linesOf(failure).at(-1) ?? '', MAX_ERROR)}\n`);

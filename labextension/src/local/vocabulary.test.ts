@@ -1,32 +1,27 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CharacterVocabulary, CodePoints, MARKS, vocabularyOf } from './vocabulary';
+import { CharacterVocabulary } from './vocabulary';
 
-describe('a vocabulary of code points', () => {
-  it('has each text as it is, whatever characters it holds', () => {
+const TEXTS = ['', 'a', 'b', '?'];
+const vocabulary = new CharacterVocabulary({
+  texts: TEXTS,
+  marks: { prefix: 0, suffix: 0, middle: 0 },
+  standIn: 3
+});
+
+describe('a vocabulary of characters', () => {
+  it('has a token for each code point, with the stand-in for those that it lacks', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
-        const vocabulary = new CodePoints(false);
         const tokens = vocabulary.tokenize(text);
-        expect(tokens.map(token => vocabulary.text(token)).join('')).toBe(text);
-        expect(tokens.every(token => token < MARKS.prefix)).toBe(true);
+        expect(tokens.map(token => vocabulary.text(token)).join('')).toBe(
+          Array.from(text, character => ('ab?'.includes(character) ? character : '?')).join('')
+        );
       })
     );
   });
 
-  it('has marks that are no text, where the model fills in the middle', () => {
-    expect(new CodePoints(false).marks).toBeNull();
-    const vocabulary = new CodePoints(true);
-    expect(vocabulary.marks).toEqual(MARKS);
-    expect(Object.values(MARKS).map(token => vocabulary.text(token as number))).toEqual(['', '', '']);
+  it('has no text for marks and for tokens that there are not', () => {
+    expect([0, 9].map(token => vocabulary.text(token))).toEqual(['', '']);
   });
-
-  it.each([true, false])('arrives in the page as it was told (fills: %s)', fills => {
-    expect(vocabularyOf({ ...new CodePoints(fills) })).toEqual(new CodePoints(fills));
-  });
-});
-
-it('a vocabulary of characters arrives in the page as it was told', () => {
-  const told = { texts: ['a', ''], marks: null, bos: null, standIn: 1 };
-  expect(vocabularyOf(told)).toEqual(new CharacterVocabulary(['a', ''], null, null, 1));
 });

@@ -1,18 +1,22 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { troubleOf } from '../trouble';
-import { EngineHost, type IModels } from './enginehost';
-import { type IAsk, type IEngine, type IToken, newUsage } from './engineinterface';
-import type { FromWorker, IPort, ToWorker } from './messages';
+import { EngineHost, type IHosted, type IModels } from './enginehost';
+import { type IAsk, type IToken, newUsage } from './engineinterface';
+import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
 
-const TEXTS = ['a', 'b', 'c', '?', ''];
+const VOCABULARY = new CharacterVocabulary({
+  texts: ['a', 'b', 'c', '?', ''],
+  marks: { prefix: 4, suffix: 4, middle: 4 },
+  standIn: 3
+});
 
 /** Writes the prompt again, a token a turn of the message loop, until it is told to stop. */
-class Echo implements IEngine {
+class Echo implements IHosted {
   readonly name = 'echo';
   readonly contextSize = 100;
-  readonly vocabulary = new CharacterVocabulary(TEXTS, null, null, 3);
+  readonly vocabulary = VOCABULARY;
   stopped = 0;
 
   async *generate({ prompt, sampling, usage }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
@@ -32,9 +36,9 @@ class Echo implements IEngine {
 }
 
 const ask = (text: string, maxTokens: number): IAsk => ({
-  prompt: new CharacterVocabulary(TEXTS, null, null, 3).tokenize(text),
+  prompt: VOCABULARY.tokenize(text),
   draft: [],
-  sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
+  sampling: { maxTokens, ways: [], banned: null },
   usage: newUsage()
 });
 
@@ -51,12 +55,12 @@ describe('a worker that opens a model', () => {
       open: () => new Promise(resolve => (open = () => resolve(new Echo())))
     } as unknown as IModels);
     const source = { url: '', sha256: '', size: 1 };
-    port.onmessage?.({ data: { kind: 'open', name: 'echo', source } } as MessageEvent<ToWorker>);
+    port.onmessage?.({ data: { kind: 'open', call: 1, name: 'echo', source } } as MessageEvent<ToWorker>);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(said.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
     open();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(said.slice(12).map(({ kind }) => kind)).toEqual(['opened']);
+    expect(said.slice(12).map(({ kind }) => kind)).toEqual(['answer']);
     vi.useRealTimers();
   });
 
@@ -76,14 +80,14 @@ describe('a worker that opens a model', () => {
     new EngineHost(port, { open } as unknown as IModels);
     const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
     const source = { url: '', sha256: '', size: 1 };
-    tell({ kind: 'open', name: 'endless', source });
+    tell({ kind: 'open', call: 1, name: 'endless', source });
     await vi.waitFor(() => expect(begun).toBe(1));
-    tell({ kind: 'stop opening' });
+    tell({ kind: 'give up', call: 1 });
     await vi.waitFor(() =>
-      expect(said).toMatchObject([{ kind: 'not opened', error: { code: 'cancelled' } }])
+      expect(said).toMatchObject([{ kind: 'answer', call: 1, error: { code: 'cancelled' } }])
     );
-    tell({ kind: 'open', name: 'echo', source });
-    await vi.waitFor(() => expect(said.at(-1)?.kind).toBe('opened'));
+    tell({ kind: 'open', call: 2, name: 'echo', source });
+    await vi.waitFor(() => expect(said.at(-1)).toMatchObject({ call: 2, value: { name: 'echo' } }));
   });
 });
 
@@ -99,7 +103,7 @@ describe('a worker that is asked for files', () => {
     const source = { url: '', sha256: '', size: 1 };
     const calls: ToWorker[] = [
       { kind: 'stored', call: 1, sources: [source] },
-      { kind: 'remove', call: 2, source, others: [] }
+      { kind: 'remove', call: 2, source }
     ];
     calls.forEach(data => port.onmessage?.({ data } as MessageEvent<ToWorker>));
     const error = { code: 'model_failed', message: 'gone' };
@@ -163,14 +167,14 @@ describe('the engine in a worker', () => {
     return new Promise(resolve => {
       let engine: WorkerEngine | null = null;
       port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-        if (data.kind === 'opened') {
-          engine = new WorkerEngine(port1, data.model);
+        if (data.kind === 'answer') {
+          engine = new WorkerEngine(port1, data.value as IOpened);
           resolve(engine);
         } else {
           engine?.take(data);
         }
       };
-      port1.postMessage({ kind: 'open', name: 'echo', source: { url: '', sha256: '', size: 0 } });
+      port1.postMessage({ kind: 'open', call: 1, name: 'echo', source: { url: '', sha256: '', size: 0 } });
     });
   }
 

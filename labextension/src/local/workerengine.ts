@@ -3,9 +3,7 @@
 import { ServerError } from '../trouble';
 import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
-import { vocabularyOf } from './vocabulary';
-
-export type EnginePort = IPort<FromWorker, ToWorker>;
+import { CharacterVocabulary } from './vocabulary';
 
 /** A text that is being written: what came of it, and who waits for more. */
 interface IWritten {
@@ -19,16 +17,14 @@ export class WorkerEngine implements IEngine {
   readonly name: string;
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
-  onDemand: boolean;
 
   constructor(
-    private readonly _port: Pick<EnginePort, 'postMessage'>,
-    { name, contextSize, onDemand = false, ...vocabulary }: IOpened
+    private readonly _port: Pick<IPort<FromWorker, ToWorker>, 'postMessage'>,
+    { name, contextSize, vocabulary }: IOpened
   ) {
     this.name = name;
     this.contextSize = contextSize;
-    this.onDemand = onDemand;
-    this.vocabulary = vocabularyOf(vocabulary);
+    this.vocabulary = new CharacterVocabulary(vocabulary);
   }
 
   async *generate({ usage, ...ask }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
@@ -70,21 +66,16 @@ export class WorkerEngine implements IEngine {
 
   /** Take what the worker says of a text; what it says of one that nobody wants any more is dropped. */
   take(message: FromWorker): void {
-    if (message.kind !== 'tokens' && message.kind !== 'end') {
+    if (message.kind !== 'token' && message.kind !== 'end') {
       return;
-    }
-    if (message.kind === 'end') {
-      this.onDemand = message.onDemand ?? this.onDemand;
     }
     const text = this._texts.get(message.id);
     if (!text) {
       return;
     }
     const { written, usage } = text;
-    if (message.kind === 'tokens') {
-      for (let at = 0; at < message.tokens.length; at += 2) {
-        written.tokens.push({ token: message.tokens[at], probability: message.tokens[at + 1] });
-      }
+    if (message.kind === 'token') {
+      written.tokens.push(message.token);
     } else {
       Object.assign(usage, message.usage);
       written.ended = true;

@@ -22,14 +22,6 @@ def test_the_list_names_every_model_of_the_catalogue(capsys: pytest.CaptureFixtu
     assert json.loads(run(capsys, "models", "list", "--json")[1])[0]["name"] == "qwen2.5-coder-0.5b"
 
 
-def test_the_list_marks_what_also_runs_in_a_browser(capsys: pytest.CaptureFixture[str]) -> None:
-    marked = {name for name, model in catalog().items() if model.browser}
-    lines = run(capsys, "models", "list")[1].splitlines()[:-2]
-    assert {line[2:].split()[0] for line in lines if "  browser  " in line} == marked
-    models = json.loads(run(capsys, "models", "list", "--json")[1])
-    assert {model["name"] for model in models if model["browser"]} == marked
-
-
 def test_the_list_has_the_checkpoints_where_transformers_computes(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "models", "list", "--engine", "transformers")
     assert "incoder-1b" in out

@@ -2,7 +2,7 @@
 
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
-import { LONGEST, placesOf, shapeOf } from './shape';
+import { placesOf, shapeOf } from './shape';
 import type { IPlace, IShape } from './shape';
 import { Vocabulary } from './vocabulary';
 
@@ -44,20 +44,19 @@ export class Engine {
   guessed = 0;
   private readonly wasm: IExports;
   private readonly sequence: Sequence;
-  private last: Promise<void> = Promise.resolve(); // when whoever came last has ended
   private outputs = 0; // vectors of the last batch that have logits
 
   private constructor(wasm: IExports, shape: IShape, vocabulary: Vocabulary) {
     this.wasm = wasm;
     this.vocabulary = vocabulary;
     this.length = shape.length;
-    this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count), vocabulary.markers.suffix);
+    this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count), vocabulary.marks.suffix);
   }
 
   /** Load a model. Throws a `ModelError` that says why it cannot be used. */
-  static load(bytes: Uint8Array, module: WebAssembly.Module, longest = LONGEST): Engine {
+  static load(bytes: Uint8Array, module: WebAssembly.Module): Engine {
     const file = readGguf(bytes);
-    const shape = shapeOf(file, longest);
+    const shape = shapeOf(file);
     const places = placesOf(file, shape);
     const vocabulary = new Vocabulary(file.values);
     if (vocabulary.size !== shape.vocabulary) {
@@ -108,11 +107,6 @@ export class Engine {
     return this.sequence.left(text);
   }
 
-  /** How many tokens would have to be read of a text. */
-  pending(text: readonly number[]): number {
-    return this.sequence.left(text);
-  }
-
   /** The logits of what follows the text, or so many tokens of the guess. Valid until more is read. */
   logits(guessed = 0): Float32Array {
     const at = this.wasm.logits(this.outputs + guessed);
@@ -121,20 +115,6 @@ export class Engine {
       throw new ModelError('The model computes no numbers: its weights are damaged. Fetch it again.');
     }
     return row;
-  }
-
-  /** Wait until nobody else writes; the function that is returned lets the next one begin. */
-  async turn(): Promise<() => void> {
-    const before = this.last;
-    let end = (): void => undefined;
-    this.last = new Promise(resolve => (end = resolve));
-    await before;
-    return end;
-  }
-
-  /** Forget what was read. */
-  clear(): void {
-    this.sequence.clear();
   }
 }
 

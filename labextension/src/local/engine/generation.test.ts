@@ -1,160 +1,212 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type IAsk, type ISampling, type IToken, type IUsage, newUsage } from '../engineinterface';
 import { BATCH, Engine } from './engine';
-import { write } from './generation';
-import type { IAsk, IToken, IUsage } from './generation';
+import { likeliest, logSoftmax, write } from './generation';
 import { CASES, MODEL, MODULE } from './testing/model';
 
-const engine = Engine.load(MODEL, MODULE);
 const soon = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+const load = (): Engine => Engine.load(MODEL, MODULE);
+const engine = load();
 const PROMPT = CASES[8].ids;
 
+type Asked = Partial<Pick<IAsk, 'prompt' | 'draft'> & ISampling>;
+
+function asked({ prompt = PROMPT, draft = [], ...sampling }: Asked): IAsk {
+  return {
+    prompt,
+    draft,
+    sampling: { maxTokens: 24, ways: [], banned: null, ...sampling },
+    usage: newUsage()
+  };
+}
+
 async function all(
-  ask: Partial<IAsk>,
+  some: Asked,
   { pause = soon, signal = new AbortController().signal, on = engine } = {}
 ): Promise<{ tokens: IToken[]; usage: IUsage }> {
-  const writing = write(on, { prompt: PROMPT, most: 24, ...ask }, pause, signal);
+  const ask = asked(some);
   const tokens: IToken[] = [];
-  for (;;) {
-    const next = await writing.next();
-    if (next.done) {
-      return { tokens, usage: next.value };
-    }
-    tokens.push(next.value);
+  for await (const token of write(on, ask, pause, signal)) {
+    tokens.push(token);
   }
+  return { tokens, usage: ask.usage };
+}
+
+/** What may follow a text, the likeliest first. */
+function ranked(text: readonly number[]): { row: number[]; tokens: number[] } {
+  while (engine.read(text)) {
+    // The next batch.
+  }
+  const row = Array.from(engine.logits());
+  const shown = [...row.keys()].filter(token => !engine.vocabulary.hidden.has(token));
+  return { row, tokens: shown.sort((one, other) => row[other] - row[one]) };
 }
 
 describe('write', () => {
   it('writes the likeliest tokens, one after the other', async () => {
-    const { tokens, usage } = await all({ top: 3 });
+    const { tokens, usage } = await all({});
     const text = [...PROMPT];
-    for (const { id, text: character, probability, top } of tokens) {
-      while (engine.read(text)) {
-        // The next batch.
-      }
-      const row = Array.from(engine.logits());
+    for (const { token, probability } of tokens) {
+      const { row, tokens: likely } = ranked(text);
       const mass = row.reduce((sum, value) => sum + Math.exp(value), 0);
-      expect(probability).toBeCloseTo(Math.exp(row[id]) / mass, 5);
-      expect(engine.vocabulary.decode([id])).toBe(character);
-      expect(character.length).toBe(1);
-      expect(top.length).toBe(3);
-      expect(top[0][1]).toBeGreaterThanOrEqual(top[1][1]);
-      text.push(id);
+      expect(token).toBe(likely[0]);
+      expect(probability).toBeCloseTo(Math.exp(row[token]) / mass, 5);
+      expect(engine.vocabulary.text(token).length).toBe(1);
+      text.push(token);
     }
-    expect(usage).toMatchObject({ prompt: PROMPT.length, written: tokens.length, drafted: 0 });
-    expect(tokens.length === 24).toBe(usage.finish === 'length');
+    expect(tokens.length === 24 || engine.vocabulary.ends.has(ranked(text).tokens[0])).toBe(true);
+    expect(usage.draftedTokens).toBe(0);
   });
 
   it('reads the prompt alone where nothing is to be written', async () => {
-    engine.clear();
-    const { tokens, usage } = await all({ most: 0 });
+    const on = load();
+    const { tokens, usage } = await all({ maxTokens: 0 }, { on });
     expect(tokens).toEqual([]);
-    expect(usage).toMatchObject({ evaluated: PROMPT.length, cached: 0, written: 0, finish: 'length' });
+    expect([on.evaluated, usage.cachedTokens]).toEqual([PROMPT.length, 0]);
   });
 
   it('makes no word longer that it is held to', async () => {
     const word = fc.stringMatching(/^[a-z_]{1,6}$/);
     await fc.assert(
-      fc.asyncProperty(fc.array(word, { minLength: 1, maxLength: 4 }), fc.nat(99), async (words, seed) => {
-        const ways = words.map(each => engine.vocabulary.encode(each));
-        const { tokens } = await all({ ways, seed, temperature: 9, most: 12 });
-        expect(words).toContain(/^\w*/.exec(tokens.map(({ text }) => text).join(''))?.[0]);
+      fc.asyncProperty(fc.array(word, { minLength: 1, maxLength: 4 }), async words => {
+        const ways = words.map(each => engine.vocabulary.tokenize(each));
+        const { tokens } = await all({ ways, maxTokens: 12 });
+        const text = tokens.map(({ token }) => engine.vocabulary.text(token)).join('');
+        expect(words).toContain(/^\w*/.exec(text)?.[0]);
       }),
       { numRuns: 30 }
     );
   });
 
   it('goes on as it likes behind a sign that it is held to', async () => {
-    const ways = [engine.vocabulary.encode('a"')];
-    const texts = await Promise.all(
-      Array.from({ length: 30 }, (_, seed) => all({ ways, seed, temperature: 9, topP: 1, most: 3 }))
-    );
-    expect(texts.some(({ tokens }) => /^\w$/.test(tokens[2]?.text ?? ''))).toBe(true);
+    const way = engine.vocabulary.tokenize('a"');
+    const { tokens } = await all({ ways: [way], maxTokens: 3 });
+    const { tokens: free } = await all({ prompt: [...PROMPT, ...way], maxTokens: 1 });
+    expect(tokens.slice(0, 2).map(({ token }) => token)).toEqual(way);
+    expect(tokens[2]?.token).toBe(free[0]?.token);
   });
 
   it('evaluates what was typed alone when a text is gone on with', async () => {
-    engine.clear();
-    const first = await all({ most: 5 });
-    const typed = [...PROMPT, ...first.tokens.map(({ id }) => id)];
-    const { usage } = await all({ prompt: [...typed, 9], most: 1 });
-    expect(usage.evaluated).toBeLessThanOrEqual(2);
-    expect(usage.cached).toBe(typed.length + 1 - usage.evaluated);
+    const on = load();
+    const first = await all({ maxTokens: 5 }, { on });
+    const typed = [...PROMPT, ...first.tokens.map(({ token }) => token)];
+    const before = on.evaluated;
+    const { usage } = await all({ prompt: [...typed, 9], maxTokens: 1 }, { on });
+    expect(on.evaluated - before).toBeLessThanOrEqual(2);
+    expect(usage.cachedTokens).toBe(typed.length + 1 - (on.evaluated - before));
   });
 
-  it('writes the same whatever the hint is, and evaluates in batches what a right one says', async () => {
+  it('writes the same whatever the draft is, and evaluates in batches what a right one says', async () => {
     const plain = await all({});
-    const right = plain.tokens.map(({ id }) => id);
+    const right = plain.tokens.map(({ token }) => token);
     await fc.assert(
       fc.asyncProperty(fc.nat(right.length), fc.array(fc.nat(97), { maxLength: 9 }), async (kept, wrong) => {
-        const { tokens, usage } = await all({ hint: [...right.slice(0, kept), ...wrong] });
+        const { tokens, usage } = await all({ draft: [...right.slice(0, kept), ...wrong] });
         expect(tokens).toEqual(plain.tokens);
-        expect(usage.accepted).toBeGreaterThanOrEqual(kept - Math.ceil(kept / 8) - 1);
-        expect(usage.accepted).toBeLessThanOrEqual(usage.drafted);
+        expect(usage.acceptedTokens).toBeGreaterThanOrEqual(kept - Math.ceil(kept / 8) - 1);
+        expect(usage.acceptedTokens).toBeLessThanOrEqual(usage.draftedTokens);
       }),
       { numRuns: 20 }
     );
   });
 
-  it('draws the same for the same seed, with or without a hint', async () => {
-    const drawn = { temperature: 1.5, topP: 1, topK: 0 };
-    const once = await all({ ...drawn, seed: 4 });
-    expect((await all({ ...drawn, seed: 4 })).tokens).toEqual(once.tokens);
-    const hint = once.tokens.map(({ id }) => id);
-    expect((await all({ ...drawn, seed: 4, hint })).tokens).toEqual(once.tokens);
-    expect((await all({ ...drawn, seed: 5 })).tokens).not.toEqual(once.tokens);
-  });
-
   it('does not begin with what is banned, and may write it later', async () => {
-    const plain = await all({ most: 1, top: 2 });
-    const other = await all({ most: 1, banned: plain.tokens[0].id });
-    expect(other.tokens[0].id).toBe(plain.tokens[0].top[1][0]);
-    expect(other.tokens[0].probability).toBeGreaterThan(Math.exp(plain.tokens[0].top[1][1]));
+    const { tokens } = ranked(PROMPT);
+    const plain = await all({ maxTokens: 1 });
+    const other = await all({ maxTokens: 1, banned: tokens[0] });
+    expect([plain.tokens[0].token, other.tokens[0].token]).toEqual(tokens.slice(0, 2));
+    const { row } = ranked(PROMPT);
+    const among = row.reduce((sum, value) => sum + Math.exp(value), 0);
+    expect(other.tokens[0].probability).toBeGreaterThan(Math.exp(row[tokens[1]]) / among);
   });
 
   it('ends where the context is full', async () => {
     const prompt = Array.from({ length: engine.length - 3 }, (_, at) => at % 97);
-    const { usage } = await all({ prompt, most: 20 });
-    expect(usage.written).toBeLessThanOrEqual(3);
+    const { tokens } = await all({ prompt, maxTokens: 20 });
+    expect(tokens.length).toBeLessThanOrEqual(3);
   });
 
   it('ends with the batch in which it is aborted, and tells nothing more', async () => {
     for (const batches of [1, 2, 3, 5]) {
-      engine.clear();
+      const on = load();
       const controller = new AbortController();
       let paused = 0;
-      const before = engine.evaluated;
       const pause = async (): Promise<void> => {
         await soon();
         if (++paused === batches) {
           controller.abort();
         }
       };
-      const { tokens, usage } = await all({}, { pause, signal: controller.signal });
-      expect(usage.finish).toBe('aborted');
-      expect(engine.evaluated - before).toBeLessThanOrEqual(batches * BATCH);
+      const tokens: IToken[] = [];
+      const writing = async (): Promise<void> => {
+        for await (const token of write(on, asked({}), pause, controller.signal)) {
+          tokens.push(token);
+        }
+      };
+      await expect(writing()).rejects.toThrow('aborted');
+      expect(on.evaluated).toBeLessThanOrEqual(batches * BATCH);
       expect(tokens.length).toBe(Math.max(0, batches - Math.ceil(PROMPT.length / BATCH)));
     }
   });
 
   it('evaluates nothing where it was aborted before it began', async () => {
     const before = engine.evaluated;
-    const { usage } = await all({}, { signal: AbortSignal.abort() });
-    expect(usage.finish).toBe('aborted');
+    await expect(all({}, { signal: AbortSignal.abort() })).rejects.toThrow('aborted');
     expect(engine.evaluated).toBe(before);
   });
 
-  it('writes one text after the other, each as if it were alone, whoever leaves early', async () => {
-    const prompts = [CASES[6].ids, CASES[7].ids, [...CASES[6].ids, 5, 6]];
-    const alone = [];
-    for (const prompt of prompts) {
-      alone.push((await all({ prompt })).tokens);
+  it('says what it cost also where whoever reads has enough', async () => {
+    const on = load();
+    const ask = asked({ draft: [1, 2, 3] });
+    for await (const token of write(on, ask, soon, new AbortController().signal)) {
+      expect(token.probability).toBeGreaterThan(0);
+      break;
     }
-    const left = write(engine, { prompt: [1, 2, 3], most: 9 }, soon, new AbortController().signal);
-    const first = left.next();
-    const waiting = Promise.all(prompts.map(prompt => all({ prompt })));
-    await first;
-    await left.return(undefined as never);
-    const together = await waiting;
-    expect(together.map(({ tokens }) => tokens)).toEqual(alone);
+    expect(ask.usage.promptMs).toBeGreaterThan(0);
+    expect(ask.usage.predictedMs).toBeGreaterThanOrEqual(0);
+  });
+});
+
+const logits = fc.array(fc.float({ min: -40, max: 40, noNaN: true }), { minLength: 4, maxLength: 20 });
+const sum = (row: ArrayLike<number>): number => Array.from(row, Math.exp).reduce((a, b) => a + b, 0);
+
+describe('logSoftmax', () => {
+  it('gives probabilities, in the order of the logits', () => {
+    fc.assert(
+      fc.property(logits, row => {
+        const chances = logSoftmax(row);
+        expect(sum(chances)).toBeCloseTo(1, 9);
+        row.forEach((value, at) => expect(chances[at] - chances[0]).toBeCloseTo(value - row[0], 9));
+      })
+    );
+  });
+
+  it('shares the probability of what is banned among the others', () => {
+    fc.assert(
+      fc.property(logits, row => {
+        const chances = logSoftmax(row, 1);
+        expect(chances[1]).toBe(-Infinity);
+        expect(sum(chances)).toBeCloseTo(1, 9);
+      })
+    );
+  });
+});
+
+it('shares the probability among the only ones that may follow', () => {
+  const chances = logSoftmax([1, 2, 3], 2, new Set([1, 2]));
+  expect(Array.from(chances, Math.exp)).toEqual([0, 1, 0]);
+});
+
+describe('likeliest', () => {
+  it('is the likeliest token that may be shown', () => {
+    fc.assert(
+      fc.property(logits, fc.nat(3), (row, hidden) => {
+        const chances = logSoftmax(row);
+        const id = likeliest(chances, new Set([hidden]));
+        expect(id).not.toBe(hidden);
+        expect(chances.every((chance, at) => at === hidden || chance <= chances[id])).toBe(true);
+      })
+    );
   });
 });

@@ -1,151 +1,129 @@
 /** One text being written: a token at a time, and other work of the thread between them. */
 
+import type { IAsk, ISampling, IToken } from '../engineinterface';
+import { waysBehind } from '../ways';
 import type { Engine } from './engine';
-import { choose, likeliest, logSoftmax, random } from './sampling';
-import type { Chance, ISampling } from './sampling';
 import type { Vocabulary } from './vocabulary';
-import { waysBehind, type Ways } from '../ways';
-
-export interface IAsk extends ISampling {
-  prompt: readonly number[];
-  /** How many tokens are written at most; none: the prompt is read. */
-  most: number;
-  /** A token that the text may not begin with. */
-  banned?: number;
-  /** The text begins with one of these; none: with what it likes. A word among them is not made longer. */
-  ways?: Ways;
-  /** What the text may turn out to be: it is verified in batches, and changes nothing but the time. */
-  hint?: readonly number[];
-  /** How many of the likeliest tokens are told at each place. */
-  top?: number;
-  /** Is filled in as the text is written: whoever has enough of it learns what it cost, too. */
-  usage?: IUsage;
-}
-
-export interface IToken {
-  id: number;
-  text: string;
-  probability: number;
-  /** The likeliest tokens here. */
-  top: Chance[];
-}
-
-/** What it cost. */
-export interface IUsage {
-  prompt: number;
-  /** How many tokens of the prompt had not to be evaluated. */
-  cached: number;
-  written: number;
-  evaluated: number;
-  /** Tokens of the hint that were verified, and those that were right. */
-  drafted: number;
-  accepted: number;
-  finish: 'end' | 'length' | 'aborted';
-}
-
-export function newUsage(): IUsage {
-  return { prompt: 0, cached: 0, written: 0, evaluated: 0, drafted: 0, accepted: 0, finish: 'length' };
-}
 
 /** Guess at most so many tokens at once: a wrong guess costs what reading them costs. */
 const DRAFT = 7;
 
 /**
- * Write a text; one that is asked for meanwhile waits until it has ended. Between batches it awaits `pause`, so
- * that the thread's messages are seen: whoever asked for it aborts within a token, or a batch of its prompt.
+ * Write a text; one is written at a time. Between batches it awaits `pause`, so that the thread's messages are seen:
+ * whoever asked for it aborts within a token, or a batch of its prompt.
  */
 export async function* write(
   engine: Engine,
-  ask: IAsk,
+  { prompt, draft, sampling, usage }: IAsk,
   pause: () => Promise<void>,
   signal: AbortSignal
-): AsyncGenerator<IToken, IUsage, void> {
-  const end = await engine.turn();
-  try {
-    return yield* writeAlone(engine, ask, pause, signal);
-  } finally {
-    end();
-  }
-}
-
-async function* writeAlone(
-  engine: Engine,
-  ask: IAsk,
-  pause: () => Promise<void>,
-  signal: AbortSignal
-): AsyncGenerator<IToken, IUsage, void> {
+): AsyncGenerator<IToken> {
   const { vocabulary } = engine;
-  const { hint = [] } = ask;
-  const text = [...ask.prompt];
-  const most = Math.min(ask.most, engine.length - text.length);
-  const draw = random(ask.seed ?? 0);
-  const usage = ask.usage ?? newUsage();
-  usage.prompt = text.length;
-  let hinted = true; // whether the hint was right so far
-  let finish: IUsage['finish'] | null = null;
+  const text = [...prompt];
+  const most = Math.min(sampling.maxTokens, engine.length - text.length);
+  const begun = performance.now();
+  const evaluated = engine.evaluated;
+  let written = 0;
+  let isDraftRight = true; // so far
+  let ended = false;
 
   /** Choose what follows the text, and the guess as far as it was right. */
   const follow = (guess: readonly number[]): IToken[] => {
     const tokens: IToken[] = [];
-    usage.drafted += engine.guessed;
-    for (let at = 0; at <= engine.guessed && !finish; at++) {
-      const banned = text.length === ask.prompt.length ? ask.banned : undefined;
-      const row = logSoftmax(engine.logits(at), banned, mayFollow(vocabulary, ask, text));
-      const [id, logarithm] = choose(row, vocabulary, ask, draw);
-      if (vocabulary.ends.has(id)) {
-        finish = 'end';
+    usage.draftedTokens += engine.guessed;
+    for (let at = 0; at <= engine.guessed && !ended; at++) {
+      const held = mayFollow(vocabulary, sampling, text.slice(prompt.length));
+      const row = logSoftmax(engine.logits(at), written === 0 ? sampling.banned : null, held);
+      const token = likeliest(row, vocabulary.hidden);
+      if (vocabulary.ends.has(token)) {
+        ended = true;
         break;
       }
-      text.push(id);
-      const likely = likeliest(row, ask.top ?? 0);
-      tokens.push({ id, text: vocabulary.decode([id]), probability: Math.exp(logarithm), top: likely });
-      finish = ++usage.written < most ? null : 'length';
-      hinted &&= hint[usage.written - 1] === id;
-      if (id !== guess[at]) {
+      text.push(token);
+      tokens.push({ token, probability: Math.exp(row[token]) });
+      isDraftRight &&= draft[written] === token;
+      ended = ++written >= most;
+      if (token !== guess[at]) {
         break;
       }
-      usage.accepted += Number(at < engine.guessed);
+      usage.acceptedTokens += Number(at < engine.guessed);
     }
     return tokens;
   };
 
-  if (signal.aborted) {
-    finish = 'aborted';
-  }
-  while (!finish) {
-    const room = Math.min(DRAFT, most - usage.written - 1);
-    const guess = hinted && room > 0 ? hint.slice(usage.written, usage.written + room) : [];
-    const before = engine.evaluated;
-    const left = engine.read(text, guess);
-    usage.evaluated += engine.evaluated - before;
-    if (!usage.written) {
-      usage.cached = Math.max(0, text.length - left - usage.evaluated + engine.guessed);
-    }
-    if (!left && most <= 0) {
-      finish = 'length';
-    }
-    const tokens = left || finish ? [] : follow(guess);
-    await pause();
-    for (const token of tokens) {
-      if (signal.aborted) {
-        break;
+  try {
+    while (!ended) {
+      signal.throwIfAborted();
+      const room = Math.min(DRAFT, most - written - 1);
+      const guess = isDraftRight && room > 0 ? draft.slice(written, written + room) : [];
+      const left = engine.read(text, guess);
+      if (written === 0) {
+        usage.cachedTokens = Math.max(
+          0,
+          text.length - left - (engine.evaluated - evaluated) + engine.guessed
+        );
       }
-      yield token;
+      ended = left === 0 && most <= 0;
+      const tokens = left > 0 || ended ? [] : follow(guess);
+      await pause();
+      if (left === 0) {
+        usage.promptMs ||= performance.now() - begun;
+      }
+      for (const token of tokens) {
+        signal.throwIfAborted();
+        yield token;
+      }
     }
-    if (signal.aborted) {
-      finish = 'aborted';
-    }
+  } finally {
+    usage.predictedMs = performance.now() - begun - usage.promptMs;
   }
-  usage.finish = finish;
-  return usage;
 }
 
 /** The tokens of which one has to follow, where a text is held to words: one of them, and the end of it. null: any. */
-function mayFollow(vocabulary: Vocabulary, ask: IAsk, text: readonly number[]): ReadonlySet<number> | null {
-  const ways = ask.ways?.length ? waysBehind(ask.ways, text.slice(ask.prompt.length)) : [];
-  const isComplete = ways.some(way => way.length === 0);
-  if (ways.length === 0 || (isComplete && vocabulary.outside.has(text.at(-1) ?? -1))) {
+function mayFollow(
+  { outside }: Vocabulary,
+  { ways }: ISampling,
+  written: readonly number[]
+): ReadonlySet<number> | null {
+  const left = waysBehind(ways, written);
+  const isComplete = left.some(way => way.length === 0);
+  if (left.length === 0 || (isComplete && outside.has(written.at(-1) ?? -1))) {
     return null;
   }
-  return new Set([...ways.flatMap(way => way.slice(0, 1)), ...(isComplete ? vocabulary.outside : [])]);
+  return new Set([...left.flatMap(way => way.slice(0, 1)), ...(isComplete ? outside : [])]);
+}
+
+/**
+ * The logarithms of the probabilities. A banned token has none, nor has what is not one of `only`; the others share
+ * what is left.
+ */
+export function logSoftmax(
+  logits: ArrayLike<number>,
+  banned: number | null = null,
+  only: ReadonlySet<number> | null = null
+): Float64Array {
+  const row = Float64Array.from(logits, (value, id) =>
+    id === banned || (only && !only.has(id)) ? -Infinity : value
+  );
+  let peak = -Infinity;
+  for (const value of row) {
+    peak = Math.max(peak, value);
+  }
+  let sum = 0;
+  for (const value of row) {
+    sum += Math.exp(value - peak);
+  }
+  const mass = peak + Math.log(sum);
+  return row.map(value => value - mass);
+}
+
+/** The likeliest token of those that are not hidden. */
+export function likeliest(row: Float64Array, hidden: ReadonlySet<number>): number {
+  let best = -1;
+  for (let id = 0; id < row.length; id++) {
+    if (!hidden.has(id) && (best < 0 || row[id] > row[best])) {
+      best = id;
+    }
+  }
+  return best;
 }

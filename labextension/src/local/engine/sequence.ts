@@ -49,11 +49,6 @@ export class Sequence {
     this.join();
   }
 
-  clear(): void {
-    this.held = [];
-    this.ahead = null;
-  }
-
   /** Hold the run, too, once all before it has been read. */
   private join(): void {
     if (this.ahead?.at === this.held.length) {

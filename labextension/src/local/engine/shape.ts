@@ -26,13 +26,12 @@ export interface IPlace {
 }
 
 /** As many as `labextension/wasm/attention.h` has room for. */
-export const LONGEST = 2048;
+const LONGEST = 2048;
 const MOST_KEYS = 256 * 1024 * 1024; // bytes of keys and values
 const NORMS = ['attn_norm', 'ffn_norm'];
 const MATRICES = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'];
 
-/** Read the shape; `longest` bounds the positions that are kept. */
-export function shapeOf({ values, tensors }: IGguf, longest = LONGEST): IShape {
+export function shapeOf({ values, tensors }: IGguf): IShape {
   const architecture = values.get('general.architecture');
   if (architecture !== 'llama') {
     const name = typeof architecture === 'string' ? ` (${architecture.slice(0, 40)})` : '';
@@ -66,7 +65,7 @@ export function shapeOf({ values, tensors }: IGguf, longest = LONGEST): IShape {
     heads,
     keyHeads: whole('attention.head_count_kv', 1, heads, heads),
     vocabulary: tensors.get('token_embd.weight')?.shape[1] ?? 0,
-    length: Math.min(longest, LONGEST, whole('context_length', 32, 1 << 24)),
+    length: Math.min(LONGEST, whole('context_length', 32, 1 << 24)),
     epsilon: number('attention.layer_norm_rms_epsilon', 1e-12, 1),
     frequency: number('rope.freq_base', 1, 1e9, 10000),
     tied: !tensors.has('output.weight')

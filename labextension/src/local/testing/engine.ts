@@ -1,8 +1,9 @@
 /** An engine that says what it is told to; for tests of everything else. A token is a character, or a word it says. */
 
 import type { IAsk, IEngine, IToken, IVocabulary } from '../engineinterface';
-import { MARKS } from '../vocabulary';
 
+/** The marks of a prompt: no text holds these. */
+const MARKS = { prefix: 0x110000, suffix: 0x110001, middle: 0x110002 };
 /** Words that are said are numbered, in the order in which they are first said. */
 const SAID = MARKS.prefix + 16;
 
@@ -14,13 +15,10 @@ export class ScriptedEngine implements IEngine {
   /** `said`: the texts, one for each time it is asked, each as pieces with their probabilities */
   constructor(
     private readonly _said: readonly (readonly [text: string, probability: number])[][],
-    readonly contextSize: number,
-    fills: boolean
+    readonly contextSize: number
   ) {
     this.vocabulary = {
-      marks: fills ? MARKS : null,
-      bos: null,
-      unit: 3,
+      marks: MARKS,
       tokenize: codePointsOf,
       text: token => this._texts[token - SAID] ?? String.fromCodePoint(token)
     };

@@ -4,7 +4,7 @@
  */
 
 import { parser } from '@lezer/python';
-import { cellLanguage, isPrivatePath } from '../../language';
+import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../../language';
 import type { IFrame, IRequest } from '../../wire';
 import { DEFAULTS, type ISettings } from '../answer';
 import { endOf } from '../bounds';
@@ -16,10 +16,9 @@ import { CursorFeatures, cursorFeatures, type Features, features, score } from '
 import { fitFor } from '../fit';
 import { Gate, mayEnd } from '../gate';
 import { byBrackets, byGrammar, fitting } from '../grammar';
-import { commentMark } from '../languages';
 import { Layout } from '../layout';
 import { lex, scan } from '../lexer';
-import { asPython, cellMagic, withoutCellMagic, withoutCommands } from '../magics';
+import { asPython, withoutCellMagic, withoutCommands } from '../magics';
 import { Matcher } from '../matching';
 import { bindings, type IFacts, namesAt, scopeOf } from '../names';
 import { gather, type IContext, outline } from '../notebook';
@@ -70,7 +69,7 @@ export const FUNCTIONS = {
   is_private_path: isPrivatePath,
   looks_secret: looksSecret,
   without_secrets: withoutSecrets,
-  gather: (request: IRequest, described = '') => gather(request, described),
+  gather,
   pieces: (request: IRequest) => gather(request).pieces,
   outline: (pieces: string[]) => outline(pieces),
   scores: (snippets: string[], near: string) => scores(snippets, near),
@@ -79,16 +78,8 @@ export const FUNCTIONS = {
   keep_tail: keepTail,
   read_head: (text: string, room: number) => readHead(codePointsOf, text, room),
   pieces_left_out: piecesLeftOut,
-  layout: (
-    context: IContext,
-    contextSize: number,
-    settings: ISettings,
-    fills: boolean,
-    byCharacter: boolean,
-    most: number | null
-  ) => {
-    const { vocabulary } = new ScriptedEngine([], contextSize, fills);
-    Object.defineProperty(vocabulary, 'byCharacter', { value: byCharacter });
+  layout: (context: IContext, contextSize: number, settings: ISettings, most: number | null) => {
+    const { vocabulary } = new ScriptedEngine([], contextSize);
     return new Layout(vocabulary, contextSize, settings).prompt({ max_tokens: most }, context);
   },
 
@@ -242,7 +233,7 @@ export const FUNCTIONS = {
     settings: Partial<ISettings>,
     facts: IFacts
   ) => {
-    const engine = new ScriptedEngine(said, contextSize, true);
+    const engine = new ScriptedEngine(said, contextSize);
     const completer = new Completer(engine, { ...DEFAULTS, ...settings });
     const { signal } = new AbortController();
     const asked = () => engine.asks.map(({ prompt, sampling }) => ({ prompt, sampling }));

@@ -27,7 +27,8 @@ export class FakeWorker implements ILine {
   ended = false;
   readonly told: ToWorker[] = [];
   private called = 0;
-  private opening = false;
+  /** The call that opens a model; 0: none does. */
+  private opening = 0;
 
   postMessage(message: ToWorker): void {
     if (this.dead) {
@@ -36,33 +37,32 @@ export class FakeWorker implements ILine {
     this.told.push(message);
     if (message.kind === 'open') {
       this.opened.push(message.name);
-      this.opening = this.stuck !== null;
+      this.opening = message.call;
       if (this.stuck) {
-        this.say({ kind: 'step', step: this.stuck });
-        return;
-      }
-      if (this.error && (this.damaged || message.name) === message.name) {
-        this.say({ kind: 'not opened', error: this.error });
+        this.say({ kind: 'step', call: message.call, step: this.stuck });
+      } else if (this.error && (this.damaged || message.name) === message.name) {
+        this.fail(this.error);
       } else {
         this.open(message.name);
       }
-    } else if (message.kind === 'stop opening') {
-      if (this.opening) {
-        this.opening = false;
+    } else if (message.kind === 'give up') {
+      if (message.call === this.opening) {
         this.stuck = null;
-        this.say({ kind: 'not opened', error: { code: 'cancelled', message: 'Stopped.' } });
+        this.fail({ code: 'cancelled', message: 'Stopped.' });
       }
     } else if (message.kind === 'generate' && !this.silent) {
       const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
-      const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
-      this.say({ kind: 'tokens', id: message.id, tokens });
+      for (const character of 'yes') {
+        const token = { token: TEXTS.indexOf(character), probability: 0.99 };
+        this.say({ kind: 'token', id: message.id, token });
+      }
       if (!this.stops) {
         this.say({ kind: 'end', id: message.id, usage });
       }
     } else if (message.kind === 'fetch') {
       this.called = message.call;
       if (this.stuck) {
-        this.say({ kind: 'step', step: this.stuck, call: message.call });
+        this.say({ kind: 'step', call: message.call, step: this.stuck });
       } else {
         this.answer();
       }
@@ -81,7 +81,6 @@ export class FakeWorker implements ILine {
   /** The model that is being opened is there. */
   arrive(): void {
     this.stuck = null;
-    this.opening = false;
     this.open(this.opened[this.opened.length - 1]);
   }
 
@@ -96,7 +95,14 @@ export class FakeWorker implements ILine {
 
   private open(name: string): void {
     const marks = { prefix: 0, suffix: 1, middle: 2 };
-    const model = { name, contextSize: 512, texts: TEXTS, marks, bos: null, standIn: 3 };
-    this.say({ kind: 'opened', model });
+    const model = { name, contextSize: 512, vocabulary: { texts: TEXTS, marks, standIn: 3 } };
+    this.say({ kind: 'answer', call: this.opening, value: model });
+    this.opening = 0;
+  }
+
+  /** The model that is being opened cannot be. */
+  private fail(error: { code: string; message: string }): void {
+    this.say({ kind: 'answer', call: this.opening, value: null, error });
+    this.opening = 0;
   }
 }

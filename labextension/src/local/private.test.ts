@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { LINE } from './bounds';
+import { looksSecret } from './private';
+
+describe('a line', () => {
+  it.each([
+    'pwd',
+    'password ',
+    " 'password'",
+    'token: ',
+    'token:a',
+    'api_key\t',
+    '-eyJ',
+    ' eyJaaaaaaaaaa.',
+    '-----BEGIN ',
+    '-----BEGIN A',
+    ' sk_live_a',
+    'A',
+    'M',
+    '0',
+    'SG.'
+  ])('of %j over and over is checked in a time that grows with its length', unit => {
+    const line = unit.repeat(LINE).slice(0, LINE);
+    const begun = performance.now();
+    expect(looksSecret(line)).toBe(false);
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+
+  it('too long to be checked counts as secret', () => {
+    expect(looksSecret('a'.repeat(LINE))).toBe(false);
+    expect(looksSecret('a'.repeat(LINE + 1))).toBe(true);
+  });
+});
