@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.completer.results_file.trouble import unusable
-from jupyter_turbopilot.sqlite_file.trouble import reason_of
+from jupyter_turbopilot.sqlite_file.connection import reason_of
 
 
 def sqlite_error(code: int) -> sqlite3.Error:
