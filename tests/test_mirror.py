@@ -47,9 +47,7 @@ ELSEWHERE = {
     "server/routes/about.py": ["clients/test_about.py"],
     "server/routes/copilot.py": ["clients/test_copilot.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
-    "sqlite_file/disk.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
-    "sqlite_file/layout.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
-    "sqlite_file/opened.py": ["completer/results_file/test_database.py", "memory/test_store.py"],
+    "sqlite_file/schema.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
     "suggestion/conventions.py": ["suggestion/test_imports.py"],
     "server/routes/table.py": ["server/routes/test_every_route.py", "server/routes/test_openapi.py"],
 }

@@ -30,9 +30,8 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.completer.results_file.disk import unusable
-        from jupyter_turbopilot.sqlite_file.ground import located
-        from jupyter_turbopilot.sqlite_file.trouble import reason_of
+        from jupyter_turbopilot.completer.results_file.disk import located, unusable
+        from jupyter_turbopilot.sqlite_file.connection import reason_of
 
         if not settings.results_file:
             print("No file is set: answers are kept in memory, until the server stops.")
@@ -51,7 +50,8 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
 def info(path: Path, settings: Turbopilot) -> int:
     """Say what the file holds, and how much of it a server reads."""
     from jupyter_turbopilot.completer.results_file.database import Database
-    from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
+    from jupyter_turbopilot.completer.results_file.disk import belonging, look
+    from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = look(path)
     if found is Found.NOTHING:
@@ -68,15 +68,17 @@ def info(path: Path, settings: Turbopilot) -> int:
         if read < answers:
             print("c.Turbopilot.results_memory makes it more.")
     else:
-        print(f"{path} is {found.value}. {found.consequence}")
+        action = "moves it aside" if found is Found.FOREIGN else "deletes it"
+        print(f"{path} is {found.value}. The next server that starts {action} and begins a new one.")
         return 1
     return 0
 
 
 def clear(path: Path, settings: Turbopilot) -> int:
-    """Delete every answer in the file; what is none of ours stays."""
+    """Delete every answer in the file, unless Turbopilot did not create it."""
     from jupyter_turbopilot.completer.results_file.database import Database
-    from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
+    from jupyter_turbopilot.completer.results_file.disk import belonging, look
+    from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = look(path)
     remaining: list[Path] = []
@@ -86,11 +88,8 @@ def clear(path: Path, settings: Turbopilot) -> int:
     if found is Found.OURS:
         with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
             answers = database.count()
-            gone = database.clear()
+            database.clear()
         print(f"{count_of(answers, 'answer')} removed.")
-        if not gone:
-            print("A server is reading the file, so parts of it are still on the disk. Clear it again.")
-            return 1
     elif files := belonging(path):
         print(f"{path} was {found.value}: it is removed.")
         remaining = remove(files)
@@ -104,8 +103,8 @@ def clear(path: Path, settings: Turbopilot) -> int:
 
 def servers_with(path: Path) -> list[str]:
     """Return the addresses of the servers on this machine whose settings name the file."""
+    from jupyter_turbopilot.completer.results_file.disk import located
     from jupyter_turbopilot.server import runtime
-    from jupyter_turbopilot.sqlite_file.ground import located
 
     def names_it(name: str) -> bool:
         try:

@@ -62,7 +62,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     from jupyter_turbopilot.memory.build import Builder, EndedError
     from jupyter_turbopilot.memory.local_files import LocalFiles
     from jupyter_turbopilot.memory.places import place_of, size_of_index
-    from jupyter_turbopilot.sqlite_file.trouble import reason_of
+    from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.memory:
         raise NotReadyError("No index is kept: c.Turbopilot.memory is False.", code="memory_off")
@@ -96,19 +96,13 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
         root, documents = _held(path)
         try:
             with closing(Store(path)) as store:
-                gone = store.clear(secrets.token_hex(8))
-        except (OSError, sqlite3.Error):
+                store.clear(secrets.token_hex(8))
+        except (OSError, ValueError, sqlite3.Error):
             if left := remove(index_files(path)):
                 list_names("Could not be removed", left)
                 status = 1
                 continue
-            gone = True
         print(f"{root}: {count_of(documents, 'file')} forgotten.")
-        if not gone:
-            print(
-                "Another process is reading the index, so parts of it are still on the disk. Clear it again."
-            )
-            status = 1
     if not found:
         print("Nothing was kept.")
     else:
@@ -128,7 +122,7 @@ def _held(path: Path) -> tuple[str, int]:
     try:
         with closing(Store(path)) as store:
             return store.noted("root"), store.count()
-    except (OSError, sqlite3.Error):
+    except (OSError, ValueError, sqlite3.Error):
         return f"{path.name}, which cannot be read", 0
 
 

@@ -112,9 +112,10 @@ def _delete(log: Path) -> tuple[int, list[Path]]:
 
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
-    from jupyter_turbopilot.completer.results_file.disk import belonging, unusable
-    from jupyter_turbopilot.sqlite_file.ground import located
-    from jupyter_turbopilot.sqlite_file.trouble import reason_of
+    import sqlite3
+
+    from jupyter_turbopilot.completer.results_file.disk import belonging, located, unusable
+    from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.results_file:
         return [], ""
@@ -123,7 +124,7 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
         files = belonging(target)
         named = Path(settings.results_file).expanduser()
         return ([*files, named] if target in files and named.is_symlink() else files), ""
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         return [], unusable(settings.results_file, reason_of(error))
 
 

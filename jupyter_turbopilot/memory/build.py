@@ -19,8 +19,7 @@ from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.places import DAY, delete_old
 from jupyter_turbopilot.memory.source import is_under
 from jupyter_turbopilot.memory.store import Store, prepare
-from jupyter_turbopilot.sqlite_file.connection import is_busy
-from jupyter_turbopilot.sqlite_file.trouble import NEXT_START, reason_of
+from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from contextlib import suppress
 from hashlib import blake2b
@@ -66,14 +67,14 @@ def _is_index(path: Path) -> bool:
     """Tell whether a file is an index that this person can use: others may have put theirs there."""
     try:
         return is_ours(path)
-    except OSError:
+    except (OSError, sqlite3.Error):
         return False
 
 
 def _files(path: Path) -> list[Path]:
     try:
         return belonging(path)
-    except OSError:
+    except (OSError, sqlite3.Error):
         return []
 
 

@@ -17,6 +17,7 @@ from jupyter_turbopilot.memory.base import MOST_ABOVE, Sighting
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.request import Document
+from jupyter_turbopilot.sqlite_file.connection import is_busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -128,14 +129,17 @@ class _Connection:
         self._closed = False
 
     def ask(self, ask: Callable[[Store], T]) -> T | None:
-        """Return what the index says; nothing where there is none, or another process holds it."""
+        """Return the result of a look-up; None if there is no index, or another process locks it."""
         with self._lock:
             try:
-                store = self._opened()
-                return ask(store) if store else None
+                if not (store := self._opened()):
+                    return None
+                with store.transaction("DEFERRED"):  # one lock for all queries
+                    return ask(store)
             except (OSError, ValueError, sqlite3.Error) as error:
                 log.debug("Turbopilot: the index of your code says nothing: %s", error)
-                self._let_go()
+                if not is_busy(error):
+                    self._let_go()
                 return None
 
     def close(self) -> None:

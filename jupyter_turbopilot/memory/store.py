@@ -16,9 +16,9 @@ from jupyter_turbopilot.memory.entries import (
     modules_of,
     words_of,
 )
-from jupyter_turbopilot.sqlite_file import disk
-from jupyter_turbopilot.sqlite_file.layout import Layout
-from jupyter_turbopilot.sqlite_file.opened import OpenFile
+from jupyter_turbopilot.sqlite_file import schema
+from jupyter_turbopilot.sqlite_file.connection import OpenFile
+from jupyter_turbopilot.sqlite_file.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,44 +30,40 @@ SO_MANY = 256  # ways in which lines that begin so go on: of more, none is told
 MOST_WAYS, MOST_OF_A_WAY = 16, 64  # of those that are told, and sightings of each
 MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
 COMMON = 128  # entries that have a word; where there are more, it says nothing
-PATIENCE = 0.02  # seconds that a look-up waits for who writes
+PATIENCE = 0.02  # seconds that a look-up waits for another process that writes
 _CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
-_LOG = 1024  # pages of a write-ahead log: what is written often is written back once
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 _BINDING = (
     "FROM imports WHERE name = :name AND (:within IS NULL OR document IN (SELECT id FROM documents WHERE "
     "substr(path, 1, length(:within)) = :within AND instr(substr(path, length(:within) + 1), '/') = 0))"
 )
-LAYOUT = Layout(
+SCHEMA = Schema(
     application=0x54504C4D,
-    version=4,  # another one where the same text would be remembered otherwise
-    statements=(
-        "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        """CREATE TABLE documents (
+    version=5,  # another one where the same text would be remembered otherwise
+    tables="""CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, modified REAL NOT NULL,
-    modules TEXT NOT NULL)""",
-        "CREATE INDEX documents_by_age ON documents (modified)",
-        """CREATE TABLE entries (
-    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, language TEXT NOT NULL, source TEXT NOT NULL)""",
-        "CREATE INDEX entries_of_documents ON entries (document)",
-        """CREATE TABLE lines (
+    modules TEXT NOT NULL);
+CREATE INDEX documents_by_age ON documents (modified);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, language TEXT NOT NULL, source TEXT NOT NULL);
+CREATE INDEX entries_of_documents ON entries (document);
+CREATE TABLE lines (
     language TEXT NOT NULL, text TEXT NOT NULL, document INTEGER NOT NULL, above INTEGER NOT NULL,
-    times INTEGER NOT NULL, PRIMARY KEY (language, text, document, above)) WITHOUT ROWID""",
-        """CREATE TABLE imports (
+    times INTEGER NOT NULL, PRIMARY KEY (language, text, document, above)) WITHOUT ROWID;
+CREATE TABLE imports (
     name TEXT NOT NULL, line TEXT NOT NULL, document INTEGER NOT NULL,
-    PRIMARY KEY (name, line, document)) WITHOUT ROWID""",
-        # It holds for each word which entries have it, and not the text once more.
-        """CREATE VIRTUAL TABLE words USING fts5 (
+    PRIMARY KEY (name, line, document)) WITHOUT ROWID;
+-- It holds for each word which entries have it, and not the text once more.
+CREATE VIRTUAL TABLE words USING fts5 (
     text, content = '', detail = none, columnsize = 0,
     tokenize = "unicode61 remove_diacritics 0 tokenchars '_'")""",
-    ),
-    trial=("INSERT INTO about VALUES ('trial', '')", "DELETE FROM about"),
 )
 
-look = partial(disk.look, layout=LAYOUT)
-is_ours = partial(disk.is_ours, layout=LAYOUT)
-belonging = partial(disk.belonging, layout=LAYOUT)
-prepare = partial(disk.prepare, layout=LAYOUT)
+look = partial(schema.look, schema=SCHEMA)
+is_ours = partial(schema.is_ours, schema=SCHEMA)
+belonging = partial(schema.belonging, schema=SCHEMA)
+prepare = partial(schema.prepare, schema=SCHEMA)
 
 
 class Seen(NamedTuple):
@@ -102,7 +98,6 @@ class Store(OpenFile):
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
         self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
-        self._run(f"PRAGMA wal_autocheckpoint = {_LOG}")
         self.untidy = True  # whether the disk may hold what was deleted, by this process or an earlier one
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
@@ -129,8 +124,8 @@ class Store(OpenFile):
     def forget(self, paths: Iterable[str]) -> int:
         """Delete what is remembered of documents, and of what is in folders with these paths."""
         gone = 0
-        for path in paths:
-            with self.transaction():
+        with self.transaction():
+            for path in paths:
                 for (number,) in self._all(f"SELECT id {_UNDER}", path, f"{path}/", f"{path}0"):
                     self._delete(number)
                     gone += 1
@@ -146,8 +141,8 @@ class Store(OpenFile):
         """Return the documents at a path, or in a folder with this path."""
         return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
-    def clear(self, mark: str = "") -> bool:
-        """Delete everything but whose index it is; False where a log holds it for a reader.
+    def clear(self, mark: str = "") -> None:
+        """Delete everything but whose index it is.
 
         Servers that see another `mark` than before put nothing into it any more.
         """
@@ -156,19 +151,16 @@ class Store(OpenFile):
             for table in ("documents", "entries", "lines", "imports"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
             self._run("INSERT INTO words (words) VALUES ('delete-all')")
-        return self.tidy()
+        self.untidy = False
 
-    def tidy(self) -> bool:
-        """Have the disk forget, too, what was deleted: words stay in the index until it is merged."""
+    def tidy(self) -> None:
+        """Delete words from the disk, too: they stay in the index until it is merged."""
         self._run("INSERT INTO words (words) VALUES ('optimize')")
-        self.give_back()
-        self.untidy = not self.end_log()
-        return not self.untidy
+        self.untidy = False
 
     def rest(self) -> None:
-        """Let go of what is in memory, and of the log on the disk: it may be as large as what was written."""
+        """Free the memory of cached pages."""
         self._run("PRAGMA shrink_memory")
-        self.end_log()
 
     def stamps(self) -> dict[str, str]:
         """Return the state in which each document was read."""
@@ -321,8 +313,7 @@ class Store(OpenFile):
         return self._connection.execute(query, named or given).fetchall()
 
     def _one(self, query: str, *given: object) -> tuple | None:  # type: ignore[type-arg]
-        found: tuple | None = self._connection.execute(query, given).fetchone()  # type: ignore[type-arg]
-        return found
+        return next(iter(self._all(query, *given)), None)
 
 
 def _words(entry: Entry) -> str:

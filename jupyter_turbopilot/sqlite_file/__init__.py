@@ -1,1 +1,1 @@
-"""SQLite files of a person's own: made, checked, opened; bounded, and safe for several processes."""
+"""SQLite files that only their owner can read, bounded in size and shared by several processes."""

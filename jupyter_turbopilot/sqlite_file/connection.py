@@ -1,109 +1,116 @@
-"""A connection to a SQLite file, and what SQLite says on it."""
+"""A connection to a SQLite file: settings, transactions, the bound in bytes, and errors."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import threading
-from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.sqlite_file.ground import check
+from jupyter_turbopilot.sqlite_file.paths import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path, PurePath
+    from pathlib import Path
 
-WAIT = 10.0  # seconds for another server that prepares or writes the file
-_CHECKPOINT = 64  # pages after which a write-ahead log is written back
-PAGE = 4096
-LONGEST = 2**18  # bytes of a row: what is longer is nothing we wrote, and is not read
-_in_use: Counter[Path] = Counter()  # by this process
-_counting = threading.Lock()
-_SETTINGS = (
-    "synchronous = NORMAL",
-    "secure_delete = ON",
-    "trusted_schema = OFF",
-    f"wal_autocheckpoint = {_CHECKPOINT}",
-    f"journal_size_limit = {_CHECKPOINT * PAGE}",
+WAIT = 10.0  # seconds for another process that prepares or writes the file
+LONGEST = 2**18  # bytes of a row; a longer one was not written by Turbopilot and is not read
+NEXT_START = "the next Jupyter server or IPython that starts begins a new one"
+_JOURNAL = 2 * 1024**2  # bytes of the bound
+_SETTINGS = ("journal_mode = TRUNCATE", "synchronous = NORMAL", "secure_delete = ON", "trusted_schema = OFF")
+_USED = (
+    "SELECT (page_count - freelist_count) * page_size "
+    "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
 )
 
 
 def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> sqlite3.Connection:
-    """Open a SQLite file that is there; what is deleted from it is overwritten.
+    """Connect to an existing SQLite file; deleted content is overwritten.
 
-    `wait`: seconds for others that write to it; `shared`: several threads use the connection, in turns.
+    `wait`: seconds for other processes that lock it; `shared`: several threads use the connection, in turns.
     """
     check(path)
+    path.stat()  # SQLite would create a missing file
     connection = sqlite3.connect(
-        f"{address(path.absolute())}?mode=rw",
-        timeout=WAIT if wait is None else wait,
-        isolation_level=None,
-        uri=True,
-        check_same_thread=not shared,
+        path, WAIT if wait is None else wait, isolation_level=None, check_same_thread=not shared
     )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-        for setting in _SETTINGS:
-            connection.execute(f"PRAGMA {setting}")
         # Damaged text must not make the rest unreadable, and Python would quote it in the error.
-        connection.text_factory = _decode
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except UnicodeDecodeError:  # SQLite's error quotes a damaged table definition, which Python cannot decode
-        connection.close()
-        error = sqlite3.DatabaseError("malformed database schema")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error from None
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
+        for setting in _SETTINGS:
+            connection.execute(f"PRAGMA {setting}").fetchall()
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _decode(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
+class OpenFile:
+    """A file that `prepare` has checked, open; with its journal it stays within its bound.
+
+    It belongs to one thread, or if it is `shared`, to several that take turns.
+    """
+
+    def __init__(self, path: Path, limit: int, *, wait: float | None = None, shared: bool = False) -> None:
+        self.room = limit - min(limit // 2, _JOURNAL)
+        self._path, self._status = path, path.lstat()  # before it is opened: it may be replaced afterwards
+        self._connection = connect(path, wait=wait, shared=shared)
+
+    def is_in_place(self) -> bool:
+        """Return whether the path still leads to the open file, which may be deleted or replaced."""
+        try:
+            return os.path.samestat(self._status, self._path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def used(self) -> int:
+        """Return the bytes of the pages that are not free."""
+        return int(self._connection.execute(_USED).fetchall()[0][0])
+
+    @contextmanager
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """Do everything or nothing; an inner transaction can fail alone. DEFERRED: read a single state."""
+        begin, undo, end = f"BEGIN {kind}", "ROLLBACK", "COMMIT"
+        if self._connection.in_transaction:
+            begin, undo, end = "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"
+        self._connection.execute(begin)
+        try:
+            yield
+            self._connection.execute(end)
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute(undo)
+            raise
 
 
-def address(path: PurePath) -> str:
-    """Return a file's address; in that of a network drive on Windows, SQLite wants no host."""
-    uri = path.as_uri()
-    return uri if uri.startswith("file:///") else f"file://{uri.removeprefix('file:')}"
+def is_busy(error: Exception) -> bool:
+    """Return whether another process locks the file."""
+    return _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-@contextmanager
-def using(path: Path) -> Iterator[None]:
-    """Note that this process has a file open: to open and close it beside SQLite would end SQLite's locks."""
-    with _counting:
-        _in_use[path] += 1
-    try:
-        yield
-    finally:
-        with _counting:
-            _in_use[path] -= 1
+def is_damage(error: Exception) -> bool:
+    """Return whether a file does not have the expected content."""
+    damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG}
+    return _code_of(error) in damage
 
 
-def is_in_use(path: Path) -> bool:
-    """Tell whether this process has a file open."""
-    return _in_use[path] > 0
+def _code_of(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def is_busy(error: sqlite3.Error) -> bool:
-    """Tell whether an error says that another process holds the file."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether an error says that a file does not hold what it should."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in {
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_ERROR,
-        sqlite3.SQLITE_TOOBIG,
-    }
-
-
-def value_of(connection: sqlite3.Connection, pragma: str) -> int | str:
-    """Return what a pragma says."""
-    found: int | str = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-    return found
+def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
+    """Describe an error without the path and the content of the file."""
+    if isinstance(error, TimeoutError) or is_busy(error):
+        return "another process has locked it for too long"
+    if isinstance(error, NotImplementedError):
+        return "its file system cannot lock files"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if "no such module" in str(error):
+        return "the SQLite of this Python has no full-text search (FTS5)"
+    return f"it is damaged; {NEXT_START}" if is_damage(error) else str(error)

@@ -21,7 +21,7 @@ from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
-from jupyter_turbopilot.sqlite_file import disk
+from jupyter_turbopilot.sqlite_file import schema
 
 from ..completer.results_file.answers import open_file
 from ..models.convert import families
@@ -189,7 +189,6 @@ def test_the_file_that_keeps_answers_goes_with_what_belongs_to_it_and_nothing_be
     (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     open_file(path).close()
-    (folder / "answers.db.0123abcd.new").touch()
     (folder / "thesis.txt").touch()
     monkeypatch.setattr("builtins.input", lambda question: print(question) or "y")
     status, out, _ = run(capsys, "purge")
@@ -256,7 +255,7 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(disk, "is_ours", refuse)  # root may read every folder
+    monkeypatch.setattr(schema, "is_ours", refuse)  # root may read every folder
     speed.remember(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1

@@ -27,7 +27,7 @@ from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
 from jupyter_turbopilot.memory.store import Store, belonging, look
-from jupyter_turbopilot.sqlite_file.disk import Found
+from jupyter_turbopilot.sqlite_file.schema import Found
 
 from ..memory.folders import built, known, look_again, rests, settled, until
 from ..memory.managers import Manager

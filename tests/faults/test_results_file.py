@@ -179,8 +179,8 @@ def test_a_server_killed_in_the_middle_of_typing_answers_from_before_without_com
 
     typist = threading.Thread(target=typing)
     typist.start()
-    written = (tmp_path / "answers.db-wal").stat().st_mtime_ns
-    while (tmp_path / "answers.db-wal").stat().st_mtime_ns == written:  # until more is written
+    written = (tmp_path / "answers.db").stat().st_mtime_ns
+    while (tmp_path / "answers.db").stat().st_mtime_ns == written:  # until more is written
         assert time.monotonic() < end
         time.sleep(0.01)
     first.process.kill()

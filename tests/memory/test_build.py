@@ -27,7 +27,7 @@ from jupyter_turbopilot.memory.places import place_of
 from jupyter_turbopilot.memory.source import Looked
 from jupyter_turbopilot.memory.store import Store, belonging, prepare
 from jupyter_turbopilot.sqlite_file import connection
-from jupyter_turbopilot.sqlite_file.ground import delete
+from jupyter_turbopilot.sqlite_file.paths import delete
 
 from . import folders
 from .folders import look_again, settled, until
@@ -545,7 +545,7 @@ def test_while_it_is_paused_it_says_why(root: Path, monkeypatch: pytest.MonkeyPa
         until(lambda: builder.progress == Progress(building=False, files=1, of=1))
 
 
-def test_the_disk_is_made_to_forget_as_soon_as_nobody_reads_the_log(
+def test_the_disk_is_made_to_forget_as_soon_as_no_reader_locks_the_index(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "TIDY", 0.1)
@@ -558,13 +558,12 @@ def test_the_disk_is_made_to_forget_as_soon_as_nobody_reads_the_log(
         return any(b"zyxwvuts" in file.read_bytes() for file in belonging(builder.place))
 
     with closing(Store(builder.place, looking=True)) as reader:
-        reader._run("BEGIN")
-        assert reader.count() == 1
-        gone.unlink()
-        builder.changed("a.ipynb")
-        time.sleep(0.5)
-        assert held()
-        reader._run("COMMIT")
+        with reader.transaction("DEFERRED"):
+            assert reader.count() == 1
+            gone.unlink()
+            builder.changed("a.ipynb")
+            time.sleep(0.5)
+            assert held()
         until(lambda: not held())
     until(lambda: known(builder) == set())
 

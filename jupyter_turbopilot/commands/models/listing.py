@@ -56,7 +56,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
-    """Return the columns of a model: whether it is configured, its size, whether it is here, what it is for."""
+    """Return the columns of a model: configured or not, its size, whether it is here, its use."""
     size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     mark = "*" if entry["spec"] == configured else " "
     return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]

@@ -1,30 +1,46 @@
-"""The results file on the disk: `sqlite_file`, with the table of answers."""
+"""The results file on the disk: where it is, and its table of answers."""
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
+from pathlib import Path
 
-from jupyter_turbopilot.sqlite_file import disk
-from jupyter_turbopilot.sqlite_file.layout import Layout
+from jupyter_turbopilot.sqlite_file import schema
+from jupyter_turbopilot.sqlite_file.schema import Schema
 
-LAYOUT = Layout(
+SCHEMA = Schema(
     application=0x54504C54,
-    version=1,
-    statements=(
-        """CREATE TABLE answers (
+    version=2,
+    tables="""CREATE TABLE answers (
     number INTEGER PRIMARY KEY, place BLOB NOT NULL UNIQUE,
     keys BLOB NOT NULL, answer BLOB NOT NULL, digest BLOB NOT NULL)""",
-    ),
-    trial=("INSERT INTO answers VALUES (1, x'', x'', x'', x'')", "DELETE FROM answers"),
-    # Rows are numbered up from 1, and SQLite has no numbers after 1 << 63.
-    sound="SELECT coalesce(max(number), 0) < 1 << 61 FROM answers",
 )
 
-Found = disk.Found
-look = partial(disk.look, layout=LAYOUT)
-is_ours = partial(disk.is_ours, layout=LAYOUT)
-belonging = partial(disk.belonging, layout=LAYOUT)
-prepare = partial(disk.prepare, layout=LAYOUT)
+look = partial(schema.look, schema=SCHEMA)
+is_ours = partial(schema.is_ours, schema=SCHEMA)
+belonging = partial(schema.belonging, schema=SCHEMA)
+prepare = partial(schema.prepare, schema=SCHEMA)
+
+
+def located(name: str | Path) -> Path:
+    """Return the file that the setting names, with links resolved.
+
+    An OSError says why it names none. A relative path would be another file for each working folder.
+    """
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:
+        raise OSError(errno.ENOENT, "the home folder that it begins with is not known") from None
+    if not path.is_absolute():
+        raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    if not path.name:
+        raise OSError(errno.EISDIR, "it names a folder")
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:
+        raise OSError(errno.EINVAL, "it is not a valid path") from None
 
 
 def unusable(name: str, reason: str) -> str:

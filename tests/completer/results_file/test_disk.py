@@ -9,19 +9,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.results_file.disk import (
-    Found,
     belonging,
     is_ours,
+    located,
     look,
     prepare,
     unusable,
 )
-from jupyter_turbopilot.sqlite_file import connection, disk
-from jupyter_turbopilot.sqlite_file.trouble import reason_of
+from jupyter_turbopilot.sqlite_file import connection, schema
+from jupyter_turbopilot.sqlite_file.connection import reason_of
+from jupyter_turbopilot.sqlite_file.paths import check
+from jupyter_turbopilot.sqlite_file.schema import Found
 
 from .answers import answers, open_file, texts
 
@@ -49,7 +54,7 @@ def test_a_file_is_made_that_only_its_owner_can_read_with_what_is_beside_it(
     database = open_file(path)
     database.add(answers(range(3)))
     beside = list(path.parent.iterdir())
-    assert {file.name for file in beside} == {name, f"{name}-wal", f"{name}-shm", f".{name}.lock"}
+    assert {file.name for file in beside} == {name, f"{name}-journal", f".{name}.lock"}
     assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
     assert set(belonging(path)) == set(beside)
     database.close()
@@ -74,24 +79,24 @@ def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["text", "database"])
-def test_what_is_none_of_ours_is_put_aside_as_it_is(
+def test_a_foreign_file_is_moved_aside_unchanged(
     tmp_path: Path, foreign: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "answers.db"
-    kept = []
+    path, aside = tmp_path / "answers.db", tmp_path / "answers.db.aside"
     for number in (1, 2):
         path.unlink(missing_ok=True)
         if foreign == "text":
             path.write_text(f"chapter {number}" * 99)
         else:
             write_foreign(path)
-        kept.append(path.read_bytes())
+        kept = path.read_bytes()
         assert look(path) is Found.FOREIGN
         assert path not in belonging(path)
         prepare(path)
         assert look(path) is Found.OURS
-        assert [(tmp_path / f"answers.db.aside{n + 1}").read_bytes() for n in range(number)] == kept
+        assert aside.read_bytes() == kept
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert str(aside) in caplog.text
 
 
 @pytest.mark.parametrize("why", ["older", "damaged", "damaged definition", "another table"])
@@ -117,66 +122,10 @@ def test_one_of_ours_that_cannot_be_used_is_begun_anew(
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
 
 
-def test_what_is_no_file_stays_and_is_refused(tmp_path: Path) -> None:
-    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
-    os.mkfifo(pipe)
-    folder.mkdir()
-    for path in (pipe, folder):
-        assert look(path) is Found.NO_FILE
-        with pytest.raises(IsADirectoryError):
-            prepare(path)
-        assert look(path) is Found.NO_FILE
-
-
-def test_what_a_killed_server_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    left = ["answers.db.0123abcd.new", "answers.db.0123abcd.new-wal"]
-    theirs = ["answers.db.new", "answers.db.old.0123abcd.new", "other.db.0123abcd.new", "answers.db.0123.new"]
-    for name in (*left, *theirs):
-        (tmp_path / name).touch()
-    assert {file.name for file in belonging(path)} == set(left)
-    prepare(path)
-    assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock", *theirs}
-
-
 def error_of(code: int) -> sqlite3.OperationalError:
     error = sqlite3.OperationalError("it fails")
     error.sqlite_errorcode = code
     return error
-
-
-class NoSharedMemory(sqlite3.Connection):
-    """A file system on which a write-ahead log fails at the first write, as network file systems may."""
-
-    def execute(self, sql: str, *given: object) -> sqlite3.Cursor:  # type: ignore[override]
-        if sql.startswith("INSERT") and super().execute("PRAGMA journal_mode").fetchone() == ("wal",):
-            raise error_of(sqlite3.SQLITE_PROTOCOL)
-        return super().execute(sql, *given)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("fails", ["at once", "late"])
-def test_where_no_write_ahead_log_is_possible_a_journal_serves(
-    tmp_path: Path, fails: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "answers.db"
-    open_file(path).close()
-    connect = sqlite3.connect
-
-    def without(address: str, *given: object, **more: object) -> sqlite3.Connection:
-        if fails == "late":
-            return connect(address, *given, factory=NoSharedMemory, **more)  # type: ignore[arg-type, call-overload]
-        # SQLite's own way to lock where nothing else is possible: it has no shared memory.
-        return connect(f"{address}&vfs=unix-dotfile", *given, **more)  # type: ignore[arg-type, call-overload]
-
-    monkeypatch.setattr(connection.sqlite3, "connect", without)
-    caplog.set_level("INFO")
-    database = open_file(path)  # what stood there had a log: it cannot be used here
-    database.add(answers(range(3)))
-    assert database._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    database.close()
-    assert len(texts(path)) == 3
-    assert "a journal serves" in caplog.text
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
@@ -186,24 +135,31 @@ def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM, sqlite3.SQLITE_FULL],
+    [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM, sqlite3.SQLITE_BUSY],
 )
-def test_a_trial_that_fails_for_another_reason_costs_no_answers(
-    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", ["connect", "Connection.execute"])
+def test_an_error_that_is_not_damage_costs_no_answers(
+    tmp_path: Path, code: int, fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add(answers([1]))
     database.close()
 
-    def fail(*_: object) -> None:
-        raise error_of(code)
+    class Failing(sqlite3.Connection):
+        def execute(self, *_: object) -> sqlite3.Cursor:  # type: ignore[override]
+            raise error_of(code)
+
+    def connect(*given: Any, **more: Any) -> sqlite3.Connection:
+        if fails == "connect":
+            raise error_of(code)
+        return Failing(*given, **more)
 
     with monkeypatch.context() as short:
-        short.setattr(disk, "_make", fail)
+        short.setattr(schema.sqlite3, "connect", connect)
         with pytest.raises(sqlite3.OperationalError):
             prepare(path)
-    assert len(texts(path)) == 1
+    assert texts(path) == [answer.text for answer in answers([1])]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +177,6 @@ def test_a_trial_that_fails_for_another_reason_costs_no_answers(
             "CREATE TRIGGER t AFTER INSERT ON answers BEGIN INSERT INTO spill VALUES (new.keys); END",
         ],
         ["CREATE INDEX more ON answers (keys)"],
-        ["INSERT INTO answers VALUES (9223372036854775807, x'01', x'', x'', x'')"],
     ],
 )
 def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statements: list[str]) -> None:
@@ -235,10 +190,9 @@ def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statem
     assert look(path) is Found.OURS
 
 
-def test_looking_at_a_file_that_this_process_writes_does_not_end_its_locks(tmp_path: Path) -> None:
+def test_looking_at_a_file_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
-    database._connection.execute("PRAGMA journal_mode = delete").fetchall()
     database._connection.execute("BEGIN IMMEDIATE")
     assert look(path) is Found.OURS
     assert path in belonging(path)
@@ -282,3 +236,41 @@ def test_what_the_system_says_is_repeated() -> None:
     with pytest.raises(OSError, match="too long") as error:
         Path("/" + "x" * 5000).stat()
     assert reason_of(error.value) == os.strerror(errno.ENAMETOOLONG)
+
+
+def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.db", tmp_path / "link.db"
+    link.symlink_to(target)
+    assert located(link) == located(target) == target
+    with pytest.raises(PermissionError, match="is a link"):
+        check(link)
+    assert located("~/a.db") == located(Path.home() / "a.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("answers.db", "relative"),
+        ("./folder/answers.db", "relative"),
+        ("", "relative"),
+        ("~nosuchuser/answers.db", "home folder"),
+        ("/tmp/an\0swers.db", "not a valid path"),
+    ],
+)
+def test_what_names_no_file_is_an_error_that_says_why(name: str, why: str) -> None:
+    with pytest.raises(OSError, match=why):
+        located(name)
+
+
+@given(st.text())
+def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: str) -> None:
+    for path in (name, f"/{name}", f"~/{name}"):
+        try:
+            assert located(path).is_absolute()
+        except OSError as error:
+            assert error.strerror
+
+
+def test_the_root_of_all_folders_names_no_file() -> None:
+    with pytest.raises(OSError, match="it names a folder"):
+        located("/")

@@ -13,8 +13,8 @@ from filelock import FileLock
 from jupyter_turbopilot.completer.results_file import keeper
 from jupyter_turbopilot.completer.results_file.database import Database
 from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
-from jupyter_turbopilot.sqlite_file import connection, disk
-from jupyter_turbopilot.sqlite_file.ground import delete, lock_path
+from jupyter_turbopilot.sqlite_file import connection, schema
+from jupyter_turbopilot.sqlite_file.paths import delete, lock_path
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
 from .answers import MEGABYTE, answers, open_file, place, texts
@@ -160,7 +160,7 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     elif trouble in NO_FILES:
         path = Path(NO_FILES[trouble])
     elif trouble == "held":
-        monkeypatch.setattr(disk, "WAIT", 0.05)
+        monkeypatch.setattr(schema, "WAIT", 0.05)
         held = FileLock(lock_path(path))
         held.acquire()
     elif trouble == "no locks":

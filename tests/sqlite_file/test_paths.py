@@ -6,12 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.results_file import disk
-from jupyter_turbopilot.sqlite_file import connection, ground
-from jupyter_turbopilot.sqlite_file.ground import check, delete, located
+from jupyter_turbopilot.sqlite_file import connection, paths
+from jupyter_turbopilot.sqlite_file.paths import check, delete, move
 
 from ..completer.results_file.answers import open_file
 
@@ -19,7 +17,7 @@ ELSEWHERE = "only you can write to"
 
 
 def refused(path: Path, why: str) -> None:
-    """Nothing looks at a file, opens it or writes to its folder."""
+    """Check that nothing opens a file or writes to its folder."""
     before = sorted(path.parent.iterdir())
     for act in (disk.look, disk.prepare, connection.connect):
         with pytest.raises(PermissionError, match=why) as error:
@@ -74,24 +72,32 @@ def test_a_group_that_is_anothers_first_one_may_not_write(
     refused(tmp_path / "answers.db", "others may write")
 
 
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", "lock"])
+def test_a_link_beside_the_file_is_refused(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    one = paths.lock_path(path) if end == "lock" else Path(f"{path}{end}")
+    one.unlink(missing_ok=True)
+    one.symlink_to(path.parent / "victim")
+    refused(path, "is a link")
+    assert not (tmp_path / "victim").exists()
+
+
 def make_pipe(path: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("there are no pipes in folders")
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", "lock"])
-@pytest.mark.parametrize("make", [lambda path: path.symlink_to(path.parent / "victim"), make_pipe])
-def test_a_link_or_a_pipe_beside_the_file_is_refused(
-    tmp_path: Path, end: str, make: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("end", ["", "-journal"])
+@pytest.mark.parametrize("make", [Path.mkdir, make_pipe])
+def test_a_folder_or_a_pipe_is_refused(tmp_path: Path, end: str, make: Callable[[Path], None]) -> None:
     path = tmp_path / "answers.db"
-    open_file(path).close()
-    one = ground.lock_path(path) if end == "lock" else Path(f"{path}{end}")
-    one.unlink(missing_ok=True)
-    make(one)
-    refused(path, "is a link|is not a file")
-    assert not (tmp_path / "victim").exists()
+    make(Path(f"{path}{end}"))
+    for act in (disk.look, disk.prepare, connection.connect):
+        with pytest.raises(IsADirectoryError, match=f"is at answers.db{end}"):
+            act(path)
+    assert len([*tmp_path.iterdir()]) == 1
 
 
 def test_what_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +105,7 @@ def test_what_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.M
     open_file(path).close()
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     refused(path, "belongs to another user")
-    monkeypatch.setattr(ground, "_check_folder", lambda _: None)
+    monkeypatch.setattr(paths, "_check_folder", lambda _: None)
     refused(path, "answers.db belongs to another user")
 
 
@@ -115,39 +121,6 @@ def test_where_files_have_no_owners_the_folder_is_the_persons_and_a_link_is_stil
     refused(path, "is a link")
 
 
-def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
-    target, link = tmp_path / "target.db", tmp_path / "link.db"
-    link.symlink_to(target)
-    assert located(link) == located(target) == target
-    with pytest.raises(PermissionError, match="is a link"):
-        check(link)
-    assert located("~/a.db") == located(Path.home() / "a.db")
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("answers.db", "relative"),
-        ("./folder/answers.db", "relative"),
-        ("", "relative"),
-        ("~nosuchuser/answers.db", "home folder"),
-        ("/tmp/an\0swers.db", "not a valid path"),
-    ],
-)
-def test_what_names_no_file_is_an_error_that_says_why(name: str, why: str) -> None:
-    with pytest.raises(OSError, match=why):
-        located(name)
-
-
-@given(st.text())
-def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: str) -> None:
-    for path in (name, f"/{name}", f"~/{name}"):
-        try:
-            assert located(path).is_absolute()
-        except OSError as error:
-            assert error.strerror
-
-
 def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch()
@@ -157,6 +130,10 @@ def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_the_root_of_all_folders_names_no_file() -> None:
-    with pytest.raises(OSError, match="it names a folder"):
-        located("/")
+def test_a_moved_file_replaces_the_one_that_was_moved_before(tmp_path: Path) -> None:
+    path, target = tmp_path / "answers.db", tmp_path / "answers.db.aside"
+    for name in ("answers.db", "answers.db-journal", "answers.db.aside", "answers.db.aside-wal"):
+        (tmp_path / name).write_text(name)
+    move(path, target)
+    moved = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert moved == {"answers.db.aside": "answers.db", "answers.db.aside-journal": "answers.db-journal"}
