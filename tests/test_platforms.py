@@ -94,7 +94,6 @@ for module, absent in ((os, {ABSENT_NAMES!r}), (signal, {ABSENT_SIGNALS!r})):
         if hasattr(module, name):
             delattr(module, name)
 assert import_all() == before
-print(len([name for name in names if name.startswith("jupyter_turbopilot.")]), len(names))
 """
 
 
@@ -103,9 +102,6 @@ def test_every_module_and_every_test_can_be_imported_where_what_posix_has_is_mis
         [sys.executable, "-c", IMPORT_EVERYTHING], cwd=ROOT, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
-    package, everything = map(int, done.stdout.split())
-    assert package > 250
-    assert everything > package + 250
 
 
 def _names_in_git() -> list[str]:
