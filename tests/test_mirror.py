@@ -45,6 +45,7 @@ ELSEWHERE = {
     "raw_request.py": ["completer/test_raw_task.py"],
     "server/routes/about.py": ["clients/test_about.py"],
     "server/routes/copilot.py": ["clients/test_copilot.py"],
+    "server/routes/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
     "sqlite_file/disk.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
     "sqlite_file/layout.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
