@@ -163,10 +163,8 @@ def test_llama_vscode_is_answered(server: Server) -> None:
 
 def test_a_prompt_that_takes_longer_than_somebody_would_wait_is_given_up(server: Server) -> None:
     long = {"prompt": "x = 1\n" * 500, "n_predict": 200, "t_max_prompt_ms": 1}
-    begun = time.monotonic()
     found = server.client.post("/completion", json=long).json()
     assert found["tokens_predicted"] < 200
-    assert time.monotonic() - begun < 5
 
 
 def test_writing_ends_when_its_time_is_up(server: Server) -> None:

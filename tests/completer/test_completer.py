@@ -10,8 +10,6 @@ from jupyter_turbopilot.context.facts import Facts, read_facts
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.raw_request import RawRequest
-from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
 from ..scripted_engine import ScriptedEngine, words
@@ -129,13 +127,3 @@ def test_the_same_facts_after_another_execution_know_the_answer_and_other_facts_
     for kind in ("int", "int", "str"):
         ask(read_facts({"names": {"y": {"type": kind}}}))
     assert len(d.engine.asks) == 2
-
-
-def test_only_suggestions_are_kept_for_another_process_and_none_in_a_private_file(
-    desk: Callable[..., Desk],
-) -> None:
-    d = desk("1")
-    for path, lasts in (("a.ipynb", True), ("", True), (".env", False)):
-        asked = Completion(cells=[Cell(source="x = ")], active=0, offset=4, path=path)
-        assert d.completer._task(asked, Facts()).place.lasts is lasts
-    assert not d.completer._task(RawRequest("x = "), Facts()).place.lasts

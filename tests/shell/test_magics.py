@@ -311,8 +311,6 @@ def test_a_cell_that_is_being_typed_is_not_taken_for_an_empty_one(shell: Shell) 
 def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
     out = run(shell, "%%timeit")
     assert "cell body is empty" in out.stdout + out.stderr
-    magics.unload(shell)
-    assert magics._as_call not in shell.input_transformers_cleanup
 
 
 def test_the_magics_document_themselves(shell: Shell) -> None:

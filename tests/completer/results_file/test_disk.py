@@ -163,8 +163,9 @@ def test_where_no_write_ahead_log_is_possible_a_journal_serves(
     caplog.set_level("INFO")
     database = open_file(path)  # what stood there had a log: it cannot be used here
     database.add(answers(range(3)))
-    assert database._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     database.close()
+    with closing(connect(path)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert len(texts(path)) == 3
     assert "a journal serves" in caplog.text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -269,16 +269,6 @@ def test_a_clock_of_the_day_that_jumps_changes_nothing(monkeypatch: pytest.Monke
     asyncio.run(go())
 
 
-def test_no_token_is_kept() -> None:
-    async def go() -> None:
-        desk = Desk(secret=person())
-        await desk.user("secret")
-        desk.hub.asked.clear()
-        assert "secret" not in repr(vars(desk.identity)) + repr(vars(desk.identity._answers))
-
-    asyncio.run(go())
-
-
 def test_the_end_leaves_nothing_behind() -> None:
     async def go() -> None:
         desk = Desk(t=person())
