@@ -146,17 +146,6 @@ def test_a_revoked_token_lives_until_the_hub_is_asked_again() -> None:
     asyncio.run(go())
 
 
-def test_a_scope_that_was_taken_away_counts_when_the_hub_was_asked_again() -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
-        assert await desk.status() == 200
-        desk.hub.people = {"t": person(scopes=())}
-        desk.now += COUNTS
-        assert await desk.status() == 403
-
-    asyncio.run(go())
-
-
 def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_counts_no_more() -> None:
     async def go() -> None:
         desk = Desk(t=person())
