@@ -160,9 +160,10 @@ def test_a_client_that_leaves_in_the_middle_of_a_prompt_frees_the_model(server: 
             + body
         )
         until_it_thinks(server)
-    begun = time.monotonic()
     while server.health()["phase"] == "thinking":
-        assert time.monotonic() - begun < 1.5
+        time.sleep(0.02)
+    left = 'turbopilot_requests_total{outcome="disconnected",route="complete"} 1.0'
+    assert left in server.client.get("metrics").text
     assert server.complete("x = ", max_tokens=2).status_code == 200
 
 
