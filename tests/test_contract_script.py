@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import contract
-import pytest
 
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.openapi import schemas_of
@@ -32,16 +31,3 @@ def test_every_schema_that_a_route_declares_has_a_table_and_every_link_leads_to_
     assert {kind.__name__ for kind in schemas_of(ROUTES)} <= set(headings)
     assert len(headings) == len(set(headings))
     assert {target for _, target in re.findall(r"\[(\w+)\]\(#(\w+)\)", text)} <= set(map(str.lower, headings))
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        "| `n` | integer (1 to 8) | `1` | number of suggestions |",
-        "| `offset` | integer (at least 0) | required | cursor position in the active cell, in code points |",
-        "| `tokens` | list of integer (0 to 2147483647) (at most 131072 items) | `[]` |  |",
-        "| `finish_reason` | string; may be missing |  |",
-    ],
-)
-def test_bounds_and_defaults_stand_in_the_table(row: str) -> None:
-    assert row in contract.fields().splitlines()

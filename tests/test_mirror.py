@@ -41,6 +41,7 @@ ELSEWHERE = {
     "models/model.py": ["models/test_catalog.py", "models/test_store.py"],
     "models/obtain.py": ["models/convert/test_repository.py", "faults/test_downloads.py"],
     "models/quantization.py": ["commands/models/test_quantize.py", "models/tuning/test_fold.py"],
+    "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
     "models/tuning/rewrite.py": ["models/tuning/test_fold.py"],
     "raw_request.py": ["completer/test_raw_task.py"],
     "server/routes/about.py": ["clients/test_about.py"],
