@@ -141,32 +141,6 @@ def test_persons_advance_together(worker: Worker) -> None:
     wait_until(lambda: engine.released == PLACES)
 
 
-def test_what_nobody_waits_for_stands_still_while_a_person_is_served(worker: Worker) -> None:
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    warm, _ = submit(worker, until_cancelled, priority=Priority.WARM)
-    wait_until(lambda: bool(engine.asks) and engine.asks[0].usage.predicted_tokens > 0)
-    person, _ = submit(worker, until_cancelled)
-    wait_until(lambda: len(engine.asks) > 1 and engine.asks[1].usage.predicted_tokens > 0)
-    stood = engine.asks[0].usage.predicted_tokens
-    wait_until(lambda: engine.asks[1].usage.predicted_tokens > 10)
-    assert engine.asks[0].usage.predicted_tokens == stood
-    person.cancel.set(SUPERSEDED)
-    wait_until(lambda: engine.asks[0].usage.predicted_tokens > stood)
-    warm.cancel.set(SUPERSEDED)
-
-
-def test_a_long_prompt_of_nobody_is_cut_short_for_a_person() -> None:
-    worker = Worker()
-    worker.load("slow", lambda _: ScriptedEngine("x", prompt_pause=10.0))
-    wait_until(lambda: worker.state.phase is Phase.READY)
-    warm, _ = submit(worker, until_cancelled, priority=Priority.WARM)
-    wait_until(lambda: warm.started_at > 0)
-    time.sleep(0.05)
-    assert submit(worker, nothing)[1].wait() is None
-    worker.stop()
-
-
 def test_the_threads_are_asked_for_at_each_step() -> None:
     count = [2]
     worker = Worker(threads=lambda: count[0])
@@ -689,17 +663,6 @@ def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
     worker.submit(Job(fail, told), older)
     assert told.wait()
     wait_until(lambda: engine.released == 1)
-
-
-def test_a_job_cancelled_before_it_takes_a_place_ends_both(worker: Worker) -> None:
-    older, told, engine = begun(worker)
-    newer_told = Told()
-    newer = Job(until_cancelled, newer_told)
-    newer.cancel.set(SUPERSEDED)
-    worker.submit(newer, older)
-    assert (told.wait(), newer_told.wait()) == (None, None)
-    wait_until(lambda: engine.released == len(engine.prompts))
-    assert worker.waiting == 0
 
 
 def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) -> None:

@@ -46,20 +46,6 @@ async def test_nothing_to_show_is_an_empty_list(ask: Ask, ready: Any, engine: Sc
     assert json.loads((await ask("complete", complete_body())).body)["items"] == []
 
 
-async def test_a_superseded_request_says_so_with_status_200(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
-    engine.pause = 0.05
-    older = asyncio.ensure_future(ask("complete", complete_body(client="me")))
-    await asyncio.sleep(0.06)
-    newer = await ask("complete", complete_body("y = ", client="me"))
-    response = await older
-    assert response.code == 200
-    answer = json.loads(response.body)
-    assert (answer["items"], answer["finish_reason"]) == ([], "superseded")
-    assert json.loads(newer.body)["items"]
-
-
 async def test_text_that_looks_like_markup_or_escape_codes_is_text(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
