@@ -116,18 +116,6 @@ def test_who_fills_the_queue_does_not_keep_others_out(worker: Worker) -> None:
     assert other.wait() is None
 
 
-def test_cancelled_jobs_make_room_in_a_full_queue(worker: Worker) -> None:
-    running = crowd(worker)
-    stale, gone = submit(worker, nothing)
-    submit(worker, nothing)
-    stale.cancel.set(SUPERSEDED)
-    last = submit(worker, nothing)[1]
-    gone.wait()
-    for job, _ in running:
-        job.cancel.set(SUPERSEDED)
-    last.wait()
-
-
 def test_persons_advance_together(worker: Worker) -> None:
     running = crowd(worker)
     engine = worker.engine
