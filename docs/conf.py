@@ -46,7 +46,6 @@ _WEIGHTS = {
     "settings": 0.8,
     "http": 0.6,
     "cli": 0.7,
-    "design": 0.4,
     "recipes": 0.4,
     "contributing": 0.4,
     "changes": 0.3,

@@ -45,7 +45,6 @@ CHAPTERS = {
     "Look up": ["settings", "cli", "http"],
     "Help": ["troubleshooting", "faq", "privacy", "comparison"],
     "Developers": [
-        "design",
         "recipes",
         "contributing",
         "platforms",

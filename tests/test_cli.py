@@ -215,11 +215,9 @@ def every_parser(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentP
 
 
 def test_every_option_has_a_help_text() -> None:
-    parsers = list(every_parser(cli.parser()))
-    assert len(parsers) == 33
     bare = [
         f"{parser.prog} {action.dest}"
-        for parser in parsers
+        for parser in every_parser(cli.parser())
         for action in parser._actions
         if not action.help and not isinstance(action, argparse._SubParsersAction)
     ]

@@ -3,65 +3,15 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 import contract
-import msgspec
-import pytest
 
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.openapi import schemas_of
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 ROOT = Path(__file__).parent.parent
-
-
-class Size(StrEnum):
-    SMALL = "small"
-    LARGE = "large"
-
-
-class Part(msgspec.Struct):
-    """A part."""
-
-    name: str
-
-
-class Whole(msgspec.Struct, kw_only=True):
-    """A whole."""
-
-    parts: list[Part]
-    mixed: list[str | int] = []
-    size: Size
-    kind: Literal["a", "b"] = "a"
-    note: str | None = None
-    count: int | msgspec.UnsetType = msgspec.UNSET
-
-
-def test_a_schema_becomes_an_interface(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "INTERFACES", {"IPart": Part, "IWhole": Whole})
-    monkeypatch.setattr(contract, "ENUMERATIONS", {"Size": Size})
-    assert contract.typescript() == (
-        "export type Size = 'small' | 'large';\n\n"
-        "/** A part. */\nexport interface IPart {\n  name: string;\n}\n\n"
-        "/** A whole. */\nexport interface IWhole {\n"
-        "  parts: IPart[];\n"
-        "  mixed: (string | number)[];\n"
-        "  size: Size;\n"
-        "  kind: 'a' | 'b';\n"
-        "  note?: string | null;\n"
-        "  count?: number;\n}"
-    )
-
-
-def test_a_union_that_is_too_long_for_a_line_is_written_as_prettier_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(contract, "INTERFACES", {"IPart": Part})
-    monkeypatch.setattr(contract, "ENUMERATIONS", {"Long": StrEnum("Long", {"X": "x" * 60, "Y": "y" * 60})})
-    assert contract.typescript().startswith(f"export type Long =\n  | '{'x' * 60}'\n  | '{'y' * 60}';")
 
 
 def test_every_path_has_a_row_in_the_table_of_routes() -> None:
@@ -81,16 +31,3 @@ def test_every_schema_that_a_route_declares_has_a_table_and_every_link_leads_to_
     assert {kind.__name__ for kind in schemas_of(ROUTES)} <= set(headings)
     assert len(headings) == len(set(headings))
     assert {target for _, target in re.findall(r"\[(\w+)\]\(#(\w+)\)", text)} <= set(map(str.lower, headings))
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        "| `n` | integer (1 to 8) | `1` | number of suggestions |",
-        "| `offset` | integer (at least 0) | required | cursor position in the active cell, in code points |",
-        "| `tokens` | list of integer (0 to 2147483647) (at most 131072 items) | `[]` |  |",
-        "| `finish_reason` | string; may be missing |  |",
-    ],
-)
-def test_bounds_and_defaults_stand_in_the_table(row: str) -> None:
-    assert row in contract.fields().splitlines()

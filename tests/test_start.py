@@ -68,14 +68,3 @@ def test_a_broken_engine_is_a_normal_state(tmp_path: Path) -> None:
         "else: raise SystemExit('no error')"
     )
     modules_after(code)
-
-
-def test_the_protocol_of_an_engine_fits_on_a_page() -> None:
-    base = Path(__file__).parent.parent / "jupyter_turbopilot" / "engine" / "base.py"
-    assert len(base.read_text().splitlines()) <= 60
-
-
-def test_llama_cpp_is_imported_by_one_module_alone() -> None:
-    package = Path(__file__).parent.parent / "jupyter_turbopilot"
-    importers = [p.relative_to(package) for p in package.rglob("*.py") if "import llama_cpp" in p.read_text()]
-    assert importers == [Path("engine/llama/bindings.py")]

@@ -6,8 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +161,8 @@ def test_llama_vscode_is_answered(server: Server) -> None:
 
 def test_a_prompt_that_takes_longer_than_somebody_would_wait_is_given_up(server: Server) -> None:
     long = {"prompt": "x = 1\n" * 500, "n_predict": 200, "t_max_prompt_ms": 1}
-    begun = time.monotonic()
     found = server.client.post("/completion", json=long).json()
     assert found["tokens_predicted"] < 200
-    assert time.monotonic() - begun < 5
 
 
 def test_writing_ends_when_its_time_is_up(server: Server) -> None:
@@ -247,41 +243,12 @@ COPILOT: dict[str, Any] = {
 }
 
 
-def test_what_a_copilot_client_asks_is_answered_in_its_order(server: Server) -> None:
-    token = server.client.get("/copilot_internal/v2/token").json()
-    assert token["expires_at"] > time.time() + 60
-    assert token["refresh_in"] > 0
-    headers = {"Authorization": f"Bearer {token['token']}", "Openai-Organization": "github-copilot"}
-    path = "/v1/engines/copilot-codex/completions"
-    with server.client.stream("POST", path, json=COPILOT, headers=headers) as response:
-        lines = [line for line in response.iter_lines() if line]
-    assert lines[-1] == "data: [DONE]"
-    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-    assert chunks[-1]["choices"][0]["finish_reason"] in {"stop", "length"}
-    assert "\n" not in "".join(chunk["choices"][0]["text"] for chunk in chunks)
-
-
 def test_a_copilot_prompt_that_is_too_long_loses_its_far_end(server: Server) -> None:
     asked = COPILOT | {"prompt": "x = 1\n" * 4000, "stream": False}
     assert server.client.post("/v1/completions", json=asked).json()["usage"]["prompt_tokens"] > 100
     plain = {key: value for key, value in asked.items() if key != "extra"}
     refused = server.client.post("/v1/completions", json=plain)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
-
-
-@pytest.mark.parametrize("path", ["v1/completions", "completion"])
-def test_curl_alone_is_enough(server: Server, path: str) -> None:
-    said = subprocess.run(
-        [
-            *("curl", "-sS", f"{server.url}/{path}", "-H", f"Authorization: Bearer {server.key}"),
-            *("-H", "Content-Type: application/json", "-d", '{"prompt": "x = ", "n_predict": 4}'),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = json.loads(said)
-    assert found.get("content") or found["choices"][0]["text"]
 
 
 def test_who_waited_in_vain_is_told_so(tiny_model: Path, tmp_path: Path) -> None:

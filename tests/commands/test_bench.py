@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
-
 from .process import jupyter
 
 
@@ -43,7 +40,3 @@ def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:
     for model in ("no-such-model", "./no-such-file.gguf"):
         unknown = jupyter("bench", model)
         assert (unknown.returncode, "no model" in unknown.stderr) == (2, True)
-
-
-def test_unless_told_otherwise_prompts_are_read_in_the_pieces_that_the_server_reads() -> None:
-    assert parser().parse_args(["bench"]).batch == [CHUNK]

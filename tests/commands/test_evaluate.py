@@ -33,9 +33,9 @@ def test_one_setting_does_not_know_what_another_asked(
     by_keystrokes = typist.by_keystrokes
 
     def watched(local: InProcess, *given: Any) -> typist.TypingResult:
-        known.append(len(local.pilot.completer.results._answers))
+        known.append(local.pilot.completer.results.size)
         typed = by_keystrokes(local, *given)
-        assert local.pilot.completer.results._answers
+        assert local.pilot.completer.results.size
         return typed
 
     monkeypatch.setattr(typist, "by_keystrokes", watched)

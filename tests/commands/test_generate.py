@@ -3,9 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
-
 from .process import jupyter
 
 
@@ -40,7 +37,3 @@ def test_a_prompt_that_does_not_fit_is_refused_in_words(tiny_model: Path) -> Non
     done = jupyter("generate", "-m", tiny_model, "-p", "x" * 5000, "-n", "4")
     assert done.returncode == 2
     assert "context" in done.stderr
-
-
-def test_unless_told_otherwise_prompts_are_read_in_the_pieces_that_the_server_reads() -> None:
-    assert parser().parse_args(["generate"]).batch == CHUNK

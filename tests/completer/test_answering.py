@@ -8,13 +8,6 @@ from ..scripted_engine import words
 from .desk import Desk, request
 
 
-def test_a_deadline_gives_what_there_is(desk: Callable[..., Desk]) -> None:
-    d = desk(words(100), pause=0.01, settings={"deadline": 0.2})
-    (reply,) = d.ask(request())
-    assert reply.items[0].finish_reason == "deadline"
-    assert reply.items[0].text.startswith("word0 word1")
-
-
 def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Callable[..., Desk]) -> None:
     d = desk("ok", fail=EngineError("llama.cpp failed with code -3."))
     assert d.ask(request())[-1].error is not None

@@ -10,27 +10,10 @@ from jupyter_turbopilot.context.facts import Facts, read_facts
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.raw_request import RawRequest
-from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
-from ..scripted_engine import ScriptedEngine, words
+from ..scripted_engine import ScriptedEngine
 from .desk import Desk, heard, request
-
-
-def test_another_editors_request_waits_its_turn(desk: Callable[..., Desk]) -> None:
-    d = desk("a b c", pause=0.01)
-    _, first = d.begin(request(client="one"))
-    assert d.ask(request(client="two"))[-1].items
-    (reply,) = heard(first, 0.001)  # it is there already
-    assert reply.items
-
-
-def test_warming_never_ends_a_persons_request(desk: Callable[..., Desk]) -> None:
-    d = desk("a b c", pause=0.02)
-    _, replies = d.begin(request(client="editor"))
-    d.begin(request(trigger="warm", client="editor"))
-    assert heard(replies, 5)[-1].items
 
 
 def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., Desk]) -> None:
@@ -41,15 +24,6 @@ def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., D
         assert (reply.items, reply.finish_reason) == ((), "yielded")
     assert d.engine.asks == []
     assert d.texts(request("x = ", trigger="automatic", eagerness="always")) == ["a"]
-
-
-def test_an_answer_that_is_known_ends_what_the_editor_asked_for_before(desk: Callable[..., Desk]) -> None:
-    d = desk(lambda prompt: words(400) if "y = " in prompt else "known", pause=0.005)
-    assert d.texts(request("x = ", client="editor")) == ["known"]
-    _, older = d.begin(request("y = ", client="editor", max_tokens=400))
-    assert d.texts(request("x = ", client="editor")) == ["known"]
-    assert heard(older, 5)[-1].finish_reason == "superseded"
-    assert d.completer.counters["known"] == 1
 
 
 def test_what_was_not_worth_showing_is_counted_where_nobody_asked_for_it(desk: Callable[..., Desk]) -> None:
@@ -129,13 +103,3 @@ def test_the_same_facts_after_another_execution_know_the_answer_and_other_facts_
     for kind in ("int", "int", "str"):
         ask(read_facts({"names": {"y": {"type": kind}}}))
     assert len(d.engine.asks) == 2
-
-
-def test_only_suggestions_are_kept_for_another_process_and_none_in_a_private_file(
-    desk: Callable[..., Desk],
-) -> None:
-    d = desk("1")
-    for path, lasts in (("a.ipynb", True), ("", True), (".env", False)):
-        asked = Completion(cells=[Cell(source="x = ")], active=0, offset=4, path=path)
-        assert d.completer._task(asked, Facts()).place.lasts is lasts
-    assert not d.completer._task(RawRequest("x = "), Facts()).place.lasts

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -39,22 +38,6 @@ def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
         job.cancel.set("stopped")
         assert heard(replies, 5)[-1].finish_reason == "stopped"
     assert len(d.completer.latest) == 0
-
-
-def test_a_newer_request_of_the_same_editor_ends_the_older(desk: Callable[..., Desk]) -> None:
-    d = desk(words(200), pause=0.01)
-    _, old = d.begin(request(client="editor"))
-    time.sleep(0.05)
-    assert d.ask(request("y = ", client="editor", max_tokens=2))[-1].items
-    reply = heard(old, 1)[-1]
-    assert (reply.items, reply.finish_reason) == ((), "superseded")
-
-
-def test_of_ten_requests_of_one_editor_only_the_last_is_written_to_the_end(desk: Callable[..., Desk]) -> None:
-    d = desk("a b c d", pause=0.02)
-    runs = [d.begin(request(f"x{number} = ", client="editor")) for number in range(10)]
-    assert [bool(heard(replies, 5)[-1].items) for _, replies in runs] == [False] * 9 + [True]
-    assert sum(d.engine.finished) == 1
 
 
 def test_a_job_that_has_ended_is_forgotten_unless_another_was_asked_for_since() -> None:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import completer, lasting, recalling
+from jupyter_turbopilot.completer import lasting, recalling
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.completer.task import Recollection
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
@@ -118,28 +117,6 @@ def test_a_line_of_a_notebook_that_has_other_imports_comes_with_them(
     assert told() == []  # nobody waits for a folder that is looked into for the first time
     wanted = [("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else []
     until(lambda: told() == wanted)
-
-
-@pytest.mark.usefixtures("sure")
-def test_what_is_known_is_judged_once_and_not_where_others_wait(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = remembering(desk("cal(name)"), "other = 1")
-    first = d.texts(typed())
-    judged: list[bool] = []
-    replay = completer.replay
-
-    def counted(*given: Any) -> Reply:
-        judged.append(d.completer._recalling._changed._is_owned())  # type: ignore[attr-defined]
-        return replay(*given)
-
-    monkeypatch.setattr(completer, "replay", counted)
-    assert d.texts(typed())[-1:] == first[-1:]
-    assert judged == [False]
-    assert d.completer.counters["known"] == 1
-    remembering(d, LINE)
-    assert d.texts(typed()) == [REST]
-    assert judged == [False]  # what memory is sure of needs no other answer
 
 
 @pytest.mark.usefixtures("sure")
@@ -466,10 +443,7 @@ def test_threads_that_have_nothing_to_do_end_and_begin_again(
     d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
     for source in ("x = a", "x = b"):
         assert d.texts(typed(source))[-1] == "1"
-        until = time.monotonic() + 10
-        while d.completer._recalling._running and time.monotonic() < until:
-            time.sleep(0.01)
-        assert names() <= before
+        until(lambda: names() <= before)
     assert d.memory.asked == ["x = a", "x = b"]  # type: ignore[union-attr]
 
 
@@ -495,13 +469,6 @@ def test_what_is_like_the_cells_above_stands_in_the_prompt_from_the_focus_on(
     beginnings = {prompt.split("x = load_frame")[0] for prompt in d.engine.prompts}
     assert len(d.engine.prompts) == 3
     assert beginnings == {f"<|fim_prefix|>{ELSEWHERE.source}\n\n"}
-
-
-def test_the_first_request_for_a_cell_is_its_focus(desk: Callable[..., Desk]) -> None:
-    d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(documents=[ELSEWHERE])
-    d.ask(beside("x = load_frame(name)", "y = "))
-    assert ELSEWHERE.source in d.engine.prompts[0]
 
 
 @pytest.mark.parametrize("documents", [False, True])
@@ -555,9 +522,7 @@ def test_cells_that_are_chosen_too_late_change_no_prompt(
     monkeypatch.setattr(recalling, "FOCUS", 0.02)
     d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     gate.opened.set()
-    until = time.monotonic() + 10
-    while not memory.wanted and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: bool(memory.wanted))
     d.ask(beside("x = load_frame(name)", "y = "))
     d.ask(beside("x = load_frame(name)", "y = lo"))
     assert len(d.engine.prompts) == 3

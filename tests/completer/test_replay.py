@@ -17,29 +17,6 @@ from jupyter_turbopilot.suggestion.cache import Known
 from .desk import Desk, request
 
 
-def test_the_same_question_is_answered_at_once_and_without_the_model(desk: Callable[..., Desk]) -> None:
-    d = desk("a + b")
-    assert d.texts(request("x = ")) == d.texts(request("x = ")) == ["a + b"]
-    assert len(d.engine.asks) == 1
-    assert d.completer.counters["known"] == 1
-
-
-def test_typing_along_an_answer_and_deleting_back_asks_the_model_nothing(desk: Callable[..., Desk]) -> None:
-    d = desk("alpha + beta")
-    assert d.texts(request("x = ", trigger="automatic")) == ["alpha + beta"]
-    assert d.texts(request("x = al", trigger="automatic")) == ["pha + beta"]
-    assert d.texts(request("x = alpha + b", trigger="automatic")) == ["eta"]
-    assert d.texts(request("x = ", trigger="automatic")) == ["alpha + beta"]
-    assert len(d.engine.asks) == 1
-
-
-def test_what_was_written_ahead_is_there_when_it_is_asked_for(desk: Callable[..., Desk]) -> None:
-    d = desk("tail")
-    d.ask(request("x = head + ", trigger="ahead"))
-    assert d.texts(request("x = head + ", trigger="automatic")) == ["tail"]
-    assert len(d.engine.asks) == 1
-
-
 def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.1)
     for _ in range(2):

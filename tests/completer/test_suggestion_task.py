@@ -60,15 +60,17 @@ def test_another_cell_below_or_another_path_is_another_question(desk: Callable[.
     assert len(d.engine.asks) == 3
 
 
-def test_what_may_have_come_from_another_open_document_does_not_last() -> None:
-    def place(*sources: str) -> Place:
-        asked = request(extra=[Document(path="utils.py", source=source) for source in sources])
+def test_what_may_have_come_from_another_open_document_or_is_private_does_not_last() -> None:
+    def place(*sources: str, path: str = "a.ipynb") -> Place:
+        extra = [Document(path="utils.py", source=source) for source in sources]
+        asked = request(path=path, extra=extra)
         return suggestion_task(
             asked, NONE, "m", Turbopilot(), lambda _: pytest.fail("no engine"), Person()
         ).place
 
     assert place().lasts
     assert not place("def load(): ...").lasts
+    assert not place(path=".env").lasts
     assert place("a").digest == place("b").digest
 
 

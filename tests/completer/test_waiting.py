@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies, Mailbox, Replies
+from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies, Replies
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.server.routes.deltas import Deltas
@@ -17,11 +17,6 @@ def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:
 
 
 async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
-    mailbox = Mailbox()
-    for length in range(10_000):
-        for number in range(3):
-            mailbox.put(number, reply("x" * length))
-    assert len(mailbox._waiting) == 3
     found = AsyncReplies()
     for length in range(100):
         found.put(reply("x" * length))

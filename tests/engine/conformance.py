@@ -1,6 +1,6 @@
 """What every engine has to do, and what it may claim: the checks, each a function of an engine.
 
-`test_conformance.py` puts every engine through all of them, and shows with broken ones that they can fail.
+`test_conformance.py` puts every engine through all of them.
 """
 
 from __future__ import annotations

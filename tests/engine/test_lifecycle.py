@@ -236,13 +236,3 @@ def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: 
         now += 1.0  # it computes for a second, and dies
     assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
     assert rests[-2:] == [LONGEST, LONGEST]
-
-
-def test_what_was_to_be_tried_again_is_forgotten_when_another_is_chosen_meanwhile(life: Lifecycle) -> None:
-    life.replace("there", raising(GONE))
-    factory = life.take()
-    assert factory
-    state = life.load(factory)
-    life._next = lambda _: ScriptedEngine()  # chosen before the load was settled
-    life.settle(state)
-    assert life.again_at == math.inf

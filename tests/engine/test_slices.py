@@ -21,7 +21,7 @@ BYTE_PAIRS = ["deepseek-coder", "deepseek-llm", "falcon", "default", "gpt-2", "q
 VOCABULARIES = [*BYTE_PAIRS, "exaone-moe", "bloom", "sentence-pieces"]
 SANE = [
     ROOT / "jupyter_turbopilot/engine/worker.py",
-    ROOT / "docs/design.md",
+    ROOT / "docs/http.md",
     ROOT / "labextension/src/provider.ts",
     ROOT / "CHANGELOG.md",
 ]

@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.sampling import Logits
 from jupyter_turbopilot.engine.sequences import KVSequence
 from jupyter_turbopilot.engine.step_run import Guess, Share, StepRun
 from jupyter_turbopilot.engine.token_bytes import ByteTable
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling
+from jupyter_turbopilot.generation import Ask, Sampling
 
 TABLE = ByteTable([b"a", b"b", b"ab", b"abc", b""])
 END = 4
@@ -50,37 +50,6 @@ def test_a_share_lists_its_tokens_in_place_and_has_an_output_where_the_next_one_
     assert {row.sequence for row in rows} == {7}
     outputs = 1 + len(guess.tokens) if known == run.pending else 0
     assert [row.output for row in rows] == [False] * (len(rows) - outputs) + [True] * outputs
-
-
-def test_the_likeliest_token_is_written_with_its_probability() -> None:
-    run = run_of([0])
-    assert choose(run, logits(2, 1)) == 2
-    assert (run.tokens, run.wrote) == ([0, 2], 1)
-    (token,) = run.fresh
-    assert (token.data, token.id) == (b"ab", 2)
-    assert token.probability == pytest.approx(np.e**2 / (np.e**2 + np.e + 3), rel=1e-5)
-
-
-def test_at_the_end_of_a_text_nothing_is_written() -> None:
-    run = run_of([0])
-    assert choose(run, logits(END)) is None
-    assert (run.tokens, run.wrote, run.fresh) == ([0], 1, [])
-
-
-def test_a_banned_token_is_passed_over_and_the_row_stays_as_it_is() -> None:
-    run, row = run_of([0], sampling=Sampling(beginning=Beginning(banned=2))), logits(2, 1)
-    assert choose(run, row) == 1
-    assert row.tolist() == logits(2, 1).tolist()
-    assert choose(run, row) == 2  # it is banned from the beginning alone
-
-
-def test_what_was_typed_is_not_written_again_and_is_certain() -> None:
-    run = run_of([0], sampling=Sampling(beginning=Beginning((b"ab",), 2)))
-    assert choose(run, logits(1, 0)) == 0  # `b` does not begin so
-    assert choose(run, logits(0, 1)) == 1
-    assert [(token.data, token.probability) for token in run.fresh] == [(b"", 1.0), (b"", 1.0)]
-    assert choose(run, logits(3)) == 3  # from here on it is free
-    assert run.fresh[-1].data == b"abc"
 
 
 class Drawing:

@@ -326,17 +326,6 @@ def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> 
     assert text.wrote >= 900 - 2 * CHUNK
 
 
-def test_whoever_leaves_undoes_nothing_that_is_computed_for_one_of_several() -> None:
-    engine, text = writing()
-    prompt = engine.start(Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
-    assert prompt is not None
-    attention = Cancel()
-    attention.set("nudge")
-    while not (prompt.wrote or text.done):
-        engine.step([text, prompt], attention)
-    assert prompt.wrote or len(prompt.sequence.tokens) >= CHUNK
-
-
 def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
     engine, text = writing()
     engine.ends = set()
@@ -501,13 +490,6 @@ def test_a_guess_makes_no_batch_larger_than_it_may_be(chunk: int) -> None:
     assert run is not None
     assert finish(engine, [run]) == [alone(prompt, 12)]
     assert max(len(batch) for batch in engine.batches) <= chunk
-
-
-def test_a_sampler_is_told_how_long_the_text_can_get(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, told = Arithmetic(), []
-    monkeypatch.setattr(engine, "sampler", lambda sampling, _prompt: told.append(sampling.max_tokens))
-    engine.start(Ask([1, 2, 3], Sampling(2**31 - 1, temperature=1.0)))
-    assert told == [197]
 
 
 @settings(max_examples=100)

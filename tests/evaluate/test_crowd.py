@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import notebooks
-from jupyter_turbopilot.evaluate.crowd import Measured, Meter, type_at_once
+from jupyter_turbopilot.evaluate.crowd import Measured, type_at_once
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 DATA = Path(__file__).parent.parent / "data"
@@ -53,24 +53,6 @@ def typed() -> list[TypedNotebook]:
     return notebooks.read(DATA)
 
 
-def test_a_meter_counts_what_found_room_and_leaves_the_engine_as_it_was() -> None:
-    engine = Engine()
-    before = engine.start
-    meter = Meter(engine)  # type: ignore[arg-type]
-    for _ in range(4):
-        engine.start("ask")
-    engine.step([], None)
-    with pytest.raises(RuntimeError):
-        engine.step([], "fails")
-    assert meter.requests == 2
-    busy = meter.busy
-    assert busy > 0
-    meter.take_off()
-    engine.step([], None)
-    assert engine.start == before
-    assert meter.busy == busy
-
-
 def test_each_types_as_somebody_else(typed: list[TypedNotebook]) -> None:
     local = Local()
     passed: list[float] = []
@@ -79,11 +61,6 @@ def test_each_types_as_somebody_else(typed: list[TypedNotebook]) -> None:
     assert found.people == 3
     assert found.requests > 0
     assert passed == sorted(passed)
-
-
-def test_a_failure_of_one_is_raised(typed: list[TypedNotebook]) -> None:
-    with pytest.raises(TurbopilotError):
-        type_at_once(Local(TurbopilotError("gone")), typed, 2, 5.0, 0.01)  # type: ignore[arg-type]
 
 
 def test_a_model_elsewhere_is_not_measured(typed: list[TypedNotebook]) -> None:

@@ -53,13 +53,9 @@ def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
     "content",
     [
         3,
-        {"a": 1},
-        [3],
         [],
-        [{"name": "a"}],
         [{"name": "a", "cells": [1], "typed": []}],
         [{"name": "a", "cells": [], "typed": [0]}],
-        [{"name": "a", "cells": [], "typed": ["x"]}],
         [{"name": "a", "cells": [{"type": "code", "source": "x = 1"}], "typed": [0.0]}],
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.notebooks import TypedNotebook, read
+from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf, in_folder
 from tests.evaluate.conftest import notebook, pipe
 from tests.memory.notebooks import write
@@ -66,11 +66,6 @@ def test_a_folder_is_read_without_the_notebook_that_is_typed(tmp_path: Path) -> 
         assert set(paths(shelf, "work/a.ipynb")) == {"a.ipynb", "work/b.ipynb", "work/module.py"}
         assert ways(shelf, "work/a.ipynb", "other") == ["_line(2)"]
         assert ways(shelf, "work/a.ipynb", "typed") == []
-
-
-def test_notebooks_of_a_folder_are_named_by_their_path_in_it(tmp_path: Path) -> None:
-    write(tmp_path, "work/a.ipynb", "x = " + "1 + " * 20 + "1")
-    assert [notebook.name for notebook in read(tmp_path)] == ["work/a.ipynb"]
 
 
 def test_where_there_is_no_folder_that_is_said(tmp_path: Path) -> None:

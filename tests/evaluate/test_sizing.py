@@ -36,19 +36,6 @@ def test_no_replica_is_busier_than_it_may_be_and_none_is_too_many(demand: Demand
     assert replicas == 1 or demand.busy > (replicas - 1) * part * (1 - 1e-9) - 1e-9
 
 
-@given(PEOPLE, PEOPLE, SHARES, RATES, SECONDS, PARTS)
-def test_more_people_need_no_fewer_replicas(
-    people: int, more: int, share: float, rate: float, seconds: float, part: float
-) -> None:
-    fewer = Demand(people, share, rate, seconds).replicas(part)
-    assert Demand(people + more, share, rate, seconds).replicas(part) >= fewer
-
-
-@given(DEMANDS, PARTS, PARTS)
-def test_replicas_that_may_be_busier_are_no_more(demand: Demand, one: float, other: float) -> None:
-    assert demand.replicas(max(one, other)) <= demand.replicas(min(one, other))
-
-
 @given(DEMANDS, st.integers(1, 10_000), MODELS)
 def test_everybody_who_types_has_room_somewhere(demand: Demand, replicas: int, model: ModelMemory) -> None:
     needed = memory_needed(demand, replicas, model)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import ast
 
-from jupyter_turbopilot.evaluate import standard_library, traces
+from jupyter_turbopilot.evaluate import standard_library
 
 
 def test_every_module_is_a_notebook_of_functions_without_docstrings() -> None:
@@ -17,12 +17,3 @@ def test_every_module_is_a_notebook_of_functions_without_docstrings() -> None:
                 continue
             assert not more
             assert len(function.body) == 1 or not ast.get_docstring(function)
-
-
-def test_there_is_something_to_type_in_each() -> None:
-    assert all(traces.of_kind([n], "append", 0, every=1) for n in standard_library.notebooks())
-
-
-def test_a_module_without_source_is_left_out() -> None:
-    assert standard_library._notebook("sys") is None
-    assert standard_library._notebook("there_is_no_such_module") is None

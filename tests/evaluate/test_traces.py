@@ -24,26 +24,11 @@ TWO = notebook(CODE, CODE.replace("total", "grand_total"), "print(average)")
 sources = st.lists(st.text("ab \n", min_size=1, max_size=120), min_size=2, max_size=4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_however_it_is_typed_it_ends_with_what_stands_in_the_notebook(kind: str) -> None:
-    made = traces.of_kind([TWO], kind, 50)
-    assert made
-    for trace in made:
-        for keystroke in trace.keystrokes:
-            whole = keystroke.cells[keystroke.active][: keystroke.offset] + keystroke.future
-            assert whole in TWO.sources[keystroke.active]
-
-
 def test_a_cell_is_typed_at_its_end_a_few_characters_at_a_time() -> None:
     (trace,) = traces.of_kind([notebook("abcdefghij")], "append", 0)
     assert [keystroke.cells[1] for keystroke in trace.keystrokes] == ["abcd", "abcdefgh"]
     assert [keystroke.future for keystroke in trace.keystrokes] == ["efghij", "ij"]
     assert trace.length == 10
-
-
-def test_a_step_a_key_is_made_where_that_is_asked_for() -> None:
-    (trace,) = traces.of_kind([notebook("abcde")], "append", 0, every=1)
-    assert [keystroke.cells[1] for keystroke in trace.keystrokes] == ["a", "ab", "abc", "abcd"]
 
 
 def test_within_a_cell_a_line_is_typed_above_the_rest() -> None:

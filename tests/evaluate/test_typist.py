@@ -60,13 +60,6 @@ def test_wrong_suggestions_save_nothing(appended: list[traces.Trace]) -> None:
     assert typed.total.shown > 0
 
 
-def test_cells_above_and_below_are_there_and_the_markdown_too(appended: list[traces.Trace]) -> None:
-    request = appended[0].keystrokes[0].request()
-    assert [cell.type for cell in request.cells] == ["markdown", "code", "code", "code"]
-    assert request.cells[3].source == "print(average)"
-    assert request.prefix == CODE[:4]
-
-
 def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[traces.Trace]) -> None:
     typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0

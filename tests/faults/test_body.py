@@ -157,20 +157,6 @@ def drip(connection: socket.socket, piece: bytes, meanwhile: Callable[[], object
         time.sleep(0.05)
 
 
-def test_text_comes_back_as_it_was_sent(server: Alone) -> None:
-    odd = "\ufeffa\0b\r\n\u202e\u200b\u2028\x1b[31m<script>"
-    server.client.post("/completion", json={"prompt": odd, "n_predict": 2})
-    assert odd in server.engine.prompts[-1]
-
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "cross-site"}
-
-
-@pytest.mark.parametrize(("path", "method"), TAKING)
-def test_a_form_of_a_page_is_refused_everywhere(server: Alone, path: str, method: str) -> None:
-    assert server.client.request(method, f"/{path}", content=b"{}", headers=FORM).status_code == 415
-
-
 def test_a_name_with_line_ends_forges_no_line_of_a_log(
     server: Alone, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

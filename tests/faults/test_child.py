@@ -72,7 +72,6 @@ def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[],
     [
         ("SIGKILL", "it was killed, as by a system without memory"),
         ("SIGSEGV", "it crashed (signal 11)"),
-        ("SIGTERM", "it failed (exit status -15)"),
     ],
 )
 def test_a_child_that_dies_while_it_computes_costs_what_it_computed(

@@ -95,7 +95,7 @@ def held(memory: KeptMemory) -> dict[str, list[tuple]]:
 # The person's files ----------------------------------------------------------------------------------------
 
 
-def test_of_a_folder_of_thousands_of_files_the_newest_are_remembered_in_seconds(
+def test_of_a_folder_of_thousands_of_files_the_newest_are_remembered(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "MOST_FILES", 200)
@@ -105,9 +105,7 @@ def test_of_a_folder_of_thousands_of_files_the_newest_are_remembered_in_seconds(
             file = root / f"{folder}/{at}.py"
             file.write_text(f"name_{folder}_{at} = 1")
             os.utime(file, (folder * 100 + at, folder * 100 + at))
-    begun = time.monotonic()
     with closing(built(root)) as memory:
-        assert time.monotonic() - begun < 10
         assert known(memory.builder.place) == {
             f"{folder}/{at}.py" for folder in (38, 39) for at in range(100)
         }
@@ -481,11 +479,8 @@ def test_a_manager_that_does_not_answer_is_not_waited_for_at_the_end(
     memory = KeptMemory(Contents(manager, loop))
     memory.builder.start()
     until(lambda: manager.asked == [""])
-    begun = time.monotonic()
     assert rests(memory, "frob") == []
-    assert time.monotonic() - begun < 0.5
     memory.close()
-    assert time.monotonic() - begun < build.END + 1
     monkeypatch.setattr(contents, "_ANSWER", 0.05)
     with pytest.raises(OSError, match="does not answer"):
         memory.source.exists("a.ipynb")

@@ -279,6 +279,6 @@ def test_models_have_the_same_fit(twins: Twins) -> None:
 
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_what_the_languages_take_differently_by_themselves(name: str) -> None:
-    function = FEWER.get(name.split("/")[0]) or SIMPLE[name][0]
+    function = FEWER.get(name.split("/", maxsplit=1)[0]) or SIMPLE[name][0]
     for *arguments, expected in golden("differences", name):
         assert function(*arguments) == expected

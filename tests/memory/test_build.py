@@ -54,7 +54,7 @@ def known(builder: Builder) -> set[str]:
     return folders.known(builder.place)
 
 
-def test_a_folder_is_read_and_then_the_thread_sleeps(builder: Builder, root: Path) -> None:
+def test_a_folder_is_read(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
     write(root, "deep/b.ipynb", "second_name(2)")
     builder.start()
@@ -62,9 +62,6 @@ def test_a_folder_is_read_and_then_the_thread_sleeps(builder: Builder, root: Pat
     until(lambda: builder.progress.files == 2 and settled(builder))
     assert known(builder) == {"a.ipynb", "deep/b.ipynb"}
     assert not builder.progress.trouble
-    before = time.process_time()
-    time.sleep(0.5)
-    assert time.process_time() - before < 0.1
 
 
 def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder, root: Path) -> None:
@@ -84,28 +81,6 @@ def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder
     (root / "c.ipynb").unlink()
     builder.changed("c.ipynb")
     until(lambda: known(builder) == {"f/b.ipynb", "e.ipynb"} and builder.progress.files == 2)
-
-
-def test_what_is_deleted_on_the_disk_is_forgotten_once_somebody_works(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "SWEEP", 0.1)
-    monkeypatch.setattr(build, "TIDY", 0.1)
-    monkeypatch.setattr(build, "_SHARE", 0)  # how long a look takes decides nothing
-    write(root, "a.ipynb", "first_name(1)")
-    gone = write(root, "b.ipynb", "second_name(2)")
-    builder.start()
-    until(lambda: builder.progress.files == 2 and settled(builder))
-    gone.unlink()
-    write(root, "a.ipynb", "another_name(1)")
-    until(lambda: not builder._looks)
-    time.sleep(0.25)
-    assert not builder.used()
-    until(lambda: known(builder) == {"a.ipynb"})
-    with closing(Store(builder.place)) as store:
-        until(lambda: bool(store.having("another_name")))
-        assert not store.having("first_name")
-    until(lambda: not builder._looks)
 
 
 def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_is_gone_is_forgotten(
@@ -187,17 +162,6 @@ def test_what_was_changed_last_is_read_first(builder: Builder, root: Path) -> No
         assert read == ["future.ipynb", "new.ipynb", "old.ipynb"]
 
 
-def test_a_folder_with_more_files_than_are_remembered_keeps_the_newest(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "MOST_FILES", 3)
-    for at in range(6):
-        os.utime(write(root, f"{at}.ipynb", f"name_of_{at} = 1"), (at, at))
-    with closing(builder._open()) as store:
-        builder._work(store)
-        assert set(store.stamps()) == {"3.ipynb", "4.ipynb", "5.ipynb"}
-
-
 def test_awkward_files_cost_nothing_but_themselves(builder: Builder, root: Path) -> None:
     write(root, "good.ipynb", "good_name(1)")
     (root / "nojson.ipynb").write_text("{")
@@ -206,16 +170,9 @@ def test_awkward_files_cost_nothing_but_themselves(builder: Builder, root: Path)
     with (root / "huge.ipynb").open("wb") as file:
         file.truncate(200 * 1024**2)
     with closing(builder._open()) as store:
-        begun = time.monotonic()
         builder._work(store)
-        assert time.monotonic() - begun < 5
         assert len(store.stamps()) == 5  # so that none is read again
-        assert [
-            path
-            for (path,) in store._all(
-                "SELECT DISTINCT path FROM documents JOIN entries ON document = documents.id"
-            )
-        ] == ["good.ipynb"]
+        assert [source for _, _, source in content(store)["entries"]] == ["good_name(1)"]
 
 
 def test_an_error_of_ours_in_one_file_does_not_keep_others_from_being_read(
@@ -233,42 +190,7 @@ def test_an_error_of_ours_in_one_file_does_not_keep_others_from_being_read(
         assert store.having("good_name")
 
 
-def test_a_server_killed_in_the_middle_leaves_an_index_that_the_next_completes(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "LONG_BATCH", 1e-9)
-    for at in range(6):
-        write(root, f"{at}.ipynb", f"name_of_{at} = 1")
-    read = builder._source.read
-
-    def killed(path: str) -> str:
-        if len(known(builder)) == 3:
-            raise KeyboardInterrupt
-        return read(path)
-
-    builder._source.read = killed  # type: ignore[attr-defined, method-assign]
-    store = builder._open()
-    with pytest.raises(KeyboardInterrupt):
-        builder._work(store)
-    with closing(Builder(builder.place, LocalFiles(root))) as second:  # the first has it open still
-        second.start()
-        until(lambda: second.progress.files == 6 and settled(second))
-    store.close()
-
-
-def test_two_servers_on_one_folder_share_an_index(builder: Builder, root: Path) -> None:
-    for at in range(20):
-        write(root, f"{at}.ipynb", f"name_of_{at} = 1")
-    with closing(Builder(builder.place, LocalFiles(root))) as other:
-        builder.start()
-        other.start()
-        until(lambda: settled(builder) and settled(other) and len(known(builder)) == 20)
-        assert not builder.progress.trouble + other.progress.trouble
-    with closing(Store(builder.place)) as store:
-        assert store._all("SELECT count(*) FROM entries") == [(20,)]
-
-
-@pytest.mark.parametrize("trouble", ["no room", "read-only", "not writable", "no threads"])
+@pytest.mark.parametrize("trouble", ["no room", "read-only", "no threads"])
 def test_where_no_index_can_be_kept_it_says_so_once_and_nothing_else_happens(
     builder: Builder,
     root: Path,
@@ -294,22 +216,6 @@ def test_where_no_index_can_be_kept_it_says_so_once_and_nothing_else_happens(
     assert builder.progress.trouble
     assert len(caplog.records) == 1
     assert not builder.place.exists()
-
-
-def test_after_an_error_it_begins_again(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "RETRY", 0.1)
-    write(root, "a.ipynb", "first_name(1)")
-    free = [0]
-    monkeypatch.setattr(build, "free_room", lambda _: free[0])
-    builder.start()
-    until(lambda: bool(builder.progress.trouble))
-    free[0] = 2**40
-    time.sleep(0.3)
-    assert builder.progress.trouble, "nobody uses it"
-    assert not builder.used()
-    until(lambda: known(builder) == {"a.ipynb"} and not builder.progress.trouble)
 
 
 @pytest.mark.parametrize("how", ["emptied", "deleted"])
@@ -484,7 +390,7 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
     gone = write(root, "gone.ipynb", "x_first = 1")
     for at in range(100):
         write(root, f"{at}.ipynb", "x_more = 1")
-    slow, goes_on = threading.Event(), threading.Event()
+    slow, goes_on, over = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(LocalFiles):
         def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
@@ -492,6 +398,8 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
                 if slow.is_set():
                     goes_on.wait(0.1)
                 yield looked
+            if slow.is_set():
+                over.set()
 
     source = Slow(root)
     with closing(Builder(place_of(source.identity), source)) as builder:
@@ -503,9 +411,8 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
         builder.used()
         gone.unlink()
         builder.changed("gone.ipynb")
-        begun = time.monotonic()
         until(lambda: len(known(builder)) == 100)
-        assert time.monotonic() - begun < 5
+        assert not over.is_set()
         goes_on.set()
 
 
@@ -597,20 +504,6 @@ def test_files_that_have_no_room_are_not_read_again_and_again(
         assert store.stamps().keys() - there, "there is room again"
 
 
-def test_a_burst_of_changes_ends_in_a_look_at_everything(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "_MOST_CHANGES", 10)
-    with closing(builder._open()) as store:
-        builder._work(store)
-        for at in range(25):
-            write(root, f"{at}.ipynb", f"name_of_{at} = 1")
-            builder.changed(f"{at}.ipynb")
-        assert len(builder._changed) <= 10
-        builder._work(store)
-        assert len(store.stamps()) == 25
-
-
 def test_changes_that_are_dropped_while_one_is_taken_up_end_in_a_look_at_everything(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -644,17 +537,9 @@ def test_more_changes_than_are_kept_make_everything_uncertain_until_all_was_look
         assert not builder.may_be_gone("kept.ipynb")
         for at in range(100):
             builder.changed(f"{at}.ipynb")
-            assert len(builder._unseen) <= 10
         assert builder.may_be_gone("kept.ipynb")
         builder._work(store)
         assert not builder.may_be_gone("kept.ipynb")
-
-
-def test_changes_after_the_end_are_ignored(builder: Builder) -> None:
-    builder.close()
-    builder.changed("a.ipynb")
-    assert not builder._changed
-    assert not builder._unseen
 
 
 NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from jupyter_turbopilot.memory import left_out
 from jupyter_turbopilot.memory.left_out import is_generated, is_minified, is_wanted, language_of
 
 
@@ -27,11 +24,6 @@ def test_notebooks_and_sources_are_wanted(path: str) -> None:
 )  # fmt: skip
 def test_what_is_hidden_private_generated_or_installed_is_not(path: str) -> None:
     assert not is_wanted(path)
-
-
-def test_the_documentation_names_the_folders_that_are_left_out() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "memory.md").read_text("utf-8")
-    assert {name for name in (*left_out._FOLDERS, *left_out._PACKAGES) if f"`{name}`" not in page} == set()
 
 
 def test_the_ending_says_which_language_a_file_has() -> None:

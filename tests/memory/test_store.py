@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.memory import store as module
 from jupyter_turbopilot.memory.entries import Page, page_of
-from jupyter_turbopilot.memory.store import Store, belonging, is_ours, look, prepare
-from jupyter_turbopilot.sqlite_file.schema import Found
+from jupyter_turbopilot.memory.store import Store, prepare
 
 from .notebooks import notebook
 
@@ -53,12 +51,6 @@ def words(store: Store) -> set[str]:
         return {word for (word,) in store._all("SELECT term FROM temp.vocabulary")}
     finally:
         store._run("DROP TABLE temp.vocabulary")
-
-
-def test_a_file_is_made_that_only_its_owner_can_read(place: Path) -> None:
-    assert look(place) is Found.OURS
-    assert is_ours(place)
-    assert {stat.S_IMODE(file.stat().st_mode) for file in belonging(place)} == {0o600}
 
 
 def test_lines_are_found_by_how_they_begin(store: Store) -> None:

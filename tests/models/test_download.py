@@ -15,7 +15,6 @@ import pytest
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, NotWrittenError
-from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, fetch, look, pull
 from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
@@ -125,16 +124,6 @@ def test_the_next_source_is_tried_and_all_failures_are_named(
     del server.files["/second.gguf"]
     with pytest.raises(DownloadError, match=r"503.*404"):
         pull(store, wanted)
-
-
-def test_a_source_that_cannot_be_reached_is_given_up_within_seconds(
-    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    server.files["/second.gguf"] = data
-    begun = time.monotonic()
-    pull(store, model(data, HUB, Url(f"{server.url}/second.gguf")))
-    assert time.monotonic() - begun < 2 * connection.CONNECT_SECONDS
 
 
 def mirrored(server: SourceServer, data: bytes) -> Model:
@@ -271,19 +260,6 @@ def test_no_room_on_the_disk_is_said_before_anything_is_fetched(
         pull(store, model(data))
     assert len(refused.value.message) < 140
     assert server.requests == []
-
-
-def test_a_disk_that_fills_up_is_said_in_words(
-    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.files[HUB_PATH] = data
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(transfer, "copy", full)
-    with pytest.raises(DownloadError, match="No space left"):
-        obtain(store, model(data))
 
 
 def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(

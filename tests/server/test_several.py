@@ -46,12 +46,6 @@ def test_each_of_several_people_is_limited_unless_the_settings_say_otherwise() -
     assert chosen.waiting_per_person == LIMITS["waiting_per_person"]
 
 
-def test_the_help_of_the_settings_says_what_several_people_get() -> None:
-    traits = Turbopilot.class_traits(config=True)
-    for name, value in LIMITS.items():
-        assert f"`serve` for several people: {value}." in traits[name].help
-
-
 def test_a_study_log_of_several_people_is_refused_and_its_file_not_named() -> None:
     with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.study_log cannot be used here") as refused:
         for_several(Turbopilot(study_log="~/secret-study.jsonl"))

@@ -96,21 +96,6 @@ def test_of_attempts_that_fail_the_one_is_kept_whose_examples_get_furthest(
     assert person.said[-1] == f"Attempt {kept} of 4 is kept: {written.failed}"
 
 
-def test_also_where_a_later_attempt_is_stopped() -> None:
-    person = Person("return x", "return 4", "return x", "return x")
-    person.stop = lambda _: len(person.attempts) > 2
-    written = person.write(EXAMPLES.format(""), test=True)
-    assert written.stopped
-    assert "return 4" in written.source
-    assert person.said[-1] == "Attempt 2 of 3 is kept: `double(3)` gave 4, expected 6"
-
-
-def test_after_one_that_passes_none_is_kept() -> None:
-    person = Person("return x", "return x * 2")
-    assert person.write(EXAMPLES.format(""), test=True).failed == ""
-    assert not any("kept" in words for words in person.said)
-
-
 @pytest.mark.parametrize("example", [">>> import os; os.fork()", ">>> 1 + 1\n    3"])
 def test_nothing_is_written_again_for_an_example_that_no_function_can_change(example: str) -> None:
     person = Person("return x * 2")
@@ -151,14 +136,6 @@ def test_stopped_in_the_middle_what_is_finished_is_kept_and_the_rest_listed() ->
 def test_stopped_before_anything_is_finished_there_is_nothing() -> None:
     written = Person("return 1", stop=lambda event: event.event == "finished").write()
     assert (written.stopped, written.source) == (True, "")
-
-
-def test_stopped_while_it_is_written_again_the_first_stays() -> None:
-    person = Person("return x", "return 1")
-    person.stop = lambda _: len(person.attempts) > 1
-    written = person.write(test=True)
-    assert written.stopped
-    assert "return x" in written.source
 
 
 @pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])

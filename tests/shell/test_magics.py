@@ -16,7 +16,6 @@ from IPython.utils.capture import RichOutput, capture_output
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.effort import Pause
-from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.memory.build import Progress
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server import runtime
@@ -311,8 +310,6 @@ def test_a_cell_that_is_being_typed_is_not_taken_for_an_empty_one(shell: Shell) 
 def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
     out = run(shell, "%%timeit")
     assert "cell body is empty" in out.stdout + out.stderr
-    magics.unload(shell)
-    assert magics._as_call not in shell.input_transformers_cleanup
 
 
 def test_the_magics_document_themselves(shell: Shell) -> None:
@@ -742,20 +739,6 @@ def test_in_a_kernel_without_a_server_a_loaded_copy_is_used(
     run(shell, "%%complete\nx = ")
     assert shell.next_input == ("x = local text", False)
     assert len(server.bodies) == 1
-
-
-def test_what_is_finished_is_left_where_the_engine_fails_and_that_is_said(
-    shell: Shell, says: Callable[..., ScriptedEngine]
-) -> None:
-    def answer(prompt: str) -> str:
-        if "def helper(" in prompt:
-            raise EngineError("The engine broke.")
-        return "return helper(x)"
-
-    says("").answer = answer
-    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
-    assert "The engine broke. What is finished is in the next cell." in out.stderr
-    assert shell.next_input == ("# Not defined here: helper.\n\n\ndef f(x):\n    return helper(x)", False)
 
 
 def test_a_question_mark_at_the_end_of_what_is_asked_for_is_no_question_to_ipython() -> None:

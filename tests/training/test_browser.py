@@ -56,7 +56,7 @@ def test_entries_that_are_none_stay_too(content: str, model: Path) -> None:
     assert mine["name"] == "my model"
 
 
-@pytest.mark.parametrize("content", ["", '{"models": [}', "[]", '{"models": 3}', "\xff", "[" * 100_000])
+@pytest.mark.parametrize("content", ["", "[]", '{"models": 3}', "[" * 100_000])
 def test_a_list_that_is_damaged_is_left_to_whoever_wrote_it(content: str, model: Path) -> None:
     path = model.with_name("models.json")
     path.write_text(content, "latin-1")

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.training.corpus import TrainingDocument, clean, in_parts, parses, read, split, usual
+from jupyter_turbopilot.training.corpus import TrainingDocument, clean, in_parts, parses, read, split
 
 GOOD = "import numpy as np\nvalues = np.arange(12)\nprint(values.mean())\n"
 
@@ -115,11 +115,6 @@ def test_what_is_unusually_large_or_long_is_left_out() -> None:
     found = clean([*usual_ones, huge, long])
     assert {"huge", "long"}.isdisjoint(document.name for document in found.documents)
     assert len(found.documents) >= 148
-
-
-def test_of_few_documents_none_is_unusual() -> None:
-    assert len(usual([one(GOOD)] * 3, [1, 2, 300], 0.99)) == 3
-    assert usual([], [], 0.99) == []
 
 
 def test_what_belongs_together_stays_on_one_side_and_the_same_each_time() -> None:

@@ -34,10 +34,6 @@ def test_several_cells_make_one_tree(layout: Layout, documents: list[TrainingDoc
     assert many.parents.count(-1) == 1  # they begin with the same marker
 
 
-def test_nothing_comes_of_nothing(layout: Layout) -> None:
-    assert list(Course([], layout, END).trees()) == []
-
-
 def test_the_words_are_those_that_stand_in_the_documents(
     layout: Layout, documents: list[TrainingDocument]
 ) -> None:

@@ -67,7 +67,7 @@ class Stopping(Course):
             yield tree
 
 
-@pytest.mark.parametrize("fall", [1.0, 0.4, 0.0])
+@pytest.mark.parametrize("fall", [1.0, 0.0])
 def test_what_was_stopped_is_gone_on_with(
     fall: float, tiny_model: Path, layout: Layout, documents: list[TrainingDocument], tmp_path: Path
 ) -> None:
@@ -97,22 +97,6 @@ def test_the_rate_is_full_until_it_falls_to_nothing(adapter: Adapter, tmp_path: 
     training.run(lambda _log, _done: slopes.append(training.slope))
     assert slopes[:5] == [1.0] * 5
     assert slopes[5:] == pytest.approx([0.854, 0.5, 0.146, 0.0], abs=1e-3)
-    assert slopes == sorted(slopes, reverse=True)
-
-
-def test_more_time_without_the_file_from_before_the_fall_brings_the_full_rate_back(
-    tiny_model: Path, course: Course, tmp_path: Path
-) -> None:
-    def training(steps: int) -> Training:
-        return Training(adapter_of(tiny_model, course), Schedule(1e6 + steps, 1e-2, 0.25, steps=steps), kept)
-
-    kept = tmp_path / "kept"
-    training(4).run(silent)
-    (tmp_path / "kept.steady").unlink()
-    more = training(16)
-    slopes: list[float] = []
-    more.run(lambda _log, _done: slopes.append(more.slope))
-    assert slopes[:8] == [1.0] * 8
     assert slopes == sorted(slopes, reverse=True)
 
 
@@ -154,7 +138,6 @@ def test_less_time_than_was_trained_leaves_what_was_learnt(
 def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Adapter, tmp_path: Path) -> None:
     first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
     assert first.steps >= 1
-    assert first.seconds < 10
     steps = first.steps
     assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
 

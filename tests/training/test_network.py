@@ -65,17 +65,6 @@ def test_the_adapter_adds_in_llama_cpp_what_was_learnt(model: Path, tmp_path: Pa
     assert (plain.argmax(1) == got.argmax(1)).mean() < 0.9  # and it is something
 
 
-def test_an_order_of_rows_that_is_not_turned_back_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    families.make("llama", tmp_path / "hf")
-    path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
-    made = tuned(path)
-    monkeypatch.setattr(network, "neighbours", lambda matrix, **_: matrix)
-    adapter = write_adapter(made, tmp_path / "a.gguf", "test")
-    assert (logits(made, TOKENS).argmax(1) == native.logits(path, TOKENS, adapter).argmax(1)).mean() < 0.9
-
-
 def test_a_quantised_model_is_unpacked(tiny_model: Path, default_model: Path) -> None:
     made = load(default_model, CPU, torch.float32)
     tokens = [151659, 1040, 11458, 3932, 982, 262, 470, 151661, 151660]

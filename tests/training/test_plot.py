@@ -22,13 +22,6 @@ def test_both_losses_are_drawn_the_same_each_time(tmp_path: Path) -> None:
     assert "<dc:date>" not in text
 
 
-def test_without_held_out_documents_only_one_curve_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    path = draw(Log(steps=1, losses=[(1, 3.0)]), tmp_path / "a.svg")
-    assert path
-    assert "held out" not in path.read_text()
-
-
 def test_without_matplotlib_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = builtins.__import__
 

@@ -22,7 +22,6 @@ from jupyter_turbopilot.training.scratch import Shape, write_blank
 from jupyter_turbopilot.training.trainer import (
     Trainer,
     blank,
-    compare,
     layout_of,
     need_memory,
     row_layout,
@@ -170,9 +169,3 @@ def test_where_nothing_can_be_written_it_is_said_before_anything_is_learnt(
     (tmp_path / "file").write_text("")
     with pytest.raises(TurbopilotError, match=r"to-blank\.gguf could not be written"):
         blank(replace(options, output=tmp_path / "file" / "to.gguf"))
-
-
-def test_without_places_there_is_no_test(data: Dataset) -> None:
-    settings = Turbopilot()
-    assert compare(settings, settings, data, 0, lambda *_: None) == "Not tested."
-    assert compare(settings, settings, Dataset([], []), 9, lambda *_: None) == "Not tested."

@@ -80,9 +80,3 @@ def test_the_text_before_the_cursor_can_be_learnt_from_as_well() -> None:
     made = arrays(tree)
     assert made["answers"] == 2
     assert len(made["nodes"]) == len(made["targets"]) == 4
-
-
-@given(samples)
-def test_parents_stand_before_their_children(given_samples: list[Sample]) -> None:
-    tree = grow(given_samples, 1000)
-    assert all(parent < node for node, parent in enumerate(tree.parents))

@@ -72,15 +72,3 @@ def test_text_counts_less_than_answers_and_marks_do_not_count(learning: WholeMod
 def test_rows_are_as_long_as_the_context_when_the_rate_falls(learning: WholeModel) -> None:
     assert next(learning.batches(Log())).shape == (4, len(ROW))
     assert next(learning.batches(Log(falls_from=0.8))).shape == (2, 2 * len(ROW) - 1)
-
-
-def test_matrices_and_all_else_change_in_ways_of_their_own(learning: WholeModel) -> None:
-    inner, outer = (
-        {id(part) for group in one.param_groups for part in group["params"]}
-        for one in learning.optimizers(1.0)
-    )
-    names = {id(part): name for name, part in learning.network.learnt().items()}
-    assert not inner & outer
-    assert inner | outer == set(names)
-    assert all("proj" in names[part] for part in inner)
-    assert len(inner) == 2 * 7

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.llama.quantize import kinds
 from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
 from jupyter_turbopilot.models.gguf import read_header
 
 from ..process import jupyter
 
 
-@pytest.mark.parametrize("kind", sorted(set(kinds()) - set(NEEDS_MATRIX)))
-def test_every_type_is_written_loaded_and_generates(kind: str, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["F16", "Q4_0", "Q4_K_M", "Q8_0"])
+def test_a_type_is_written_loaded_and_generates(kind: str, whole: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.gguf"
     done = jupyter("models", "quantize", whole, small, kind)
     assert done.returncode == 0, done.stderr
@@ -25,11 +24,8 @@ def test_every_type_is_written_loaded_and_generates(kind: str, whole: Path, tmp_
     assert list(tmp_path.iterdir()) == [small]
 
 
-@pytest.mark.parametrize("kind", NEEDS_MATRIX)
-def test_a_type_that_needs_a_matrix_is_refused_before_llama_cpp_is_asked(
-    kind: str, whole: Path, tmp_path: Path
-) -> None:
-    done = jupyter("models", "quantize", whole, tmp_path / "small.gguf", kind)
+def test_a_type_that_needs_a_matrix_is_refused_before_llama_cpp_is_asked(whole: Path, tmp_path: Path) -> None:
+    done = jupyter("models", "quantize", whole, tmp_path / "small.gguf", next(iter(NEEDS_MATRIX)))
     assert done.returncode == 2
     assert "importance matrix" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -86,14 +86,12 @@ def test_nobody_waits_for_a_file_that_another_holds(tmp_path: Path, monkeypatch:
         other.execute("BEGIN IMMEDIATE")
         writer.start(nothing)
         ours = answers(range(3 * WAITING))
-        begun = time.monotonic()
         for answer in ours:
             writer.keep(answer)
-        assert time.monotonic() - begun < 5  # a wait would be WAIT seconds
+        assert texts(path) == []  # nothing waited for it
         other.execute("ROLLBACK")
         writer.close()
-    join(writer)
-    assert texts(path)[::-1] == [answer.text for answer in ours[:WAITING]]
+    until(lambda: texts(path)[::-1] == [answer.text for answer in ours[:WAITING]])
 
 
 def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_not(tmp_path: Path) -> None:
@@ -112,34 +110,12 @@ def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_n
     assert not (tmp_path / "never.db").exists()
 
 
-NO_FILES = {
-    "relative": "answers.db",
-    "unknown home": "~nosuchuser/answers.db",
-    "null character": "/an\0swers.db",
-    "too long": f"/{'x' * 5000}/answers.db",
-}
-
-
 def refuse_locks(*_: object, **__: object) -> None:
     raise NotImplementedError
 
 
 @pytest.mark.parametrize(
-    "trouble",
-    [
-        "no room",
-        "disk is full",
-        "read-only",
-        "folder",
-        "nowhere",
-        "relative",
-        "unknown home",
-        "null character",
-        "too long",
-        "held",
-        "no locks",
-        "bug",
-    ],
+    "trouble", ["no room", "disk is full", "read-only", "folder", "relative", "held", "no locks", "bug"]
 )
 def test_trouble_is_said_once_and_answers_go_on_in_memory(
     tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -155,10 +131,8 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
         monkeypatch.setattr(keeper.Database, "fit", lambda self: self._connection.execute(pragma))
     elif trouble == "folder":
         path.mkdir()
-    elif trouble == "nowhere":
-        path = Path("/proc/nowhere/answers.db")
-    elif trouble in NO_FILES:
-        path = Path(NO_FILES[trouble])
+    elif trouble == "relative":
+        path = Path("answers.db")
     elif trouble == "held":
         monkeypatch.setattr(schema, "WAIT", 0.05)
         held = FileLock(lock_path(path))
@@ -172,10 +146,10 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     one.start(results.restore)
     for answer in answers(range(90)):
         one.keep(answer)
-    join(one)
+    until(lambda: one.trouble)
     for answer in answers(range(9)):
         one.keep(answer)
-    assert not one._behind._queue
+    one.close()
     said = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 1
     assert "in memory" in said[0].getMessage()
@@ -197,8 +171,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start
         other.execute("DROP TABLE answers")
         other.commit()
     one.keep(*answers([1]))
-    join(one)
-    assert "begins a new one" in caplog.text
+    until(lambda: "begins a new one" in caplog.text)
     assert texts(path) == []
 
 

@@ -109,6 +109,9 @@ def test_a_run_that_nobody_knows_is_a_failure() -> None:
 def test_a_process_whose_parent_says_nothing_that_makes_sense_ends() -> None:
     for given in (b"", b"\x01\x00\x00\x00\xc1", b"GET / HTTP/1.1\r\n\r\n"):
         ended = subprocess.run(
-            [sys.executable, "-P", "-m", child.__name__, str(os.getpid())], input=given, capture_output=True, timeout=60
+            [sys.executable, "-P", "-m", child.__name__, str(os.getpid())],
+            input=given,
+            capture_output=True,
+            timeout=60,
         )
         assert (ended.returncode, ended.stdout) == (0, b"")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -14,7 +13,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
+from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.prompt.budget import Budget
 from jupyter_turbopilot.prompt.formats import build, form_for
 
@@ -35,91 +34,13 @@ def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) ->
     return b"".join(token.data for token in tokens), usage
 
 
-def test_the_model_is_small_enough_to_be_made_anew_each_time(tiny_model: Path) -> None:
-    assert tiny_model.stat().st_size < 2_000_000
-
-
-def test_the_same_question_gets_the_same_answer_cached_or_not(engine: LlamaEngine) -> None:
-    first, cold = complete(engine, "def f(x): return")
-    complete(engine, "something else altogether")
-    complete(engine, "def f(x): retur")
-    again, warm = complete(engine, "def f(x): return")
-    assert first == again
-    assert cold.prompt_tokens == warm.prompt_tokens == 16
-    assert warm.cached_tokens == 15
-
-
 def test_only_what_differs_is_read_again(engine: LlamaEngine) -> None:
     complete(engine, "abcdefgh", 1)
     assert complete(engine, "abcdefXYZ", 1)[1].cached_tokens == 6
 
 
-def test_the_same_seed_writes_the_same_text(engine: LlamaEngine) -> None:
-    texts = [complete(engine, "seed", temperature=1.0, seed=seed)[0] for seed in (1, 1, 2)]
-    assert texts[0] == texts[1] != texts[2]
-
-
 def sampled(engine: LlamaEngine, **sampling: object) -> bytes:
     return complete(engine, "sampled", 12, **sampling)[0]
-
-
-@pytest.mark.parametrize(
-    "only", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"typical_p": 1.0, "top_k": 1}]
-)
-def test_cuts_that_leave_one_token_take_the_likeliest(engine: LlamaEngine, only: dict[str, float]) -> None:
-    free = {"top_k": 0, "top_p": 1.0}
-    assert sampled(engine, temperature=1.5, seed=5, **(free | only)) == sampled(engine)
-
-
-def test_a_bias_decides(engine: LlamaEngine) -> None:
-    letter = engine.vocabulary.tokenize("q")[0]
-    assert sampled(engine, logit_bias=((letter, 100.0),)) == b"q" * 12
-    banned = engine.vocabulary.tokenize(sampled(engine)[:1].decode("latin-1"))[0]
-    assert sampled(engine, logit_bias=((banned, -100.0),))[:1] != sampled(engine)[:1]
-
-
-def test_what_was_written_becomes_less_likely(engine: LlamaEngine) -> None:
-    likely = ((engine.vocabulary.tokenize("q")[0], 20.0),)
-    assert sampled(engine, logit_bias=likely) == b"q" * 12
-    text = sampled(engine, logit_bias=likely, frequency_penalty=5.0, penalty_last_n=-1)
-    assert 0 < text.count(b"q") < 12
-
-
-def test_the_likeliest_tokens_are_told_where_they_are_asked_for(engine: LlamaEngine) -> None:
-    (token, *_) = write(
-        engine, engine.vocabulary.tokenize("top"), Sampling(max_tokens=3, top=4), Usage(), Cancel()
-    )
-    assert len(token.top) == 4
-    assert token.top[0][0] == token.id
-    assert np.exp(token.top[0][1]) == pytest.approx(token.probability, rel=1e-4)
-
-
-def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:
-    usage = Usage()
-    tokens = list(
-        write(
-            engine,
-            engine.vocabulary.tokenize("ab"),
-            Sampling(max_tokens=4, beginning=Beginning((b"cd",), 2)),
-            usage,
-            Cancel(),
-        )
-    )
-    assert tokens[0].data == tokens[1].data == b""
-    assert tokens[2].data != b""
-
-
-@pytest.mark.parametrize("length", [510, 511])
-def test_a_prompt_up_to_the_brim_is_answered(engine: LlamaEngine, length: int) -> None:
-    answer, usage = complete(engine, "x" * length, 8)
-    assert usage.prompt_tokens == length
-    assert len(answer) <= 512 - length
-
-
-@pytest.mark.parametrize("length", [0, 512, 513])
-def test_a_prompt_that_does_not_fit_is_refused_in_words(engine: LlamaEngine, length: int) -> None:
-    with pytest.raises(EngineError, match="does not fit"):
-        complete(engine, "x" * length)
 
 
 def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
@@ -146,18 +67,16 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
     try:
         prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
         cancel, usage = Cancel(), Usage()
-        stopped: list[float] = []
 
         def stop() -> None:
             while not any(sequence.tokens for sequence in engine.sequences._all):
                 time.sleep(0.01)
             time.sleep(0.1)  # into the next piece
-            stopped.append(time.perf_counter())
             cancel.set("superseded")
 
         threading.Thread(target=stop).start()
         assert list(write(engine, prompt, Sampling(), usage, cancel)) == []
-        assert time.perf_counter() - stopped[0] < 0.5
+        assert max(len(sequence.tokens) for sequence in engine.sequences.idle()) < len(prompt)
         # What was read before the cancel serves the next request, and the answer is the uncached one.
         usage = Usage()
         after = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
@@ -205,22 +124,6 @@ def test_many_texts_in_turns_are_each_what_they_are_alone(tiny_model: Path) -> N
             assert answer == fresh[prompt]
     assert usage.cached_tokens == usage.prompt_tokens - 1
     engine.close()
-
-
-def test_side_by_side_each_text_is_what_it_is_alone(engine: LlamaEngine) -> None:
-    prompts = ["def f(x):", "import os\n", "for i in range(10):\n    print(i)\n" * 6]
-    alone = [complete(engine, prompt)[0] for prompt in prompts]
-    runs = [
-        engine.start(Ask(engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12))) for prompt in prompts
-    ]
-    texts = [b""] * 3
-    while any(run and not run.done for run in runs):
-        engine.step([run for run in runs if run and not run.done], Cancel())
-    for number, run in enumerate(runs):
-        assert run is not None
-        texts[number] = b"".join(token.data for token in run.fresh)
-        engine.release(run)
-    assert texts == alone
 
 
 @pytest.mark.model
@@ -330,19 +233,6 @@ def test_what_a_broken_engine_holds_is_not_kept(tiny_model: Path, tmp_path: Path
         complete(engine, "x = 1; " * 40)
         engine.close(keep=keep)
         assert (tmp_path / "state").exists() == keep
-
-
-def test_whatever_keeps_what_was_read_from_being_kept_the_memory_is_given_back(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, state=tmp_path / "state")
-
-    def fail() -> None:
-        raise ValueError("no more")
-
-    monkeypatch.setattr(engine, "_keep", fail)
-    engine.close()
-    assert (engine._model, engine._context) == (None, None)
 
 
 def test_a_chat_template_is_never_run(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -40,17 +38,6 @@ def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
     # The vocabulary still spells them: llama.cpp finds them by their text.
     assert engine.vocabulary.find_token("</s>") is None
     engine.close()
-
-
-@given(st.text(max_size=60))
-def test_any_text_comes_back_from_its_tokens(engine: LlamaEngine, text: str) -> None:
-    tokens = engine.vocabulary.tokenize(text)
-    assert b"".join(engine.vocabulary.piece(token) for token in tokens) == text.encode("utf-8", "replace")
-
-
-@pytest.mark.parametrize("mark", ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "</s>"])
-def test_a_control_token_that_somebody_types_stays_text(engine: LlamaEngine, mark: str) -> None:
-    assert all(token < 256 for token in engine.vocabulary.tokenize(f"x = '{mark}'"))
 
 
 def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(

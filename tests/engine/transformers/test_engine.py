@@ -24,7 +24,7 @@ from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOption
 from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
 from jupyter_turbopilot.engine.transformers.loader import load
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
 from jupyter_turbopilot.models.convert import convert
 from jupyter_turbopilot.prompt.formats import form_for
 from tests.models.convert import families
@@ -130,14 +130,6 @@ def test_coming_back_to_another_notebook_reads_nothing_again(engine: Transformer
         assert usage.cached_tokens == usage.prompt_tokens - 1
 
 
-def test_the_caches_hold_no_more_tokens_than_was_planned(engine: TransformersEngine) -> None:
-    tokens = engine.vocabulary.tokenize(SOURCE)
-    for start in (200, 400, 600, 800):  # notebooks with the same beginning
-        written(engine, [*tokens[:100], *tokens[start : start + 50]], max_tokens=4)
-        held = sum(each.size for each in engine._held.values())
-        assert 0 < held <= engine.sequences.used
-
-
 def test_a_guess_that_is_right_is_written_in_one_step(engine: TransformersEngine) -> None:
     prompt = engine.vocabulary.tokenize(SOURCE)[:50]
     plain = ids(written(engine, prompt))
@@ -186,17 +178,6 @@ def test_a_cancel_takes_effect_within_a_step_and_leaves_nothing_behind(
     assert ids(run.fresh) == alone(engine, prompt, 8)
 
 
-def test_a_text_being_written_is_cut_short_between_two_tokens(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[:30]
-    cancel = Cancel()
-    got = []
-    for token in write(engine, prompt, Sampling(max_tokens=50, ignore_end=True), Usage(), cancel):
-        got.append(token.id)
-        if len(got) == 3:
-            cancel.set("disconnected")
-    assert got == alone(engine, prompt, 3)
-
-
 def test_a_hole_is_asked_for_with_the_markers_that_the_tokenizer_has(engine: TransformersEngine) -> None:
     form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers, engine.fim)
     assert form.name == "qwen"
@@ -229,29 +210,6 @@ def test_a_text_ends_where_the_model_ends_it(tmp_path: Path) -> None:
         each.close()
 
 
-def test_a_text_begins_as_it_has_to(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
-    beginning = Beginning(ways=(b"import numpy", b"impossible"), typed=3)
-    tokens = written(engine, prompt, beginning=beginning)
-    text = b"".join(token.data for token in tokens)
-    assert text.startswith((b"ort numpy", b"ossible"))
-    assert all(0 < token.probability <= 1 for token in tokens)
-
-
-def test_a_banned_token_does_not_begin_a_text(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
-    first = ids(written(engine, prompt))[0]
-    again = ids(written(engine, prompt, beginning=Beginning(banned=first)))
-    assert again[0] != first
-
-
-def test_characters_that_are_cut_across_tokens_come_out_whole(engine: TransformersEngine) -> None:
-    data = "é🐍".encode()
-    tokens = written(engine, engine.vocabulary.tokenize("x = '"), beginning=Beginning(ways=(data,)))
-    assert len(tokens[0].data) < len(data)
-    assert b"".join(token.data for token in tokens).startswith(data)
-
-
 def test_probabilities_are_those_of_the_model(engine: TransformersEngine) -> None:
     prompt = engine.vocabulary.tokenize(SOURCE)[:40]
     row = torch.tensor(families.true_logits(engine._model, prompt)[-1]).log_softmax(0)
@@ -260,56 +218,6 @@ def test_probabilities_are_those_of_the_model(engine: TransformersEngine) -> Non
     best = row.topk(5)
     assert [number for number, _ in token.top] == best.indices.tolist()
     assert [chance for _, chance in token.top] == pytest.approx(best.values.tolist(), abs=1e-4)
-
-
-def test_every_option_that_it_claims_changes_the_text(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
-    plain = ids(written(engine, prompt))
-    hot = {"temperature": 3.0, "top_k": 0, "top_p": 1.0}
-    assert ids(written(engine, prompt, **hot, seed=1)) != ids(written(engine, prompt, **hot, seed=2))
-    for cut in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}):
-        assert ids(written(engine, prompt, **(hot | cut), ignore_end=True)) == alone(engine, prompt, 12)
-    assert ids(written(engine, prompt, logit_bias=((plain[0], -1e9),)))[0] != plain[0]
-    assert {token.data for token in written(engine, prompt, logit_bias=(("q", 1e9),))} == {b"q"}
-    assert ids(written(engine, prompt, cached=False)) == plain
-    (drawn,) = written(engine, prompt, **(hot | {"top_k": 2}), max_tokens=1, top=5, drawn=True)
-    assert len(drawn.top) == 2
-
-
-def test_a_text_is_no_longer_than_asked_and_no_prompt_longer_than_the_context(
-    engine: TransformersEngine,
-) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[: engine.context_size - 3]
-    assert len(written(engine, prompt, max_tokens=9, ignore_end=True)) == 3
-    with pytest.raises(EngineError, match="context_size"):
-        written(engine, engine.vocabulary.tokenize(SOURCE)[: engine.context_size])
-
-
-def test_a_run_gives_up_its_room_and_goes_on_later(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[:80]
-    run = engine.start(Ask(prompt, Sampling(max_tokens=8, ignore_end=True)))
-    assert run is not None
-    while run.wrote < 3:
-        engine.step([run], Cancel())
-    engine.suspend(run)
-    written(engine, engine.vocabulary.tokenize(SOURCE)[500:700])
-    assert engine.resume(run)
-    while not run.done:
-        engine.step([run], Cancel())
-    engine.release(run)
-    assert ids(run.fresh) == alone(engine, prompt, 8)
-
-
-def test_texts_that_are_stepped_together_do_not_mix(engine: TransformersEngine) -> None:
-    tokens = engine.vocabulary.tokenize(SOURCE)
-    prompts = [tokens[:40], tokens[300:350]]
-    runs = [engine.start(Ask(prompt, Sampling(max_tokens=6, ignore_end=True))) for prompt in prompts]
-    while active := [run for run in runs if run and not run.done]:
-        engine.step(active, Cancel())
-    for run, prompt in zip(runs, prompts, strict=True):
-        assert run is not None
-        engine.release(run)
-        assert ids(run.fresh) == alone(engine, prompt, 6)
 
 
 def test_after_a_failure_the_next_text_is_right(

@@ -68,24 +68,6 @@ def test_what_it_says_of_tokens_is_what_llama_cpp_says(
     assert (ours.unit, ours.markers.bos) == (theirs.unit, theirs.markers.bos)
 
 
-@given(st.text(max_size=60))
-def test_any_text_comes_back_from_its_tokens(vocabulary: TransformersVocabulary, text: str) -> None:
-    assert vocabulary.join(vocabulary.tokenize(text)) == text.encode("utf-8", "replace")
-
-
-@given(
-    st.lists(st.sampled_from([*checkpoints.MARKERS, "<|endoftext|>", "<|", "|>", "x", " ", "\n"])).map(
-        "".join
-    )
-)
-def test_a_control_token_that_somebody_types_stays_text(
-    vocabulary: TransformersVocabulary, text: str
-) -> None:
-    tokens = vocabulary.tokenize(text)
-    assert not {*tokens} & {*vocabulary.controls.tolist()}
-    assert vocabulary.join(tokens) == text.encode()
-
-
 def test_a_vocabulary_that_holds_its_control_tokens_as_words_does_not_write_them(tmp_path: Path) -> None:
     library = families.models
     words = [("<unk>", 0.0), ("</s>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in "abc<>/s")]
@@ -101,14 +83,6 @@ def test_a_vocabulary_that_holds_its_control_tokens_as_words_does_not_write_them
     tokens = vocabulary.tokenize("ab</s>éc")
     assert not {0, 1} & {*tokens}
     assert vocabulary.join(tokens) == b" ab</s>c"
-
-
-def test_a_token_that_is_not_there_is_an_index_error(vocabulary: TransformersVocabulary) -> None:
-    for token in (-1, vocabulary.size):
-        with pytest.raises(IndexError):
-            vocabulary.piece(token)
-    assert vocabulary.find_token("<|fim_prefix|>") == vocabulary.specials["<|fim_prefix|>"]
-    assert vocabulary.find_token("no such token") is None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ def test_a_vocabulary_is_loaded_once_until_its_file_changes(tmp_path: Path) -> N
     second = latest.of(path, load)
     assert len(loaded) == 2
     assert second.tokenize("ab") != [ord("a"), ord("b")]
-    assert loaded[0]._open is False
 
 
 def test_the_vocabulary_of_a_folder_is_loaded_again_when_a_file_in_it_changes(tmp_path: Path) -> None:

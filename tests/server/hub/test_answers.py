@@ -3,29 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.server.hub.answers import COUNTS, REFUSED, RENEWED, Answers, digest_of
+from jupyter_turbopilot.server.hub.answers import COUNTS, REFUSED, Answers, digest_of
 from jupyter_turbopilot.server.hub.person import Person
 
 ADA = Person("ada", "user", admin=False, groups=(), scopes=frozenset())
 BOB = Person("bob", "user", admin=False, groups=(), scopes=frozenset())
-
-
-def test_an_answer_counts_for_a_while_and_is_asked_for_anew_before_it_ends() -> None:
-    answers = Answers()
-    answers.keep("d", ADA, 1000.0)
-    fresh, old = answers.find("d", 1000.0 + RENEWED - 1), answers.find("d", 1000.0 + RENEWED)
-    assert fresh is not None
-    assert not fresh.is_old(1000.0 + RENEWED - 1)
-    assert old is not None
-    assert old.is_old(1000.0 + RENEWED)
-    assert answers.find("d", 1000.0 + COUNTS) is None
-
-
-def test_a_token_that_was_revoked_is_known_no_more() -> None:
-    answers = Answers()
-    answers.keep("d", ADA, 0.0)
-    answers.keep("d", None, 1.0)
-    assert answers.find("d", 1.0) is None
 
 
 def test_who_was_asked_about_longest_ago_is_forgotten_first() -> None:

@@ -45,11 +45,7 @@ def test_a_token_that_the_hub_refuses_is_nobodys(says: bytes) -> None:
 STRANGE: dict[str, bytes] = {
     "a proxy's page": answer(200, b"<html>secret-token</html>", kind="text/html"),
     "an error": answer(500, b'{"message": "secret-token"}'),
-    "a page of an error": answer(503, b"<html>", kind="text/html"),
-    "too many": answer(429, b"{}", "Retry-After: 1"),
-    "nowhere": answer(404, b"{}"),
     "elsewhere": answer(302, b"", "Location: http://127.0.0.1:1/login"),
-    "nobody": answer(200, b"{}"),
     "no end": answer(200, b" " * (MOST + 1)),
     "compressed": answer(200, b"\x1f\x8b", "Content-Encoding: gzip"),
     "broken off": b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{"name"',
@@ -118,25 +114,5 @@ def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
             assert await hub.who("renewed", known=True) is not None
             let_go.set()
             assert all(await asyncio.gather(*made_up))
-
-    asyncio.run(go())
-
-
-def test_others_are_not_kept_waiting_by_a_question() -> None:
-    async def go() -> None:
-        let_go = asyncio.Event()
-
-        async def says(token: str) -> bytes:
-            if token == "slow":
-                await let_go.wait()
-            return known(name=token)
-
-        async with asking(FakeHub(says)) as hub:
-            slow = asyncio.create_task(hub.who("slow"))
-            quick = await hub.who("quick")
-            assert quick is not None
-            assert not slow.done()
-            let_go.set()
-            assert await slow is not None
 
     asyncio.run(go())

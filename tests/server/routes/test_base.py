@@ -74,14 +74,6 @@ async def test_what_goes_wrong_in_a_stream_of_events_is_its_last_event(
     assert end == "data: [DONE]"
 
 
-async def test_a_failure_before_the_first_event_has_its_own_status(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
-    engine.fail = EngineError("The engine failed.")
-    response = await ask("v1/completions", {"prompt": "x", "stream": True})
-    assert response.code == 500
-
-
 STREAMS: dict[str, dict[str, Any]] = {
     "complete": complete_body(stream=True, trigger="invoke", eagerness="always", lines="multi"),
     "infill": {"input_prefix": "x = ", "input_suffix": "\n", "stream": True},

@@ -21,7 +21,6 @@ from jupyter_turbopilot.server.routes.openapi import document
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ...models.source_server import SourceServer
-from ...scripted_engine import ScriptedEngine
 from .conftest import Ask, complete_body
 
 TABLE = dict(ROUTES)
@@ -46,15 +45,6 @@ async def test_a_whole_answer(ask: Ask, ready: Any) -> None:
     answer = check((await ask("complete", complete_body())).body, gives("complete", "POST"))
     assert answer.items[0].text
     assert answer.timings.predicted_tokens
-
-
-async def test_an_answer_without_suggestions_says_why(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
-    engine.pause = 0.2
-    older = asyncio.ensure_future(ask("complete", complete_body("y = ", client="c")))
-    await asyncio.sleep(0.1)
-    await ask("complete", complete_body("z = ", client="c"))
-    answer = check((await older).body, gives("complete", "POST"))
-    assert (answer.items, answer.finish_reason) == ([], "superseded")
 
 
 async def test_each_line_of_a_stream(ask: Ask, ready: Any) -> None:

@@ -85,17 +85,6 @@ async def test_another_sites_page_is_refused(ask: Ask, jp_serverapp: Any, path: 
     assert response.code == 403
 
 
-@pytest.mark.parametrize(("path", "method"), TAKING)
-@pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"x"', b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
-async def test_what_is_no_request_is_refused_with_400(
-    ask: Ask, ready: Any, path: str, method: str, body: bytes
-) -> None:
-    response = await ask(path, body, method=method)
-    assert response.code == 400
-    error = json.loads(response.body)["error"]
-    assert error if isinstance(error, str) else error["message"]
-
-
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 async def test_an_address_that_there_is_not_says_so_in_json_whatever_comes_with_it(
     ask: Ask, ready: Any, caplog: pytest.LogCaptureFixture, method: str

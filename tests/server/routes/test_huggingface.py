@@ -42,14 +42,6 @@ async def test_an_answer_has_the_prompt_before_it_where_that_is_asked(ask: Ask, 
     assert "".join(token["text"] for token in answer["details"]["tokens"]) == "a + b + c"
 
 
-async def test_the_last_event_of_a_stream_holds_the_whole(ask: Ask, ready: Any) -> None:
-    response = await ask("api/generate", {"inputs": "x = ", "stream": True})
-    events = [json.loads(part.removeprefix("data:")) for part in response.body.decode().split("\n\n") if part]
-    assert "".join(event["token"]["text"] for event in events) == events[-1]["generated_text"] == "a + b + c"
-    assert [event["index"] for event in events] == list(range(1, len(events) + 1))
-    assert {event["generated_text"] for event in events[:-1]} == {None}
-
-
 async def test_an_error_has_the_words_and_the_kind_that_its_clients_read(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:

@@ -45,15 +45,3 @@ def test_every_method_of_every_route_is_described_and_no_other() -> None:
 )
 def test_the_statuses_of_a_method_are_those_it_declares(path: str, method: str, statuses: set[int]) -> None:
     assert {int(status) for status in PATHS[path][method]["responses"]} == statuses
-
-
-def test_every_method_says_what_it_does() -> None:
-    summaries = {what["summary"] for methods in PATHS.values() for what in methods.values()}
-    assert all(summary.endswith(".") and len(summary) > 12 for summary in summaries), summaries
-
-
-def test_a_part_of_a_path_is_a_parameter_and_other_paths_have_none() -> None:
-    for path, methods in PATHS.items():
-        for operation in methods.values():
-            names = [parameter["name"] for parameter in operation.get("parameters", [])]
-            assert names == (["name"] if "{name}" in path else [])

@@ -11,7 +11,6 @@ from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.options import MAX_BIASES, MOST_BIASED, CompletionBody, biases
 from jupyter_turbopilot.server.routes.reading import read
 from jupyter_turbopilot.server.routes.tokenization import TokenizeBody
-from jupyter_turbopilot.suggestion.writing import Verbatim
 
 LONG = "x" * (MAX_BODY // 2)
 
@@ -55,10 +54,6 @@ def test_stop_texts_that_are_none_or_too_many_are_refused_by_name(kind: type[Any
     with pytest.raises(BadRequestError) as caught:
         read(body(stop=stop), kind)
     assert str(caught.value.field).startswith("stop")
-
-
-def test_an_empty_stop_text_stops_nothing() -> None:
-    assert Verbatim(read(body(stop=""), CompletionBody).texts()[0].stop)._stops == []
 
 
 def test_other_routes_have_the_same_bounds() -> None:
