@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,7 @@ from jupyter_turbopilot.evaluate.scoring import drawn, judge
 from jupyter_turbopilot.evaluate.traces import mixed
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.shell.outcomes import common
-from jupyter_turbopilot.study.file import files_of
-from jupyter_turbopilot.study.lines import events_of
+from jupyter_turbopilot.study.events import Shown
 from tests.faults.test_study import Typist
 from tests.faults.test_study import read as read_log
 
@@ -53,7 +53,6 @@ ROUNDS = 2  # that are killed on one file: the later begin where others ended
 PLAIN, LOGGED, AGAIN = range(3)  # how a key is asked: without a log, with one, and without one again
 ORDERS = tuple(permutations((PLAIN, LOGGED, AGAIN)))
 PAUSE = 0.05  # seconds between keys of one who types fast: the log is written meanwhile
-LIMIT = 100_000  # bytes of a file: some are moved, and in so few rounds none is deleted
 
 
 def tell(desk: Desk, reply: Reply, *events: tuple[str, int, float]) -> None:
@@ -186,18 +185,16 @@ def sizes(options: argparse.Namespace) -> None:
             typed(desk, trace, draw)
         desk.pilot.stop()
         time.sleep(1)
-        lines = [line for file in files_of(path) for line in file.read_bytes().splitlines(keepends=True)]
-    events, broken = events_of(lines)
+        lines = path.read_bytes().splitlines(keepends=True)
+        events, broken = read_log(path)
     assert not broken
-    shown = {event["id"] for event in events if event["event"] == "shown"}
+    shown = {event.id for event in events if isinstance(event, Shown)}
     own = dict.fromkeys(shown, 0)
     for event, line in zip(events, lines, strict=True):
-        if event.get("id") in own:
-            own[event["id"]] += len(line)
+        if (name := getattr(event, "id", "")) in own:
+            own[name] += len(line)
     each = sorted(own.values())
-    kinds = {event["event"]: 0 for event in events}
-    for event in events:
-        kinds[event["event"]] += 1
+    kinds = dict(Counter(type(event).__name__ for event in events))
     size = sum(map(len, lines))
     print(
         f"{options.eagerness}: {size} bytes, {len(shown)} shown: {size / len(shown):.0f} bytes each, "
@@ -215,7 +212,8 @@ def killed(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(options.times):
             path = Path(scratch) / f"{number // ROUNDS}.jsonl"
-            typists = [Typist(path, LIMIT, options.pause, waits=False) for _ in range(PROCESSES)]
+            names = [f"{number % 1000:03}{process}" for process in range(PROCESSES)]
+            typists = [Typist(path, name, options.pause, waits=False) for name in names]
             for typist in typists:
                 typist.wait()
             time.sleep(0.05 + draw.random() / 2)

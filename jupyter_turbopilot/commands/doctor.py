@@ -126,32 +126,18 @@ def _memory(settings: Turbopilot) -> Finding:
 
 
 def _study(settings: Turbopilot) -> Finding:
-    """Say whether a log is kept for a study, and what is wrong with its file."""
-    from jupyter_turbopilot.study.file import LogFile, files_of, located, reason_of
-    from jupyter_turbopilot.study.reading import held
-    from jupyter_turbopilot.study.words import holdings
-    from jupyter_turbopilot.study.writer import event_logger
+    """Say whether a study log is kept, and what is wrong with its file."""
+    from jupyter_turbopilot.study import holdings
+    from jupyter_turbopilot.study.file import check, located
 
     if not settings.study_log:
         return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
     try:
-        path = located(settings.study_log)
-        file = LogFile(path)
-        file.check()
+        check(located(settings.study_log))
     except OSError as error:
-        said = f"{settings.study_log} cannot be written: {reason_of(error)}."
+        said = f"{settings.study_log} cannot be written: {error.strerror}."
         return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
-    try:
-        event_logger()
-    except ImportError as error:
-        said = f"Jupyter's event system, which it is written with, cannot be imported: {error}."
-        return Finding("study log", f"{said} Install jupyter_events again.", problem=True)
-    if obstacle := file.obstacle():
-        return Finding("study log", f"{obstacle}. Move it elsewhere.", problem=True)
-    said = f"kept in {settings.study_log}: {holdings(text=settings.study_text)}"
-    if files := files_of(path):
-        said += f"; this log holds {held(files)}"
-    return Finding("study log", said)
+    return Finding("study log", f"kept in {settings.study_log}: {holdings(text=settings.study_text)}")
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:

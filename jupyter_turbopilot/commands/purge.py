@@ -42,7 +42,6 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.models.folder import models_dir, others, ours
     from jupyter_turbopilot.models.personal import personal_dir, personal_files
     from jupyter_turbopilot.server import runtime
-    from jupyter_turbopilot.study.file import files_of
 
     models, own = models_dir(settings.models_dir), personal_dir()
     mine = is_writable(models)
@@ -50,8 +49,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     indexes = index_files()
     results, trouble = _results(settings)
     servers = servers_with(results[0]) if results else []
-    log, kept_study = _study(settings, (own, folder().parent))
-    study = files_of(log) if log else []
+    study, kept_study = _study(settings, (own, folder().parent))
     files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
     stale, living = runtime.survey()
     places = " and ".join(
@@ -65,11 +63,11 @@ def run(options: Options, settings: Turbopilot) -> int:
     ):
         return 1
     remaining = remove([*files, *stale])
-    logs, stuck = _delete(log) if log else (0, [])
+    stuck = [log for log in study if not _delete(log)]
     remaining += stuck
     for place in (*folders, folder().parent):
         remove_empty(place, [*files, *study])
-    print(f"{size} in {count_of(len(files) + logs, 'file')} and {ended} removed.")
+    print(f"{size} in {count_of(len(files) + len(study) - len(stuck), 'file')} and {ended} removed.")
     list_names("Could not be removed", remaining)
     list_names("Left, because it is a study's (jupyter turbopilot study clear deletes it)", kept_study)
     left = {path for place in folders for path in others(place)}
@@ -82,32 +80,32 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 1 if remaining or trouble else 0
 
 
-def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
-    """Return the study log if it is in a folder of ours; of one anywhere else, the files that are left."""
-    from jupyter_turbopilot.study.file import files_of, located
+def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+    """Return the study log, first if it is in a folder of ours, second if it is anywhere else."""
+    from jupyter_turbopilot.study.file import is_log, located
 
-    if not settings.study_log:
-        return None, []
     try:
         path = located(settings.study_log)
-        place = path.parent.resolve()  # what the setting says may lead out of a folder again, or in by a link
+        place = path.parent.resolve()  # the setting may lead out of a folder again, or into one by a link
+        if not is_log(path):
+            return [], []
         for folder in folders:
             if place.is_relative_to(folder.resolve()):
-                return folder / place.relative_to(folder.resolve()) / path.name, []
+                return [folder / place.relative_to(folder.resolve()) / path.name], []
     except (OSError, RuntimeError):
-        return None, []
-    return None, files_of(path)
+        return [], []
+    return [], [path]
 
 
-def _delete(log: Path) -> tuple[int, list[Path]]:
-    """Delete a study log; return how many files are gone, and those that could not be deleted."""
-    from jupyter_turbopilot.study.deleting import delete
-    from jupyter_turbopilot.study.file import files_of
+def _delete(log: Path) -> bool:
+    """Delete a study log; return whether it is gone."""
+    from jupyter_turbopilot.study.file import delete
 
     try:
-        return delete(log)
+        delete(log)
     except OSError:
-        return 0, files_of(log)
+        return False
+    return True
 
 
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:

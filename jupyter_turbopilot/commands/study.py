@@ -1,14 +1,13 @@
-"""`jupyter turbopilot study report`, `info` and `clear`: the log of what became of suggestions."""
+"""`jupyter turbopilot study report`, `info` and `clear`: the log of suggestions and their outcomes."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group
-from jupyter_turbopilot.commands.removing import agreed, list_names, size_of_all
+from jupyter_turbopilot.commands.removing import agreed, size_of_all
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.wording import count_of
 
@@ -21,7 +20,6 @@ _NONE = (
     "No study log is kept: c.Turbopilot.study_log is not set in Jupyter's configuration. If a terminal, a "
     "server's command line or an earlier configuration named one, name that FILE."
 )
-_NUMBER = re.compile(r"\.[1-9]\Z")
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,18 @@ def declare_report(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="*",
         type=Path,
-        help="a participant's log; older parts of it beside it (FILE.1 …) are read with it. "
-        "Default: c.Turbopilot.study_log",
+        help="a participant's log; default: c.Turbopilot.study_log",
     )
     parser.add_argument(
         "--into",
         type=Path,
         metavar="FILE",
-        help="write a Markdown file and plots; one that is there is replaced",
+        help="write a Markdown file and plots; an existing report is replaced",
     )
 
 
 def declare_file(parser: argparse.ArgumentParser) -> None:
-    """Declare which log it is about."""
+    """Declare the log."""
     parser.add_argument(
         "file", metavar="FILE", nargs="?", type=Path, help="a log; default: c.Turbopilot.study_log"
     )
@@ -79,15 +76,16 @@ def declare_clear(parser: argparse.ArgumentParser) -> None:
 
 
 def report(options: Report, settings: Turbopilot) -> int:
-    """Print what the logs come to."""
-    from jupyter_turbopilot.evaluate.study_report import figured, tables, write
-    from jupyter_turbopilot.study.reading import Reading
+    """Print the figures of the logs."""
+    from jupyter_turbopilot.evaluate.study_figures import Figured
+    from jupyter_turbopilot.evaluate.study_report import tables, write
+    from jupyter_turbopilot.study.file import Reading
 
     names = options.files or [_configured(settings)]
     if options.into:
         _check_target(options.into)
-    logs = [Reading(name) for name in dict.fromkeys(map(_begun, names))]
-    found = figured(logs)
+    logs = [Reading(name) for name in dict.fromkeys(names)]
+    found = Figured(logs)
     for log in logs:
         if log.broken:
             print(f"{log.path}: passed over {count_of(log.broken, 'line')} that cannot be read.")
@@ -100,7 +98,7 @@ def report(options: Report, settings: Turbopilot) -> int:
 
 def info(options: Info, settings: Turbopilot) -> int:
     """Say whether a log is kept, what it holds, and what is wrong with it."""
-    from jupyter_turbopilot.study.file import LogFile, files_of, reason_of
+    from jupyter_turbopilot.study.file import check, is_log
 
     if options.file:
         _describe(options.file)
@@ -109,110 +107,96 @@ def info(options: Info, settings: Turbopilot) -> int:
         print(_NONE)
         return 0
     path = _configured(settings)
-    if files_of(path):
+    if is_log(path):
         _describe(path)
     else:
         print(f"{path}: nothing was logged yet.")
     print("The text of suggestions is logged." if settings.study_text else "No text is logged now.")
-    if obstacle := LogFile(path).obstacle():
-        print(f"{obstacle}.")
     try:
-        LogFile(path).check()
+        check(path)
     except OSError as error:
-        print(f"It cannot be written: {reason_of(error)}.")
+        print(f"It cannot be written: {error.strerror}.")
         return 1
     return 0
 
 
 def _describe(path: Path) -> None:
-    """Say what a log holds."""
     from jupyter_turbopilot.files import describe_size
-    from jupyter_turbopilot.study.file import KEPT, LIMIT, files_of
-    from jupyter_turbopilot.study.reading import Reading, held
+    from jupyter_turbopilot.study.events import Shown
+    from jupyter_turbopilot.study.file import LIMIT, Reading
 
-    log, shown, lines = Reading(path), set(), 0
+    log = Reading(path)
+    shown = set()
+    lines = 0
     for event in log:
         lines += 1
-        if event["event"] == "shown":
-            shown.add(event["id"])
-    files = files_of(path)
-    said = f"{count_of(lines, 'line')} on {count_of(len(shown), 'suggestion')}"
-    print(f"{path}: {said}, {size_of_all(files)} of at most {describe_size((KEPT + 1) * LIMIT)}.")
-    print(f"This log holds {held(files)}.")
+        if isinstance(event, Shown):
+            shown.add(event.id)
+    counts = f"{count_of(lines, 'line')} on {count_of(len(shown), 'suggestion')}"
+    print(f"{path}: {counts}, {size_of_all([path])} of at most {describe_size(LIMIT)}.")
+    print(f"This log holds {'the text of suggestions' if log.has_text else 'no text'}.")
     if log.broken:
         print(f"{count_of(log.broken, 'line')} cannot be read.")
 
 
 def clear(options: Clear, settings: Turbopilot) -> int:
     """Delete the log."""
-    from jupyter_turbopilot.study.deleting import delete
-    from jupyter_turbopilot.study.file import files_of, reason_of
-    from jupyter_turbopilot.study.reading import no_log
+    from jupyter_turbopilot.study.file import delete, is_log, need_log
 
     if not options.file and not settings.study_log:
         print(_NONE)
         return 0
     path = options.file or _configured(settings)
-    files = files_of(path)
-    if not files and options.file:
-        raise no_log(path)
-    if not files:
+    if options.file:
+        need_log(path)
+    elif not is_log(path):
         print("Nothing was logged.")
         return 0
-    if not options.yes and not agreed(f"Delete {', '.join(map(str, files))}? It cannot be made again."):
+    if not options.yes and not agreed(f"Delete {path}? It cannot be made again."):
         return 1
     try:
-        removed, remaining = delete(path)
+        delete(path)
     except OSError as error:
         raise NotReadyError(
-            f"{path} was not deleted: {reason_of(error)}. Try again, or stop the server or terminal that "
-            "logs to it first.",
+            f"{path} was not deleted: {error.strerror}. Try again, or stop the server or terminal that logs "
+            "to it first.",
             code="study_not_deleted",
         ) from None
-    print(f"{count_of(removed, 'file')} removed.")
-    list_names("Could not be removed", remaining)
+    print(f"{path} was deleted.")
     print("A server or terminal that still logs to it begins a new one with the next suggestion.")
-    return 1 if remaining else 0
+    return 0
 
 
 def _configured(settings: Turbopilot) -> Path:
     """Return the log that the settings name."""
-    from jupyter_turbopilot.study.file import located, reason_of
+    from jupyter_turbopilot.study.file import located
 
     if not settings.study_log:
         raise BadRequestError("Name the file of a study log, or set c.Turbopilot.study_log.")
     try:
         return located(settings.study_log)
     except OSError as error:
-        raise BadRequestError(f"c.Turbopilot.study_log cannot be used: {reason_of(error)}.") from None
-
-
-def _begun(path: Path) -> Path:
-    """Return which log a file is an older part of, or the file itself."""
-    from jupyter_turbopilot.study.file import is_ours
-
-    part = _NUMBER.search(path.name, 1)
-    return begun if part and is_ours(begun := path.parent / path.name[: part.start()]) else path
+        raise BadRequestError(f"c.Turbopilot.study_log cannot be used: {error.strerror}.") from None
 
 
 def _check_target(target: Path) -> None:
-    """Raise an error where a report would take the place of a log, or its plot that of the report."""
-    from jupyter_turbopilot.study.file import is_ours
+    """Raise an error if a report would replace a log, or its plots the report."""
+    from jupyter_turbopilot.study.file import is_log
 
-    if not target.name or target.is_dir():
+    if target.is_dir():
         raise BadRequestError(f"{target} is a folder. Name the Markdown file, as report.md.")
     if target.suffix.lower() == ".svg":
-        raise BadRequestError(f"{target} is where the plots go. Name the Markdown file, as report.md.")
+        raise BadRequestError(f"{target} is the file of the plots. Name the Markdown file, as report.md.")
     for path in (target, target.with_suffix(".svg")):
-        if is_ours(path.resolve()):
+        if is_log(path.resolve()):
             raise BadRequestError(
-                f"{path} is a study log, which a report would overwrite. Name another file."
+                f"{path} is a study log, which the report would replace. Name another file."
             )
 
 
 COMMAND = Group(
     "study",
-    "the log of what became of suggestions: what it comes to, what it holds, or delete it",
+    "the log of suggestions and their outcomes: its figures, its contents, or delete it",
     (
         Command("report", "print tables of what became of suggestions", Report, declare_report, report),
         Command("info", "say whether a log is kept, and what one holds", Info, declare_file, info),

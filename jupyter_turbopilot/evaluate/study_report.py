@@ -1,55 +1,49 @@
-"""The report of a study: what its logs come to, as tables and as plots."""
+"""The report on study logs, as tables and as plots."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, read_log
+from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON
 from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from matplotlib.axes import Axes
 
-    from jupyter_turbopilot.evaluate.study_figures import Event, Figures, Interval, Share
-
-_HEAD = (
-    "| {what} | shown | taken | acceptance | of the characters taken, left after {soon} s | {later} min |\n"
-    "| --- | --- | --- | --- | --- | --- |"
-)
-
-
-def figured(logs: Sequence[Iterable[Event]]) -> Figured:
-    """Return the figures of some logs; each is read to its end before the next."""
-    return Figured([read_log(events, number) for number, events in enumerate(logs)])
+    from jupyter_turbopilot.evaluate.study_figures import Figured, Figures, Interval, Share
 
 
 def tables(found: Figured, logs: int) -> str:
     """Return the figures as Markdown."""
-    saved, latency = found.saved, found.latency
-    seen = ", ".join((count_of(logs, "log"), count_of(found.requests, "request"), *_shown(found)))
+    saved, (median, slow) = found.saved, found.latency
+    latency = f"median {_time(*median)}, 95th percentile {_time(*slow)}"
     less = "less a key each time that some were taken, and those typed before"
-    half = _time(latency.median, latency.median_interval)
-    most = _time(latency.slow, latency.slow_interval)
+    counts = (
+        count_of(logs, "log"),
+        count_of(found.requests, "request"),
+        f"{count_of(len(found.suggested), 'suggestion')} shown",
+        f"{found.written} characters written",
+    )
+    conditions = found.by(lambda one: one.condition)
+    if len(conditions) == 1:
+        conditions = {}
     lines = [
-        f"{seen}. {_drawn(found)}",
+        f"{', '.join(counts)}. {_units(found)}",
         "",
-        f"Saved: {_told(saved)} of what was written ({saved.part} of {saved.of} characters, {less}).",
+        f"Saved: {_share(saved)} of what was written ({saved.part} of {saved.of} characters, {less}).",
         "",
-        _head("all suggestions"),
-        _row("all", found.of(found.suggested)),
-        *_rows({f"{model}, {eager}": one for (model, eager), one in _conditions(found).items()}),
+        *_table("all suggestions", {"all": found.of(found.suggested)}),
+        *_rows({", ".join(condition): figures for condition, figures in conditions.items()}),
         "",
-        f"Latency, from the request to the first text: median {half}, 95th percentile {most}.",
+        f"Latency, from the request to the first text: {latency}.",
         "",
-        _head("position"),
-        *_rows(found.by(lambda one: one.at)),
+        *_table("position", found.by(lambda one: one.request.at)),
         "",
-        _head("hour"),
-        *_rows({f"{hour}:00": one for hour, one in found.by(lambda one: one.hour).items()}),
+        *_table("hour", {f"{hour}:00": one for hour, one in found.by(lambda one: one.hour).items()}),
     ]
     if found.dropped or found.unknown:
         refer = "refers" if found.unknown == 1 else "refer"
@@ -58,53 +52,48 @@ def tables(found: Figured, logs: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _drawn(found: Figured) -> str:
-    """Say what the intervals are drawn from."""
+def _units(found: Figured) -> str:
+    """Say what is resampled for the intervals."""
     if found.by_log:
-        units, writers = count_of(found.units, "log"), count_of(found.writers, "log")
+        units, writers = count_of(len(found.units), "log"), count_of(len(found.writers), "log")
     else:
-        documents = count_of(found.units, "document")
-        units, writers = f"{documents} in their sessions", count_of(found.writers, "session")
+        units = f"{count_of(len(found.units), 'document')} in their sessions"
+        writers = count_of(len(found.writers), "session")
     saved = "" if units == writers else f", that of what was saved from {writers}"
-    said = f"95 % bootstrap intervals, drawn from {units}{saved}."
-    return f"{said} From fewer than {ENOUGH} none is drawn: it would be too narrow."
+    drawn = f"95 % bootstrap intervals, drawn from {units}{saved}."
+    return f"{drawn} From fewer than {ENOUGH} none is drawn: it would be too narrow."
 
 
-def _shown(found: Figured) -> tuple[str, str]:
-    suggestions = count_of(len(found.suggested), "suggestion")
-    return f"{suggestions} shown", f"{found.written} characters written"
-
-
-def _conditions(found: Figured) -> dict[tuple[str, str], Figures]:
-    conditions = found.by(lambda one: one.condition)
-    return conditions if len(conditions) > 1 else {}
-
-
-def _head(what: str) -> str:
-    return _HEAD.format(what=what, soon=SOON, later=LATER // 60)
+def _table(name: str, figures: Mapping[str, Figures]) -> list[str]:
+    later = f"{LATER // 60} min"
+    return [
+        f"| {name} | shown | taken | acceptance | of the characters taken, left after {SOON} s | {later} |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *_rows(figures),
+    ]
 
 
 def _rows(figures: Mapping[str, Figures]) -> list[str]:
-    return [_row(name, one) for name, one in figures.items()]
-
-
-def _row(name: str, one: Figures) -> str:
-    retained = " | ".join(_told(one.retained[seconds]) for seconds in (SOON, LATER))
-    return f"| {name} | {one.shown} | {one.acceptance.part} | {_told(one.acceptance)} | {retained} |"
+    rows = []
+    for name, one in figures.items():
+        retained = " | ".join(_share(one.retained[seconds]) for seconds in (SOON, LATER))
+        acceptance = one.acceptance
+        rows.append(f"| {name} | {acceptance.of} | {acceptance.part} | {_share(acceptance)} | {retained} |")
+    return rows
 
 
 def _time(milliseconds: float, interval: Interval) -> str:
     return f"{milliseconds:.0f} ms" + (f" ({interval[0]:.0f} to {interval[1]:.0f})" if interval else "")
 
 
-def _told(share: Share) -> str:
+def _share(share: Share) -> str:
     if not share.of:
         return ""
     return f"{share.value:.3f}" + (" ({:.2f} to {:.2f})".format(*share.interval) if share.interval else "")
 
 
 def write(path: Path, found: Figured, logs: int) -> list[Path]:
-    """Write a Markdown file, and beside it plots where matplotlib is installed."""
+    """Write a Markdown file and, if matplotlib is installed, plots next to it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         plots = _plots(path, found)
@@ -123,11 +112,11 @@ def _plots(path: Path, found: Figured) -> list[Path]:
         return []
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     (left, right), (below, last) = figure.subplots(2, 2)
-    positions, hours = found.by(lambda one: one.at), found.by(lambda one: one.hour)
+    positions, hours = found.by(lambda one: one.request.at), found.by(lambda one: one.hour)
     _bars(left, "acceptance by position", {name: one.acceptance for name, one in positions.items()})
     left.tick_params(axis="x", labelrotation=30)
     _bars(right, "acceptance by hour", {str(hour): one.acceptance for hour, one in hours.items()})
-    ms = sorted(one.ms for one in found.suggested)
+    ms = sorted(one.request.ms for one in found.suggested)
     below.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post")
     below.set(title="time to the first text", xlabel="ms", ylabel="share of the answers")
     if ms and ms[-1] > 0:
@@ -136,13 +125,13 @@ def _plots(path: Path, found: Figured) -> list[Path]:
     times = {f"{SOON} s": retained[SOON], f"{LATER // 60} min": retained[LATER]}
     _bars(last, "of the characters taken, left after", times)
     target = path.with_suffix(".svg")
-    with mpl.rc_context({"svg.hashsalt": "turbopilot"}):  # the same figures make the same file
+    with mpl.rc_context({"svg.hashsalt": "turbopilot"}):  # the same figures give the same file
         figure.savefig(target, metadata={"Date": None})
     return [target]
 
 
 def _bars(axis: Axes, title: str, shares: Mapping[str, Share]) -> None:
-    """Draw shares with their intervals; one of nothing has no bar, which would say that it is 0."""
+    """Draw shares with their intervals; a share of nothing has no bar, which would read as 0."""
     known = {name: share for name, share in shares.items() if share.of}
     values = [share.value for share in known.values()]
     axis.bar([*known], values)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.source import Source
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
-    from jupyter_turbopilot.study.log import Where
+    from jupyter_turbopilot.study.events import Where
 
 
 @dataclass(frozen=True, eq=False)

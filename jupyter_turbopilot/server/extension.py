@@ -75,8 +75,6 @@ class TurbopilotExtension(ExtensionApp):
         if not server.sock:
             named = self.pilot.results_file if self.pilot else ""
             runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid(), named))
-        if self.pilot and self.pilot.completer.study:
-            self.pilot.completer.study.begin()
         if self.pilot and self.pilot.settings.load_at_start:
             # After the server has answered for the first time: loading would make it wait.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)

@@ -140,7 +140,6 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     pilot.start()
     if not (status := refusal(pilot)):
         if pilot.completer.study:
-            pilot.completer.study.begin()
             notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
         print(f"Serving on {place.address}", flush=True)
         if notice:

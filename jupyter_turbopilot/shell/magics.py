@@ -23,7 +23,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.shell.numbers import real, whole
 from jupyter_turbopilot.shell.output import Output, printable
-from jupyter_turbopilot.study.words import holdings
+from jupyter_turbopilot.study import holdings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

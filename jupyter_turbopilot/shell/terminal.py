@@ -382,7 +382,6 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     completer = local.pilot.completer
     if not completer.study and (study := study_of(local.pilot.settings, "terminal")):
         completer.study = study
-        study.begin()
     atexit.unregister(local.pilot.settle)
     atexit.register(local.pilot.settle)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):

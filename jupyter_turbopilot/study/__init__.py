@@ -1,1 +1,6 @@
-"""A log of what becomes of suggestions, for studies: a person keeps it, and hands it over or not."""
+"""An opt-in log of suggestions and their outcomes for user studies, in a file of the user's own."""
+
+
+def holdings(*, text: bool) -> str:
+    """Describe what is logged."""
+    return "numbers and the text of suggestions" if text else "numbers, no text"

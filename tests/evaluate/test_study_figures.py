@@ -1,4 +1,4 @@
-"""The figures are those that somebody else counts: here, from what was meant to happen, before it was logged."""
+"""The figures are compared with those that are counted from the same stories before they are logged."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jupyter_turbopilot.evaluate.scoring import drawn
-from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, Share, read_log
-from jupyter_turbopilot.evaluate.study_report import figured
+from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, Share
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
 from jupyter_turbopilot.study import writer
-from jupyter_turbopilot.study.file import files_of
-from jupyter_turbopilot.study.lines import events_of
+from jupyter_turbopilot.study.events import (
+    SCHEMA,
+    Dropped,
+    Ended,
+    Event,
+    Requested,
+    Retained,
+    Session,
+    Shown,
+    Taken,
+)
+from jupyter_turbopilot.study.file import Reading
 from jupyter_turbopilot.study.log import Study
 
 BEFORE = {
@@ -159,177 +169,169 @@ def test_the_figures_are_those_that_were_counted_independently(
     folder: Path = tmp_path_factory.mktemp("study")
     counts, logs = Counts(), []
     for person, processes in enumerate(people):
+        path = folder / f"{person}.jsonl"
+        events: list[Event] = []
+        lines = 0
         for typed, stories, killed in processes:
-            study = Study(folder / f"{person}.jsonl", text=False)
+            study = Study(path, text=False)
             counts.begin()
             for source in ("", "y" * typed):
                 ask(study, source, "three.ipynb", counts)
             for number, story in enumerate(stories):
                 tell(study, number, story, counts)
-            (study._writer if killed else study).close()
+            study.close()
             counts.end(killed=killed)
-        files = files_of(folder / f"{person}.jsonl")
-        events, broken = events_of(part for file in files for part in file.read_bytes().split(b"\n"))
-        assert not broken
+            new = list(Reading(path))[lines:]
+            lines += len(new)
+            events += [event for event in new if not (killed and isinstance(event, Ended))]
         logs.append(events)
-    found = figured(logs)
+    found = Figured(logs)
     all_of_them = found.of(found.suggested)
     assert (found.requests, found.written) == (counts.requests, counts.written)
-    assert (all_of_them.shown, all_of_them.acceptance.part) == (counts.shown, counts.taken)
-    assert (all_of_them.taken, found.saved.part) == (counts.characters, counts.worth)
+    assert (all_of_them.acceptance.of, all_of_them.acceptance.part) == (counts.shown, counts.taken)
+    assert (sum(one.taken for one in found.suggested), found.saved.part) == (counts.characters, counts.worth)
     assert found.saved.of == counts.all
     assert 0 <= found.saved.value <= 1
-    copies = figured(logs * ENOUGH)  # of which logs are drawn, not sessions, if there is anything to draw
+    copies = Figured(logs * ENOUGH)  # of which logs are drawn, not sessions, if there is anything to draw
     assert copies.by_log == bool(counts.shown)
     assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
     for mark in (SOON, LATER):
         assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
-    by_position = found.by(lambda one: one.at)
-    assert {at: one.shown for at, one in by_position.items()} == counts.at
+    by_position = found.by(lambda one: one.request.at)
+    assert {at: one.acceptance.of for at, one in by_position.items()} == counts.at
     assert {
         at: one.acceptance.part for at, one in by_position.items() if one.acceptance.part
     } == counts.taken_at
-    assert sum(one.shown for one in found.by(lambda one: one.hour).values()) == counts.shown
-    assert found.latency.count == counts.shown
+    assert sum(one.acceptance.of for one in found.by(lambda one: one.hour).values()) == counts.shown
     assert (found.dropped, found.unknown) == (0, 0)
 
 
-SESSION = {
-    "event": "session",
-    "session": "AbC3",
-    "where": "server",
-    "zone": 120,
-    "model": "m",
-    "eagerness": "eager",
-}
+SESSION = Session(0.0, SCHEMA, "AbC3", "0.1.0", "server", 120, False, "m", "eager")
+NO_SUGGESTIONS = [SESSION, Ended(0.0, "AbC3", requests=3, written=7)]
 
 
-def requested(number: int, **more: object) -> dict[str, Any]:
-    event = {"event": "requested", "id": f"AbC3.{number}", "doc": 1, "at": "after =", "ms": 10, "t": 0.0}
-    return event | {"requests": 1, "written": 100} | more
+def requested(number: int, **more: object) -> Requested:
+    request = Requested(0.0, f"AbC3.{number}", doc=1, at="after =", ms=10, requests=1, written=100)
+    return replace(request, **more)
 
 
-def happened(event: str, number: int, chars: int, **more: object) -> dict[str, Any]:
-    return {"event": event, "id": f"AbC3.{number}", "chars": chars, "t": 0.0} | more
+def shown(number: int, chars: int = 5) -> Shown:
+    return Shown(0.0, f"AbC3.{number}", chars=chars, score=0.5)
 
 
-def test_hours_are_those_of_the_person() -> None:
-    log = read_log([SESSION, requested(1, t=23.5 * 3600), happened("shown", 1, 5)])
-    assert log.suggested["AbC3.1"].hour == 1
-    assert log.suggested["AbC3.1"].condition == ("m", "eager")
+def taken(number: int, chars: int, typed: int = 0) -> Taken:
+    return Taken(0.0, f"AbC3.{number}", chars=chars, after=1, typed=typed)
 
 
-def test_what_is_run_in_a_terminal_stays_as_it_was_when_it_was_run() -> None:
-    events = [
-        SESSION | {"where": "terminal"},
-        requested(1),
-        happened("shown", 1, 5),
-        happened("taken", 1, 5, after=1),
-        happened("retained", 1, 4, after=6.5),
-    ]
-    assert read_log(events).suggested["AbC3.1"].kept == {SOON: 4, LATER: 4}
-    assert read_log([SESSION, *events[1:]]).suggested["AbC3.1"].kept == {}
+def retained(number: int, chars: int, after: float) -> Retained:
+    return Retained(0.0, f"AbC3.{number}", chars=chars, after=after)
 
 
-def test_what_has_no_request_and_what_was_dropped_is_counted() -> None:
-    log = read_log([happened("shown", 9, 5), {"event": "dropped", "session": "AbC3", "lines": 7}])
-    assert (log.unknown, log.dropped) == (1, 7)
+def test_hours_are_local_time() -> None:
+    (one,) = Figured([[SESSION, requested(1, t=23.5 * 3600), shown(1)]]).suggested
+    assert one.hour == 1
+    assert one.condition == ("m", "eager")
 
 
-def test_intervals_are_those_of_drawing_the_units() -> None:
-    events = [SESSION]
+def test_suggestions_of_a_damaged_session_line_are_counted() -> None:
+    (one,) = Figured([[requested(1, t=23.5 * 3600), shown(1)]]).suggested
+    assert (one.hour, one.condition) == (23, ("unknown", "unknown"))
+
+
+def test_what_is_run_in_a_terminal_is_final() -> None:
+    events = [requested(1), shown(1), taken(1, 5), retained(1, 4, after=6.5)]
+    for where, kept in (("terminal", {SOON: 4, LATER: 4}), ("server", {})):
+        (one,) = Figured([[replace(SESSION, where=where), *events]]).suggested
+        assert one.kept == kept
+
+
+def test_events_without_a_request_and_dropped_ones_are_counted() -> None:
+    found = Figured([[shown(9), Dropped(0.0, "AbC3", lines=7)]])
+    assert (found.unknown, found.dropped) == (1, 7)
+
+
+def test_intervals_are_those_of_resampling_the_units() -> None:
+    events: list[Event] = [SESSION]
     units = []
     for document in range(40):
-        taken = document % 4
-        units.append((taken, 4))
-        for number in range(4):
-            name = 4 * document + number
-            events += [requested(name, doc=document), happened("shown", name, 5)]
-            if number < taken:
-                events.append(happened("taken", name, 5, after=1))
-    found = Figured([read_log(events)])
-    assert found.units == 40
+        accepted = document % 4
+        units.append((accepted, 4))
+        for number in range(4 * document, 4 * document + 4):
+            events += [requested(number, doc=document), shown(number)]
+            if number < 4 * document + accepted:
+                events.append(taken(number, 5))
+    found = Figured([events])
+    assert len(found.units) == 40
     low, high = drawn(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
     assert ours.interval == pytest.approx((low, high), abs=0.02)
 
 
-def test_several_logs_are_drawn_as_they_are_and_few_by_their_documents() -> None:
-    events = [
-        SESSION,
-        requested(1, doc=1),
-        happened("shown", 1, 5),
-        requested(2, doc=2),
-        happened("shown", 2, 5),
-    ]
-    assert figured([events] * ENOUGH).units == ENOUGH
-    assert figured([events]).units == 2
-    ended = {"event": "ended", "session": "AbC3", "requests": 3, "written": 7}
-    assert (figured([[*events, ended]]).units, figured([[*events, ended]]).writers) == (2, 1)
+def test_units_are_logs_or_if_there_are_few_documents() -> None:
+    events = [SESSION, requested(1, doc=1), shown(1), requested(2, doc=2), shown(2)]
+    assert len(Figured([events] * ENOUGH).units) == ENOUGH
+    found = Figured([[*events, *NO_SUGGESTIONS]])
+    assert (len(found.units), len(found.writers)) == (2, 1)
 
 
-def test_what_a_killed_process_has_not_counted_was_written_if_it_was_taken() -> None:
-    events = [SESSION, requested(1, written=0), happened("shown", 1, 50), happened("taken", 1, 50, after=1)]
-    assert figured([events]).saved == Share(49, 50)
+def test_a_killed_process_has_written_what_was_accepted() -> None:
+    events = [SESSION, requested(1, written=0), shown(1, 50), taken(1, 50)]
+    assert Figured([events]).saved == Share(49, 50)
 
 
 @pytest.mark.parametrize("logs", [ENOUGH - 1, ENOUGH])
-def test_what_one_process_has_not_counted_another_of_the_same_log_does_not_make_up_for(logs: int) -> None:
-    counted = [SESSION, requested(1, written=1000), happened("shown", 1, 5)]
+def test_a_killed_process_is_counted_by_itself(logs: int) -> None:
+    counted = [SESSION, requested(1, written=1000), shown(1)]
     killed = [
-        SESSION | {"session": "ZyX9"},
-        requested(1, written=0) | {"id": "ZyX9.1"},
-        happened("shown", 1, 500) | {"id": "ZyX9.1"},
-        happened("taken", 1, 500, after=1) | {"id": "ZyX9.1"},
+        replace(SESSION, session="ZyX9"),
+        *(replace(one, id="ZyX9.1") for one in (requested(1, written=0), shown(1, 500), taken(1, 500))),
     ]
-    saved = figured([[*counted, *killed]] * logs).saved
+    saved = Figured([[*counted, *killed]] * logs).saved
     assert (saved.part, saved.of) == (499 * logs, 1500 * logs)
 
 
-def test_a_log_without_suggestions_makes_no_unit() -> None:
-    ended = {"event": "ended", "session": "AbC3", "requests": 3, "written": 7}
-    shown = [SESSION, requested(1), happened("shown", 1, 5)]
-    few = figured([[*shown, ended], [*shown, ended], *[[SESSION, ended]] * 3])
-    assert (few.by_log, few.units, few.writers) == (False, 2, 5)
-    enough = figured([*[[*shown, ended]] * ENOUGH, [SESSION, ended]])
-    assert (enough.by_log, enough.units, enough.writers) == (True, ENOUGH, ENOUGH + 1)
+def test_a_log_without_suggestions_is_no_unit() -> None:
+    some = [requested(1), shown(1), *NO_SUGGESTIONS]
+    few = Figured([some, some, *[NO_SUGGESTIONS] * 3])
+    assert (few.by_log, len(few.units), len(few.writers)) == (False, 2, 5)
+    enough = Figured([*[some] * ENOUGH, NO_SUGGESTIONS])
+    assert (enough.by_log, len(enough.units), len(enough.writers)) == (True, ENOUGH, ENOUGH + 1)
 
 
 @pytest.mark.parametrize(("documents", "drawn"), [(1, False), (ENOUGH - 1, False), (ENOUGH, True)])
-def test_from_few_units_no_interval_is_drawn(documents: int, drawn: bool) -> None:
-    events = [SESSION]
+def test_few_units_give_no_interval(documents: int, drawn: bool) -> None:
+    events: list[Event] = [SESSION]
     for number in range(40):
-        events += [requested(number, doc=number % documents), happened("shown", number, 5)]
-    found = figured([events])
+        events += [requested(number, doc=number % documents), shown(number)]
+    found = Figured([events])
     assert bool(found.of(found.suggested).acceptance.interval) == drawn
-    assert bool(found.latency.median_interval) == bool(found.latency.slow_interval) == drawn
+    assert [bool(interval) for _, interval in found.latency] == [drawn] * 2
     assert found.saved.interval is None, "there is one session"
 
 
-def test_models_of_ones_own_are_one_condition() -> None:
-    log = read_log(
-        [SESSION | {"model": "other-123"}, requested(1), SESSION | {"model": "other-9"}, requested(2)]
-    )
-    assert {one.condition for one in log.suggested.values()} == {("other", "eager")}
+def test_models_that_are_not_in_the_catalogue_are_one_condition() -> None:
+    sessions = [replace(SESSION, model=model) for model in ("other-123", "other-9")]
+    events = [sessions[0], requested(1), shown(1), sessions[1], requested(2), shown(2)]
+    assert {one.condition for one in Figured([events]).suggested} == {("other", "eager")}
 
 
-def test_nothing_at_all_has_no_figures() -> None:
-    found = figured([[]])
+def test_an_empty_log_has_no_figures() -> None:
+    found = Figured([[]])
     assert found.saved == Share(0, 0)
     assert found.of([]).acceptance.value == 0.0
-    assert found.latency.count == 0
-    assert found.by(lambda one: one.at) == {}
+    assert found.latency == [(0.0, None)] * 2
+    assert found.by(lambda one: one.hour) == {}
 
 
-def test_latency_is_that_of_what_was_shown() -> None:
-    events = [SESSION]
+def test_latency_is_that_of_suggestions_that_were_shown() -> None:
+    events: list[Event] = [SESSION]
     for number in range(100):
-        events += [requested(number, ms=number + 1, doc=number), happened("shown", number, 5)]
+        events += [requested(number, ms=number + 1, doc=number), shown(number)]
     events.append(requested(1000, ms=100_000))
-    latency = figured([events]).latency
-    assert latency.median_interval
-    assert latency.slow_interval
-    assert (latency.median, latency.slow) == (50, 95)
-    assert latency.median_interval[0] < 50 < latency.median_interval[1]
-    assert latency.slow_interval[0] < 95 < latency.slow_interval[1] <= 100
+    (median, around), (slow, about) = Figured([events]).latency
+    assert (median, slow) == (50, 95)
+    assert around
+    assert about
+    assert around[0] < 50 < around[1]
+    assert about[0] < 95 < about[1] <= 100

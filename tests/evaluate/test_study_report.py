@@ -5,29 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.study_report import figured, tables, write
+from jupyter_turbopilot.evaluate.study_figures import Figured
+from jupyter_turbopilot.evaluate.study_report import tables, write
+from jupyter_turbopilot.study.events import Dropped, Event
 
-from .test_study_figures import SESSION, happened, requested
+from .test_study_figures import NO_SUGGESTIONS, SESSION, requested, retained, shown, taken
 
 
-def log(taken: int = 3, model: str = "m") -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = [SESSION | {"model": model}]
+def log(accepted: int = 3, model: str = "m") -> list[Event]:
+    events: list[Event] = [replace(SESSION, model=model)]
     for number in range(10):
         events += [requested(number, doc=number, at=["after =", "in a word"][number % 2], ms=10 * number)]
-        events.append(happened("shown", number, 10))
-        if number < taken:
-            events += [
-                happened("taken", number, 10, after=1),
-                happened("retained", number, 8, after=30),
-                happened("retained", number, 6, after=300),
-            ]
+        events.append(shown(number, 10))
+        if number < accepted:
+            events += [taken(number, 10), retained(number, 8, after=30), retained(number, 6, after=300)]
     return events
 
 
 def test_the_tables_say_what_became_of_the_suggestions() -> None:
-    text = tables(figured([log()]), 1)
+    text = tables(Figured([log()]), 1)
     assert "1 log, 10 requests, 10 suggestions shown, 1000 characters written." in text
     assert "from 10 documents in their sessions, that of what was saved from 1 session." in text
     assert "From fewer than 5 none is drawn" in text
@@ -42,48 +41,43 @@ def test_the_tables_say_what_became_of_the_suggestions() -> None:
 
 
 def test_intervals_are_said_to_be_drawn_from_what_they_are_drawn_from() -> None:
-    nothing: list[dict[str, Any]] = [
-        SESSION,
-        {"event": "ended", "session": "AbC3", "requests": 3, "written": 7},
-    ]
-    few = tables(figured([log(), log(), *[nothing] * 3]), 5)
+    few = tables(Figured([log(), log(), *[NO_SUGGESTIONS] * 3]), 5)
     assert "5 logs, " in few
     assert "drawn from 20 documents in their sessions, that of what was saved from 5 sessions." in few
-    assert "drawn from 5 logs." in tables(figured([log()] * 5), 5)
+    assert "drawn from 5 logs." in tables(Figured([log()] * 5), 5)
     assert "drawn from 5 logs, that of what was saved from 6 logs." in tables(
-        figured([*[log()] * 5, nothing]), 6
+        Figured([*[log()] * 5, NO_SUGGESTIONS]), 6
     )
 
 
 def test_saved_is_less_by_each_key_that_was_pressed_for_it() -> None:
-    pieces = [happened("taken", 0, 3, typed=2, after=1), happened("taken", 0, 8, after=2)]
-    events = [SESSION, requested(0), happened("shown", 0, 10), *pieces]
-    assert figured([events]).saved.part == 8 - 2 - 2
+    events = [SESSION, requested(0), shown(0, 10), taken(0, 3, typed=2), taken(0, 8)]
+    assert Figured([events]).saved.part == 8 - 2 - 2
 
 
 def test_models_are_compared_where_there_are_several() -> None:
-    text = tables(figured([log(), log(5, "n")]), 2)
+    text = tables(Figured([log(), log(5, "n")]), 2)
     assert "| m, eager | 10 | 3 |" in text
     assert "| n, eager | 10 | 5 |" in text
-    assert "m, eager" not in tables(figured([log()]), 1)
+    assert "m, eager" not in tables(Figured([log()]), 1)
 
 
 def test_what_is_missing_is_said() -> None:
-    events = [*log(), {"event": "dropped", "session": "AbC3", "lines": 1}, happened("shown", 99, 1)]
-    text = tables(figured([events]), 1)
+    events = [*log(), Dropped(0.0, "AbC3", lines=1), shown(99)]
+    text = tables(Figured([events]), 1)
     assert "1 line could not be written; 1 event refers to a request that is not in the log." in text
 
 
 def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    paths = write(tmp_path / "new" / "report.md", figured([log()]), 1)
+    paths = write(tmp_path / "new" / "report.md", Figured([log()]), 1)
     assert [path.name for path in paths] == ["report.md", "report.svg"]
     assert "![report](report.svg)" in paths[0].read_text("utf-8")
     first = paths[1].read_bytes()
     assert b"acceptance by position" in first
-    write(paths[0], figured([log()]), 1)
+    write(paths[0], Figured([log()]), 1)
     assert paths[1].read_bytes() == first
-    write(paths[0], figured([[]]), 1)
+    write(paths[0], Figured([[]]), 1)
 
 
 def test_bars_have_their_intervals_and_what_is_not_known_has_no_bar(
@@ -92,12 +86,12 @@ def test_bars_have_their_intervals_and_what_is_not_known_has_no_bar(
     figure = pytest.importorskip("matplotlib.figure").Figure
     drawn: list[Any] = []
     monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self))
-    write(tmp_path / "report.md", figured([log(6)]), 1)
-    found = figured([log(6)])
+    write(tmp_path / "report.md", Figured([log(6)]), 1)
+    found = Figured([log(6)])
     positions, _, _, retained = drawn[0].axes
     shares = [*found.of(found.suggested).retained.values()]
     for axis, wanted in (
-        (positions, [one.acceptance for one in found.by(lambda one: one.at).values()]),
+        (positions, [one.acceptance for one in found.by(lambda one: one.request.at).values()]),
         (retained, shares),
     ):
         bars, *errors = axis.containers
@@ -105,7 +99,7 @@ def test_bars_have_their_intervals_and_what_is_not_known_has_no_bar(
         segments = [segment for error in errors for segment in error.lines[2][0].get_segments()]
         ends = [tuple(end for _, end in segment) for segment in segments]
         assert ends == [pytest.approx(share.interval) for share in wanted]
-    write(tmp_path / "report.md", figured([log(0)]), 1)
+    write(tmp_path / "report.md", Figured([log(0)]), 1)
     assert not drawn[1].axes[3].patches
 
 
@@ -114,7 +108,7 @@ def test_a_bar_without_an_interval_has_no_error_bar(tmp_path: Path, monkeypatch:
     drawn: list[Any] = []
     monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self))
     of_three_documents = log(1)[:9]
-    write(tmp_path / "report.md", figured([of_three_documents]), 1)
+    write(tmp_path / "report.md", Figured([of_three_documents]), 1)
     positions = drawn[0].axes[0]
     assert positions.patches
     assert len(positions.containers) == 1  # the bars
@@ -129,11 +123,11 @@ def test_without_matplotlib_there_are_tables(tmp_path: Path, monkeypatch: pytest
         return ours(name, *more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert write(tmp_path / "report.md", figured([log()]), 1) == [tmp_path / "report.md"]
+    assert write(tmp_path / "report.md", Figured([log()]), 1) == [tmp_path / "report.md"]
     assert "svg" not in (tmp_path / "report.md").read_text("utf-8")
 
 
 def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TurbopilotError, match="The report could not be written"):
-        write(tmp_path / "file" / "report.md", figured([log()]), 1)
+        write(tmp_path / "file" / "report.md", Figured([log()]), 1)
