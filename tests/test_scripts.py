@@ -13,20 +13,16 @@ from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
-import cli_reference
 import engine
 import fit_gate
-import numpy as np
 import preflight
 import pytest
+import tables
 from msgspec import structs
 from page_model import PageModel
 
-from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.tuning.fold import deltas_of
 from jupyter_turbopilot.request import Cell, Completion
 
-from . import tiny_adapter
 from .twins import missing
 
 ROOT = Path(__file__).parent.parent
@@ -134,23 +130,8 @@ def test_every_make_target_that_the_documents_name_exists() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-@pytest.mark.parametrize("rank", [4, 6, 12])
-def test_the_mean_of_an_adapter_with_itself_is_that_adapter(
-    rank: int, tiny_model: Path, tmp_path: Path
-) -> None:
-    one = tiny_adapter.make(tmp_path / "one.gguf")
-    made = tmp_path / "mean.gguf"
-    halves = [f"{one}=0.5", f"{one}=0.5"]
-    script = [sys.executable, str(ROOT / "scripts" / "mean_of_adapters.py"), "--model", str(tiny_model)]
-    subprocess.run([*script, *halves, "--rank", str(rank), "--out", str(made)], check=True)
-    header = read_header(tiny_model)
-    products = [b @ a for path in (one, made) for ((a, b),) in deltas_of([(path, 1.0)], header).values()]
-    assert len(products) == 2
-    assert np.abs(products[0] - products[1]).max() < 0.01 * np.abs(products[0]).max()
-
-
 def test_the_reference_of_the_command_line_names_every_subcommand_and_what_its_options_do() -> None:
-    text = cli_reference.markdown()
+    text = tables.command_line()
     assert text.count("## `jupyter turbopilot ") == 28
     assert "| `-m MODEL`, `--model MODEL` | the model to tune; default: the configured one |" in text
     assert "| `PATH ...` | folders, notebooks, code, or a prepared .jsonl |" in text
