@@ -21,7 +21,7 @@ ARGS ?=
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench bench-scale release clean preflight test-python test-front test-scale test-ui test-wheel
+.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-scale test-ui test-wheel
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -134,27 +134,11 @@ test-scale: $(DONE)/dev  ## replicas under Ray Serve and behind vllm-router, on 
 	@$(BIN)/python scripts/scale_env.py $(DONE)/scale
 	$(BIN)/python -m pytest -m scale tests/scale $(ARGS)
 
-bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into benchmarks/results by hand
+bench: $(DONE)/dev  ## measure (an hour and a half; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into benchmarks/results by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	exec $(BIN)/python benchmarks/bench.py --into $(DONE)/bench $(addprefix --set ,$(SET)) $(ARGS)
 
-bench-scale: $(DONE)/dev  ## type with many people, really and simulated (half an hour, on a quiet machine; SET=notebooks to type)
-	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	@test -n "$(SET)" || test -d $(DONE)/notebooks || $(BIN)/python benchmarks/gather.py $(DONE)/notebooks
-	@mkdir -p $(DONE)/scale
-	test -f $(DONE)/scale/texts.json.gz || $(BIN)/python benchmarks/recorded.py texts --set $(or $(SET),$(DONE)/notebooks) \
-		--into $(DONE)/scale/texts.json.gz
-	$(BIN)/python benchmarks/recorded.py steps --threads 2 --into $(DONE)/scale/two.json
-	$(BIN)/python benchmarks/recorded.py steps --threads 1 --into $(DONE)/scale/one.json
-	$(BIN)/python benchmarks/recorded.py steps --threads 1 --into $(DONE)/scale/other.json & \
-		$(BIN)/python benchmarks/recorded.py steps --threads 1 --into $(DONE)/scale/beside.json; wait
-	$(BIN)/python benchmarks/scale.py check --set $(or $(SET),$(DONE)/notebooks) --texts $(DONE)/scale/texts.json.gz \
-		--steps $(DONE)/scale/one.json --beside $(DONE)/scale/beside.json
-	$(BIN)/python benchmarks/scale.py simulate --set $(or $(SET),$(DONE)/notebooks) --texts $(DONE)/scale/texts.json.gz \
-		--steps $(DONE)/scale/two.json --people 100 300 --replicas 10 20 40 --seconds 120 --think 20 --sequences 1024
-	$(BIN)/jupyter turbopilot size --people 300
-
-test-heavy: $(DONE)/dev  ## whole-size shapes with random weights (half an hour, 35 GB of disk; FOLDER=where)
+test-heavy: $(DONE)/dev  ## a model of full size with random weights, in 4 GiB (half an hour, 35 GB of disk; FOLDER=where)
 	$(BIN)/python benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)
 
 clean:  ## forget what was built (models and the engine's wheel stay)

@@ -1,9 +1,9 @@
-"""All measurements of `make bench`, one after another: a failure of one does not end the others.
+"""Run the measurements of `make bench` one after another; one that fails does not end the others.
 
 python benchmarks/bench.py --into FOLDER [--set NOTEBOOKS] [--small] [--only NAME ...]
 
-What each prints is kept in FOLDER, a file for each, and listed at the end. `--small`: as little of each as
-tells whether it works; its figures say nothing.
+The output of each is kept in FOLDER, in a file of its own, and listed at the end. `--small` runs as little of
+each as shows whether it works; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went."""
+    """The end of a measurement."""
 
     name: str
     status: int
@@ -44,42 +44,44 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
     def script(name: str, *options: str, less: tuple[str, ...] = ("--small",)) -> list[str]:
         return [sys.executable, str(HERE / f"{name}.py"), *options, *(less if small else ())]
 
+    def evaluate(requests: str, *options: str) -> list[str]:
+        count = ("--requests", "20" if small else requests)
+        return [str(TURBOPILOT), "eval", str(notebooks), "--half", "held-out", *count, *options]
+
     of_set = ("--set", str(notebooks))
     few = ("--requests", "4")
     short = (*few, "--rounds", "1")
-    # After --theirs, everything is llama-server's.
-    theirs = ("--theirs", "-np", "1")
     plots = into if small else HERE / "plots"
-    replay = script("replay", *of_set, less=short)
-    eagerness = ("--eagerness", "quiet", "balanced", "eager")
+    clients = ("--clients", "4", "--seconds", "3", "--rounds", "1")
     return [
-        Step("spine", script("spine")),
+        Step("startup", script("startup")),
         Step("constant", script("constant")),
-        Step("considerate", script("considerate")),
-        Step("load", script("load", less=("--clients", "4", "--seconds", "3", "--rounds", "1"))),
-        Step("editors", script("editors", *of_set, less=("--rounds", "1"))),
-        Step("overhead", script("overhead", *of_set, less=few)),
-        Step("drafts", script("drafts", *of_set, "--requests", "200", less=few)),
-        Step("infill", [*replay, "--plot", str(plots / "infill.svg"), *theirs]),
+        Step("unread", script("unread", less=("--cells", "4", "--rounds", "1"))),
+        Step("editors", script("load", "editors", *of_set, less=("--rounds", "1"))),
+        Step("clients", script("load", "clients", less=clients)),
+        Step("isolated", script("engines", "isolated", *of_set, less=few)),
+        Step("remote", script("engines", "remote", *of_set, less=few)),
+        Step("failover", script("engines", "failover", *of_set, less=few)),
+        Step("killed", script("engines", "killed", less=("--times", "1", "--pause", "0"))),
+        Step("owners", script("owners", less=("--pairs", "3"))),
+        Step("memory", script("memory", *of_set)),
+        Step("imports", script("imports", *of_set)),
+        Step("learning", script("learning", less=("--worlds", "1", "--people", "1"))),
+        Step("infill", script("replay", *of_set, "--plot", str(plots / "infill.svg"), less=short)),
         Step(
             "complete",
-            [
-                *(*replay, "--route", "complete", "--pause", "0.4", "--settle", "1"),
-                *("--plot", str(plots / "complete.svg"), *theirs),
-            ],
+            script(
+                "replay", *of_set, "--route", "complete", "--plot", str(plots / "complete.svg"), less=short
+            ),
         ),
-        Step(
-            "eval",
-            [
-                *(str(TURBOPILOT), "eval", str(notebooks), "--half", "held-out"),
-                *("--requests", "20" if small else "600", *eagerness),
-            ],
-        ),
+        Step("eval", evaluate("600", "--eagerness", "quiet", "balanced", "eager")),
+        Step("pace", evaluate("500", "--clock")),
+        Step("busy", evaluate("500", "--clock", "--busy", "2")),
     ]
 
 
 def run(step: Step, into: Path) -> Outcome:
-    """Run a measurement; what it prints is shown and kept."""
+    """Run a measurement; show and keep its output."""
     file = into / f"{step.name}.txt"
     begun = time.monotonic()
     print(f"\n== {step.name}: {' '.join(step.command)}", flush=True)
@@ -106,8 +108,8 @@ def run(step: Step, into: Path) -> Outcome:
     return Outcome(step.name, process.returncode, time.monotonic() - begun, file)
 
 
-def told(outcomes: list[Outcome], into: Path) -> str:
-    """Word how all of it went. Pure."""
+def summary(outcomes: list[Outcome], into: Path) -> str:
+    """Return a line for each measurement, and how many failed."""
     lines = [
         f"{outcome.name:12} {'done' if not outcome.status else f'FAILED ({outcome.status})':12} "
         f"{outcome.seconds:6.0f} s  {outcome.file}"
@@ -115,15 +117,7 @@ def told(outcomes: list[Outcome], into: Path) -> str:
     ]
     failed = sum(bool(outcome.status) for outcome in outcomes)
     end = f"{failed} of {len(outcomes)} failed." if failed else f"All {len(outcomes)} are done."
-    kept = f"What they printed is in {into}; what is worth keeping goes into benchmarks/results by hand."
-    return "\n".join(["", *lines, f"{end} {kept}"])
-
-
-def gathered(folder: Path) -> Path:
-    """Return a folder of real notebooks, gathered first if they are not there."""
-    if not any(folder.glob("*.ipynb")):
-        subprocess.run([sys.executable, HERE / "gather.py", folder], check=True)
-    return folder
+    return "\n".join(["", *lines, f"{end} Copy figures worth keeping from {into} to benchmarks/results."])
 
 
 def main() -> None:
@@ -136,7 +130,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     options = parser.parse_args()
-    # They run in the repository, wherever this was called.
+    # The measurements run in the repository, wherever this was called.
     into = options.into.resolve()
     notebooks = options.set.resolve() if options.set else into.parent / "notebooks"
     into.mkdir(parents=True, exist_ok=True)
@@ -145,10 +139,10 @@ def main() -> None:
         if unknown := set(options.only) - {step.name for step in wanted}:
             sys.exit(f"There is no measurement {', '.join(sorted(unknown))}.")
         wanted = [step for step in wanted if step.name in options.only]
-    if not options.set:
-        gathered(notebooks)
+    if not (options.set or any(notebooks.glob("*.ipynb"))):
+        subprocess.run([sys.executable, HERE / "gather.py", notebooks], check=True)
     outcomes = [run(step, into) for step in wanted]
-    print(told(outcomes, into), flush=True)
+    print(summary(outcomes, into), flush=True)
     sys.exit(any(outcome.status for outcome in outcomes))
 
 

@@ -1,6 +1,6 @@
-"""Whole-size shapes with random weights: CodeGen-6B in 4 GiB, SantaCoder beside the StarCoder example.
+"""A model of full size with random weights: CodeGen-6B, converted, quantised and run in 4 GiB.
 
-python benchmarks/heavy.py FOLDER [codegen] [santacoder]
+python benchmarks/heavy.py FOLDER
 
 Needs about 35 GB of disk and, for the memory's limit, root and control groups (version 1 or 2); without them
 the limit is not set and the report says so.
@@ -14,7 +14,7 @@ import re
 import resource
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -28,32 +28,16 @@ CODEGEN_6B: dict[str, Any] = {
     "model_type": "codegen", "vocab_size": 51200, "n_embd": 4096, "n_layer": 33, "n_head": 16, "n_positions": 2048,
     "rotary_dim": 64, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": False,
 }  # fmt: skip
-SANTACODER: dict[str, Any] = {
-    "model_type": "gpt_bigcode", "vocab_size": 49280, "n_embd": 2048, "n_layer": 24, "n_head": 16, "n_positions": 2048,
-    "n_inner": 8192, "multi_query": True, "activation_function": "gelu_pytorch_tanh", "tie_word_embeddings": True,
-}  # fmt: skip
 
 
 def main() -> None:
     """Make, convert, quantise, run, report."""
-    if len(sys.argv) < 2:  # noqa: PLR2004
+    if len(sys.argv) != 2:  # noqa: PLR2004
         sys.exit(__doc__)
-    folder, which = Path(sys.argv[1]), sys.argv[2:] or ["codegen", "santacoder"]
-    if "codegen" in which:
-        shape(folder / "codegen-6b", CODEGEN_6B, codegen_tensors)
-        whole = convert(folder / "codegen-6b", folder / "codegen-6b-f16.gguf", largest=51200 * 4096 * 2)
-        small = quantize(whole, folder / "codegen-6b-q4_0.gguf", "Q4_0")
-        run_limited(small)
-    if "santacoder" in which:
-        shape(folder / "santacoder", SANTACODER, bigcode_tensors)
-        whole = convert(folder / "santacoder", folder / "santacoder-f16.gguf", largest=49280 * 2048 * 2)
-        small = quantize(whole, folder / "santacoder-q4_1.gguf", "Q4_1")
-        say(
-            "SantaCoder's shape, Q4_1, MB (the StarCoder example's: 1026.83 for its Q4_1)",
-            small.stat().st_size / 1e6,
-        )
-        found = generate(small, "-t", "4", "-n", "64", "--temp", "0")
-        say("ms a token with 4 threads", found["predict_ms"] / (found["predicted_tokens"] - 1))
+    folder = Path(sys.argv[1])
+    write_checkpoint(folder / "codegen-6b")
+    whole = convert(folder / "codegen-6b", folder / "codegen-6b-f16.gguf", largest=51200 * 4096 * 2)
+    run_limited(quantize(whole, folder / "codegen-6b-q4_0.gguf", "Q4_0"))
 
 
 def say(what: str, value: object) -> None:
@@ -62,8 +46,9 @@ def say(what: str, value: object) -> None:
     print(f"| {what} | {text} |", flush=True)
 
 
-def codegen_tensors(c: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """List what a CodeGen holds."""
+def tensors() -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors of a CodeGen."""
+    c = CODEGEN_6B
     width, rows = c["n_embd"], c["vocab_size"]
     found: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (rows, width)}
     for i in range(c["n_layer"]):
@@ -80,35 +65,16 @@ def codegen_tensors(c: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     }  # fmt: skip
 
 
-def bigcode_tensors(c: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """List what a SantaCoder holds."""
-    width, rows, inner = c["n_embd"], c["vocab_size"], c["n_inner"]
-    fused = width + 2 * (width // c["n_head"])
-    found: dict[str, tuple[int, ...]] = {
-        "transformer.wte.weight": (rows, width), "transformer.wpe.weight": (c["n_positions"], width),
-    }  # fmt: skip
-    for i in range(c["n_layer"]):
-        at = f"transformer.h.{i}"
-        for name, (out, into) in {
-            "attn.c_attn": (fused, width), "attn.c_proj": (width, width),
-            "mlp.c_fc": (inner, width), "mlp.c_proj": (width, inner),
-        }.items():  # fmt: skip
-            found |= {f"{at}.{name}.weight": (out, into), f"{at}.{name}.bias": (out,)}
-        for name in ("ln_1", "ln_2"):
-            found |= {f"{at}.{name}.weight": (width,), f"{at}.{name}.bias": (width,)}
-    return found | {"transformer.ln_f.weight": (width,), "transformer.ln_f.bias": (width,)}
-
-
-def shape(folder: Path, config: dict[str, Any], tensors: Any) -> None:
-    """Write a checkpoint of this shape with random weights, tensor by tensor."""
+def write_checkpoint(folder: Path) -> None:
+    """Write a checkpoint with random weights, tensor by tensor."""
     if (folder / "model.safetensors").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(CODEGEN_6B))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
     header: dict[str, Any] = {}
     at = 0
-    for name, size in tensors(config).items():
+    for name, size in tensors().items():
         count = int(np.prod(size)) * 2
         header[name] = {"dtype": "F16", "shape": list(size), "data_offsets": [at, at + count]}
         at += count
@@ -139,10 +105,10 @@ def tokenizer() -> dict[str, Any]:
 
 
 def convert(source: Path, target: Path, largest: int) -> Path:
-    """Convert through the command line; say how long it took and how much memory."""
+    """Convert through the command line; print the time and the memory."""
     if not target.is_file():
         begun = time.perf_counter()
-        peak = command("models", "convert", str(source), "-o", str(target))
+        _, peak = command("models", "convert", str(source), "-o", str(target))
         say(f"{source.name}: converted to F16 in, s", time.perf_counter() - begun)
         say("memory of its own at most, MB", peak / 1e6)
         say("of the largest tensor's bytes", peak / largest)
@@ -160,22 +126,28 @@ def quantize(source: Path, target: Path, kind: str) -> Path:
     return target
 
 
-def command(*arguments: str) -> int:
-    """Run a command of ours; return the most memory of its own that it held (files it maps not counted)."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "jupyter_turbopilot.cli", *arguments], stdout=subprocess.DEVNULL
-    ) as child:
-        most = 0
+def command(*arguments: str, before: Any = None) -> tuple[str, int]:
+    """Run a command; return its output and the most memory of its own that it held, without mapped files."""
+    most = 0
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        subprocess.Popen(
+            [sys.executable, "-m", "jupyter_turbopilot.cli", *arguments],
+            stdout=out,
+            preexec_fn=before,  # noqa: PLW1509
+        ) as child,
+    ):
         while child.poll() is None:
             most = max(most, own_memory(child.pid))
             time.sleep(0.05)
-    if child.returncode:
-        sys.exit(f"{arguments} ended with {child.returncode}")
-    return most
+        if child.returncode:
+            sys.exit(f"{arguments} ended with {child.returncode}")
+        out.seek(0)
+        return out.read(), most
 
 
 def own_memory(pid: int) -> int:
-    """Return the memory of a process that no file stands behind."""
+    """Return the anonymous memory of a process."""
     try:
         found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     except OSError:
@@ -183,57 +155,28 @@ def own_memory(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def generate(model: Path, *arguments: str, before: Any = None) -> dict[str, Any]:
-    """Generate through the command line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jupyter_turbopilot.cli", "generate", "-m", str(model), "-p", "def f(x):\n", "--json",
-         *arguments],
-        stdout=subprocess.PIPE, check=True, preexec_fn=before,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def run_limited(model: Path) -> None:
-    """Generate 128 tokens in 4 GiB, and see whether weights are read from the disk again."""
+    """Generate 128 tokens in 4 GiB, and count the pages that are read from the disk."""
     group = limited_group()
-    say(
-        "memory's limit",
-        f"{LIMIT / GIB:.0f} GiB, no swap" if group else "none: control groups cannot be had here",
-    )
-    # What was just written may lie in memory on others' account: it has to come from the disk.
+    say("memory's limit", f"{LIMIT / GIB:.0f} GiB, no swap" if group else "none: no control groups here")
+    # The file that was just written has to come from the disk.
     with model.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    faults: list[tuple[float, int, int]] = []
     config = model.parent / "config"
     config.mkdir(exist_ok=True)
     (config / "jupyter_turbopilot_config.json").write_text(
         '{"Turbopilot": {"cache_type": "q8_0", "memory_map": false}}'
     )
     os.environ["JUPYTER_CONFIG_DIR"] = str(config)
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.2):
-            for pid in (group / "cgroup.procs").read_text().split() if group else ():
-                try:
-                    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-                except OSError:
-                    continue
-                faults.append((time.monotonic(), int(fields[9]), own_memory(int(pid))))
-
-    threading.Thread(target=watch, daemon=True).start()
     enter = (lambda: (group / "cgroup.procs").write_text(str(os.getpid()))) if group else None
-    found = generate(model, "-n", "128", "-c", "512", "-b", "32", "--temp", "0", before=enter)
-    ended = time.monotonic()
-    stop.set()
-    half = ended - found["predict_ms"] / 2000
-    late = [count for at, count, _ in faults if at >= half]
+    faults = resource.getrusage(resource.RUSAGE_CHILDREN).ru_majflt
+    arguments = ("-n", "128", "-c", "512", "-b", "32", "--temp", "0", "-p", "def f(x):\n", "--json")
+    out, most = command("generate", "-m", str(model), *arguments, before=enter)
+    found = json.loads(out)
     say("tokens", found["predicted_tokens"])
     say("ms a token", found["predict_ms"] / (found["predicted_tokens"] - 1))
-    say("major faults in the last 64 tokens", late[-1] - late[0] if late else "not watched")
-    say("major faults in all", faults[-1][1] if faults else "not watched")
-    say("memory of its own at most, MB", max((m for _, _, m in faults), default=0) / 1e6)
+    say("major faults", resource.getrusage(resource.RUSAGE_CHILDREN).ru_majflt - faults)
+    say("memory of its own at most, MB", most / 1e6)
     say("attention cache for 512 tokens, MB", found["memory_per_token"] * 512 / 1e6)
     say("attention cache for 2 048 tokens, MB", found["memory_per_token"] * 2048 / 1e6)
     if group:

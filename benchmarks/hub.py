@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import httpx
+from harness import percentile
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -94,18 +95,16 @@ def main() -> None:
             for name, values in took.items():
                 added = [value - base for value, base in zip(values, key, strict=True)]
                 low, high = interval(added)
-                late = sorted(values)[int(len(values) * 0.95)]
                 print(
-                    f"{name}: p50 {statistics.median(values):.2f} ms, p95 {late:.2f} ms; added p50"
-                    f" {statistics.median(added):.2f} ms ({low:.2f} to {high:.2f})"
+                    f"{name}: p50 {statistics.median(values):.2f} ms, p95 {percentile(values, 0.95):.2f} ms; "
+                    f"added p50 {statistics.median(added):.2f} ms ({low:.2f} to {high:.2f})"
                 )
             draw = random.Random(7)  # noqa: S311
             direct, through = list(asked.values())[1:]
-            ended = sorted(closed(through, direct, draw) for _ in range(options.closed))
-            late = ended[int(len(ended) * 0.95)]
+            ended = [closed(through, direct, draw) for _ in range(options.closed)]
             print(
-                f"closed connection, through the proxy: {len(ended)} times; p50 "
-                f"{statistics.median(ended):.0f} ms, p95 {late:.0f} ms, worst {ended[-1]:.0f} ms"
+                f"closed connection, through the proxy: {len(ended)} times; p50 {percentile(ended, 0.5):.0f} "
+                f"ms, p95 {percentile(ended, 0.95):.0f} ms, worst {max(ended):.0f} ms"
             )
             for client in asked.values():
                 client.close()

@@ -1,13 +1,13 @@
-"""Counts how many suggestions that are hidden for a missing module would be shown, with which import.
+"""How many suggestions that are hidden for a missing module would be shown, and with which import.
 
-Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away.
-With `--ask` it is what the model suggests where such a line begins, at the eager setting.
+python benchmarks/imports.py --set NOTEBOOKS [--names 20]
 
-It would be hidden if a name is missing that the notebook imports. It is right if the lines that are added
-bind the same objects as those of the notebook, and wrong if one binds another, or a name that the notebook
-never imports: of texts that lack such names, too, those count that are shown. With memory, the other
-notebooks of the same package are the person's own, without those that share half of their lines with the one
-that is typed. Every module counts as installed.
+Every line of real notebooks stands for a suggestion, in a notebook from which all imports are removed. It
+would be hidden if a name is missing that the notebook imports. It is right if the added lines bind the same
+objects as those of the notebook, and wrong if one binds another object, or a name that the notebook never
+imports: of lines that lack such names, too, those count that are shown. With the index, the other notebooks
+of the same package are the user's own, without those that share half of their lines with the one that is
+typed. Every module counts as installed.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ import ast
 import random
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.memory.import_lines import imports_of
+from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.imports import Found, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.memory.base import Memory
 
 
 @dataclass
 class Outcome:
-    """What became of suggestions."""
+    """Counts of what is shown."""
 
     texts: int = 0
     seconds: float = 0.0  # in which they were judged
@@ -63,10 +63,11 @@ class Outcome:
 def bare_cells(notebook: TypedNotebook) -> list[str]:
     """Return the code cells that Python can parse, without their imports."""
     cells = (as_python(cell.source) for cell in notebook.cells if cell.type == "code")
-    return [bare for cell in cells if (bare := _without_imports(cell)) is not None]
+    return [bare for cell in cells if (bare := without_imports(cell)) is not None]
 
 
-def _without_imports(source: str) -> str | None:
+def without_imports(source: str) -> str | None:
+    """Return a cell without its imports; None if Python cannot parse it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -105,40 +106,23 @@ def means(line: str) -> str:
     return words[1] if "as" in words else bound_name(line)
 
 
-class Siblings:
-    """The imports of a package's other notebooks, in the place of memory."""
-
-    def __init__(self, notebook: TypedNotebook, others: Sequence[TypedNotebook]) -> None:
-        self._documents = [
-            {found for cell in other.cells if cell.type == "code" for found in imports_of(cell.source)}
-            for other in others
-            if other.name != notebook.name
-            and other.name.split("__")[0] == notebook.name.split("__")[0]
-            and _shared(notebook, other) < 0.5  # noqa: PLR2004
-        ]
-
-    def imports(self, name: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG002 - all are in one folder
-        """Return import lines that bind a name, with how many documents have them."""
-        lines = ({found.line for found in document if found.name == name} for document in self._documents)
-        return Counter(line for found in lines for line in found).most_common()
-
-
 def nothing(_: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG001
-    """Remember nothing."""
+    """Find nothing."""
     return []
 
 
+def indexed(memory: Memory) -> Callable[..., Sequence[tuple[str, int]]]:
+    """Return a function that looks imports up in an index; all of its notebooks are in one folder."""
+
+    def imports(name: str, *, near: bool) -> Sequence[tuple[str, int]]:  # noqa: ARG001
+        return memory.imports(name)
+
+    return imports
+
+
 def anywhere(_: str) -> Found:
-    """Have every module."""
+    """Find every module."""
     return Found.ANYWHERE
-
-
-def _shared(notebook: TypedNotebook, other: TypedNotebook) -> float:
-    lines, others = (
-        {line.strip() for cell in each.cells for line in cell.source.split("\n") if len(line.strip()) > 5}  # noqa: PLR2004
-        for each in (notebook, other)
-    )
-    return len(lines & others) / max(1, len(lines))
 
 
 class Bare:
@@ -171,7 +155,7 @@ class Bare:
     def lacks(self, request: Completion, text: str) -> set[str]:
         """Return the names that hide a text."""
         if Names(request, self.scope).fit(text):
-            return set()  # it is for a shell or a magic, or in a string
+            return set()  # it is for a shell or a magic, or within a string
         line = request.prefix.rpartition("\n")[2]
         return set(unresolved(line, text, self.scope, bindings(request.prefix)))
 
@@ -197,48 +181,31 @@ class Bare:
         outcome.names.update(f"{name} hidden" for name in missing if not shown)
 
 
-def suggested(
-    bare: Bare, local: InProcess, most: int, rng: random.Random
-) -> Iterator[tuple[Completion, str]]:
-    """Yield what the model suggests where a line begins that needs a module."""
-    lines = ((request, bare.lacks(request, text)) for request, text in bare.lines())
-    places = [request for request, missing in lines if missing and missing <= bare.own.keys()]
-    for request in rng.sample(places, min(most, len(places))):
-        reply = local.last(request)  # without a kernel's facts no name hides it
-        if reply.items:
-            yield request, reply.items[0].text
-
-
 def main() -> None:
-    """Count them without memory and with it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Count the lines without imports, with the table of conventions, and with the index."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--set", type=Path, required=True, help="a folder of notebooks, or a prepared set")
     parser.add_argument("--names", type=int, default=0, help="print so many names that were hidden or wrong")
-    parser.add_argument("--ask", type=int, default=0, help="ask the model at so many places of each notebook")
+    parser.add_argument("--small", action="store_true", help="three notebooks")
     options = parser.parse_args()
     notebooks = read(options.set)
-    local = InProcess(Turbopilot(keep_sequences=False, considerate=False)) if options.ask else None
-    if local:
-        local.wait()
-    rng, turns = random.Random(1), random.Random(2)  # noqa: S311 - the same places and turns every time
-    asked = 0
-    outcomes = {"without imports": Outcome(), "conventions": Outcome(), "with memory": Outcome()}
-    for notebook in notebooks:
-        bare = Bare(notebook)
-        own = Sources(Siblings(notebook, notebooks).imports, anywhere)
-        for request, text in suggested(bare, local, options.ask, rng) if local else bare.lines():
-            asked += 1
-            ways = zip(outcomes.values(), (None, Sources(nothing, anywhere), own), strict=True)
-            # What is judged first fills the caches for the others: each in turn.
-            for outcome, sources in sorted(ways, key=lambda _: turns.random()):
-                bare.count(request, text, sources, outcome)
-    print(f"{asked} texts")
+    turns = random.Random(2)  # noqa: S311 - the same turns every time
+    outcomes = {"without imports": Outcome(), "conventions": Outcome(), "with the index": Outcome()}
+    with closing(Shelf(SIBLINGS, notebooks)) as shelf:
+        for notebook in notebooks[: 3 if options.small else None]:
+            bare = Bare(notebook)
+            index = Sources(indexed(shelf.beside(notebook.name)), anywhere)
+            ways = [*zip(outcomes.values(), (None, Sources(nothing, anywhere), index), strict=True)]
+            for request, text in bare.lines():
+                # The one that is judged first fills the caches for the others: each in turn.
+                for outcome, sources in sorted(ways, key=lambda _: turns.random()):
+                    bare.count(request, text, sources, outcome)
     for title, outcome in outcomes.items():
         print(f"{title}: {outcome}")
         for name, times in outcome.names.most_common(options.names):
             print(f"  {times:4} {name}")
-    if local:
-        local.close()
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
-"""What a threshold that learns does for people whose code the gate is wrong about, and for the others.
+"""What a threshold that learns does for users whose code the gate misjudges, and for the others.
 
 python benchmarks/learning.py    (three minutes; no model, nothing but arithmetic)
-python benchmarks/learning.py --settings balanced --lost 0.25               a quarter of pages is lost
-python benchmarks/learning.py --settings balanced --lost 0.25 --unsettled   and what they held with them
-python benchmarks/learning.py --settings balanced quiet --mistakes 0        nobody mistypes
 
 The scores are spread as they were where the gate was fitted (shown per 100 keys by threshold, in
 results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *as scored*, as its
 score says, less what is lost because the best of several boundaries is shown; and *as measured*, by the
-precision of the thresholds around it, which falls faster below *balanced*. For each person the log-odds of
-that are shifted such that the fitted threshold would be right less or more often than its setting promises.
-Each suggestion that is shown is reported as an editor does, and goes through what the server makes of that.
-What was taken is lost now and then before anybody says what is left of it; what was typed over never is.
-Precision is that of the threshold at the end, over all scores, not of a sample.
+precision of the thresholds around it, which falls faster below *balanced*. For each user the log-odds of
+that are shifted such that the fitted threshold is right less or more often than its setting promises. Each
+suggestion that is shown is reported as an editor does, and goes through what the server makes of that. What
+was accepted is lost now and then before its retention is reported; what was typed over never is. Precision is
+that of the threshold at the end, over all scores, not of a sample.
 """
 
 from __future__ import annotations
@@ -52,12 +49,13 @@ SHARES = (0.8, 1.0, 1.2)  # precision at the fitted threshold, as a share of wha
 SIZE = 4000  # suggestions that a world has
 LENGTH = 20  # characters of each
 PAUSE = SECONDS / 100  # between two suggestions
-# What people do with a suggestion, how often, and what is left of it after a while.
+LOST = 0.05  # share of accepted suggestions whose retention is never reported
+# What users do with a suggestion, how often, and what is left of it after a while.
 WITH_RIGHT = (
-    (0.75, ("accepted", LENGTH), ("retained", LENGTH)),
+    (0.72, ("accepted", LENGTH), ("retained", LENGTH)),
     (0.25, ("typed_over", LENGTH)),
-    # A typing mistake, which is deleted: it is shown anew. How often is an option.
-    (0.0, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
+    # A typing mistake, which is deleted: the suggestion is shown again.
+    (0.03, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
 )
 WITH_WRONG = (
     (0.65, ("typed_over", 3)),
@@ -93,7 +91,7 @@ def draw(rng: random.Random) -> float:
 
 @dataclass(frozen=True)
 class World:
-    """Scores, each with how often it is right for people whose code the gate is right about."""
+    """Scores, each with how often it is right for users whose code the gate judges well."""
 
     scores: Sequence[float]
     chances: Sequence[float]
@@ -106,7 +104,7 @@ class World:
         return cls(scores, [log_odds(chance(score)) for score in scores])
 
     def precision(self, threshold: float, shift: float) -> float:
-        """Return how many of those shown at a threshold are right for somebody."""
+        """Return how many of those shown at a threshold are right for a user."""
         return statistics.fmean(
             sigmoid(chance + shift) for chance in self.chances[bisect_left(self.scores, threshold) :]
         )
@@ -125,16 +123,13 @@ class World:
 
 
 @dataclass
-class Person:
-    """Somebody who types on in a world."""
+class User:
+    """A user who types on in a world."""
 
     world: World
     shift: float
     terms: Terms
     rng: random.Random
-    lost: float  # which share of what is taken nobody says more of
-    settles: bool  # whether that counts as right in the end
-    mistakes: float  # which share of right ones is taken after a typing mistake that is deleted
 
     def thresholds(self) -> Iterator[float]:
         """Yield the threshold after each suggestion that was shown."""
@@ -151,13 +146,10 @@ class Person:
         name, now, terms = f"{number}", number * PAUSE, replace(self.terms, threshold=threshold)
         outcomes.sent(name, terms, LENGTH, self.world.scores[at], now)
         habits = WITH_RIGHT if right else WITH_WRONG
-        shares = [share for share, *_ in habits]
-        if right:
-            shares[0], shares[-1] = shares[0] - self.mistakes, self.mistakes
-        [(_, *said)] = self.rng.choices(habits, shares)
-        if said[-1][0] == "retained" and self.rng.random() < self.lost:
-            said = said[: -1 if self.settles else -2]
-        for event, chars in (("shown", LENGTH), *said):
+        [(_, *events)] = self.rng.choices(habits, [share for share, *_ in habits])
+        if events[-1][0] == "retained" and self.rng.random() < LOST:
+            events.pop()
+        for event, chars in (("shown", LENGTH), *events):
             feedback = Feedback(id=name, event=event, chars=chars, length=LENGTH)
             for verdict in outcomes.receive(feedback, now).verdicts:
                 known, promised = verdict.terms.threshold, verdict.terms.promised
@@ -169,34 +161,17 @@ class Person:
 def main() -> None:
     """Print a table for each way in which scores are right."""
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "--worlds", type=int, default=5, help="that the scores are drawn anew for (%(default)s)"
-    )
-    parser.add_argument("--people", type=int, default=40, help="in each of them (%(default)s)")
+    parser.add_argument("--worlds", type=int, default=5, help="sets of scores (%(default)s)")
+    parser.add_argument("--people", type=int, default=40, help="users in each of them (%(default)s)")
     parser.add_argument("--shown", type=int, nargs="+", default=[50, 200, 500, 2000])
     fit = fit_for(DEFAULT)
     parser.add_argument("--settings", nargs="+", default=[*fit.promised], choices=[*fit.promised])
-    parser.add_argument(
-        "--lost",
-        type=float,
-        default=0.05,
-        help="share of what is taken that nobody says more of (%(default)s)",
-    )
-    parser.add_argument(
-        "--mistakes",
-        type=float,
-        default=0.03,
-        help="share of right ones that are mistyped first (%(default)s)",
-    )
-    parser.add_argument(
-        "--unsettled", action="store_true", help="do not count what was lost so as right in the end"
-    )
     options = parser.parse_args()
     for chance in (as_scored, as_measured):
         print(f"\n{chance.__name__}\n")
         print(
             "| setting | promised | at the fitted threshold | suggestions shown | learned: mean (least and "
-            "greatest of the worlds) | 5 to 95 of 100 people | of 100 within 0.03 | shows, times as many |"
+            "greatest of the worlds) | 5 to 95 of 100 users | of 100 within 0.03 | shows, times as many |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         worlds = [World.of(chance, seed) for seed in range(options.worlds)]
@@ -211,7 +186,7 @@ def main() -> None:
 def rows(
     options: argparse.Namespace, setting: str, worlds: Sequence[World], terms: Terms, before: float
 ) -> None:
-    """Print a row for each number of suggestions that people have seen."""
+    """Print a row for each number of suggestions shown."""
     ends: dict[int, list[list[float]]] = {count: [] for count in options.shown}
     shows: dict[int, list[float]] = {count: [] for count in options.shown}
     for seed, world in enumerate(worlds):
@@ -221,8 +196,7 @@ def rows(
             found.append([])
         for number in range(options.people):
             rng = random.Random(seed * 100_000 + number)  # noqa: S311 - a reproducible choice
-            person = Person(world, shift, terms, rng, options.lost, not options.unsettled, options.mistakes)
-            for count, threshold in enumerate(person.thresholds(), 1):
+            for count, threshold in enumerate(User(world, shift, terms, rng).thresholds(), 1):
                 if count in ends:
                     if threshold not in known:
                         known[threshold] = world.precision(threshold, shift)
@@ -231,8 +205,8 @@ def rows(
                 if count == max(options.shown):
                     break
     for count, found in ends.items():
-        means = [statistics.fmean(people) for people in found]
-        everybody = sorted(one for people in found for one in people)
+        means = [statistics.fmean(users) for users in found]
+        everybody = sorted(one for users in found for one in users)
         twentieth = len(everybody) // 20
         near = statistics.fmean(abs(one - terms.promised) <= TARGET for one in everybody)
         least, most = everybody[twentieth], everybody[-1 - twentieth]

@@ -1,126 +1,189 @@
-"""Fifty clients at once, against ours and against llama.cpp's own server with as many slots.
+"""Several clients at once, on this server and on llama.cpp's own with as many slots.
 
-    python benchmarks/load.py [--clients 50] [--seconds 30] [--rounds 6]
+    python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3]
+    python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
 
-Both run all the time and are asked in turns, in another order each round: a machine's speed drifts. Prints
-answers, tokens a second, what the slowest and the quickest client got, memory before and after.
+`editors`: eight editors each stream one text at the same moment, behind a notebook that neither server has
+evaluated. `clients`: each asks again and again behind a short prompt. Both servers run all the time and are
+asked in turns, in another order each round, because a machine's speed drifts.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
+import json
+import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import psutil
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from baseline import programs
-from desk import default_weights
-from replay import Player
+from harness import OK, ServerProcess, llama_server, turbopilot_server
 
 from jupyter_turbopilot.engine.queue import PLACES
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 
-TOKENS = 24
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EDITORS, EDITOR_TOKENS, LONGEST = 8, 48, 1800  # the prompts of all of them fit into both caches
+CLIENT_TOKENS = 24
+TOO_MANY = 429
+
+
+class Text(NamedTuple):
+    """The time to the first piece of a streamed text, its tokens, and the time to its end."""
+
+    first_ms: float
+    tokens: int
+    ms: float
+
+
+async def stream(link: httpx.AsyncClient, step: Keystroke) -> Text:
+    """Stream one text."""
+    body = {
+        "input_prefix": step.prefix,
+        "input_suffix": step.suffix,
+        "n_predict": EDITOR_TOKENS,
+        "temperature": 0.0,
+        "top_k": 1,
+        "samplers": ["top_k"],
+        "stream": True,
+        "ignore_eos": True,
+    }
+    begun = time.perf_counter()
+    first, tokens = 0.0, 0
+    async with link.stream("POST", "/infill", json=body) as reply:
+        async for line in reply.aiter_lines():
+            if line.startswith("data: "):
+                first = first or time.perf_counter() - begun
+                tokens = json.loads(line[6:]).get("tokens_predicted", tokens)
+    return Text(first * 1000, tokens, (time.perf_counter() - begun) * 1000)
+
+
+async def stream_all(port: int, steps: Sequence[Keystroke]) -> tuple[float, float, float]:
+    """Stream all texts at once; return tokens per second, the slowest first piece, a text's mean time."""
+    begun = time.perf_counter()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as link:
+        texts = await asyncio.gather(*(stream(link, step) for step in steps))
+    rate = sum(text.tokens for text in texts) / (time.perf_counter() - begun)
+    return rate, max(text.first_ms for text in texts), statistics.mean(text.ms for text in texts)
+
+
+def editors(options: argparse.Namespace) -> None:
+    """Compare eight editors on each server."""
+    traces = mixed(read(options.set), 4000)
+    steps = [trace.keystrokes[-1] for trace in traces if len(trace.keystrokes[-1].prefix) < LONGEST]
+    with llama_server(8192, EDITORS) as theirs, turbopilot_server() as ours:
+        found: dict[str, list[tuple[float, float, float]]] = {ours.name: [], theirs.name: []}
+        for number in range(options.rounds):
+            asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
+            for server in (theirs, ours)[:: 1 if number % 2 else -1]:
+                found[server.name].append(asyncio.run(stream_all(server.port, asked)))
+                print(server.name, found[server.name][-1], flush=True)
+    for index, what in enumerate(("tokens per second", "slowest first token, ms", "mean time of a text, ms")):
+        a, b = (statistics.mean(run[index] for run in runs) for runs in found.values())
+        print(f"{what}: ours {a:.1f}, llama-server {b:.1f}; {a / b:.2f}")
 
 
 @dataclass
-class Heard:
-    """What one client got."""
+class Client:
+    """The answers that one client got."""
 
     answers: int = 0
     tokens: int = 0
-    told_to_wait: int = 0
+    refused: int = 0
     failed: int = 0
     waits: list[float] = field(default_factory=list)
 
-
-async def client(link: httpx.AsyncClient, number: int, end: float, heard: Heard) -> None:
-    """Ask again and again, a little more each time, as somebody types."""
-    text = f"# client {number}\ndef task_{number}(values):\n    total = "
-    while time.monotonic() < end:
-        begun = time.monotonic()
-        body = {"prompt": text, "n_predict": TOKENS, "temperature": 0, "cache_prompt": True}
-        try:
-            reply = await link.post("/completion", json=body)
-        except httpx.HTTPError:
-            heard.failed += 1
-            continue
-        if reply.status_code == 429:  # noqa: PLR2004
-            heard.told_to_wait += 1
-            await asyncio.sleep(float(reply.headers["Retry-After"]))
-            continue
-        if reply.status_code != 200:  # noqa: PLR2004
-            heard.failed += 1
-            continue
-        found = reply.json()
-        heard.answers += 1
-        heard.tokens += found["tokens_predicted"]
-        heard.waits.append(time.monotonic() - begun)
-        text += f"values[{heard.answers}] + "
+    async def ask(self, link: httpx.AsyncClient, number: int, end: float) -> None:
+        """Ask again and again with a prompt that grows, as somebody's does who types."""
+        text = f"# client {number}\ndef task_{number}(values):\n    total = "
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            body = {"prompt": text, "n_predict": CLIENT_TOKENS, "temperature": 0, "cache_prompt": True}
+            try:
+                reply = await link.post("/completion", json=body)
+            except httpx.HTTPError:
+                self.failed += 1
+                continue
+            if reply.status_code == TOO_MANY:
+                self.refused += 1
+                await asyncio.sleep(float(reply.headers["Retry-After"]))
+            elif reply.status_code != OK:
+                self.failed += 1
+            else:
+                self.answers += 1
+                self.tokens += reply.json()["tokens_predicted"]
+                self.waits.append(time.monotonic() - begun)
+                text += f"values[{self.answers}] + "
 
 
-async def crowd(port: int, clients: int, seconds: float) -> list[Heard]:
-    """Let them all in at once."""
-    heard = [Heard() for _ in range(clients)]
-    limits = httpx.Limits(max_connections=clients)
+async def ask_all(port: int, count: int, seconds: float) -> list[Client]:
+    """Have clients ask for some seconds."""
+    clients = [Client() for _ in range(count)]
+    limits = httpx.Limits(max_connections=count)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120, limits=limits) as link:
         end = time.monotonic() + seconds
-        await asyncio.gather(*(client(link, number, end, heard[number]) for number in range(clients)))
-    return heard
+        await asyncio.gather(*(client.ask(link, number, end) for number, client in enumerate(clients)))
+    return clients
+
+
+def one_round(server: ServerProcess, count: int, seconds: float) -> float:
+    """Have clients ask one server; print what they got, and return the tokens per second."""
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss / 1e6
+    begun = time.monotonic()
+    clients = asyncio.run(ask_all(server.port, count, seconds))
+    rate = sum(client.tokens for client in clients) / (time.monotonic() - begun)
+    answers = [client.answers for client in clients]
+    waits = [wait for client in clients for wait in client.waits]
+    print(
+        f"{server.name}: {sum(answers)} answers, {rate:.1f} tokens/s; one client got {min(answers)} to "
+        f"{max(answers)}; {sum(client.refused for client in clients)} refused, "
+        f"{sum(client.failed for client in clients)} failed; wait median {statistics.median(waits):.1f} s, "
+        f"most {max(waits):.1f} s; memory {before:.0f} to {process.memory_info().rss / 1e6:.0f} MB",
+        flush=True,
+    )
+    return rate
+
+
+def clients(options: argparse.Namespace) -> None:
+    """Compare many clients on each server."""
+    with (
+        llama_server(1024 * PLACES, PLACES) as theirs,
+        turbopilot_server("c.Turbopilot.queue_limit = 64\n") as ours,
+    ):
+        rates: dict[str, list[float]] = {ours.name: [], theirs.name: []}
+        for server in (theirs, ours):
+            asyncio.run(ask_all(server.port, options.clients, min(5.0, options.seconds)))
+        for number in range(options.rounds):
+            for server in (theirs, ours)[:: 1 if number % 2 else -1]:
+                rates[server.name].append(one_round(server, options.clients, options.seconds))
+    a, b = rates.values()
+    pairs = ", ".join(f"{one / other:.2f}" for one, other in zip(a, b, strict=True))
+    print(f"tokens per second, ours / llama-server: {sum(a) / sum(b):.2f} (pairs: {pairs})")
 
 
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--rounds", type=int, default=6)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("editors", help=editors.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--rounds", type=int, default=3)
+    command.set_defaults(run=editors)
+    command = commands.add_parser("clients", help=clients.__doc__)
+    command.add_argument("--clients", type=int, default=50)
+    command.add_argument("--seconds", type=float, default=30)
+    command.add_argument("--rounds", type=int, default=6)
+    command.set_defaults(run=clients)
     options = parser.parse_args()
-    theirs = [str(programs()["llama-server"]), "-m", str(default_weights()), "-t", "2", "--no-webui"]
-    theirs += ["-c", str(1024 * PLACES), "-np", str(PLACES)]
-    ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
-    more = "c.Turbopilot.queue_limit = 64\n"
-    rates: dict[str, list[float]] = {"llama-server": [], "turbopilot": []}
-    with (
-        Player("llama-server", theirs, "infill", "") as first,
-        Player("turbopilot", ours, "infill", more) as second,
-    ):
-        players = [("llama-server", first), ("turbopilot", second)]
-        for _, player in players:
-            asyncio.run(crowd(player.port, options.clients, 5))
-        for number in range(options.rounds):
-            for name, player in players[:: 1 if number % 2 else -1]:
-                rates[name].append(a_round(name, player, options))
-    pairs = [ours / theirs for ours, theirs in zip(rates["turbopilot"], rates["llama-server"], strict=True)]
-    print(
-        f"throughput, ours / theirs: {sum(rates['turbopilot']) / sum(rates['llama-server']):.2f} "
-        f"(pairs: {', '.join(f'{pair:.2f}' for pair in pairs)})"
-    )
-
-
-def a_round(name: str, player: Player, options: argparse.Namespace) -> float:
-    """Let everybody ask one server; print what they got, and return the tokens a second."""
-    process = psutil.Process(player.process.pid)
-    before = process.memory_info().rss / 1e6
-    begun = time.monotonic()
-    heard = asyncio.run(crowd(player.port, options.clients, options.seconds))
-    rate = sum(one.tokens for one in heard) / (time.monotonic() - begun)
-    answers = [one.answers for one in heard]
-    waits = sorted(wait for one in heard for wait in one.waits)
-    print(
-        f"{name}: {sum(answers)} answers, {rate:.1f} tokens/s, of one client {min(answers)} to "
-        f"{max(answers)}, told to wait {sum(one.told_to_wait for one in heard)}, failed "
-        f"{sum(one.failed for one in heard)}, wait median {waits[len(waits) // 2]:.1f} s, most "
-        f"{waits[-1]:.1f} s, memory {before:.0f} to {process.memory_info().rss / 1e6:.0f} MB",
-        flush=True,
-    )
-    return rate
+    options.run(options)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,44 @@
-"""How good each model's suggestions are: right, saved, time of a key and memory, by eagerness.
+"""How good the suggestions of each model are, and what its adapter adds.
 
-    python benchmarks/quality.py --set notebooks.json.gz --requests 600
+    python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
+    python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--places 1500]
 
-Each model types the held-out half in a process of its own, one after the other. `--write` puts the results
-into `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
+Both use the half of the notebooks that the gate was not fitted to. `models` types cells with each model in a
+process of its own: precision, keystrokes saved, the time of a keystroke and memory, by eagerness. `--write`
+puts the results into `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md
+show. `adapter` counts lines that are completed exactly with the adapter and without; a third of the lines
+with others below them is completed within the finished cell.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psutil
 
-from jupyter_turbopilot.cli import read_settings
-from jupyter_turbopilot.evaluate import traces, typist
-from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.models.quality import Measured, Quality
-from jupyter_turbopilot.shell.in_process import InProcess
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from page_model import PageModel  # noqa: E402
+
+from jupyter_turbopilot.cli import read_settings  # noqa: E402
+from jupyter_turbopilot.evaluate import lines, traces, typist  # noqa: E402
+from jupyter_turbopilot.evaluate.notebooks import read  # noqa: E402
+from jupyter_turbopilot.models.quality import Measured, Quality  # noqa: E402
+from jupyter_turbopilot.shell.in_process import InProcess  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.config import Turbopilot
 
 EAGERNESS = ("quiet", "balanced", "eager")
 # A model, and whether it is used with the adapter that comes with the package.
@@ -32,90 +48,126 @@ MODELS = (
     ("qwen2.5-coder-1.5b", True),
     ("smollm2-135m", True),
 )
-WRITTEN = Path(__file__).resolve().parents[1] / "jupyter_turbopilot" / "models" / "quality.json"
+PAGE = "characters"  # the model that completes in the browser
+PAGE_FILE = ROOT / "labextension" / "models" / "characters.gguf"
+WRITTEN = ROOT / "jupyter_turbopilot" / "models" / "quality.json"
 
 
-def peak() -> int:
+def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopilot:
+    """Return the settings that a model is measured with."""
+    settings = read_settings(model)
+    settings.keep_sequences = settings.learning = settings.considerate = False
+    settings.results_file = ""
+    if adapters is not None:
+        settings.adapters = adapters
+    return settings
+
+
+def peak_memory() -> int:
     """Return the most memory that this process has had, in bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
 
+def completers(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """Yield each eagerness and what completes with it; what was cached with another one is dropped."""
+    if options.model == PAGE:
+        for eagerness in EAGERNESS:
+            with closing(PageModel(PAGE_FILE, PAGE, eagerness)) as page:
+                yield eagerness, page
+        return
+    settings = settings_of(options.model, [] if options.published else None)
+    with closing(InProcess(settings)) as local:
+        local.wait()
+        for eagerness in EAGERNESS:
+            settings.eagerness = eagerness
+            local.pilot.completer.results.clear()
+            yield eagerness, local
+
+
 def measure(options: argparse.Namespace) -> None:
     """Type with one model; print a line of JSON for each eagerness."""
-    settings = read_settings(options.model)
-    settings.keep_sequences = settings.learning = settings.considerate = False
-    settings.results_file = ""
-    if options.published:
-        settings.adapters = []
-    local = InProcess(settings)
-    local.wait()
     chosen = traces.of_kind(read(options.set)[1::2], "append", options.requests)
-    for eagerness in EAGERNESS:
-        settings.eagerness = eagerness
-        local.pilot.completer.results.clear()
-        typed = typist.by_keystrokes(local, chosen, lambda _: None)
-        total = typed.total
+    for eagerness, completer in completers(options):
+        typed = typist.by_keystrokes(completer, chosen, lambda _: None)
         found = {
             "eagerness": eagerness,
-            "shown": total.shown,
-            "precision": total.precision,
-            "saved": total.share_saved,
+            "shown": typed.total.shown,
+            "precision": typed.total.precision,
+            "saved": typed.total.share_saved,
             "ms": statistics.median(typed.ms),
             "p95": statistics.quantiles(typed.ms, n=20)[-1],
             "mean": statistics.fmean(typed.ms),
-            "memory": peak(),
+            "memory": peak_memory(),
         }
         print(json.dumps(found), flush=True)
-    local.close()
 
 
-def every(options: argparse.Namespace) -> None:
-    """Measure all models, each in a process of its own; print the table, write what the panel shows."""
-    print("| model | eagerness | right | saved | shown | a key: median, p95, mean | memory |")
+def models(options: argparse.Namespace) -> None:
+    """Measure all models; print the table, write what the panel shows."""
+    if options.model:
+        measure(options)
+        return
+    print("| model | eagerness | precision | saved | shown | a key: median, p95, mean | memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     written: list[Measured] = []
-    for model, tuned in MODELS:
-        command = [sys.executable, __file__, "--set", str(options.set), "--requests", str(options.requests)]
-        command += ["--model", model, *([] if tuned else ["--published"])]
+    for model, tuned in (*MODELS, (PAGE, True)):
+        command = [sys.executable, __file__, "models", "--set", str(options.set), "--model", model]
+        command += ["--requests", str(options.requests), *([] if tuned else ["--published"])]
         out = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-        name = model if tuned else f"{model}, without its adapter"
         rows = [json.loads(line) for line in out.splitlines()]
-        for found in rows:
+        name = f"{model}, in a page" if model == PAGE else model if tuned else f"{model}, without its adapter"
+        for row in rows:
+            memory = "" if model == PAGE else f"{row['memory'] / 1e6:.0f} MB"
             print(
-                f"| {name} | {found['eagerness']} | {found['precision']:.2f} | {found['saved']:.2f} "
-                f"| {found['shown']} | {found['ms']:.0f}, {found['p95']:.0f}, {found['mean']:.0f} ms "
-                f"| {found['memory'] / 1e6:.0f} MB |",
+                f"| {name} | {row['eagerness']} | {row['precision']:.2f} | {row['saved']:.3f} "
+                f"| {row['shown']} | {row['ms']:.0f}, {row['p95']:.0f}, {row['mean']:.0f} ms | {memory} |",
                 flush=True,
             )
         by_eagerness = {
-            found["eagerness"]: Quality(
-                precision=round(found["precision"], 2),
-                saved=round(found["saved"], 2),
-                ms=round(found["ms"]),
+            row["eagerness"]: Quality(
+                precision=round(row["precision"], 2), saved=round(row["saved"], 2), ms=round(row["ms"])
             )
-            for found in rows
+            for row in rows
         }
-        memory = max(found["memory"] for found in rows)
-        written.append(Measured(model, memory, by_eagerness, without_adapter=not tuned))
+        if model != PAGE:
+            most = max(row["memory"] for row in rows)
+            written.append(Measured(model, most, by_eagerness, without_adapter=not tuned))
     if options.write:
         WRITTEN.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")
+
+
+def adapter(options: argparse.Namespace) -> None:
+    """Compare the lines completed exactly with an adapter and without."""
+    notebooks = read(options.set)[1::2]
+    chosen = lines.places(notebooks, options.places)
+    found: list[lines.ExactLines] = []
+    for adapters in ([], [options.adapter]):
+        with closing(InProcess(settings_of(None, adapters))) as local:
+            found.append(lines.complete(local, notebooks, chosen, lambda _: None))
+    print("all:", lines.gain(*found).words)
+    for name, within in (("at the end of the code:", False), ("within finished cells:", True)):
+        print(name, lines.gain(*(each.of(within=within) for each in found)).words)
 
 
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--set", type=Path, required=True)
-    parser.add_argument("--requests", type=int, default=600)
-    parser.add_argument("--model", help="measure this one alone, in this process")
-    parser.add_argument("--published", action="store_true", help="without its adapter")
-    parser.add_argument("--write", action="store_true")
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("models", help=models.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--requests", type=int, default=600)
+    command.add_argument("--model", help="measure this one alone, in this process")
+    command.add_argument("--published", action="store_true", help="without its adapter")
+    command.add_argument("--write", action="store_true")
+    command.set_defaults(run=models)
+    command = commands.add_parser("adapter", help=adapter.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--adapter", default="default")
+    command.add_argument("--places", type=int, default=1500)
+    command.set_defaults(run=adapter)
     options = parser.parse_args()
-    (measure if options.model else every)(options)
+    options.run(options)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from random import Random
 from typing import Any
 
 import httpx
+from harness import percentile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -43,11 +44,6 @@ class Alone(Fleet):
     def stop(self) -> None:
         """End it."""
         self._server.stop()
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Return a percentile in milliseconds."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] * 1000
 
 
 def round_trips(fleets: dict[str, Any], rounds: int) -> dict[str, list[float]]:
@@ -153,10 +149,10 @@ def report(fleets: dict[str, Any], requests: int) -> None:
             )
             cells[:3] = (
                 f"{middle:.1f} ms",
-                f"{percentile(times[name], 0.95):.1f} ms",
+                f"{percentile(times[name], 0.95) * 1000:.1f} ms",
                 f"{added:.1f} ms",
             )
-            cells[4] = f"{percentile(free, 0.5):.0f}, {percentile(free, 0.95):.0f} ms"
+            cells[4] = f"{statistics.median(free) * 1000:.0f}, {percentile(free, 0.95) * 1000:.0f} ms"
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     share = moved(fleets["Ray Serve"])
     print(f"\nMoved when two replicas become three under Ray Serve: {share:.2f} of {SESSIONS} sessions")

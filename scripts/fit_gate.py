@@ -3,7 +3,6 @@
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
-python scripts/fit_gate.py compare --set NOTEBOOKS -m MODEL without.jsonl with.jsonl
 
 `fit --write` writes the model's entry of the table; `--keep` fits its thresholds alone.
 """
@@ -25,16 +24,8 @@ from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, gain
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import (
-    Score,
-    Tally,
-    completes_the_line,
-    judge,
-    ratio_interval,
-    reaches_the_end,
-)
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, reaches_the_end
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -304,64 +295,6 @@ def fit(options: argparse.Namespace) -> None:
         write(options.model, fitted_parts | {"thresholds": thresholds, "promised": promised})
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Say what one way to answer has over another on the same places: exact lines, and what it saves.
-
-    Saved at equal precision: the threshold of the other is chosen such that what is shown is as often right.
-    """
-    notebooks = read(options.set)
-    read_lines = [[json.loads(line) for line in path.open(encoding="utf-8")] for path in options.places]
-    keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in read_lines]
-    both = keys[0] & keys[1]
-    ways = [
-        [look(x, notebooks[x["notebook"]]) for x in lines if (x["notebook"], x["cell"], x["place"]) in both]
-        for lines in read_lines
-    ]
-    print(gain(*(exact_lines(spots) for spots in ways)).words)
-    before, after = (played(spots, fit_for(options.model).coefficients) for spots in ways)
-    for name, threshold in fit_for(options.model).thresholds.items():
-        first = before[min(before, key=lambda t: abs(t - threshold))]
-        wanted = _precision(first)
-        good = [level for level, tallies in after.items() if _precision(tallies) >= wanted] or [max(after)]
-        level = max(good, key=lambda t: _saved(after[t]))
-        second = after[level]
-        low, high = ratio_interval([(second[n], first[n]) for n in first])
-        print(
-            f"{name}: without {wanted:.3f} right, {_saved(first):.3f} saved; with, at {level:.3f}, "
-            f"{_precision(second):.3f} right, {_saved(second):.3f} saved: "
-            f"{_saved(second) / max(1e-9, _saved(first)):.2f} times ({low:.2f} to {high:.2f})"
-        )
-
-
-def exact_lines(spots: Sequence[Spot]) -> ExactLines:
-    """Return where the first line of what was written is the one that was wanted."""
-    found = ExactLines()
-    for spot in spots:
-        if spot.future.partition("\n")[0].strip():
-            place = Cursor(spot.notebook, spot.cell, spot.place)
-            found.exact[place] = completes_the_line(spot.text, spot.future)
-    return found
-
-
-def played(spots: Sequence[Spot], coefficients: dict[str, float]) -> dict[float, dict[int, Tally]]:
-    """Type everything at each threshold, notebook by notebook."""
-    found: dict[float, dict[int, Tally]] = {}
-    numbers = sorted({spot.notebook for spot in spots})
-    for step in range(40):
-        found[step / 40] = {
-            n: play([s for s in spots if s.notebook == n], coefficients, step / 40) for n in numbers
-        }
-    return found
-
-
-def _precision(tallies: dict[int, Tally]) -> float:
-    return sum(tallies.values(), start=Tally()).precision
-
-
-def _saved(tallies: dict[int, Tally]) -> float:
-    return sum(tallies.values(), start=Tally()).share_saved
-
-
 def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
     """Write the table that the gate reads, with parts of one entry changed."""
     table = FITS | {model: FITS.get(model, {}) | fitted}
@@ -395,11 +328,6 @@ def main() -> None:
     fitting.add_argument("--keep", action="store_true", help="the coefficients that are used now")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
     fitting.set_defaults(run=fit)
-    comparing = commands.add_parser("compare", help="what one way to answer has over another")
-    comparing.add_argument("--set", type=Path, required=True)
-    comparing.add_argument("-m", "--model", default=DEFAULT, help="whose gate decides (%(default)s)")
-    comparing.add_argument("places", type=Path, nargs=2)
-    comparing.set_defaults(run=compare)
     options = parser.parse_args()
     if options.run is collect and options.page and not options.model:
         parser.error("--page needs -m: the file of the model that the page runs")

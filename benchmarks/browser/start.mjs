@@ -4,7 +4,7 @@
  *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/start.mjs [--rounds 10]
  *
  * Opens JupyterLab without a document, with either engine in turn, A B B A. A start ends when the application is
- * restored. The middle of all rounds is told, and what was fetched.
+ * restored. Prints the median of all rounds, and what was fetched.
  */
 
 import path from 'node:path';
@@ -20,14 +20,14 @@ const EXTENSION = /\/extensions\/jupyter-turbopilot\//;
 const MODEL = /\.gguf$|\.wasm$|models\.json$/;
 
 const { lab, browser, close } = await openLab({ says: 'nothing' });
-const told = { server: [], browser: [] };
+const measured = { server: [], browser: [] };
 try {
   for (let round = 0; round <= Number(values.rounds); round++) {
-    const engines = Object.keys(told);
+    const engines = Object.keys(measured);
     for (const engine of round % 2 ? engines : engines.reverse()) {
       const start = await started(engine);
       if (round) {
-        told[engine].push(start); // the first of each fills the caches
+        measured[engine].push(start); // the first of each fills the caches
       }
     }
   }
@@ -35,20 +35,14 @@ try {
   await close();
 }
 const middle = numbers => [...numbers].sort((one, other) => one - other)[Math.floor(numbers.length / 2)];
-for (const [engine, starts] of Object.entries(told)) {
-  const [ms, script, bytes, model] = ['ms', 'script', 'bytes', 'model'].map(key =>
-    middle(starts.map(start => start[key]))
-  );
-  console.log(
-    `${engine}: ${ms.toFixed(0)} ms, of them script ${script.toFixed(0)} ms; ${bytes} bytes of ours, of a model ${model}`
-  );
+for (const [engine, starts] of Object.entries(measured)) {
+  const [ms, bytes, model] = ['ms', 'bytes', 'model'].map(key => middle(starts.map(start => start[key])));
+  console.log(`${engine}: ${ms.toFixed(0)} ms; ${bytes} bytes of the extension, of a model ${model}`);
 }
-for (const key of ['ms', 'script']) {
-  const more = told.browser.map((start, at) => start[key] - told.server[at][key]);
-  console.log(`more than the server's in the same round, ${key}: ${middle(more).toFixed(0)} ms (median)`);
-}
+const more = measured.browser.map(({ ms }, at) => ms - measured.server[at].ms);
+console.log(`later than with the server in the same round: ${middle(more).toFixed(0)} ms (median)`);
 
-/** Start JupyterLab once; return milliseconds, those that scripts ran, and the bytes of our files. */
+/** Start JupyterLab once; return milliseconds and the bytes of the extension's files. */
 async function started(engine) {
   await lab.put('lab/api/settings/jupyter-turbopilot:plugin', {
     raw: JSON.stringify({ engine })
@@ -60,8 +54,6 @@ async function started(engine) {
       fetched.push(response.body().then(body => ({ url: response.url(), size: body.length })));
     }
   });
-  const session = await browser.context.newCDPSession(page);
-  await session.send('Performance.enable');
   await page.goto(`${lab.url}/lab?token=${lab.token}&reset`);
   const ms = await page.evaluate(async () => {
     while (!window.jupyterapp) {
@@ -70,11 +62,9 @@ async function started(engine) {
     await window.jupyterapp.restored;
     return performance.now();
   });
-  const { metrics } = await session.send('Performance.getMetrics');
-  const script = metrics.find(({ name }) => name === 'ScriptDuration').value * 1000;
   await page.waitForTimeout(1500);
   const files = (await Promise.allSettled(fetched)).flatMap(({ value }) => value ?? []);
   await page.close();
   const sum = some => some.reduce((total, { size }) => total + size, 0);
-  return { ms, script, bytes: sum(files), model: sum(files.filter(({ url }) => MODEL.test(url))) };
+  return { ms, bytes: sum(files), model: sum(files.filter(({ url }) => MODEL.test(url))) };
 }

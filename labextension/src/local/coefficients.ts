@@ -3,8 +3,8 @@ import type { IFit } from './fit';
 
 /*
 [[[cog
-import page_fits
-print(page_fits.typescript())
+import tables
+print(tables.page_fits())
 ]]] */
 export const DEFAULT = 'qwen2.5-coder-0.5b';
 

@@ -1,7 +1,7 @@
 /* The code that makes a kernel tell of its names. Generated from kernels/probe.py; `make docs` writes it anew.
 [[[cog
-import probe_source
-print(probe_source.typescript())
+import tables
+print(tables.probe())
 ]]] */
 export const TARGET = "turbopilot.facts";
 export const INSTALLATION =

@@ -1,12 +1,12 @@
 /**
- * Types real notebook cells at a person's pace in a real JupyterLab, and counts the grey text that stands there
- * before the next key: how often it appears, whether it is right, how many characters it would have saved.
+ * Types real notebook cells at a person's pace in a real JupyterLab, and counts the ghost text that is there before
+ * the next key: how often it appears, whether it is right, how many characters it would have saved.
  *
- *     JUPYTER=.venv/bin/jupyter node benchmarks/browser_pace.mjs --set notebooks.json.gz
+ *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --set notebooks.json.gz
  *         [--keys 400] [--key 170] [--busy 2] [--above 300] [--settle 0] [--eagerness balanced] [--half held-out]
  *
  * `--above` puts so many cells of other notebooks above the one that is typed; `--settle` is how many seconds
- * somebody looks at the cell before they type. Needs the front end's packages (`make dev`), the default model and
+ * the cell has the focus before the first key. Needs the front end's packages (`make dev`), the default model and
  * Chromium.
  */
 
@@ -17,7 +17,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
-const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', 'labextension', 'ui-tests');
+const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../labextension/ui-tests');
 const { editCell, GHOST, openFile, openLab, writeNotebook } = await import(
   pathToFileURL(path.join(UI, 'lab.mjs')).href
 );
@@ -80,30 +80,7 @@ function judge(grey, future) {
   return right ? head.length : 0;
 }
 
-const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null, arrived: 0, ms: 0 };
-
-/** Count the requests whose text reaches the page while they are the newest: what the page itself costs comes after. */
-async function listen(page) {
-  const session = await page.context().newCDPSession(page);
-  await session.send('Network.enable');
-  let newest = '';
-  session.on('Network.requestWillBeSent', ({ requestId, request }) => {
-    if (request.url.endsWith('/complete') && request.postData?.includes('"automatic"')) {
-      newest = requestId;
-    }
-  });
-  session.on('Network.responseReceived', ({ requestId }) => {
-    if (requestId === newest) {
-      session.send('Network.streamResourceContent', { requestId }).catch(() => undefined);
-    }
-  });
-  session.on('Network.dataReceived', ({ requestId, data }) => {
-    if (requestId === newest && data && /"text": ?"[^"]/.test(Buffer.from(data, 'base64').toString())) {
-      found.arrived++;
-      newest = '';
-    }
-  });
-}
+const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null, ms: 0 };
 
 async function typeCell(page, source, began) {
   let typed = '';
@@ -160,7 +137,6 @@ try {
     }
     await last.click();
     await page.waitForTimeout(settle * 1000);
-    await listen(page);
     const began = Date.now();
     await typeCell(page, cells[active].source, began);
     found.ms += Date.now() - began;
@@ -170,14 +146,13 @@ try {
   others.forEach(other => other.kill('SIGKILL'));
   await close();
 }
-const { keys: pressed, shown, right, saved, first, arrived, ms } = found;
-const each = number => ((100 * number) / pressed).toFixed(1);
+const { keys: pressed, shown, right, saved, first, ms } = found;
 console.log(
-  '| keys | ms a key: meant, in fact | busy | cells above | per 100 keys: texts that came, shown | right | saved | first text after |'
+  '| keys | ms a key: meant, in fact | busy | cells above | shown per 100 keys | right | saved | first text after |'
 );
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
 console.log(
-  `| ${pressed} | ${pace}, ${Math.round(ms / pressed)} | ${busy} | ${above} | ${each(arrived)}, ${each(shown)} | ` +
+  `| ${pressed} | ${pace}, ${Math.round(ms / pressed)} | ${busy} | ${above} | ${((100 * shown) / pressed).toFixed(1)} | ` +
     `${(right / Math.max(1, shown)).toFixed(2)} | ${(saved / pressed).toFixed(3)} | ` +
     `${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} |`
 );

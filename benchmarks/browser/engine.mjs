@@ -1,0 +1,67 @@
+/**
+ * Measures the engine of the browser in Node.js, which runs WebAssembly as Chromium does.
+ *
+ *     node benchmarks/browser/engine.mjs [--model model.gguf] [--notebooks notebooks.json.gz] [--rounds 5]
+ *
+ * Prints the middle of all rounds, of aborts the 95th percentile, and with `--notebooks` the characters that are
+ * evaluated for each typed one. Needs the front end's packages (`make dev`).
+ */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const FRONT = path.resolve(HERE, '..', '..', 'labextension');
+const { build } = await import(pathToFileURL(path.join(FRONT, 'node_modules/esbuild/lib/main.js')).href);
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string', default: path.join(FRONT, 'models/characters.gguf') },
+    notebooks: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    aborts: { type: 'string', default: '60' },
+    typed: { type: 'string', default: '2000' }
+  }
+});
+const CODE = readFileSync(path.resolve(HERE, '../../jupyter_turbopilot/suggestion/gate.py'), 'utf8');
+
+const folder = mkdtempSync(path.join(tmpdir(), 'engine-'));
+try {
+  const outfile = path.join(folder, 'engine.mjs');
+  await build({ entryPoints: [path.join(HERE, 'engine.ts')], bundle: true, format: 'esm', outfile, logLevel: 'error' });
+  const { Engine, Timing, evaluatedPerKey, middle } = await import(pathToFileURL(outfile).href);
+  const module = new WebAssembly.Module(readFileSync(path.join(FRONT, 'wasm/engine.wasm')));
+  const load = () => Engine.load(new Uint8Array(readFileSync(values.model)), module);
+  const timing = new Timing(load());
+  await timing.keystroke(CODE, 440); // compiled by now
+  const measured = {};
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const [what, size] of Object.entries({ evaluation: [440], generation: [440], keystroke: [200, 440, 1900] })) {
+      for (const count of size) {
+        (measured[`${what}, ${count} characters before`] ??= []).push(await timing[what](CODE, count));
+      }
+    }
+  }
+  for (const [what, times] of Object.entries(measured)) {
+    console.log(`${what}: ${middle(times).toFixed(3)} ms`);
+  }
+  const [few, many] = [200, 1900].map(count => middle(measured[`keystroke, ${count} characters before`]));
+  console.log(`a keystroke, 1 900 / 200 characters before: ${(many / few).toFixed(2)}`);
+  const aborts = [];
+  for (let number = 0; number < Number(values.aborts); number++) {
+    aborts.push(await timing.abort(CODE, (number * 997) % 1500));
+  }
+  aborts.sort((a, b) => a - b);
+  console.log(`from an abort to the end, p95: ${aborts[Math.floor(0.95 * aborts.length)].toFixed(1)} ms`);
+  if (values.notebooks) {
+    const notebooks = JSON.parse(gunzipSync(readFileSync(values.notebooks)));
+    const count = await evaluatedPerKey(load(), notebooks, Number(values.typed));
+    console.log(`characters evaluated for each typed: ${count.toFixed(2)}`);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}

@@ -1,0 +1,173 @@
+"""Generated tables of the documentation and constants of the front end; `cog` runs the public functions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot import config
+from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.engine.abilities import SAMPLERS, UNLIMITED, Abilities
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text
+from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
+from jupyter_turbopilot.engine.remote.survey import TextForm
+from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
+from jupyter_turbopilot.kernels.conversation import TARGET, installation
+from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
+PAGE_MODELS = (DEFAULT, "characters")  # the one whose fit serves all others, and that of the extension
+PAGE_PARTS = ("coefficients", "thresholds")  # nothing is learned in a page
+USUAL = ("positional arguments", "options")  # argparse's own groups
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in lines)
+
+
+def settings(section: str) -> str:
+    """Return the traits of a section of the configuration."""
+    traits = sorted(getattr(config, section).class_own_traits(config=True).items())
+    rows = (
+        [f"`{name}`", "`(empty)`" if trait.default() in ("", []) else f"`{trait.default()}`", trait.help]
+        for name, trait in traits
+    )
+    return _table(["trait", "default", "what it does"], rows)
+
+
+def front_end_settings() -> str:
+    """Return JupyterLab's settings of the extension, from their schema."""
+    # A backslash stands for itself in the settings' own page.
+    rows = (
+        [setting["title"], _default(setting["default"]), setting["description"].replace("\\", "\\\\")]
+        for setting in json.loads(SCHEMA.read_text("utf-8"))["properties"].values()
+    )
+    return _table(["setting", "default", "what it does"], rows)
+
+
+def _default(value: Any) -> str:
+    if value == "":
+        return "(empty)"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"`{', '.join(value) if isinstance(value, list) else value}`"
+
+
+def abilities() -> str:
+    """Return what each engine can do: a remote server as it states it, or as the settings' defaults."""
+    remote, tokens = config.TurbopilotRemote(), CodePoints()
+    ours = FarSide(
+        Kind.OURS, places=8, context_size=4096, top=20, holds=True, chances=True, samplers=SAMPLERS
+    )
+    engines: dict[str, Abilities] = {
+        "llama": LlamaEngine.abilities,
+        "transformers": TransformersEngine.abilities,
+        "ours elsewhere": by_ids(ours, tokens, remote)[1],
+        "llama-server": by_ids(FarSide(Kind.LLAMA, places=1), tokens, remote)[1],
+        "vLLM": by_ids(FarSide(Kind.VLLM), tokens, remote)[1],
+        "text": by_text(FarSide(Kind.OPENAI), TextForm("suffix", chances=False), Spellings(), remote)[1],
+    }
+    word = {True: "yes", False: "no"}
+    rows = {
+        "texts at a time": [str(one.places) for one in engines.values()],
+        "can be held to a beginning": [word[one.holds] for one in engines.values()],
+        "says how probable each token was": [word[one.chances] for one in engines.values()],
+        "likeliest tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
+        "works ahead": [word[one.ahead] for one in engines.values()],
+        "options of sampling": [_options(one) for one in engines.values()],
+    }
+    return _table(["", *engines], ([name, *cells] for name, cells in rows.items()))
+
+
+def _options(one: Abilities) -> str:
+    """List the supported options of sampling, or the others where these are fewer."""
+    missing = sorted(SAMPLERS - one.samplers)
+    if not missing:
+        return "all"
+    if len(missing) <= len(one.samplers):
+        return "all but " + ", ".join(missing)
+    return ", ".join(sorted(one.samplers))
+
+
+def command_line() -> str:
+    """Return a section for each subcommand."""
+    return "\n\n".join(part for command, text in _commands(parser()) for part in _section(command, text))
+
+
+def _commands(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
+    """Yield the subcommands and their help, those of a group in its place."""
+    for action in top._actions:  # noqa: SLF001 - argparse has no public way to list them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for choice in action._choices_actions:  # noqa: SLF001
+                command = action.choices[choice.dest]
+                inner = list(_commands(command))
+                yield from inner or [(command, choice.help or "")]
+
+
+def _section(command: argparse.ArgumentParser, text: str) -> Iterator[str]:
+    yield f"## `{command.prog}`"
+    yield f"{text[0].upper()}{text[1:]}."
+    groups = [(str(group.title), group._group_actions) for group in command._action_groups]  # noqa: SLF001
+    parts = {"": [action for title, actions in groups if title in USUAL for action in actions]}
+    parts |= {title: actions for title, actions in groups if title not in USUAL}
+    for title, actions in parts.items():
+        if title:
+            yield f"{title[0].upper()}{title[1:]}:"
+        rows = [_option(action) for action in actions if action.dest != "help"]
+        if rows:
+            yield _table(["option", "what it does"], rows)
+
+
+def _option(action: argparse.Action) -> list[str]:
+    value = _value(action)
+    names = [f"{name} {value}".strip() for name in action.option_strings] or [value]
+    return [", ".join(f"`{name}`" for name in names), (action.help or "") % vars(action)]
+
+
+def _value(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
+    name = str(action.metavar or (action.dest.upper() if action.option_strings else action.dest))
+    if action.choices:
+        name = "{" + ",".join(map(str, action.choices)) + "}"
+    return {"?": f"[{name}]", "*": f"[{name} ...]", "+": f"{name} ..."}.get(str(action.nargs), name)
+
+
+def probe() -> str:
+    """Return the probe that is sent to kernels as TypeScript."""
+    target, code = json.dumps(TARGET), json.dumps(installation())
+    return f"export const TARGET = {target};\nexport const INSTALLATION =\n  {code};"
+
+
+def page_fits() -> str:
+    """Return the gate's coefficients of the models that run in a page, as prettier formats them."""
+    entries = [
+        f"  {_name(model)}: {{\n"
+        + ",\n".join(f"    {part}: {{\n{_values(FITS[model][part])}\n    }}" for part in PAGE_PARTS)
+        + "\n  }"
+        for model in PAGE_MODELS
+    ]
+    table = ",\n".join(entries)
+    return (
+        f"export const DEFAULT = '{DEFAULT}';\n\n"
+        f"export const FITS: Readonly<Record<string, Partial<IFit>>> = {{\n{table}\n}};"
+    )
+
+
+def _values(values: dict[str, float]) -> str:
+    numbers = {name: int(value) if value == int(value) else value for name, value in values.items()}
+    return ",\n".join(f"      {_name(name)}: {number!r}" for name, number in numbers.items())
+
+
+def _name(name: str) -> str:
+    return name if re.fullmatch(r"[a-z]+", name) else json.dumps(name).replace('"', "'")
