@@ -91,7 +91,7 @@ def seams(options: argparse.Namespace) -> None:
 
     tree = Path(__file__).resolve().parent.parent
     every = unchanged.requests(json.loads(gzip.decompress(options.set.read_bytes())), options.requests, 7)
-    wanted = [request for request in every if request.path == "/complete"]
+    wanted = [request for request in every if request.path == "/complete" and request.user]
 
     def server(path: Path, scratch: Path) -> Any:
         models = Path(Desk().pilot.store.folder)

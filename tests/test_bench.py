@@ -114,3 +114,17 @@ def test_the_most_memory_is_in_bytes_whatever_the_system_counts_in(
 
 def test_the_most_memory_of_this_process_is_at_least_what_it_has() -> None:
     assert load("quality").peak() >= 0.9 * psutil.Process().memory_info().rss
+
+
+def test_unchanged_sends_new_names_and_translates_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    unchanged = load("unchanged")
+    body = {"trigger": "ahead", "extra": [{"path": "a.py", "source": "x"}], "n": None}
+    assert unchanged.renamed(body, "/complete") == body
+    monkeypatch.setitem(unchanged.NAMES, "/complete", {"extra": "documents", "ahead": "prefetch"})
+    sent = unchanged.renamed(body, "/complete")
+    assert sent == {"trigger": "prefetch", "documents": body["extra"], "n": None}
+    assert unchanged.renamed(sent, "/complete", back=True) == body
+    assert unchanged.renamed(body, "/infill") == body
+    error = {"error": {"field": "documents[0].path", "message": "documents: no prefetch"}}
+    back = unchanged.renamed(error, "/complete", back=True)
+    assert back == {"error": {"field": "extra[0].path", "message": "extra: no ahead"}}
