@@ -1,33 +1,35 @@
-"""Is every answer what it was? Record what a server says to 500 requests; compare that with another record.
+"""Does every answer stay the same? Record a server's answers to 500 requests, and compare two records.
 
     python benchmarks/unchanged.py record BEFORE.json.gz --set notebooks.json.gz [--requests 500]
     python benchmarks/unchanged.py record AFTER.json.gz --set notebooks.json.gz [--tree PATH]
     python benchmarks/unchanged.py compare BEFORE.json.gz AFTER.json.gz
 
-For moving and renaming code without changing what it does. `record` starts `jupyter turbopilot serve` of the
-tree that this script stands in, or of `--tree`, with the default model, asks one thing after the other, and
-writes down each status and answer and what was evaluated for it: tokens of the prompt, tokens known from
-before, tokens written, guesses offered and accepted. `compare` prints every difference and exits with 1 if
-there is one. Nothing here imports the package, or a neighbour that does: only its command line and its HTTP
-interface have to stay.
+For refactoring. `record` starts a Jupyter server with the default model and with the extension of this tree,
+or of `--tree`. It waits until the server has indexed some of the notebooks, types in the others as several
+users with several editors each, one request at a time, and writes down each status and response with its
+token counts. `compare` prints every difference and exits with 1 if there is one.
 
-Left out are identifiers and times, and how many frames a stream has: a frame is not sent where the next one
-has come before it could be written. Of a stream of ours the last frame is compared, and whether each is the
-beginning of the next; of other protocols' streams what all of their events add up to.
+Identifiers and times are left out, and so is the number of frames of a stream: the server skips a frame if
+the next one is ready before it is written. Of our own streams the record has the last frame, and whether
+each frame begins with the one before it; of other protocols' streams the concatenated events.
 
-Two runs of the same code are equal in everything else, on the same machine with the same number of threads,
-because of what the server is started with:
+On the same machine, with the same number of threads, two records of the same code are equal:
 
-- Its clock for short times, `time.perf_counter`, stands still. How many tokens are guessed depends on how
-  long batches of each size took (`engine/drafts.py`); by a clock that stands still the costs remain those it
-  begins with. By the real clock each run offers other guesses, and llama.cpp rounds otherwise in batches of
-  another size: of 87 answers to the same code 9 differed, in the numbers of guesses offered and accepted and
-  from the second digit of a logarithm on. With other luck that changes a word. `--clock real` shows it.
-- It computes on all of its threads however busy the machine is, and what nobody waits for is never refused.
-  One thread is slower than two on an idle machine and faster beside others' work.
-- Nothing is kept over its end, and folders for settings, data and caches are new. Only the models are yours.
-- Nobody else is served: one request has ended before the next is sent. What happens where requests overlap
-  is `tests/test_overlaps.py`'s to record.
+- The engine's clock is fixed. The length of drafts depends on the measured times of batches
+  (`engine/drafts.py`), and llama.cpp rounds differently in batches of different sizes: with the real clock
+  9 of 87 answers to the same code differed, in token counts and in the second digit of logprobs.
+- The number of threads is fixed, on a busy machine too.
+- Folders for settings, data and caches are new. Only the models are yours.
+- Requests do not overlap. `tests/test_overlaps.py` covers those that do.
+
+Nothing here imports the package. `unchanged_config.py` does, and is read from the tree that is recorded:
+change modules and settings there when they are renamed. Trees without it are too old to be recorded.
+
+When a route of the HTTP interface is renamed, or a field or value of a route, enter the new name in `ROUTES`
+or `NAMES`, and leave the rest of this script in the old names. Requests are sent with the new names.
+Responses are translated back when they are recorded, and again when they are compared, so that a missing
+name of a response can be entered later. A tree from before the renaming is recorded by its own copy of this
+script.
 """
 
 from __future__ import annotations
@@ -45,52 +47,49 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import platformdirs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+# New names by old ones, such as {"/complete": "/suggest"}; and those of a route's fields and values, such as
+# {"/complete": {"extra": "documents", "ahead": "prefetch"}}, applied at every depth and in error messages.
+ROUTES: dict[str, str] = {}
+NAMES: dict[str, dict[str, str]] = {}
 
 ROOT = Path(__file__).resolve().parent.parent
-KEY = "unchanged"
+CONFIG = Path("benchmarks", "unchanged_config.py")
 OK = 200
-WINDOW = 1600  # characters of a notebook's cells around the one that is typed, but in every eighth session
-SESSION = 16  # requests, about
-SHARES = {"own": 0.6, "llama": 0.2, "openai": 0.2}
-# What the server is to do alike each time.
-SETTINGS = """
-c.Turbopilot.threads = {threads}
-c.Turbopilot.considerate = False
-c.Turbopilot.keep_sequences = False
-c.Turbopilot.idle_minutes = 0.0
-c.Turbopilot.deadline = 300.0
-c.Turbopilot.text_deadline = 300.0
-"""
-STILL = "import time\n\ntime.perf_counter = lambda: 0.0\n"
+OWNER = "owner"  # of the server; other users share neither caches nor calibration
+USERS = (OWNER, OWNER, "guest", "visitor")  # of the sessions that are recorded at the same time
+INDEXED = 12  # notebooks
+WINDOW = 1600  # characters of a notebook's cells around the active one, except in every eighth session
+SESSION = 16  # requests at most
 _TIME = re.compile(r"created|.*_ms|.*_per_second")
-_COUNTED = re.compile(r"turbopilot_\w+_(?:total|count)\b")
 
 
 @dataclass(frozen=True)
 class Request:
-    """Something to ask."""
+    """A request."""
 
-    what: str  # for who reads the comparison
+    kind: str  # for the reader of the comparison
     path: str
     body: Any = None
     method: str = "POST"
+    user: str = OWNER  # empty: not authenticated
 
 
-# What is typed ----------------------------------------------------------------------------------------------
+# Keystrokes -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Stand:
-    """A notebook while somebody types in it."""
+class State:
+    """A notebook and its cursor after a keystroke."""
 
     cells: tuple[tuple[str, str], ...]  # type and source
     active: int
@@ -98,56 +97,57 @@ class Stand:
 
     @property
     def before(self) -> str:
-        """The text above the cursor, as an editor that knows no cells sees it."""
+        """The text above the cursor in an editor without cells."""
         above = [source for kind, source in self.cells[: self.active] if kind == "code"]
         return "\n\n".join([*above, self.cells[self.active][1][: self.offset]])
 
     @property
     def after(self) -> str:
-        """The text behind the cursor in its cell."""
+        """The rest of the active cell."""
         return self.cells[self.active][1][self.offset :]
 
-    def at(self, active: int, written: str, rest: str = "") -> Stand:
-        """Return it with something written into a cell, the cursor before the rest."""
+    def at(self, active: int, typed: str, rest: str = "") -> State:
+        """Return it with another text in a cell, and the cursor before the rest of that text."""
         kind = self.cells[active][0]
-        cells = (*self.cells[:active], (kind, written + rest), *self.cells[active + 1 :])
-        return Stand(cells, active, len(written))
+        cells = (*self.cells[:active], (kind, typed + rest), *self.cells[active + 1 :])
+        return State(cells, active, len(typed))
 
 
-def stands(rng: random.Random, notebook: dict[str, Any], *, whole: bool) -> list[Stand]:
-    """Type a part of a cell: at its end or in its midst, with slips, and once into another cell and back."""
+def keystrokes(rng: random.Random, notebook: dict[str, Any], *, whole: bool) -> list[State]:
+    """Type a part of a cell, at its end or in its middle, with slips and visits to the cell above."""
     active = rng.choice(notebook["typed"])
     cells = [(cell["type"], cell["source"]) for cell in notebook["cells"]]
     if not whole:
         cells, active = window(cells, active)
     text = cells[active][1][:600]
     lines = text.split("\n")
-    begins = sum(len(line) + 1 for line in lines[: rng.randrange(max(1, len(lines) - 1))])
-    stops = min(len(text), begins + 80)
-    rest = rng.choice(["", text[stops:]])
-    now = Stand(tuple(cells), active, 0).at(active, text[:begins], rest)
-    found, at = [now], begins
-    while at < stops:
+    begin = sum(len(line) + 1 for line in lines[: rng.randrange(max(1, len(lines) - 1))])
+    end = min(len(text), begin + 80)
+    rest = rng.choice(["", text[end:]])
+    now = State(tuple(cells), active, 0).at(active, text[:begin], rest)
+    states, at = [now], begin
+    while at < end:
         at += rng.choice([1, 2, 3, 4, 6])
-        found.append(now.at(active, text[:at], rest))
-        slip = rng.random()
-        if slip < 0.06:  # noqa: PLR2004 - taken back
-            found.append(now.at(active, text[: at - 1], rest))
-        elif slip < 0.12:  # noqa: PLR2004 - something else, taken back
-            found += [now.at(active, text[:at] + "zq", rest), now.at(active, text[:at], rest)]
-        elif slip < 0.18 and active:  # noqa: PLR2004 - an edit above
+        states.append(now.at(active, text[:at], rest))
+        slip = rng.choices(("none", "backspace", "typo", "edit above", "visit above"), (76, 6, 6, 6, 6))[0]
+        if slip == "backspace":
+            states.append(now.at(active, text[: at - 1], rest))
+        elif slip == "typo":
+            states += [now.at(active, text[:at] + "zq", rest), now.at(active, text[:at], rest)]
+        elif slip == "edit above" and active:
             kind, source = now.cells[active - 1]
-            above = (*now.cells[: active - 1], (kind, source + "\n# seen"), *now.cells[active:])
-            now = Stand(above, active, 0)
-            found.append(now.at(active, text[:at], rest))
-        elif slip < 0.24 and active:  # noqa: PLR2004 - a look at the cell above
+            now = State(
+                (*now.cells[: active - 1], (kind, source + "\n# seen"), *now.cells[active:]), active, 0
+            )
+            states.append(now.at(active, text[:at], rest))
+        elif slip == "visit above" and active:
             source = now.cells[active - 1][1]
-            found.append(Stand(now.at(active, text[:at], rest).cells, active - 1, len(source)))
-    return found
+            states.append(State(now.at(active, text[:at], rest).cells, active - 1, len(source)))
+    return states
 
 
 def window(cells: list[tuple[str, str]], active: int) -> tuple[list[tuple[str, str]], int]:
-    """Return the cells around one, and where among them that is."""
+    """Return the cells around one, and its index among them."""
     first, last = active, active + 1
     while last - first < len(cells):
         wider = cells[max(0, first - 1) : last + 1]
@@ -157,41 +157,40 @@ def window(cells: list[tuple[str, str]], active: int) -> tuple[list[tuple[str, s
     return cells[first:last], active - first
 
 
-# What is asked ----------------------------------------------------------------------------------------------
+# Requests ---------------------------------------------------------------------------------------------------
 
 
 def requests(notebooks: list[dict[str, Any]], count: int, seed: int) -> list[Request]:
-    """Return what to ask: the same for the same notebooks and seed, whatever is answered."""
+    """Return the requests of several users who type at the same time; they do not depend on responses."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    makers: dict[str, Callable[[random.Random, list[Stand]], Iterator[Request]]]
-    makers = {"own": own, "llama": llama, "openai": openai}
-    found = [*about(), *wrong()]
-    given = dict.fromkeys(SHARES, 0)
-    for number in range(1 << 16):
-        if len(found) >= count:
-            break
-        name = min(SHARES, key=lambda name: given[name] / SHARES[name])
-        typed = stands(rng, rng.choice(notebooks), whole=number % 8 == 7)  # noqa: PLR2004
-        some = [request for _, request in zip(range(SESSION), makers[name](rng, typed), strict=False)]
-        given[name] += len(some)
-        found += some
+    found = [*about(), *refused()]
+    sessions: list[Iterator[Request]] = [iter(())] * len(USERS)
+    begun = 0
+    while len(found) < count:
+        number = rng.randrange(len(USERS))
+        if request := next(sessions[number], None):
+            found.append(replace(request, user=USERS[number]))
+        else:
+            protocol = rng.choices((own, llama, openai), (3, 1, 1))[0]
+            states = keystrokes(rng, rng.choice(notebooks), whole=begun % 8 == 0)
+            sessions[number] = islice(protocol(rng, states), SESSION)
+            begun += 1
     return found[:count]
 
 
 def about() -> list[Request]:
-    """Ask the server about itself."""
+    """Return requests about the server and its tokens."""
     tokens = {"content": "def area(radius):\n\treturn π * radius ** 2 <|fim_middle|>", "with_pieces": True}
     return [
         Request("about", "/props", method="GET"),
         Request("about", "/v1/models", method="GET"),
-        Request("about", "/openapi.json", method="GET"),
         Request("about", "/tokenize", tokens),
         Request("about", "/detokenize", {"tokens": [*range(1000, 1040)]}),
     ]
 
 
-def wrong() -> list[Request]:
-    """Ask for what is refused."""
+def refused() -> list[Request]:
+    """Return requests that the server refuses."""
     cells = [{"source": "x = "}]
     return [
         Request("refused", "/complete", {"cells": cells, "offset": 5}),
@@ -201,6 +200,7 @@ def wrong() -> list[Request]:
         Request("refused", "/complete", {"cells": [], "offset": 0}),
         Request("refused", "/complete", {"offset": 0}),
         Request("refused", "/complete", method="GET"),
+        Request("refused", "/complete", {"cells": cells, "offset": 4}, user=""),
         Request("refused", "/infill", {"input_prefix": 3}),
         Request("refused", "/infill", {"input_prefix": "x", "n_predict": 1, "mirostat": 2}),
         Request("refused", "/completion", {"prompt": []}),
@@ -210,74 +210,80 @@ def wrong() -> list[Request]:
     ]
 
 
-def own(rng: random.Random, typed: list[Stand]) -> Iterator[Request]:
-    """Ask as an editor of ours does: a cell is entered, keys are typed, what may follow is asked ahead."""
-    ran = rng.random() < 0.5  # noqa: PLR2004
-    more: dict[str, Any] = {
+def own(rng: random.Random, states: list[State]) -> Iterator[Request]:
+    """Yield the requests of our own editors: warm-up, keystrokes, prefetching."""
+    executed = rng.choice([True, False])
+    common: dict[str, Any] = {
         "path": rng.choice(["typed.ipynb", "folder/other.ipynb", "module.py"]),
         "client": f"tab {rng.randrange(3)}",
         "lines": rng.choice(["auto", "auto", "auto", "single", "multi"]),
         "eagerness": rng.choice([None, None, "quiet", "eager", "always"]),
+        "memory": rng.choice([True, True, True, False]),
     }
-    if rng.random() < 0.25:  # noqa: PLR2004
+    if rng.randrange(4) == 0:
         text = "import math\n\ndef area(radius):\n    return math.pi * radius ** 2\n"
-        more["extra"] = [{"path": "shapes.py", "language": "python", "source": text}]
+        common["extra"] = [{"path": "shapes.py", "language": "python", "source": text}]
 
-    def ask(stand: Stand, trigger: str, **also: Any) -> Request:
+    def request(state: State, trigger: str, **more: Any) -> Request:
         cells = [
-            {"id": str(number), "type": kind, "source": source, "executed": ran and number < stand.active}
-            for number, (kind, source) in enumerate(stand.cells)
+            {
+                "id": str(number),
+                "type": kind,
+                "source": source,
+                "executed": executed and number < state.active,
+            }
+            for number, (kind, source) in enumerate(state.cells)
         ]
-        if ran and stand.active and rng.random() < 0.1:  # noqa: PLR2004
-            cells[stand.active - 1]["error"] = "NameError: name 'frame' is not defined"
-        told = {"cells": cells, "active": stand.active, "offset": stand.offset, "trigger": trigger}
-        how = "streamed" if also.get("stream") else "whole"
-        return Request(f"ours, {trigger}, {how}", "/complete", more | told | also)
-
-    yield ask(typed[0], "warm")
-    for number, stand in enumerate(typed):
-        streamed = rng.random() < 0.5  # noqa: PLR2004
-        dice = rng.random()
-        if dice < 0.15:  # noqa: PLR2004
-            yield ask(stand, "invoke", stream=streamed, max_tokens=rng.choice([8, 8, 12, 16, 24, None]))
-        elif dice < 0.18:  # noqa: PLR2004
-            yield ask(stand, "invoke", n=3, max_tokens=12)
-        else:
-            yield ask(stand, "automatic", stream=streamed, max_tokens=rng.choice([None, None, 16]))
-        ahead = typed[min(number + 4, len(typed) - 1)]
-        if dice > 0.9:  # noqa: PLR2004
-            yield ask(ahead, "ahead", stream=rng.random() < 0.3)  # noqa: PLR2004
-        elif dice > 0.85:  # noqa: PLR2004
-            yield ask(ahead, "warm", stream=streamed)
-
-
-def llama(rng: random.Random, typed: list[Stand]) -> Iterator[Request]:
-    """Ask as editors for llama.cpp's server do."""
-    plain = {"temperature": 0.0, "seed": 1, "cache_prompt": True}
-    fill = rng.random() < 0.6  # noqa: PLR2004
-    probed = rng.random() < 0.25  # noqa: PLR2004
-
-    def ask(stand: Stand, **more: Any) -> Request:
+        if executed and state.active and rng.randrange(10) == 0:
+            cells[state.active - 1]["error"] = "NameError: name 'frame' is not defined"
+        cursor = {"cells": cells, "active": state.active, "offset": state.offset, "trigger": trigger}
         how = "streamed" if more.get("stream") else "whole"
-        above, _, line = stand.before.rpartition("\n")
-        if fill:
-            extra = [{"filename": "shapes.py", "text": "def area(radius):\n    return 3 * radius\n"}]
-            told = {"input_prefix": above + "\n", "prompt": line, "input_suffix": stand.after + "\n"}
-            return Request(f"infill, {how}", "/infill", plain | told | {"input_extra": extra} | more)
-        prompt = stand.before
-        if stand.after:
-            prompt = f"<|fim_prefix|>{stand.before}<|fim_suffix|>{stand.after}<|fim_middle|>"
-        return Request(f"completion, {how}", "/completion", plain | {"prompt": prompt} | more)
+        return Request(f"own, {trigger}, {how}", "/complete", common | cursor | more)
 
-    yield ask(typed[0], n_predict=0)
-    for stand in typed[1:]:
-        more: dict[str, Any] = {"n_predict": rng.choice([4, 8, 16]), "stream": rng.random() < 0.5}  # noqa: PLR2004
-        if rng.random() < 0.6:  # noqa: PLR2004
+    yield request(states[0], "warm")
+    for number, state in enumerate(states):
+        stream = rng.choice([True, False])
+        how = rng.choices(("automatic", "invoke", "several"), (82, 15, 3))[0]
+        if how == "automatic":
+            yield request(state, "automatic", stream=stream, max_tokens=rng.choice([None, None, 16]))
+        elif how == "invoke":
+            length = rng.choice([8, 8, 12, 16, 24, None])
+            yield request(state, "invoke", stream=stream, max_tokens=length)
+        else:
+            yield request(state, "invoke", n=3, max_tokens=12)
+        later = states[min(number + 4, len(states) - 1)]
+        prefetched = rng.choices(("none", "ahead", "warm"), (85, 10, 5))[0]
+        if prefetched != "none":
+            yield request(later, prefetched, stream=stream)
+
+
+def llama(rng: random.Random, states: list[State]) -> Iterator[Request]:
+    """Yield the requests of editors for llama.cpp's server."""
+    common = {"temperature": 0.0, "seed": 1, "cache_prompt": True}
+    infill = rng.randrange(5) < 3  # noqa: PLR2004
+    logprobs = rng.randrange(4) == 0
+
+    def request(state: State, **more: Any) -> Request:
+        how = "streamed" if more.get("stream") else "whole"
+        above, _, line = state.before.rpartition("\n")
+        if infill:
+            extra = [{"filename": "shapes.py", "text": "def area(radius):\n    return 3 * radius\n"}]
+            text = {"input_prefix": above + "\n", "prompt": line, "input_suffix": state.after + "\n"}
+            return Request(f"infill, {how}", "/infill", common | text | {"input_extra": extra} | more)
+        prompt = state.before
+        if state.after:
+            prompt = f"<|fim_prefix|>{state.before}<|fim_suffix|>{state.after}<|fim_middle|>"
+        return Request(f"completion, {how}", "/completion", common | {"prompt": prompt} | more)
+
+    yield request(states[0], n_predict=0)
+    for state in states[1:]:
+        more: dict[str, Any] = {"n_predict": rng.choice([4, 8, 16]), "stream": rng.choice([True, False])}
+        if rng.randrange(5) < 3:  # noqa: PLR2004
             more["stop"] = ["\n"]
-        if probed:
+        if logprobs:
             more |= {"n_probs": 3, "return_tokens": not more["stream"]}
         more |= rng.choice([{}, {}, {}, {}, *_OPTIONS])
-        yield ask(stand, **more)
+        yield request(state, **more)
 
 
 _OPTIONS: tuple[dict[str, Any], ...] = (
@@ -290,69 +296,72 @@ _OPTIONS: tuple[dict[str, Any], ...] = (
 )
 
 
-def openai(rng: random.Random, typed: list[Stand]) -> Iterator[Request]:
-    """Ask as clients of OpenAI's protocol do."""
+def openai(rng: random.Random, states: list[State]) -> Iterator[Request]:
+    """Yield the requests of clients of OpenAI's protocol."""
     path = rng.choice(["/v1/completions", "/v1/completions", "/v1/engines/codegen/completions"])
-    told = rng.choice([None, None, 0, 3])
-    for stand in typed:
-        streamed = rng.random() < 0.5  # noqa: PLR2004
-        body: dict[str, Any] = {"model": "any", "prompt": stand.before, "temperature": 0, "seed": 1}
-        body |= {"max_tokens": rng.choice([4, 8, 16]), "stream": streamed}
-        if stand.after:
-            body["suffix"] = stand.after
-        if told is not None:
-            body["logprobs"] = told
-        if streamed:
+    common: dict[str, Any] = {"model": "any", "temperature": 0, "seed": 1}
+    common |= rng.choice([{}, {}, {"logprobs": 0}, {"logprobs": 3}])
+    common |= rng.choice([{}, {"cache_salt": "tenant"}])
+    for state in states:
+        stream = rng.choice([True, False])
+        body = common | {"prompt": state.before, "max_tokens": rng.choice([4, 8, 16]), "stream": stream}
+        if state.after:
+            body["suffix"] = state.after
+        if stream:
             body["stream_options"] = {"include_usage": True}
-        body |= rng.choice(
-            [
-                {},
-                {},
-                {},
-                {"stop": ["\n"]},
-                {"stop": "("},
-                {"echo": True},
-                {"n": 2},
-                {"frequency_penalty": 0.5},
-            ]
-        )
-        yield Request(f"openai, {'streamed' if streamed else 'whole'}", path, body)
+        options = ({"stop": ["\n"]}, {"stop": "("}, {"echo": True}, {"n": 2}, {"frequency_penalty": 0.5})
+        body |= rng.choice([{}, {}, {}, *options])
+        yield Request(f"openai, {'streamed' if stream else 'whole'}", path, body)
 
 
-# What is answered -------------------------------------------------------------------------------------------
-
-
-def told(value: Any) -> Any:
-    """Return a part of an answer without what is never the same."""
+def renamed(value: Any, path: str, *, back: bool = False, field: str = "") -> Any:
+    """Return the body of a request with the new names, or of a response with the old ones."""
+    names = NAMES.get(path, {})
+    names = {new: old for old, new in names.items()} if back else names
     if isinstance(value, dict):
-        return {name: told(one) for name, one in value.items() if not changes(name, one)}
-    return [told(one) for one in value] if isinstance(value, list) else value
+        return {
+            names.get(name, name): renamed(one, path, back=back, field=name) for name, one in value.items()
+        }
+    if isinstance(value, list):
+        return [renamed(one, path, back=back) for one in value]
+    if field in {"field", "message"} and value:  # of an error
+        return re.sub(r"[\w-]+", lambda word: names.get(word[0], word[0]), value)
+    return names.get(value, value) if isinstance(value, str) else value
 
 
-def changes(name: str, value: Any) -> bool:
-    """Tell whether a field is a time or an answer's identifier; a token's is a number."""
+# Responses --------------------------------------------------------------------------------------------------
+
+
+def recorded(value: Any) -> Any:
+    """Return a part of a response without times and identifiers."""
+    if isinstance(value, dict):
+        return {name: recorded(one) for name, one in value.items() if not varies(name, one)}
+    return [recorded(one) for one in value] if isinstance(value, list) else value
+
+
+def varies(name: str, value: Any) -> bool:
+    """Return whether a field is a time or the identifier of a response; that of a token is a number."""
     return (name == "id" and isinstance(value, str)) or (
         isinstance(value, int | float) and _TIME.fullmatch(name) is not None
     )
 
 
-def lines(said: bytes) -> dict[str, Any]:
-    """Read a stream of ours: the last frame, and how the others are beginnings of it."""
-    frames = [json.loads(line) for line in said.splitlines()]
+def lines(frames: list[Any]) -> dict[str, Any]:
+    """Return the last frame of our own stream, and whether the frames before it are its beginnings."""
     texts = [frame.get("text", "") for frame in frames]
     grown = all(late.startswith(early) for early, late in pairwise(texts))
     same = len({frame.get("id") for frame in frames}) == 1
-    return {"last": told(frames[-1]), "grown": grown, "one": same}
+    return {"last": recorded(frames[-1]), "grown": grown, "one": same}
 
 
 def events(said: bytes) -> dict[str, Any]:
-    """Read a stream of another protocol: what its events add up to."""
+    """Concatenate the events of another protocol's stream."""
     found = [line.removeprefix(b"data: ") for line in said.split(b"\n\n") if line]
     closed = bool(found) and found[-1] == b"[DONE]"
     texts: dict[int, Any] = {}
     usage = None
     for line in found[: len(found) - closed]:
-        event = told(json.loads(line))
+        event = recorded(json.loads(line))
         usage = event.pop("usage", None) or usage
         for one in event.pop("choices", [event]):
             before = texts.setdefault(one.get("index", 0), {})
@@ -361,60 +370,53 @@ def events(said: bytes) -> dict[str, Any]:
 
 
 def joined(before: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-    """Put an event behind those before it: texts and lists of tokens grow, of the rest the last counts."""
+    """Append an event to those before it: texts and lists of tokens grow, other fields are replaced."""
     found = before | event
     for name in ("content", "text", "tokens", "completion_probabilities"):
         if name in before:
             found[name] = before[name] + event.get(name, type(before[name])())
-    if before.get("logprobs") and event.get("logprobs"):
-        chances = {name: [*before["logprobs"][name], *more] for name, more in event["logprobs"].items()}
-        found["logprobs"] = chances
-    elif before.get("logprobs"):
-        found["logprobs"] = before["logprobs"]
+    if logprobs := before.get("logprobs"):
+        more = event.get("logprobs") or {}
+        found["logprobs"] = {name: [*each, *more.get(name, [])] for name, each in logprobs.items()}
     return found
 
 
 class Served:
-    """A server that was started from a tree, asked over one connection."""
+    """A server of a tree, with an index of notebooks, and one connection to it."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+    def __init__(self, options: argparse.Namespace, folder: Path, *indexed: dict[str, Any]) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+            port = int(free.getsockname()[1])
         self.log = folder / "log"
-        for name in ("config", "data", "cache", "state", "runtime", "clock", "home"):
-            (folder / name).mkdir()
-        (folder / "config" / "jupyter_turbopilot_config.py").write_text(
-            SETTINGS.format(threads=options.threads)
-        )
-        if options.clock == "still":
-            (folder / "clock" / "sitecustomize.py").write_text(STILL)
-        own = {
-            "HOME": str(folder / "home"),
-            "JUPYTER_CONFIG_DIR": str(folder / "config"),
-            "JUPYTER_DATA_DIR": str(folder / "data"),
-            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        self.link = http.client.HTTPConnection("127.0.0.1", port, timeout=320)
+        home, notebooks = folder / "home", folder / "notebooks"
+        home.mkdir()
+        notebooks.mkdir()
+        for number, notebook in enumerate(indexed):
+            write(notebook, notebooks / f"indexed {number}.ipynb", 1.7e9 + number)
+        self.indexed = len(indexed)
+        foreign = ("JUPYTER", "TURBOPILOT", "XDG")
+        environment = {name: one for name, one in os.environ.items() if not name.startswith(foreign)} | {
+            "HOME": str(home),
+            "JUPYTERHUB_USER": OWNER,
             "TURBOPILOT_MODELS": str(options.models),
-            "TURBOPILOT_API_KEY": KEY,
+            "UNCHANGED_CLOCK": options.clock,
+            "UNCHANGED_THREADS": str(options.threads),
             "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join([str(folder / "clock"), str(options.tree)]),
-        } | {f"XDG_{name.upper()}_HOME": str(folder / name) for name in ("config", "data", "cache", "state")}
-        environment = os.environ | own
-        where = "import jupyter_turbopilot; print(jupyter_turbopilot.__file__)"
-        self.code = subprocess.run(
-            [sys.executable, "-c", where], cwd=options.tree, env=environment,
-            check=True, capture_output=True, text=True,
-        ).stdout.strip()  # fmt: skip
-        command = [sys.executable, "-m", "jupyter_turbopilot.cli", "serve", "--port", str(self.port)]
+            "PYTHONPATH": str(options.tree),
+        }
+        command = [sys.executable, "-m", "jupyter_server", f"--config={options.tree / CONFIG}"]
+        command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={notebooks}"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=options.tree, env=environment, stdout=log, stderr=log
             )
 
     def __enter__(self) -> Self:
-        """Wait until it is ready."""
+        """Wait until the model is loaded and the notebooks are indexed."""
         end = time.monotonic() + 180
-        while not self._ready():
+        while not self._is_ready():
             if time.monotonic() > end or self.process.poll() is not None:
                 self.__exit__()
                 raise SystemExit("The server did not become ready:\n" + self.log.read_text()[-3000:])
@@ -427,56 +429,62 @@ class Served:
             self.process.terminate()
             self.process.wait(20)
 
-    def _ready(self) -> bool:
-        self.link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=320)
+    def _is_ready(self) -> bool:
         try:
-            self.link.request("GET", "/health")
-            reply = self.link.getresponse()
-            reply.read()
+            health = self.ask(Request("about", "/health", method="GET"))["answer"]
         except (OSError, http.client.HTTPException):
+            self.link.close()
             return False
-        return reply.status == OK
+        index = health["memory"] or {"building": True}
+        return health["ready"] and not index["building"] and index["files"] == self.indexed
 
     def ask(self, request: Request) -> dict[str, Any]:
-        """Send something, return what was answered."""
-        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-        data = None if request.body is None else json.dumps(request.body)
-        self.link.request(request.method, request.path, data, headers)
+        """Send a request; return the response in the old names."""
+        headers = {"Content-Type": "application/json"}
+        if request.user:
+            headers["Authorization"] = f"Bearer {request.user}"
+        path = "/turbopilot" + ROUTES.get(request.path, request.path)
+        data = None if request.body is None else json.dumps(renamed(request.body, request.path))
+        self.link.request(request.method, path, data, headers)
         reply = self.link.getresponse()
         said, kind = reply.read(), reply.headers.get("Content-Type", "").partition(";")[0]
-        if kind == "application/json":
-            answer = told(json.loads(said))
+        if kind == "text/event-stream":
+            answer = renamed(events(said), request.path, back=True)
+        elif kind == "application/x-ndjson":
+            frames = [json.loads(line) for line in said.splitlines()]
+            answer = lines(renamed(frames, request.path, back=True))
         else:
-            answer = {"application/x-ndjson": lines, "text/event-stream": events}[kind](said)
+            answer = recorded(renamed(json.loads(said), request.path, back=True))
         return {"status": reply.status, "type": kind, "answer": answer}
 
-    def counts(self) -> dict[str, float]:
-        """Return what the server has counted."""
-        self.link.request("GET", "/metrics", headers={"Authorization": f"Bearer {KEY}"})
-        told = self.link.getresponse().read().decode().splitlines()
-        pairs = (line.rsplit(" ", 1) for line in told if _COUNTED.match(line))
-        return {name: float(value) for name, value in pairs}
+
+def write(notebook: dict[str, Any], path: Path, modified: float) -> None:
+    """Write a notebook for the index, which sorts by modification times."""
+    cells = [{"cell_type": one["type"], "source": one["source"], "metadata": {}} for one in notebook["cells"]]
+    content = {"cells": cells, "metadata": {"language_info": {"name": "python"}}}
+    path.write_text(json.dumps(content | {"nbformat": 4, "nbformat_minor": 4}), "utf-8")
+    os.utime(path, (modified, modified))
 
 
 def record(options: argparse.Namespace) -> int:
-    """Ask everything, write down the answers."""
+    """Send all requests, and write down the responses."""
     with gzip.open(options.set, "rt", encoding="utf-8") as given:
-        asked = requests(json.load(given), options.requests, options.seed)
-    folder = Path(tempfile.mkdtemp(prefix="unchanged-"))
+        notebooks = json.load(given)
+    sent = requests(notebooks[INDEXED:], options.requests, options.seed)
+    folder = Path(tempfile.mkdtemp(prefix="unchanged-")).resolve()
     begun = time.monotonic()
     try:
-        with Served(options, folder) as server:
-            print(f"{len(asked)} requests to {server.code}", flush=True)
+        with Served(options, folder, *notebooks[:INDEXED]) as server:
+            print(f"{len(sent)} requests to {options.tree}", flush=True)
             answers = []
-            for number, request in enumerate(asked, 1):
+            for number, request in enumerate(sent, 1):
                 answers.append(server.ask(request))
                 if number % 50 == 0:
                     print(f"{number}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-            counts = server.counts()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    told = {"threads": options.threads, "clock": options.clock, "counts": counts}
-    found = told | {"asked": [asdict(request) for request in asked], "answers": answers}
+    found = {"threads": options.threads, "clock": options.clock}
+    found |= {"requests": [asdict(request) for request in sent], "answers": answers}
     options.out.write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
     served = sum(answer["status"] == OK for answer in answers)
     print(f"{served} answered, {len(answers) - served} refused, {time.monotonic() - begun:.0f} s")
@@ -484,38 +492,31 @@ def record(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Print what differs between two records."""
+    """Print the differences between two records."""
     before, after = (
         json.loads(gzip.decompress(path.read_bytes())) for path in (options.before, options.after)
     )
-    found = [
-        f"{name}: {before[name]!r} -> {after[name]!r}"
-        for name in ("threads", "clock")
-        if before[name] != after[name]
-    ]
-    if before["asked"] != after["asked"]:
-        found.append(
-            "Not the same was asked: record both from the same set, with the same --requests and --seed."
-        )
+    found = [line for name in ("threads", "clock") for line in differences(before[name], after[name], name)]
+    if before["requests"] != after["requests"]:
+        found.append("The requests differ. Record both with the same --set, --requests and --seed.")
     else:
-        pairs = zip(before["asked"], before["answers"], after["answers"], strict=True)
-        for number, (request, old, new) in enumerate(pairs):
-            name = f"{number} ({request['what']})"
-            found += [f"{name} {line}" for line in differences(old, new)]
-        found += [f"counted {line}" for line in differences(before["counts"], after["counts"])]
+        pairs = zip(before["requests"], before["answers"], after["answers"], strict=True)
+        for number, (request, *answers) in enumerate(pairs):
+            old, new = (renamed(answer, request["path"], back=True) for answer in answers)
+            found += [f"{number} ({request['kind']}) {line}" for line in differences(old, new)]
     for line in found[: options.most]:
         print(line)
     where = len({line.partition(" ")[0] for line in found})
     print(
         f"{len(found)} differences, in {where} places"
         if found
-        else f"{len(before['asked'])} answers are the same"
+        else f"{len(before['requests'])} answers are the same"
     )
     return bool(found)
 
 
 def differences(old: Any, new: Any, at: str = "") -> Iterator[str]:
-    """Say where two answers differ."""
+    """Yield the differences between two responses."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
             if name not in old or name not in new:
@@ -531,7 +532,7 @@ def differences(old: Any, new: Any, at: str = "") -> Iterator[str]:
 
 def main() -> int:
     """Run."""
-    parser = argparse.ArgumentParser(description="Record what a server answers, and compare two records.")
+    parser = argparse.ArgumentParser(description="Record a server's answers, and compare two records.")
     commands = parser.add_subparsers(required=True)
     recording = commands.add_parser("record")
     recording.add_argument("out", type=Path)
@@ -539,10 +540,12 @@ def main() -> int:
     recording.add_argument("--requests", type=int, default=500)
     recording.add_argument("--seed", type=int, default=7)
     recording.add_argument("--threads", type=int, default=1)
-    recording.add_argument("--tree", type=Path, default=ROOT, help="whose package is served")
+    recording.add_argument(
+        "--tree", type=lambda text: Path(text).resolve(), default=ROOT, help="the tree to record"
+    )
     folder = Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
     recording.add_argument("--models", type=Path, default=Path(os.environ.get("TURBOPILOT_MODELS") or folder))
-    recording.add_argument("--clock", choices=["still", "real"], default="still", help="see above")
+    recording.add_argument("--clock", choices=["fixed", "real"], default="fixed", help="of the engine")
     recording.set_defaults(run=record)
     comparing = commands.add_parser("compare")
     comparing.add_argument("before", type=Path)

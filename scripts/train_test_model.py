@@ -30,7 +30,7 @@ def sample(draw: random.Random) -> tuple[list[int], int]:
     at = draw.randrange(len(text))
     middle = text[at:].split("\n", 1)[0]
     ids = [TEXT.index(ord(character)) for character in text[:at] + middle]
-    # The text before the cursor comes behind the middle marker, as models of characters are prompted, or first.
+    # The text before the cursor comes last, as models of characters are prompted, or before the suffix.
     prompt = draw.choice([[PREFIX, SUFFIX, MIDDLE, *ids[:at]], [PREFIX, *ids[:at], SUFFIX, MIDDLE]])
     return [*prompt, *ids[at:], END], len(prompt)
 

@@ -38,3 +38,17 @@ def test_every_measurement_is_of_a_program_that_is_there_and_has_its_own_file(
                 text = Path(step.command[1]).read_text("utf-8")
                 for option in step.command[2:]:
                     assert not option.startswith("--") or f'"{option}"' in text, (step.name, option)
+
+
+def test_unchanged_sends_new_names_and_translates_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    unchanged = load("unchanged")
+    body = {"trigger": "ahead", "extra": [{"path": "a.py", "source": "x"}], "n": None}
+    assert unchanged.renamed(body, "/complete") == body
+    monkeypatch.setitem(unchanged.NAMES, "/complete", {"extra": "documents", "ahead": "prefetch"})
+    sent = unchanged.renamed(body, "/complete")
+    assert sent == {"trigger": "prefetch", "documents": body["extra"], "n": None}
+    assert unchanged.renamed(sent, "/complete", back=True) == body
+    assert unchanged.renamed(body, "/infill") == body
+    error = {"error": {"field": "documents[0].path", "message": "documents: no prefetch"}}
+    back = unchanged.renamed(error, "/complete", back=True)
+    assert back == {"error": {"field": "extra[0].path", "message": "extra: no ahead"}}

@@ -1,0 +1,58 @@
+"""Configuration of the Jupyter server that `unchanged.py` records: `jupyter server --config` executes it.
+
+The engine's clock is fixed, the token of a request is the name of its user, and no setting depends on the
+machine. Everything else is the product.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.identity import IdentityProvider, User
+
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, llama_engine
+from jupyter_turbopilot.pilot.library import store_of
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+
+
+class Users(IdentityProvider):
+    """Takes the token for the user's name."""
+
+    def get_user(self, handler: Any) -> User | None:
+        """Return the user, or None without a token."""
+        name = self.get_token(handler)
+        return User(name) if name else None
+
+    def is_token_authenticated(self, handler: Any) -> bool:  # noqa: ARG002
+        """Return True: no request here has a cookie."""
+        return True
+
+
+def with_fixed_clock(*arguments: Any) -> Any:
+    """Load the model into an engine that measures every batch as 0 seconds."""
+    engine: Any = llama_engine(*arguments)
+    engine.clock = lambda: 0.0
+    return engine
+
+
+def kind(settings: Turbopilot) -> LlamaKind:
+    """Return the kind of engine that the settings choose by default, with the fixed clock."""
+    return LlamaKind(settings, store_of(settings), with_fixed_clock)
+
+
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - traitlets defines it
+c.ServerApp.identity_provider_class = Users
+c.ServerApp.allow_root = True
+c.ServerApp.open_browser = False
+c.ServerApp.port_retries = 0
+if os.environ["UNCHANGED_CLOCK"] == "fixed":
+    c.TurbopilotExtension.kind = kind
+c.Turbopilot.threads = int(os.environ["UNCHANGED_THREADS"])
+c.Turbopilot.considerate = False
+c.Turbopilot.keep_sequences = False
+c.Turbopilot.idle_minutes = 0.0
+c.Turbopilot.deadline = 300.0
+c.Turbopilot.text_deadline = 300.0
