@@ -34,7 +34,8 @@ from awkward import CANARY, Sending, name_of, sending
 from besieged import OK, PATIENCE, TOKEN, Server, ask
 
 QUIET, RECOVERY, STORM = 30.0, 20.0, 20  # seconds before and after; connections at once
-STATUS_BOUND, GAP_BOUND, STOP_BOUND = 0.5, 10.0, 5.0  # seconds
+STATUS_BOUND, STOP_BOUND = 0.5, 5.0  # seconds
+GAP_BOUND = 10.5  # seconds: one deadline, and the time until its answer has arrived
 GROWTH_BOUND = 60.0  # MB, after the first third
 
 
