@@ -17,7 +17,7 @@ WAIT = 10.0  # seconds for another process that prepares or writes the file
 LONGEST = 2**18  # bytes of a row; a longer one was not written by Turbopilot and is not read
 NEXT_START = "the next Jupyter server or IPython that starts begins a new one"
 _JOURNAL = 2 * 1024**2  # bytes of the bound
-_SETTINGS = ("journal_mode = TRUNCATE", "synchronous = NORMAL", "secure_delete = ON", "trusted_schema = OFF")
+_SETTINGS = ("journal_mode = DELETE", "synchronous = NORMAL", "secure_delete = ON", "trusted_schema = OFF")
 _USED = (
     "SELECT (page_count - freelist_count) * page_size "
     "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"

@@ -27,7 +27,7 @@ def test_connect_sets_a_rollback_journal_and_secure_deletion(tmp_path: Path) -> 
     with closing(connect(path)) as opened:
         names = ("journal_mode", "secure_delete", "trusted_schema")
         values = [opened.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
-        assert values == ["truncate", 1, 0]
+        assert values == ["delete", 1, 0]
 
 
 def test_connect_converts_a_file_with_a_write_ahead_log(tmp_path: Path) -> None:

@@ -52,11 +52,12 @@ def test_a_file_is_made_that_only_its_owner_can_read_with_what_is_beside_it(
     path = tmp_path / "deep" / "er" / name
     assert look(path) is Found.NOTHING
     database = open_file(path)
-    database.add(answers(range(3)))
-    beside = list(path.parent.iterdir())
-    assert {file.name for file in beside} == {name, f"{name}-journal", f".{name}.lock"}
-    assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
-    assert set(belonging(path)) == set(beside)
+    with database.transaction():
+        database.add(answers(range(3)))
+        beside = list(path.parent.iterdir())
+        assert {file.name for file in beside} == {name, f"{name}-journal", f".{name}.lock"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
+        assert set(belonging(path)) == set(beside)
     database.close()
     assert look(path) is Found.OURS
     assert is_ours(path)
