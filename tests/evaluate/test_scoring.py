@@ -55,12 +55,6 @@ def test_what_was_taken_need_not_be_typed_but_for_one_key() -> None:
     assert score.total.per_hundred == 25.0
 
 
-def test_nothing_shown_counts_nothing() -> None:
-    score = Score()
-    assert score.see(0, 0, "", "", "x") is None
-    assert score.total == Tally()
-
-
 def test_an_interval_holds_the_figure_and_is_wider_for_unequal_notebooks() -> None:
     equal = [Tally(typed=100, saved=20)] * 10
     unequal = [Tally(typed=100, saved=0), Tally(typed=100, saved=40)] * 5

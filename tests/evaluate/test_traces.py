@@ -53,21 +53,6 @@ def test_the_same_seed_makes_the_same_traces_and_another_seed_others(kind: str) 
     assert traces.of_kind(many, kind, 40) != traces.of_kind(many, kind, 40, seed=12)
 
 
-def test_no_more_traces_are_made_than_the_requests_need() -> None:
-    many = [notebook(CODE, name=str(number)) for number in range(8)]
-    one = len(traces.of_kind(many[:1], "append", 0)[0].keystrokes)
-    assert len(traces.of_kind(many, "append", 0)) == 8
-    assert len(traces.of_kind(many, "append", one)) == 1
-    assert len(traces.of_kind(many, "append", one + 1)) == 2
-
-
-def test_all_kinds_are_mixed_by_their_shares_of_requests() -> None:
-    mixed = traces.mixed([notebook(*[CODE] * 4)], 400)
-    counts = {kind: sum(len(trace.keystrokes) for trace in mixed if trace.kind == kind) for kind in KINDS}
-    for kind, share in traces.SHARES.items():
-        assert 400 * share <= counts[kind] < 400 * share + 60
-
-
 def test_an_editor_without_cells_sees_the_code_above_and_the_rest_of_the_cell() -> None:
     keystroke = traces.of_kind([TWO], "append", 0)[1].keystrokes[0]
     assert keystroke.active == 2

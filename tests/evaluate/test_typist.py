@@ -54,12 +54,6 @@ def test_nothing_is_asked_inside_what_was_taken(appended: list[traces.Trace]) ->
     assert offsets == [4, 20, 32, 36]
 
 
-def test_wrong_suggestions_save_nothing(appended: list[traces.Trace]) -> None:
-    typed = typist.by_keystrokes(Knows(lambda _: "nonsense"), appended, lambda _: None)  # type: ignore[arg-type]
-    assert (typed.total.precision, typed.total.saved) == (0.0, 0)
-    assert typed.total.shown > 0
-
-
 def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[traces.Trace]) -> None:
     typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0

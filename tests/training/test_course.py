@@ -27,20 +27,6 @@ def test_each_cell_comes_once_before_one_comes_again(
     assert all(tree.answers not in again for tree in trees[:12])  # and is cut elsewhere
 
 
-def test_several_cells_make_one_tree(layout: Layout, documents: list[TrainingDocument]) -> None:
-    one = next(Course(documents, layout, END).trees())
-    many = next(Course(documents, layout, END, cells=6).trees())
-    assert many.samples > 2 * one.samples
-    assert many.parents.count(-1) == 1  # they begin with the same marker
-
-
-def test_the_words_are_those_that_stand_in_the_documents(
-    layout: Layout, documents: list[TrainingDocument]
-) -> None:
-    words = set(Course(documents, layout, END).words())
-    assert words == {END, *"".join(document.code for document in documents).encode()}
-
-
 def test_plain_samples_come_from_all_over_once_and_the_same_each_time(
     layout: Layout, documents: list[TrainingDocument]
 ) -> None:

@@ -43,13 +43,6 @@ def test_a_long_file_counts_as_the_cells_it_could_be_typed_in() -> None:
     assert Dataset(data.training * LEAST_CELLS, []).languages() == ["go"]
 
 
-def test_what_is_kept_apart_is_typed_as_notebooks() -> None:
-    (notebook,) = Dataset([], [document("d", "python", 2)]).notebooks()
-    assert notebook.name == "d"
-    assert [cell.type for cell in notebook.cells] == ["markdown", "code", "code"]
-    assert notebook.typed == (1, 2)
-
-
 def test_only_the_languages_that_are_asked_for_are_gathered(options: TrainingOptions, tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / f"{number}.py").write_text(f"def scale{number}(value):\n    return value * {number}\n")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.formats import BoundFormat
-from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, are_of, packed, read_rows, write_rows
+from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, packed, write_rows
 from jupyter_turbopilot.training.tree import Sample
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
@@ -75,24 +75,6 @@ def test_each_row_comes_once_before_one_comes_again(count: int, tokens: int, ste
     assert len(taken) == size * (step + 1)
     for first in range(0, len(taken) - count + 1, count):
         assert sorted(taken[first : first + count]) == list(range(count))
-
-
-@pytest.mark.parametrize(("vocabulary", "kind"), [(128, "uint8"), (256, "uint8"), (49_152, "uint16")])
-def test_rows_take_no_more_bytes_than_a_vocabulary_needs(vocabulary: int, kind: str, tmp_path: Path) -> None:
-    rows = [[1, 2, 3], [4, 5, vocabulary - 1]]
-    assert write_rows(tmp_path / "a.rows", rows, vocabulary) == 2
-    read = read_rows(tmp_path / "a.rows")
-    assert read.tokens.dtype == kind
-    assert read.tokens.tolist() == rows
-    assert read.length == 2
-
-
-def test_a_file_of_rows_says_what_they_were_made_of(tmp_path: Path) -> None:
-    write_rows(tmp_path / "a.rows", [[1, 2, 3]], 128, b"these documents")
-    assert read_rows(tmp_path / "a.rows").tokens.tolist() == [[1, 2, 3]]
-    assert are_of(tmp_path / "a.rows", b"these documents")
-    assert not are_of(tmp_path / "a.rows", b"other documents")
-    assert not are_of(tmp_path / "b.rows", b"these documents")
 
 
 def test_code_of_which_nothing_fits_is_refused_in_words(tmp_path: Path) -> None:

@@ -21,8 +21,6 @@ from jupyter_turbopilot.training.samples import (
     branches_of,
     examples,
     sample,
-    samples_of,
-    typed_cells,
 )
 
 from ..tiny_model import write_tiny_model
@@ -33,11 +31,6 @@ DOCUMENT = TrainingDocument("a.ipynb", CELLS, group="a")
 
 def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
     return b"".join(layout.vocabulary.piece(token) for token in tokens).decode()
-
-
-def test_only_code_worth_typing_is_typed() -> None:
-    assert typed_cells(DOCUMENT) == [1, 2, 3]
-    assert typed_cells(TrainingDocument("a", (NotebookCell("code", "x = 1"),))) == []
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
@@ -103,13 +96,6 @@ def test_the_first_sample_of_a_cell_tells_the_text_before_the_cursor(seed: int, 
     assert all(example.text == 0 for example in found[1:])
     marks = set(layout.form.markers.values())
     assert marks.isdisjoint(found[0].prompt[1 : found[0].text])
-
-
-@given(seed=st.integers(0, 200), count=st.integers(0, 5))
-def test_plain_samples_want_all_that_follows(seed: int, count: int, layout: Layout) -> None:
-    found = samples_of(random.Random(seed), DOCUMENT, 3, layout, END, count=count)
-    assert len(found) <= count
-    assert all(END in one.answer or len(one.answer) == 120 for one in found)
 
 
 def test_a_file_is_cut_anywhere_and_only_what_is_near_is_looked_at() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from jupyter_turbopilot.training import whole
-from jupyter_turbopilot.training.loop import Log, Schedule, Training
+from jupyter_turbopilot.training.loop import Schedule, Training
 from jupyter_turbopilot.training.network import free, load
 from jupyter_turbopilot.training.rows import Marks, Rows
 from jupyter_turbopilot.training.scratch import TEXT, Shape, write_blank
@@ -40,11 +40,6 @@ def test_it_learns_to_fill_in(learning: WholeModel, tmp_path: Path) -> None:
     assert log.samples == 60 * 4
 
 
-def test_without_text_to_test_on_it_is_not_tested(learning: WholeModel) -> None:
-    learning.held_out = np.array([])
-    assert learning.held_loss() is None
-
-
 def test_without_marks_all_text_is_tested_on(learning: WholeModel) -> None:
     learning.marks = Marks(None, None, (END,))
     learning.held_out = np.array([[*range(20), END, END]], np.uint8)
@@ -67,8 +62,3 @@ def test_text_counts_less_than_answers_and_marks_do_not_count(learning: WholeMod
         assert learning.loss(rows).item() == pytest.approx(wanted, abs=0.02)
         learning.held_out = rows
         assert learning.held_loss() == pytest.approx(np.mean(losses[answer:]), abs=0.02)
-
-
-def test_rows_are_as_long_as_the_context_when_the_rate_falls(learning: WholeModel) -> None:
-    assert next(learning.batches(Log())).shape == (4, len(ROW))
-    assert next(learning.batches(Log(falls_from=0.8))).shape == (2, 2 * len(ROW) - 1)
