@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot.files import size_of
 from jupyter_turbopilot.sqlite_file.connection import WAIT, connect, is_damage
-from jupyter_turbopilot.sqlite_file.paths import beside, check, delete, lock_path, move
+from jupyter_turbopilot.sqlite_file.paths import beside, check, delete, fresh_path, lock_path, move
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,8 +90,9 @@ def is_ours(path: Path, schema: Schema) -> bool:
 
 
 def belonging(path: Path, schema: Schema) -> list[Path]:
-    """Return the files that belong to a file of ours: itself, what SQLite keeps beside it, and the lock."""
+    """Return the files that belong to a file of ours: itself, what SQLite keeps beside it, the lock."""
     own = [path, *beside(path)] if is_ours(path, schema) else []
+    own.append(fresh_path(path))
     if not size_of(lock := lock_path(path)):
         own.append(lock)
     return [file for file in own if file.is_file()]
@@ -117,11 +118,14 @@ def prepare(path: Path, schema: Schema) -> None:
             log.warning("Turbopilot: %s was %s. It is now %s.", path, found.value, aside)
         elif found is not Found.NOTHING:
             log.warning("Turbopilot: %s is %s. It is deleted and begun anew.", path, found.value)
-        delete(path)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(connect(path)) as connection:
+        # Another process that opens the file finds all of its tables.
+        delete(fresh := fresh_path(path))
+        os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(connect(fresh)) as connection:
             connection.execute("PRAGMA auto_vacuum = FULL")
             connection.executescript(
                 f"BEGIN; {schema.tables}; PRAGMA application_id = {schema.application}; "
                 f"PRAGMA user_version = {schema.version}; COMMIT"
             )
+        delete(path)
+        fresh.replace(path)

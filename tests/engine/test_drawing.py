@@ -58,7 +58,7 @@ def test_a_token_is_drawn_from_what_llama_cpp_would_draw_it_from(
     logits = (random.standard_normal(SIZE) * 3).astype(np.float32)
     sampling = Sampling(**asked)
     ours = Drawing(sampling, NONE, SIZE, prompt)
-    theirs = SamplerChain(engine._lib, engine.vocabulary.handle, SIZE, sampling, NONE, NONE, prompt)
+    theirs = SamplerChain(engine._lib, engine.vocabulary.handle, SIZE, sampling, NONE, prompt)
     for token in random.integers(0, SIZE, 6).tolist():
         ours.accept(token)
         theirs.accept(token)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan, load, make_plan
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
@@ -126,6 +125,8 @@ class LlamaKind(EngineKind):
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model: in a child process, or here once it has passed a load test."""
+        from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+
         path, plan = self.plan(model, tuned=tuned)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
