@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.commands import doctor, study
+from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.study import file as study_file
 from jupyter_turbopilot.study.events import SCHEMA, Requested, Session, Shown, line_of
 from jupyter_turbopilot.study.file import lock_path
@@ -216,7 +217,7 @@ def test_a_log_that_another_process_holds_is_not_deleted_and_that_is_said(
     assert path.exists()
 
 
-def finding() -> doctor.Finding:
+def finding() -> Finding:
     return next(one for one in doctor.examine(read_settings()) if one.name == "study log")
 
 

@@ -142,7 +142,8 @@ def test_prompts_are_laid_out_alike(
     twins: Twins, pieces: list[str], prefix: str, suffix: str, size: int, chosen: Any, most: Any
 ) -> None:
     pieces = [piece * 5 for piece in pieces]
-    layout = Layout(Said([], size), configured(chosen))  # type: ignore[arg-type]
+    engine = Said([], size)
+    layout = Layout(engine, configured(chosen))  # type: ignore[arg-type]
     request = Completion(cells=[Cell()], offset=0, max_tokens=most)
     prompt = layout.prompt(request, Context(tuple(pieces), prefix, suffix))
     context = {"pieces": pieces, "prefix": prefix, "suffix": suffix}

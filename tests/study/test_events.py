@@ -55,7 +55,7 @@ ANYTHING: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-def changed(event: Event, **change: object) -> bytes:
+def changed(event: Event, /, **change: object) -> bytes:
     """Return the line of an event with other fields, whether a schema allows them or not."""
     return json.dumps(json.loads(line_of(event)) | change).encode()
 
