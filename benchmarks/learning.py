@@ -206,10 +206,10 @@ def rows(
                     break
     for count, found in ends.items():
         means = [statistics.fmean(users) for users in found]
-        everybody = sorted(one for users in found for one in users)
-        twentieth = len(everybody) // 20
-        near = statistics.fmean(abs(one - terms.promised) <= TARGET for one in everybody)
-        least, most = everybody[twentieth], everybody[-1 - twentieth]
+        precisions = sorted(one for users in found for one in users)
+        twentieth = len(precisions) // 20
+        near = statistics.fmean(abs(one - terms.promised) <= TARGET for one in precisions)
+        least, most = precisions[twentieth], precisions[-1 - twentieth]
         print(
             f"| {setting} | {terms.promised:.3f} | {before:.3f} | {count} | {statistics.fmean(means):.3f} "
             f"({min(means):.3f} to {max(means):.3f}) | {least:.3f} to {most:.3f} | {100 * near:.0f} "

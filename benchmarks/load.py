@@ -101,7 +101,7 @@ class Client:
     waits: list[float] = field(default_factory=list)
 
     async def ask(self, link: httpx.AsyncClient, number: int, end: float) -> None:
-        """Ask again and again with a prompt that grows, as somebody's does who types."""
+        """Ask again and again with a prompt that grows, as while a user types."""
         text = f"# client {number}\ndef task_{number}(values):\n    total = "
         while time.monotonic() < end:
             begun = time.monotonic()

@@ -3,7 +3,7 @@
     python benchmarks/owners.py [--pairs 2000] [--model tiny]
 
 Against a real server that knows its users (a process of its own, over HTTP), one user sends a text that is
-not cached. Another then sends the same text, and one that nobody has sent, in random order, and measures the
+not cached. Another then sends the same text, and one that was never sent, in random order, and measures the
 times. The area under the curve (AUC) says how well the times tell the two apart: 0.5 is guessing, 1 is
 certainty. With `share = "none"` it has to stay at 0.5. With "all", where texts are shared, the same listener
 has to succeed, or the measurement would show nothing. Both for raw text (`v1/completions`) and for a notebook
@@ -60,7 +60,7 @@ def curve_of(hits: list[float], misses: list[float]) -> Curve:
 
 
 class Texts:
-    """Texts that nobody has sent, all of one length."""
+    """Texts that were never sent, all of one length."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - no secret

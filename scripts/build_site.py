@@ -77,7 +77,7 @@ class LinkError(Exception):
 
 
 class FolderError(Exception):
-    """A folder with files of somebody else's."""
+    """A folder with files that this script did not write."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def claim(folder: Path) -> None:
     mark = folder / MARK
     if folder != FOLDER and not mark.exists() and folder.exists() and any(folder.iterdir()):
         raise FolderError(
-            f"{folder} has files of somebody else's, and its source/ and html/ would be deleted. "
+            f"{folder} has files that this script did not write; its source/ and html/ would be deleted. "
             "Name a new or an empty folder."
         )
     folder.mkdir(parents=True, exist_ok=True)

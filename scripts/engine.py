@@ -86,7 +86,7 @@ def pip(*arguments: str, **environment: str) -> None:
 def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
     """Build the wheel and keep it."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside its final place: a rename is atomic, and whoever builds at the same time does no harm.
+    # Beside its final place: a rename is atomic, so another build at the same time does no harm.
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         # The archive first: pip would take a wheel it built for other flags or another CPU from its cache.
         pip("download", "-q", "--no-deps", "--no-binary", PACKAGE, "-d", scratch, f"{PACKAGE}=={version}")

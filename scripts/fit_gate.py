@@ -60,7 +60,7 @@ class Recorder:
         self.tokens, self.ended = list(tokens), ended
 
     def answer_for(self, identity: str) -> None:
-        """Take anybody's answers."""
+        """Accept the answers of every engine."""
 
 
 Written = tuple[list[tuple[bytes, float]], bool]  # tokens with their probabilities; whether the model ended
@@ -126,7 +126,7 @@ def collect(options: argparse.Namespace) -> None:
     """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
     source = Page(options) if options.page else Server(options)
     notebooks = read(options.set)
-    # One cell of each notebook, then the next: whoever stops early has something of every notebook.
+    # One cell of each notebook, then the next: an early stop leaves some cells of every notebook.
     turns = sorted(
         (turn, number)
         for number, notebook in enumerate(notebooks)

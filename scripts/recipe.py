@@ -3,7 +3,7 @@
 python scripts/recipe.py SDIST --maintainer NAME [--into dist/recipe.yaml]
 
 The recipe itself is recipe/recipe.yaml. The sdist is the one that PyPI has: its digest is what conda-forge
-checks. A maintainer is somebody's, or a team's, name on GitHub.
+checks. A maintainer is the name of a user or a team on GitHub.
 """
 
 from __future__ import annotations

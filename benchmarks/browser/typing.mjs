@@ -1,5 +1,5 @@
 /**
- * Counts the long tasks of the page's main thread while somebody types in a JupyterLite site.
+ * Counts the long tasks of the page's main thread while a user types in a JupyterLite site.
  *
  *     JUPYTERLITE=.make/lite/bin/jupyter node benchmarks/browser/typing.mjs [--model model.gguf] [--keys 500]
  *         [--rounds 2] [--before 1900] [--pause 80] [--eagerness always]
