@@ -156,6 +156,16 @@ def test_every_answer_has_a_number(server: Alone, path: str, method: str) -> Non
     assert len(numbers) == 3
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "OPTIONS"])
+def test_a_refused_caller_gets_the_reason_by_whatever_method(server: Alone, method: str) -> None:
+    page = server.client.request(method, "/infill", content=b"[", headers={"Origin": "http://evil.example"})
+    assert (page.status_code, page.json()["error"]["code"]) == (403, "forbidden")
+    stranger = server.client.request(method, "/infill", content=b"[", headers={"Authorization": ""})
+    if method != "OPTIONS":  # which asks what may be sent
+        assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "unauthenticated")
+        assert stranger.headers["WWW-Authenticate"] == "Bearer"
+
+
 def test_a_stream_has_a_number_too(server: Alone) -> None:
     asked = COMPLETIONS["v1/completions"] | {"stream": True}
     assert server.client.post("/v1/completions", json=asked).headers["X-GitHub-Request-Id"]
