@@ -9,6 +9,7 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 
 # What needs a running server, a real checkpoint or a client is tested where there is one.
 ELSEWHERE = {
+    "commands/command.py": ["test_cli.py"],
     "commands/size_sources.py": ["commands/test_size.py"],
     "config.py": ["test_cli.py", "test_scripts.py"],
     "deploy/ray.py": ["scale/test_ray_replica.py"],

@@ -61,13 +61,6 @@ def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Pat
     assert len(texts(named)) == 7
 
 
-def test_every_answer_can_be_deleted(capsys: pytest.CaptureFixture[str], named: Path) -> None:
-    assert run(capsys, "cache", "clear")[:2] == (0, "Nothing was kept.\n")
-    fill(named)
-    assert run(capsys, "cache", "clear")[:2] == (0, "7 answers removed.\n")
-    assert texts(named) == []
-
-
 def test_servers_with_this_file_are_named_by_address_and_no_others(
     capsys: pytest.CaptureFixture[str], named: Path
 ) -> None:
@@ -150,12 +143,3 @@ def test_a_folder_that_others_may_write_to_is_refused_in_words(
         assert "others may write" in error
         assert error.count("c.Turbopilot.results_file") == 1
         assert "Errno" not in error
-
-
-def test_of_a_link_the_target_is_cleared(capsys: pytest.CaptureFixture[str], named: Path) -> None:
-    target = named.parent / "elsewhere" / "target.db"
-    fill(target)
-    named.symlink_to(target)
-    assert run(capsys, "cache", "clear")[:2] == (0, "7 answers removed.\n")
-    assert named.is_symlink()
-    assert texts(target) == []

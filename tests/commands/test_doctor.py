@@ -52,14 +52,6 @@ def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert not findings["system"]["problem"]
 
 
-def test_the_doctor_measures_the_speed_of_a_model_that_is_here(
-    capsys: pytest.CaptureFixture[str], own: str
-) -> None:
-    _, out, _ = run(capsys, "doctor", "-m", own)
-    assert "tokens a second" in out
-    assert "unverified" in out
-
-
 def test_the_doctor_says_what_was_learned(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

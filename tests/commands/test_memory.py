@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_turbopilot.memory import build
 from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.memory.places import folder, index_files, indexes, place_of
+from jupyter_turbopilot.memory.places import indexes, place_of
 from jupyter_turbopilot.memory.store import Store
 
 from ..memory.notebooks import write
@@ -37,14 +37,6 @@ def test_an_index_is_built_described_and_emptied(capsys: pytest.CaptureFixture[s
     assert "Jupyter servers and IPython begin new indexes when they are started again." in out
     assert b"qqfrobnicate" not in place.read_bytes()
     assert f"{root}: 0 files, 0.1 MB of at most 50 MB." in run(capsys, "memory", "info")[1]
-
-
-def test_what_is_gone_is_not_in_an_index_that_is_built_anew(
-    capsys: pytest.CaptureFixture[str], root: Path
-) -> None:
-    run(capsys, "memory", "rebuild", str(root))
-    (root / "a.ipynb").unlink()
-    assert f"{root}: 1 file, " in run(capsys, "memory", "rebuild", str(root))[1]
 
 
 def test_the_folder_is_the_current_one_unless_it_is_named(
@@ -88,10 +80,3 @@ def test_one_that_is_damaged_is_described_and_removed(capsys: pytest.CaptureFixt
     assert "cannot be read" in run(capsys, "memory", "info")[1]
     run(capsys, "memory", "clear")
     assert not place.exists()
-
-
-def test_purge_leaves_nothing_of_it(capsys: pytest.CaptureFixture[str], root: Path) -> None:
-    run(capsys, "memory", "rebuild", str(root))
-    assert index_files()
-    assert run(capsys, "purge", "--yes")[0] == 0
-    assert not folder().exists()

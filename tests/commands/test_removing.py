@@ -7,8 +7,6 @@ from jupyter_turbopilot.commands.removing import (
     NAMED,
     list_names,
     remove,
-    remove_empty,
-    size_of_all,
 )
 
 if TYPE_CHECKING:
@@ -20,24 +18,6 @@ def test_what_cannot_be_removed_is_returned(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert remove([tmp_path / "file", tmp_path / "gone", tmp_path / "folder"]) == [tmp_path / "folder"]
     assert not (tmp_path / "file").exists()
-
-
-def test_folders_that_are_left_empty_go_and_those_above_stay(tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    (models / "a" / "b").mkdir(parents=True)
-    (models / "a" / "theirs.txt").write_text("mine")
-    remove_empty(models, [models / "a" / "b" / "gone.gguf"])
-    assert not (models / "a" / "b").exists()
-    assert (models / "a" / "theirs.txt").exists()
-    (models / "a" / "theirs.txt").unlink()
-    remove_empty(models, [models / "a" / "theirs.txt"])
-    assert not models.exists()
-    assert tmp_path.exists()
-
-
-def test_a_size_is_worded(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(bytes(2_600_000))
-    assert size_of_all([tmp_path / "file", tmp_path / "gone"]) == "2.6 MB"
 
 
 def test_many_files_are_named_in_part_and_none_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.commands.size_report import Sized, as_json, words
+from jupyter_turbopilot.commands.size_report import Sized, words
 from jupyter_turbopilot.evaluate.crowd import Measured
 from jupyter_turbopilot.evaluate.sizing import Demand, ModelMemory, memory_needed
 
@@ -20,21 +20,6 @@ def test_the_memory_comes_with_the_setting_that_gives_it() -> None:
     assert "c.Turbopilot.sequences_memory = 604" in words(SIZED)
 
 
-def test_the_load_under_which_it_was_measured_is_told() -> None:
-    text = words(SIZED)
-    assert "3 typing here for 40 s: 180 requests, 0.133 s each, busy for 0.60 of the time." in text
-    assert "depend on the load" in text
-    assert "--requests-per-second 0.2 --seconds-per-request 0.25" in text
-
-
 def test_one_is_singular() -> None:
     one = Sized(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
     assert words(one).startswith("1 replica: ")
-
-
-def test_a_program_gets_the_same_figures() -> None:
-    found = as_json(SIZED)
-    assert (found["replicas"], found["exactly"]) == (8, 7.5)
-    assert found["typing_share"] == {"value": 0.3, "how": "assumed"}
-    assert found["memory"]["each"] == MEMORY.each
-    assert found["runs"][0]["utilisation"] == 0.6

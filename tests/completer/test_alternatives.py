@@ -34,15 +34,6 @@ def test_an_answer_that_is_sure_has_no_alternatives(desk: Callable[..., Desk]) -
     assert len(reply.items) == len(d.engine.asks) == 1
 
 
-def test_drawn_alternatives_differ_by_their_seed(desk: Callable[..., Desk]) -> None:
-    answers = iter(["one", "two", "two"])
-    d = desk(lambda _: next(answers))
-    (reply,) = d.ask(request(n=3, temperature=0.8))
-    assert [item.text for item in reply.items] == ["one", "two"]
-    assert len({s.seed for s in d.engine.samplings}) == 3
-    assert {s.temperature for s in d.engine.samplings} == {0.8}
-
-
 def test_alternatives_differ_in_more_than_white_space(desk: Callable[..., Desk]) -> None:
     answers = iter(["x**2", " x ** 2", "x**2 \n"])
     d = desk(lambda _: next(answers))

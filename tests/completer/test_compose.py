@@ -31,13 +31,6 @@ def test_unasked_it_streams_what_is_sure_and_then_whole_lines(desk: Callable[...
     assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
 
 
-def test_unasked_and_unsure_it_is_silent_and_stops_early(desk: Callable[..., Desk]) -> None:
-    d = desk("a + b + c + d + e + f", probability=0.1)
-    (reply,) = d.ask(request(trigger="automatic"))
-    assert reply.items == ()
-    assert reply.timings.predicted_tokens <= 3
-
-
 def test_asked_for_it_answers_however_unsure(desk: Callable[..., Desk]) -> None:
     assert desk("a b c", probability=0.1).texts(request()) == ["a b c"]
 
@@ -49,29 +42,6 @@ def test_unasked_a_line_cut_off_by_the_length_is_shown_as_far_as_it_is_sure(
     assert d.texts(request(trigger="automatic", max_tokens=1)) == []
     assert d.texts(request(trigger="automatic", max_tokens=3)) == ["apple +"]
     assert d.texts(request(trigger="automatic", max_tokens=9)) == ["apple + bread + cheese"]
-
-
-def test_characters_of_several_bytes_are_never_torn(desk: Callable[..., Desk]) -> None:
-    d = desk()
-    text = "é🎈字"
-    d.engine.step = bytes_one_by_one(text)  # type: ignore[method-assign]
-    frames = d.texts(request(stream=True))
-    assert frames[-1] == text
-    assert all(text.startswith(frame) for frame in frames)
-
-
-def bytes_one_by_one(text: str) -> Callable[..., None]:
-    from jupyter_turbopilot.generation import Token
-
-    left = list(text.encode())
-
-    def step(runs: list[ScriptedRun], _: object) -> None:
-        if left:
-            runs[0].fresh.append(Token(bytes([left.pop(0)]), 0.99))
-        else:
-            runs[0].done = True
-
-    return step
 
 
 WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map(
@@ -93,13 +63,6 @@ def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_te
         assert frames[-1:] == whole
     finally:
         d.worker.stop()
-
-
-def test_typing_something_else_asks_with_the_old_answer_as_no_guess(desk: Callable[..., Desk]) -> None:
-    d = desk("alpha")
-    d.ask(request("x = "))
-    d.ask(request("x = b"))
-    assert [list(ask.hint) for ask in d.engine.asks] == [[], []]
 
 
 def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[..., Desk]) -> None:

@@ -74,13 +74,6 @@ def test_a_known_answer_comes_with_its_imports(desk: Callable[..., Desk], folder
     assert d.completer.counters["known"] == 1
 
 
-def test_whoever_asks_is_told_the_imports_of_what_they_are_shown(
-    desk: Callable[..., Desk], folder: str
-) -> None:
-    told = asked(desk("sns.heatmap(nobody)"), knowing(folder), trigger="invoke")
-    assert told[-1] == ("sns.heatmap(nobody)", (SNS,))
-
-
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])
 def test_an_answer_that_was_judged_before_its_modules_were_looked_for_is_not_kept(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch, trigger: str
@@ -113,20 +106,6 @@ class Remembers:
     ) -> Sequence[tuple[str, int]]:
         self.asked.append(name)
         return [(self.line, 3)] if name in self.line and folder in {None, self.folder} else []
-
-
-def test_memory_is_asked(desk: Callable[..., Desk], folder: str) -> None:
-    d = desk("draw(table)")
-    line = "from seaborn import heatmap as draw"
-    replies = Replies()
-    d.completer.submit(
-        request(trigger="automatic", eagerness="always"),
-        replies.listen,
-        knowing(folder),
-        memory=Remembers(line),  # type: ignore[arg-type]
-    )
-    (item,) = heard(replies)[-1].items
-    assert (item.text, item.imports) == ("draw(table)", (line,))
 
 
 def test_open_documents_and_cells_below_say_how_a_name_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:

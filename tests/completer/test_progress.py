@@ -34,15 +34,6 @@ def test_what_was_typed_ahead_is_to_be_written_first() -> None:
     assert rest.ahead == b"alp"
 
 
-def test_it_has_begun_once_something_is_written_or_typed() -> None:
-    assert progress("a").begun
-    assert not progress().begun
-    typed = progress()
-    typed.ahead = b"a"
-    assert typed.begun
-    assert not AnswerInProgress().begun
-
-
 def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
     results, written = Results(1 << 20), progress("al", "pha")
     written.keep(results)
@@ -51,13 +42,6 @@ def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
     assert (known.text, known.complete) == ("alpha", False)
     assert (written.tokens, written.begun) == ((), False)
     assert written.rest(HERE) is not None  # nothing was written, which nothing contradicts
-
-
-def test_without_a_place_nothing_is_kept() -> None:
-    results, written = Results(1 << 20), progress("alpha")
-    written.place = None
-    written.keep(results)
-    assert results.size == 0
 
 
 def test_the_engine_holds_the_prompt_and_all_that_was_written_behind_it() -> None:

@@ -70,13 +70,6 @@ def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., De
     assert d.engine.asks[1].hint
 
 
-def test_an_editors_request_for_nothing_only_reads(desk: Callable[..., Desk]) -> None:
-    d = desk("one two")
-    (reply,) = d.ask(RawRequest("x", "", window=True, sampling=Sampling(max_tokens=0)))
-    assert [item.text for item in reply.items] in ([], [""])
-    assert d.engine.samplings[0].max_tokens == 0
-
-
 @pytest.mark.parametrize(
     ("asked", "priority"),
     [
@@ -95,13 +88,6 @@ def test_who_asks_for_several_texts_is_not_typing(
     job, replies = desk("a").begin(asked)
     assert job.priority is priority
     assert heard(replies, 5)
-
-
-def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
-    def urgency(limit: int) -> Priority:
-        return priority_of(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
-
-    assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]
 
 
 @pytest.mark.parametrize(

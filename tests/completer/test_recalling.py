@@ -94,13 +94,6 @@ def test_where_memory_is_unsure_its_line_is_a_guess_for_the_engine(
 
 
 @pytest.mark.usefixtures("sure")
-def test_who_asks_for_the_models_answer_gets_it_and_memory_is_a_guess(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk("cal()"), LINE)
-    assert d.texts(typed(trigger="invoke"))[-1] == "cal()"
-    assert len(d.engine.asks[0].hint) > 0
-
-
-@pytest.mark.usefixtures("sure")
 @pytest.mark.parametrize("installed", [True, False])
 def test_a_line_of_a_notebook_that_has_other_imports_comes_with_them(
     desk: Callable[..., Desk], tmp_path: Path, installed: bool
@@ -212,14 +205,6 @@ def test_the_model_never_takes_back_what_memory_has_shown(desk: Callable[..., De
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
-def test_a_failing_engine_takes_nothing_back_and_its_failure_is_told(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk(fail=RuntimeError("no")), "for x in load(1)", "for x in load(2)")
-    *_, last = d.ask(typed("for x in "))
-    assert ([item.text for item in last.items], last.error) == (["load("], None)
-    assert last.finish_reason == "error"
-
-
-@pytest.mark.usefixtures("sure_of_beginnings")
 def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("load(1)\n    y = 2\n    z = 3\n"), "for x in load(1)", "for x in load(2)")
     steps, step = count(1), d.engine.step
@@ -238,14 +223,6 @@ def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: C
     assert all(later.startswith(earlier) for earlier, later in pairwise(told))
 
 
-@pytest.mark.usefixtures("sure")
-def test_who_does_not_stream_gets_a_whole_line_at_once_too(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk("ad_other(1)", probability=1.0), LINE)
-    (reply,) = d.ask(typed(stream=False))
-    assert [item.text for item in reply.items] == [REST]
-    assert d.engine.asks == []
-
-
 @pytest.mark.parametrize(("value", "text"), [(0.999, "load("), (0.85, "range(9)")])
 def test_who_does_not_stream_gets_the_surer_of_a_beginning_and_the_models_text(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, value: float, text: str
@@ -255,17 +232,6 @@ def test_who_does_not_stream_gets_the_surer_of_a_beginning_and_the_models_text(
     (reply,) = d.ask(typed("for x in ", stream=False, eagerness="eager"))
     assert [item.text for item in reply.items] == [text]
     assert d.completer.counters["recalled"] == (text == "load(")
-
-
-@pytest.mark.usefixtures("sure")
-def test_memory_is_asked_before_an_answer_that_is_known_is_given_again(desk: Callable[..., Desk]) -> None:
-    d = desk("ad_other(1)", settings={"eagerness": "always"})
-    d.memory = Remembering()
-    assert d.texts(typed())[-1] == "ad_other(1)"
-    assert d.texts(typed())[-1] == "ad_other(1)"
-    assert (d.completer.counters["known"], len(d.engine.asks)) == (1, 1)
-    remembering(d, LINE)
-    assert d.texts(typed()) == [REST]
 
 
 @pytest.mark.usefixtures("sure")
@@ -405,19 +371,6 @@ def test_without_another_thread_the_engine_answers_alone(
     assert d.memory.asked == ["x = b"]  # type: ignore[union-attr]
 
 
-def test_what_fails_on_the_way_to_the_engine_is_told(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = remembering(desk("1"), LINE)
-
-    def fail(*_: object) -> None:
-        raise ValueError("no")
-
-    monkeypatch.setattr(d.worker, "submit", fail)
-    (reply,) = d.ask(typed("x = a"))
-    assert reply.error
-
-
 def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
     desk: Callable[..., Desk], gate: Gate
 ) -> None:
@@ -427,24 +380,6 @@ def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
     assert d.texts(typed("x = a", client="another"))[-1] == "1"
     gate.opened.set()
     assert all(heard(replies)[-1].items for replies in waiting)
-
-
-def test_threads_that_have_nothing_to_do_end_and_begin_again(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def names() -> set[str]:
-        return {thread.name for thread in threading.enumerate()} & {
-            "turbopilot-recall",
-            "turbopilot-recall-late",
-        }
-
-    monkeypatch.setattr(recalling, "IDLE", 0.05)
-    before = names()
-    d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
-    for source in ("x = a", "x = b"):
-        assert d.texts(typed(source))[-1] == "1"
-        until(lambda: names() <= before)
-    assert d.memory.asked == ["x = a", "x = b"]  # type: ignore[union-attr]
 
 
 # Cells ------------------------------------------------------------------------------------------------------------

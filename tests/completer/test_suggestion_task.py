@@ -17,13 +17,6 @@ from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
 from .desk import Desk, heard, request
 
 
-def test_the_prompt_holds_context_prefix_and_suffix_in_the_models_own_form(desk: Callable[..., Desk]) -> None:
-    d = desk("1")
-    cells = [Cell(source="import os"), Cell(source="x = \nprint(x)"), Cell(source="y")]
-    d.ask(Completion(cells=cells, active=1, offset=4))
-    assert d.engine.prompts == ["<|fim_prefix|>import os\n\ny\n\nx = <|fim_suffix|>\nprint(x)<|fim_middle|>"]
-
-
 def test_a_credential_is_no_context(desk: Callable[..., Desk]) -> None:
     d = desk("1")
     d.ask(
@@ -43,21 +36,6 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
 @pytest.mark.parametrize("source", ["", " ", "\n\n"])
 def test_nothing_to_go_by_is_no_error(desk: Callable[..., Desk], source: str) -> None:
     assert desk("x = 1").ask(request(source))[-1].error is None
-
-
-def test_a_prefix_ten_times_the_context_is_cut_at_the_far_end(desk: Callable[..., Desk]) -> None:
-    d = desk("1", context_size=512)
-    long = "".join(f"line {number}\n" for number in range(1000))
-    d.ask(request(long + "x = "))
-    assert d.engine.prompts[0].split("<|fim_suffix|>")[0].endswith("x = ")
-    assert len(d.engine.vocabulary.tokenize(d.engine.prompts[0])) < 512 + 40
-
-
-def test_another_cell_below_or_another_path_is_another_question(desk: Callable[..., Desk]) -> None:
-    d = desk("1")
-    for path, below in (("a", "x"), ("b", "x"), ("b", "y")):
-        d.ask(Completion(cells=[Cell(source="q"), Cell(source=below)], active=0, offset=1, path=path))
-    assert len(d.engine.asks) == 3
 
 
 def test_what_may_have_come_from_another_open_document_or_is_private_does_not_last() -> None:

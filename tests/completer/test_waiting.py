@@ -39,20 +39,6 @@ async def test_a_slow_reader_gets_all_of_every_text() -> None:
     assert said == ["first!", "second!"]
 
 
-async def test_a_reader_who_keeps_up_gets_each_reply() -> None:
-    found = AsyncReplies()
-
-    async def read() -> list[str]:
-        return [one.items[0].text async for one in found]
-
-    reading = asyncio.create_task(read())
-    for text in ("a", "ab", "abc"):
-        found.put(reply(text, done=text == "abc"))
-        for _ in range(3):
-            await asyncio.sleep(0)
-    assert await reading == ["a", "ab", "abc"]
-
-
 async def test_nobody_is_passed_over_for_who_writes_more() -> None:
     found = AsyncBatch(2)
     found.put(0, reply("a"))
@@ -74,27 +60,11 @@ async def test_an_error_comes_after_what_was_written_before_it() -> None:
         await anext(batch)
 
 
-def test_a_thread_gets_every_reply_and_then_no_more() -> None:
-    replies = Replies()
-    for text in ("a", "ab"):
-        replies.listen(reply(text, done=text == "ab"))
-    assert [one.items[0].text for one in replies] == ["a", "ab"]
-    assert [*replies] == []
-    assert replies.within(None) is None
-
-
 def test_a_thread_waits_for_what_another_thread_says() -> None:
     replies = Replies()
     threading.Timer(0.05, replies.listen, [reply("a", done=True)]).start()
     assert replies.within(0.001) is None
     assert replies.last().items[0].text == "a"
-
-
-def test_of_what_went_wrong_a_thread_is_told_in_the_last_reply() -> None:
-    replies = Replies()
-    replies.listen(reply("a"))
-    replies.listen(Reply("id", done=True, error=BusyError("full")))
-    assert isinstance(replies.last().error, BusyError)
 
 
 async def test_what_other_threads_say_arrives_on_the_loop_whether_or_not_it_is_read() -> None:

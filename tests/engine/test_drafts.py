@@ -60,14 +60,6 @@ def test_where_batches_are_dear_nothing_is_guessed() -> None:
     assert drafting.length("aligned", 1, 12, continues=True) == 0
 
 
-def test_where_batches_are_cheap_much_is_guessed() -> None:
-    drafting = Drafting()
-    for _ in range(200):
-        for size in range(1, MAX_BATCH + 1):
-            drafting.saw(size, 20.0)
-    assert drafting.length("aligned", 1, 12, continues=True) == 12
-
-
 @given(st.integers(1, 40), st.integers(0, 40), st.booleans())
 def test_a_guess_never_makes_a_batch_too_large(pending: int, available: int, begun: bool) -> None:
     count = Drafting().length("aligned", pending, available, continues=begun)

@@ -43,16 +43,6 @@ def load(life: Lifecycle, factory: Callable[[Cancel], Engine], name: str = "m") 
     return life.settle(life.load(factory))
 
 
-def test_an_engine_is_loaded_once_and_the_one_before_is_closed(life: Lifecycle, loop: StepLoop) -> None:
-    first, second = ScriptedEngine(), ScriptedEngine()
-    assert not load(life, lambda _: first)
-    assert life.take() is None
-    assert not load(life, lambda _: second)
-    assert loop.engine is second
-    assert (first.closed, second.closed) == (True, False)
-    assert life.state == EngineState(Phase.READY, "scripted")
-
-
 @pytest.mark.parametrize(
     ("error", "code", "words", "status"),
     [
@@ -106,19 +96,6 @@ def test_a_load_is_called_off_by_the_next_which_is_waited_for(life: Lifecycle, l
     assert not life.settle(life.load(factory))
     assert life.state == EngineState(Phase.LOADING, "second")
     assert life.pending
-
-
-def test_who_is_asleep_is_woken_with_what_it_was_loaded_with(life: Lifecycle) -> None:
-    def factory(_: Cancel) -> Engine:
-        return ScriptedEngine()
-
-    load(life, factory)
-    life.wake()
-    assert not life.pending  # it does not sleep
-    life.sleep()
-    life.wake()
-    assert life.state == EngineState(Phase.WAKING, "scripted")
-    assert life.take() is factory
 
 
 def test_an_engine_that_fails_twice_within_a_moment_is_given_up(life: Lifecycle) -> None:
@@ -202,14 +179,6 @@ def test_a_far_side_that_asks_to_be_left_alone_for_longer_is(life: Lifecycle) ->
     assert "in 20 s" in life.state.reason
     load(life, raising(EngineGoneError("It is busy.", after=1e9)))
     assert f"in {LONGEST:.0f} s" in life.state.reason
-
-
-def test_who_chooses_a_model_waits_for_no_rest(life: Lifecycle) -> None:
-    load(life, raising(GONE))
-    load(life, raising(GONE))
-    assert "in 1 s" in life.state.reason
-    assert not load(life, lambda _: ScriptedEngine())
-    assert life.again_at == math.inf
 
 
 def test_where_another_engine_answers_what_is_gone_is_not_tried_again(life: Lifecycle) -> None:

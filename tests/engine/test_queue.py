@@ -60,15 +60,6 @@ def test_a_callers_second_waits_for_everybodys_first() -> None:
     assert line == [many[0], *others, *many[1 : PLACES - 3]]
 
 
-def test_somebody_who_comes_later_has_a_place_at_once_though_all_are_taken() -> None:
-    many = [One("many", left=1000) for _ in range(16)]
-    queue = queue_of(*many)
-    assert serve(queue) == many[:PLACES]
-    late = One("late")
-    queue.add(late)
-    assert late in serve(queue)
-
-
 def test_who_types_goes_before_bulk_at_once() -> None:
     queue = queue_of(*(One("a", BULK, left=1000) for _ in range(16)))
     for _ in range(50):
@@ -82,25 +73,6 @@ def test_bulk_has_a_part_of_the_time_while_others_type_on_and_on() -> None:
     queue = queue_of(One("a", BULK, left=10**6), One("b", TYPING, left=10**6))
     spent = Counter(serve(queue, 0.1)[0].priority for _ in range(4000))
     assert 1 / 9 < spent[BULK] / spent[TYPING] < 1 / 6
-
-
-def test_who_comes_and_goes_gets_no_new_head_start_each_time() -> None:
-    queue = queue_of(One("a", BULK, left=10**6))
-    spent: Counter[Priority] = Counter()
-    for _ in range(1000):
-        queue.add(One("b", TYPING, left=10))
-        while TYPING in queue.turns():
-            spent[serve(queue, 0.1)[0].priority] += 1
-    assert spent[BULK] / spent[TYPING] > 1 / 9
-
-
-def test_time_that_nobody_used_is_not_owed_to_bulk() -> None:
-    queue = queue_of(One("a", TYPING, left=10**6))
-    for _ in range(1000):
-        serve(queue, 1.0)
-    queue.add(One("b", BULK, left=10**6))
-    spent = Counter(serve(queue, 0.1)[0].priority for _ in range(100))
-    assert spent[TYPING] > 80
 
 
 def test_what_nobody_waits_for_comes_one_by_one_when_all_is_quiet() -> None:
@@ -117,16 +89,6 @@ def test_in_a_full_queue_the_last_of_who_asked_for_most_has_to_go() -> None:
     again = One("greedy")
     assert queue.add(again) is again
     assert queue.waiting == 6
-
-
-def test_what_has_begun_is_never_crowded_out() -> None:
-    begun = [One("a", BULK, left=9) for _ in range(PLACES)]
-    queue = queue_of(*begun, limit=PLACES)
-    serve(queue)
-    queue.limit = 1
-    assert queue.add(One("b")) is None
-    assert queue.add(One("c", BULK)) is not None
-    assert all(one in queue for one in begun)
 
 
 EVENTS = st.lists(
@@ -301,21 +263,6 @@ def test_a_turn_that_was_too_short_to_read_the_prompt_makes_the_next_one_longer(
     assert turn(reading=False) <= short + 1
 
 
-def test_many_callers_all_begin_and_of_one_caller_only_some() -> None:
-    greedy = [One("greedy", left=10**6) for _ in range(4 * PLACES)]
-    queue = queue_of(*greedy, limit=5 * PLACES)
-    for number in range(5 * PLACES):
-        queue.add(One(str(number), left=10**6))
-        for _ in range(20):
-            serve(queue, TURN)
-    assert all(queue.begun(one) or one.caller == "greedy" for one in queue)
-    assert sum(map(queue.begun, greedy)) < PLACES
-    # What has begun beyond twice the places takes the room of some who wait.
-    assert len(queue) == 5 * PLACES + 2 * PLACES
-    another = One("another", BULK)
-    assert queue.add(another) is another
-
-
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 11), st.integers(0, 3))
 def test_one_that_takes_the_place_of_another_stands_where_that_stood(
     owners: list[str], which: int, steps: int
@@ -412,13 +359,6 @@ def test_elsewhere_bulk_keeps_one_place_in_eight_and_no_more_than_it_takes() -> 
     assert WARM not in {one.priority for one in queue.together()}
 
 
-def test_elsewhere_more_is_read_ahead_where_there_are_many_places() -> None:
-    queue = queue_of(*(One(str(number), WARM) for number in range(9)))
-    assert len(queue.together()) == 1
-    queue.places = 4 * PLACES
-    assert len(queue.together()) == 4
-
-
 @given(EVENTS, st.integers(1, 30))
 def test_elsewhere_everybody_is_served_once_and_no_place_is_left_empty_or_given_twice(
     events: list[tuple[str, Priority, int, int]], places: int
@@ -437,22 +377,6 @@ def test_elsewhere_everybody_is_served_once_and_no_place_is_left_empty_or_given_
     for _ in range(sum(one.left for one in ones)):
         write(queue)
     assert not len(queue)
-
-
-def test_whose_prompts_take_more_than_others_gets_fewer_turns_and_some_all_the_same() -> None:
-    """One person has long prompts read for each text, the others short ones: all get as much of the machine."""
-    names = ["long", "short", "third"]
-    queue = queue_of(*(One(name) for name in names for _ in range(50)), limit=200)
-    queue.places = 1
-    tokens: Counter[str] = Counter()
-    for _ in range(600):
-        (one,) = write(queue, 0.01)
-        queue.add(One(one.caller))
-        read = 2 * TURN if one.caller == "long" else 0.0
-        queue.owe(one, read)
-        tokens[one.caller] += 1
-    assert abs(tokens["short"] - tokens["third"]) <= 1
-    assert 2 < tokens["short"] / tokens["long"] < 4
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=12), st.integers(1, 4))

@@ -9,18 +9,10 @@ from jupyter_turbopilot.engine.self_test import MAX_STEPS, can_write
 from jupyter_turbopilot.errors import EngineGoneError
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import SmallEngine
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.generation import Ask
-
-
-def test_an_engine_that_writes_a_token_works_and_gets_its_room_back() -> None:
-    engine = SmallEngine("word " * 9)
-    assert can_write(engine)
-    assert engine.asks[0].sampling.max_tokens == 1
-    assert engine.seated == []
 
 
 def test_an_engine_that_only_reads_is_not_waited_for() -> None:

@@ -107,16 +107,6 @@ def test_caches_of_their_own_never_hold_more_than_fits(prompts: list[tuple[list[
             sequences.release(busy.pop(0))
 
 
-def test_typing_goes_on_in_the_same_sequence() -> None:
-    sequences, memory = Sequences(4, 1000), Memory()
-    text = list(range(100))
-    first = serve(sequences, memory, text)
-    sequences.release(first)
-    taken = sequences.take([*text, 7, 8], 0)
-    assert taken is not None
-    assert (taken.sequence, taken.kept) == (first, 100)
-
-
 def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
     sequences, memory = Sequences(8, 1000), Memory()
     above = list(range(200))
@@ -152,26 +142,6 @@ def test_a_notebook_outlives_many_others_and_small_tails() -> None:
     assert memory.cells[taken.sequence.id] == notebook[:-1]
 
 
-def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
-    sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
-    for number in range(6):
-        sequences.release(serve(sequences, memory, [number] * 800))
-    assert sequences.used == 800
-    assert len(memory.parked) == 5
-
-
-def test_making_room_for_a_copy_does_not_discard_it() -> None:
-    sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
-    for number in [0, 1, 2, 0, 1, 2]:
-        taken = sequences.take([number] * 800, 0)
-        assert taken is not None
-        memory.apply(taken.moves)
-        sequences.grow(taken.sequence, [number] * (800 - taken.kept))
-        memory.cells.setdefault(taken.sequence.id, []).extend([number] * (800 - taken.kept))
-        sequences.release(taken.sequence)
-    assert taken.kept == 799
-
-
 def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() -> None:
     sequences, memory = Sequences(8, 1500, parked=10_000), Memory()
     sequences.release(serve(sequences, memory, [1] * 900 + [2] * 50))
@@ -180,30 +150,6 @@ def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() ->
     taken = sequences.take([1] * 700, 0)
     assert taken is not None
     assert not any(isinstance(move, Restore) for move in taken.moves)
-
-
-def test_what_there_is_no_room_for_outside_stays_in_the_cache() -> None:
-    sequences, memory = Sequences(8, 10_000), Memory()
-    for number in range(2):
-        sequences.release(serve(sequences, memory, [number] * 800))
-    taken = sequences.take([0] * 800 + [7], 0)
-    assert taken is not None
-    assert taken.kept == 800
-
-
-def test_a_short_sequence_is_brought_back_too() -> None:
-    sequences, memory = Sequences(4, 1000, parked=10_000), Memory()
-    prompts = [[number] * 20 + [100 + number] * 20 for number in range(20)]
-    for prompt in prompts:
-        sequences.release(serve(sequences, memory, prompt))
-    assert len(memory.parked) > 10
-    for prompt in prompts:
-        taken = sequences.take([*prompt, 7], 0)
-        assert taken is not None
-        memory.apply(taken.moves)
-        assert taken.kept == len(prompt)
-        assert memory.cells[taken.sequence.id][: len(prompt)] == prompt
-        sequences.release(taken.sequence)
 
 
 def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought_back() -> None:
@@ -290,16 +236,6 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
     assert all(sequences.take([8, number], 0) for number in range(4))
 
 
-def test_what_is_in_use_is_never_taken_away() -> None:
-    sequences, memory = Sequences(3, 100), Memory()
-    busy = serve(sequences, memory, [1] * 60)
-    assert sequences.take([2] * 60, 0) is None
-    serve(sequences, memory, [3] * 30)
-    assert memory.cells[busy.id] == [1] * 60
-    sequences.release(busy)
-    serve(sequences, memory, [2] * 60)
-
-
 def test_who_is_turned_away_finds_all_as_it_was() -> None:
     sequences, memory = Sequences(2, 10_000, parked=10_000), Memory()
     busy = [serve(sequences, memory, [number] * 100) for number in range(2)]
@@ -317,15 +253,6 @@ def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() 
         sequences.release(serve(sequences, memory, [number] * 200))
     serve(sequences, memory, [9] * 100)
     assert serve(sequences, memory, [0] * 100 + [5] * 20).tokens == [0] * 100 + [5] * 20
-
-
-def test_a_sequence_in_use_is_shared_not_continued() -> None:
-    sequences, memory = Sequences(3, 1000), Memory()
-    busy = serve(sequences, memory, [1] * 60)
-    taken = sequences.take([1] * 60 + [2], 0)
-    assert taken is not None
-    assert taken.sequence is not busy
-    assert taken.kept == 60
 
 
 @pytest.mark.parametrize("more", [[9], []])

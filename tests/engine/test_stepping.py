@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine import stepping
-from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
+from jupyter_turbopilot.engine.batch_sizes import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
@@ -231,15 +231,6 @@ def test_a_right_hint_is_verified_in_one_batch() -> None:
     assert len(engine.batches) < 4
 
 
-def test_nothing_is_guessed_when_the_text_is_drawn_at_random() -> None:
-    engine = Arithmetic()
-    usage = Usage()
-    run = engine.start(Ask([1, 2, 3], Sampling(max_tokens=5, temperature=1.0), usage, [1, 2, 3]))
-    assert run is not None
-    finish(engine, [run])
-    assert usage.drafted_tokens == 0
-
-
 def places(engine: Arithmetic) -> list[Counter[int]]:
     """Count the rows of each sequence, batch by batch."""
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
@@ -253,15 +244,6 @@ def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
     while not other.wrote:
         engine.step([text, other], Cancel())
     assert all(len(batch) == 1 for batch in places(engine))
-
-
-def test_what_fits_into_one_piece_is_computed_together() -> None:
-    engine, text = writing()
-    others = [engine.start(Ask([n, *[4] * 20], Sampling(max_tokens=9))) for n in (1, 2)]
-    engine.batches.clear()
-    engine.step([text, *(run for run in others if run)], Cancel())
-    assert len(engine.batches) == 1
-    assert all(run and run.wrote == 1 for run in others)
 
 
 @pytest.mark.parametrize(
@@ -396,32 +378,6 @@ def test_a_batch_that_serves_several_is_never_cut_short() -> None:
     assert all(run and run.wrote == 1 for run in runs)
 
 
-def test_a_long_prompt_is_read_in_pieces() -> None:
-    engine = Arithmetic(capacity=3000)
-    engine.context_size = 2000
-    run = engine.start(Ask([3] * 1500, Sampling(max_tokens=1)))
-    assert run is not None
-    finish(engine, [run])
-    assert [len(batch) for batch in engine.batches] == [CHUNK] * (1500 // CHUNK) + [1500 % CHUNK]
-
-
-@pytest.mark.parametrize(("prompts", "pieces"), [(1, 1), (2, 2), (PIECES, PIECES), (PIECES + 2, PIECES)])
-def test_the_more_prompts_are_read_the_larger_are_the_pieces(prompts: int, pieces: int) -> None:
-    engine = Arithmetic(count=9, capacity=9000)
-    engine.context_size = 2000
-    runs = [engine.start(Ask([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(prompts)]
-    engine.step([run for run in runs if run], Cancel())
-    assert [len(batch) for batch in engine.batches] == [pieces * CHUNK]
-
-
-def test_reading_only_writes_nothing() -> None:
-    engine = Arithmetic()
-    run = engine.start(Ask([1] * 150, Sampling(max_tokens=0)))
-    assert run is not None
-    assert finish(engine, [run]) == [b""]
-    assert len(run.sequence.tokens) == 150
-
-
 def test_after_a_failure_the_next_text_is_right() -> None:
     engine = Arithmetic()
     prompt = [1, 2, 3]
@@ -478,18 +434,6 @@ def test_where_probabilities_are_told_the_last_token_is_read_alone_cached_or_not
     prompt = [1, 2, 3, 4] * 30
     assert shape(engine, prompt, top=2) == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
     assert shape(engine, prompt, top=2) == [1, 1, 1, 1]
-
-
-@pytest.mark.parametrize("chunk", [1, 2, 5])
-def test_a_guess_makes_no_batch_larger_than_it_may_be(chunk: int) -> None:
-    engine = Arithmetic()
-    engine.chunk = chunk
-    prompt = [1, 2, 3, 4] * 3
-    hint = [token.id for token in write(Arithmetic(), prompt, Sampling(12), Usage(), Cancel())]
-    run = engine.start(Ask(prompt, Sampling(12), Usage(), hint))
-    assert run is not None
-    assert finish(engine, [run]) == [alone(prompt, 12)]
-    assert max(len(batch) for batch in engine.batches) <= chunk
 
 
 @settings(max_examples=100)

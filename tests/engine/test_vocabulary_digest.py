@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.vocabulary_digest import DIGITS, vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.generation import Markers
 
 
@@ -60,19 +58,3 @@ def test_control_tokens_matter() -> None:
         for specials in ({}, {"<end>": 1}, {"<mark>": 1}, {"<end>": 0})
     }
     assert len(found) == 4
-
-
-def test_it_is_computed_once() -> None:
-    words = Words([b"a"])
-    digests = {vocabulary_digest(words) for _ in range(3)}
-    assert words.asked == 2
-    assert [len(digest) for digest in digests] == [DIGITS]
-
-
-def test_two_loads_of_a_file_have_the_same_vocabulary(tiny_model: Path) -> None:
-    found = set()
-    for _ in range(2):
-        engine = LlamaEngine(tiny_model, name="tiny", context_size=64, threads=1)
-        found.add(vocabulary_digest(engine.vocabulary))
-        engine.close()
-    assert len(found) == 1

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 from itertools import count
 
 import pytest
@@ -38,13 +37,6 @@ def test_a_body_that_does_not_parse_is_asked_for_again_drawn_otherwise() -> None
     assert asked[0].completion.temperature == 0.0 < asked[1].completion.temperature
 
 
-def test_another_attempt_draws_from_the_beginning() -> None:
-    asked: list[Question] = []
-    play("def f(x):", lambda ask: asked.append(ask) or "return 1", attempt=2)  # type: ignore[func-returns-value]
-    assert asked[0].completion.temperature > 0
-    assert asked[0].completion.seed == 2 * TRIES
-
-
 def test_a_body_that_is_cut_by_its_length_is_gone_on_with() -> None:
     parts = iter(
         [Continuation("a = 1\n    b = 2", whole=False, tokens=5), Continuation("    return a + b", tokens=5)]
@@ -57,14 +49,6 @@ def test_a_body_that_is_cut_by_its_length_is_gone_on_with() -> None:
 
     assert play("def f():", answer)[-1].source == "def f():\n    a = 1\n    b = 2\n    return a + b\n"
     assert asked[1].completion.prefix == "def f():\n    a = 1\n    b = 2\n"
-
-
-def test_a_text_that_never_ends_is_cut_to_what_parses() -> None:
-    said = Continuation("a = 1\n    b = [", whole=False, tokens=200)
-    events = play("def f():", lambda _: said)
-    ast.parse(events[-1].source)
-    assert "a = 1" in events[-1].source
-    assert events[-1].tokens <= 2048 + 200
 
 
 def test_an_answer_that_came_too_late_is_asked_for_again_and_that_is_said() -> None:

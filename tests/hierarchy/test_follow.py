@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import ast
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import STOPPED, Job
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.hierarchy.event import Event
-from jupyter_turbopilot.hierarchy.follow import follow, follow_async
+from jupyter_turbopilot.hierarchy.follow import follow
 from jupyter_turbopilot.hierarchy.growth import grow
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion, Hierarchy
@@ -92,27 +90,6 @@ def test_nobody_waits_for_a_text_longer_than_was_asked_for(desk: Desk) -> None:
     (*_, done) = follow(grow(Hierarchy(source="def total(rows):", seconds=0.2)), replies_of(desk, []))
     assert desk.engine.asks[0].usage.predicted_tokens < 500
     assert "x = 1" in done.source
-
-
-async def test_on_an_event_loop_the_same_is_told(desk: Desk) -> None:
-    closed: list[bool] = []
-
-    async def replies(completion: Completion) -> AsyncGenerator[Reply]:
-        answer = AsyncReplies()
-        desk.completer.submit(completion, answer.listen)
-        try:
-            async for reply in answer:
-                yield reply
-        finally:
-            closed.append(True)
-
-    request = Hierarchy(source="def total(rows):")
-    events = [event async for event in follow_async(grow(request), replies, asyncio.to_thread)]
-    same = [*follow(grow(request), replies_of(desk, []))]
-    assert [event for event in events if event.event != "writing"] == [
-        event for event in same if event.event != "writing"
-    ]
-    assert len(closed) == 2
 
 
 def play(local: InProcess, source: str, **more: object) -> list[Event]:

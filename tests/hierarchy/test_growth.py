@@ -79,21 +79,6 @@ def test_a_callee_is_asked_for_below_its_caller_with_a_call_as_a_comment() -> No
     assert (completion.max_lines or 0) > 8
 
 
-def test_an_instruction_becomes_a_comment_above_a_def_that_the_model_writes() -> None:
-    asked: list[Question] = []
-
-    def answer(ask: Question) -> str:
-        asked.append(ask)
-        return " mean(xs):" if not ask.name else "return sum(xs) / len(xs)"
-
-    events = play("Return the mean.\nOf numbers.", answer)
-    assert asked[0].beginning == "# Return the mean.\n# Of numbers.\ndef"
-    assert asked[0].completion.lines == "single"
-    assert events[-1].source == (
-        "# Return the mean.\n# Of numbers.\ndef mean(xs):\n    return sum(xs) / len(xs)\n"
-    )
-
-
 def test_a_head_whose_name_exists_gets_another_name() -> None:
     events = play("Load.", lambda ask: "return x" if ask.name else " load(x):", names=["load", "load_2"])
     assert events[-1].name == "load_3"
@@ -181,13 +166,6 @@ def test_what_a_finished_stub_calls_is_written_beside_it() -> None:
     events = play("def f(x):\n    return helper(x) * 2", bodies(f=nested, helper="return x"))
     assert kinds(events)[-2:] == [("finished", "helper"), ("done", "f")]
     assert events[-1].source.endswith("return x\n\n\ndef f(x):\n    return helper(x) * 2\n")
-
-
-def test_recursion_ends_by_itself() -> None:
-    events = play(
-        "def even(n):", bodies(even="return n == 0 or odd(n - 1)", odd="return n != 0 and even(n - 1)")
-    )
-    assert [name for kind, name in kinds(events) if kind == "finished"] == ["even", "odd"]
 
 
 @pytest.mark.parametrize(("depth", "written"), [(0, 1), (3, 4)])
@@ -379,17 +357,6 @@ def test_what_a_session_does_not_have_is_written_whatever_its_cells_say() -> Non
     ]
     events = play("def f(x):", bodies(f="return g(x) + h(x) + k(x)"), cells=cells, names=["x"])
     assert [event.name for event in events if event.event == "found"] == ["f", "g", "h", "k"]
-
-
-def test_the_time_begins_with_the_first_question() -> None:
-    now = [0.0]
-    growth = grow(Hierarchy(source="def f(x):", seconds=5.0), clock=lambda: now[0])
-    now[0] = 100.0  # the model was loaded meanwhile
-    next(growth)
-    next(growth)
-    question = next(growth)
-    assert isinstance(question, Question)
-    assert question.until == 105.0
 
 
 def test_magics_above_the_stub_are_no_hindrance() -> None:

@@ -43,13 +43,6 @@ def test_a_stub_is_what_a_body_goes_below(source: str, head: str, indent: str) -
     ast.parse(asked.stub.unwritten)
 
 
-def test_what_stands_above_a_stub_is_told_apart_with_its_comments() -> None:
-    asked = read_asked("import os\nX = 1\n\n# About f.\ndef f():\n    '''Do.'''")
-    assert asked.above == "import os\nX = 1"
-    assert asked.stub
-    assert asked.stub.head.startswith("# About f.\ndef f():")
-
-
 @pytest.mark.parametrize(
     "source",
     [
@@ -168,13 +161,6 @@ def test_tabs_in_front_become_spaces_and_others_stay() -> None:
 def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
     with pytest.raises(BadRequestError, match=r"nested too deeply|does not parse"):
         read_asked(source.format("x + " * 800 + "x"))
-
-
-@pytest.mark.filterwarnings("error::SyntaxWarning", "error::DeprecationWarning")
-def test_nothing_warns_of_what_a_person_gave() -> None:
-    source = "def f(x):\n    return g('\\d', 1 is 1)"
-    stub_for(missing_functions(source, set())[0], source)
-    assert read_asked("X = '\\d'\ndef f(x='\\d'):").stub
 
 
 @pytest.mark.parametrize(

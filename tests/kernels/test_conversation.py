@@ -41,17 +41,6 @@ def test_what_is_installed_is_one_expression_that_names_nothing() -> None:
     assert isinstance(statement, ast.Expr)
 
 
-def test_an_answer_is_facts_and_ends_the_question() -> None:
-    conversation = Conversation()
-    comm = comm_of(conversation.ask())
-    assert conversation.is_open
-    heard = conversation.hear(*answer(comm))
-    assert isinstance(heard, Facts)
-    assert heard.names["df"].type == "DataFrame"
-    assert not conversation.is_open
-    assert conversation.hear(*answer(comm)) is None
-
-
 def test_a_kernel_that_also_closes_the_comm_has_answered() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
@@ -74,15 +63,6 @@ def test_a_comm_closed_without_an_answer_says_that_the_handler_is_missing() -> N
     assert [message.type for message in conversation.ask()] == ["comm_open"]
     conversation.forget_installation()
     assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
-
-
-def test_each_question_has_an_answer_of_its_own() -> None:
-    conversation = Conversation()
-    first = comm_of(conversation.ask())
-    assert conversation.hear(*answer(first)) is not None
-    second = comm_of(conversation.ask())
-    assert conversation.hear(*answer(first)) is None
-    assert isinstance(conversation.hear(*close(second)), Closed)
 
 
 def test_a_new_process_is_asked_from_the_beginning() -> None:

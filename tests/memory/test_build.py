@@ -152,16 +152,6 @@ def test_at_the_next_start_only_what_has_changed_is_read(root: Path) -> None:
     assert read == ["a.ipynb"]
 
 
-def test_what_was_changed_last_is_read_first(builder: Builder, root: Path) -> None:
-    for at, name in enumerate(("old.ipynb", "new.ipynb", "future.ipynb")):
-        os.utime(write(root, name, f"name_of_{at} = 1"), (2e9 * at, 2e9 * at))
-    read: list[str] = []
-    builder._source.read = lambda path: read.append(path) or ""  # type: ignore[attr-defined, method-assign]
-    with closing(builder._open()) as store:
-        builder._work(store)
-        assert read == ["future.ipynb", "new.ipynb", "old.ipynb"]
-
-
 def test_awkward_files_cost_nothing_but_themselves(builder: Builder, root: Path) -> None:
     write(root, "good.ipynb", "good_name(1)")
     (root / "nojson.ipynb").write_text("{")

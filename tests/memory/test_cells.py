@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,13 +9,10 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.memory import cells as module
 from jupyter_turbopilot.memory.cells import ChosenCells, words_above
-from jupyter_turbopilot.memory.entries import Entry, entries_of
+from jupyter_turbopilot.memory.entries import entries_of
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 from .remembering import Remembering
-
-if TYPE_CHECKING:
-    import pytest
 
 ELSEWHERE = Document(path="other.ipynb", source="frame = load_frame('x')")
 
@@ -54,17 +50,6 @@ def test_only_so_many_cells_are_looked_at() -> None:
     assert above == tuple(frozenset({f"name{number}"}) for number in range(8, 8 - module.MOST_ABOVE, -1))
 
 
-def test_no_key_changes_what_was_chosen() -> None:
-    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
-    chosen.choose(memory, asked("alpha = 1", ""))
-    memory.documents = [Document(path="third.ipynb", source="alpha = 3")]
-    for typed in ("a", "al", "alp"):
-        chosen.choose(memory, asked("alpha = 1", typed))
-        chosen.choose(memory, asked("alpha = 2; more = 1", typed))
-    assert chosen.of(asked("alpha = 1", "alph")).documents == (ELSEWHERE,)
-    assert len(memory.wanted) == 1
-
-
 LINES = st.sampled_from(
     ["import frame", "def load_frame():", "x = load_frame('x')", "from a import b", "  1", ""]
 )
@@ -97,13 +82,6 @@ def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew() -> None:
     assert memory.wanted[-1] == ({"other"},)
 
 
-def test_what_stands_above_is_divided_as_the_index_divides_it() -> None:
-    above = words_above(
-        asked("load(one)", "df", "%matplotlib inline", "", "load(one)", "%%bash\nrun_it", "  ")
-    )
-    assert above == ({"run_it"}, frozenset(), {"load", "one"})
-
-
 def test_what_stands_in_the_notebook_already_is_not_chosen() -> None:
     memory, chosen = (
         Remembering(documents=[ELSEWHERE, Document(path="b.ipynb", source="then = 1")]),
@@ -125,18 +103,6 @@ def test_what_is_not_remembered_of_a_cell_does_not_tell_it_from_its_copy() -> No
     assert chosen.choose(memory, asked(*mine, "")).documents == (ELSEWHERE,)
 
 
-def test_cells_are_cleaned_only_as_far_as_their_words_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    cleaned: list[str] = []
-
-    def counted(cells: Sequence[Cell], language: str) -> tuple[Entry, ...]:
-        cleaned.extend(cell.source for cell in cells)
-        return entries_of(cells, language)
-
-    monkeypatch.setattr(module, "entries_of", counted)
-    words_above(asked(*(f"name{number} = 1" for number in range(30)), ""))
-    assert cleaned == [f"name{number} = 1" for number in range(29, 29 - module.MOST_ABOVE, -1)]
-
-
 def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
     now = 0.0
     gone = Document(path="gone.ipynb", source="alpha = 2")
@@ -151,17 +117,6 @@ def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
     assert after.documents == (ELSEWHERE,)
     assert after.digest != before.digest
     now = 0.0
-
-
-def test_what_is_still_remembered_stays_even_if_other_cells_are_more_alike() -> None:
-    now = 0.0
-    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells(lambda: now)
-    request = asked("alpha = 1", "")
-    chosen.choose(memory, request)
-    memory.documents = [Document(path="third.ipynb", source="alpha = 3"), ELSEWHERE]
-    now = module.AGAIN + 1
-    assert chosen.choose(memory, request).documents == (ELSEWHERE,)
-    assert len(memory.wanted) == 1
 
 
 def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_focus_again() -> None:
@@ -185,17 +140,6 @@ def test_what_memory_says_too_late_is_not_chosen() -> None:
 
     assert chosen.choose(Late(), request).documents == ()
     assert chosen.choose(Remembering(documents=[ELSEWHERE]), request).documents == ()
-
-
-def test_what_was_chosen_stays_while_memory_is_slow_but_not_for_long() -> None:
-    now = 0.0
-    chosen = ChosenCells(lambda: now)
-    request = asked("alpha = 1", "")
-    chosen.choose(Remembering(documents=[ELSEWHERE]), request)
-    now = module.AGAIN + 1
-    assert chosen.settle(request).documents == (ELSEWHERE,)
-    now = 2 * module.AGAIN + 1
-    assert chosen.settle(request).documents == ()
 
 
 def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> None:

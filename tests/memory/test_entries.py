@@ -13,9 +13,7 @@ from jupyter_turbopilot.memory.entries import (
     MOST_ENTRIES,
     MOST_MODULES,
     SHORTEST,
-    Line,
     Page,
-    bindings_of,
     lines_of,
     modules_of,
     page_of,
@@ -182,20 +180,3 @@ def test_lines_are_counted_with_what_stands_above_them(source: str) -> None:
     lines = lines_of(source)
     assert sum(lines.values()) == sum(SHORTEST <= len(line) <= LONGEST for line in stripped)
     assert all(line.above == "" or line.above in stripped for line in lines)
-
-
-def test_a_line_is_known_by_its_text_and_the_one_above() -> None:
-    counted = lines_of("for x in xs:\n    print(x)\n\n    print(x)\nprint(x)")
-    assert counted == {
-        Line("for x in xs:", ""): 1,
-        Line("print(x)", "for x in xs:"): 1,
-        Line("print(x)", "print(x)"): 2,
-    }
-
-
-def test_a_page_knows_its_modules_and_the_names_they_are_bound_to() -> None:
-    page = page_of(
-        "a.ipynb", notebook("import numpy as np\nfrom os import path", "%%bash\nimport nothing.png")
-    )
-    assert modules_of(page) == {"numpy", "os"}
-    assert bindings_of(page) == {("np", "import numpy as np"), ("path", "from os import path")}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -104,20 +104,6 @@ def test_who_types_does_not_wait_for_cells_to_be_compared(
     thread.join()
 
 
-def test_a_file_that_is_gone_is_not_told_of(reader: Reader, put: Callable[..., None], gone: set[str]) -> None:
-    put("a.ipynb", "import numpy as np\nload_table(one)", "then = 1")
-    put("b.ipynb", "import numpy as np\nload_table(one)\nload_table(two)", "then = 2")
-    gone.add("a.ipynb")
-    found = reader.continuations("python", "load", "", path="", modules=["numpy"])
-    assert {(one.rest, one.documents) for one in found} == {("_table(one)", 1), ("_table(two)", 1)}
-    assert reader.imports("np") == [("import numpy as np", 1)]
-    assert [one.path for one in reader.following("python", [{"load_table"}], leaving=())] == ["b.ipynb"]
-    gone.add("b.ipynb")
-    assert not reader.continuations("python", "load", "", path="", modules=[])
-    assert not reader.imports("np")
-    assert not reader.following("python", [{"load_table"}], leaving=())
-
-
 def test_what_follows_on_the_entries_with_most_of_the_rarer_words_comes_first(
     reader: Reader, put: Callable[..., None]
 ) -> None:
@@ -195,22 +181,6 @@ def test_what_does_not_fit_is_not_read_without_end(
     assert len(read) <= 300
 
 
-def test_a_word_of_several_cells_is_looked_for_once(
-    reader: Reader, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put("a.ipynb", "clean(one)", "plot(one)")
-    looked_for: list[str] = []
-    having = Store.having
-
-    def counted(store: Store, word: str) -> Sequence[int]:
-        looked_for.append(word)
-        return having(store, word)
-
-    monkeypatch.setattr(Store, "having", counted)
-    assert reader.following("python", [{"clean", "one"}, {"one"}, {"one", "clean"}], leaving=())
-    assert sorted(looked_for) == ["clean", "one"]
-
-
 def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
     place: Path, put: Callable[..., None]
 ) -> None:
@@ -232,14 +202,6 @@ def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
         assert "_accounts(ledger)" not in {one.rest for one in lines}
 
 
-def test_nothing_follows_on_the_last_entry_of_a_file_though_another_file_is_behind_it(
-    reader: Reader, put: Callable[..., None]
-) -> None:
-    put("a.ipynb", "load_table(one)")
-    put("b.ipynb", "then = 1")
-    assert not reader.following("python", [{"load_table"}], leaving=())
-
-
 def test_what_is_deleted_or_forgotten_is_not_there_any_more(
     reader: Reader, put: Callable[..., None], gone: set[str], place: Path
 ) -> None:
@@ -249,14 +211,6 @@ def test_what_is_deleted_or_forgotten_is_not_there_any_more(
     with closing(Store(place)) as store:
         store.forget(["b.ipynb"])
     assert {*reader.there({"a.ipynb", "b.ipynb", "c.ipynb", "never.ipynb"})} == {"c.ipynb"}
-
-
-def test_the_import_of_most_documents_comes_first(reader: Reader, put: Callable[..., None]) -> None:
-    put("a.ipynb", "import plotly.express as px")
-    put("b.ipynb", "import plotly.express as px\nimport plotly.express as px")
-    put("c.ipynb", "import pixels as px")
-    assert reader.imports("px") == [("import plotly.express as px", 2), ("import pixels as px", 1)]
-    assert dict(reader.imports("px", leaving=["a.ipynb", "b.ipynb"])) == {"import pixels as px": 1}
 
 
 def test_documents_that_are_left_out_count_nowhere_however_many_have_an_import(

@@ -50,13 +50,6 @@ def test_what_they_have_in_common_ends_with_a_word() -> None:
     assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
 
 
-def test_where_a_line_often_ends_here_it_is_less_likely_to_go_on() -> None:
-    ending = [Way("", documents=5), Way(".T", documents=1)]
-    going_on = [Way(".T", documents=1)]
-    before = "frame.head()"
-    assert scores(ending, before)[".T"] < scores(going_on, before)[".T"]
-
-
 def test_behind_the_cursor_has_to_stand_how_such_a_line_ends() -> None:
     ways = [Way("alues)", documents=4), Way("alues[0]", documents=4)]
     assert texts(ways, "print(v", ")") == ["alues"]
@@ -66,14 +59,6 @@ def test_behind_the_cursor_has_to_stand_how_such_a_line_ends() -> None:
 def test_a_few_letters_are_no_suggestion_unless_they_end_the_line() -> None:
     ways = [Way("t(a)", documents=1), Way("t[b]", documents=1)]
     assert texts(ways, "prin") == ["t(a)", "t[b]"]
-
-
-def test_more_documents_make_it_surer_and_other_ways_less_so() -> None:
-    before = "plt.s"
-    often = scores([Way("how()", documents=6, times=6)], before)["how()"]
-    seldom = scores([Way("how()", documents=1, times=1)], before)["how()"]
-    among = scores([Way("how()", documents=1, times=1), Way("avefig(a)", documents=6, times=6)], before)
-    assert often > seldom > among["how()"]
 
 
 def test_a_name_that_the_notebook_does_not_hold_makes_it_less_sure() -> None:
@@ -130,14 +115,6 @@ def test_neither_what_is_built_in_nor_what_is_set_is_strange() -> None:
     rest = "ledger = sorted(range(9), reverse=True) == other"
     values = recall.features_of(rest, [Way(rest, documents=1)], cursor)
     assert math.isclose(values["strange"], math.log1p(1))
-
-
-def test_what_is_in_strings_is_not_strange() -> None:
-    cursor = cursor_features("set_theme(", "", ("set_theme = 1\n",))
-    rest = "style='whitegrid', palette=\"it's muted\")"
-    assert recall.features_of(rest, [Way(rest, documents=1)], cursor)["strange"] == 0
-    within = cursor_features('read("da', "", ("read = other = 1\n",))
-    assert recall.features_of('ta.csv", other)', [Way("x", documents=1)], within)["strange"] == 0
 
 
 def test_a_line_of_two_other_notebooks_is_sure_below_the_same_line_at_the_default_setting() -> None:

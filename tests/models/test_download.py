@@ -183,18 +183,6 @@ def test_a_member_that_is_too_large_or_missing_is_not_taken(
         pull(store, model(data, IndexParts((("empty", "1.0"),), "/data/p{n:02}.bin")))
 
 
-def test_a_download_that_failed_does_not_stand_in_the_way_of_the_next(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
-    with pytest.raises(DownloadError) as kept:  # its traceback keeps everything alive that it touched
-        pull(store, model(data))
-    server.files[HUB_PATH] = data
-    done = threading.Thread(target=pull, args=(store, model(data)), daemon=True)
-    done.start()
-    done.join(5)
-    assert store.has(model(data)), kept.value.message
-
-
 def test_two_at_once_fetch_once(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data
     server.hold.clear()

@@ -19,15 +19,6 @@ def test_what_was_measured_is_remembered_and_the_latest_counts(tmp_path: Path) -
     assert (tmp_path / SPEED).stat().st_mode & 0o077 == 0
 
 
-def test_a_rough_measurement_does_not_replace_a_careful_one(tmp_path: Path) -> None:
-    remember(tmp_path, 1e9, rough=True)
-    remember(tmp_path, 2e9, rough=True)
-    assert rate(tmp_path) == 2e9
-    remember(tmp_path, 3e9)
-    remember(tmp_path, 4e9, rough=True)
-    assert rate(tmp_path) == 3e9
-
-
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"bytes_a_second": "x"}', '{"bytes_a_second": -1}'])
 def test_a_damaged_note_is_no_measurement(tmp_path: Path, content: str) -> None:
     (tmp_path / SPEED).write_text(content)

@@ -52,13 +52,6 @@ def test_a_cell_above_is_tokenized_once() -> None:
     assert asked.count("import numpy\n") == 1
 
 
-def test_a_layout_is_for_one_engine() -> None:
-    engine, other = ScriptedEngine(), ScriptedEngine()
-    layout = Layout(engine, Turbopilot())
-    assert layout.is_for(engine)
-    assert not layout.is_for(other)
-
-
 def test_of_pieces_that_do_not_fit_an_outline_stays_and_an_answer_still_fits() -> None:
     engine, settings = ScriptedEngine(context_size=600), Turbopilot()
     pieces = tuple(f"import module{number}\n" + "y = 1\n" * 20 for number in range(10))

@@ -13,22 +13,6 @@ def brings(key: str) -> Any:
     return SimpleNamespace(request=SimpleNamespace(headers=HTTPHeaders({"Authorization": f"Bearer {key}"})))
 
 
-def test_who_brings_the_key_is_let_in_and_manages() -> None:
-    identity = KeyIdentity("right", "127.0.0.1")
-    assert identity.get_user(brings("wrong")) is None
-    user = identity.get_user(brings("right"))
-    assert user is not None
-    assert identity.may_manage(user)
-    assert not identity.names_people
-
-
-def test_without_a_key_everybody_is_let_in_and_nobody_manages() -> None:
-    identity = KeyIdentity("", "127.0.0.1")
-    assert identity.get_user(brings("any")) is not None
-    assert not identity.may_manage(None)
-    assert identity.unknown() is None
-
-
 def test_what_would_help_is_said_where_a_key_would() -> None:
     error = KeyIdentity("right", "127.0.0.1").unknown()
     assert error is not None

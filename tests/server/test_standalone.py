@@ -23,7 +23,6 @@ from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.server import standalone
 from jupyter_turbopilot.server.identity import KeyIdentity
-from jupyter_turbopilot.server.routes.admission import is_loopback
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.standalone import Place
 from jupyter_turbopilot.server.standalone import serve as serve_until_told
@@ -296,14 +295,6 @@ def test_without_a_key_other_machines_are_not_served() -> None:
     done = subprocess.run([*command, "--host", "10.0.0.1"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--host 127.0.0.1" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("host", "own"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("x", False), ("", False)],
-)
-def test_a_loopback_address_is_known(host: str, own: bool) -> None:
-    assert is_loopback(host) == own
 
 
 def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Serve) -> None:

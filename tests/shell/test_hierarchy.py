@@ -41,22 +41,6 @@ class Person:
             )
 
 
-def test_without_a_test_nothing_is_run() -> None:
-    person = Person("return 1 / 0")
-    written = person.write()
-    assert (written.name, written.failed, written.stopped) == ("double", "", False)
-    assert person.said == []
-
-
-def test_doctests_that_pass_end_it() -> None:
-    person = Person("return int(half(x) * 4)")
-    written = person.write(test=True)
-    assert written.failed == ""
-    assert "def half(x):" in written.source
-    assert len(person.said) == 1
-    assert "no sandbox" in person.said[0]
-
-
 def test_what_fails_is_written_again_drawn_otherwise() -> None:
     person = Person("return x", "return x + x")
     written = person.write(test=True)

@@ -35,14 +35,6 @@ def local(desk: Desk) -> InProcess:
     return local
 
 
-def test_the_reply_grows_and_the_last_is_the_whole(local: InProcess) -> None:
-    replies = [*local.replies(request(stream=True))]
-    texts = [reply.items[0].text for reply in replies]
-    assert texts == ["a", "a b", "a b c", "a b c d"]
-    assert [reply.done for reply in replies] == [False] * (len(replies) - 1) + [True]
-    assert local.last(request("y = ")).items[0].text == "a b c d"
-
-
 def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> None:
     replies = local.replies(request(stream=True))
     next(replies)

@@ -312,21 +312,6 @@ def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
     assert "cell body is empty" in out.stdout + out.stderr
 
 
-def test_the_magics_document_themselves(shell: Shell) -> None:
-    text = loaded(shell).complete.__doc__ or ""
-    for option in (
-        "--length",
-        "--temperature",
-        "--model",
-        "--alternatives",
-        "--fill",
-        "--local",
-        "--hierarchical",
-        "--test",
-    ):
-        assert option in text
-
-
 def test_the_status_names_the_model(
     shell: Shell, says: Callable[..., ScriptedEngine], tiny_model: Path
 ) -> None:

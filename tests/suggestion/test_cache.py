@@ -22,33 +22,6 @@ def text(found: tuple[Token, ...]) -> str:
     return b"".join(token.data for token in found).decode()
 
 
-def test_the_same_place_gets_the_same_answer() -> None:
-    results = Results(1 << 20)
-    results.remember(Place("g", "x = "), tokens("a", " + b"), ended=True)
-    found = results.find(Place("g", "x = "))
-    assert found is not None
-    assert (text(found.tokens), found.complete) == ("a + b", True)
-
-
-@given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8), st.text(max_size=50))
-def test_typing_along_an_answer_leaves_its_rest(pieces: list[str], before: str) -> None:
-    results = Results(1 << 20)
-    whole = "".join(pieces)
-    results.remember(Place("g", before), tokens(*pieces), ended=True)
-    for offset in range(len(whole)):
-        found = results.find(Place("g", before + whole[:offset]))
-        assert found is not None
-        assert text(found.tokens) == found.text == whole[offset:]
-
-
-def test_typing_something_else_is_not_known() -> None:
-    results = Results(1 << 20)
-    results.remember(Place("g", "x = "), tokens("alpha"), ended=True)
-    assert results.find(Place("g", "x = b")) is None
-    assert results.find(Place("g", "y = ")) is None
-    assert results.find(Place("h", "x = ")) is None
-
-
 def test_lines_that_scroll_away_above_do_not_matter() -> None:
     results = Results(1 << 20)
     near = "n" * TAIL
@@ -77,14 +50,6 @@ def test_it_is_told_whether_a_rest_begins_where_a_token_began() -> None:
     assert inside is not None
     assert between is not None
     assert (inside.aligned, between.aligned) == (False, True)
-
-
-def test_that_nothing_follows_is_known_too() -> None:
-    results = Results(1 << 20)
-    results.remember(Place("g", "x = 1"), [], ended=True)
-    found = results.find(Place("g", "x = 1"))
-    assert found is not None
-    assert (found.tokens, found.complete) == ((), True)
 
 
 def test_the_newer_answer_stands() -> None:

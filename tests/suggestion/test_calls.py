@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.calls import Call, missing_functions, missing_names, renamed, takes
+from jupyter_turbopilot.suggestion.calls import missing_functions, missing_names, renamed, takes
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 
 from .modules import NAMES, free_places, modules
@@ -131,17 +131,6 @@ def test_what_is_known_is_not_listed() -> None:
     assert names("a(b(1))", "b") == ["a"]
 
 
-def test_each_call_is_described() -> None:
-    source = 'é = "é"; score(é,\n  start, key=1)\n@score\ndef f(): return score(*é, 1, **é)'
-    [function] = missing_functions(source, frozenset())
-    assert function.calls == (
-        Call(9, 2, ("key",), False, "score(é,\n  start, key=1)"),
-        Call(source.index("@") + 1, 1, (), False, "@score"),
-        Call(source.rindex("score"), 1, (), True, "score(*é, 1, **é)"),
-    )
-    assert function.signature == "*args, key=None, **kwargs"
-
-
 @pytest.mark.parametrize(
     ("source", "signature"),
     [
@@ -174,22 +163,6 @@ def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
 )
 def test_a_function_is_renamed_where_it_is_meant(source: str, expected: str) -> None:
     assert renamed(source, {"old": "new"}) == expected
-
-
-@pytest.mark.parametrize(
-    ("signature", "expected"),
-    [
-        ("def f(a, key=None):", True),
-        ("def f(a, *, key=None, other=1):", True),
-        ("def f(*args, **kwargs): ...", True),
-        ("(a, b, key)", False),
-        ("(a)", False),
-        ("no signature", False),
-    ],
-)
-def test_a_function_that_exists_takes_the_calls_or_not(signature: str, expected: bool) -> None:
-    [function] = missing_functions("f(1)\nf(2, key=3)", frozenset())
-    assert takes(signature, function.calls) is expected
 
 
 def test_source_that_does_not_parse_is_an_error() -> None:

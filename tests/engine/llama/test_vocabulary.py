@@ -12,8 +12,6 @@ from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.slices import LONGEST
 from jupyter_turbopilot.errors import EngineError
 
-from ...tiny_model import write_tiny_model
-
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
@@ -29,15 +27,6 @@ def test_the_markers_are_read_from_the_file(engine: LlamaEngine) -> None:
         engine.vocabulary.markers.suffix,
     ) == (257, 258, 259)
     assert engine.vocabulary.find_token("<|fim_prefix|>") == 257
-
-
-def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
-    engine = LlamaEngine(
-        write_tiny_model(tmp_path / "plain.gguf", fim=False), name="plain", context_size=128, threads=1
-    )
-    # The vocabulary still spells them: llama.cpp finds them by their text.
-    assert engine.vocabulary.find_token("</s>") is None
-    engine.close()
 
 
 def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(

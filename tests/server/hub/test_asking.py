@@ -82,23 +82,6 @@ def test_a_hub_that_is_slow_is_waited_for_no_longer_than_its_time() -> None:
         ask(None, 0.1)
 
 
-def test_a_hub_that_does_not_run_is_gone_and_comes_back() -> None:
-    async def go() -> None:
-        fake = FakeHub(known())
-        async with fake:
-            port = fake.port
-        hub = Hub(f"http://127.0.0.1:{port}/hub/api")
-        with pytest.raises(HubGoneError):
-            await hub.who("t")
-        server = await asyncio.start_server(fake._serve, "127.0.0.1", port)
-        assert await hub.who("t") is not None
-        server.close()
-        await hub.close()
-        await fake.stop()
-
-    asyncio.run(go())
-
-
 def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
     async def go() -> None:
         let_go = asyncio.Event()

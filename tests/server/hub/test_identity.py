@@ -181,21 +181,6 @@ def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_counts_no_
     asyncio.run(go())
 
 
-def test_a_hub_that_goes_while_nobody_waits_for_it_is_no_news_for_the_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
-        await desk.user()
-        desk.hub.people, desk.now = None, desk.now + RENEWED
-        await desk.user()
-        await settle()
-        assert len(desk.hub.asked) == 2
-
-    asyncio.run(go())
-    assert caplog.text == ""
-
-
 def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_it_from_nobody() -> None:
     async def go() -> None:
         desk = Desk(t=person())

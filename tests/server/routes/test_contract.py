@@ -16,8 +16,7 @@ from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.server.routes import contract
 from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.native import CompleteRoute, frames
-from jupyter_turbopilot.server.routes.openapi import document
+from jupyter_turbopilot.server.routes.native import frames
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ...models.source_server import SourceServer
@@ -116,15 +115,3 @@ async def test_an_error(ask: Ask, ready: Any, path: str, body: Any) -> None:
     response = await ask(path, body)
     assert response.code == 400
     assert check(response.body, contract.Failure).error.code == "bad_request"
-
-
-def test_the_schemas_of_answers_stand_in_the_openapi_document() -> None:
-    described = document(ROUTES)
-    post = described["paths"]["/complete"]["post"]["responses"]
-    assert post["200"]["content"] == {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Answer"}},
-        "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Frame"}},
-    }
-    assert post["400"]["content"]["application/json"]["schema"]["$ref"].endswith("/Failure")
-    assert "content" not in described["paths"]["/v1/completions"]["post"]["responses"]["400"]
-    assert endpoints(CompleteRoute)["POST"].gives is contract.Answer

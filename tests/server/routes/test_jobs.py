@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from jupyter_turbopilot.raw_request import ExactAsk, RawRequest
 from jupyter_turbopilot.reply import Reply
@@ -37,13 +36,6 @@ async def test_long_answers_are_written_beside_the_event_loop(
     assert response.code == 200
     assert threads
     assert threading.get_ident() not in threads
-
-
-async def test_requests_are_counted_under_the_name_of_their_route(ask: Ask, ready: Any) -> None:
-    await ask("complete", complete_body())
-    metrics = await ask("metrics", method="GET")
-    assert metrics.headers["Content-Type"] == CONTENT_TYPE_LATEST  # Prometheus takes no other
-    assert 'turbopilot_requests_total{outcome="answered",route="complete"} 1.0' in metrics.body.decode()
 
 
 async def test_an_answer_without_any_text_is_an_error_that_says_why(

@@ -28,15 +28,6 @@ def address(source: SourceServer, tiny_model: Path) -> str:
     return f"{source.url}/m.gguf#sha256={hashlib.sha256(tiny_model.read_bytes()).hexdigest()}"
 
 
-async def test_the_list_holds_the_catalogue_and_the_persons_own_model(ask: Ask, ready: Any) -> None:
-    answer = json.loads((await ask("models", method="GET")).body)
-    names = {model["name"]: model for model in answer["models"]}
-    assert {"qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b", "smollm2-135m", "tiny.gguf"} <= set(names)
-    assert names["tiny.gguf"]["stored"]
-    assert not names["smollm2-135m"]["stored"]
-    assert names["smollm2-135m"]["size"] == 98_362_432
-
-
 async def test_a_model_is_fetched_with_progress_and_completes_without_a_restart(
     ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
 ) -> None:
@@ -150,12 +141,3 @@ async def test_a_model_is_removed_unless_it_is_in_use(
     refused = await ask("models", {"model": ready.selected}, method="DELETE")
     assert refused.code == 400
     assert "in use" in error_of(refused)["message"]
-
-
-async def test_how_a_model_would_do_here_is_listed(ask: Ask, ready: Any) -> None:
-    models = json.loads((await ask("models", method="GET")).body)["models"]
-    assert [model["name"] for model in models if model.get("verdict") == "recommended"]
-    by_name = {model["name"]: model for model in models}
-    assert by_name["codegen-16b-mono"]["tokens_a_second"] < by_name["smollm2-135m"]["tokens_a_second"]
-    assert not by_name["qwen2.5-coder-3b"]["counted"]
-    assert by_name["incoder-1b"]["verdict"] == "with transformers"

@@ -39,35 +39,6 @@ def whole(body: CompletionsBody, *replies: Reply) -> dict[str, Any]:
     return answer
 
 
-def test_the_texts_of_several_prompts_are_numbered_through() -> None:
-    body = asked(prompt=["x", "y"], n=2)
-    answer = whole(body, reply(item("a"), item("b", index=1)), reply(item("c"), item("d", index=1)))
-    assert [(choice["index"], choice["text"]) for choice in answer["choices"]] == list(enumerate("abcd"))
-    assert answer["usage"] == {
-        "prompt_tokens": 6,
-        "completion_tokens": 4,
-        "total_tokens": 10,
-        "prompt_tokens_details": {"cached_tokens": 2},
-    }
-    assert (answer["object"], answer["model"]) == ("text_completion", "tiny")
-
-
-@pytest.mark.parametrize(
-    ("reason", "worded"), [("stop", "stop"), ("length", "length"), ("deadline", "length")]
-)
-def test_an_end_is_a_stop_or_a_limit(reason: str, worded: str) -> None:
-    assert whole(asked(), reply(item("a", reason)))["choices"][0]["finish_reason"] == worded
-
-
-def test_each_token_has_its_probability_its_rivals_and_its_place() -> None:
-    logprobs = whole(asked(logprobs=2), reply(item("ab")))["choices"][0]["logprobs"]
-    assert logprobs["tokens"] == ["a", "b"]
-    assert logprobs["token_logprobs"] == pytest.approx([math.log(0.5)] * 2)
-    assert logprobs["top_logprobs"][0] == pytest.approx({"a": -0.7, "!": -2.0})
-    assert logprobs["text_offset"] == [0, 1]
-    assert whole(asked(), reply(item("ab")))["choices"][0]["logprobs"] is None
-
-
 def test_a_token_that_was_none_of_the_likeliest_stands_behind_them() -> None:
     unlikely = Item("z", 0.1, "stop", tokens=(Token(b"z", 0.1, 122, ((97, -0.1), (33, -2.0))),))
     (top,) = whole(asked(logprobs=2), reply(unlikely))["choices"][0]["logprobs"]["top_logprobs"]
