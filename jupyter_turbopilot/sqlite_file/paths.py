@@ -27,11 +27,6 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
-def fresh_path(path: Path) -> Path:
-    """Return the file that becomes the SQLite file once it has tables."""
-    return path.with_name(f".{path.name}.new")
-
-
 def check(path: Path) -> None:
     """Refuse a path where another user could put or has put a file: SQLite would trust its content.
 

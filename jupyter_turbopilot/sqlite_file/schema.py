@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot.files import size_of
 from jupyter_turbopilot.sqlite_file.connection import WAIT, connect, is_damage
-from jupyter_turbopilot.sqlite_file.paths import beside, check, delete, fresh_path, lock_path, move
+from jupyter_turbopilot.sqlite_file.paths import beside, check, delete, lock_path, move
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,9 +89,8 @@ def is_ours(path: Path, schema: Schema) -> bool:
 
 
 def belonging(path: Path, schema: Schema) -> list[Path]:
-    """Return the files that belong to a file of ours: itself, what SQLite keeps beside it, the lock."""
+    """Return the files that belong to a file of ours: itself, what SQLite keeps beside it, and the lock."""
     own = [path, *beside(path)] if is_ours(path, schema) else []
-    own.append(fresh_path(path))
     if not size_of(lock := lock_path(path)):
         own.append(lock)
     return [file for file in own if file.is_file()]
@@ -105,10 +103,7 @@ def prepare(path: Path, schema: Schema) -> None:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     check(path)
-    lock = lock_path(path)
-    # FileLock would try again and again if the folder cannot be written to.
-    os.close(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600))
-    with FileLock(lock, WAIT, mode=0o600):  # two servers may start at once
+    with FileLock(lock_path(path), WAIT, mode=0o600):  # two servers may start at once
         found = look(path, schema)
         if found is Found.OURS:
             path.chmod(0o600)
@@ -119,13 +114,12 @@ def prepare(path: Path, schema: Schema) -> None:
         elif found is not Found.NOTHING:
             log.warning("Turbopilot: %s is %s. It is deleted and begun anew.", path, found.value)
         # Another process that opens the file finds all of its tables.
-        delete(fresh := fresh_path(path))
-        os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        delete(fresh := path.with_name(f".{path.name}.new"))
+        fresh.touch(0o600, exist_ok=False)
         with closing(connect(fresh)) as connection:
             connection.execute("PRAGMA auto_vacuum = FULL")
             connection.executescript(
                 f"BEGIN; {schema.tables}; PRAGMA application_id = {schema.application}; "
                 f"PRAGMA user_version = {schema.version}; COMMIT"
             )
-        delete(path)
-        fresh.replace(path)
+        move(fresh, path)
