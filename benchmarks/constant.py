@@ -21,10 +21,9 @@ from harness import DEFAULT, THREADS, LocalPilot, default_weights, percentile
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.generation import Ask, RawRequest, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.request import Cell, Completion
 
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"

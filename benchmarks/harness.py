@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.raw_request import RawRequest
+    from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.errors import TurbopilotError
 
+
 MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000  # bytes: as disks and downloads are counted
 TWO_DIGITS = 10  # from here on, sizes are told without a fraction
 ROOM_TO_SPARE = 256 * MEGABYTE  # of the disk: notebooks and kernels want to write as well
@@ -221,3 +222,8 @@ def sha256_of(path: Path) -> str:
     """Return a file's digest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def count_of(number: int, what: str, several: str = "") -> str:
+    """Word how many there are."""
+    return f"{number} {what if number == 1 else several or f'{what}s'}"

@@ -1,9 +1,12 @@
-"""What is answered: suggestions, what they cost, and how the contract words both. Pure."""
+"""What is answered: suggestions, what they cost, and how the contract words both as JSON. Pure."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.errors import TurbopilotError
@@ -81,3 +84,17 @@ class Reply:
 
     def _passing(self) -> dict[str, Any]:
         return {"passing": True} if self.passing else {}
+
+
+def compact(body: Any) -> bytes:
+    """Write JSON without spaces: llama.vim drops an answer that has one behind the colon of `"content"`."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # a file's name need not be UTF-8
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_written)
+        return text.encode("utf-8", "replace")
+
+
+def _written(part: msgspec.Raw) -> Any:
+    """Return a part that was written already as what it stands for."""
+    return json.loads(bytes(part))

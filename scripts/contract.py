@@ -13,8 +13,7 @@ from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.request import Cell, Completion, Document, Feedback, Pull, Select
 from jupyter_turbopilot.server.routes import contract
 from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.openapi import schemas_of, summary
-from jupyter_turbopilot.server.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.table import ROUTES, schemas_of, summary
 
 # What the front end calls the schemas that it uses.
 INTERFACES: dict[str, Any] = {

@@ -8,8 +8,7 @@ from pathlib import Path
 import contract
 
 from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.openapi import schemas_of
-from jupyter_turbopilot.server.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.table import ROUTES, schemas_of
 
 ROOT = Path(__file__).parent.parent
 

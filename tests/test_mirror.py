@@ -43,14 +43,10 @@ ELSEWHERE = {
     "models/quantization.py": ["commands/models/test_quantize.py", "models/tuning/test_fold.py"],
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
     "models/tuning/rewrite.py": ["models/tuning/test_fold.py"],
-    "raw_request.py": ["completer/test_raw_task.py"],
-    "server/routes/about.py": ["clients/test_about.py"],
-    "server/routes/copilot.py": ["clients/test_copilot.py"],
     "server/routes/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
     "sqlite_file/schema.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
     "suggestion/conventions.py": ["suggestion/test_imports.py"],
-    "server/routes/table.py": ["server/routes/test_every_route.py", "server/routes/test_openapi.py"],
 }
 
 MODULES = sorted(

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
-from jupyter_turbopilot.reply import Item, Reply, Timings
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.reply import Item, Reply, Timings, compact
 
 ITEMS = (Item("a", 0.9, "stop"), Item("b", 0.2, "length", 1))
 TIMINGS = Timings(queue_ms=1.23456, prompt_tokens=3)
@@ -65,3 +71,29 @@ def test_the_last_frame_of_nothing_is_empty_and_says_why(reason: str | None, wor
 
 def test_what_ended_a_request_goes_before_how_its_text_ended() -> None:
     assert Reply("id", "", ITEMS, done=True, finish_reason="deadline").frame()["finish_reason"] == "deadline"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda part: st.lists(part) | st.dictionaries(TEXT, part),
+)
+
+
+@given(JSON)
+def test_what_is_written_reads_back_as_it_was(value: Any) -> None:
+    assert json.loads(compact(value)) == value
+
+
+def test_there_is_no_space_behind_a_colon() -> None:
+    assert compact({"content": "a: b", "n": [1, 2]}) == b'{"content":"a: b","n":[1,2]}'
+
+
+def test_what_cannot_be_written_as_utf8_is_replaced() -> None:
+    assert compact({"name": "\udcff", "é": 1.5}) == '{"name":"?","é":1.5}'.encode()
+
+
+def test_parts_that_are_json_already_are_kept_beside_such_text() -> None:
+    assert compact({"name": "\udcff", "choices": [msgspec.Raw(b'{"text":"a"}')]}) == (
+        b'{"name":"?","choices":[{"text":"a"}]}'
+    )

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.commands.removing import list_names, remove
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
-from jupyter_turbopilot.files import MEGABYTE, describe_size, size_of
-from jupyter_turbopilot.wording import count_of
+from jupyter_turbopilot.files import MEGABYTE, count_of, describe_size, size_of
 
 if TYPE_CHECKING:
     import argparse

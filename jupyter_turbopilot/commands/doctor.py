@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.files import count_of
 from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
-from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.files import count_of
 from jupyter_turbopilot.shell.numbers import whole
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
-from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse

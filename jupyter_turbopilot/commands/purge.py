@@ -15,7 +15,7 @@ from jupyter_turbopilot.commands.removing import (
     remove_empty,
     size_of_all,
 )
-from jupyter_turbopilot.wording import count_of
+from jupyter_turbopilot.files import count_of
 
 if TYPE_CHECKING:
     import argparse

@@ -66,8 +66,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     from jupyter_turbopilot.engine import lifecycle
     from jupyter_turbopilot.pilot.pilot import Pilot, study_of
-    from jupyter_turbopilot.server.several import for_several, refuse_study
-    from jupyter_turbopilot.server.standalone import serve
+    from jupyter_turbopilot.server.standalone import for_several, refuse_study, serve
 
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
     if identity.names_people:
@@ -81,7 +80,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 
 def _for_hub() -> tuple[StandaloneIdentity, Place, str]:
-    from jupyter_turbopilot.server.hub.asking import Hub
+    from jupyter_turbopilot.server.hub.client import Hub
     from jupyter_turbopilot.server.hub.environment import read_environment
     from jupyter_turbopilot.server.hub.identity import HubIdentity
     from jupyter_turbopilot.server.standalone import Place
@@ -92,8 +91,7 @@ def _for_hub() -> tuple[StandaloneIdentity, Place, str]:
 
 
 def _for_key(options: Options) -> tuple[StandaloneIdentity, Place, str]:
-    from jupyter_turbopilot.server.identity import KeyIdentity
-    from jupyter_turbopilot.server.routes.admission import is_loopback
+    from jupyter_turbopilot.server.identity import KeyIdentity, is_loopback
     from jupyter_turbopilot.server.standalone import Place
 
     key = key_of(options)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.files import MEGABYTE, describe_size
-from jupyter_turbopilot.wording import count_of
+from jupyter_turbopilot.files import MEGABYTE, count_of, describe_size
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured

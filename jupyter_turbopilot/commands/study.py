@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, Group
 from jupyter_turbopilot.commands.removing import agreed, size_of_all
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
-from jupyter_turbopilot.wording import count_of
+from jupyter_turbopilot.files import count_of
 
 if TYPE_CHECKING:
     import argparse

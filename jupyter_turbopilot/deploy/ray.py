@@ -17,15 +17,13 @@ from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 from starlette.middleware import Middleware
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.deploy.unanswered import Unanswered
 from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.engine.queue import PLACES
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server.asgi import Mounted
+from jupyter_turbopilot.server.asgi import Mounted, Unanswered
 from jupyter_turbopilot.server.identity import KeyIdentity
-from jupyter_turbopilot.server.several import refuse_study
-from jupyter_turbopilot.server.standalone import application, checked
+from jupyter_turbopilot.server.standalone import application, checked, refuse_study
 
 KEY = "TURBOPILOT_API_KEY"
 ANY_HOST = "replica"  # a name that is not this machine's own: callers come by whatever name the proxy has

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON
-from jupyter_turbopilot.wording import count_of
+from jupyter_turbopilot.files import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

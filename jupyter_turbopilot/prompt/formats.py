@@ -17,8 +17,7 @@ from jupyter_turbopilot.prompt.budget import (
 )
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.generation import Markers
-    from jupyter_turbopilot.raw_request import RawRequest
+    from jupyter_turbopilot.generation import Markers, RawRequest
 
 INFILL_WINDOW = 2048
 ANSWER_SHARE = 8  # this part of the context, one eighth, is always kept free for an answer

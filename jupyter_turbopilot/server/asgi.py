@@ -17,9 +17,10 @@ from tornado.httputil import (
 )
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.errors import BadRequestError, BodyTimeoutError
+from jupyter_turbopilot.errors import BadRequestError, BodyTimeoutError, NotReadyError
+from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.base import BODY_SECONDS, HARD_LIMIT
-from jupyter_turbopilot.server.routes.encoding import compact
+from jupyter_turbopilot.server.routes.openai_wording import error_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
+
 
 START, BODY = "http.response.start", "http.response.body"
 WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}  # no route reads the body of these methods
@@ -205,3 +207,35 @@ async def _live(receive: Receive, send: Send) -> None:
     for event in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{event}.complete"})
+
+
+HTTP = "http"
+
+
+class Unanswered:
+    """An ASGI application in front of another: what that one leaves unanswered is 503 with Retry-After.
+
+    Without it a server answers 500 in its place, which clients do not ask again after.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Have the other answer."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        await self._app(scope, receive, noted)
+        if begun or scope["type"] != HTTP:
+            return
+        error = NotReadyError(
+            "The replica that this was sent to has ended. Send it again.", code="replica_gone"
+        )
+        headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+        await send({"type": "http.response.body", "body": compact(error_body(error, None))})

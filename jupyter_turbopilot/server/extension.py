@@ -1,4 +1,4 @@
-"""The server extension: builds the pilot, mounts the routes, stops it."""
+"""The server extension: builds the pilot, mounts the routes, keeps the notebook index up to date, stops."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.services.contents.fileio import FileManagerMixin
+from jupyter_server.services.contents.filemanager import AsyncFileContentsManager, FileContentsManager
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
+from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 
@@ -17,14 +21,19 @@ from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.pilot import Pilot, study_of
 from jupyter_turbopilot.server import runtime
-from jupyter_turbopilot.server.routes.about import MissingRoute
+from jupyter_turbopilot.server.routes.manage import MissingRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+    from jupyter_turbopilot.memory.build import Builder
+    from jupyter_turbopilot.memory.source import Source
+
 # Seconds. Loading holds the interpreter for moments; the server is to answer first.
 LOAD_AFTER = 1.5
+_JUPYTERS_OWN = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
+_CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 
 
 class TurbopilotExtension(ExtensionApp):
@@ -87,8 +96,6 @@ class TurbopilotExtension(ExtensionApp):
 
     def _remember(self, manager: Any) -> None:
         """Begin to keep an index of what the server serves."""
-        from jupyter_turbopilot.server.contents import listen, source_of
-
         if self.pilot and (memory := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))):
             listen(manager, memory.builder)
 
@@ -114,3 +121,48 @@ def loopback_url(server: Any) -> str:
     everywhere = server.ip in {"", "*", "0.0.0.0", "::", "localhost"}  # noqa: S104 - compared, not bound
     host = "127.0.0.1" if everywhere else server.ip
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}{server.base_url}"
+
+
+def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
+    """Return where the user's notebooks and files are read from."""
+    from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
+    from jupyter_turbopilot.memory.local_files import LocalFiles
+
+    if not _keeps_files(manager):
+        return Contents(manager, loop)
+    if type(manager) in _JUPYTERS_OWN:
+        return LocalFiles(manager.root_dir, manager.should_list, _hidden(manager))
+    return FilesOfManager(manager, loop, manager.should_list, _hidden(manager))
+
+
+def _keeps_files(manager: Any) -> bool:
+    """Tell whether the paths of a manager are those of files on the disk."""
+    return (
+        isinstance(manager, FileManagerMixin) and type(manager)._get_os_path is FileManagerMixin._get_os_path  # noqa: SLF001 - what subclasses override
+    )
+
+
+def _hidden(manager: Any) -> str:
+    """Name what decides which files a person is not shown, unless that is Jupyter's default."""
+    rule = type(manager).should_list
+    own = "" if rule is ContentsManager.should_list else f"{rule.__module__}.{rule.__qualname__} "
+    globs = sorted(manager.hide_globs or ())
+    return own if globs == sorted(ContentsManager.hide_globs.default() or ()) else f"{own}{globs!r}"
+
+
+def listen(manager: Any, builder: Builder) -> None:
+    """Tell who builds the index what is saved, renamed and deleted through the server."""
+
+    async def on_event(logger: Any, schema_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Jupyter's names
+        if data.get("action") in _CHANGES:
+            builder.changed(*(str(data[name]) for name in ("source_path", "path") if data.get(name)))
+
+    def on_save(model: dict[str, Any], **_: Any) -> None:
+        if path := model.get("path"):
+            builder.changed(str(path))
+
+    logger = getattr(manager, "event_logger", None)
+    if logger is not None:
+        logger.add_listener(schema_id=manager.event_schema_id, listener=on_event)
+    if type(manager) not in _JUPYTERS_OWN:  # only Jupyter's own managers are known to tell what they save
+        manager.register_post_save_hook(on_save)

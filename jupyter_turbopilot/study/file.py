@@ -6,9 +6,11 @@ The file is opened for each write, so that a file that was deleted or replaced i
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 import sys
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +19,20 @@ from filelock import FileLock, Timeout
 
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.files import MEGABYTE, describe_size, is_writable
-from jupyter_turbopilot.study.events import Session, event_of
+from jupyter_turbopilot.study.events import Dropped, Session, event_of, line_of
+from jupyter_turbopilot.write_behind import WriteBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.study.events import Event
 
+log = logging.getLogger(__name__)
+
 LIMIT = 100 * MEGABYTE  # bytes of a log: a few hundred thousand suggestions
+WAITING = 1000  # events in the queue; more are counted and dropped
+RETRY = 5.0  # seconds after which a file that could not be written is tried again
+END_PATIENCE = 1.0  # seconds that `close` waits for the queue to be written
 PATIENCE = 2.0  # seconds to wait for the lock
 POLL = 0.005  # seconds between two attempts to get it: another process holds it for less
 FIRST_LINE = 1024  # bytes; more than a session line has
@@ -131,6 +139,81 @@ def delete(path: Path) -> None:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # Windows does not delete a file that is open
             lock_path(path).unlink(missing_ok=True)
+
+
+class Writer:
+    """Writes events in the background. `trouble` says why they are not written, or is empty.
+
+    Before the first event of a session, and of a file, its session line is written.
+    """
+
+    def __init__(self, name: str | Path, session: Session) -> None:
+        self.session = session  # of the events that are put from now on
+        self._name = name
+        self._lines: list[tuple[Session, bytes]] = []  # of the queued events, as far as they were checked
+        self._lost = self._reported = 0  # events
+        self._in_file: Session | None = None  # the last session line that is in the file
+        self._file, self._end = 0, 0  # which file that is, and how long it was
+        self._behind = WriteBehind[tuple[Session, "Callable[[], Event]"]](
+            "turbopilot-study", self._write, _failure, room=WAITING, retry=RETRY
+        )
+        self._behind.start()  # a file that cannot be written is reported before the first event
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written, or an empty text."""
+        return self._behind.trouble
+
+    def put(self, make: Callable[[], Event]) -> None:
+        """Have an event written; `make` is called on the thread that writes."""
+        if not self._behind.put((self.session, make)):
+            self._lost += 1
+
+    def close(self) -> None:
+        """Write the waiting events, and end."""
+        self._behind.close(END_PATIENCE)
+
+    def _write(self, events: Sequence[tuple[Session, Callable[[], Event]]]) -> None:
+        path = located(self._name)
+        check(path)
+        self._lines += [(session, _line(make)) for session, make in events[len(self._lines) :]]
+        lines = [(session, line) for session, line in self._lines if line]
+        lost = self._lost
+        if dropped := lost - self._reported + len(self._lines) - len(lines):
+            event = Dropped(t=round(time.time(), 1), session=self.session.session, lines=dropped)
+            lines.append((self.session, line_of(event)))
+        if lines:
+            with opened(path) as handle:
+                self._append(handle, lines)
+        self._lines.clear()
+        self._reported = lost
+
+    def _append(self, handle: int, lines: list[tuple[Session, bytes]]) -> None:
+        status = os.fstat(handle)
+        replaced = status.st_ino != self._file or status.st_size < self._end
+        in_file = None if replaced else self._in_file
+        parts = []
+        for session, line in lines:
+            if session is not in_file:
+                parts.append(line_of(session))
+                in_file = session
+            parts.append(line)
+        data = b"".join(parts)
+        append(handle, data)
+        self._in_file, self._file, self._end = in_file, status.st_ino, status.st_size + len(data)
+
+
+def _line(make: Callable[[], Event]) -> bytes:
+    """Return the line of an event, or nothing where it does not match its schema."""
+    try:
+        return line_of(make())
+    except Exception:
+        log.exception("Turbopilot: an event is not in the study log")
+        return b""
+
+
+def _failure(reason: str) -> str:
+    return f"the file of c.Turbopilot.study_log cannot be written: {reason}."
 
 
 class Reading:

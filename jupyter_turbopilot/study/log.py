@@ -20,8 +20,8 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.study import events
+from jupyter_turbopilot.study.file import Writer
 from jupyter_turbopilot.study.private_text import Surroundings, loggable, surroundings_of
-from jupyter_turbopilot.study.writer import Writer
 from jupyter_turbopilot.suggestion.position import LOOKED_AT, kind_of_position
 
 if TYPE_CHECKING:

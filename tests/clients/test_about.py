@@ -10,8 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyter_turbopilot.server.routes.openapi import document
-from jupyter_turbopilot.server.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.table import ROUTES, document
 
 from ..serving import Server
 

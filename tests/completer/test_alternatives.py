@@ -10,8 +10,7 @@ from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.generation import Sampling, Token
-from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.generation import RawRequest, Sampling, Token
 from jupyter_turbopilot.reply import Item
 
 from .desk import Desk, request

@@ -12,8 +12,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, Sampling
-from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.generation import Beginning, RawRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, request

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_turbopilot.server.hub.asking import Hub
+from jupyter_turbopilot.server.hub.client import Hub
 from jupyter_turbopilot.server.hub.identity import HubIdentity
 
 from ..alone import Alone

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.generation import Markers, Sampling
+from jupyter_turbopilot.generation import Markers, RawRequest, Sampling
 from jupyter_turbopilot.prompt.budget import WIDEST, Budget
 from jupyter_turbopilot.prompt.formats import (
     ANSWER_SHARE,
@@ -21,7 +21,6 @@ from jupyter_turbopilot.prompt.formats import (
     form_for,
     heal_word,
 )
-from jupyter_turbopilot.raw_request import RawRequest
 
 QWEN = BoundFormat(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}

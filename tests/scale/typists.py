@@ -12,9 +12,8 @@ from typing import Any, Self
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.generation import RawRequest, Sampling
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.raw_request import RawRequest
 
 from .fleet import Fleet, until
 

@@ -20,7 +20,7 @@ from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import folder
 from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.server import extension
-from jupyter_turbopilot.server.contents import source_of
+from jupyter_turbopilot.server.extension import source_of
 
 from ..memory.notebooks import notebook, write
 from ..scripted_engine import ScriptedEngine, kind_with

@@ -2,19 +2,31 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from msgspec.structs import replace
 
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.study import file as module
-from jupyter_turbopilot.study.events import line_of
-from jupyter_turbopilot.study.file import Reading, append, check, delete, is_log, located, lock_path, opened
+from jupyter_turbopilot.study.events import Dropped, Event, Shown, Typing, line_of
+from jupyter_turbopilot.study.file import (
+    Reading,
+    Writer,
+    append,
+    check,
+    delete,
+    is_log,
+    located,
+    lock_path,
+    opened,
+)
 
-from .test_events import LOGGED
+from .test_events import LOGGED, SESSION
 
 HEAD, *REST = map(line_of, LOGGED)
 SHOWN = REST[1]
@@ -186,3 +198,110 @@ def test_reading_reports_a_log_that_disappears(path: Path) -> None:
     path.unlink()
     with pytest.raises(NotReadyError, match="cannot be read: No such file"):
         list(reading)
+
+
+def typing(number: int) -> Typing:
+    return Typing(1.0, "AbC3", requests=number, written=0)
+
+
+def put(writer: Writer, *events: Event) -> None:
+    for event in events:
+        writer.put(lambda event=event: event)
+
+
+def until(true: Callable[[], object]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError
+
+
+@pytest.fixture
+def write_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Writer]]:
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    monkeypatch.setattr(module, "END_PATIENCE", 30.0)
+    made: list[Writer] = []
+
+    def make(name: str | Path = path) -> Writer:
+        made.append(Writer(name, SESSION))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_writer_writes_a_session_line_when_it_has_changed(
+    write_log: Callable[..., Writer], path: Path
+) -> None:
+    writer = write_log()
+    put(writer, *map(typing, range(600)))
+    writer.session = changed = replace(SESSION, model="n")
+    put(writer, typing(600), typing(601))
+    writer.close()
+    put(writer, typing(602))
+    written = [SESSION, *map(typing, range(600)), changed, typing(600), typing(601)]
+    assert list(Reading(path)) == written, "nothing is written after the end"
+
+
+def test_writer_writes_what_waits_and_counts_what_is_lost_once_the_folder_exists(
+    write_log: Callable[..., Writer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "WAITING", 10)
+    path = tmp_path / "away" / "study.jsonl"
+    writer = write_log(path)
+    until(lambda: writer.trouble == "its folder does not exist")
+    put(writer, *map(typing, range(50)))
+    path.parent.mkdir()
+    until(lambda: not writer.trouble)
+    writer.close()
+    *events, dropped = Reading(path)
+    assert events == [SESSION, *map(typing, range(10))]
+    assert isinstance(dropped, Dropped)
+    assert (dropped.session, dropped.lines) == ("AbC3", 40)
+    assert caplog.text.count("cannot be written") == 1
+    assert str(tmp_path) not in caplog.text
+
+
+def test_writer_does_not_write_what_no_schema_allows(
+    write_log: Callable[..., Writer], path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = write_log()
+    put(writer, Shown(1.0, "home/ada/a.ipynb", chars=5, score=0.5), typing(2))
+    writer.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    writer.close()
+    events = list(Reading(path))
+    assert [event for event in events if not isinstance(event, Dropped)] == [SESSION, typing(2)]
+    assert sum(event.lines for event in events if isinstance(event, Dropped)) == 2
+    assert "is not in the study log" in caplog.text
+
+
+@pytest.mark.parametrize("theirs", [[], [replace(SESSION, session="ZyX9")]], ids=["deleted", "replaced"])
+def test_writer_begins_another_file_with_its_session(
+    write_log: Callable[..., Writer], path: Path, theirs: list[Event]
+) -> None:
+    writer = write_log()
+    put(writer, typing(1))
+    until(lambda: is_log(path) and list(Reading(path)) == [SESSION, typing(1)])
+    path.unlink()
+    if theirs:
+        path.write_bytes(b"".join(map(line_of, theirs)))
+    put(writer, typing(2), typing(3))
+    writer.close()
+    assert list(Reading(path)) == [*theirs, SESSION, typing(2), typing(3)]
+
+
+def test_writer_waits_for_another_process(
+    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    with FileLock(lock_path(path)):
+        writer = write_log()
+        put(writer, typing(1))
+        until(lambda: "another process" in writer.trouble)
+    until(lambda: not writer.trouble)
+    assert list(Reading(path)) == [SESSION, typing(1)]

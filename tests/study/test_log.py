@@ -85,7 +85,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
-    monkeypatch.setattr("jupyter_turbopilot.study.writer.PATIENCE", 10.0)
+    monkeypatch.setattr("jupyter_turbopilot.study.file.END_PATIENCE", 10.0)
     made: list[Desk] = []
 
     def make(name: str = "study.jsonl", **more: object) -> Desk:
@@ -400,9 +400,9 @@ def test_study_does_not_disturb_suggestions_if_its_file_is_unusable(tmp_path: Pa
 LOGS = """
 import sys
 from pathlib import Path
-from jupyter_turbopilot.study import writer
+from jupyter_turbopilot.study import file
 from tests.study.test_log import Desk
-writer.PATIENCE = 60.0
+file.END_PATIENCE = 60.0
 desk = Desk(Path(sys.argv[1]), where=sys.argv[2])
 for number in range(60):
     desk.ask(["values"], str(number))

@@ -15,31 +15,28 @@ from msgspec import structs
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan, load, make_plan
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.files import describe_size, is_readable, is_writable
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.models.tuning.fold import folded
+from jupyter_turbopilot.models.tuning.fold import folded, kept_by, place_of
 from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
-from jupyter_turbopilot.pilot.kinds.llama_findings import (
-    adapter_files,
-    copy_with_adapters,
-    graphics,
-    model_file,
-)
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+
 
 log = logging.getLogger(__name__)
 EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
@@ -204,3 +201,66 @@ class LlamaKind(EngineKind):
         else:
             yield model_file(model, stored)
             yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
+
+
+def model_file(model: Model, stored: Stored) -> Finding:
+    """Say whether a model's file can be read, and whether its digest was checked."""
+    if not is_readable(stored.path):
+        return Finding("model", f"you may not read {stored.path}: ask whoever keeps it", problem=True)
+    checked = (
+        "checked by digest"
+        if stored.verified
+        else f"unverified: run `jupyter turbopilot models verify {model.spec}`"
+        if model.sha256
+        else "unverified: its publisher gives no digest"
+    )
+    return Finding("model", f"{model.name}, {describe_size(stored.size)}, {checked}, {stored.path}")
+
+
+def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -> Iterator[Finding]:
+    """Say where the copy of a model with its adapters is, or who has to make it; else the next load does."""
+    if not added:
+        return
+    with suppress(TurbopilotError, OSError):  # of the adapter or the file, which the other lines are about
+        copy = place_of(folder, path, added)
+        if copy.is_file():
+            closed = "" if is_readable(copy) else ". You may not read it: ask whoever keeps it"
+            yield Finding("copy", f"has the adapters in it, {copy}{closed}", problem=bool(closed))
+        elif not is_writable(copy.parent):
+            slower = "The adapters are used beside the model, which is slower."
+            yield Finding("copy", f"there is none. {slower} {kept_by(folder)}", problem=True)
+
+
+def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
+    """Say of each adapter whether it is one, and for what."""
+    try:
+        specs = adapters.adapters_of(settings, find(settings.model))
+    except TurbopilotError as error:
+        yield Finding("adapter", error.message, problem=True)
+        return
+    for name, scale, language in specs:
+        try:
+            path = Path(name)
+            header = adapters.check(path)
+            size = describe_size(header.file_size)
+            where = f" in {language} alone" if language else ""
+            counts = f"for a {header.architecture}, counts {scale:g}{where}"
+            yield Finding("adapter", f"{path.name}, {size}, {counts}")
+        except TurbopilotError as error:
+            yield Finding("adapter", error.message, problem=True)
+
+
+def graphics(settings: Turbopilot, *, able: bool) -> Finding:
+    """Say whether layers can be computed by a graphics card, and whether they are to be."""
+    layers = settings.gpu_layers
+    if layers and not able:
+        return Finding(
+            "graphics",
+            "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
+            "(docs/models.md), or set c.Turbopilot.gpu_layers = 0.",
+            problem=True,
+        )
+    if layers:
+        count = "all" if layers < 0 else layers
+        return Finding("graphics", f"{count} layers on card {settings.main_gpu}")
+    return Finding("graphics", "none used" + (": c.Turbopilot.gpu_layers = -1 would" if able else ""))

@@ -1,8 +1,9 @@
-"""Who calls a service of a hub: whoever the hub says that the token belongs to."""
+"""Identifies the callers of a hub's service by their tokens. The hub's answers count for a while."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,16 +11,73 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jupyter_server.auth.identity import User
 
 from jupyter_turbopilot.errors import BusyError, RefusedError
-from jupyter_turbopilot.server.hub.answers import Answers, digest_of
-from jupyter_turbopilot.server.hub.person import MANAGES, scope_for
-from jupyter_turbopilot.server.identity import StandaloneIdentity
-from jupyter_turbopilot.server.routes.admission import is_key, sent_keys
+from jupyter_turbopilot.server.hub.client import MANAGES, scope_for
+from jupyter_turbopilot.server.identity import StandaloneIdentity, is_key, sent_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.server.hub.person import Person
+    from jupyter_turbopilot.server.hub.client import Person
+
+
+# Seconds: an answer counts so long, whatever has become of the hub, and is asked for anew from then on. So a
+# token that is revoked lives that long at most, and a hub that starts anew in that time is not missed.
+COUNTS, RENEWED = 300.0, 150.0
+REFUSED = 10.0  # seconds during which a token that the hub refused is refused without another question
+MOST = 4096  # tokens of each kind at a time
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whom a token belongs to, and when the hub was asked."""
+
+    person: Person
+    asked: float
+
+    def is_old(self, now: float) -> bool:
+        """Whether the hub should be asked again."""
+        return now >= self.asked + RENEWED
+
+
+class Answers:
+    """The answers by the tokens' digests: no token is kept."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._answers: dict[str, Answer] = {}  # the latest asked last
+        self._refused: dict[str, float] = {}  # when the hub was asked; the latest last
+
+    def find(self, digest: str, now: float) -> Answer | None:
+        """Return what is known, if it still counts."""
+        answer = self._answers.get(digest)
+        return answer if answer and now < answer.asked + COUNTS else None
+
+    def was_known(self, digest: str) -> bool:
+        """Return whether the hub's last answer named an owner, even if the answer has expired."""
+        return digest in self._answers
+
+    def is_refused(self, digest: str, now: float) -> bool:
+        """Return whether the hub refused the token a moment ago."""
+        return digest in self._refused and now < self._refused[digest] + REFUSED
+
+    def keep(self, digest: str, person: Person | None, now: float) -> None:
+        """Record an answer; None: the hub does not know the token."""
+        self._answers.pop(digest, None)
+        self._refused.pop(digest, None)
+        if person:
+            self._answers[digest] = Answer(person, now)
+        else:
+            self._refused[digest] = now
+        for kept in (self._answers, self._refused):
+            while len(kept) > self._most:
+                del kept[next(iter(kept))]
+
+
+def digest_of(token: str) -> str:
+    """Return what stands for a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
 
 MOST_NEW = 256  # new tokens that the hub is asked about at a time; known ones are renewed beside them
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from jupyter_turbopilot.server.hub.person import MANAGES, scope_for
+from jupyter_turbopilot.server.hub.client import MANAGES, scope_for
 
 NAME = "turbopilot"
 PORT = 10101

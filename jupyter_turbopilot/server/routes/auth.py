@@ -11,8 +11,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from jupyter_turbopilot.errors import RefusedError, TurbopilotError
-from jupyter_turbopilot.server.identity import StandaloneIdentity
-from jupyter_turbopilot.server.routes.admission import is_loopback, is_same_site
+from jupyter_turbopilot.server.identity import StandaloneIdentity, is_loopback, is_same_site
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
 

@@ -21,11 +21,11 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
     WrongContentTypeError,
 )
+from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server.identity import may_be_plain
 from jupyter_turbopilot.server.metrics import Metrics
-from jupyter_turbopilot.server.routes.admission import may_be_plain
 from jupyter_turbopilot.server.routes.auth import AuthenticatedHandler
-from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.generation import Sampling
-from jupyter_turbopilot.raw_request import RawRequest, Stop
+from jupyter_turbopilot.generation import RawRequest, Sampling, Stop
 from jupyter_turbopilot.server.routes.deltas import (
     Deltas,
     PlacedToken,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities
-from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.options import CompletionBody, InfillBody
@@ -19,7 +19,7 @@ from jupyter_turbopilot.server.routes.reading import read
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from jupyter_turbopilot.raw_request import RawRequest
+    from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.reply import Item, Reply
 
 

@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, Sampling
-from jupyter_turbopilot.raw_request import RawRequest, Stop
+from jupyter_turbopilot.generation import Beginning, RawRequest, Sampling, Stop
 from jupyter_turbopilot.server.routes.options import (
     MAX_PROMPTS,
     MAX_TEXTS,
@@ -26,7 +25,7 @@ from jupyter_turbopilot.server.routes.peer import MOST_CHANCES, PeerOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.raw_request import ExactAsk
+    from jupyter_turbopilot.generation import ExactAsk
 
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.deltas import Delta, log_probability, placed_tokens, token_text
-from jupyter_turbopilot.server.routes.encoding import compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

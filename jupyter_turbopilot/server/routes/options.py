@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import SAMPLERS, Sampling
-from jupyter_turbopilot.raw_request import RawRequest, Stop
+from jupyter_turbopilot.generation import SAMPLERS, RawRequest, Sampling, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

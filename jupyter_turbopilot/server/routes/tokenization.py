@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from jupyter_turbopilot.errors import UnknownTokenError
+from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.deltas import token_text
-from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.options import Ids, Mixed  # noqa: TC001 - the schemas are made at run time

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from jupyterhub.services.auth import HubAuth, check_scopes
 
-from jupyter_turbopilot.server.hub.asking import Hub
-from jupyter_turbopilot.server.hub.person import MANAGES
+from jupyter_turbopilot.server.hub.client import MANAGES, Hub
 
 from ...tiny_model import write_tiny_model
 from .real_hub import PREFIX, PROXY, RealHub, wait

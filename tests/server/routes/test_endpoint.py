@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.server.routes.about import MissingRoute, StatusRoute
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
+from jupyter_turbopilot.server.routes.manage import MissingRoute, StatusRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 

@@ -12,7 +12,7 @@ import pytest
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.hierarchy import existing
 from jupyter_turbopilot.server import runtime
-from jupyter_turbopilot.server.routes.hierarchy import AT_ONCE
+from jupyter_turbopilot.server.routes.native import AT_ONCE
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 from ...scripted_engine import ScriptedEngine

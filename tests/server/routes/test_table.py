@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.openapi import document
-from jupyter_turbopilot.server.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.table import ROUTES, document
 
 PATHS: dict[str, Any] = document(ROUTES)["paths"]
 
