@@ -79,8 +79,7 @@ class Library:
         """Fetch a model in the background, then do what was asked for; asking again joins the download."""
         model = self._kind.find(spec)
         with self._lock:
-            running = self.download_of(model)
-            if running and not running.finished.is_set():
+            if running := self._running(model):
                 return running
             self._make_room(model.name)
             download = self._downloads[model.name] = Download()
@@ -113,18 +112,20 @@ class Library:
         """Return a model's latest download, as far as it is remembered."""
         return self._downloads.get(model.name)
 
+    def _running(self, model: Model) -> Download | None:
+        download = self.download_of(model)
+        return None if download is None or download.finished.is_set() else download
+
     def cancel(self, spec: str) -> bool:
         """Stop a download; what came stays for the next time."""
-        download = self.download_of(self._kind.find(spec))
-        if download is None or download.finished.is_set():
-            return False
-        download.cancel.set()
-        return True
+        running = self._running(self._kind.find(spec))
+        if running:
+            running.cancel.set()
+        return running is not None
 
     def remove(self, model: Model) -> int:
         """Delete what was fetched of a model and return the bytes freed; one that is on its way stays."""
-        download = self.download_of(model)
-        if download and not download.finished.is_set():
+        if self._running(model):
             raise BadRequestError(
                 f"{model.name} is being downloaded. Stop the download first.", field="model"
             )

@@ -94,7 +94,7 @@ class Pilot:
             results,
             self.effort.resting,
             root,
-            learner_of(settings),
+            Learner(personal_dir() / LEARNING) if settings.learning else None,
             study,
         )
         self.background = BackgroundThreads()
@@ -144,12 +144,11 @@ class Pilot:
             return self.memory
         from jupyter_turbopilot.memory.kept import KeptMemory
 
-        self.memory = KeptMemory(source, pause=self.effort.pause, asked=self._requests)
+        self.memory = KeptMemory(
+            source, pause=self.effort.pause, asked=lambda: self.completer.counters["requests"]
+        )
         self.memory.builder.start()
         return self.memory
-
-    def _requests(self) -> int:
-        return self.completer.counters["requests"]
 
     def ensure(self) -> None:
         """Begin to load what was not loaded yet, or could not be and now may: called where somebody asks."""
@@ -171,9 +170,8 @@ class Pilot:
 
     def download(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Download:
         """Fetch a model in the background, and load it then."""
-        if select:
-            return self.library.download(spec, mirrors=mirrors, then=partial(self.select, spec))
-        return self.library.download(spec, mirrors=mirrors)
+        then = partial(self.select, spec) if select else lambda: None
+        return self.library.download(spec, mirrors=mirrors, then=then)
 
     def remove(self, spec: str) -> int:
         """Delete what was fetched of a model and return the bytes freed; one in use or on its way stays."""
@@ -264,17 +262,11 @@ class Pilot:
         return engine
 
 
-def learner_of(settings: Turbopilot) -> Learner | None:
-    """Return what learns from suggestions, if the settings want that."""
-    return Learner(personal_dir() / LEARNING) if settings.learning else None
-
-
 def study_of(settings: Turbopilot, where: Where) -> Study | None:
     """Return what logs suggestions for a study, if the settings name a file for that."""
     if not settings.study_log:
         return None
-    text, eagerness = settings.study_text, settings.eagerness
-    return Study(settings.study_log, text=text, eagerness=eagerness, where=where)
+    return Study(settings.study_log, text=settings.study_text, eagerness=settings.eagerness, where=where)
 
 
 def keeper_of(settings: Turbopilot) -> Keeper | None:

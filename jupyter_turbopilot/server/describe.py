@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 
 def describe_health(
-    pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False, logged: bool | None = None
+    pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False, logged: bool = False
 ) -> dict[str, Any]:
-    """Say whether the worker lives and whether it can complete; what failed may be tried again for it.
+    """Describe the server's state; a load that failed may be tried again.
 
-    `own`: whether the suggestions that are counted are those of whoever asks, who may manage the server;
-    `logged`: whether a study log would have theirs, by default the same.
+    `own`: whether the caller's suggestions are counted, and the caller may manage the server; `logged`:
+    whether a study log would have the caller's suggestions.
     """
-    logged = own if logged is None else logged
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING

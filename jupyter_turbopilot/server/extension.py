@@ -14,7 +14,6 @@ from jupyter_server.services.contents.filemanager import AsyncFileContentsManage
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
 from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
-from traitlets import Any as AnyTrait
 
 from jupyter_turbopilot.config import SECTIONS, Turbopilot
 from jupyter_turbopilot.engine.phase import Phase
@@ -42,10 +41,6 @@ class TurbopilotExtension(ExtensionApp):
     name = "jupyter_turbopilot"
     load_other_extensions = True
     classes = list(SECTIONS)  # noqa: RUF012 - as Jupyter declares it
-    kind = AnyTrait(None, help="What makes a kind of engine from the settings; a test's fake goes here.").tag(
-        config=True
-    )
-
     pilot: Pilot | None = None
 
     def _config_file_name_default(self) -> str:
@@ -62,7 +57,6 @@ class TurbopilotExtension(ExtensionApp):
         manager = cast("ServerApp", self.serverapp).kernel_manager  # Jupyter links us to it before
         self.pilot = Pilot(
             settings,
-            kind=self.kind(settings) if self.kind else None,
             kernels=Kernels(manager) if settings.kernel_facts else None,
             kernel_busy=partial(any_kernel_busy, manager),
             root=cast("ServerApp", self.serverapp).root_dir,

@@ -234,7 +234,7 @@ class TurbopilotMagics(Magics):
                 from jupyter_turbopilot.server.describe import describe_health
 
                 pilot = self._local_pilot().pilot
-                health = describe_health(pilot, pilot.memory, own=True)
+                health = describe_health(pilot, pilot.memory, own=True, logged=True)
                 where = "in this process"
             else:
                 health = self._remote().health()

@@ -65,6 +65,8 @@ def jp_server_config(
     manager: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     monkeypatch.setattr(extension, "LOAD_AFTER", 0.01)
+    kind = kind_with(lambda *_: ScriptedEngine("a + b"))
+    monkeypatch.setattr("jupyter_turbopilot.pilot.pilot.kind_of", lambda settings, _: kind(settings))
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     return {
@@ -73,7 +75,6 @@ def jp_server_config(
             "contents_manager_class": manager,
         },
         "FileContentsManager": {"delete_to_trash": False},  # the person's trash is not for tests
-        "TurbopilotExtension": {"kind": kind_with(lambda *_: ScriptedEngine("a + b"))},
         "Turbopilot": {"model": str(own), "load_at_start": False},
     }
 

@@ -189,7 +189,7 @@ def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_mod
     pilot = pilot_with(settings, lambda *_: ScriptedEngine(), study=study_of(settings, "server"))
     try:
         known = {"text": True, "file": str(file), "trouble": None}
-        assert describe_health(pilot, own=True)["study"] == known
+        assert describe_health(pilot, own=True, logged=True)["study"] == known
         assert describe_health(pilot, logged=True)["study"] == known | {"file": None}
         assert describe_health(pilot)["study"] is None
         file.mkdir()

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import User
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.server.hub.client import Person
+    from jupyter_turbopilot.server.hub.client import Hub, Person
 
 
 # Seconds: an answer counts so long, whatever has become of the hub, and is asked for anew from then on. So a
@@ -82,19 +82,6 @@ def digest_of(token: str) -> str:
 MOST_NEW = 256  # new tokens that the hub is asked about at a time; known ones are renewed beside them
 
 
-class Asked(Protocol):
-    """Who knows whom a token belongs to."""
-
-    async def who(self, token: str, *, known: bool = False) -> Person | None:
-        """Return the owner of the token, or None. Raise a `HubGoneError` if the hub does not answer.
-
-        `known`: whether the hub knew the token before.
-        """
-
-    async def close(self) -> None:
-        """Close all connections."""
-
-
 @dataclass
 class HubUser(User):
     """Somebody whom the hub knows."""
@@ -108,7 +95,7 @@ class HubIdentity(StandaloneIdentity):
 
     names_people = True
 
-    def __init__(self, hub: Asked, service: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, hub: Hub, service: str, clock: Callable[[], float] = time.monotonic) -> None:
         """`service`: the name the hub has for this one."""
         super().__init__()
         self._hub = hub

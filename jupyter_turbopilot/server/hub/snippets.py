@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from jupyter_turbopilot.server.hub.client import MANAGES, scope_for
@@ -11,14 +10,6 @@ NAME = "turbopilot"
 PORT = 10101
 # JupyterHub's own, which a role of the same name would replace.
 DEFAULTS: Final = {"user": ["self"], "server": ["users:activity!user", "access:servers!server"]}
-
-
-@dataclass(frozen=True)
-class Installed:
-    """Where things are on the hub's machine."""
-
-    python: str  # the one that has jupyter-turbopilot
-    models: str  # the folder of models
 
 
 ON_HOST = """\
@@ -86,15 +77,18 @@ def scopes(role: str) -> list[str]:
     return [*DEFAULTS[role], scope_for(NAME)]
 
 
-def on_host(installed: Installed, where: str) -> str:
-    """Return Python for a hub whose people are on its own machine; `where` it goes."""
+def on_host(python: str, models: str, where: str) -> str:
+    """Return the Python for a hub whose users are on its own machine.
+
+    `python`: the interpreter that has jupyter-turbopilot; `models`: the folder of models; `where` it goes.
+    """
     return ON_HOST.format(
         where=f" {where}" if where else "",
         manages=MANAGES,
         name=NAME,
         port=PORT,
-        python=installed.python,
-        models=installed.models,
+        python=python,
+        models=models,
         user=scopes("user"),
         server=scopes("server"),
     )

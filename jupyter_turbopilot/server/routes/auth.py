@@ -34,9 +34,7 @@ class KernelIdentity(IdentityProvider):
         return False
 
 
-@cache
-def _kernel_identity() -> KernelIdentity:
-    return KernelIdentity()
+_kernel_identity = cache(KernelIdentity)
 
 
 class AuthenticatedHandler(APIHandler):

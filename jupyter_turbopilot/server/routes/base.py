@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -66,25 +66,26 @@ class Route(AuthenticatedHandler):
         self._received = 0
         self._left = False  # whether the client has gone
 
-    async def memory(self) -> KeptMemory | None:
-        """Return what is remembered of the person's own code, for somebody who may read that."""
-        if self.pilot.memory is None:
-            return None
+    async def may(self, action: str, resource: str) -> bool:
+        """Return whether the Jupyter server lets this caller act on a resource."""
         try:
             allowed = await ensure_async(
-                self.authorizer.is_authorized(self, self.current_user, "read", "contents")
+                self.authorizer.is_authorized(self, self.current_user, action, resource)
             )
         except web.HTTPError:
-            return None
-        return self.pilot.memory if allowed else None
+            return False
+        return bool(allowed)
+
+    async def memory(self) -> KeptMemory | None:
+        """Return the notebook index, for callers who may read the notebooks."""
+        return self.pilot.memory if self.pilot.memory and await self.may("read", "contents") else None
 
     @property
     def metrics(self) -> Metrics:
         """What this server counts."""
         if "turbopilot_metrics" not in self.settings:
             self.settings["turbopilot_metrics"] = Metrics(self.pilot)
-        metrics: Metrics = self.settings["turbopilot_metrics"]
-        return metrics
+        return cast("Metrics", self.settings["turbopilot_metrics"])
 
     @property
     def owner(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from tornado.iostream import StreamClosedError
@@ -135,11 +135,9 @@ class JobRoute(Route):
     @property
     def _rates(self) -> Rates:
         """How often each caller may ask."""
-        if "turbopilot_rates" not in self.settings:
-            settings = self.pilot.settings
-            self.settings["turbopilot_rates"] = Rates(settings.requests_per_minute, settings.burst)
-        rates: Rates = self.settings["turbopilot_rates"]
-        return rates
+        settings = self.pilot.settings
+        rates = Rates(settings.requests_per_minute, settings.burst)
+        return cast("Rates", self.settings.setdefault("turbopilot_rates", rates))
 
     def replies(
         self, request: Completion | RawRequest, facts: Facts = NONE, memory: Memory | None = None
@@ -247,17 +245,13 @@ class JobRoute(Route):
             job.cancel.set(reason)
         self._jobs.clear()
 
-    def drop(self) -> None:
-        """Stop what is being written: nobody will read it."""
-        self.cancel(DISCONNECTED)
-
     def on_finish(self) -> None:
         """Stop what was not waited for."""
-        self.drop()
+        self.cancel(DISCONNECTED)
         super().on_finish()
 
     def on_connection_close(self) -> None:
         """Stop working for somebody who has gone."""
         self._left = True
-        self.drop()
+        self.cancel(DISCONNECTED)
         super().on_connection_close()

@@ -19,6 +19,7 @@ from jupyter_turbopilot.server.routes.reading import read
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.reply import Item, Reply
 
@@ -174,17 +175,12 @@ class InfillRoute(WritingRoute):
         await self._write(body)
 
 
-class StateRoute(Route):
-    """A description of the model that is loaded."""
-
-    @property
-    def context_size(self) -> int:
-        """How many tokens the model that is loaded holds at once."""
-        engine = self.pilot.worker.engine
-        return engine.context_size if engine else 0
+def _context_size(worker: Worker) -> int:
+    """Return the context size of the loaded model, or 0."""
+    return worker.engine.context_size if worker.engine else 0
 
 
-class PropsRoute(StateRoute):
+class PropsRoute(Route):
     """`GET props`."""
 
     @Endpoint()
@@ -196,18 +192,22 @@ class PropsRoute(StateRoute):
                 "model_path": state.model,
                 "model_alias": state.model,
                 "total_slots": 1,
-                "default_generation_settings": {"n_ctx": self.context_size, "params": {"n_predict": -1}},
+                "default_generation_settings": {
+                    "n_ctx": _context_size(self.pilot.worker),
+                    "params": {"n_predict": -1},
+                },
                 "modalities": {"vision": False, "audio": False},
                 "is_sleeping": state.phase is Phase.ASLEEP,
             }
         )
 
 
-class SlotsRoute(StateRoute):
+class SlotsRoute(Route):
     """`GET slots`."""
 
     @Endpoint()
     async def get(self) -> None:
         """Return whether a request is being processed, without its content."""
-        busy = self.pilot.worker.state.phase is Phase.THINKING
-        self.answer([{"id": 0, "n_ctx": self.context_size, "is_processing": busy}])
+        worker = self.pilot.worker
+        busy = worker.state.phase is Phase.THINKING
+        self.answer([{"id": 0, "n_ctx": _context_size(worker), "is_processing": busy}])

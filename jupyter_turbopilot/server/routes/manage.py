@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.pilot.library import Download
 
+PROGRESS_SECONDS = 0.25
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turbopilot</title>
+<style>:root{{color-scheme:light dark;font:16px/1.5 system-ui}}
+body{{max-width:40em;margin:3em auto;padding:0 1em}}</style>
+<h1>Turbopilot {version}</h1><p role="status">{state}</p>
+<p>For editors, behind this page's address: <code>/infill</code> and <code>/completion</code> (llama.cpp),
+<code>/v1/completions</code> (OpenAI, FauxPilot), <code>/api/generate</code> (Hugging Face),
+<code>/complete</code> (our own), <code>/openapi.json</code>. For whoever manages this server:
+<code>/metrics</code>, <code>/models</code>.</p></html>
+"""
+
 
 class MetricsRoute(Route):
     """`GET metrics`."""
@@ -44,17 +55,6 @@ class MetricsRoute(Route):
         """Return the metrics in Prometheus' format."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         await self.finish(self.metrics.text())
-
-
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turbopilot</title>
-<style>:root{{color-scheme:light dark;font:16px/1.5 system-ui}}
-body{{max-width:40em;margin:3em auto;padding:0 1em}}</style>
-<h1>Turbopilot {version}</h1><p role="status">{state}</p>
-<p>For editors, behind this page's address: <code>/infill</code> and <code>/completion</code> (llama.cpp),
-<code>/v1/completions</code> (OpenAI, FauxPilot), <code>/api/generate</code> (Hugging Face),
-<code>/complete</code> (our own), <code>/openapi.json</code>. For whoever manages this server:
-<code>/metrics</code>, <code>/models</code>.</p></html>
-"""
 
 
 class StatusRoute(Route):
@@ -77,6 +77,12 @@ class StatusRoute(Route):
         await self.finish(page)
 
 
+async def _health(route: Route) -> dict[str, Any]:
+    """Return the state of the server as far as the caller may see it."""
+    own, logged = route.is_learned_from, route.is_logged
+    return describe_health(route.pilot, await route.memory(), own=own, logged=logged)
+
+
 class HealthRoute(Route):
     """`GET turbopilot/health`: live, ready, and why not."""
 
@@ -85,9 +91,7 @@ class HealthRoute(Route):
     @Endpoint(gives=Health)
     async def get(self) -> None:
         """Return whether the server is ready to complete, and if not, why."""
-        self.answer(
-            describe_health(self.pilot, await self.memory(), own=self.is_learned_from, logged=self.is_logged)
-        )
+        self.answer(await _health(self))
 
 
 class OpenHealthRoute(Route):
@@ -98,7 +102,7 @@ class OpenHealthRoute(Route):
     @Endpoint(gives=Health, access="open")
     async def get(self) -> None:
         """Return whether the server is ready; without the key, only its status."""
-        health = describe_health(self.pilot, own=self.is_learned_from, logged=self.is_logged)
+        health = await _health(self)
         self.set_status(200 if health["ready"] else 503)
         if not self.current_user:
             health = {"status": health["status"]}
@@ -134,9 +138,7 @@ class ModelsRoute(Route):
     async def post(self, chosen: Select) -> None:
         """Select a model that is on disk. It loads in the background."""
         await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
-        self.answer(
-            describe_health(self.pilot, await self.memory(), own=self.is_learned_from, logged=self.is_logged)
-        )
+        self.answer(await _health(self))
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:

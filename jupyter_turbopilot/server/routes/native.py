@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.hierarchy.event import Event
     from jupyter_turbopilot.reply import Reply
 
+AT_ONCE = 2  # requests of one caller for functions
+
 
 class NotebookRoute(JobRoute):
     """A route that may use what a notebook's kernel holds."""
@@ -41,15 +43,13 @@ class NotebookRoute(JobRoute):
         kernels, name = self.pilot.kernels, request.kernel_id
         if not kernels or not name or is_private_path(request.path):
             return NONE
-        sessions = self.settings["session_manager"]
+        if not await self.may("execute", "kernels"):
+            return NONE
         try:
-            allowed = await ensure_async(
-                self.authorizer.is_authorized(self, self.current_user, "execute", "kernels")
-            )
-            session = await ensure_async(sessions.get_session(kernel_id=name)) if allowed else {}
+            session = await ensure_async(self.settings["session_manager"].get_session(kernel_id=name))
         except web.HTTPError:
-            return NONE  # nobody's kernel
-        if not allowed or {*names_of(str(session.get("path")))}.isdisjoint(names_of(request.path)):
+            return NONE  # a kernel without a session
+        if {*names_of(str(session.get("path")))}.isdisjoint(names_of(request.path)):
             return NONE
         return kernels.facts(name)
 
@@ -107,9 +107,6 @@ class FeedbackRoute(Route):
         await self.finish()
 
 
-AT_ONCE = 2  # requests of one caller
-
-
 class HierarchyRoute(NotebookRoute):
     """`POST turbopilot/hierarchy`."""
 
@@ -121,7 +118,10 @@ class HierarchyRoute(NotebookRoute):
         self._outcome = ""
         try:
             with self._admitted(), remembering_for(self.owner):
-                await self._answer(request)
+                facts = await self.facts(request)
+                growth = await self.parse(grow, request, facts, proceed=self.proceed)
+                events = follow_async(growth, lambda completion: self._written(completion, facts), self.parse)
+                await self.stream(self._lines(await anext(events), events))
             self._outcome = self._outcome or "answered"
         except TurbopilotError as error:
             self._outcome = error.code
@@ -149,12 +149,6 @@ class HierarchyRoute(NotebookRoute):
             running[self.caller] -= 1
             if not running[self.caller]:
                 del running[self.caller]
-
-    async def _answer(self, request: Hierarchy) -> None:
-        facts = await self.facts(request)
-        growth = await self.parse(grow, request, facts, proceed=self.proceed)
-        events = follow_async(growth, lambda completion: self._written(completion, facts), self.parse)
-        await self.stream(self._lines(await anext(events), events))
 
     async def _lines(self, first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
         """Turn events into the lines of a stream; an error in the middle is the last of them."""

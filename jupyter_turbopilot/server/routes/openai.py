@@ -7,8 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from tornado import web
-
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER
 from jupyter_turbopilot.errors import UnknownModelError
@@ -53,15 +51,6 @@ class CopilotTokenRoute(Route):
                 "telemetry": "disabled",
             }
         )
-
-
-class CopilotNothingRoute(Route):
-    """What a Copilot client asks for beside completions. It is not provided."""
-
-    @Endpoint(status=404)
-    async def get(self) -> None:
-        """Return 404: these services of GitHub's are not provided."""
-        raise web.HTTPError(404)
 
 
 REPLICA = secrets.token_hex(4)  # tells this process from others behind the same address

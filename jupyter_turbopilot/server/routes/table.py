@@ -29,7 +29,6 @@ from jupyter_turbopilot.server.routes.manage import HealthRoute, MetricsRoute, M
 from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HierarchyRoute
 from jupyter_turbopilot.server.routes.openai import (
     CompletionsRoute,
-    CopilotNothingRoute,
     CopilotTokenRoute,
     OpenAIModelsRoute,
 )
@@ -40,7 +39,6 @@ _STATUSES = {
     200: "Success.",
     202: "Accepted; work continues in the background.",
     204: "Recorded.",
-    404: "Not provided.",
 }
 
 
@@ -142,8 +140,6 @@ ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("v1/models", OpenAIModelsRoute),
     ("v1/models/(.+)", OpenAIModelsRoute),
     ("copilot_internal/v2/token", CopilotTokenRoute),
-    ("copilot_internal/user", CopilotNothingRoute),
-    ("embeddings/models", CopilotNothingRoute),
     ("api/generate", GenerateRoute),
     ("feedback", FeedbackRoute),
     ("health", HealthRoute),

@@ -33,7 +33,7 @@ CONFIG = """
 import os
 from pathlib import Path
 from jupyterhub.services.service import _ServiceSpawner
-from jupyter_turbopilot.server.hub.snippets import PORT, Installed, on_host
+from jupyter_turbopilot.server.hub.snippets import PORT, on_host
 
 given = {given!r}
 folder = Path(given["folder"])
@@ -45,7 +45,7 @@ c.JupyterHub.services = [
 c.JupyterHub.load_roles = [
     {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "admin:server_state", "admin:groups", "tokens", "read:services"]}}
 ]
-exec(on_host(Installed(given["python"], given["models"]), "").replace(str(PORT), str(given["service"])))
+exec(on_host(given["python"], given["models"], "").replace(str(PORT), str(given["service"])))
 service = c.JupyterHub.services[-1]
 service["command"] = ["sh", "-c", given["held"], str(folder / "service"), *service["command"], "-m", given["model"]]
 service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder))

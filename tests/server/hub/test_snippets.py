@@ -13,20 +13,20 @@ from traitlets.config import Config
 from jupyter_turbopilot.config import ENGINE_AUTH, ENGINE_PLAIN_HTTP, ENGINE_URL, Turbopilot
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.server.hub.environment import read_environment
-from jupyter_turbopilot.server.hub.snippets import DEFAULTS, Installed, in_cluster, on_host
+from jupyter_turbopilot.server.hub.snippets import DEFAULTS, in_cluster, on_host
 
 if TYPE_CHECKING:
     import pytest
 
 SCOPE = "access:services!service=turbopilot"
-HERE = Installed("/opt/it's/bin/python", "/srv/models")
+HERE = ("/opt/it's/bin/python", "/srv/models")
 
 
 def read(before: str = "") -> Any:
     from jupyterhub.app import JupyterHub
 
     config = Config()
-    exec(before + on_host(HERE, "Somewhere."), {"c": config})  # noqa: S102
+    exec(before + on_host(*HERE, "Somewhere."), {"c": config})  # noqa: S102
     return JupyterHub(config=config), config
 
 

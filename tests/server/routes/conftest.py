@@ -40,13 +40,18 @@ def server_traits() -> dict[str, Any]:
 
 @pytest.fixture
 def jp_server_config(
-    engine: ScriptedEngine, tiny_model: Path, tmp_path: Path, server_traits: dict[str, Any]
+    engine: ScriptedEngine,
+    tiny_model: Path,
+    tmp_path: Path,
+    server_traits: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
+    kind = kind_with(lambda *_: engine)
+    monkeypatch.setattr("jupyter_turbopilot.pilot.pilot.kind_of", lambda settings, _: kind(settings))
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     return {
         "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
-        "TurbopilotExtension": {"kind": kind_with(lambda *_: engine)},
         "Turbopilot": {"model": str(own)} | server_traits,
     }
 
