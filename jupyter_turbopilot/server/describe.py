@@ -40,7 +40,7 @@ def describe_health(
         "model": state.model or pilot.selected,
         "reason": None if state.ready else reason,
         "address": pilot.kind.address or None,
-        "notice": _notice(pilot, state.reason) if state.ready else None,
+        "notice": _notice(pilot) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "memory": _memory(memory) if memory else None,
@@ -78,20 +78,15 @@ def _week(pilot: Pilot) -> dict[str, int] | None:
     return {"shown": week.shown, "taken": week.taken}
 
 
-def _notice(pilot: Pilot, failure: str) -> str | None:
-    """Say what does not work although the engine does."""
-    return " ".join(filter(None, (failure or _limitation(pilot), pilot.results_trouble))) or None
-
-
-def _limitation(pilot: Pilot) -> str:
-    """Say why the engine shows nothing unasked, if that is so."""
-    engine = pilot.worker.engine
-    if engine is None or engine.abilities.chances or pilot.settings.eagerness == "always":
-        return ""
-    return (
-        "This engine does not say how sure it is, so suggestions appear only when they are asked for. "
-        'With c.Turbopilot.eagerness = "always" every one appears.'
-    )
+def _notice(pilot: Pilot) -> str | None:
+    """Return what does not work although the engine does."""
+    trouble, engine = pilot.worker.state.reason, pilot.worker.engine
+    if not trouble and engine and not engine.abilities.chances and pilot.settings.eagerness != "always":
+        trouble = (
+            "This engine does not say how sure it is, so suggestions appear only when they are asked for. "
+            'With c.Turbopilot.eagerness = "always" every one appears.'
+        )
+    return " ".join(filter(None, (trouble, pilot.results_trouble))) or None
 
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:

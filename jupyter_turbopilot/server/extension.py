@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -62,7 +63,7 @@ class TurbopilotExtension(ExtensionApp):
             root=cast("ServerApp", self.serverapp).root_dir,
             study=study_of(settings, "server"),
         )
-        self._secret = runtime.new_secret()
+        self._secret = secrets.token_urlsafe(32)
         # By this mark the front end knows that a server completes; a page without one may do so itself.
         web_app = cast("ServerApp", self.serverapp).web_app
         web_app.settings.setdefault("page_config_data", {})["jupyterTurbopilot"] = "server"

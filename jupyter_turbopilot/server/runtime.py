@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import socket
 import stat
 from contextlib import suppress
@@ -29,11 +28,6 @@ class Runtime:
     secret: str
     pid: int
     results_file: str = ""  # the setting
-
-
-def new_secret() -> str:
-    """Make a secret for one run of a server."""
-    return secrets.token_urlsafe(32)
 
 
 def folder() -> Path:

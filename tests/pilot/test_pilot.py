@@ -12,10 +12,8 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.engine.lifecycle import GAVE_UP
 from jupyter_turbopilot.engine.load.plan import Plan
-from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
-from jupyter_turbopilot.engine.phase import EngineState, Phase
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError, UnknownModelError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
@@ -211,21 +209,6 @@ def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, fai
     assert settled(pilot)["ready"]
 
 
-def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once(make_pilot: Make) -> None:
-    pilot, _ = make_pilot()
-    clock = Clock(pilot)
-    load(pilot)
-    tries = failing(pilot)
-    pilot.worker._life.state = EngineState(Phase.FAILED, "m", GAVE_UP, "engine")
-    clock.after(AFTER_LOAD - 1)
-    assert settled(pilot)["phase"] == "failed"
-    assert not tries
-    clock.after(2)
-    describe_health(pilot)
-    assert settled(pilot)["ready"]
-    assert len(tries) == 1
-
-
 def test_memory_that_was_freed_lets_a_model_be_loaded(
     make_pilot: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,24 +243,6 @@ def test_a_file_that_is_refused_is_not_tried_again_before_it_changes(
     assert pilot.worker.state is refused
     own.write_bytes(tiny_model.read_bytes())
     clock.after(1)
-    pilot.ensure()
-    assert settled(pilot)["ready"]
-
-
-def test_what_is_asked_for_begins_a_try_too_and_no_look_costs_more_than_one_in_half_a_second(
-    make_pilot: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pilot, _ = make_pilot()
-    clock = Clock(pilot)
-    failing(pilot, EngineError("x"))
-    load(pilot)
-    looks: list[int] = []
-    real = pilot._facts
-    monkeypatch.setattr(pilot, "_facts", lambda: looks.append(1) or real())
-    for _ in range(100):
-        pilot.ensure()
-    assert len(looks) == 1
-    clock.after(3)
     pilot.ensure()
     assert settled(pilot)["ready"]
 

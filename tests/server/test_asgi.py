@@ -282,11 +282,3 @@ def test_what_was_left_unanswered_may_be_sent_again() -> None:
 
 def test_nothing_is_said_where_nobody_speaks_http() -> None:
     assert sent_by(silent, "lifespan") == []
-
-
-def test_what_fails_goes_on_failing() -> None:
-    async def app(*_: Any) -> None:
-        raise RuntimeError("on purpose")
-
-    with pytest.raises(RuntimeError):
-        sent_by(app)

@@ -64,12 +64,6 @@ def test_the_speed_is_that_of_answers_with_several_tokens(metrics: Metrics) -> N
     assert value(metrics, "turbopilot_tokens_per_second_sum") == pytest.approx(20)
 
 
-def test_where_nothing_is_written_neither_is_measured(metrics: Metrics) -> None:
-    metrics.measure(Timings(prompt_tokens=3, prompt_ms=30))
-    assert value(metrics, "turbopilot_first_token_seconds_count") == 0
-    assert value(metrics, "turbopilot_tokens_per_second_count") == 0
-
-
 def test_the_state_is_that_of_the_moment(metrics: Metrics, pilot: Any) -> None:
     assert value(metrics, "turbopilot_ready") == 1
     assert value(metrics, "turbopilot_queue") == 5

@@ -59,14 +59,7 @@ def test_with_the_key_that_was_printed_it_completes_and_manages(serve: Serve) ->
     asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2}
     assert client.post("/complete", json=asked).status_code == 200
     assert client.get("/models").status_code == 200
-
-
-def test_it_remembers_nothing_of_anybodys_code(serve: Serve, tmp_path: Path) -> None:
-    client = serve()
-    asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2, "memory": True}
-    assert client.post("/complete", json=asked).status_code == 200
-    time.sleep(0.3)
-    assert not (tmp_path / "data").exists()
+    assert client.get("/health").json()["memory"] is None, "nothing is remembered of anybody's code"
 
 
 def test_a_key_of_ones_own_need_not_be_in_the_list_of_processes(serve: Serve, tmp_path: Path) -> None:
@@ -142,16 +135,6 @@ def test_a_port_that_is_taken_is_refused_in_words(capsys: pytest.CaptureFixture[
     assert "--port" in said
 
 
-def test_a_port_for_administrators_is_refused_in_words(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def listen(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tornado.httpserver.HTTPServer.listen", listen)
-    assert "Cannot listen on 127.0.0.1:80: Permission denied." in refused(capsys, "--port", "80")
-
-
 @pytest.mark.parametrize("host", ["nowhere.invalid", "..", "a" * 300, "256.1.1.1"])
 def test_an_address_that_is_none_is_refused_in_words(capsys: pytest.CaptureFixture[str], host: str) -> None:
     assert "Cannot listen on" in refused(capsys, "--host", host, "--api-key", "k")
@@ -196,36 +179,6 @@ def test_it_ends_when_told_to_where_loops_know_no_signals(
     assert stopped
 
 
-def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
-    started = asyncio.Event()
-    monkeypatch.setattr(pilot, "start", started.set)
-    prepare = Route.prepare
-
-    async def slowly(route: Route) -> None:
-        await asyncio.sleep(0.3)
-        await prepare(route)
-
-    monkeypatch.setattr(Route, "prepare", slowly)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    async def visit() -> None:
-        served = asyncio.create_task(serve_until_told(pilot, KEY, Place("127.0.0.1", port)))
-        await started.wait()
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        await asyncio.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(served, 10)
-
-    asyncio.run(visit())
-    assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
-
-
 @pytest.fixture
 def at_server(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path
@@ -262,6 +215,27 @@ async def health_at(port: int) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
+    at_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    began, prepare = asyncio.Event(), Route.prepare
+
+    async def slowly(route: Route) -> None:
+        began.set()
+        await asyncio.sleep(0.3)
+        await prepare(route)
+
+    monkeypatch.setattr(Route, "prepare", slowly)
+
+    async def visit(port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await began.wait()
+
+    at_server(visit)
+    assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 def test_serve_closes_connections_above_the_limit(at_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,16 +131,6 @@ def test_study_logs_a_suggestion_from_its_request_to_its_rest(desk: Callable[...
     assert len(d.heard) == 2
 
 
-def test_lines_of_a_suggestion_are_short(desk: Callable[..., Desk]) -> None:
-    d = desk()
-    d.ask(["values.mean()"])
-    for event, seconds in (("shown", 0), ("accepted", 1.3), ("retained", 31), ("retained", 305)):
-        d.tell(event, 13, length=13, seconds=seconds)
-    d.read()
-    lines = d.path.read_bytes().splitlines(keepends=True)
-    assert sum(map(len, lines[1:6])) <= 440
-
-
 @pytest.mark.parametrize(("event", "kind"), [("dismissed", Dismissed), ("typed_over", TypedOver)])
 def test_study_logs_how_much_of_a_rejected_suggestion_was_typed(
     desk: Callable[..., Desk], event: str, kind: type[Dismissed | TypedOver]
@@ -354,19 +344,6 @@ def test_study_logs_another_time_zone(desk: Callable[..., Desk], monkeypatch: py
         monkeypatch.undo()
         time.tzset()
     assert [event.zone for event in d.all_of(Session)] == [0, 120]
-
-
-def test_study_measures_durations_while_the_clock_jumps(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = desk()
-    d.ask(["values"])
-    d.tell("shown", 6)
-    now = time.time()
-    for jump in (-1e9, 1e9):
-        monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
-        d.tell("accepted", 6, seconds=1.0)
-    assert [event.after for event in d.all_of(Taken)] == [1.0, 1.0]
 
 
 def test_study_forgets_the_oldest_suggestions(

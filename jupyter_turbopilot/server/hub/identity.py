@@ -35,10 +35,6 @@ class Answer:
     person: Person
     asked: float
 
-    def is_old(self, now: float) -> bool:
-        """Whether the hub should be asked again."""
-        return now >= self.asked + RENEWED
-
 
 class Answers:
     """The answers by the tokens' digests: no token is kept."""
@@ -134,7 +130,7 @@ class HubIdentity(StandaloneIdentity):
         answer = self._answers.find(digest, now)
         if answer is None:
             return await asyncio.shield(self._ask(digest, token))
-        if answer.is_old(now):
+        if now >= answer.asked + RENEWED:
             self._ask(digest, token)
         return answer.person
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,17 +51,18 @@ class WritingRoute(JobRoute):
     ) -> AsyncGenerator[dict[str, Any]]:
         """Stream the texts as they grow, those of one prompt after those of another."""
         for number, text in enumerate(texts):
-            deltas, sent = Deltas(), defaultdict[int, str](str)
+            deltas = Deltas()
             async for reply in self.replies(text):
                 if reply.error:
                     raise reply.error
+                fresh = deltas.of(reply)
                 if reply.done:
+                    left = {delta.item.index: delta.text for delta in fresh}
                     for item in reply.items or (None,):
-                        left = item.text[len(sent[item.index]) :] if item else ""
-                        yield self._last(body, number, reply, item) | {"content": left}
+                        content = left.get(item.index, "") if item else ""
+                        yield self._last(body, number, reply, item) | {"content": content}
                     break
-                for delta in deltas.of(reply):
-                    sent[delta.item.index] += delta.text
+                for delta in fresh:
                     yield self._event(body, number, reply, delta)
 
     def _event(

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, RawRequest, Sampling, Stop
+from jupyter_turbopilot.generation import Beginning, RawRequest, Stop
 from jupyter_turbopilot.server.routes.options import (
     MAX_PROMPTS,
     MAX_TEXTS,
@@ -17,8 +17,7 @@ from jupyter_turbopilot.server.routes.options import (
     Ids,
     Name,
     TokenId,
-    biases,
-    samplers,
+    sampling_of,
 )
 from jupyter_turbopilot.server.routes.peer import MOST_CHANCES, PeerOptions
 
@@ -103,24 +102,16 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             raise BadRequestError(
                 "best_of above n cannot be streamed. Leave out best_of or stream.", field="best_of"
             )
-        sampling = Sampling(
-            max_tokens=self._length(),
+        length = self.max_tokens if self.n_predict is None else self.n_predict
+        sampling = sampling_of(
+            self,
+            max_tokens=16 if length is None else length,
             temperature=1.0 if self.temperature is None else self.temperature,
-            top_k=min(max(0, self.top_k), 1 << 30),
-            min_p=min(max(0.0, self.min_p), 1.0),
-            typical_p=min(max(0.0, self.typical_p), 1.0),
-            repeat_penalty=self.repeat_penalty,
-            ignore_end=self.ignore_eos,
             top_p=1.0 if self.top_p is None else min(max(0.0, self.top_p), 1.0),
             presence_penalty=self.presence_penalty or 0.0,
             frequency_penalty=self.frequency_penalty or 0.0,
-            penalty_last_n=self.repeat_last_n,
-            logit_bias=biases(self.logit_bias or []),
             seed=secrets.randbits(31) if self.seed is None else self.seed & 0xFFFFFFFF,
             top=self.logprobs or 0,
-            samplers=samplers(self.samplers),
-            drawn=self.post_sampling_probs,
-            cached=self.cache_prompt,
             beginning=self.turbopilot.beginning() if self.turbopilot else Beginning(),
         )
         extra = self.extra
@@ -155,7 +146,3 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
         if not prompts[0]:
             raise BadRequestError("With turbopilot, the prompt needs at least one id.", field="prompt")
         return self.turbopilot.exact(len(prompts[0]))
-
-    def _length(self) -> int:
-        length = self.max_tokens if self.n_predict is None else self.n_predict
-        return 16 if length is None else length

@@ -16,6 +16,8 @@ from jupyter_turbopilot.generation import SAMPLERS, RawRequest, Sampling, Stop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
+
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16
 MAX_BIASES, MOST_BIAS = 4096, 1e9
@@ -72,6 +74,23 @@ def samplers(given: str | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(given, str):
         return tuple(_SAMPLER_LETTERS.get(letter, letter) for letter in given)
     return SAMPLERS if given is None else tuple(given)
+
+
+def sampling_of(body: GenerationOptions | CompletionsBody, **more: Any) -> Sampling:
+    """Return how to choose tokens, from the options that both protocols have; clamp what is out of range."""
+    return Sampling(
+        cached=body.cache_prompt,
+        top_k=min(max(0, body.top_k), 1 << 30),
+        min_p=min(max(0.0, body.min_p), 1.0),
+        typical_p=min(max(0.0, body.typical_p), 1.0),
+        repeat_penalty=body.repeat_penalty,
+        penalty_last_n=body.repeat_last_n,
+        samplers=samplers(body.samplers),
+        logit_bias=biases(body.logit_bias or []),
+        ignore_end=body.ignore_eos,
+        drawn=body.post_sampling_probs,
+        **more,
+    )
 
 
 class PromptObject(msgspec.Struct, frozen=True):
@@ -151,25 +170,16 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     response_fields: Annotated[list[Name], Meta(max_length=64)] = []
 
     def sampling(self) -> Sampling:
-        """Return how to choose tokens; what is out of range is taken to its end."""
-        return Sampling(
-            cached=self.cache_prompt,
+        """Return how to choose tokens."""
+        return sampling_of(
+            self,
             max_tokens=min(self.n_predict, MAX_PREDICT),
             temperature=max(0.0, self.temperature),
-            top_k=min(max(0, self.top_k), 1 << 30),
             top_p=min(max(0.0, self.top_p), 1.0),
-            min_p=min(max(0.0, self.min_p), 1.0),
-            typical_p=min(max(0.0, self.typical_p), 1.0),
-            repeat_penalty=self.repeat_penalty,
-            penalty_last_n=self.repeat_last_n,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
-            samplers=samplers(self.samplers),
-            logit_bias=biases(self.logit_bias),
-            ignore_end=self.ignore_eos,
             seed=secrets.randbits(31) if self.seed < 0 else self.seed & 0xFFFFFFFF,
             top=self.n_probs,
-            drawn=self.post_sampling_probs,
         )
 
     def more(self) -> dict[str, Any]:

@@ -57,9 +57,9 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
     def beginning(self) -> Beginning:
         """Return what the text may begin with."""
         if sum(map(len, self.begins)) > MOST_OF_WAYS:
-            raise _wrong("begins", f"begins may have at most {MOST_OF_WAYS} bytes altogether.")
+            raise BadRequestError(f"begins may have at most {MOST_OF_WAYS} bytes altogether.", field="begins")
         if self.typed > min(map(len, self.begins), default=0):
-            raise _wrong("typed", "typed counts bytes that each of begins has.")
+            raise BadRequestError("typed counts bytes that each of begins has.", field="typed")
         ways: list[bytes] = []
         for way in sorted(self.begins):
             # What begins with another way says nothing new, and would be looked up all the same.
@@ -71,7 +71,9 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the rest, for a prompt of so many tokens."""
         start, stop = self.fixed or (0, 0)
         if not start <= stop < size:  # the last token is read each time: the text follows from it
-            raise _wrong("fixed", "fixed is [from, to], and ends before the prompt's last token.")
+            raise BadRequestError(
+                "fixed is [from, to], and ends before the prompt's last token.", field="fixed"
+            )
         return ExactAsk(
             hint=tuple(self.hint),
             aligned=self.aligned,
@@ -83,10 +85,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 # What a field is called in the body, by what it is called elsewhere.
 FIELDS = {name: f"turbopilot.{name}" for name in PeerOptions.__struct_fields__}
-
-
-def _wrong(name: str, message: str) -> BadRequestError:
-    return BadRequestError(message, field=name)
 
 
 def identity(engine: Engine) -> str:

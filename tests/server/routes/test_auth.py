@@ -166,11 +166,6 @@ def test_a_refused_caller_gets_the_reason_by_whatever_method(server: Alone, meth
         assert stranger.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_stream_has_a_number_too(server: Alone) -> None:
-    asked = COMPLETIONS["v1/completions"] | {"stream": True}
-    assert server.client.post("/v1/completions", json=asked).headers["X-GitHub-Request-Id"]
-
-
 @pytest.mark.parametrize("path", sorted({path for path, method in ENDS if method == "GET"} | {""}))
 def test_head_is_answered_as_get_without_the_body(server: Alone, path: str) -> None:
     whole, head = server.client.get(f"/{path}"), server.client.head(f"/{path}")

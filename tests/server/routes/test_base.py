@@ -34,7 +34,7 @@ async def test_the_largest_body_is_read(ask: Ask, ready: Any) -> None:
 async def test_whoever_finds_the_server_busy_is_told_when_to_come_back(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, error: TurbopilotError
 ) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.server.routes.native.describe_health", failing(error))
+    monkeypatch.setattr("jupyter_turbopilot.server.routes.manage.describe_health", failing(error))
     response = await ask("health", method="GET")
     assert (response.code, response.headers["Retry-After"]) == (error.status, "1")
     assert error_of(response)["message"] == "Later."

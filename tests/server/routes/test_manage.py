@@ -51,21 +51,6 @@ async def test_a_download_that_fails_ends_the_stream_with_the_reason(
     assert "404" in last["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "failure", [RuntimeError("x"), MemoryError(), OSError(28, "No space left on device")]
-)
-async def test_a_download_that_ends_in_any_way_without_the_model_says_so(
-    failure: Exception, ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise failure
-
-    monkeypatch.setattr("jupyter_turbopilot.models.obtain.pull", fail)
-    last = lines(await ask("models/pull", {"model": "smollm2-135m"}))[-1]
-    assert (last["done"], last["phase"]) == (True, "failed")
-    assert last["error"]["message"]
-
-
 async def test_a_download_can_be_stopped(
     ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
 ) -> None:

@@ -20,18 +20,6 @@ from .conftest import Ask, Named, complete_body, error_of, lines
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
-async def test_a_completion_has_the_shape_of_the_contract(ask: Ask, ready: Any) -> None:
-    answer = json.loads((await ask("complete", complete_body())).body)
-    assert answer["items"] == [
-        {"text": "a + b + c", "confidence": pytest.approx(0.8, abs=0.2), "finish_reason": "stop"}
-    ]
-    assert answer["model"] == "scripted"
-    assert set(answer["timings"]) == {
-        "queue_ms", "context_ms", "prompt_tokens", "cached_tokens", "prompt_ms",
-        "predicted_tokens", "predicted_ms", "drafted_tokens", "accepted_tokens", "total_ms",
-    }  # fmt: skip
-
-
 async def test_nothing_to_show_is_an_empty_list(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     engine.answer = ""
     assert json.loads((await ask("complete", complete_body())).body)["items"] == []
@@ -219,13 +207,6 @@ async def test_the_counts_are_those_of_the_person_whose_server_it_is(
     assert await week("bob") is None
     assert (await ask("feedback", method="DELETE", headers={"X-Who": "bob"})).code == 204
     assert await week("ada") == {"shown": 1, "taken": 0}
-
-
-async def test_from_what_was_asked_for_nothing_is_learned(ask: Ask, ready: Any) -> None:
-    answer = json.loads((await ask("complete", complete_body(trigger="invoke"))).body)
-    assert answer["items"]
-    await ask("feedback", {"id": answer["id"], "event": "shown"})
-    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 0, "taken": 0}
 
 
 async def test_the_secret_of_the_runtime_file_opens_what_kernels_ask_for_alone(

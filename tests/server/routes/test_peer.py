@@ -18,7 +18,6 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
-from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Ask, Beginning, ExactAsk, Sampling, Token
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.peer import MOST_HINTED, MOST_WAYS, offer
@@ -177,28 +176,6 @@ async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_i
     other.close()
 
 
-@pytest.mark.parametrize("engine", ["real"], indirect=True)
-async def test_the_text_lacks_what_was_typed_and_the_ids_do_not(
-    ready: Any, engine: Any, ask: Send, merged_model: Path
-) -> None:
-    beginning = Beginning((b"return sum",), 6)
-    each = Ask([*range(97, 107)], Sampling(max_tokens=16, beginning=beginning))
-    found = heard((await ask("v1/completions", body_of(each))).body)
-    data = b"".join(engine.vocabulary.piece(token) for token in found.ids)
-    assert data.startswith(b"return sum")
-    assert codecs.getincrementaldecoder("utf-8")("replace").decode(data[6:]) == found.text
-
-
-@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-async def test_all_that_is_sent_reaches_the_engine(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
-    sampling = Sampling(5, 0.5, beginning=Beginning((b"ab", b"a\xff"), 1, 98), seed=3, top=2)
-    sent = Ask([120, 121, 122], sampling, hint=(97, 98), aligned=False, suffix_span=(1, 2), language="r")
-    assert (await ask("v1/completions", body_of(sent))).code == 200
-    given = engine.asks[-1]
-    assert (given.prompt, tuple(given.hint), given.aligned) == ([120, 121, 122], (97, 98), False)
-    assert (given.suffix_span, given.language, given.sampling) == ((1, 2), "r", sampling)
-
-
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
 @pytest.mark.parametrize(
     ("fields", "wrong"),
@@ -319,10 +296,3 @@ def test_an_ask_comes_back_from_the_wire_as_it_was(
     assert all(way.startswith(found.ways) for way in ways)
     assert not any(way.startswith(other) for way in found.ways for other in found.ways if other is not way)
     assert text.exact == ExactAsk(tuple(hint), True, span, "", priority)
-
-
-def test_a_beginning_shorter_than_what_was_typed_is_refused() -> None:
-    body = read(b'{"prompt": [1], "turbopilot": {"begins": ["YQ==", ""], "typed": 1}}', CompletionsBody)
-    with pytest.raises(BadRequestError) as refused:
-        body.texts()
-    assert refused.value.field == "typed"
