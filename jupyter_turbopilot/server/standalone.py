@@ -38,39 +38,6 @@ log = logging.getLogger(__name__)
 # For each person, unless the settings say otherwise. Fast typing asks for two or three texts a second, and
 # for one ahead with each.
 LIMITS = {"requests_per_minute": 600, "running_per_person": 2, "waiting_per_person": 8}
-
-
-def for_several(settings: Turbopilot) -> None:
-    """Adapt the settings of a service for several people, and say what they cannot have."""
-    refuse_study(settings, "a service for several people cannot ask each of them")
-    asked: Any = settings.config.get("Turbopilot", {})
-    lost = ["results_file"] if settings.results_file else []
-    lost += ["keep_sequences"] if asked.get("keep_sequences") is True else []
-    settings.results_file, settings.keep_sequences, settings.learning = "", False, False
-    if lost:
-        log.warning(
-            "Turbopilot: this service keeps nothing of several people across restarts, so it ignores %s.",
-            " and ".join(f"c.Turbopilot.{name}" for name in lost),
-        )
-    if settings.share == "group" and not settings.share_group:
-        log.warning(
-            'Turbopilot: c.Turbopilot.share is "group", but no group is named, so nobody shares anything. '
-            "Set c.Turbopilot.share_group."
-        )
-    for name, value in LIMITS.items():
-        if name not in asked and not getattr(settings, name):
-            setattr(settings, name, value)
-
-
-def refuse_study(settings: Turbopilot, why: str) -> None:
-    """Refuse to log people who may not know of it: a log that is missing is noticed too late."""
-    if settings.study_log:
-        raise BadRequestError(
-            f"c.Turbopilot.study_log cannot be used here: {why}. Set it in the configuration of each "
-            "participant's own Jupyter server (docs/study.md), and remove it from this one."
-        )
-
-
 POLL = 0.05  # seconds
 # Errors of the command line or of the settings: a later attempt would fail in the same way.
 FINAL = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
@@ -220,3 +187,34 @@ def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> No
             loop.add_signal_handler(number, act)
         except NotImplementedError:  # on Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
+
+
+def for_several(settings: Turbopilot) -> None:
+    """Adapt the settings of a service for several people, and say what they cannot have."""
+    refuse_study(settings, "a service for several people cannot ask each of them")
+    asked: Any = settings.config.get("Turbopilot", {})
+    lost = ["results_file"] if settings.results_file else []
+    lost += ["keep_sequences"] if asked.get("keep_sequences") is True else []
+    settings.results_file, settings.keep_sequences, settings.learning = "", False, False
+    if lost:
+        log.warning(
+            "Turbopilot: this service keeps nothing of several people across restarts, so it ignores %s.",
+            " and ".join(f"c.Turbopilot.{name}" for name in lost),
+        )
+    if settings.share == "group" and not settings.share_group:
+        log.warning(
+            'Turbopilot: c.Turbopilot.share is "group", but no group is named, so nobody shares anything. '
+            "Set c.Turbopilot.share_group."
+        )
+    for name, value in LIMITS.items():
+        if name not in asked and not getattr(settings, name):
+            setattr(settings, name, value)
+
+
+def refuse_study(settings: Turbopilot, why: str) -> None:
+    """Refuse to log people who may not know of it: a log that is missing is noticed too late."""
+    if settings.study_log:
+        raise BadRequestError(
+            f"c.Turbopilot.study_log cannot be used here: {why}. Set it in the configuration of each "
+            "participant's own Jupyter server (docs/study.md), and remove it from this one."
+        )

@@ -16,18 +16,12 @@ from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 
-class KernelIdentity(IdentityProvider):
+class KernelIdentity(StandaloneIdentity):
     """Knows a kernel of this server by the secret it read from a file that its owner alone can read."""
-
-    names_people = False
 
     def get_user(self, _handler: Any) -> User:
         """Return who a kernel is to the authorizer."""
         return User(username="turbopilot-kernel", name="A kernel of this server")
-
-    def is_token_authenticated(self, _handler: Any) -> bool:
-        """A secret in a header cannot be sent by another site's form."""
-        return True
 
     def should_check_origin(self, _handler: Any) -> bool:
         """A kernel has no origin."""

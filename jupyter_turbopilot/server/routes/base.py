@@ -108,11 +108,6 @@ class Route(AuthenticatedHandler):
         return self.may_manage and not self.owner
 
     @property
-    def is_logged(self) -> bool:
-        """Whether a study log, if one is kept, has this caller's suggestions: then they are told of it."""
-        return not self.owner
-
-    @property
     def username(self) -> str:
         """Return who has signed in; a name that was made up for one request alone says nothing."""
         provider = self.identity_provider

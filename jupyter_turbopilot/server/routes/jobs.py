@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 
+T = TypeVar("T")
+MOST_SESSION = 128  # characters
+ONE_REQUEST = 1 << 13  # bytes to tokenize that count as a request: a megabyte takes a second of computing
 MOST_CALLERS = 4096  # that are remembered
 MINUTE = 60.0
 # What is done ahead of time leaves this part of what may be asked at once to what somebody waits for.
@@ -78,11 +81,6 @@ class Rates:
                 code="too_many_requests",
                 after=missing / second,
             )
-
-
-T = TypeVar("T")
-MOST_SESSION = 128  # characters
-ONE_REQUEST = 1 << 13  # bytes to tokenize that count as a request: a megabyte takes a second of computing
 
 
 def is_awaited(request: Completion | RawRequest) -> bool:

@@ -79,8 +79,8 @@ class StatusRoute(Route):
 
 async def _health(route: Route) -> dict[str, Any]:
     """Return the state of the server as far as the caller may see it."""
-    own, logged = route.is_learned_from, route.is_logged
-    return describe_health(route.pilot, await route.memory(), own=own, logged=logged)
+    memory = await route.memory()
+    return describe_health(route.pilot, memory, own=route.is_learned_from, logged=not route.owner)
 
 
 class HealthRoute(Route):

@@ -29,30 +29,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 
-LASTS = 1800  # seconds
-
-
-class CopilotTokenRoute(Route):
-    """`GET copilot_internal/v2/token`: whoever may ask gets back the key that let it in."""
-
-    @Endpoint()
-    async def get(self) -> None:
-        """Return a token, and this server as the endpoint for everything a client would send to GitHub."""
-        now = int(time.time())
-        key = self.request.headers.get("Authorization", "").rpartition(" ")[2]
-        own = self.request.full_url().partition("/copilot_internal/")[0]
-        self.answer(
-            {
-                "token": key or f"tid=turbopilot;exp={now + LASTS}",
-                "expires_at": now + LASTS,
-                "refresh_in": LASTS - 300,
-                "endpoints": dict.fromkeys(("api", "origin-tracker", "proxy", "telemetry"), own),
-                "chat_enabled": False,
-                "telemetry": "disabled",
-            }
-        )
-
-
+COPILOT_TOKEN_LASTS = 1800  # seconds
 REPLICA = secrets.token_hex(4)  # tells this process from others behind the same address
 # What each pilot's engine offered last: a server that is asleep is as good as one that is not.
 _OFFERS: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
@@ -136,3 +113,24 @@ class OpenAIModelsRoute(OpenAIRoute):
             pilot.worker.wake()
             return offer(None)
         return _OFFERS[pilot]
+
+
+class CopilotTokenRoute(Route):
+    """`GET copilot_internal/v2/token`: whoever may ask gets back the key that let it in."""
+
+    @Endpoint()
+    async def get(self) -> None:
+        """Return a token, and this server as the endpoint for everything a client would send to GitHub."""
+        now = int(time.time())
+        key = self.request.headers.get("Authorization", "").rpartition(" ")[2]
+        own = self.request.full_url().partition("/copilot_internal/")[0]
+        self.answer(
+            {
+                "token": key or f"tid=turbopilot;exp={now + COPILOT_TOKEN_LASTS}",
+                "expires_at": now + COPILOT_TOKEN_LASTS,
+                "refresh_in": COPILOT_TOKEN_LASTS - 300,
+                "endpoints": dict.fromkeys(("api", "origin-tracker", "proxy", "telemetry"), own),
+                "chat_enabled": False,
+                "telemetry": "disabled",
+            }
+        )

@@ -172,20 +172,17 @@ def test_a_hub_that_is_slow_is_waited_for_no_longer_than_its_time() -> None:
         ask(None, 0.1)
 
 
-def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
-    async def go() -> None:
-        let_go = asyncio.Event()
+async def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
+    let_go = asyncio.Event()
 
-        async def says(token: str) -> bytes:
-            if token.startswith("made-up"):
-                await let_go.wait()
-            return known(name=token)
+    async def says(token: str) -> bytes:
+        if token.startswith("made-up"):
+            await let_go.wait()
+        return known(name=token)
 
-        async with asking(FakeHub(says)) as hub:
-            made_up = [asyncio.create_task(hub.who(f"made-up-{number}")) for number in range(4 * AT_ONCE)]
-            await asyncio.sleep(0)
-            assert await hub.who("renewed", known=True) is not None
-            let_go.set()
-            assert all(await asyncio.gather(*made_up))
-
-    asyncio.run(go())
+    async with asking(FakeHub(says)) as hub:
+        made_up = [asyncio.create_task(hub.who(f"made-up-{number}")) for number in range(4 * AT_ONCE)]
+        await asyncio.sleep(0)
+        assert await hub.who("renewed", known=True) is not None
+        let_go.set()
+        assert all(await asyncio.gather(*made_up))

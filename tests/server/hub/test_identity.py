@@ -116,185 +116,149 @@ async def settle() -> None:
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
-def test_people_are_known_by_name_and_groups(header: str) -> None:
-    async def go() -> None:
-        desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGES)), u=person("bob"))
-        ada, bob = await desk.user("t", header), await desk.user("u", header)
-        assert (ada.username, ada.name, ada.groups) == ("user:ada", "ada", ("course",))
-        assert bob.username == "user:bob"
-        assert desk.identity.may_manage(ada)
-        assert not desk.identity.may_manage(bob)
-        assert not desk.identity.may_manage(None)
-        assert desk.identity.names_people
-
-    asyncio.run(go())
+async def test_people_are_known_by_name_and_groups(header: str) -> None:
+    desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGES)), u=person("bob"))
+    ada, bob = await desk.user("t", header), await desk.user("u", header)
+    assert (ada.username, ada.name, ada.groups) == ("user:ada", "ada", ("course",))
+    assert bob.username == "user:bob"
+    assert desk.identity.may_manage(ada)
+    assert not desk.identity.may_manage(bob)
+    assert not desk.identity.may_manage(None)
+    assert desk.identity.names_people
 
 
-def test_a_token_of_an_administrators_server_does_not_manage() -> None:
-    async def go() -> None:
-        desk = Desk(t=person("ada", admin=True))
-        assert not desk.identity.may_manage(await desk.user())
-        assert MANAGES in desk.identity.not_manager().message
-
-    asyncio.run(go())
+async def test_a_token_of_an_administrators_server_does_not_manage() -> None:
+    desk = Desk(t=person("ada", admin=True))
+    assert not desk.identity.may_manage(await desk.user())
+    assert MANAGES in desk.identity.not_manager().message
 
 
 @pytest.mark.parametrize(
     ("token", "status"),
     [(None, 401), ("unknown", 401), ("other", 403), ("t", 200), ("t\u00e9", 401), ("x" * 5000, 401)],
 )
-def test_whoever_is_not_known_or_may_not_is_refused(token: str | None, status: int) -> None:
-    async def go() -> None:
-        desk = Desk(t=person(), other=person(scopes=(scope_for("another"),)))
-        assert await desk.status(token) == status
-
-    asyncio.run(go())
+async def test_whoever_is_not_known_or_may_not_is_refused(token: str | None, status: int) -> None:
+    desk = Desk(t=person(), other=person(scopes=(scope_for("another"),)))
+    assert await desk.status(token) == status
 
 
-def test_each_refusal_has_its_status_and_says_what_to_do() -> None:
-    async def go() -> None:
-        desk = Desk(other=person(scopes=(scope_for("another"),)))
-        none, manager = desk.identity.unknown(), desk.identity.not_manager()
-        assert none
-        assert (none.status, none.code) == (401, "unauthenticated")
-        assert (manager.status, manager.code) == (403, "forbidden")
-        assert "Bearer" in none.message
-        with pytest.raises(RefusedError, match="start it again") as unknown:
-            await desk.user("unknown")
-        assert (unknown.value.status, unknown.value.code) == (401, "unauthenticated")
-        with pytest.raises(RefusedError, match=f"the scope {scope_for('ghost')},") as scope:
-            await desk.user("other")
-        assert (scope.value.status, scope.value.code) == (403, "forbidden")
-
-    asyncio.run(go())
+async def test_each_refusal_has_its_status_and_says_what_to_do() -> None:
+    desk = Desk(other=person(scopes=(scope_for("another"),)))
+    none, manager = desk.identity.unknown(), desk.identity.not_manager()
+    assert none
+    assert (none.status, none.code) == (401, "unauthenticated")
+    assert (manager.status, manager.code) == (403, "forbidden")
+    assert "Bearer" in none.message
+    with pytest.raises(RefusedError, match="start it again") as unknown:
+        await desk.user("unknown")
+    assert (unknown.value.status, unknown.value.code) == (401, "unauthenticated")
+    with pytest.raises(RefusedError, match=f"the scope {scope_for('ghost')},") as scope:
+        await desk.user("other")
+    assert (scope.value.status, scope.value.code) == (403, "forbidden")
 
 
-def test_the_hub_is_asked_once_and_again_in_the_background_when_the_answer_is_old() -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
-        for _ in range(3):
-            assert await desk.status() == 200
-        assert desk.hub.asked == ["t"]
-        desk.now += RENEWED
-        desk.hub.free.clear()  # nobody waits for it now
-        for _ in range(3):
-            assert await desk.status() == 200
-        await settle()
-        assert desk.hub.asked == ["t", "t"]
-        desk.hub.free.set()
-        await settle()
-        desk.now += COUNTS - 1
-        assert await desk.status() == 200  # the answer is the newer one
-
-    asyncio.run(go())
-
-
-def test_a_revoked_token_lives_until_the_hub_is_asked_again() -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
+async def test_the_hub_is_asked_once_and_again_in_the_background_when_the_answer_is_old() -> None:
+    desk = Desk(t=person())
+    for _ in range(3):
         assert await desk.status() == 200
-        desk.hub.people = {}
-        desk.now += RENEWED
+    assert desk.hub.asked == ["t"]
+    desk.now += RENEWED
+    desk.hub.free.clear()  # nobody waits for it now
+    for _ in range(3):
         assert await desk.status() == 200
-        await settle()
-        assert await desk.status() == 401
-
-    asyncio.run(go())
-
-
-def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_counts_no_more() -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
-        assert await desk.status() == 200
-        desk.hub.people = None
-        assert await desk.status("new") == 503
-        desk.now += COUNTS - 1
-        assert await desk.status() == 200
-        await settle()
-        desk.now += 1
-        assert await desk.status() == 503
-        desk.hub.people = {"t": person()}
-        assert await desk.status() == 200
-
-    asyncio.run(go())
+    await settle()
+    assert desk.hub.asked == ["t", "t"]
+    desk.hub.free.set()
+    await settle()
+    desk.now += COUNTS - 1
+    assert await desk.status() == 200  # the answer is the newer one
 
 
-def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_it_from_nobody() -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
-        desk.hub.free.clear()
-        first, second = (asyncio.create_task(desk.user()) for _ in range(2))
-        await settle()
-        first.cancel()
-        await settle()
-        desk.hub.free.set()
-        assert (await second).name == "ada"
-        assert desk.hub.asked == ["t"]
-
-    asyncio.run(go())
+async def test_a_revoked_token_lives_until_the_hub_is_asked_again() -> None:
+    desk = Desk(t=person())
+    assert await desk.status() == 200
+    desk.hub.people = {}
+    desk.now += RENEWED
+    assert await desk.status() == 200
+    await settle()
+    assert await desk.status() == 401
 
 
-def test_made_up_tokens_do_not_delay_the_renewal_of_known_ones() -> None:
-    async def go() -> None:
-        desk = Desk(t=person(), idle=person("bob"), u=person("eve"))
-        assert [await desk.status(), await desk.status("idle")] == [200, 200]
-        desk.hub.free.clear()
-        made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MOST_NEW)]
-        await settle()
-        assert len(desk.hub.asked) == 2 + MOST_NEW
-        assert await desk.status() == 200
-        assert await desk.status("u") == 429
-        desk.now += RENEWED
-        assert await desk.status() == 200
-        desk.now += COUNTS
-        idle = asyncio.create_task(desk.status("idle"))
-        await settle()
-        assert desk.hub.renewed == ["t", "idle"]
-        desk.hub.free.set()
-        assert await idle == 200
-        assert {await asked for asked in made_up} == {401, 429}
-        assert await desk.status("u") == 200
-
-    asyncio.run(go())
+async def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_counts_no_more() -> None:
+    desk = Desk(t=person())
+    assert await desk.status() == 200
+    desk.hub.people = None
+    assert await desk.status("new") == 503
+    desk.now += COUNTS - 1
+    assert await desk.status() == 200
+    await settle()
+    desk.now += 1
+    assert await desk.status() == 503
+    desk.hub.people = {"t": person()}
+    assert await desk.status() == 200
 
 
-def test_renewals_leave_room_for_new_tokens() -> None:
-    async def go() -> None:
-        tokens = [f"t{number}" for number in range(MOST_NEW)]
-        desk = Desk(new=person("eve"), **{token: person(token) for token in tokens})
-        assert {await desk.status(token) for token in tokens} == {200}
-        desk.now += RENEWED
-        desk.hub.free.clear()
-        assert {await desk.status(token) for token in tokens} == {200}
-        new = asyncio.create_task(desk.status("new"))
-        await settle()
-        desk.hub.free.set()
-        assert await new == 200
-
-    asyncio.run(go())
+async def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_it_from_nobody() -> None:
+    desk = Desk(t=person())
+    desk.hub.free.clear()
+    first, second = (asyncio.create_task(desk.user()) for _ in range(2))
+    await settle()
+    first.cancel()
+    await settle()
+    desk.hub.free.set()
+    assert (await second).name == "ada"
+    assert desk.hub.asked == ["t"]
 
 
-def test_a_refusal_is_cached_briefly() -> None:
-    async def go() -> None:
-        desk = Desk()
-        assert {await desk.status("u") for _ in range(3)} == {401}
-        assert desk.hub.asked == ["u"]
-        desk.hub.people = {"u": person()}
-        desk.now += REFUSED
-        assert await desk.status("u") == 200
+async def test_made_up_tokens_do_not_delay_the_renewal_of_known_ones() -> None:
+    desk = Desk(t=person(), idle=person("bob"), u=person("eve"))
+    assert [await desk.status(), await desk.status("idle")] == [200, 200]
+    desk.hub.free.clear()
+    made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MOST_NEW)]
+    await settle()
+    assert len(desk.hub.asked) == 2 + MOST_NEW
+    assert await desk.status() == 200
+    assert await desk.status("u") == 429
+    desk.now += RENEWED
+    assert await desk.status() == 200
+    desk.now += COUNTS
+    idle = asyncio.create_task(desk.status("idle"))
+    await settle()
+    assert desk.hub.renewed == ["t", "idle"]
+    desk.hub.free.set()
+    assert await idle == 200
+    assert {await asked for asked in made_up} == {401, 429}
+    assert await desk.status("u") == 200
 
-    asyncio.run(go())
+
+async def test_renewals_leave_room_for_new_tokens() -> None:
+    tokens = [f"t{number}" for number in range(MOST_NEW)]
+    desk = Desk(new=person("eve"), **{token: person(token) for token in tokens})
+    assert {await desk.status(token) for token in tokens} == {200}
+    desk.now += RENEWED
+    desk.hub.free.clear()
+    assert {await desk.status(token) for token in tokens} == {200}
+    new = asyncio.create_task(desk.status("new"))
+    await settle()
+    desk.hub.free.set()
+    assert await new == 200
 
 
-def test_the_end_leaves_nothing_behind() -> None:
-    async def go() -> None:
-        desk = Desk(t=person())
-        desk.hub.free.clear()
-        waiting = asyncio.create_task(desk.user())
-        await settle()
-        await desk.identity.stop()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert desk.hub.people is None
+async def test_a_refusal_is_cached_briefly() -> None:
+    desk = Desk()
+    assert {await desk.status("u") for _ in range(3)} == {401}
+    assert desk.hub.asked == ["u"]
+    desk.hub.people = {"u": person()}
+    desk.now += REFUSED
+    assert await desk.status("u") == 200
 
-    asyncio.run(go())
+
+async def test_the_end_leaves_nothing_behind() -> None:
+    desk = Desk(t=person())
+    desk.hub.free.clear()
+    waiting = asyncio.create_task(desk.user())
+    await settle()
+    await desk.identity.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert desk.hub.people is None
