@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,42 +244,6 @@ def test_a_file_that_is_refused_is_not_tried_again_before_it_changes(
     clock.after(1)
     pilot.ensure()
     assert settled(pilot)["ready"]
-
-
-def test_facts_change_with_the_file_and_with_its_adapters(
-    make_pilot: Make, tiny_model: Path, tmp_path: Path
-) -> None:
-    own, adapter = tmp_path / "own.gguf", make(tmp_path / "a.gguf")
-    pilot, _ = make_pilot(str(adapter))
-    pilot.settings.model = pilot.selected = "no such model"
-    assert pilot._facts().file == ""
-    pilot.settings.model = pilot.selected = str(own)
-    assert pilot._facts().file == ""
-    own.write_bytes(tiny_model.read_bytes())
-    before = pilot._facts()
-    assert before.file
-    assert before.free > 0
-    assert pilot._facts().file == before.file
-    adapter.touch()
-    tuned = pilot._facts().file
-    assert tuned != before.file
-    load(pilot, tuned=False)
-    plain = pilot._facts().file
-    assert plain != tuned
-    adapter.touch()
-    assert pilot._facts().file == plain
-
-
-def test_facts_change_with_a_file_that_is_replaced_by_one_of_its_size(tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text("{} ")
-    pilot = Pilot(Turbopilot(engine="transformers", model=str(tmp_path)))
-    before = pilot._facts().file
-    os.utime(config, ns=(1, 1))
-    assert pilot._facts().file not in {before, ""}
-    config.unlink()
-    assert not pilot._facts().file
-    pilot.stop()
 
 
 def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
