@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import IdentityProvider, User
 
+from jupyter_turbopilot.pilot import pilot
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, llama_engine
-from jupyter_turbopilot.pilot.library import store_of
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.models.store import Store
 
 
 class Users(IdentityProvider):
@@ -38,9 +39,9 @@ def with_fixed_clock(*arguments: Any) -> Any:
     return engine
 
 
-def kind(settings: Turbopilot) -> LlamaKind:
+def kind_with_fixed_clock(settings: Turbopilot, store: Store) -> LlamaKind:
     """Return the kind of engine that the settings choose by default, with the fixed clock."""
-    return LlamaKind(settings, store_of(settings), with_fixed_clock)
+    return LlamaKind(settings, store, with_fixed_clock)
 
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - traitlets defines it
@@ -49,7 +50,7 @@ c.ServerApp.allow_root = True
 c.ServerApp.open_browser = False
 c.ServerApp.port_retries = 0
 if os.environ["UNCHANGED_CLOCK"] == "fixed":
-    c.TurbopilotExtension.kind = kind
+    pilot.kind_of = kind_with_fixed_clock
 c.Turbopilot.threads = int(os.environ["UNCHANGED_THREADS"])
 c.Turbopilot.considerate = False
 c.Turbopilot.keep_sequences = False
