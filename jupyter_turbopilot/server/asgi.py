@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -38,18 +38,10 @@ START, BODY = "http.response.start", "http.response.body"
 WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}  # no route reads the body of these methods
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a route may ask of a connection beside what was sent on it."""
-
-    remote_ip: str
-    protocol: str
-
-
 class Connection(HTTPConnection):
     """Takes what a route writes; `deliver` sends it on, one message at a time and in order."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: SimpleNamespace) -> None:
         self.context = context
         self.closed = False
         self._written: asyncio.Queue[tuple[Message, asyncio.Future[None] | None]] = asyncio.Queue()
@@ -119,7 +111,9 @@ class Mounted:
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is spoken here, not {scope['type']}.")
         client = scope.get("client") or ("", 0)
-        connection = Connection(Context(str(client[0]), scope.get("scheme", "http")))
+        connection = Connection(
+            SimpleNamespace(remote_ip=str(client[0]), protocol=scope.get("scheme", "http"))
+        )
         delegate: HTTPMessageDelegate = self._made.start_request(object(), connection)
         asking = asyncio.ensure_future(_ask(scope, receive, delegate, connection))
         answering = asyncio.ensure_future(connection.deliver(send))

@@ -46,19 +46,12 @@ class _CurrentState(Collector):
         for event in (*EVENTS, "hidden"):
             counted.add_metric([event], counters[event])
         yield counted
-        yield CounterMetricFamily(
-            "turbopilot_known", "Requests answered without the model.", value=counters["known"]
-        )
-        yield CounterMetricFamily(
-            "turbopilot_recalled",
-            "Requests first answered with a line that the person wrote before.",
-            value=counters["recalled"],
-        )
-        yield CounterMetricFamily(
-            "turbopilot_taken_over",
-            "Requests that went on with the text of an earlier one.",
-            value=counters["taken_over"],
-        )
+        for event, what in (
+            ("known", "Requests answered without the model."),
+            ("recalled", "Requests first answered with a line that the person wrote before."),
+            ("taken_over", "Requests that went on with the text of an earlier one."),
+        ):
+            yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
         if figures := getattr(worker.engine, "figures", None):
             yield from _elsewhere(figures)
 

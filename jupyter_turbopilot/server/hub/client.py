@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import httpx
 import msgspec
+from msgspec import Meta
 
 from jupyter_turbopilot.errors import NotReadyError
 
 # JupyterHub grants it to administrators, and not to the tokens of Jupyter servers.
 MANAGES = "admin-ui"
+SECONDS = 5.0  # for an answer
+AT_ONCE = 16  # concurrent requests to the hub
+OF_NEW = 12  # of those about new tokens, so that made-up ones cannot delay the renewal of known ones
+MOST = 1 << 20  # bytes of an answer: a user may be in many groups
+OK, NOT_KNOWN = 200, frozenset({401, 403})
 
 
-class _Model(msgspec.Struct, frozen=True):
-    """A hub's answer to `GET user`, as far as it matters here."""
+class Person(msgspec.Struct, frozen=True):
+    """A user whom the hub knows, or a service of the hub: its answer to `GET user`, as far as it matters."""
 
-    name: str
-    kind: str = "user"
+    name: Annotated[str, Meta(min_length=1)]
+    kind: Literal["user", "service"] = "user"
     admin: bool = False
     groups: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody whom the hub knows, or a service of its."""
-
-    name: str
-    kind: str
-    admin: bool
-    groups: tuple[str, ...]
-    scopes: frozenset[str]
+    scopes: frozenset[str] = frozenset()
 
     @property
     def known_as(self) -> str:
@@ -58,31 +53,6 @@ def scope_for(service: str) -> str:
     return f"access:services!service={service}"
 
 
-def read_person(answer: bytes) -> Person:
-    """Read a hub's answer; a `ValueError` where it is none."""
-    model = msgspec.json.decode(answer, type=_Model)  # its errors are ValueErrors
-    if not model.name or model.kind not in {"user", "service"}:
-        raise ValueError("not a hub's user")
-    return Person(model.name, model.kind, model.admin, model.groups, frozenset(model.scopes))
-
-
-SECONDS = 5.0  # for an answer
-AT_ONCE = 16  # concurrent requests to the hub
-OF_NEW = 12  # of those about new tokens, so that made-up ones cannot delay the renewal of known ones
-MOST = 1 << 20  # bytes of an answer: somebody may be in many groups
-OK, NOT_KNOWN = 200, frozenset({401, 403})
-
-
-class HubGoneError(NotReadyError):
-    """The hub does not answer, and what it said before counts no longer."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The JupyterHub does not answer, so nobody can tell whose token this is. Try again when it runs.",
-            code="hub_gone",
-        )
-
-
 class Hub:
     """A hub's API; it is asked with the token that is asked about, which needs no right of ours."""
 
@@ -103,7 +73,11 @@ class Hub:
             async with asyncio.timeout(self._seconds), nullcontext() if known else self._of_new:
                 return await self._ask(token)
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
-            raise HubGoneError from None
+            raise NotReadyError(
+                "The JupyterHub does not answer, so nobody can tell whose token this is. "
+                "Try again when it runs.",
+                code="hub_gone",
+            ) from None
 
     async def _ask(self, token: str) -> Person | None:
         headers = {"Authorization": f"token {token}", "Accept-Encoding": "identity"}
@@ -117,7 +91,7 @@ class Hub:
                 body += chunk
                 if len(body) > MOST:
                     raise ValueError("an answer without end")
-        return read_person(bytes(body))
+        return msgspec.json.decode(body, type=Person)  # its errors are ValueErrors
 
     async def close(self) -> None:
         """Close all connections."""

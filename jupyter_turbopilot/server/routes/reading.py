@@ -54,7 +54,7 @@ def read(body: bytes, kind: type[T]) -> T:
     """
     fields = msgspec.structs.asdict(decode(body, _raw(kind)))
     sent = {name: bytes(value) for name, value in fields.items() if bytes(value) not in _DEFAULT}
-    given = {name: _named(name, value) for name, value in sent.items()}
+    given = {name: _whole(name, value) for name, value in sent.items()}
     if len(given.get("logit_bias", b"")) > MOST_BIAS_BYTES:
         raise BadRequestError(
             f"logit_bias is larger than {MOST_BIAS_BYTES} bytes. Send a smaller one.", field="logit_bias"
@@ -78,21 +78,16 @@ def _raw(kind: type[msgspec.Struct]) -> type[Any]:
     return msgspec.defstruct("Fields", [(name, msgspec.Raw, msgspec.Raw()) for name in sorted(names)])
 
 
-def _named(name: str, value: bytes) -> bytes:
-    """Return `_whole(value)`; an error names the field."""
-    try:
-        return _whole(value)
-    except BadRequestError as error:
-        raise BadRequestError(error.message, field=name) from None
-
-
-def _whole(value: bytes) -> bytes:
-    """Return a number without its fraction where that is nothing."""
+def _whole(name: str, value: bytes) -> bytes:
+    """Return the number of a field without its fraction where that is nothing."""
     if value[0] not in b"-0123456789":
         return value
     if len(value) > LONGEST_NUMBER:
-        raise BadRequestError(f"A number may have at most {LONGEST_NUMBER} characters.")
-    number = decode(value, float)
+        raise BadRequestError(f"A number may have at most {LONGEST_NUMBER} characters.", field=name)
+    try:
+        number = decode(value, float)
+    except BadRequestError as error:
+        raise BadRequestError(error.message, field=name) from None
     return b"%d" % int(number) if number.is_integer() and abs(number) < 2**53 else value
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders
 
-from jupyter_turbopilot.errors import RefusedError, TurbopilotError
-from jupyter_turbopilot.server.hub.client import MANAGES, HubGoneError, Person, scope_for
+from jupyter_turbopilot.errors import NotReadyError, RefusedError, TurbopilotError
+from jupyter_turbopilot.server.hub.client import MANAGES, Person, scope_for
 from jupyter_turbopilot.server.hub.identity import (
     COUNTS,
     MOST_NEW,
@@ -85,7 +85,7 @@ class Hub:
             self.renewed.append(token)
         await self.free.wait()
         if self.people is None:
-            raise HubGoneError
+            raise NotReadyError("Gone.", code="hub_gone")
         return self.people.get(token)
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ def body(**fields: Any) -> bytes:
 def test_fields_that_nobody_knows_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = reading._whole
     seen: list[bytes] = []
-    monkeypatch.setattr(reading, "_whole", lambda value: seen.append(value) or whole(value))
+    monkeypatch.setattr(reading, "_whole", lambda name, value: seen.append(value) or whole(name, value))
     found = read(body(**{f"x{number}": 1 for number in range(60_000)}, seed=5.0), CompletionBody)
     assert found.seed == 5
     assert seen == [b'"x"', b"5.0"]
