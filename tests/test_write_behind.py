@@ -173,8 +173,8 @@ def test_a_forked_process_writes_nothing_and_waits_for_nothing(file: File) -> No
     behind = WriteBehind[int]("t", file.write, failure, room=5)
     behind.put(0)
     until(lambda: file.items == [0])
-    time.sleep(0.1)  # until the thread waits, without the lock
-    child = os.fork()
+    with behind._wake:  # so that the thread does not hold it
+        child = os.fork()
     if child == 0:
         signal.alarm(30)
         behind.put(1)

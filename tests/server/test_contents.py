@@ -196,9 +196,7 @@ class TestWhoMayUseIt:
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
-async def test_switched_off_there_is_none(jp_serverapp: Any, pilot: Any, jp_root_dir: Path) -> None:
-    assert pilot.memory is None
+def test_switched_off_there_is_none(pilot: Any, jp_root_dir: Path) -> None:
     pilot.settings.memory = False
-    await asyncio.sleep(0.2)
-    assert pilot.memory is None
+    assert pilot.remember(LocalFiles(jp_root_dir)) is None
     assert not folder().exists()

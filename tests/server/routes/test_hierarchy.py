@@ -12,7 +12,7 @@ import pytest
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.hierarchy import existing
 from jupyter_turbopilot.server import runtime
-from jupyter_turbopilot.server.routes.native import AT_ONCE
+from jupyter_turbopilot.server.routes.native import AT_ONCE, HierarchyRoute
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 from ...scripted_engine import ScriptedEngine
@@ -191,10 +191,17 @@ async def test_hierarchy_stops_parsing_at_a_disconnect(
         return Scopes(source)
 
     monkeypatch.setattr(existing, "Scopes", slow)
+    left, close = asyncio.Event(), HierarchyRoute.on_connection_close
+
+    def closed(route: HierarchyRoute) -> None:
+        close(route)
+        left.set()
+
+    monkeypatch.setattr(HierarchyRoute, "on_connection_close", closed)
     _, writer = await post("hierarchy", COMPLETE | {"cells": [{"source": f"x = {n}"} for n in range(20)]})
     await asyncio.to_thread(parsing.wait, 5)
     writer.transport.abort()
-    await asyncio.sleep(0.1)
+    await left.wait()
     gone.set()
     async with asyncio.timeout(5):
         while not await counted(ask, "disconnected"):

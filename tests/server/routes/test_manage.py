@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.server.describe import describe_health
 
 from ...models.source_server import SourceServer
@@ -57,7 +57,8 @@ async def test_a_download_can_be_stopped(
     source.hold.clear()
     spec = address(source, tiny_model)
     running = asyncio.ensure_future(ask("models/pull", {"model": spec}))
-    await asyncio.sleep(0.3)
+    while not pilot.library.download_of(find(spec)):
+        await asyncio.sleep(0.01)
     stopped = await ask("models/pull", {"model": spec}, method="DELETE")
     source.hold.set()
     assert json.loads(stopped.body) == {"stopped": True}
