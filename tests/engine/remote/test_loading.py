@@ -9,15 +9,15 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
+from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.far_side import Kind
-from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, far_side, load
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 
 from .conftest import Connect, Serve
 from .far_server import FarServer, Wire, always, settings_for, status, words
 from .test_engine import ask, write
-from .test_survey import counting, tokenizer
+from .test_survey import picky, tokenizer
 
 OFFER = {"version": 1, "places": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
 
@@ -72,7 +72,7 @@ def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, con
 def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, connect: Connect) -> None:
     server = serve()
     server.models = {"data": [{"id": "far"}]}
-    server.routes["/v1/completions"] = counting(ignored=False)
+    server.routes["/v1/completions"] = picky()
     engine = connect(server, vocabulary=None)
     abilities = engine.abilities
     assert engine.context_size == CONTEXT_SIZE * CHARACTERS
@@ -84,7 +84,7 @@ def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, conne
 
 def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
     server = serve()
-    server.routes["/v1/completions"] = counting(ignored=False)
+    server.routes["/v1/completions"] = picky()
     engine = load(settings_for(server), Cancel(), always(None), ["<MID>"])
     try:
         before = len(server.requests)
