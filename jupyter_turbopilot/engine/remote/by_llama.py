@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.remote.dialect import (
 )
 from jupyter_turbopilot.engine.remote.far_side import read_json
 from jupyter_turbopilot.engine.remote.words import ErrorEventError
-from jupyter_turbopilot.generation import Beginning, Token
+from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.by_text import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask
-
-
-LISTED = 100  # of the likeliest tokens, where a text has a beginning: which of them fit says how sure it is
 
 
 class _Chance(msgspec.Struct, frozen=True):
@@ -106,11 +103,8 @@ class LlamaByIds:
     def request(self, ask: Ask) -> Request:
         """Return what is sent."""
         body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
-        beginning = ask.sampling.beginning
-        if beginning != Beginning():
-            body["n_probs"] = max(LISTED, body["n_probs"])
-        if beginning.ways:
-            body["grammar"] = grammar(beginning.ways)
+        if ways := ask.sampling.beginning.ways:
+            body["grammar"] = grammar(ways)
         return Request("/completion", body)
 
     def read(self, data: bytes) -> Heard:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
 from jupyter_turbopilot.engine.remote.far_side import Kind
-from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
+from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
 from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 CLOSING = 2.0  # seconds to wait for connections to be closed
 NEVER = -1e9  # a bias
+LISTED, LISTED_LATER = 1024, 100  # of the likeliest tokens, while a text has to begin in some way
 NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.awaited}
 
 
@@ -154,7 +155,7 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            if ask.sampling.beginning.banned is not None and self._kind is Kind.LLAMA:
+            if self._kind is Kind.LLAMA and ask.sampling.beginning != ANY:
                 ask = await self._begin(ask, hear)
             if not answer.ended:
                 await self._write(ask, hear)
@@ -168,24 +169,28 @@ class RemoteEngine:
             self._came.notify_all()
 
     async def _begin(self, ask: Ask, hear: Callable[[Heard], bool]) -> Ask:
-        """Have llama-server write the first token alone: it can ban one only from a whole text.
+        """Have llama-server write the first token alone; return what is left to be asked.
 
-        Return what is left to be asked.
+        It can ban a token only from a whole text, and tells each probability among all tokens: only for the
+        first one are so many listed that it is known among those that may follow.
         """
-        sampling = ask.sampling
+        sampling, beginning = ask.sampling, ask.sampling.beginning
+        never = () if beginning.banned is None else ((beginning.banned, NEVER),)
+        one = replace(sampling, max_tokens=1, top=LISTED, logit_bias=(*sampling.logit_bias, *never))
         heard: list[Token] = []
 
         def take(told: Heard) -> bool:
             heard.extend(told.tokens)
             return told.ended or bool(heard)
 
-        never = (sampling.beginning.banned or 0, NEVER)
-        one = replace(sampling, max_tokens=1, logit_bias=(*sampling.logit_bias, never))
         await self._write(replace(ask, sampling=one, hint=()), take)
         tokens = heard[:1]
+        if beginning.ways and not tokens:
+            return ask  # the first token is a part of a character, of which nothing is told yet
         if not hear(Heard(tokens, ended=not tokens)):
-            beginning = sampling.beginning.after(tokens[0].data)
-            rest = replace(sampling, max_tokens=sampling.max_tokens - 1, beginning=beginning)
+            left = beginning.after(tokens[0].data)
+            top = max(sampling.top, LISTED_LATER) if left.ways else sampling.top
+            rest = replace(sampling, max_tokens=sampling.max_tokens - 1, top=top, beginning=left)
             ask = replace(ask, prompt=[*ask.prompt, tokens[0].id], sampling=rest, hint=())
         return ask
 
