@@ -93,6 +93,7 @@ def llama_served(folder: Path) -> Callable[[], Engine]:
     return lambda: remote.load(settings, Cancel(), lambda _: local.vocabulary)
 
 
+LLAMA_SERVER = "remote, llama-server"
 # An engine is a line: what writes its files into a folder and returns what loads it.
 ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama": llama,
@@ -101,7 +102,7 @@ ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama in a child process": isolated,
     "transformers": transformers,
     "remote": served,
-    "remote, llama-server": llama_served,
+    LLAMA_SERVER: llama_served,
     "remote by text": lambda folder: served(folder, by_text=True),
 }
 
@@ -109,7 +110,8 @@ ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
 @pytest.fixture(scope="module", params=ENGINES)
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """An engine and how another one like it is loaded."""
-    made = Subject(ENGINES[request.param](tmp_path_factory.mktemp("engine")))
+    loads = ENGINES[request.param](tmp_path_factory.mktemp("engine"))
+    made = Subject(loads, by_character=request.param == LLAMA_SERVER)
     yield made
     made.engine.close(keep=False)
     while SERVERS:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
+from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, TurbopilotError

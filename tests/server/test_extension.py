@@ -14,7 +14,7 @@ from jupyter_server.serverapp import ServerApp
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.remote import key
+from jupyter_turbopilot.engine.remote import address
 from jupyter_turbopilot.server.extension import TurbopilotExtension, any_kernel_busy
 
 SETTINGS_FILES = [
@@ -53,8 +53,8 @@ def test_nothing_that_computes_is_imported_before_a_model_is_loaded() -> None:
 @pytest.fixture
 def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> dict[str, object]:
     (jp_config_dir / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_lines = 3\n")
-    monkeypatch.setenv(key.ENGINE_KEY, "sk-hush")
-    monkeypatch.setattr(key, "_taken", {})
+    monkeypatch.setenv(address.ENGINE_KEY, "sk-hush")
+    monkeypatch.setattr(address, "_taken", {})
     return {
         "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
         "Turbopilot": {
@@ -67,10 +67,10 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> di
 
 
 async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp: Any) -> None:
-    assert key.ENGINE_KEY not in os.environ
+    assert address.ENGINE_KEY not in os.environ
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
-    assert key.read_key("", provider=False) == "sk-hush"
+    assert address.read_key("", provider=False) == "sk-hush"
 
 
 async def test_the_server_reads_the_file_of_settings_that_the_command_line_reads(jp_serverapp: Any) -> None:

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.chances import likeliest, probability
-from jupyter_turbopilot.engine.remote.dialect import Heard, Request, Style, biases_by_id, sampling_fields
+from jupyter_turbopilot.engine.remote.dialect import (
+    Heard,
+    Request,
+    Style,
+    likeliest,
+    probability,
+    sampling_fields,
+)
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json
 from jupyter_turbopilot.engine.remote.words import ErrorEventError, StrangeAnswerError
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import Ask, Sampling
 
 _ID = "token_id:"
 MOST_DIGITS = 9
@@ -51,7 +57,7 @@ class _Usage(msgspec.Struct, frozen=True):
     prompt_tokens_details: _Details | None = None
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class _Chunk(msgspec.Struct, frozen=True):
     """An event of an answer."""
 
     choices: list[Choice] = []
@@ -61,28 +67,19 @@ class Chunk(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-def read_chunk(data: bytes) -> Chunk:
+def read_event(data: bytes, tokens_of: Callable[[Choice], list[Token]]) -> Heard:
     """Read an event; one that tells of an error is none of an answer."""
-    chunk = read_json(data, Chunk)
+    chunk = read_json(data, _Chunk)
     if chunk.error is not None:
         raise ErrorEventError(chunk.error)
-    return chunk
-
-
-def cached_tokens(chunk: Chunk) -> int | None:
-    """Return how many tokens of the prompt were not read again, where that is said."""
+    choices = [choice for choice in chunk.choices if not choice.index]
+    reasons = {choice.finish_reason for choice in choices}
     details = chunk.usage.prompt_tokens_details if chunk.usage else None
-    return details.cached_tokens if details else None
-
-
-def heard(chunk: Chunk, tokens: Sequence[Token]) -> Heard:
-    """Return what an event says, apart from its tokens as they are read already."""
-    reasons = {choice.finish_reason for choice in chunk.choices if not choice.index}
     return Heard(
-        tokens,
+        [token for choice in choices for token in tokens_of(choice)],
         any(reasons),
         chunk.model or "",
-        cached_tokens(chunk),
+        details.cached_tokens if details else None,
         cut=LENGTH in reasons,
         version=(chunk.system_fingerprint or "").partition(":")[2],
     )
@@ -102,27 +99,31 @@ class ByIds:
         sampling = ask.sampling
         body = sampling_fields(sampling, self.style)
         if "logit_bias" in body:  # a router in between may take nothing but OpenAI's form of it
-            body["logit_bias"] = biases_by_id(sampling, self._vocabulary)
-        # Others than ours write at least one token.
-        length = sampling.max_tokens if self._ours else max(1, sampling.max_tokens)
+            body["logit_bias"] = self._biases(sampling)
         body |= {
             "model": self._far.model,
             "prompt": list(ask.prompt),
-            "max_tokens": length,
+            # Others than ours write at least one token.
+            "max_tokens": sampling.max_tokens if self._ours else max(1, sampling.max_tokens),
             "stream": True,
             "logprobs": sampling.top,
             "return_tokens_as_token_ids": True,
         }
-        return Request(ROUTE, body | ({"turbopilot": peer_fields(ask)} if self._ours else {}))
+        if self._ours:
+            body["turbopilot"] = peer_fields(ask)
+        return Request(ROUTE, body)
+
+    def _biases(self, sampling: Sampling) -> dict[str, float]:
+        """Return biases by token id, those of texts for each of their tokens; several of a token add up."""
+        biases: dict[str, float] = {}
+        for name, bias in sampling.logit_bias:
+            for token in (name,) if isinstance(name, int) else self._vocabulary.tokenize(name):
+                biases[str(token)] = biases.get(str(token), 0.0) + bias
+        return biases
 
     def read(self, data: bytes) -> Heard:
         """Read an event."""
-        chunk = read_chunk(data)
-        tokens: list[Token] = []
-        for choice in chunk.choices:
-            if not choice.index:
-                tokens += self._tokens(choice)
-        return heard(chunk, tokens)
+        return read_event(data, self._tokens)
 
     def _tokens(self, choice: Choice) -> list[Token]:
         told = choice.logprobs
@@ -138,13 +139,9 @@ class ByIds:
                 continue
             logarithm = told.token_logprobs[at] if at < len(told.token_logprobs) else None
             others = (tops[at] if at < len(tops) else None) or {}
-            tokens.append(
-                Token(piece(self._vocabulary, token), probability(logarithm), token, self._top(others))
-            )
+            top = likeliest((_id(other), value) for other, value in others.items())
+            tokens.append(Token(piece(self._vocabulary, token), probability(logarithm), token, top))
         return tokens
-
-    def _top(self, others: Mapping[str, float | None]) -> tuple[tuple[int, float], ...]:
-        return likeliest([(_id(name), value) for name, value in others.items()], len(others))
 
 
 def _id(name: str) -> int:

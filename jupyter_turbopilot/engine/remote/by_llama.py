@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,23 @@ import msgspec
 
 from jupyter_turbopilot.engine.remote.by_ids import piece
 from jupyter_turbopilot.engine.remote.by_text import spread
-from jupyter_turbopilot.engine.remote.chances import likeliest, logarithm, portion, probability
-from jupyter_turbopilot.engine.remote.dialect import Heard, Request, sampling_fields
+from jupyter_turbopilot.engine.remote.dialect import (
+    UNKNOWN,
+    Heard,
+    Request,
+    Style,
+    likeliest,
+    probability,
+    sampling_fields,
+)
 from jupyter_turbopilot.engine.remote.far_side import read_json
 from jupyter_turbopilot.engine.remote.words import ErrorEventError
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+    from jupyter_turbopilot.engine.remote.by_text import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask
 
@@ -33,16 +41,14 @@ class _Chance(msgspec.Struct, frozen=True):
     top_probs: list[_Chance] = []
 
     @property
-    def probability(self) -> float:
-        return probability(self.logprob) if self.prob is None else portion(self.prob)
+    def logarithm(self) -> float | None:
+        if self.prob is None:
+            return self.logprob
+        return math.log(self.prob) if 0.0 < self.prob <= 1.0 else None
 
     @property
     def top(self) -> tuple[tuple[int, float], ...]:
-        others = self.top_probs or self.top_logprobs
-        pairs = [
-            (other.id, other.logprob if other.prob is None else logarithm(other.prob)) for other in others
-        ]
-        return likeliest(pairs, len(pairs))
+        return likeliest((other.id, other.logarithm) for other in self.top_probs or self.top_logprobs)
 
 
 class _Timings(msgspec.Struct, frozen=True):
@@ -60,16 +66,12 @@ class _Event(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-def _read(data: bytes) -> _Event:
+def _read(data: bytes, tokens_of: Callable[[_Event], list[Token]]) -> Heard:
     event = read_json(data, _Event)
     if event.error is not None:
         raise ErrorEventError(event.error)
-    return event
-
-
-def _heard(event: _Event, tokens: Sequence[Token]) -> Heard:
     cached = event.timings.cache_n if event.timings else None
-    return Heard(tokens, event.stop, event.model or "", cached, cut=event.stop_type == "limit")
+    return Heard(tokens_of(event), event.stop, event.model or "", cached, cut=event.stop_type == "limit")
 
 
 def _options(ask: Ask) -> dict[str, Any]:
@@ -83,8 +85,17 @@ def _options(ask: Ask) -> dict[str, Any]:
     }
 
 
+def grammar(ways: Sequence[bytes]) -> str:
+    """Return the grammar, in llama.cpp's notation, of all texts that begin in one of the ways."""
+    texts = (way.decode("utf-8", "ignore") for way in ways)
+    literals = ("".join(f"\\U{ord(character):08X}" for character in text) for text in texts)
+    return "root ::= (" + " | ".join(f'"{literal}"' for literal in literals) + ") [^\\x00]*"
+
+
 class LlamaByIds:
     """Prompts are token ids."""
+
+    style: Style = "llama"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -92,26 +103,29 @@ class LlamaByIds:
     def request(self, ask: Ask) -> Request:
         """Return what is sent."""
         body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
+        if ways := ask.sampling.beginning.ways:
+            body["grammar"] = grammar(ways)
         return Request("/completion", body)
 
     def read(self, data: bytes) -> Heard:
         """Read an event."""
-        event = _read(data)
-        # The last event repeats the tokens of the whole text, but none of its text.
-        return _heard(event, self._tokens(event) if event.content else ())
+        return _read(data, self._tokens)
 
     def _tokens(self, event: _Event) -> list[Token]:
-        chances = event.completion_probabilities
         data = event.content.encode("utf-8", "replace")
-        ids = event.tokens
+        if not data:
+            return []  # the last event repeats the tokens of the whole text, but none of its text
+        ids, told = event.tokens, event.completion_probabilities
         if b"".join(piece(self._vocabulary, token) for token in ids) != data:
             # Of a character in several tokens only the last one is told.
-            ids, chances = self._vocabulary.tokenize(event.content, behind=True), chances[-1:]
+            ids, told = self._vocabulary.tokenize(event.content, behind=True), told[-1:]
         tokens = []
         for at, token in enumerate(ids):
-            chance = chances[at] if at < len(chances) else None
-            told = (chance.probability, token, chance.top) if chance else (1.0 if at else 0.0, token)
-            tokens.append(Token(piece(self._vocabulary, token), *told))
+            if at < len(told):
+                chance, top = probability(told[at].logarithm), told[at].top
+            else:
+                chance, top = 1.0 if at else UNKNOWN, ()
+            tokens.append(Token(piece(self._vocabulary, token), chance, token, top))
         return tokens
 
 
@@ -133,6 +147,9 @@ class LlamaByText:
 
     def read(self, data: bytes) -> Heard:
         """Read an event."""
-        event = _read(data)
-        chances = [chance.probability for chance in event.completion_probabilities]
-        return _heard(event, spread(event.content, chances[:1]))
+        return _read(data, self._characters)
+
+    def _characters(self, event: _Event) -> list[Token]:
+        return spread(
+            event.content, [probability(chance.logarithm) for chance in event.completion_probabilities[:1]]
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -11,11 +12,9 @@ import msgspec
 from jupyter_turbopilot.engine.remote.far_side import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Sampling, Token
-
 
 SESSION_HEADER = "X-Session-Id"  # of a request: a router sends the same to the same replica
 REPLICA_HEADER = "X-Replica-Id"  # of an answer: which of several behind one address gives it
@@ -134,20 +133,23 @@ def owner_fields(kind: Kind, owner: str) -> dict[str, Any]:
     llama-server knows nothing of owners: it reads each prompt from its beginning. What only says that it
     speaks OpenAI's protocol may be vLLM, as Ray's `serve.llm` is: better refused than shared.
     """
-    match kind:
-        case _ if not owner:
-            return {}
-        case Kind.OURS | Kind.VLLM | Kind.OPENAI:
-            return {"cache_salt": owner}
-        case Kind.LLAMA:
-            return {"cache_prompt": False}
-    return {}
+    if not owner or kind is Kind.PROVIDER:
+        return {}
+    return {"cache_prompt": False} if kind is Kind.LLAMA else {"cache_salt": owner}
 
 
-def biases_by_id(sampling: Sampling, vocabulary: Vocabulary) -> dict[str, float]:
-    """Return biases by token id, those of texts for each of their tokens; several of a token add up."""
-    biases: dict[str, float] = {}
-    for name, bias in sampling.logit_bias:
-        for token in (name,) if isinstance(name, int) else vocabulary.tokenize(name):
-            biases[str(token)] = biases.get(str(token), 0.0) + bias
-    return biases
+UNKNOWN = 0.0  # a token that nothing is known of is not shown unasked
+_ROUNDING = 1e-3  # a logarithm that is so little above zero has been rounded
+
+
+def probability(logarithm: float | None) -> float:
+    """Return a probability by its logarithm; UNKNOWN where it is missing or none."""
+    if logarithm is None or not logarithm <= _ROUNDING:
+        return UNKNOWN
+    return math.exp(min(0.0, logarithm))
+
+
+def likeliest(pairs: Iterable[tuple[int, float | None]]) -> tuple[tuple[int, float], ...]:
+    """Return tokens with their logarithms, the likeliest first, those that make sense."""
+    known = [(token, min(0.0, value)) for token, value in pairs if value is not None and value <= _ROUNDING]
+    return tuple(sorted(known, key=lambda pair: -pair[1]))

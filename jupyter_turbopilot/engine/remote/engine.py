@@ -1,21 +1,22 @@
-"""An engine that has a server elsewhere write."""
+"""An engine that has a server elsewhere write, and the thread of its connections."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
-from jupyter_turbopilot.engine.remote.held_token import FREE, after, ask_for_one, held_token
-from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
+from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
 from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any
+    from concurrent.futures import Future
 
     from jupyter_turbopilot.engine.abilities import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -23,13 +24,68 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.exchange import Exchange
     from jupyter_turbopilot.engine.remote.far_side import FarSide
     from jupyter_turbopilot.engine.remote.figures import Figures
-    from jupyter_turbopilot.engine.remote.thread import Connections
+    from jupyter_turbopilot.engine.remote.survey import AnySide
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import Ask, Token
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+CLOSING = 2.0  # seconds to wait for connections to be closed
+NEVER = -1e9  # a bias
+LISTED, LISTED_LATER = 1024, 100  # of the likeliest tokens, while a text has to begin in some way
 NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.awaited}
+
+
+class Connections:
+    """A thread with an event loop. It is a daemon: no far side may keep the process from ending."""
+
+    def __init__(self, sides: Sequence[AnySide] = ()) -> None:
+        """`sides` are closed with it."""
+        self._sides = sides
+        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="turbopilot-remote", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin some work; cancelling what is returned cancels it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def wait_for(self, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
+        """Do some work and wait for it; a `CancelledError` of `concurrent.futures` where it was cancelled."""
+        future = self.begin(work)
+
+        def stop() -> None:
+            future.cancel()
+
+        with cancel.interrupting(stop):
+            return future.result()
+
+    def close(self) -> None:
+        """End all work, close the connections, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            self.begin(self._end())
+            self._thread.join(CLOSING)
+
+    async def _end(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        try:
+            for side in self._sides:
+                await side.close()
+        finally:
+            self._loop.call_soon(self._loop.stop)
 
 
 class RemoteEngine:
@@ -46,20 +102,16 @@ class RemoteEngine:
         dialect: Dialect,
         exchange: Exchange,
         connections: Connections,
-        close: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self.name = far.model
         self.identity = far.identity
         self.context_size = far.context_size
         self.abilities = abilities
         self.vocabulary = vocabulary
-        # Whether a text is held to its beginning here, by choosing from what the far side lists.
-        self._chooses = abilities.holds and not far.holds
         self._kind = far.kind
         self._dialect = dialect
         self._exchange = exchange
         self._connections = connections
-        self._close = close
         self._came = threading.Condition()
         self._runs: set[RemoteRun] = set()  # those that have room
 
@@ -77,7 +129,8 @@ class RemoteEngine:
                 "Send a shorter one."
             )
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
-        run = RemoteRun(ask, limit, ask.sampling.beginning)
+        listed = self.vocabulary if self._kind is Kind.LLAMA else None
+        run = RemoteRun(ask, limit, ask.sampling.beginning, listed)
         ask.usage.prompt_tokens = size
         return run if self._send(run) else None
 
@@ -102,9 +155,10 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            free = await self._held(ask, hear) if self._chooses else ask
-            if free:
-                await self._write(free, hear)
+            if self._kind is Kind.LLAMA and ask.sampling.beginning != ANY:
+                ask = await self._begin(ask, hear)
+            if not answer.ended:
+                await self._write(ask, hear)
         except TurbopilotError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - a mistake of ours: its text may hold a prompt
@@ -114,24 +168,30 @@ class RemoteEngine:
             answer.ended, answer.error = True, error
             self._came.notify_all()
 
-    async def _held(self, ask: Ask, hear: Callable[[Heard], bool]) -> Ask | None:
-        """Write tokens until the text is free; return what is left to be asked, if anything is."""
-        while ask.sampling.beginning != FREE and ask.sampling.max_tokens > 0:
-            heard: list[Heard] = []
+    async def _begin(self, ask: Ask, hear: Callable[[Heard], bool]) -> Ask:
+        """Have llama-server write the first token alone; return what is left to be asked.
 
-            def take(told: Heard, heard: list[Heard] = heard) -> bool:
-                heard.append(told)
-                return bool(told.tokens) or told.ended
+        It can ban a token only from a whole text, and tells each probability among all tokens: only for the
+        first one are so many listed that it is known among those that may follow.
+        """
+        sampling, beginning = ask.sampling, ask.sampling.beginning
+        never = () if beginning.banned is None else ((beginning.banned, NEVER),)
+        one = replace(sampling, max_tokens=1, top=LISTED, logit_bias=(*sampling.logit_bias, *never))
+        heard: list[Token] = []
 
-            await self._write(ask_for_one(ask), take)
-            told = next((token for each in heard for token in each.tokens), None)
-            token = held_token(ask.sampling.beginning, told, self.vocabulary)
-            if token is None:
-                hear(Heard(ended=True))
-                return None
-            if hear(Heard([token])):
-                return None
-            ask = after(ask, token)
+        def take(told: Heard) -> bool:
+            heard.extend(told.tokens)
+            return told.ended or bool(heard)
+
+        await self._write(replace(ask, sampling=one, hint=()), take)
+        tokens = heard[:1]
+        if beginning.ways and not tokens:
+            return ask  # the first token is a part of a character, of which nothing is told yet
+        if not hear(Heard(tokens, ended=not tokens)):
+            left = beginning.after(tokens[0].data)
+            top = max(sampling.top, LISTED_LATER) if left.ways else sampling.top
+            rest = replace(sampling, max_tokens=sampling.max_tokens - 1, top=top, beginning=left)
+            ask = replace(ask, prompt=[*ask.prompt, tokens[0].id], sampling=rest, hint=())
         return ask
 
     async def _write(self, ask: Ask, hear: Callable[[Heard], bool]) -> None:
@@ -183,4 +243,4 @@ class RemoteEngine:
     def close(self, *, keep: bool = True) -> None:  # noqa: ARG002 - nothing is kept here
         """Close all connections."""
         self._runs.clear()
-        self._connections.close(self._close())
+        self._connections.close()

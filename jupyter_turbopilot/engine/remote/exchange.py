@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.engine.remote import words
-from jupyter_turbopilot.engine.remote.back_off import Rests, Waits, pause
 from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.figures import Figures
@@ -29,6 +28,8 @@ ENDED, ENOUGH = 1.0, 0.05
 # Each key takes the request of the one before back, so none may last long enough to fail. An address that has
 # been silent for so many seconds is asked, in so many, who it is.
 SILENT, PROBED = 3.0, 3.0
+FIRST, LONGEST = 1.0, 60.0  # seconds for which an address that failed is left alone
+LEAST = 0.1  # seconds, though a server says that it may be asked at once
 NO_TIME, NO_MODEL = "it does not answer in time", "it has no model loaded"
 MOST_NAMES = 16  # under which one model answers
 FAILURES = (AskedToWaitError, DiedError, StrangeAnswerError, TimeoutError, TurbopilotError)
@@ -46,17 +47,50 @@ class Side(Protocol):
 
 
 @dataclass
-class _Use:
-    """What an address gives."""
+class Waits:
+    """Sessions that a server asked to be left alone for: until when, and with which status.
 
+    Each session waits for itself: behind one address others may be answered.
+    """
+
+    waits: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def asked(self, session: str, status: int, seconds: float, now: float) -> float:
+        """Have a session wait; return for how many seconds."""
+        seconds = max(LEAST, seconds)
+        self.waits = {name: wait for name, wait in self.waits.items() if wait[0] > now}
+        self.waits[session] = now + min(seconds, LONGEST), status
+        return seconds
+
+    def left(self, session: str, now: float) -> tuple[float, int]:
+        """Return for how many seconds a session still waits, and with which status it was told to."""
+        until, status = self.waits.get(session, (now, 0))
+        return max(0.0, until - now), status
+
+
+@dataclass
+class Place:
+    """One address, and how it did lately."""
+
+    side: Side
+    failures: int = 0  # since it last answered
+    rests_until: float = -math.inf
     streaming: int = 0  # texts that are being written there
     heard: float = -math.inf  # when it last wrote something of a text, or its end
     asked: float = math.inf  # since when it has been asked without a word
     probe: asyncio.Task[None] | None = None  # while it is being asked whether it is there at all
+    waits: Waits = field(default_factory=Waits)
 
-    def serves(self, since: float) -> bool:
-        """Tell whether it has written for anybody since then."""
-        return self.streaming > 0 or self.heard > since
+    def rest(self, now: float) -> None:
+        """Leave the address alone: for a second, twice as long after each further failure."""
+        if self.rests_until <= now:  # requests that fail together are one failure
+            self.rests_until = now + pause(self.failures)
+            self.failures += 1
+
+
+def pause(failures: int) -> float:
+    """Return the seconds to wait after so many failures before this one."""
+    return min(LONGEST, FIRST * 2.0 ** min(failures, 10))
 
 
 class Exchange:
@@ -71,21 +105,18 @@ class Exchange:
         timeout: float,
     ) -> None:
         """`recognize` asks an address who it is: all have to be as `far`."""
-        self._sides = sides
+        self.places = [Place(side) for side in sides]
         self._far = far
         self._dialect = dialect
         self._recognize = recognize
         self._timeout = timeout
-        self._rests = Rests(len(sides))
-        self._uses = [_Use() for _ in sides]
-        self._waits = Waits()
         self.figures = Figures([side.address.host for side in sides])
         # How the model is called in answers. Others than ours may call it otherwise than in their list.
         self._called = {far.model} if far.kind is Kind.OURS else set()
 
-    def rest(self, number: int) -> None:
-        """Leave an address alone for a while: it did not answer."""
-        self._rests.failed(number, asyncio.get_running_loop().time())
+    def _next(self, now: float, tried: Place | None = None) -> Place | None:
+        """Return the first address that does not rest, another than the one tried; None: all rest."""
+        return next((one for one in self.places if one.rests_until <= now and one is not tried), None)
 
     async def write(self, request: Request, hear: Callable[[Heard], bool], *, awaited: bool = True) -> None:
         """Have a text written; `hear` takes what comes and tells when that is enough.
@@ -95,34 +126,32 @@ class Exchange:
         loop = asyncio.get_running_loop()
         tried, begun, reason = None, 0.0, DiedError("it failed a moment ago")
         for last in (False, True):
-            number = self._rests.next(loop.time(), tried)
-            if number is not None:
+            if place := self._next(loop.time(), tried):
                 begun = loop.time()  # each address has its own time
             elif tried is None or loop.time() >= begun + self._timeout:
                 break
             else:
-                number = tried
-            side = self._sides[number]
+                place = tried
             try:
-                await self._converse(number, request, hear, begun + self._timeout, awaited=awaited)
+                await self._converse(place, request, hear, begun + self._timeout, awaited=awaited)
             except DiedError as error:
-                tried, reason = number, error
-                if self._uses[number].serves(begun):
-                    continue  # it is this text's failure alone
-                side.known = False
+                tried, reason = place, error
+                if place.streaming or place.heard > begun:
+                    continue  # it writes for others: this text's failure alone
+                place.side.known = False
                 # Others are still served by the only address while this request is sent to it once more.
-                if last or len(self._sides) > 1 or loop.time() >= begun + self._timeout:
-                    self._rests.failed(number, loop.time())
+                if last or len(self.places) > 1 or loop.time() >= begun + self._timeout:
+                    place.rest(loop.time())
             else:
-                self._rests.answered(number)
+                place.failures, place.rests_until = 0, -math.inf
                 return
-        if self._rests.next(loop.time()) is not None:
+        if self._next(loop.time()):
             raise NotReadyError(f"The server wrote nothing ({reason}). Try again.", code="far_side")
-        raise reason.error or words.gone(", ".join(side.address.host for side in self._sides), reason)
+        raise reason.error or words.gone([one.side.address.host for one in self.places], reason)
 
     async def _converse(
         self,
-        number: int,
+        place: Place,
         request: Request,
         hear: Callable[[Heard], bool],
         deadline: float,
@@ -133,32 +162,33 @@ class Exchange:
 
         Nothing is sent for a session that was told to wait before that is over.
         """
-        loop, waits = asyncio.get_running_loop(), 0
-        host, session = self._sides[number].address.host, request.session
+        loop, waited = asyncio.get_running_loop(), 0
+        host, session = place.side.address.host, request.session
         while True:
-            seconds, status = self._waits.left(number, session, loop.time())
+            seconds, status = place.waits.left(session, loop.time())
             if not seconds:
                 try:
-                    await self._listen(number, request, hear, deadline)
+                    await self._listen(place, request, hear, deadline)
                 except AskedToWaitError as asked:
                     self.figures.addresses[host].told_to_wait += 1
-                    status, after = asked.error.status, pause(waits) if asked.after is None else asked.after
-                    seconds = self._waits.asked(number, session, status, after, loop.time())
-                    waits += 1
+                    status, after = asked.error.status, pause(waited) if asked.after is None else asked.after
+                    seconds = place.waits.asked(session, status, after, loop.time())
+                    waited += 1
                 else:
                     return
             if not awaited or loop.time() + seconds >= deadline:
-                raise words.asked_to_wait(host, status, seconds)
+                error = words.refused(host, status)
+                error.after = seconds
+                raise error
             await asyncio.sleep(seconds)
 
     async def _listen(
-        self, number: int, request: Request, hear: Callable[[Heard], bool], deadline: float
+        self, place: Place, request: Request, hear: Callable[[Heard], bool], deadline: float
     ) -> None:
         """Hear an answer out. Once there is something of it, it ends with what there is."""
-        side, use = self._sides[number], self._uses[number]
-        loop, spoke = asyncio.get_running_loop(), False
+        side, loop, spoke = place.side, asyncio.get_running_loop(), False
         counted = self.figures.sent(side.address.host, request.session, loop.time())
-        self._watch(number)
+        self._watch(place)
         try:
             async with asyncio.timeout_at(deadline) as patience:
                 await self._check(side)
@@ -167,9 +197,9 @@ class Exchange:
                         await self._check_answer(side, heard)
                         counted.heard(heard, loop.time())
                         if heard.tokens or heard.ended:
-                            use.heard, use.asked = loop.time(), math.inf
+                            place.heard, place.asked = loop.time(), math.inf
                         if heard.tokens:
-                            use.streaming += not spoke
+                            place.streaming += not spoke
                             spoke = True
                             patience.reschedule(loop.time() + self._timeout)
                         if hear(heard):
@@ -187,30 +217,29 @@ class Exchange:
                 raise words.strange(side.address.host, error) from None
             raise
         finally:
-            use.streaming -= spoke
+            place.streaming -= spoke
             counted.end()
         if not spoke:
             raise DiedError("its answer broke off")
         hear(CUT)
 
-    def _watch(self, number: int) -> None:
+    def _watch(self, place: Place) -> None:
         """Have an address probed that has been asked for a while without a word."""
-        loop, use = asyncio.get_running_loop(), self._uses[number]
-        use.asked = min(use.asked, loop.time())
-        if loop.time() > use.asked + SILENT and use.probe is None:
-            use.probe = loop.create_task(self._probe(number))
+        loop = asyncio.get_running_loop()
+        place.asked = min(place.asked, loop.time())
+        if loop.time() > place.asked + SILENT and place.probe is None:
+            place.probe = loop.create_task(self._probe(place))
 
-    async def _probe(self, number: int) -> None:
+    async def _probe(self, place: Place) -> None:
         """Leave a silent address alone for a while where it does not even say who it is."""
-        side, use = self._sides[number], self._uses[number]
         try:
             async with asyncio.timeout(PROBED):
-                await self._recognize(side)
+                await self._recognize(place.side)
         except FAILURES:
-            side.known = False
-            self.rest(number)
+            place.side.known = False
+            place.rest(asyncio.get_running_loop().time())
         finally:
-            use.asked, use.probe = math.inf, None
+            place.asked, place.probe = math.inf, None
 
     async def _check(self, side: Side) -> None:
         """Ask an address that is new, or has failed, who it is."""

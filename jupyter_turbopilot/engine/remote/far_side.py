@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from jupyter_turbopilot.engine.abilities import SAMPLERS
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError
 
@@ -39,9 +40,9 @@ class FarSide:
     context_size: int = 0
     top: int = 0
     holds: bool = False
-    chances: bool = False
+    chances: bool = True
     ahead: bool = True
-    samplers: frozenset[str] = frozenset()
+    samplers: frozenset[str] = SAMPLERS
     version: str = ""  # what else its answers depend on, as it says
     vocabulary: str = ""  # the digest of its vocabulary
     lasting: bool = False  # whether it says all that its answers depend on
@@ -55,7 +56,6 @@ class FarSide:
 class _Offer(msgspec.Struct, frozen=True):
     """What a server of ours says of its engine."""
 
-    version: int = 0
     places: int = 0
     context_size: int = 0
     holds: bool = True
@@ -86,10 +86,6 @@ class _Settings(msgspec.Struct, frozen=True):
 class _Properties(msgspec.Struct, frozen=True):
     total_slots: int = 0
     default_generation_settings: _Settings = _Settings()
-
-
-class _Tokens(msgspec.Struct, frozen=True):
-    tokens: list[int]
 
 
 Shape = TypeVar("Shape")
@@ -167,8 +163,3 @@ def read_properties(data: bytes, far: FarSide) -> FarSide:
     found = read_json(data, _Properties)
     places = min(max(0, found.total_slots), MOST_PLACES)
     return replace(far, places=places, context_size=_size(found.default_generation_settings.n_ctx))
-
-
-def read_tokens(data: bytes) -> list[int]:
-    """Read the answer to `tokenize`."""
-    return read_json(data, _Tokens).tokens

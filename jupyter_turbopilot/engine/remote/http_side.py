@@ -1,18 +1,17 @@
-"""One far side over HTTP: its connections, and what goes wrong on them."""
+"""One far side over HTTP: its connections, its streams of events, and what goes wrong on them."""
 
 from __future__ import annotations
 
 import ssl
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
 
-from jupyter_turbopilot.engine.remote.back_off import retry_after
 from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER, SESSION_HEADER, Heard, refused_option
-from jupyter_turbopilot.engine.remote.events import Events
 from jupyter_turbopilot.engine.remote.words import (
     WAIT,
     AskedToWaitError,
@@ -24,13 +23,15 @@ from jupyter_turbopilot.engine.remote.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
 
 OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
 MOST_ANSWER = 1 << 22  # bytes of an answer that is no stream
+MOST_LINE = 1 << 20  # bytes; a token with its likeliest others takes some thousands
+ENDLESS = "a line without end"
 KEPT_SECONDS = 120.0  # a connection that is not used is kept open
 END = b"[DONE]"
 
@@ -61,16 +62,9 @@ class HttpSide:
         """Close all connections."""
         await self._client.aclose()
 
-    async def get(self, route: str) -> bytes | None:
-        """Return what is at a route; None: nothing."""
-        return await self._fetch("GET", route)
-
-    async def post(self, route: str, body: dict[str, Any]) -> bytes | None:
-        """Return the answer to a request; None: there is no such route."""
-        return await self._fetch("POST", route, body)
-
-    async def _fetch(self, method: str, route: str, body: dict[str, Any] | None = None) -> bytes | None:
-        async with self._answer(method, route, body) as answer:
+    async def fetch(self, route: str, body: dict[str, Any] | None = None) -> bytes | None:
+        """Return what is at a route, or the answer to a body; None: there is no such route."""
+        async with self._answer(route, body) as answer:
             if answer.status_code in MISSING:
                 return None
             await self._check(answer)
@@ -79,7 +73,7 @@ class HttpSide:
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
         """Send a request; yield what its answer says, event by event."""
         events = Events()
-        async with self._answer("POST", request.route, request.body, request.session) as answer:
+        async with self._answer(request.route, request.body, request.session) as answer:
             await self._check(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise StrangeAnswerError("what is not a stream of events")
@@ -100,16 +94,21 @@ class HttpSide:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, route: str, body: dict[str, Any] | None, session: str = ""
+        self, route: str, body: dict[str, Any] | None, session: str = ""
     ) -> AsyncIterator[httpx.Response]:
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        if session:
-            headers[SESSION_HEADER] = session
         url = f"{self.address.root}{route}"
-        with _in_words():
-            async with self._client.stream(method, url, content=content, headers=headers) as answer:
+        if body is None:
+            asked = self._client.stream("GET", url)
+        else:
+            headers = {"Content-Type": "application/json"}
+            if session:
+                headers[SESSION_HEADER] = session
+            asked = self._client.stream("POST", url, content=msgspec.json.encode(body), headers=headers)
+        try:
+            async with asked as answer:
                 yield answer
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise DiedError(how(error)) from None
 
     async def _check(self, answer: httpx.Response) -> None:
         """Raise an error for a status that is none of success."""
@@ -137,17 +136,8 @@ async def _whole(answer: httpx.Response) -> bytes:
     return bytes(data)
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Say how a connection failed. Of an exception's own text nothing is told."""
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise DiedError(how(error)) from None
-
-
 def how(error: BaseException) -> str:
-    """Return in words why a connection failed."""
+    """Return in words why a connection failed. Of an exception's own text nothing is told."""
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -162,3 +152,58 @@ def how(error: BaseException) -> str:
     if isinstance(error, httpx.ProtocolError):
         return "its answer broke off or is not HTTP"
     return f"the connection failed, {type(error).__name__}"
+
+
+class Events:
+    """Joins bytes to lines and lines to events; of an event only the data count."""
+
+    def __init__(self, most: int = MOST_LINE) -> None:
+        self._most = most
+        self._rest = bytearray()
+        self._data: list[bytes] = []
+        self._size = 0
+        self._return = False  # whether the last byte was a carriage return: a line feed belongs to it
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the data of the events that are whole now."""
+        if self._return and chunk.startswith(b"\n"):
+            chunk, self._return = chunk[1:], False
+        if chunk:
+            self._return = chunk.endswith(b"\r")
+        first, *others = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest += first
+        found = []
+        for line in others:
+            if (data := self._take(bytes(self._rest))) is not None:
+                found.append(data)
+            self._rest = bytearray(line)
+        if len(self._rest) + self._size > self._most:
+            raise StrangeAnswerError(ENDLESS)
+        return found
+
+    def _take(self, line: bytes) -> bytes | None:
+        """Take a line; return an event's data at its end."""
+        if not line:
+            data, self._data, self._size = self._data, [], 0
+            return b"\n".join(data) if data else None
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+            self._size += len(line)
+            if self._size > self._most:
+                raise StrangeAnswerError(ENDLESS)
+        return None
+
+
+def retry_after(header: str, now: datetime) -> float | None:
+    """Return how many seconds `Retry-After` asks for; None where it says nothing that can be read."""
+    header = header.strip()
+    if header.isascii() and header.isdigit():
+        return float(header[:9])
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.back_off import retry_after
 from jupyter_turbopilot.engine.remote.by_ids import LENGTH
 from jupyter_turbopilot.engine.remote.by_text import spread
-from jupyter_turbopilot.engine.remote.chances import UNKNOWN, probability
-from jupyter_turbopilot.engine.remote.dialect import Heard, Request
+from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, Heard, Request, probability
 from jupyter_turbopilot.engine.remote.far_side import read_json
+from jupyter_turbopilot.engine.remote.http_side import retry_after
 from jupyter_turbopilot.engine.remote.words import WAIT, AskedToWaitError, DiedError, refused
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from huggingface_hub import AsyncInferenceClient
 
     from jupyter_turbopilot.engine.remote.address import Address
+    from jupyter_turbopilot.engine.remote.by_text import Spellings
     from jupyter_turbopilot.engine.remote.dialect import Dialect
-    from jupyter_turbopilot.engine.remote.text_prompt import Spellings
     from jupyter_turbopilot.generation import Ask
 
 SAMPLERS = frozenset({"temperature", "top_p", "seed"})

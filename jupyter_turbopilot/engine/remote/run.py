@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.remote.dialect import UNKNOWN
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from jupyter_turbopilot.engine.remote.dialect import Heard
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.errors import TurbopilotError
 
-_ANY = Beginning()
+ANY = Beginning()
 
 
 @dataclass(eq=False)
@@ -31,7 +34,7 @@ class Answer:
     error: TurbopilotError | None = None
 
     def hear(self, heard: Heard) -> bool:
-        """Note what has come; tell whether that is all that is wanted."""
+        """Note what has come; return whether that is all that is wanted."""
         if self.ended:
             return True
         self.heard += heard.tokens
@@ -48,7 +51,9 @@ class RemoteRun:
 
     ask: Ask
     limit: int
-    beginning: Beginning = _ANY
+    beginning: Beginning = ANY
+    # Of a far side that tells each token's probability among all tokens, not among those that may follow.
+    vocabulary: Vocabulary | None = None
     started: float = field(default_factory=time.perf_counter)
     written: list[int] = field(default_factory=list)
     fresh: list[Token] = field(default_factory=list)
@@ -69,12 +74,10 @@ class RemoteRun:
 
     def left(self) -> Ask:
         """Return what is left to be asked."""
-        sampling = replace(
-            self.ask.sampling, max_tokens=self.limit - len(self.written), beginning=self.beginning
-        )
-        if not self.written:
-            return replace(self.ask, sampling=sampling)
         count, hint = len(self.written), list(self.ask.hint)
+        sampling = replace(self.ask.sampling, max_tokens=self.limit - count, beginning=self.beginning)
+        if not count:
+            return replace(self.ask, sampling=sampling)
         rest = hint[count:] if hint[:count] == self.written else []
         return replace(self.ask, prompt=[*self.ask.prompt, *self.written], sampling=sampling, hint=rest)
 
@@ -95,24 +98,36 @@ class RemoteRun:
         self._account(answer)
 
     def _fits(self, data: bytes) -> bool:
-        """Tell whether a token is one that the text may begin with."""
+        """Return whether a token is one that the text may begin with."""
         ways = self.beginning.ways
         return not ways or any(way.startswith(data) or data.startswith(way) for way in ways)
 
     def _take(self, token: Token) -> None:
         beginning, data = self.beginning, token.data
         known = min(beginning.typed, len(data))
-        self.beginning = beginning.after(data) if beginning.ways else _ANY
         # What was typed already is not written again, and says nothing about how sure the model is.
-        self.fresh.append(
-            replace(
-                token,
-                data=data[known:],
-                probability=1.0 if known == len(data) else token.probability,
-                top=token.top[: self.ask.sampling.top],
-            )
-        )
+        chance = 1.0 if known == len(data) else self._probability(token)
+        self.beginning = beginning.after(data) if beginning.ways else ANY
+        top = token.top[: self.ask.sampling.top]
+        self.fresh.append(replace(token, data=data[known:], probability=chance, top=top))
         self.written.append(token.id)
+
+    def _probability(self, token: Token) -> float:
+        """Return how probable a token is among those that may follow.
+
+        Those that are not listed count as if they could: nobody is told to be surer than the model is.
+        """
+        if self.vocabulary is None or self.beginning == ANY:
+            return token.probability
+        excluded = 0.0
+        for other, logarithm in token.top:
+            try:
+                data = self.vocabulary.piece(other)
+            except IndexError:
+                data = b""  # another model's, or no token at all
+            if other == self.beginning.banned or (self.beginning.ways and not (data and self._fits(data))):
+                excluded += math.exp(logarithm)
+        return min(1.0, token.probability / (1.0 - excluded)) if excluded < 1.0 else UNKNOWN
 
     def _account(self, answer: Answer) -> None:
         """Say what it cost so far."""

@@ -1,37 +1,37 @@
-"""Asking a far side, at a load, what it is and what it takes."""
+"""Asking a far side, at a load, what it is and what it takes; how it is spoken to then."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.by_ids import ROUTE, ByIds
-from jupyter_turbopilot.engine.remote.by_text import ByText
-from jupyter_turbopilot.engine.remote.far_side import (
-    FarSide,
-    Kind,
-    read_json,
-    read_models,
-    read_properties,
-    read_tokens,
-)
+from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX
+from jupyter_turbopilot.engine.remote import provider
+from jupyter_turbopilot.engine.remote.by_ids import ByIds
+from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
+from jupyter_turbopilot.engine.remote.by_text import ByText, Spellings
+from jupyter_turbopilot.engine.remote.dialect import samplers
+from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json, read_models, read_properties
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
-from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.config import TurbopilotRemote
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard
     from jupyter_turbopilot.engine.remote.provider import ProviderSide
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
     AnySide = HttpSide | ProviderSide
 
+UNTOLD_PLACES = 4  # texts that a server is asked for at a time that does not say itself
+TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
 # Texts that vocabularies cut in different ways, none with the spelling of a control token.
 AWKWARD = (
     "def f(x):\n    return x + 1\n",
@@ -41,21 +41,25 @@ AWKWARD = (
     "👩‍👩‍👧 e\u0301 \u00a0\u2028\ufeff\x7f",
     "don't HTTPResponse snake_case_name camelCaseName !== ->>",
 )
-PROBE = "x = "
-NOT_ACCEPTED = frozenset({400, 422, 500, 501})
+BEFORE, AFTER = "x = ", "\nprint(x + 1)\n"
+NOT_ACCEPTED = frozenset({400, 404, 422, 500, 501})
 
 
 async def look(side: AnySide, wanted: str) -> FarSide:
     """Ask who a far side is."""
     if not isinstance(side, HttpSide):
         return FarSide(Kind.PROVIDER, wanted or side.address.host)
-    data = await side.get("/v1/models")
+    data = await side.fetch("/v1/models")
     if data is None:
         return FarSide(Kind.OPENAI, wanted)
     far = read_models(data, wanted, side.address.host)
-    if far.kind is Kind.LLAMA and (properties := await side.get("/props")):
+    if far.kind is Kind.LLAMA and (properties := await side.fetch("/props")):
         return read_properties(properties, far)
     return far
+
+
+class _Tokenized(msgspec.Struct, frozen=True):
+    tokens: list[int]
 
 
 async def compare(side: HttpSide, far: FarSide, vocabulary: Vocabulary) -> None:
@@ -68,15 +72,14 @@ async def compare(side: HttpSide, far: FarSide, vocabulary: Vocabulary) -> None:
         body: dict[str, Any] = {"content": text, "add_special": False, "parse_special": False}
         if far.kind in {Kind.VLLM, Kind.OPENAI}:
             body = {"model": far.model, "prompt": text, "add_special_tokens": False}
-        data = await side.post("/tokenize", body)
+        data = await side.fetch("/tokenize", body)
         if data is None:
             break
-        if read_tokens(data) != vocabulary.tokenize(text):
+        if read_json(data, _Tokenized).tokens != vocabulary.tokenize(text):
             raise _another_vocabulary(side.address.host)
     if far.kind is Kind.OPENAI:
-        ask = Ask(vocabulary.tokenize(PROBE), Sampling(max_tokens=1))
         try:
-            await _first(side, ByIds(far, vocabulary), ask)
+            await _first(side, ByIds(far, vocabulary), vocabulary.tokenize(BEFORE))
         except (FarRefusalError, StrangeAnswerError):
             raise _another_vocabulary(side.address.host) from None
 
@@ -89,15 +92,13 @@ def _another_vocabulary(host: str) -> ModelRefusedError:
     )
 
 
-async def _first(side: AnySide, dialect: Dialect, ask: Ask) -> Heard | None:
+async def _first(side: HttpSide, dialect: Dialect, prompt: list[int]) -> Heard | None:
     """Return the first words of an answer."""
-    request = dialect.request(ask)
-    if request is None:
-        return None
-    async with aclosing(side.stream(request, dialect)) as events:
-        async for heard in events:
-            if heard.tokens:
-                return heard
+    if request := dialect.request(Ask(prompt, Sampling(max_tokens=1))):
+        async with aclosing(side.stream(request, dialect)) as events:
+            async for heard in events:
+                if heard.tokens:
+                    return heard
     return None
 
 
@@ -110,62 +111,75 @@ class TextForm:
 
 
 async def text_form(side: AnySide, far: FarSide, hole: str) -> TextForm:
-    """Find out how text is sent. `hole`: how one with a hole is, or auto."""
+    """Return the first form of text that is accepted. `hole`: how one with a hole is sent, or auto."""
     if not isinstance(side, HttpSide):
         return TextForm()
-    if far.kind is Kind.LLAMA:
-        return TextForm(await _infill(side) if hole == "auto" else hole, chances=True)
-    if far.kind is Kind.OURS:
-        return TextForm("suffix" if hole == "auto" else hole, far.chances)
-    chances = await _tells_chances(side, far)
+    holes = [hole]
     if hole == "auto":
-        hole = "suffix" if far.kind is Kind.OPENAI and await _takes_suffix(side, far) else "none"
-    return TextForm(hole, chances)
+        holes = ["infill" if far.kind is Kind.LLAMA else "suffix", "none"]
+    if far.kind is Kind.OURS:
+        return TextForm(holes[0], far.chances)
+    *others, last = (TextForm(hole, chances) for chances in (True, False) for hole in holes)
+    for form in others:
+        try:
+            return await _try_form(side, far, form)
+        except FarRefusalError as error:
+            if error.answered not in NOT_ACCEPTED:
+                raise
+    return await _try_form(side, far, last)
 
 
-async def _infill(side: HttpSide) -> str:
-    """Ask whether llama-server's model can fill in."""
-    try:
-        body = {"input_prefix": PROBE, "input_suffix": "\n", "n_predict": 1}
-        return "infill" if await side.post("/infill", body) is not None else "none"
-    except FarRefusalError as error:
-        if error.answered not in NOT_ACCEPTED:
-            raise
-        return "none"
-
-
-async def _tells_chances(side: HttpSide, far: FarSide) -> bool:
+async def _try_form(side: HttpSide, far: FarSide, form: TextForm) -> TextForm:
     """Have a token written: is it told how probable it was?"""
-    ask = Ask([*map(ord, PROBE)], Sampling(max_tokens=1))
-    try:
-        heard = await _first(side, ByText(far.model, Spellings(), chances=True), ask)
-        return heard is not None and heard.tokens[0].probability > 0
-    except FarRefusalError as error:
-        if error.answered not in NOT_ACCEPTED:
-            raise
-    await _first(side, ByText(far.model, Spellings(), chances=False), ask)
-    return False
+    dialect, _ = _text_dialect(far, form, Spellings())
+    prompt = [*map(ord, BEFORE)]
+    if form.hole != "none":
+        prompt = [PREFIX, *prompt, SUFFIX, *map(ord, AFTER), MIDDLE]
+    heard = await _first(side, dialect, prompt)
+    return replace(form, chances=heard is None or heard.tokens[0].probability > 0)
 
 
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int = 0
+def by_text(
+    far: FarSide, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
+) -> tuple[Dialect, Abilities]:
+    """Send text, and get text."""
+    dialect, honoured = _text_dialect(far, form, spellings)
+    return dialect, Abilities(
+        places=_places(far, remote),
+        holds=False,
+        chances=form.chances,
+        top=0,
+        ahead=remote.ahead == "yes",
+        samplers=honoured,
+        elsewhere=True,
+        lasting=far.lasting,
+    )
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    usage: _Usage | None = None
+def _text_dialect(far: FarSide, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
+    if far.kind is Kind.PROVIDER:
+        return provider.ByProvider(spellings), provider.SAMPLERS
+    if form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
+        # Whose ids a bias is for, nobody knows in text.
+        return LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
+    return ByText(far.model, spellings, chances=form.chances), samplers("openai")
 
 
-async def _takes_suffix(side: HttpSide, far: FarSide) -> bool:
-    """Ask whether a suffix is read. Some servers take it and ignore it: the prompt is then no longer."""
-    body = {"model": far.model, "prompt": PROBE, "max_tokens": 1, "temperature": 0}
-    try:
-        counts = []
-        for suffix in ({}, {"suffix": "\nprint(x + 1)\n"}):
-            data = await side.post(ROUTE, body | suffix)
-            usage = read_json(data or b"{}", _Answer).usage
-            counts.append(usage.prompt_tokens if usage else 0)
-    except FarRefusalError as error:
-        if error.answered not in NOT_ACCEPTED:
-            raise
-        return False
-    return counts[0] != counts[1] or not counts[1]
+def by_ids(far: FarSide, vocabulary: Vocabulary, remote: TurbopilotRemote) -> tuple[Dialect, Abilities]:
+    """Speak of tokens by their ids: the vocabulary is known."""
+    llama = far.kind is Kind.LLAMA
+    dialect = LlamaByIds(vocabulary) if llama else ByIds(far, vocabulary)
+    return dialect, Abilities(
+        places=_places(far, remote),
+        holds=far.holds or llama,
+        chances=far.chances,
+        top=far.top or TOPS.get(far.kind, 0),
+        ahead=remote.ahead != "no" and far.ahead,
+        samplers=samplers(dialect.style) & far.samplers,
+        elsewhere=True,
+        lasting=far.lasting,
+    )
+
+
+def _places(far: FarSide, remote: TurbopilotRemote) -> int:
+    return remote.places or far.places or UNTOLD_PLACES

@@ -5,7 +5,7 @@ Never in its own words: many servers repeat in an error what they were sent.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import (
     BadRequestError,
@@ -15,6 +15,9 @@ from jupyter_turbopilot.errors import (
     NotReadyError,
     TurbopilotError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TOO_MANY, UNAVAILABLE, WAIT = 429, 503, frozenset({429, 503})
 _REFUSALS = {
@@ -100,13 +103,6 @@ def refused(host: str, status: int, *, in_hub: bool = False) -> TurbopilotError:
     return FarRefusalError(f"{host} {told}", status)
 
 
-def asked_to_wait(host: str, status: int, seconds: float) -> TurbopilotError:
-    """Return the error for a far side that asks to be left alone for so many seconds."""
-    error = refused(host, status)
-    error.after = seconds
-    return error
-
-
 def not_accepted(host: str, option: str) -> BadRequestError:
     """Return the error for an option that a far side names as wrong."""
     return BadRequestError(f"{host} does not accept this {option}. Change it, or leave it out.", field=option)
@@ -127,11 +123,11 @@ def strange(host: str, what: object) -> EngineError:
     return EngineError(f"{host} sent {what}. Check that c.TurbopilotRemote.urls names a completions server.")
 
 
-def gone(hosts: str, how: object) -> EngineGoneError:
+def gone(hosts: Iterable[str], how: object) -> EngineGoneError:
     """Return the error for addresses none of which answers."""
     return EngineGoneError(
-        f"{hosts} cannot be reached ({how}). Check the address, and that the server runs, or tell whoever "
-        "administers it."
+        f"{', '.join(hosts)} cannot be reached ({how}). Check the address, and that the server runs, or tell "
+        "whoever administers it."
     )
 
 

@@ -72,8 +72,8 @@ def test_others_are_asked_for_one_token_at_least_and_get_biases_by_id() -> None:
 
 
 def test_biases_go_in_openais_form_because_a_router_may_take_no_other() -> None:
-    body = OURS.request(Ask((1,), Sampling(1, logit_bias=((1, 0.5), ("a", 1.0))))).body
-    assert body["logit_bias"] == {"1": 0.5, "97": 1.0}
+    body = OURS.request(Ask((1,), Sampling(1, logit_bias=((97, 0.5), ("ab", 1.0))))).body
+    assert body["logit_bias"] == {"97": 1.5, "98": 1.0}
 
 
 def test_a_server_that_nobody_knows_gets_openais_fields_alone() -> None:

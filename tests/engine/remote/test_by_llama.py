@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.code_points import CodePoints
-from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
-from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText, grammar
+from jupyter_turbopilot.engine.remote.by_text import Spellings
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
-from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
+from .test_by_text import ids
 from .test_far_side import JSON
-from .test_text_prompt import ids
 
 IDS, TEXT = LlamaByIds(CodePoints()), LlamaByText(Spellings())
 
@@ -31,6 +31,18 @@ def test_ids_are_sent_and_asked_back_with_a_probability() -> None:
     assert request.route == "/completion"
     wanted = {"prompt": [1, 2], "n_predict": 5, "n_probs": 1, "return_tokens": True, "cache_prompt": False}
     assert wanted.items() <= request.body.items()
+
+
+def test_a_beginning_is_sent_as_a_grammar() -> None:
+    body = IDS.request(Ask((1,), Sampling(5, beginning=Beginning((b"x", b"yz"), 1)))).body
+    assert body["grammar"] == grammar((b"x", b"yz"))
+    assert "grammar" not in IDS.request(Ask((1,), Sampling(5))).body
+
+
+def test_a_grammar_has_every_character_by_its_number() -> None:
+    assert grammar((b'a"\n', "é😀".encode())) == (
+        r'root ::= ("\U00000061\U00000022\U0000000A" | "\U000000E9\U0001F600") [^\x00]*'
+    )
 
 
 def test_a_penalty_on_everything_is_told_as_a_number() -> None:
@@ -70,7 +82,7 @@ def test_a_character_of_which_only_the_last_token_is_told_is_tokenized_again() -
 
 def test_the_last_event_says_what_was_cached_and_has_no_text() -> None:
     heard = IDS.read(event("", [1, 2], stop=True, timings={"cache_n": 7, "prompt_n": 1}, model="m"))
-    assert (heard.tokens, heard.ended, heard.cached, heard.model) == ((), True, 7, "m")
+    assert (heard.tokens, heard.ended, heard.cached, heard.model) == ([], True, 7, "m")
 
 
 def test_text_comes_in_characters() -> None:

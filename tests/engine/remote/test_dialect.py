@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.abilities import SAMPLERS
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.dialect import (
+    UNKNOWN,
     Request,
     Style,
-    biases_by_id,
+    likeliest,
     owner_fields,
+    probability,
     refused_option,
     samplers,
     sampling_fields,
@@ -59,12 +64,6 @@ def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
     assert sampling_fields(Sampling(), "vllm")["repetition_penalty"] == 1.0
 
 
-def test_a_bias_of_a_text_is_one_of_each_of_its_tokens() -> None:
-    assert biases_by_id(ALL, CodePoints()) == {"5": 1.0, "97": -2.0, "98": -2.0}
-    several = Sampling(logit_bias=((97, 1.0), ("ab", 2.0)))
-    assert biases_by_id(several, CodePoints()) == {"97": 3.0, "98": 2.0}
-
-
 @pytest.mark.parametrize(
     ("data", "option"),
     [
@@ -96,3 +95,27 @@ def test_an_owner_is_told_to_who_knows_owners_and_nothing_is_reused_where_nobody
     }
     assert owner_fields(kind, "o") == told.get(kind, {})
     assert owner_fields(kind, "") == {}
+
+
+ANY = st.none() | st.floats()
+
+
+@given(ANY)
+def test_whatever_is_told_a_probability_is_one(value: float | None) -> None:
+    assert 0.0 <= probability(value) <= 1.0
+
+
+@pytest.mark.parametrize("value", [None, math.nan, 0.5, math.inf, -math.inf])
+def test_what_makes_no_sense_is_unknown(value: float | None) -> None:
+    assert probability(value) == UNKNOWN
+
+
+def test_a_logarithm_that_was_rounded_up_is_certain() -> None:
+    assert probability(1e-7) == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), ANY)))
+def test_the_likeliest_are_in_order_and_make_sense(pairs: list[tuple[int, float | None]]) -> None:
+    values = [value for _, value in likeliest(pairs)]
+    assert values == sorted(values, reverse=True)
+    assert all(value <= 0 for value in values)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.engine.remote.engine import RemoteEngine
+from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.engine.self_test import can_write
 from jupyter_turbopilot.engine.worker import Worker
@@ -301,3 +303,54 @@ def test_a_session_and_an_owner_go_with_each_request(serve: Serve, connect: Conn
     assert headers["x-session-id"] == "a-session"
     assert body["cache_salt"] == "an-owner"
     assert "session" not in body
+
+
+def test_work_is_done_on_a_thread_of_its_own_which_ends() -> None:
+    connections = Connections()
+
+    async def who() -> threading.Thread:
+        return threading.current_thread()
+
+    thread = connections.wait_for(who(), Cancel())
+    assert thread is not threading.current_thread()
+    connections.close()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_work_that_is_cancelled_stops() -> None:
+    connections, cancel, stopped = Connections(), Cancel(), threading.Event()
+
+    async def forever() -> None:
+        cancel.set("test")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    with pytest.raises(CancelledError):
+        connections.wait_for(forever(), cancel)
+    assert stopped.wait(5)
+    connections.close()
+
+
+def test_work_is_ended_before_the_connections_are_closed() -> None:
+    begun, order = threading.Event(), list[str]()
+
+    class Side:
+        async def close(self) -> None:
+            order.append("closed")
+
+    connections = Connections([Side()])  # type: ignore[list-item]
+
+    async def forever() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("ended")
+
+    connections.begin(forever())
+    assert begun.wait(5)
+    connections.close()
+    assert order == ["ended", "closed"]

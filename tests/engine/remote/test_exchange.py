@@ -7,10 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.remote.address import Address
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request
-from jupyter_turbopilot.engine.remote.exchange import CUT, MOST_NAMES, Exchange
+from jupyter_turbopilot.engine.remote.exchange import (
+    CUT,
+    FIRST,
+    LEAST,
+    LONGEST,
+    MOST_NAMES,
+    Exchange,
+    Place,
+    Waits,
+    pause,
+)
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, FarRefusalError, refused
 from jupyter_turbopilot.errors import BusyError, EngineError, EngineGoneError, NotReadyError
@@ -371,3 +383,44 @@ def test_an_address_that_failed_is_asked_who_it_is(model: str) -> None:
     else:
         with pytest.raises(EngineGoneError, match="another model"):
             write_again()
+
+
+def test_a_rest_doubles_up_to_a_minute_and_requests_that_fail_together_are_one_failure() -> None:
+    place, now, seen = Place(Scripted()), 0.0, []
+    for _ in range(8):
+        for _ in range(20):
+            place.rest(now)
+        seen.append(place.rests_until - now)
+        now = place.rests_until
+    assert seen == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_session_that_was_told_to_wait_waits_and_no_other_does() -> None:
+    waits = Waits()
+    assert waits.asked("a", 429, 3.0, 10.0) == 3.0
+    assert waits.left("a", 11.0) == (2.0, 429)
+    assert waits.left("b", 11.0)[0] == waits.left("a", 13.0)[0] == 0.0
+
+
+def test_who_may_be_asked_at_once_is_left_alone_for_a_moment() -> None:
+    waits = Waits()
+    assert waits.asked("a", 503, 0.0, 0.0) == LEAST
+    assert waits.left("a", 0.0) == (LEAST, 503)
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e9)), min_size=1, max_size=50))
+def test_however_the_clock_jumps_what_is_remembered_is_over_in_a_minute(
+    asked: list[tuple[float, float]],
+) -> None:
+    waits = Waits()
+    for number, (now, seconds) in enumerate(asked):
+        waits.asked(str(number), 429, seconds, now)
+        assert 0 < waits.left(str(number), now)[0] <= LONGEST + 1e-6
+        assert waits.left(str(number), now + LONGEST + 1e-3)[0] == 0
+    waits.asked("last", 429, 1.0, 2e6)
+    assert len(waits.waits) == 1
+
+
+@given(st.integers(0, 10_000))
+def test_a_pause_is_between_a_second_and_a_minute(failures: int) -> None:
+    assert FIRST <= pause(failures) <= pause(failures + 1) <= LONGEST

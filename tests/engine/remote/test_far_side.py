@@ -14,7 +14,6 @@ from jupyter_turbopilot.engine.remote.far_side import (
     read_json,
     read_models,
     read_properties,
-    read_tokens,
 )
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
@@ -114,16 +113,12 @@ def test_llama_servers_slots_are_read_off_its_properties() -> None:
     assert (far.model, far.places, far.context_size) == ("m", 4, 512)
 
 
-def test_tokens_are_read() -> None:
-    assert read_tokens(b'{"tokens": [1, 2], "count": 2}') == [1, 2]
-
-
 @pytest.mark.parametrize(
     "data", [b"", b"<html>", b"[" * 100_000, b'{"tokens": "1"}', b'{"tokens": [1.5]}', b"\xff", b"9" * 5000]
 )
 def test_nonsense_is_told_without_repeating_it(data: bytes) -> None:
     with pytest.raises(StrangeAnswerError) as strange:
-        read_tokens(data)
+        read_json(data, dict[str, list[int]])
     assert data.decode("latin1") not in str(strange.value) or not data
 
 

@@ -4,17 +4,28 @@ import asyncio
 import json
 import logging
 import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.address import Address, read_addresses
 from jupyter_turbopilot.engine.remote.by_ids import ByIds
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
-from jupyter_turbopilot.engine.remote.http_side import MOST_ANSWER, HttpSide, how
+from jupyter_turbopilot.engine.remote.http_side import (
+    ENDLESS,
+    MOST_ANSWER,
+    Events,
+    HttpSide,
+    how,
+    retry_after,
+)
 from jupyter_turbopilot.engine.remote.words import (
     AskedToWaitError,
     DiedError,
@@ -49,7 +60,7 @@ def fetch(server: FarServer, route: str) -> bytes | None:
     async def fetched() -> bytes | None:
         side = side_of(server)
         try:
-            return await side.get(route)
+            return await side.fetch(route)
         finally:
             await side.close()
 
@@ -182,7 +193,7 @@ def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.M
     async def asked() -> None:
         side = HttpSide(Address("http://far.invalid", "far.invalid"), "", 5.0)
         try:
-            await side.get("/v1/models")
+            await side.fetch("/v1/models")
         finally:
             await side.close()
 
@@ -208,3 +219,67 @@ def test_why_a_connection_failed_is_said_without_its_own_words() -> None:
     assert len(set(told)) == 5
     assert not any("hush" in words for words in told)
     assert "certificate" in told[0]
+
+
+DATA = st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: not set(data) & {10, 13}), max_size=6)
+
+
+@given(DATA, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 300), max_size=12))
+def test_events_come_whole_wherever_they_are_cut(data: list[bytes], end: bytes, cuts: list[int]) -> None:
+    stream = b"".join(b"data: " + one + end + end for one in data)
+    events, found, at = Events(), [], 0
+    for cut in [*sorted(cuts), len(stream)]:
+        found += events.feed(stream[at:cut])
+        at = max(at, cut)
+    # A lone carriage return at the very end may still be followed by a line feed.
+    assert found == data
+
+
+def feed(events: Events, pieces: Sequence[bytes]) -> None:
+    for piece in pieces:
+        events.feed(piece)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    feed(Events(), [data[at : at + 1] for at in range(len(data))])
+
+
+def test_comments_and_other_fields_are_left_out_and_data_lines_joined() -> None:
+    stream = b": ping\n\nevent: x\nid: 7\ndata:one\ndata: two\n\nretry: 3\n\ndata\n\n"
+    assert Events().feed(stream) == [b"one\ntwo", b""]
+
+
+@pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
+def test_a_line_or_an_event_without_end_is_refused(line: bytes) -> None:
+    events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
+    with pytest.raises(StrangeAnswerError, match=ENDLESS):
+        feed(events, pieces)
+
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        (" 120 ", 120.0),
+        ("Sun, 22 Nov 2026 12:00:07 GMT", 7.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("Sun, 22 Nov 2026 12:00:07 -0000", 7.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert retry_after(header, NOW) == seconds
+
+
+@given(st.text(max_size=40))
+def test_any_header_is_a_time_or_nothing(header: str) -> None:
+    seconds = retry_after(header, NOW)
+    assert seconds is None or seconds >= 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,15 +10,16 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
+from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.far_side import Kind
-from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, far_side, load
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.generation import Beginning, Sampling
 
 from .conftest import Connect, Serve
 from .far_server import FarServer, Wire, always, settings_for, status, words
 from .test_engine import ask, write
-from .test_survey import counting, tokenizer
+from .test_survey import picky, tokenizer
 
 OFFER = {"version": 1, "places": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
 
@@ -39,6 +41,50 @@ def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> N
     assert not abilities.lasting
     assert connect(ours(serve, identity="2", lasting=True)).abilities.lasting
     assert write(engine, ask()) == b"a"
+
+
+def llama(serve: Serve, text: str) -> FarServer:
+    """Return a llama-server that writes a text token by token, each a character."""
+    server = serve()
+    server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
+    server.routes["/tokenize"] = tokenizer()
+
+    def completion(wire: Wire, body: dict[str, Any]) -> None:
+        at = len(body["prompt"]) - len(ask().prompt)
+        wire.begin()
+        for character in text[at : at + body["n_predict"]]:
+            token = ord(character)
+            listed = [{"id": token, "logprob": -2.0}, {"id": 33, "logprob": -0.5}][: body["n_probs"]]
+            told = {"id": token, "logprob": -2.0, "top_logprobs": listed}
+            wire.event(content=character, tokens=[token], completion_probabilities=[told])
+        wire.event(content="", stop=True, stop_type="limit")
+
+    server.routes["/completion"] = completion
+    return server
+
+
+@pytest.mark.parametrize(
+    "beginning", [Beginning((b"lin",), 1), Beginning(banned=33), Beginning((b"!", b"lin"), 1, 33)]
+)
+def test_llama_server_writes_a_text_with_a_beginning_in_two_requests(
+    beginning: Beginning, serve: Serve, connect: Connect
+) -> None:
+    server = llama(serve, "line = 1")
+    engine = connect(server)
+    asked = replace(ask(), sampling=Sampling(8, beginning=beginning))
+    assert write(engine, asked) == b"line = 1"[beginning.typed :]
+    first, rest = server.asked("/completion")
+    assert ("grammar" in first, "grammar" in rest) == (bool(beginning.ways), bool(beginning.ways))
+    assert (first["n_predict"], rest["n_predict"]) == (1, 7)
+    assert bool(first.get("logit_bias")) == (beginning.banned is not None)
+    assert "logit_bias" not in rest
+
+
+def test_llama_server_ends_a_text_that_has_no_other_token(serve: Serve, connect: Connect) -> None:
+    server = llama(serve, "")
+    asked = replace(ask(), sampling=Sampling(8, beginning=Beginning(banned=33)))
+    assert write(connect(server), asked) == b""
+    assert len(server.asked("/completion")) == 1
 
 
 def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, connect: Connect) -> None:
@@ -72,7 +118,7 @@ def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, con
 def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, connect: Connect) -> None:
     server = serve()
     server.models = {"data": [{"id": "far"}]}
-    server.routes["/v1/completions"] = counting(ignored=False)
+    server.routes["/v1/completions"] = picky()
     engine = connect(server, vocabulary=None)
     abilities = engine.abilities
     assert engine.context_size == CONTEXT_SIZE * CHARACTERS
@@ -84,7 +130,7 @@ def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, conne
 
 def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
     server = serve()
-    server.routes["/v1/completions"] = counting(ignored=False)
+    server.routes["/v1/completions"] = picky()
     engine = load(settings_for(server), Cancel(), always(None), ["<MID>"])
     try:
         before = len(server.requests)

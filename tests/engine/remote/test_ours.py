@@ -12,7 +12,7 @@ import pytest
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
+from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.remote.address import Address
+from jupyter_turbopilot.engine.remote.address import HUB_KEY, Address
+from jupyter_turbopilot.engine.remote.by_text import Spellings
 from jupyter_turbopilot.engine.remote.dialect import Request
-from jupyter_turbopilot.engine.remote.key import HUB_KEY
 from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.engine.remote.provider import ByProvider, ProviderSide, ensure_installed
-from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.words import (
     AskedToWaitError,
     DiedError,
@@ -31,9 +30,9 @@ from ...serving import Server
 from ...tiny_model import write_tiny_model
 from .conftest import Serve
 from .far_server import FarServer, Wire, always, settings_for, status
+from .test_by_text import ids
 from .test_engine import ask, write
 from .test_far_side import JSON
-from .test_text_prompt import ids
 
 DIALECT = ByProvider(Spellings())
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.dialect import Heard
-from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
+from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
-
-ANY = Beginning()
 
 
 def tokens(text: str) -> list[Token]:
@@ -122,3 +124,46 @@ def test_a_text_that_has_ended_is_not_cut_any_more() -> None:
     assert run.answer.hear(Heard(tokens("b"), ended=True, cut=True))
     run.take()
     assert (said(run), run.ask.usage.cut) == (b"a", False)
+
+
+PIECES = [b"", b"wo", b"world", b"x", b"word", b"\xa4"]
+
+
+class Words(CodePoints):
+    """A vocabulary of a few words."""
+
+    def piece(self, token: int) -> bytes:
+        return PIECES[token]
+
+
+def probability(beginning: Beginning, of: int, chances: dict[int, float]) -> float:
+    """Return how probable a token is that a far side lists beside others."""
+    run = run_of(beginning=beginning)
+    run.vocabulary = Words()
+    top = tuple((token, math.log(chance)) for token, chance in chances.items())
+    run.answer.hear(Heard([Token(PIECES[of], chances[of], of, top)]))
+    run.take()
+    return run.fresh[0].probability
+
+
+def test_a_token_is_as_probable_as_among_those_that_may_follow() -> None:
+    assert probability(Beginning((b"wor",)), 2, {3: 0.4, 1: 0.1, 2: 0.3, 0: 0.2}) == pytest.approx(0.75)
+    assert probability(Beginning(banned=1), 3, {1: 0.5, 3: 0.25}) == pytest.approx(0.5)
+    assert probability(ANY, 3, {1: 0.5, 3: 0.25}) == pytest.approx(0.25)
+
+
+def test_what_is_not_listed_counts_as_if_it_could_follow() -> None:
+    # 0.4 is not listed.
+    assert probability(Beginning((b"wor",)), 2, {3: 0.5, 2: 0.1}) == pytest.approx(0.2)
+
+
+@given(
+    st.dictionaries(st.integers(-1, 9), st.floats(0.001, 1.0), max_size=9),
+    st.sampled_from([(), (b"wor",), (b"x", b"wo"), (b"world",)]),
+    st.none() | st.integers(0, 1),
+)
+def test_whatever_is_listed_a_probability_is_one(
+    chances: dict[int, float], ways: tuple[bytes, ...], banned: int | None
+) -> None:
+    of = 3 if b"x" in ways else 2
+    assert 0 <= probability(Beginning(ways, banned=banned), of, {of: 0.5} | chances) <= 1

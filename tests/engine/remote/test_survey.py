@@ -8,16 +8,29 @@ from typing import Any, TypeVar
 
 import pytest
 
+from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.engine.abilities import SAMPLERS
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.address import read_addresses
+from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
+from jupyter_turbopilot.engine.remote.by_text import ByText, Spellings
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
-from jupyter_turbopilot.engine.remote.survey import AWKWARD, TextForm, compare, look, text_form
+from jupyter_turbopilot.engine.remote.survey import (
+    AWKWARD,
+    TextForm,
+    by_ids,
+    by_text,
+    compare,
+    look,
+    text_form,
+)
+from jupyter_turbopilot.engine.remote.words import FarRefusalError
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve
-from .far_server import FarServer, Wire, status, words
+from .far_server import Act, FarServer, Wire, status, words
 
 T = TypeVar("T")
 
@@ -97,42 +110,95 @@ def test_a_server_that_takes_or_tells_no_ids_is_refused(act: Any, serve: Serve) 
         ask(server, lambda side: compare(side, FarSide(Kind.OPENAI, "m"), CodePoints()))
 
 
-def counting(ignored: bool) -> Callable[[Wire, dict[str, Any]], None]:
-    """A server that says how long a prompt was; it may ignore the suffix."""
+def picky(*refused: str, told: float | None = -0.5) -> Act:
+    """Refuse a body that has any of these fields."""
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
-        if body.get("stream"):
-            told = {"tokens": ["a"], "token_logprobs": [-0.5]} if "logprobs" in body else None
-            events = json.dumps({"choices": [{"text": "a", "logprobs": told, "finish_reason": "stop"}]})
-            wire.answer(200, f"data: {events}\n\n".encode(), "text/event-stream")
-            return
-        size = len(body["prompt"]) + (0 if ignored else len(body.get("suffix", "")))
-        wire.answer(200, json.dumps({"usage": {"prompt_tokens": size}}).encode())
+        if body.keys() & {*refused}:
+            wire.answer(400, b"{}")
+        else:
+            words("a", logprob=told if "logprobs" in body else None)(wire, body)
 
     return act
 
 
-@pytest.mark.parametrize(("ignored", "hole"), [(False, "suffix"), (True, "none")])
-def test_a_suffix_is_sent_where_it_is_read(ignored: bool, hole: str, serve: Serve) -> None:
-    server = serve()
-    server.routes["/v1/completions"] = counting(ignored)
-    form = ask(server, lambda side: text_form(side, FarSide(Kind.OPENAI, "m"), "auto"))
-    assert form == TextForm(hole, chances=True)
+@pytest.mark.parametrize(
+    ("refused", "form"),
+    [
+        ([], TextForm("suffix", chances=True)),
+        (["suffix"], TextForm("none", chances=True)),
+        (["logprobs"], TextForm("suffix", chances=False)),
+        (["suffix", "logprobs"], TextForm("none", chances=False)),
+    ],
+)
+def test_text_is_sent_with_what_the_server_accepts(refused: list[str], form: TextForm, serve: Serve) -> None:
+    server = serve(picky(*refused))
+    assert ask(server, lambda side: text_form(side, FarSide(Kind.OPENAI, "m"), "auto")) == form
+    assert len(server.asked("/v1/completions")) <= 4
 
 
-def test_what_the_settings_say_is_not_asked(serve: Serve) -> None:
-    form = ask(serve(words("a", logprob=None)), lambda side: text_form(side, FarSide(Kind.OPENAI), "suffix"))
-    assert form == TextForm("suffix", chances=False)
+def test_a_server_that_takes_no_text_at_all_is_told(serve: Serve) -> None:
+    with pytest.raises(FarRefusalError, match="chats"):
+        ask(serve(status(404)), lambda side: text_form(side, FarSide(Kind.OPENAI, "m"), "auto"))
 
 
-def test_a_server_that_takes_no_logprobs_gets_none(serve: Serve) -> None:
-    server = serve(status(400), words("a"))
-    assert ask(server, lambda side: text_form(side, FarSide(Kind.VLLM, "m"), "auto")) == TextForm()
+def test_another_form_than_the_settings_say_is_not_tried(serve: Serve) -> None:
+    server = serve(picky(told=None))
+    form = ask(server, lambda side: text_form(side, FarSide(Kind.OPENAI), "none"))
+    assert form == TextForm("none", chances=False)
+    (body,) = server.asked("/v1/completions")
+    assert "suffix" not in body
 
 
 @pytest.mark.parametrize(("code", "hole"), [(200, "infill"), (404, "none"), (501, "none"), (400, "none")])
 def test_llama_server_is_asked_whether_its_model_fills_in(code: int, hole: str, serve: Serve) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        wire.event(content="a", completion_probabilities=[{"id": 1, "logprob": -0.5}], stop=True)
+
     server = serve()
-    server.routes["/infill"] = status(code)
+    server.routes |= {"/infill": act if code == 200 else status(code), "/completion": act}
     form = ask(server, lambda side: text_form(side, FarSide(Kind.LLAMA, "m"), "auto"))
     assert form == TextForm(hole, chances=True)
+
+
+TOKENS = CodePoints()
+OURS = FarSide(Kind.OURS, places=5, top=9, holds=True, chances=True, ahead=True, samplers=SAMPLERS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hole", "dialect"),
+    [
+        (Kind.OPENAI, "infill", LlamaByText),
+        (Kind.LLAMA, "infill", LlamaByText),
+        (Kind.LLAMA, "none", LlamaByText),
+        (Kind.LLAMA, "suffix", ByText),
+        (Kind.OPENAI, "suffix", ByText),
+    ],
+)
+def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: type) -> None:
+    form = TextForm(hole, chances=False)
+    spoken, abilities = by_text(FarSide(kind), form, Spellings(), TurbopilotRemote())
+    assert type(spoken) is dialect
+    assert (abilities.holds, abilities.chances) == (False, False)
+    if dialect is LlamaByText:
+        assert not {"drawn", "logit_bias"} & abilities.samplers  # nobody knows whose ids they are for
+
+
+def test_a_server_of_ours_can_do_what_it_says() -> None:
+    _, abilities = by_ids(OURS, TOKENS, TurbopilotRemote())
+    assert (abilities.places, abilities.top, abilities.holds, abilities.ahead) == (5, 9, True, True)
+    assert not by_ids(OURS, TOKENS, TurbopilotRemote(ahead="no"))[1].ahead
+
+
+@pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
+def test_text_is_sent_ahead_only_where_that_is_set(ahead: str, allowed: bool) -> None:
+    form, remote = TextForm("suffix", chances=True), TurbopilotRemote(ahead=ahead, places=3)
+    _, abilities = by_text(FarSide(Kind.OPENAI), form, Spellings(), remote)
+    assert (abilities.ahead, abilities.chances, abilities.places) == (allowed, True, 3)
+
+
+def test_before_several_servers_more_texts_are_asked_for_than_one_of_them_says() -> None:
+    for places, expected in ((0, 5), (3, 3), (64, 64)):
+        assert by_ids(OURS, CodePoints(), TurbopilotRemote(places=places))[1].places == expected
+    assert by_ids(FarSide(Kind.VLLM), CodePoints(), TurbopilotRemote())[1].places == 4

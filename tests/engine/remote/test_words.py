@@ -30,7 +30,7 @@ def test_who_is_busy_or_loading_is_not_at_fault() -> None:
 
 
 def test_an_engine_is_gone_where_nothing_answers_or_another_model_does() -> None:
-    for error in (gone("a, b", "nothing answers there"), changed("a")):
+    for error in (gone(["a", "b"], "nothing answers there"), changed("a")):
         assert isinstance(error, EngineGoneError)
     assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
 
