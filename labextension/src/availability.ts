@@ -3,7 +3,7 @@
  * then its health is checked, and only when that is good is it asked again.
  */
 
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import { AnswerError, type ITrouble, troubleOf } from './trouble';
 
@@ -127,9 +127,7 @@ export class Availability {
     return this._state.open;
   }
 
-  get changed(): ISignal<this, IChange> {
-    return this._changed;
-  }
+  readonly changed = new Signal<this, IChange>(this);
 
   /** A request was answered. */
   answered(): void {
@@ -166,10 +164,10 @@ export class Availability {
     while (this._state.health?.phase === 'loading') {
       await new Promise<void>(resolve => {
         const once = (): void => {
-          this._changed.disconnect(once);
+          this.changed.disconnect(once);
           resolve();
         };
-        this._changed.connect(once);
+        this.changed.connect(once);
       });
     }
     return this._state;
@@ -218,10 +216,9 @@ export class Availability {
         void this.check();
       }
     }, now.wait);
-    this._changed.emit({ before, now });
+    this.changed.emit({ before, now });
   }
 
-  private readonly _changed = new Signal<this, IChange>(this);
   private _state = START;
   private _checking: ICheck | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,5 +1,9 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it, vi } from 'vitest';
+import { Availability } from './availability';
+import { describeWeek, learnedDialog } from './learned';
+import type { Notice } from './notice';
+import type { IHealth } from './wire';
 
 interface IShown {
   title: string;
@@ -17,11 +21,6 @@ vi.mock('@jupyterlab/apputils', () => ({
     return Promise.resolve({ button: { accept: accept.yes } });
   }
 }));
-
-import { Availability } from './availability';
-import { learnedDialog } from './learned';
-import type { Notice } from './notice';
-import type { IHealth } from './wire';
 
 describe('the dialog about what was learned', () => {
   async function asked(yes: boolean) {
@@ -54,4 +53,15 @@ describe('the dialog about what was learned', () => {
   it('has nothing forgotten where the person cancels', async () => {
     expect((await asked(false)).forget).not.toHaveBeenCalled();
   });
+});
+
+const trans = nullTranslator.load('jupyter-turbopilot');
+
+it('tells how many suggestions were taken this week', () => {
+  expect(describeWeek(trans, { shown: 100, taken: 62 })).toBe('Suggestions Taken This Week: 62 of 100…');
+});
+
+it('tells that there were none', () => {
+  expect(describeWeek(trans, { shown: 0, taken: 0 })).toBe('Suggestions Taken This Week: None Yet…');
+  expect(describeWeek(trans, null)).toBe('Suggestions Taken This Week: None Yet…');
 });

@@ -73,7 +73,7 @@ export class DownloadOffer {
           label: this._trans.__('Stop'),
           callback: event => {
             event.preventDefault();
-            void this._downloads.stop(spec);
+            void this._client.stopPull(spec);
           }
         }
       ]

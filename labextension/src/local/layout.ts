@@ -4,8 +4,7 @@ import type { IRequest } from '../wire';
 import { CHARACTERS, keepLast, keepTail, piecesLeftOut, readHead, WIDEST } from './budget';
 import { remembered } from './bounds';
 import type { IVocabulary } from './engineinterface';
-import type { IContext } from './notebook';
-import { outline } from './notebook';
+import { type IContext, outline } from './notebook';
 import { chosen } from './ranking';
 
 const PIECES_REMEMBERED = 2 ** 20; // characters of cells

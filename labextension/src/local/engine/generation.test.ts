@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type IAsk, type ISampling, type IToken, type IUsage, newUsage } from '../engineinterface';
 import { BATCH, Engine } from './engine';
 import { likeliest, logSoftmax, write } from './generation';
-import { CASES, MODEL, MODULE } from './testing/model';
+import { CASES, MODEL, MODULE } from '../testing/model';
 
 const soon = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 const load = (): Engine => Engine.load(MODEL, MODULE);

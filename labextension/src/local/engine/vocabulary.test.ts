@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readGguf } from './gguf';
-import { MODEL } from './testing/model';
+import { MODEL } from '../testing/model';
 import { STAND_IN, Vocabulary } from './vocabulary';
 
 const vocabulary = new Vocabulary(readGguf(MODEL).values);
