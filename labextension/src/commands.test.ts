@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { nullTranslator } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { addCommands, CommandIDs, fillMenu, fillPalette, type IParts } from './commands';
 import { DEFAULTS } from './settings';
 import type { IMemory, IStudy } from './wire';
+
+vi.mock('@jupyterlab/apputils', () => ({ Dialog: {}, Notification: {}, showDialog: {} }));
 
 const OURS = Object.values(CommandIDs).sort();
 
@@ -28,8 +30,7 @@ function bench() {
   const preferences = {
     current: DEFAULTS,
     changed: new Signal<object, unknown>({}),
-    enable: (enabled: boolean) => log.push(`enable ${enabled}`),
-    useMemory: (used: boolean) => log.push(`use memory ${used}`)
+    change: (change: object) => log.push(`set ${JSON.stringify(change)}`)
   };
   const completers = { active: undefined as unknown };
   page.dismiss = () => {
@@ -102,7 +103,7 @@ describe('the commands', () => {
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
     expect(parts.log).toEqual([
-      'enable false',
+      'set {"enabled":false}',
       'withdraw notice',
       'changed all',
       `changed ${CommandIDs.status}`
@@ -130,11 +131,11 @@ describe('the commands', () => {
       true
     ]);
     parts.run(CommandIDs.memory);
-    expect(parts.log.at(-1)).toBe('use memory false');
+    expect(parts.log.at(-1)).toBe('set {"memory":false}');
     parts.preferences.current = { ...DEFAULTS, memory: false };
     expect(parts.is(CommandIDs.memory, 'isToggled')).toBe(false);
     parts.run(CommandIDs.memory);
-    expect(parts.log.at(-1)).toBe('use memory true');
+    expect(parts.log.at(-1)).toBe('set {"memory":true}');
   });
 
   it('announce a study log first of all while it is kept, whatever the settings say', () => {

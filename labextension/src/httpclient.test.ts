@@ -95,6 +95,40 @@ describe('an error within a stream', () => {
   });
 });
 
+describe('an answer that is not the server’s', () => {
+  const client = new HttpClient({ baseUrl: 'http://server/' } as never);
+  const frame = JSON.stringify({ id: 'a', text: '', done: false });
+  const complete = () => client.complete({} as IRequest, new AbortController().signal, () => undefined);
+
+  it.each([
+    ['a page', '<!doctype html><title>Sign in</title>', 'cut'],
+    ['a page of several lines', '<!doctype html>\n<title>Sign in</title>\n', 'garbled'],
+    ['JSON of another kind', '{"status": "ok"}\n', 'garbled'],
+    ['lines that are no objects', `${frame}\n7\n`, 'garbled'],
+    ['nothing', '', 'cut'],
+    ['an answer without a last line', `${frame}\n`, 'cut'],
+    ['an answer that is cut in a line', `${frame}\n{"id":`, 'cut']
+  ])('is recognised: %s', async (_, body, kind) => {
+    makeRequest.mockResolvedValue(new Response(body));
+    await expect(complete()).rejects.toMatchObject({ kind });
+  });
+
+  it.each([
+    [401, 'refused'],
+    [403, 'refused'],
+    [404, 'absent'],
+    [413, 'failed'],
+    [424, 'stopped'],
+    [429, 'busy'],
+    [500, 'failed'],
+    [502, 'failed'],
+    [503, 'failed']
+  ])('with the status %i is a trouble of the kind %s', async (status, kind) => {
+    makeRequest.mockResolvedValue(new Response('<html>not now</html>', { status }));
+    expect(troubleOf(await complete().catch((reason: unknown) => reason)).kind).toBe(kind);
+  });
+});
+
 describe('the list of models', () => {
   it('is not waited for without end: its readers ask again', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());

@@ -172,9 +172,4 @@ describe('a notification of the health', () => {
     availability.told(removed);
     expect(said).toEqual([]);
   });
-
-  it('offers a model that is missing', () => {
-    availability.told(MISSING);
-    expect(said).toEqual(['offer a']);
-  });
 });

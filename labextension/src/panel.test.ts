@@ -96,25 +96,36 @@ import type { IActions } from './modelrow';
 import { ModelPanel } from './panel';
 import type { IModel } from './wire';
 
+let models: IModel[];
+
+const model = (name: string, more: Partial<IModel> = {}) =>
+  ({ name, spec: name, verdict: 'runs', ...more }) as IModel;
+
+function open(more: Partial<IModelClient> = {}): ModelPanel {
+  return new ModelPanel(
+    { inPage: true, models: () => Promise.resolve(models), ...more } as unknown as IModelClient,
+    new Availability(() => new Promise(() => undefined)),
+    { failureOf: () => undefined } as unknown as Downloads,
+    nullTranslator.load('jupyter_turbopilot')
+  );
+}
+
+beforeEach(() => {
+  page.activeElement = null;
+  vi.stubGlobal('document', page);
+  vi.stubGlobal('CSS', { escape: (text: string) => text });
+  vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
 describe('the focus in the models panel', () => {
   let panel: ModelPanel;
-  let models: IModel[];
 
   beforeEach(() => {
-    page.activeElement = null;
-    vi.stubGlobal('document', page);
-    vi.stubGlobal('CSS', { escape: (text: string) => text });
-    vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
-    models = [{ name: 'small', spec: 'small', verdict: 'runs' } as IModel];
-    panel = new ModelPanel(
-      { inPage: true, models: () => Promise.resolve(models) } as unknown as IModelClient,
-      new Availability(() => new Promise(() => undefined)),
-      { failureOf: () => undefined } as unknown as Downloads,
-      nullTranslator.load('jupyter_turbopilot')
-    );
+    models = [model('small')];
+    panel = open();
   });
-
-  afterEach(() => vi.unstubAllGlobals());
 
   const activate = () => (panel as unknown as { onActivateRequest(): void }).onActivateRequest();
   const focused = () => page.activeElement?.tag;
@@ -146,7 +157,7 @@ describe('the focus in the models panel', () => {
     activate();
     await panel.refresh();
     new Element('input').focus();
-    models = [{ name: 'small', spec: 'small', verdict: 'runs' } as IModel];
+    models = [model('small')];
     panel.node.focus();
     await panel.refresh();
     expect(page.activeElement).toBe(panel.node);
@@ -154,29 +165,15 @@ describe('the focus in the models panel', () => {
 });
 
 describe('the rows of the models panel', () => {
-  let models: IModel[];
   let panel: ModelPanel;
   let body: Element;
 
-  const model = (name: string, more: Partial<IModel> = {}) =>
-    ({ name, spec: name, verdict: 'runs', ...more }) as IModel;
   const names = () => body.children.map(({ dataset }) => dataset.model);
 
   beforeEach(() => {
-    page.activeElement = null;
-    vi.stubGlobal('document', page);
-    vi.stubGlobal('CSS', { escape: (text: string) => text });
-    vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
-    panel = new ModelPanel(
-      { inPage: true, models: () => Promise.resolve(models) } as unknown as IModelClient,
-      new Availability(() => new Promise(() => undefined)),
-      { failureOf: () => undefined } as unknown as Downloads,
-      nullTranslator.load('jupyter_turbopilot')
-    );
+    panel = open();
     body = (panel as unknown as { _body: Element })._body;
   });
-
-  afterEach(() => vi.unstubAllGlobals());
 
   it('keep their places while the panel is shown', async () => {
     models = [model('used', { selected: true, stored: true }), model('large', { size: 2 }), model('small')];
@@ -234,25 +231,13 @@ describe('the rows of the models panel', () => {
 });
 
 describe('a model that is removed in the models panel', () => {
-  beforeEach(() => {
-    vi.stubGlobal('document', page);
-    vi.stubGlobal('CSS', { escape: (text: string) => text });
-    vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
-  });
-  afterEach(() => vi.unstubAllGlobals());
-
   it.each([
     [true, '6 MB freed. Download small to use it again.'],
     [false, '6 MB freed.']
   ])('is to be downloaded to be used again where it was in use: %s', async (selected, words) => {
     const remove = vi.fn(() => Promise.resolve(6_000_000));
-    const models = [{ name: 'small', spec: 'small', verdict: 'runs', stored: true, selected } as IModel];
-    const panel = new ModelPanel(
-      { inPage: true, models: () => Promise.resolve(models), remove } as unknown as IModelClient,
-      new Availability(() => new Promise(() => undefined)),
-      { failureOf: () => undefined } as unknown as Downloads,
-      nullTranslator.load('jupyter_turbopilot')
-    );
+    models = [model('small', { stored: true, selected })];
+    const panel = open({ remove });
     await panel.refresh();
     const parts = panel as unknown as { _body: Element; _said: { textContent: string } };
     parts._body.querySelector('button')?.listeners.get('click')?.();

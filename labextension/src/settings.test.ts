@@ -25,13 +25,6 @@ describe('settings', () => {
     }
   });
 
-  it('promise no suggestion where there may be none, and count the characters of the model in the page', () => {
-    const { eagerness, maxTokens } = schema.properties;
-    expect(eagerness.description).not.toMatch(/always appears/);
-    expect(eagerness.description).toMatch(/Nothing appears where the model writes nothing/);
-    expect(maxTokens.description).toMatch(/as for a model in the page, three of them count as one/);
-  });
-
   it('name a list of models only by an address', () => {
     expect(readSettings({ browserModels: ' https://site/models.json ' }).browserModels).toBe(
       'https://site/models.json'

@@ -123,11 +123,10 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
 
   test('grey text is gone, and none comes late, once the cursor has moved', async () => {
     await notebook([RECTANGLE]);
-    const ended = new Promise(resolve => {
-      const end = request => request.url().includes('turbopilot/complete') && resolve();
-      page.once('requestfinished', end);
-      page.once('requestfailed', end);
-    });
+    const isAnswer = request => request.url().includes('turbopilot/complete');
+    const ended = Promise.any(
+      ['requestfinished', 'requestfailed'].map(event => page.waitForEvent(event, isAnswer))
+    );
     await page.keyboard.type('.');
     await page.keyboard.press('Control+Home');
     await ended;

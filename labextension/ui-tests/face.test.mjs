@@ -257,16 +257,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   test('what becomes of suggestions is reported in numbers, counted in the menu, and forgotten on demand', async () => {
     await lab.delete('turbopilot/feedback');
-    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =', 'e =', 'f =']);
-    // Half a minute of typing goes by when the test says so.
-    const other = await openFile(browser.context, lab, 'learning.ipynb', {
-      before: () => {
-        const { performance } = window;
-        const now = performance.now.bind(performance);
-        window.later = 0;
-        performance.now = () => now() + window.later;
-      }
-    });
+    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =']);
+    const other = await openFile(browser.context, lab, 'learning.ipynb');
     const sent = [];
     other.on('request', request => {
       if (request.method() === 'POST' && request.url().includes('turbopilot/feedback')) {
@@ -296,18 +288,6 @@ describe('the face of it', { timeout: 300_000 }, () => {
       // The menu is open when the server is asked next.
       await line(words).waitFor({ timeout: 10000 });
     };
-    const inTheme = async theme => {
-      await other.evaluate(
-        name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name }),
-        `JupyterLab ${theme}`
-      );
-      await other.waitForFunction(
-        light => document.body.dataset.jpThemeLight === light,
-        `${theme === 'Light'}`
-      );
-    };
-
-    const begun = Date.now();
     const cell = await see(0);
     await other.keyboard.press('Tab');
     await gone(other);
@@ -321,52 +301,21 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await other.keyboard.press('Escape');
     await gone(other);
     await chars('dismissed');
-    // A typing mistake: the same suggestion comes back, and is taken.
-    const mistaken = await see(3);
-    const { id } = sent.findLast(({ event }) => event === 'shown');
-    await other.keyboard.type('x');
-    await other.waitForTimeout(300);
-    await other.keyboard.press('Backspace');
-    assert.equal(await ghost(other), SAID);
-    await other.keyboard.press('Tab');
-    await gone(other);
-    assert.equal(await textOf(mistaken), `d = ${SAID}`);
-    assert.equal(await chars('accepted', 1), SAID.length);
-    assert.deepEqual(
-      sent.filter(one => one.id === id).map(({ event }) => event),
-      ['shown', 'typed_over', 'shown', 'accepted']
-    );
-
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
-    const counted = { shown, taken: 2 };
+    const counted = { shown, taken: 1 };
     for (let tries = 0; tries < 50 && (await week()).taken < counted.taken; tries++) {
       await other.waitForTimeout(100); // the last of it may be on its way
     }
     assert.deepEqual(await week(), counted);
-    await openLine(`Suggestions Taken This Week: 2 of ${shown}`);
+    await openLine(`Suggestions Taken This Week: 1 of ${shown}`);
     await screenshot(other, 'learned-menu');
     await other.keyboard.press('Escape');
-
-    await editCell(other, 0);
-    await other.keyboard.press('Backspace');
-    await editCell(other, 4);
-    for (let key = 0; key < 8; key++) {
-      await other.evaluate(() => (window.later += 4500));
-      await other.keyboard.type('k');
-    }
-    assert.equal(await chars('retained'), SAID.length - 1);
-    await other.keyboard.press('Escape');
-    const most = (Date.now() - begun) / 1000 + 8 * 4.5 + 1;
-    for (const event of sent) {
-      assert.deepEqual(Object.keys(event).sort(), ['before', 'chars', 'event', 'id', 'length', 'seconds']);
-      assert.ok(event.seconds >= 0 && event.seconds < most, `${event.seconds} s`);
-    }
 
     const dialog = other.locator('.jp-Dialog');
     const { taken } = counted;
     const open = async () => {
-      await openLine('This Week: 2 of');
-      await line('This Week: 2 of').click();
+      await openLine('This Week: 1 of');
+      await line('This Week: 1 of').click();
       await dialog.getByText(new RegExp(`you took ${taken}\\. From those that you take`)).waitFor();
     };
     await open();
@@ -374,19 +323,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await other.keyboard.press('Enter');
     await dialog.waitFor({ state: 'detached' });
     assert.equal((await week()).taken, taken, 'Enter resets nothing');
-    await inTheme('Dark');
-    await openLine('This Week: 2 of');
-    await screenshot(other, 'learned-menu-dark');
-    await other.keyboard.press('Escape');
     await open();
-    await screenshot(other, 'learned-dialog-dark');
     await dialog.getByRole('button', { name: 'Reset' }).click();
     await other.locator('.Toastify__toast', { hasText: 'has forgotten what it learned' }).first().waitFor();
     assert.deepEqual(await week(), { shown: 0, taken: 0 });
     await openLine('This Week: None Yet');
-    await screenshot(other, 'learned-reset-dark');
     await other.keyboard.press('Escape');
-    await inTheme('Light');
 
     // A page that is closed says what is left.
     const retained = async () => {
@@ -394,10 +336,10 @@ describe('the face of it', { timeout: 300_000 }, () => {
       return Number(/turbopilot_suggestions_total\{event="retained"\} ([\d.]+)/.exec(metrics)[1]);
     };
     const before = await retained();
-    await see(5);
+    await see(3);
     await other.keyboard.press('Tab');
     await gone(other);
-    await chars('accepted', 2);
+    await chars('accepted', 1);
     await other.waitForTimeout(300);
     await other.goto('about:blank');
     for (let tries = 0; tries < 50 && (await retained()) === before; tries++) {
