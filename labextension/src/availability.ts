@@ -119,12 +119,10 @@ export class Availability {
     private readonly _visible: () => boolean = () => true
   ) {}
 
-  get state(): IState {
-    return this._state;
-  }
+  state = START;
 
   get open(): boolean {
-    return this._state.open;
+    return this.state.open;
   }
 
   readonly changed = new Signal<this, IChange>(this);
@@ -161,7 +159,7 @@ export class Availability {
 
   /** Wait until the server is not loading a model, or cannot be asked; return the state then. */
   async loaded(): Promise<IState> {
-    while (this._state.health?.phase === 'loading') {
+    while (this.state.health?.phase === 'loading') {
       await new Promise<void>(resolve => {
         const once = (): void => {
           this.changed.disconnect(once);
@@ -170,7 +168,7 @@ export class Availability {
         this.changed.connect(once);
       });
     }
-    return this._state;
+    return this.state;
   }
 
   dispose(): void {
@@ -204,8 +202,8 @@ export class Availability {
   }
 
   private _take(event: Event): void {
-    const before = this._state;
-    const now = (this._state = after(before, event));
+    const before = this.state;
+    const now = (this.state = after(before, event));
     clearTimeout(this._timer);
     if (this._disposed) {
       return;
@@ -219,7 +217,6 @@ export class Availability {
     this.changed.emit({ before, now });
   }
 
-  private _state = START;
   private _checking: ICheck | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;

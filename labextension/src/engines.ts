@@ -77,14 +77,12 @@ export class ChosenClient implements IClient {
 
   /** Use a client from now on. */
   use(client: IClient): void {
-    this._inPage = client.inPage;
+    this.inPage = client.inPage;
     this._resolve(client);
     this._client = Promise.resolve(client);
   }
 
-  get inPage(): boolean {
-    return this._inPage;
-  }
+  inPage = false;
 
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
     return (await this._client).complete(request, signal, frame);
@@ -127,7 +125,6 @@ export class ChosenClient implements IClient {
   }
 
   private _client: Promise<IClient>;
-  private _inPage = false;
   private _resolve: (client: IClient) => void = () => undefined;
 }
 

@@ -193,12 +193,10 @@ function isHealth(answer: IHealth): boolean {
 /** No line of ours is nearly as long. */
 const LONGEST_LINE = 1024 * 1024;
 
-export interface IReader {
-  read(): Promise<{ done: boolean; value?: Uint8Array }>;
-}
-
 /** Iterate over the objects; a last line that was cut off is left out. */
-export async function* parseLines<T extends object>(reader: IReader): AsyncGenerator<T> {
+export async function* parseLines<T extends object>(
+  reader: Pick<ReadableStreamDefaultReader<Uint8Array>, 'read'>
+): AsyncGenerator<T> {
   const decoder = new TextDecoder();
   let held = '';
   for (;;) {

@@ -54,11 +54,8 @@ export function chooseWindow(
       [active - distance, above],
       [active + distance, below]
     ] as [number, ICell[]][]) {
-      if (index < 0 || index >= count) {
-        continue;
-      }
-      const cell = cellAt(index);
-      if (!cell.source.trim()) {
+      const cell = index >= 0 && index < count ? cellAt(index) : null;
+      if (!cell?.source.trim()) {
         continue;
       }
       // Bytes, not units: a character may take three for each.

@@ -2,7 +2,7 @@
 
 import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
-import { CHARACTERS } from './budget';
+import { CHARACTERS, type IBudget, type Layout } from './layout';
 import {
   type IAsk,
   type IEngine,
@@ -14,7 +14,6 @@ import {
 import { cursorFeatures, score } from './features';
 import { type Eagerness, fitFor, Gate } from './gate';
 import { byBrackets, fitting, type Judge } from './grammar';
-import type { IBudget, Layout } from './layout';
 import { type IFacts, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
