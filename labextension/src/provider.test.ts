@@ -106,6 +106,12 @@ class Bench {
     await later();
   }
 
+  /** Let a part of an answer come, and expect what is shown then. */
+  async shows(index: number, text: string, shown = text): Promise<void> {
+    this.asked[index].frame({ id: String(index), text });
+    expect(await this.textShown()).toBe(shown);
+  }
+
   type(text: string): void {
     this.text += text;
     this._slots.forEach(slot => slot(null, { sourceChange: [{ insert: text }] }));
@@ -220,8 +226,7 @@ describe('a request of a person, right behind a key', () => {
   async function taken(): Promise<Bench> {
     const bench = new Bench('def f():\n    ');
     await bench.ask(INVOKE);
-    bench.asked[0].frame({ id: 'a', text: 'return' });
-    expect(await bench.textShown()).toBe('return');
+    await bench.shows(0, 'return');
     bench.type('return');
     await bench.ask();
     return bench;
@@ -233,8 +238,7 @@ describe('a request of a person, right behind a key', () => {
     await bench.ask(INVOKE);
     await bench.answer(1, { text: '', finish_reason: 'superseded' });
     expect(bench.triggers).toEqual(['automatic', 'invoke', 'invoke']);
-    bench.asked[2].frame({ id: 'b', text: 'values' });
-    expect(await bench.textShown()).toBe('values');
+    await bench.shows(2, 'values');
   });
 
   it('is not asked for ever', async () => {
@@ -250,8 +254,7 @@ describe('a request of a person, right behind a key', () => {
 
   it('goes on behind what was taken of it while it was still being written', async () => {
     const bench = await taken();
-    bench.asked[0].frame({ id: 'a', text: 'return width' });
-    expect(await bench.textShown()).toBe(' width');
+    await bench.shows(0, 'return width', ' width');
     expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
@@ -261,8 +264,7 @@ describe('a request of a person, right behind a key', () => {
     await bench.answer(0, { text: '', finish_reason: 'superseded' });
     expect(bench.triggers).toEqual(['invoke', 'invoke']);
     expect(bench.asked[1].signal.aborted).toBe(false);
-    bench.asked[1].frame({ id: 'b', text: ' None' });
-    expect(await bench.textShown()).toBe(' None');
+    await bench.shows(1, ' None');
   });
 
   it('is asked again as one of the person where the server goes while it goes on', async () => {
@@ -276,8 +278,7 @@ describe('a request of a person, right behind a key', () => {
     const bench = await taken();
     await bench.answer(0, { text: 'return' });
     expect(bench.triggers).toEqual(['invoke', 'automatic']);
-    bench.asked[1].frame({ id: 'b', text: ' None' });
-    expect(await bench.textShown()).toBe(' None');
+    await bench.shows(1, ' None');
   });
 
   it('is not ended by the timer of a new line', async () => {
@@ -315,8 +316,7 @@ describe('a request of a person, right behind a key', () => {
     bench.asked[0].fail(new AnswerError('cut'));
     await later(5000);
     expect(bench.triggers).toEqual(['invoke', 'invoke']);
-    bench.asked[1].frame({ id: 'a', text: 'values' });
-    expect(await bench.textShown()).toBe('values');
+    await bench.shows(1, 'values');
   });
 
   it('that found nothing is not asked again by a timer', async () => {
@@ -354,15 +354,13 @@ describe('a request of a person where a suggestion is shown', () => {
     const bench = await asked();
     await bench.answer(1, { id: 'b', text: 'id, best)' });
     await bench.ask(INVOKE);
-    bench.asked[2].frame({ id: 'c', text: 'id, best)' });
-    expect(await bench.textShown()).toBe('id, best)');
+    await bench.shows(2, 'id, best)');
   });
 
   it('asks for more also while that of the key is still being written', async () => {
     const bench = new Bench('min(');
     await bench.ask();
-    bench.asked[0].frame({ id: 'a', text: 'values' });
-    expect(await bench.textShown()).toBe('values');
+    await bench.shows(0, 'values');
     await bench.ask(INVOKE);
     expect(bench.triggers).toEqual(['automatic', 'invoke']);
     expect(await bench.textShown()).toBe('values');
@@ -491,22 +489,19 @@ describe('a request that the next key comes before', () => {
   it('is ended by the server without another being asked', async () => {
     const bench = await typed('v');
     await bench.answer(0, { text: '', finish_reason: 'superseded' });
-    bench.asked[1].frame({ id: 'b', text: 'alues' });
-    expect(await bench.textShown()).toBe('alues');
+    await bench.shows(1, 'alues');
     expect(bench.asked.length).toBe(2);
   });
 
   it('shows what still comes of it from the cursor on, where it agrees with what stands there now', async () => {
     const bench = await typed('v');
-    bench.asked[0].frame({ id: 'a', text: 'values' });
-    expect(await bench.textShown()).toBe('alues');
+    await bench.shows(0, 'values', 'alues');
   });
 
   it('shows nothing of it that does not agree', async () => {
     const bench = await typed('n');
     bench.asked[0].frame({ id: 'a', text: 'values' });
-    bench.asked[1].frame({ id: 'b', text: 'ames' });
-    expect(await bench.textShown()).toBe('ames');
+    await bench.shows(1, 'ames');
   });
 
   it('is closed with the newer one when the cursor goes elsewhere', async () => {
@@ -556,8 +551,7 @@ describe('a request that the next key comes before', () => {
 
   it('is not waited for once more was typed than it shows', async () => {
     const bench = await typed();
-    bench.asked[0].frame({ id: 'a', text: 'values' });
-    expect(await bench.textShown()).toBe('values');
+    await bench.shows(0, 'values');
     bench.type('values.');
     await bench.ask();
     expect(bench.asked.map(({ body }) => body.offset)).toEqual([4, 11]);
@@ -666,8 +660,7 @@ describe('a suggestion that is to be read out', () => {
     const said: string[] = [];
     bench.provider.completed.connect((_, { text, imports }) => said.push([text, ...imports].join(' | ')));
     await bench.ask();
-    bench.asked[0].frame({ id: 'a', text: 's' });
-    expect(await bench.textShown()).toBe('s');
+    await bench.shows(0, 's');
     return { bench, said };
   }
 

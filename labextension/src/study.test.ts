@@ -79,16 +79,6 @@ describe('that a study log is kept, where no status item says so', () => {
     }
   });
 
-  it('is told when the status item is hidden later', async () => {
-    shown = true;
-    const { availability } = page();
-    await availability.check();
-    expect(said).toEqual([]);
-    shown = false;
-    await availability.check();
-    expect(said).toHaveLength(1);
-  });
-
   it('is not told where none is kept, until one is', async () => {
     study = null;
     const { availability } = page();

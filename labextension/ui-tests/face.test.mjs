@@ -394,6 +394,11 @@ describe('the face of it', { timeout: 300_000 }, () => {
     };
     known = { ...model, pulling: true, progress: { phase: 'fetching', received: 1, total: 2 } };
     await row.locator('progress').waitFor({ timeout: 10000 });
+    // A row that changes keeps the focus: on the same button, or on the row where that is gone.
+    await row.getByRole('button', { name: 'Stop' }).focus();
+    known = { ...known, progress: { phase: 'verifying' } };
+    await row.getByText('against its digest').waitFor({ timeout: 10000 });
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.key), 'stop:one');
     fail = true;
     await page.locator('.jp-Turbopilot-said', { hasText: 'cannot be reached' }).waitFor({ timeout: 10000 });
     fail = false;

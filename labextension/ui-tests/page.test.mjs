@@ -5,17 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { screenshot } from './lab.mjs';
-import {
-  askInVain,
-  BEGUN,
-  buildPage,
-  ISOLATED,
-  listed,
-  modelIn,
-  openAlone,
-  REST,
-  serveSite
-} from './site.mjs';
+import { BEGUN, buildPage, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
 
 const GHOST = '.ghost';
 
@@ -144,16 +134,6 @@ describe('the static page', { timeout: 120_000 }, () => {
     const said = new Set(await page.evaluate(() => window.said));
     said.delete('stop'); // of what a newer key has overtaken, where that was quick enough
     assert.deepEqual([...said], ['generate']);
-  });
-
-  test('says that there is no suggestion to somebody who asks for one, until the next key', async () => {
-    const { page } = await open();
-    await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });
-    await askInVain(page);
-    await page.locator('#status', { hasText: 'No suggestion here.' }).waitFor();
-    await screenshot(page, 'page-nothing');
-    await page.keyboard.press('ArrowLeft');
-    await page.locator('#status', { hasText: 'Ready.' }).waitFor();
   });
 
   test('shows at once what it showed before to somebody who deletes back', async () => {
