@@ -108,14 +108,6 @@ describe('what is left of a suggestion', () => {
     );
   });
 
-  it('never changes what was shown', () => {
-    const made = suggestion('|', 'abc', false);
-    made.grow('xyz');
-    expect(made.text).toBe('abc');
-    made.grow('abcd');
-    expect(made.text).toBe('abcd');
-  });
-
   it('tells whether a text has come that does not continue it', () => {
     const made = suggestion('x = |', '1 + 2', false);
     made.grow('1 + 2 + 3');
