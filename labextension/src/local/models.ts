@@ -70,8 +70,7 @@ export class Models implements IModels {
 }
 
 /** A model of characters in WebAssembly, in the form that the page's requests need. */
-export function characterModel(name: string, engine: Engine): IHosted {
-  const pause = pauses();
+export function characterModel(name: string, engine: Engine, pause = pauses()): IHosted {
   return {
     name,
     contextSize: engine.length,
