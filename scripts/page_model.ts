@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Composer, DEFAULTS, newProgress } from '../labextension/src/local/answer';
-import { CharacterModel } from '../labextension/src/local/charactermodel';
 import { Engine } from '../labextension/src/local/engine/engine';
 import { Layout } from '../labextension/src/local/layout';
+import { characterModel } from '../labextension/src/local/models';
 import type { IEngine, IToken } from '../labextension/src/local/engineinterface';
 import type { IRequest } from '../labextension/src/wire';
 
@@ -50,7 +50,7 @@ async function answer(line: string): Promise<unknown> {
   if (!engine) {
     const { name, model, wasm } = JSON.parse(line) as IOpening;
     const loaded = Engine.load(readFileSync(model), new WebAssembly.Module(readFileSync(wasm)));
-    engine = new Recorder(new CharacterModel(name, loaded, () => Promise.resolve()));
+    engine = new Recorder(characterModel(name, loaded, () => Promise.resolve()));
     layout = new Layout(engine.vocabulary, engine.contextSize, DEFAULTS);
     return null;
   }

@@ -1,10 +1,9 @@
 /** Measures the engine and the completer of the browser; `engine.mjs` runs it in Node.js. */
 
-import { CharacterModel } from '../../labextension/src/local/charactermodel';
 import { Completer } from '../../labextension/src/local/completer';
 import { Engine } from '../../labextension/src/local/engine/engine';
 import { write } from '../../labextension/src/local/engine/generation';
-import { pauses } from '../../labextension/src/local/engine/pause';
+import { characterModel, pauses } from '../../labextension/src/local/models';
 import type { IFrame, IRequest } from '../../labextension/src/wire';
 
 interface ICell {
@@ -86,7 +85,7 @@ export class Timing {
 
 /** Type the longest notebooks; return the characters evaluated for each typed, markers included. */
 export async function evaluatedPerKey(engine: Engine, notebooks: readonly INotebook[], most: number): Promise<number> {
-  const completer = new Completer(new CharacterModel('characters', engine, pause));
+  const completer = new Completer(characterModel('characters', engine, pause));
   const size = ({ cells }: INotebook): number => cells.reduce((sum, { source }) => sum + source.length, 0);
   let [typed, evaluated] = [0, 0];
   for (const { cells } of [...notebooks].sort((one, other) => size(other) - size(one))) {

@@ -156,13 +156,4 @@ describe('a suggestion on the page', () => {
     view.type(' ');
     await vi.waitFor(() => expect(view.ghost).toBe('='));
   });
-
-  it('is not told anew to who types along', async () => {
-    view.type('pri');
-    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
-    view.type('n');
-    expect(view.ghost).toBe('t(1)');
-    expect(heard).toHaveLength(1);
-    expect(complete).toHaveBeenCalledTimes(1);
-  });
 });

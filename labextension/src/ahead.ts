@@ -52,19 +52,10 @@ export class Ahead {
     clearTimeout(this._timer);
   }
 
-  /** Nobody asks for anything: what was done ahead is for nobody. */
-  stop(): void {
-    clearTimeout(this._timer);
-    this._abort?.abort();
-    this._abort = null;
-  }
-
   private _send(body: IRequest): void {
-    const abort = (this._abort = new AbortController());
     // Nobody waits for it, and a failure costs nothing but its effect.
-    this._client.alternatives(body, abort.signal).catch(() => undefined);
+    this._client.alternatives(body, new AbortController().signal).catch(() => undefined);
   }
 
-  private _abort: AbortController | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
 }

@@ -209,13 +209,6 @@ describe('the availability of a server', () => {
     expect(availability.state).toMatchObject({ open: false, health: null, model: '', failures: 1 });
   });
 
-  it('is noticed to have gone while nobody types', async () => {
-    await availability.check();
-    answer = () => Promise.reject(new TypeError('Failed to fetch'));
-    await pass(STEADY);
-    expect(availability.open).toBe(false);
-  });
-
   it('is followed closely while it loads', async () => {
     answer = () => Promise.resolve(phase('loading'));
     await availability.check();
@@ -256,14 +249,6 @@ describe('the availability of a server', () => {
   it('is checked once at a time', async () => {
     await Promise.all([availability.check(), availability.check()]);
     expect(checks).toBe(1);
-  });
-
-  it('says what changed', async () => {
-    const said: boolean[] = [];
-    availability.changed.connect((_, { before, now }) => said.push(before.open, now.open));
-    availability.failed(busy());
-    await pass(FIRST_WAIT);
-    expect(said).toEqual([true, false, false, true]);
   });
 
   it('is told by another answer that a model is loading, and then followed until it has loaded', async () => {

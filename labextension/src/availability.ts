@@ -3,7 +3,7 @@
  * then its health is checked, and only when that is good is it asked again.
  */
 
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import { AnswerError, type ITrouble, troubleOf } from './trouble';
 
@@ -119,17 +119,13 @@ export class Availability {
     private readonly _visible: () => boolean = () => true
   ) {}
 
-  get state(): IState {
-    return this._state;
-  }
+  state = START;
 
   get open(): boolean {
-    return this._state.open;
+    return this.state.open;
   }
 
-  get changed(): ISignal<this, IChange> {
-    return this._changed;
-  }
+  readonly changed = new Signal<this, IChange>(this);
 
   /** A request was answered. */
   answered(): void {
@@ -163,16 +159,16 @@ export class Availability {
 
   /** Wait until the server is not loading a model, or cannot be asked; return the state then. */
   async loaded(): Promise<IState> {
-    while (this._state.health?.phase === 'loading') {
+    while (this.state.health?.phase === 'loading') {
       await new Promise<void>(resolve => {
         const once = (): void => {
-          this._changed.disconnect(once);
+          this.changed.disconnect(once);
           resolve();
         };
-        this._changed.connect(once);
+        this.changed.connect(once);
       });
     }
-    return this._state;
+    return this.state;
   }
 
   dispose(): void {
@@ -206,8 +202,8 @@ export class Availability {
   }
 
   private _take(event: Event): void {
-    const before = this._state;
-    const now = (this._state = after(before, event));
+    const before = this.state;
+    const now = (this.state = after(before, event));
     clearTimeout(this._timer);
     if (this._disposed) {
       return;
@@ -218,11 +214,9 @@ export class Availability {
         void this.check();
       }
     }, now.wait);
-    this._changed.emit({ before, now });
+    this.changed.emit({ before, now });
   }
 
-  private readonly _changed = new Signal<this, IChange>(this);
-  private _state = START;
   private _checking: ICheck | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;

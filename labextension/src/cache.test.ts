@@ -1,30 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { IRequest } from './wire';
 import { SuggestionCache } from './cache';
+import { requestOf } from './local/testing/request';
 import { Suggestion } from './suggestion';
 
-function body(source: string, above = 'above'): IRequest {
-  return {
-    path: 'a.ipynb',
-    language: 'python',
-    kernel_id: null,
+const body = (source: string, above = 'above'): IRequest =>
+  requestOf('', {
     cells: [
       { id: '0', type: 'code', source: above, executed: true },
       { id: '1', type: 'code', source, executed: null }
     ],
     active: 1,
-    offset: source.length,
-    trigger: 'automatic',
-    lines: 'auto',
-    eagerness: null,
-    stream: true,
-    client: 'editor',
-    n: 1,
-    extra: [],
-    max_tokens: null,
-    temperature: 0
-  };
-}
+    offset: source.length
+  });
 
 const end = (text: string) => ({ text, offset: text.length });
 

@@ -2,27 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { ordered, speed, suits } from './choice';
 import type { IModel } from './wire';
 
-function model(name: string, more: Partial<IModel> = {}): IModel {
-  return {
-    name,
-    spec: name,
-    size: 1e9,
-    counted: true,
-    licence: 'Apache-2.0',
-    use: '',
-    saved: null,
-    fim: 'qwen',
-    checkpoint: '',
-    stored: false,
-    verified: false,
-    selected: false,
-    pulling: false,
-    progress: null,
-    mirror: false,
-    verdict: 'runs',
-    ...more
-  };
-}
+const model = (name: string, more: Partial<IModel> = {}) =>
+  ({ name, size: 1e9, verdict: 'runs', ...more }) as IModel;
 
 describe('the choice of models', () => {
   it('puts what is used first, then what is here, what comes, what is recommended, what is larger, what is too large', () => {

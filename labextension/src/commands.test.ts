@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { nullTranslator } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { addCommands, CommandIDs, fillMenu, fillPalette, type IParts } from './commands';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { addCommands, CommandIDs, fillPalette, type IParts } from './commands';
 import { DEFAULTS } from './settings';
-import type { IMemory, IStudy } from './wire';
+
+vi.mock('@jupyterlab/apputils', () => ({ Dialog: {}, Notification: {}, showDialog: {} }));
 
 const OURS = Object.values(CommandIDs).sort();
 
@@ -19,7 +20,7 @@ function bench() {
     notifyCommandChanged: (id?: string) => log.push(`changed ${id ?? 'all'}`)
   } as unknown as CommandRegistry;
   const page = {
-    path: null as string | null,
+    path: null,
     editor: null as unknown,
     invoke: note('invoke'),
     accept: note('accept'),
@@ -28,26 +29,21 @@ function bench() {
   const preferences = {
     current: DEFAULTS,
     changed: new Signal<object, unknown>({}),
-    enable: (enabled: boolean) => log.push(`enable ${enabled}`),
-    useMemory: (used: boolean) => log.push(`use memory ${used}`)
+    change: (change: object) => log.push(`set ${JSON.stringify(change)}`)
   };
   const completers = { active: undefined as unknown };
   page.dismiss = () => {
     log.push('dismiss');
     completers.active = undefined;
   };
-  const snoozed = new Set<string>();
   const provider = {
-    snoozed,
+    snoozed: new Set<string>(),
     declined: { connect: () => undefined },
     decline: (why: string) => log.push(`decline ${why}`),
     cancel: note('cancel'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
-  const availability = {
-    state: { health: null as { memory?: IMemory | null; study?: IStudy | null } | null },
-    changed: new Signal<object, unknown>({})
-  };
+  const availability = { state: { health: null }, changed: new Signal<object, unknown>({}) };
   const status = { changed: new Signal<object, unknown>({}), update: note('update') };
   addCommands(commands, {
     trans: nullTranslator.load('jupyter_turbopilot'),
@@ -59,14 +55,11 @@ function bench() {
     preferences,
     availability,
     status,
-    notice: { withdraw: note('withdraw notice') },
-    openModels: note('models'),
-    showStudy: note('study log')
+    notice: { withdraw: note('withdraw notice') }
   } as unknown as IParts);
   const run = (id: string) => void options.get(id)?.execute({});
-  const is = (id: string, what: 'isEnabled' | 'isToggled' | 'isVisible') => options.get(id)?.[what]?.({});
-  const label = (id: string) => (options.get(id)?.label as (args: object) => string)({});
-  return { options, label, availability, page, preferences, completers, snoozed, status, log, run, is };
+  const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
+  return { options, page, preferences, completers, status, log, run, is };
 }
 
 describe('the commands', () => {
@@ -87,86 +80,17 @@ describe('the commands', () => {
     names.forEach(name => expect(OURS).toContain(name));
   });
 
-  it('remove the ghost text once suggestions are off, and the notice of that once they are on', () => {
-    parts.preferences.changed.emit(null);
-    expect(parts.log).toContain('withdraw notice');
-    expect(parts.log).not.toContain('dismiss');
-    parts.preferences.current = { ...DEFAULTS, enabled: false };
-    parts.preferences.changed.emit(null);
-    expect(parts.log).toEqual(expect.arrayContaining(['cancel', 'dismiss']));
-  });
-
   it('switch suggestions off, and say so when the settings change', () => {
     expect(parts.is(CommandIDs.toggle, 'isToggled')).toBe(true);
     parts.run(CommandIDs.toggle);
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
     expect(parts.log).toEqual([
-      'enable false',
+      'set {"enabled":false}',
       'withdraw notice',
       'changed all',
       `changed ${CommandIDs.status}`
     ]);
-  });
-
-  it('say how far the index of the notebooks is, and stop using it', () => {
-    expect(parts.is(CommandIDs.memory, 'isEnabled')).toBe(false);
-    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (no index is kept)');
-    const memory = {
-      building: true,
-      files: 3,
-      of: 12,
-      paused: null,
-      root: '/home/ada',
-      place: '/x.db',
-      trouble: null
-    };
-    parts.availability.state = { health: { memory } };
-    parts.availability.changed.emit(null);
-    expect(parts.log).toEqual([`changed ${CommandIDs.memory}`, `changed ${CommandIDs.study}`]);
-    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (indexing: 3 of 12 files)');
-    expect([parts.is(CommandIDs.memory, 'isEnabled'), parts.is(CommandIDs.memory, 'isToggled')]).toEqual([
-      true,
-      true
-    ]);
-    parts.run(CommandIDs.memory);
-    expect(parts.log.at(-1)).toBe('use memory false');
-    parts.preferences.current = { ...DEFAULTS, memory: false };
-    expect(parts.is(CommandIDs.memory, 'isToggled')).toBe(false);
-    parts.run(CommandIDs.memory);
-    expect(parts.log.at(-1)).toBe('use memory true');
-  });
-
-  it('announce a study log first of all while it is kept, whatever the settings say', () => {
-    const items: string[] = [];
-    fillMenu({ addItem: ({ command }: { command: string }) => items.push(command) } as never);
-    expect(items[0]).toBe(CommandIDs.study);
-    expect(parts.is(CommandIDs.study, 'isVisible')).toBe(false);
-    const study = { text: false, file: '/home/ada/study.jsonl', trouble: null };
-    parts.availability.state = { health: { study } };
-    parts.preferences.current = { ...DEFAULTS, enabled: false, memory: false, notices: false } as never;
-    parts.preferences.changed.emit(null);
-    expect([parts.is(CommandIDs.study, 'isVisible'), parts.is(CommandIDs.study, 'isEnabled')]).toEqual([
-      true,
-      true
-    ]);
-    expect(parts.label(CommandIDs.study)).toBe('A Study Log Is On…');
-    parts.run(CommandIDs.study);
-    expect(parts.log.at(-1)).toBe('study log');
-    parts.availability.state = { health: { study: null } };
-    expect(parts.is(CommandIDs.study, 'isVisible')).toBe(false);
-  });
-
-  it('snooze a document and wake it', () => {
-    expect(parts.is(CommandIDs.snooze, 'isEnabled')).toBe(false);
-    parts.page.path = 'a.ipynb';
-    parts.run(CommandIDs.snooze);
-    expect([parts.is(CommandIDs.snooze, 'isToggled'), parts.log]).toEqual([
-      true,
-      ['cancel', 'dismiss', 'withdraw notice', 'update']
-    ]);
-    parts.run(CommandIDs.snooze);
-    expect([...parts.snoozed]).toEqual([]);
   });
 
   it('ask for a suggestion, or tell why not', () => {

@@ -13,11 +13,11 @@ import { hasSelectedText } from './editor';
 import { describeMemory } from './memory';
 import type { Notice } from './notice';
 import type { Page } from './page';
-import type { Preferences } from './preferences';
+import type { Preferences } from './settings';
 import type { Provider } from './provider';
 import { describeStatus, type Status } from './status';
 import { describeStudy } from './study';
-import { describeWeek } from './week';
+import { describeWeek } from './learned';
 import { describeDecline } from './words';
 
 export namespace CommandIDs {
@@ -108,7 +108,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     label: trans.__('Enable Suggestions'),
     isToggleable: true,
     isToggled: () => preferences.current.enabled,
-    execute: () => preferences.enable(!preferences.current.enabled)
+    execute: () => preferences.change({ enabled: !preferences.current.enabled })
   });
   commands.addCommand(CommandIDs.snooze, {
     label: trans.__('Snooze in This Document'),
@@ -140,7 +140,7 @@ function addMemory(commands: CommandRegistry, { trans, availability, preferences
     isVisible: () => !availability.state.health?.inPage,
     isToggleable: true,
     isToggled: () => preferences.current.memory && kept() !== null,
-    execute: () => preferences.useMemory(!preferences.current.memory)
+    execute: () => preferences.change({ memory: !preferences.current.memory })
   });
 }
 

@@ -2,7 +2,7 @@
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 /**
@@ -53,26 +53,20 @@ export class Completers {
       const cycle = completer.cycle.bind(completer);
       completer.cycle = direction => {
         cycle(direction);
-        this._cycled.emit(completer);
+        this.cycled.emit(completer);
       };
-      this._created.emit(completer);
+      this.created.emit(completer);
       return completer;
     };
   }
 
-  get created(): ISignal<this, InlineCompleter> {
-    return this._created;
-  }
+  readonly created = new Signal<this, InlineCompleter>(this);
 
   /** Completers in which the user has switched to another suggestion. */
-  get cycled(): ISignal<this, InlineCompleter> {
-    return this._cycled;
-  }
+  readonly cycled = new Signal<this, InlineCompleter>(this);
 
   /** Every editor a completer is given: one of a new cell has to be known before its first key. */
-  get attached(): ISignal<this, CodeEditor.IEditor> {
-    return this._attached;
-  }
+  readonly attached = new Signal<this, CodeEditor.IEditor>(this);
 
   /** The completer that shows grey text where the person types. */
   get active(): InlineCompleter | undefined {
@@ -118,7 +112,7 @@ export class Completers {
     const { get, set } = own as Required<Pick<PropertyDescriptor, 'get' | 'set'>>;
     const announce = (editor: CodeEditor.IEditor | null | undefined) => {
       if (editor) {
-        this._attached.emit(editor);
+        this.attached.emit(editor);
       }
     };
     Object.defineProperty(completer, 'editor', {
@@ -133,7 +127,4 @@ export class Completers {
   }
 
   private readonly _completers = new Set<InlineCompleter>();
-  private readonly _created = new Signal<this, InlineCompleter>(this);
-  private readonly _cycled = new Signal<this, InlineCompleter>(this);
-  private readonly _attached = new Signal<this, CodeEditor.IEditor>(this);
 }

@@ -50,11 +50,6 @@ export class Downloads {
     return outcome;
   }
 
-  /** Stop a download; what has come stays for the next time. */
-  stop(spec: string): Promise<void> {
-    return this._client.stopPull(spec);
-  }
-
   /** Why the last download of a model from this page failed. */
   failureOf(name: string): string | undefined {
     return this._failures.get(name);

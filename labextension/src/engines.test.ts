@@ -1,9 +1,8 @@
+import { ServerConnection } from '@jupyterlab/services';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ChosenClient } from './chosenclient';
 import type { IClient } from './client';
-import { Engines } from './engines';
-import { NoServerError } from './trouble';
-import type { IHealth } from './wire';
+import { chooseEngine, ChosenClient, Engines, pageFacts } from './engines';
+import type { IFeedback, IHealth } from './wire';
 
 function bench(server: boolean) {
   const client = new ChosenClient();
@@ -73,6 +72,7 @@ describe('the engine in use', () => {
     await engines.retry();
     makers.browser.mockRejectedValueOnce(new Error('ChunkLoadError'));
     await expect(engines.use('browser')).rejects.toMatchObject({ code: 'not_loaded' });
+    vi.setSystemTime(Date.now() - 86_400_000); // a clock that is set back changes nothing
     vi.advanceTimersByTime(5000);
     await engines.retry();
     expect((await client.health()).model).toBe('browser');
@@ -80,31 +80,21 @@ describe('the engine in use', () => {
     expect(makers.browser).toHaveBeenCalledTimes(2);
   });
 
-  it('can be had later although the clock was set back meanwhile', async () => {
-    const { client, makers, engines } = bench(true);
-    makers.browser.mockRejectedValueOnce(new Error('ChunkLoadError'));
-    await expect(engines.use('browser')).rejects.toMatchObject({ code: 'not_loaded' });
-    vi.setSystemTime(Date.now() - 86_400_000);
-    vi.advanceTimersByTime(5000);
-    await engines.retry();
-    expect((await client.health()).model).toBe('browser');
-  });
-
   it('is told anew where the one that was wanted meanwhile could not be had', async () => {
     const { client, engines } = bench(false);
     await engines.use('as the page has it');
-    await expect(engines.use('server')).rejects.toThrow(NoServerError);
-    await expect(engines.retry()).rejects.toThrow(NoServerError);
+    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
+    await expect(engines.retry()).rejects.toMatchObject({ kind: 'serverless' });
     expect(await engines.use('as the page has it')).toBe(true);
     expect((await client.health()).model).toBe('browser');
   });
 
   it('is asked for less and less often where it cannot be had, and says all along why', async () => {
     const { page, engines } = bench(false);
-    await expect(engines.use('server')).rejects.toThrow(NoServerError);
+    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
     for (let check = 0; check < 120; check++) {
       vi.advanceTimersByTime(5000);
-      await expect(engines.retry()).rejects.toThrow(NoServerError);
+      await expect(engines.retry()).rejects.toMatchObject({ kind: 'serverless' });
     }
     // After 5, 15, 35 and 75 seconds, and once a minute from then on.
     expect(page.hasServer).toHaveBeenCalledTimes(1 + 4 + 8);
@@ -117,7 +107,7 @@ describe('the engine in use', () => {
 
   it('is asked for at once by somebody who wants it', async () => {
     const { client, page, engines } = bench(false);
-    await expect(engines.use('server')).rejects.toThrow(NoServerError);
+    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
     page.hasServer.mockResolvedValue(true);
     await engines.use('server');
     expect((await client.health()).model).toBe('server');
@@ -135,5 +125,90 @@ describe('the engine in use', () => {
     await engines.retry();
     expect((await client.health()).model).toBe('server');
     expect(makers.browser).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('chooseEngine', () => {
+  it.each([
+    ['as the page has it', true, false, 'server', 0],
+    ['as the page has it', false, true, 'server', 1],
+    ['as the page has it', false, false, 'browser', 1],
+    ['browser', true, true, 'browser', 0],
+    ['server', true, false, 'server', 0],
+    ['server', false, true, 'server', 1]
+  ] as const)('%s, marked page: %s, server: %s → %s', async (wanted, marked, server, engine, requests) => {
+    const page = { marked, hasServer: vi.fn(() => Promise.resolve(server)) };
+    expect(await chooseEngine(wanted, page)).toBe(engine);
+    expect(page.hasServer).toHaveBeenCalledTimes(requests);
+  });
+
+  it('fails where the user wants a server and there is none', async () => {
+    const page = { marked: false, hasServer: () => Promise.resolve(false) };
+    await expect(chooseEngine('server', page)).rejects.toMatchObject({ kind: 'serverless' });
+  });
+});
+
+const asked = (answer: () => Promise<Response>) => {
+  const fetch = vi.fn(answer);
+  const settings = ServerConnection.makeSettings({ baseUrl: 'http://127.0.0.1/a b/', fetch });
+  return { fetch, facts: pageFacts(settings) };
+};
+const says =
+  (body: string, status = 200) =>
+  () =>
+    Promise.resolve(new Response(body, { status }));
+
+describe('what a page knows of its server', () => {
+  it.each<[string, () => Promise<Response>, boolean]>([
+    ['one that tells its version', says('{"version": "2.17.0"}'), true],
+    ['one that wants a password', says('{"message": "Forbidden"}', 403), true],
+    ['one that does not know the person', says('', 401), true],
+    ['one in trouble', says('{"message": "Internal error"}', 500), true],
+    ['a proxy that does not reach it', says('<html>Bad Gateway</html>', 502), true],
+    ['a static site', says('not found', 404), false],
+    ['a site that has a page for every address', says('<!doctype html>'), false],
+    ['something else that speaks JSON', says('[1]'), false],
+    ['a site whose answer is null', says('null'), false],
+    ['no network', () => Promise.reject(new TypeError('Failed to fetch')), false]
+  ])('%s', async (_, answer, isThere) => {
+    const { fetch, facts } = asked(answer);
+    expect(facts.marked).toBe(false);
+    expect(await facts.hasServer()).toBe(isThere);
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not known while the connection hangs', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
+    const { facts } = asked(() => Promise.reject(new TypeError('Failed to fetch')));
+    await expect(facts.hasServer()).rejects.toMatchObject({ kind: 'silent' });
+    expect(timeout).toHaveBeenCalledOnce();
+    timeout.mockRestore();
+  });
+});
+
+const FEEDBACK: IFeedback = { id: 'id', event: 'shown', chars: 3, length: 3, before: 0, seconds: 1 };
+
+describe('the client that was chosen', () => {
+  it('answers who asked before the choice, and then the one that is in use', async () => {
+    const chosen = new ChosenClient();
+    const early = chosen.health();
+    chosen.use(named('a'));
+    expect((await early).model).toBe('a');
+    chosen.use(named('b'));
+    expect((await chosen.health()).model).toBe('b');
+  });
+
+  it('passes on everything that it was given', async () => {
+    const chosen = new ChosenClient();
+    const complete = vi.fn(() => Promise.resolve());
+    const feedback = vi.fn();
+    chosen.use({ ...named('a'), complete, feedback });
+    const { signal } = new AbortController();
+    const frame = (): void => undefined;
+    await chosen.complete({} as never, signal, frame);
+    expect(complete).toHaveBeenCalledWith({}, signal, frame);
+    chosen.feedback(FEEDBACK);
+    await Promise.resolve();
+    expect(feedback).toHaveBeenCalledWith(FEEDBACK);
   });
 });

@@ -1,13 +1,132 @@
-/** Puts the engine to use that the person and the page have chosen. */
+/** Which engine completes, the Jupyter server’s or one in this page, and the client that passes requests on to it. */
 
-import type { ChosenClient } from './chosenclient';
-import type { IClient } from './client';
-import { chooseEngine, type Engine, type IPageFacts, type Wanted } from './engine';
-import { ServerError } from './trouble';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import type { IClient, IEngineHealth } from './client';
+import type { Wanted } from './settings';
+import { AnswerError, ServerError } from './trouble';
+import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
 /** Milliseconds after which what has failed is tried again; the wait doubles each time, up to a bound. */
 const AGAIN = 5000;
 const LONGEST_WAIT = 60_000;
+/** The option that our server extension puts into a page's configuration. */
+const MARK = 'jupyterTurbopilot';
+/** Milliseconds after which the request counts as failed: a connection may hang without an error. */
+const LONGEST = 10_000;
+
+/** Where completions are computed. */
+export type Engine = 'server' | 'browser';
+
+/** What a page says of itself. */
+export interface IPageFacts {
+  /** Whether the server that made this page has put our mark into its configuration. */
+  readonly marked: boolean;
+  /** Ask whether a Jupyter server answers at all. */
+  hasServer(): Promise<boolean>;
+}
+
+/**
+ * Choose once, at start. A Jupyter server without our extension is not replaced by a smaller model in silence:
+ * there the user learns what is missing, and can choose the browser.
+ */
+export async function chooseEngine(wanted: Wanted, page: IPageFacts): Promise<Engine> {
+  if (wanted !== 'browser' && (page.marked || (await page.hasServer()))) {
+    return 'server';
+  }
+  if (wanted === 'server') {
+    throw new AnswerError('serverless');
+  }
+  return 'browser';
+}
+
+export function pageFacts(settings: ServerConnection.ISettings): IPageFacts {
+  return {
+    marked: PageConfig.getOption(MARK) === 'server',
+    hasServer: () => hasServer(settings)
+  };
+}
+
+/**
+ * Whether a Jupyter server answers; a static site has nothing at this address, or a page of its own. What fails there
+ * (5xx), or stands before it, is no static site.
+ */
+async function hasServer(settings: ServerConnection.ISettings): Promise<boolean> {
+  const signal = AbortSignal.timeout(LONGEST);
+  try {
+    const address = URLExt.join(settings.baseUrl, 'api');
+    const response = await ServerConnection.makeRequest(address, { cache: 'no-cache', signal }, settings);
+    if (response.status === 401 || response.status === 403 || response.status >= 500) {
+      return true;
+    }
+    const answer = response.ok ? ((await response.json()) as { version?: unknown } | null) : null;
+    return typeof answer?.version === 'string';
+  } catch {
+    if (signal.aborted) {
+      throw new AnswerError('silent'); // neither is known: it is asked again later
+    }
+    return false;
+  }
+}
+
+export class ChosenClient implements IClient {
+  /** Who asks before it is known which client answers waits for that. */
+  constructor() {
+    this._client = new Promise(resolve => (this._resolve = resolve));
+  }
+
+  /** Use a client from now on. */
+  use(client: IClient): void {
+    this.inPage = client.inPage;
+    this._resolve(client);
+    this._client = Promise.resolve(client);
+  }
+
+  inPage = false;
+
+  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
+    return (await this._client).complete(request, signal, frame);
+  }
+
+  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
+    return (await this._client).alternatives(request, signal);
+  }
+
+  async health(signal?: AbortSignal): Promise<IEngineHealth> {
+    return (await this._client).health(signal);
+  }
+
+  feedback(feedback: IFeedback): void {
+    void this._client.then(client => client.feedback(feedback));
+  }
+
+  async forget(): Promise<void> {
+    return (await this._client).forget();
+  }
+
+  async models(): Promise<IModel[]> {
+    return (await this._client).models();
+  }
+
+  async select(model: string, tuned?: boolean | null): Promise<IHealth> {
+    return (await this._client).select(model, tuned);
+  }
+
+  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select?: boolean): Promise<void> {
+    return (await this._client).pull(model, mirrors, step, select);
+  }
+
+  async stopPull(model: string): Promise<void> {
+    return (await this._client).stopPull(model);
+  }
+
+  async remove(model: string): Promise<number> {
+    return (await this._client).remove(model);
+  }
+
+  private _client: Promise<IClient>;
+  private _resolve: (client: IClient) => void = () => undefined;
+}
 
 /** What was wanted and could not be had. */
 interface IFailure {

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { HttpClient } from './httpclient';
+import { HttpClient, parseLines } from './httpclient';
 import { troubleOf } from './trouble';
 import type { IError, IFeedback, IRequest } from './wire';
 
@@ -94,6 +95,40 @@ describe('an error within a stream', () => {
   });
 });
 
+describe('an answer that is not the server’s', () => {
+  const client = new HttpClient({ baseUrl: 'http://server/' } as never);
+  const frame = JSON.stringify({ id: 'a', text: '', done: false });
+  const complete = () => client.complete({} as IRequest, new AbortController().signal, () => undefined);
+
+  it.each([
+    ['a page', '<!doctype html><title>Sign in</title>', 'cut'],
+    ['a page of several lines', '<!doctype html>\n<title>Sign in</title>\n', 'garbled'],
+    ['JSON of another kind', '{"status": "ok"}\n', 'garbled'],
+    ['lines that are no objects', `${frame}\n7\n`, 'garbled'],
+    ['nothing', '', 'cut'],
+    ['an answer without a last line', `${frame}\n`, 'cut'],
+    ['an answer that is cut in a line', `${frame}\n{"id":`, 'cut']
+  ])('is recognised: %s', async (_, body, kind) => {
+    makeRequest.mockResolvedValue(new Response(body));
+    await expect(complete()).rejects.toMatchObject({ kind });
+  });
+
+  it.each([
+    [401, 'refused'],
+    [403, 'refused'],
+    [404, 'absent'],
+    [413, 'failed'],
+    [424, 'stopped'],
+    [429, 'busy'],
+    [500, 'failed'],
+    [502, 'failed'],
+    [503, 'failed']
+  ])('with the status %i is a trouble of the kind %s', async (status, kind) => {
+    makeRequest.mockResolvedValue(new Response('<html>not now</html>', { status }));
+    expect(troubleOf(await complete().catch((reason: unknown) => reason)).kind).toBe(kind);
+  });
+});
+
 describe('the list of models', () => {
   it('is not waited for without end: its readers ask again', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
@@ -104,5 +139,47 @@ describe('the list of models', () => {
     const client = new HttpClient({ baseUrl: 'http://server/' } as never);
     await expect(client.models()).rejects.toThrow('aborted');
     timeout.mockRestore();
+  });
+});
+
+async function read(chunks: Uint8Array[]): Promise<unknown[]> {
+  const left = [...chunks];
+  const reader = {
+    read: () =>
+      Promise.resolve(left.length ? { done: false, value: left.shift() } : { done: true, value: undefined })
+  };
+  const objects: unknown[] = [];
+  for await (const line of parseLines(reader)) {
+    objects.push(line);
+  }
+  return objects;
+}
+
+describe('lines of JSON', () => {
+  it('come out whole however the bytes are cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ text: fc.string({ unit: 'grapheme' }) }), { maxLength: 5 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (objects, size) => {
+          const bytes = new TextEncoder().encode(
+            objects.map(object => `${JSON.stringify(object)}\n`).join('')
+          );
+          const chunks: Uint8Array[] = [];
+          for (let start = 0; start < bytes.length; start += size) {
+            chunks.push(bytes.slice(start, start + size));
+          }
+          expect(await read(chunks)).toEqual(objects);
+        }
+      )
+    );
+  });
+
+  it('that are cut off at the end are left out', async () => {
+    expect(await read([new TextEncoder().encode('{"a":1}\n{"b":')])).toEqual([{ a: 1 }]);
+  });
+
+  it('that are garbage are an error', async () => {
+    await expect(read([new TextEncoder().encode('<html>\n')])).rejects.toThrow();
   });
 });

@@ -3,7 +3,6 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { IClient } from './client';
-import { parseLines } from './ndjson';
 import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
 import type {
   IAnswer,
@@ -28,7 +27,6 @@ export class HttpClient implements IClient {
 
   constructor(readonly settings: ServerConnection.ISettings) {}
 
-  /** Complete, calling `frame` as the text grows. */
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
     await this._stream<IFrame>('complete', request, signal, line => {
       if (typeof line.text !== 'string') {
@@ -38,7 +36,6 @@ export class HttpClient implements IClient {
     });
   }
 
-  /** Several whole alternatives. */
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
     return whole(
       await this._ask('complete', 'POST', request, signal),
@@ -64,7 +61,6 @@ export class HttpClient implements IClient {
     return whole(await this._ask('models', 'POST', { model, tuned } satisfies ISelect), isHealth);
   }
 
-  /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
   async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     await this._stream<IStep>('models/pull', { model, mirrors, select } satisfies IPull, undefined, line => {
       if (typeof line.phase !== 'string' || line.phase === 'failed') {
@@ -74,7 +70,6 @@ export class HttpClient implements IClient {
     });
   }
 
-  /** Delete a model's file; the bytes that are free now are returned. */
   async remove(model: string): Promise<number> {
     const removed = await whole(
       await this._ask('models', 'DELETE', { model }),
@@ -124,7 +119,7 @@ export class HttpClient implements IClient {
     try {
       const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
       const response = await this._ask(path, 'POST', body, either);
-      for await (const line of lines<T>(response)) {
+      for await (const line of response.body ? parseLines<T>(response.body.getReader()) : []) {
         clearTimeout(timer);
         timer = listen(NEXT_BYTE);
         if (line.error) {
@@ -165,9 +160,7 @@ export class HttpClient implements IClient {
       this.settings
     );
     if (!response.ok) {
-      const answer = (await response.json().catch(() => null)) as {
-        error?: IError;
-      } | null;
+      const answer = (await response.json().catch(() => null)) as { error?: IError } | null;
       throw new ServerError(
         response.status,
         answer?.error?.code ?? FOREIGN,
@@ -197,8 +190,43 @@ function isHealth(answer: IHealth): boolean {
   return typeof answer.ready === 'boolean' && typeof answer.phase === 'string';
 }
 
-async function* lines<T extends object>(response: Response): AsyncGenerator<T> {
-  if (response.body) {
-    yield* parseLines<T>(response.body.getReader());
+/** No line of ours is nearly as long. */
+const LONGEST_LINE = 1024 * 1024;
+
+/** Iterate over the objects; a last line that was cut off is left out. */
+export async function* parseLines<T extends object>(
+  reader: Pick<ReadableStreamDefaultReader<Uint8Array>, 'read'>
+): AsyncGenerator<T> {
+  const decoder = new TextDecoder();
+  let held = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    held += value ? decoder.decode(value, { stream: true }) : '';
+    const lines = held.split('\n');
+    held = lines.pop() ?? '';
+    if (held.length > LONGEST_LINE) {
+      throw new AnswerError('garbled');
+    }
+    for (const line of lines) {
+      if (line.trim()) {
+        yield parse<T>(line);
+      }
+    }
+    if (done) {
+      return;
+    }
   }
+}
+
+function parse<T extends object>(line: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new AnswerError('garbled');
+  }
+  if (typeof value !== 'object' || value === null) {
+    throw new AnswerError('garbled');
+  }
+  return value as T;
 }

@@ -12,29 +12,25 @@ import { MenuSvg } from '@jupyterlab/ui-components';
 import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
 import { Availability } from './availability';
-import { ChosenClient } from './chosenclient';
+import { ChosenClient, Engines, pageFacts } from './engines';
 import { addCommands, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
-import { Engines } from './engines';
-import { notifyOfHealth } from './healthnotice';
+import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
-import { pageFacts } from './jupyterserver';
 import { claimKeys, watchModifiedTab } from './keys';
 import { learnedDialog } from './learned';
 import { LiveRegion } from './liveregion';
-import { tellOfMemory } from './memorynotice';
+import { tellOfMemory } from './memory';
 import { describeCurrent, describeImports, noteSuggestions } from './note';
-import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
-import { Preferences } from './preferences';
+import { Preferences } from './settings';
 import { Provider } from './provider';
 import { Status } from './status';
 import { StatusItem, StatusVoice } from './statusitem';
-import { studyDialog } from './studydialog';
-import { tellOfStudy } from './studynotice';
+import { studyDialog, tellOfStudy } from './study';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
@@ -122,13 +118,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const notice = new Notice();
     const downloads = new Downloads(client, availability, trans);
     notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, () =>
-      preferences.useEngine('browser')
+      preferences.change({ engine: 'browser' })
     );
     tellOfMemory(
       availability,
       trans,
       () => preferences.current.memory,
-      () => preferences.useMemory(false),
+      () => preferences.change({ memory: false }),
       () => page.returnFocus()
     );
     const status = new Status(trans, availability, provider, page);
@@ -150,11 +146,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         announce(completer.current.insertText, describeCurrent(trans, completer));
       }
     });
-    const openModels = panelOpener(
-      shell,
-      trans,
-      () => new ModelPanel(client, availability, downloads, trans)
-    );
+    const openModels = panelOpener(shell, () => new ModelPanel(client, availability, downloads, trans));
     const showStudy = studyDialog(availability, trans);
     addCommands(commands, {
       trans,

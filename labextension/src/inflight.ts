@@ -2,7 +2,7 @@
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionItem } from '@jupyterlab/completer';
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import { placeOf } from './editor';
@@ -69,18 +69,8 @@ export class InFlight {
     });
   }
 
-  get latest(): Run | null {
-    return this._latest;
-  }
-
-  get activity(): ISignal<this, IActivity> {
-    return this._activity;
-  }
-
-  /** Make a run the latest. */
-  begin(run: Run): void {
-    this._latest = run;
-  }
+  latest: Run | null = null;
+  readonly activity = new Signal<this, IActivity>(this);
 
   /** Send the request of a run after a delay. */
   send(run: Run, body: IRequest, delay: number): void {
@@ -89,8 +79,8 @@ export class InFlight {
 
   /** Forget the latest; in the same editor the server may go on with it for what is asked next. */
   leave(editor: CodeEditor.IEditor | null): void {
-    const run = this._latest;
-    this._latest = null;
+    const run = this.latest;
+    this.latest = null;
     if (!run) {
       return;
     }
@@ -123,7 +113,7 @@ export class InFlight {
   /** The server has gone: what it was writing does not come. What is shown of it stays. */
   stall(): void {
     this.closeOlder();
-    const run = this._latest;
+    const run = this.latest;
     if (run && !run.suggestion.done) {
       run.abort.abort();
       run.suggestion.finish();
@@ -133,15 +123,10 @@ export class InFlight {
 
   /** Do the same where it is nobody's decision, which says nothing of what is shown. */
   withdraw(): void {
-    if (this._latest) {
-      this._latest.shown = false;
+    if (this.latest) {
+      this.latest.shown = false;
     }
     this.cancel();
-  }
-
-  dispose(): void {
-    this.withdraw();
-    Signal.clearData(this);
   }
 
   private async _send(run: Run, body: IRequest, delay: number): Promise<void> {
@@ -152,16 +137,16 @@ export class InFlight {
       this._asking = run;
       run.sent = true;
       const lastMs = await this._complete(run, body);
-      if (lastMs !== null && this._latest === run) {
+      if (lastMs !== null && this.latest === run) {
         this._report({ lastMs });
       }
       this._availability.answered();
-      if (this._latest === run) {
+      if (this.latest === run) {
         this._finished(run, body);
       }
     } catch (reason) {
       if (!abort.signal.aborted) {
-        if (this._latest === run) {
+        if (this.latest === run) {
           this._failed(run);
         }
         this._availability.failed(reason);
@@ -191,7 +176,7 @@ export class InFlight {
         run.suggestion.grow(frame.text, frame.imports);
         run.passing ||= frame.passing ?? false;
         this._passOn(run, frame.text, frame.imports);
-        overtaken = frame.finish_reason === 'superseded' && this._latest === run;
+        overtaken = frame.finish_reason === 'superseded' && this.latest === run;
         ms = frame.timings?.total_ms ?? ms;
       });
     }
@@ -200,26 +185,24 @@ export class InFlight {
 
   /** What comes for the request before the latest may be right for the text as it is by now. */
   private _passOn(run: Run, text: string, imports?: string[]): void {
-    if (this._older !== run || this._latest?.editor !== run.editor) {
+    if (this._older !== run || this.latest?.editor !== run.editor) {
       return;
     }
     const late = new Suggestion(run.suggestion.id, run.place);
     late.grow(text);
-    const rest = late.rest(this._latest.place);
+    const rest = late.rest(this.latest.place);
     if (rest) {
-      this._latest.suggestion.grow(rest, imports);
-      this._latest.passing ||= run.passing;
+      this.latest.suggestion.grow(rest, imports);
+      this.latest.passing ||= run.passing;
     }
   }
 
   private _report(change: Partial<IActivity>): void {
     this._state = { ...this._state, ...change };
-    this._activity.emit(this._state);
+    this.activity.emit(this._state);
   }
 
-  private readonly _activity = new Signal<this, IActivity>(this);
   private _state: IActivity = { thinking: false, lastMs: null };
-  private _latest: Run | null = null;
   /** What was asked before the latest, until the server has ended it. */
   private _older: Run | null = null;
   /** What was sent to the server last, until it has ended. */

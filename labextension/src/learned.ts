@@ -1,10 +1,11 @@
-/** What was learned from suggestions that were taken or not, and its reset. */
+/** What was learned from suggestions that were taken or not: this week’s counts, and the reset. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { Notice } from './notice';
+import type { IWeek } from './wire';
 import { describeError } from './words';
 
 /** Return a function that shows what was learned, and has it forgotten where the person wants that. */
@@ -47,4 +48,11 @@ export function learnedDialog(
     }
     await availability.check();
   };
+}
+
+/** How many suggestions were taken, as a line of a menu. */
+export function describeWeek(trans: TranslationBundle, week: IWeek | null): string {
+  return week?.shown
+    ? trans.__('Suggestions Taken This Week: %1 of %2…', week.taken, week.shown)
+    : trans.__('Suggestions Taken This Week: None Yet…');
 }

@@ -1,4 +1,11 @@
+import type { Notification } from '@jupyterlab/apputils';
+import { nullTranslator } from '@jupyterlab/translation';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Availability } from './availability';
+import { Notice, notifyOfHealth } from './notice';
+import type { DownloadOffer } from './offer';
+import { AnswerError, FOREIGN, ServerError } from './trouble';
+import type { IHealth } from './wire';
 
 const shown = vi.hoisted(() => new Map<string, string>());
 
@@ -19,8 +26,6 @@ vi.mock('@jupyterlab/apputils', () => {
     }
   };
 });
-
-import { Notice } from './notice';
 
 describe('what is said until the next key', () => {
   let notice: Notice;
@@ -76,5 +81,95 @@ describe('what is said until the next key', () => {
     notice.warn('gone');
     press('a');
     expect(said()).toEqual(['gone']);
+  });
+});
+
+const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
+const MISSING = {
+  ready: false,
+  phase: 'failed',
+  code: 'model_missing',
+  model: 'a',
+  reason: 'Fetch it.'
+} as IHealth;
+
+describe('a notification of the health', () => {
+  let said: string[];
+  let availability: Availability;
+  let health: () => Promise<IHealth>;
+
+  beforeEach(() => {
+    said = [];
+    health = () => new Promise(() => undefined);
+    availability = new Availability(() => health());
+    const notice = {
+      warn: (message: string, actions: Notification.IAction[]) => {
+        said.push(message);
+        actions.forEach(({ label, callback }) => {
+          said.push(label);
+          callback?.(new Event('click') as MouseEvent);
+        });
+      },
+      clear: () => said.push('clear'),
+      forget: () => said.push('forget')
+    } as unknown as Notice;
+    const offer = { offer: (name: string) => said.push(`offer ${name}`) } as unknown as DownloadOffer;
+    notifyOfHealth(availability, notice, offer, nullTranslator.load('jupyter_turbopilot'), () =>
+      said.push('here')
+    );
+    return () => availability.dispose();
+  });
+
+  it.each(['model_missing', 'model_damaged'])('offers the download at %s', code => {
+    availability.told({ ...MISSING, code });
+    expect(said.at(-1)).toBe('offer a');
+  });
+
+  it('is not worth one failure, and ends with the trouble', () => {
+    availability.told(READY);
+    said.length = 0;
+    availability.failed(new AnswerError('silent'));
+    expect(said).toEqual([]);
+    availability.told(READY);
+    availability.failed(new AnswerError('silent'));
+    expect(said).toEqual(['Turbopilot: The server does not answer.']);
+    availability.answered();
+    expect(said.at(-1)).toBe('forget');
+  });
+
+  it('is not worth a word where the server has too many requests, however often it says so', () => {
+    availability.told(READY);
+    said.length = 0;
+    for (let key = 0; key < 20; key++) {
+      availability.failed(new ServerError(429, key % 2 ? 'busy' : 'too_many_requests', 'Busy.', 1000));
+      expect(availability.state).toMatchObject({ open: false, trouble: { kind: 'busy' } });
+      availability.told(READY);
+      expect(availability.open).toBe(true);
+    }
+    expect(said.filter(words => !['clear', 'forget'].includes(words))).toEqual([]);
+  });
+
+  it('is taken away while the model is loading, and may be the same again', () => {
+    availability.failed(new AnswerError('silent'));
+    availability.told({ ...READY, ready: false, phase: 'loading' });
+    expect(said).toEqual(['clear']);
+  });
+
+  it.each([
+    ['a server lacks our extension', new ServerError(404, FOREIGN, 'Not Found'), /jupyter server extension/],
+    ['no server is there', new AnswerError('serverless'), /No Jupyter server answers here/]
+  ])('offers the browser where %s', async (_, trouble, words) => {
+    health = () => Promise.reject(trouble);
+    availability.failed(trouble);
+    await availability.check();
+    expect(said.at(-3)).toMatch(words);
+    expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
+  });
+
+  it('says nothing of a model to somebody who has removed it', () => {
+    const removed = { ...MISSING, code: 'withheld', reason: 'It was removed.' };
+    availability.told(removed);
+    availability.told(removed);
+    expect(said).toEqual([]);
   });
 });

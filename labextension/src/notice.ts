@@ -1,7 +1,12 @@
 /** One quiet notification for one trouble, however many keys are pressed; gone when the trouble is. */
 
 import { Notification } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Availability } from './availability';
 import { isModifier } from './modifier';
+import type { DownloadOffer } from './offer';
+import { WITHHELD } from './trouble';
+import { describeTrouble } from './words';
 
 const SHOWN = 10000;
 const BRIEF = 4000;
@@ -39,13 +44,20 @@ export class Notice {
   }
 
   /** Answer somebody who asked for something. What stands there already is shown again, not once more beside it. */
-  brief(message: string): void {
-    this._show(message);
+  brief(message: string): ISaid {
+    const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
+    if (said) {
+      Notification.update({ id: said.id, message, autoClose: BRIEF });
+      return said;
+    }
+    dismiss(this._answer);
+    this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
+    return this._answer;
   }
 
   /** Answer somebody who asked for something here: with the next key it is over. */
   untilKey(message: string): void {
-    const said = this._show(message);
+    const said = this.brief(message);
     const pressed = (event: KeyboardEvent): void => {
       if (isModifier(event)) {
         return;
@@ -77,17 +89,32 @@ export class Notice {
     dismiss(this._warning);
   }
 
-  private _show(message: string): ISaid {
-    const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
-    if (said) {
-      Notification.update({ id: said.id, message, autoClose: BRIEF });
-      return said;
-    }
-    dismiss(this._answer);
-    this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
-    return this._answer;
-  }
-
   private _warning = NOTHING;
   private _answer = NOTHING;
+}
+
+/** A trouble that is over after so many failures is not worth a notification; that a server is busy never is. */
+const WORTH_TELLING = 2;
+
+/** Notify the person of what goes wrong from now on. */
+export function notifyOfHealth(
+  availability: Availability,
+  notice: Notice,
+  offer: DownloadOffer,
+  trans: TranslationBundle,
+  completeHere: () => unknown
+): void {
+  availability.changed.connect((_, { now: { failures, health, trouble } }) => {
+    if (failures === 0) {
+      notice.forget();
+    } else if (!trouble) {
+      notice.clear();
+    } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
+      void offer.offer(health.model, health.code);
+    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && trouble.kind !== 'busy') {
+      const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
+      const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';
+      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, lacksServer ? [here] : []);
+    }
+  });
 }

@@ -73,7 +73,7 @@ export class DownloadOffer {
           label: this._trans.__('Stop'),
           callback: event => {
             event.preventDefault();
-            void this._downloads.stop(spec);
+            void this._client.stopPull(spec);
           }
         }
       ]
@@ -94,45 +94,35 @@ export class DownloadOffer {
 
   private _showOutcome(id: string, model: Missing, mirrors: boolean, outcome: Outcome): void {
     const trans = this._trans;
-    switch (outcome.kind) {
-      case 'stored':
-        Notification.update({
-          id,
-          type: 'success',
-          message: trans.__('%1 is here. Start typing.', model.name),
-          autoClose: 5000,
-          actions: []
-        });
-        return;
-      case 'stopped':
-        Notification.update({
-          id,
-          type: 'default',
-          message: outcome.message,
-          autoClose: false,
-          actions: []
-        });
-        return;
-      case 'failed': {
-        const actions: Notification.IAction[] = [
-          {
-            label: trans.__('Try again'),
-            callback: () => void this._download(model, mirrors)
-          }
-        ];
-        if (outcome.code === 'download_failed' && model.mirror && !mirrors) {
-          actions.unshift({
-            label: trans.__('Use the mirror'),
-            displayType: 'accent',
-            caption: trans.__(
-              'The mirror holds the same bytes, uploaded by somebody else. They are checked by digest.'
-            ),
-            callback: () => void this._download(model, true)
-          });
-        }
-        Notification.update({ id, type: 'error', message: outcome.message, autoClose: false, actions });
-      }
+    const show = (
+      type: 'success' | 'default' | 'error',
+      message: string,
+      autoClose: number | false,
+      actions: Notification.IAction[] = []
+    ): boolean => Notification.update({ id, type, message, autoClose, actions });
+    if (outcome.kind === 'stored') {
+      show('success', trans.__('%1 is here. Start typing.', model.name), 5000);
+      return;
     }
+    if (outcome.kind === 'stopped') {
+      show('default', outcome.message, false);
+      return;
+    }
+    const again = (label: string, withMirrors: boolean) => ({
+      label,
+      callback: () => void this._download(model, withMirrors)
+    });
+    const actions: Notification.IAction[] = [again(trans.__('Try again'), mirrors)];
+    if (outcome.code === 'download_failed' && model.mirror && !mirrors) {
+      actions.unshift({
+        ...again(trans.__('Use the mirror'), true),
+        displayType: 'accent',
+        caption: trans.__(
+          'The mirror holds the same bytes, uploaded by somebody else. They are checked by digest.'
+        )
+      });
+    }
+    show('error', outcome.message, false, actions);
   }
 
   private readonly _offered = new Set<string>();

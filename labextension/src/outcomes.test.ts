@@ -135,14 +135,6 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('is said with how much of it was there, of what was still being written', () => {
-    const desk = new Desk('x = ');
-    const run = desk.show('tot');
-    desk.insert('tox');
-    desk.outcomes.left(run, false);
-    expect(desk.feedback).toHaveBeenLastCalledWith(expect.objectContaining({ chars: 2, length: 3 }));
-  });
-
   it('is dismissed where nothing else is typed, or the cursor goes back', () => {
     const desk = new Desk('x = ');
     const run = desk.show('total');
@@ -291,14 +283,6 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('says that nothing is left of what was undone at once', () => {
-    const desk = new Desk('x = ');
-    desk.accept(desk.show('total'), 'total');
-    desk.delete(4, 9);
-    desk.typeFor(TYPING + 500);
-    expect(desk.events.at(-1)).toEqual(['retained', 0]);
-  });
-
   it('is found again where a program formats the text, and not judged where it is written otherwise', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total(values)'), 'total(values)');
@@ -307,14 +291,6 @@ describe('what becomes of a suggestion', () => {
     desk.rewrite('import a\n\nx = total(values)\n\n\nf(\n    "a",\n)');
     desk.typeFor(TYPING + 500);
     expect(desk.events.slice(4)).toEqual([['retained', 13]]);
-  });
-
-  it('is not lost where a formatter makes the text shorter and changes quotes', () => {
-    const desk = new Desk('');
-    desk.accept(desk.show("f( 'a',  b )"), "f( 'a',  b )");
-    desk.rewrite('f("a", b)');
-    desk.typeFor(TYPING + 500);
-    expect(desk.events.at(-1)).toEqual(['retained', 12]);
   });
 
   it('follows nothing that did not come to stand before the cursor', () => {

@@ -1,26 +1,23 @@
-/** The page around the providers: the document that is open, the editor in it, JupyterLab's completer there. */
+/** The page around the providers: the open documents, the editor, JupyterLab’s completer there. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { ICompletionProviderManager } from '@jupyterlab/completer';
-import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import { DocumentWidget, type IDocumentWidget } from '@jupyterlab/docregistry';
+import { FileEditor } from '@jupyterlab/fileeditor';
+import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
-import { otherDocuments } from './otherdocuments';
+import { isPrivatePath, languageOf } from './language';
+import { CELL_LIMIT, fitBytes, wellFormed } from './window';
 import type { IOtherDocument } from './wire';
 
-/** What a provider needs of the page. */
-export interface IPage {
-  readonly widget: Widget | null;
-  /** The editor of that widget which can be completed. */
-  readonly editor: CodeEditor.IEditor | null;
-  /** Have JupyterLab ask its providers, as if the person had. */
-  invoke(): void;
-  dismiss(): void;
-  otherDocuments(path: string, language: string): IOtherDocument[];
-}
+const MOST_DOCUMENTS = 4;
 
-export class Page implements IPage {
+/** What a provider needs of the page. */
+export type IPage = Pick<Page, 'widget' | 'editor' | 'invoke' | 'dismiss' | 'otherDocuments'>;
+
+export class Page {
   constructor(
     private readonly _shell: JupyterFrontEnd.IShell,
     private readonly _manager: ICompletionProviderManager,
@@ -31,6 +28,7 @@ export class Page implements IPage {
     return this._shell.currentWidget;
   }
 
+  /** The editor of that widget which can be completed. */
   get editor(): CodeEditor.IEditor | null {
     return this._completers.editorIn(this.widget);
   }
@@ -40,6 +38,7 @@ export class Page implements IPage {
     return (this.widget as IDocumentWidget | null)?.context?.path ?? null;
   }
 
+  /** Have JupyterLab ask its providers, as if the user had. */
   invoke(): void {
     this._manager.inline?.invoke(this._id);
   }
@@ -61,11 +60,53 @@ export class Page implements IPage {
     }
   }
 
+  /** Return other open documents of a language, as they stand now; none twice, and none that may hold credentials. */
   otherDocuments(path: string, language: string): IOtherDocument[] {
-    return otherDocuments(this._shell, path, language);
+    const others: IOtherDocument[] = [];
+    for (const widget of this._shell.widgets('main')) {
+      const other = read(widget);
+      if (
+        other?.source.trim() &&
+        other.path !== path &&
+        other.language === language &&
+        !isPrivatePath(other.path) &&
+        !others.some(({ path: known }) => known === other.path)
+      ) {
+        others.push({
+          path: other.path.slice(-4096),
+          language: language.slice(0, 64),
+          source: wellFormed(fitBytes(other.source, CELL_LIMIT, false))
+        });
+      }
+      if (others.length === MOST_DOCUMENTS) {
+        break;
+      }
+    }
+    return others;
   }
 
   private get _id(): string {
     return this.widget?.id ?? '';
   }
+}
+
+/** Read a document: the code of a notebook, the text of a file. */
+function read(widget: Widget): IOtherDocument | null {
+  if (!(widget instanceof DocumentWidget) || !widget.context.isReady) {
+    return null;
+  }
+  const { path } = widget.context;
+  if (widget instanceof NotebookPanel && widget.content.model) {
+    const sources: string[] = [];
+    for (const cell of widget.content.model.cells) {
+      if (cell.type === 'code') {
+        sources.push(cell.sharedModel.getSource());
+      }
+    }
+    return { path, language: languageOf(widget.content.codeMimetype), source: sources.join('\n\n') };
+  }
+  const { content } = widget as DocumentWidget;
+  return content instanceof FileEditor
+    ? { path, language: languageOf(content.model.mimeType), source: content.model.sharedModel.getSource() }
+    : null;
 }

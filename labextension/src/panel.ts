@@ -28,18 +28,12 @@ const modelIcon = new LabIcon({
 });
 
 /** Return a function that shows the panel: a new one, or the one that is open. */
-export function panelOpener(
-  shell: JupyterFrontEnd.IShell,
-  trans: TranslationBundle,
-  make: () => ModelPanel
-): () => void {
+export function panelOpener(shell: JupyterFrontEnd.IShell, make: () => ModelPanel): () => void {
   let panel: MainAreaWidget<ModelPanel> | null = null;
   return () => {
     if (!panel || panel.isDisposed) {
       panel = new MainAreaWidget({ content: make() });
       panel.id = 'turbopilot-models-panel';
-      panel.title.label = trans.__('Models');
-      panel.title.icon = modelIcon;
     }
     if (!panel.isAttached) {
       shell.add(panel, 'main');
@@ -63,7 +57,6 @@ export class ModelPanel extends Widget {
     this.id = 'turbopilot-models';
     this.title.label = _trans.__('Models');
     this.title.icon = modelIcon;
-    this.title.closable = true;
     this.addClass('jp-Turbopilot-models');
     this._build();
     _availability.changed.connect((_, change) => {
@@ -278,8 +271,8 @@ export class ModelPanel extends Widget {
   }
 
   private async _stop(model: IModel): Promise<void> {
-    await this._downloads
-      .stop(model.spec)
+    await this._client
+      .stopPull(model.spec)
       .catch((reason: unknown) => this._tell(describeError(this._trans, reason), true));
   }
 

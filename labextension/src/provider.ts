@@ -18,7 +18,7 @@ import { type Availability, type IChange, servesAnother } from './availability';
 import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import { type Decline, declineOf } from './decline';
-import { Dismissal } from './dismissal';
+import { Dismissal, editedAtCursor, type IPlace, Suggestion } from './suggestion';
 import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, hasSelectedText, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
@@ -28,7 +28,6 @@ import type { IPage } from './page';
 import { RequestBuilder } from './request';
 import { SelfTrigger } from './selftrigger';
 import { DEFAULTS, type ISettings } from './settings';
-import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
 export const NOTHING: IInlineCompletionList = { items: [] };
@@ -94,14 +93,10 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Each suggestion that is shown, once its text is complete. */
-  get completed(): ISignal<this, ICompleted> {
-    return this._completed;
-  }
+  readonly completed = new Signal<this, ICompleted>(this);
 
   /** Somebody asked, and nothing is shown. */
-  get declined(): ISignal<this, Decline> {
-    return this._declined;
-  }
+  readonly declined = new Signal<this, Decline>(this);
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor } = context;
@@ -310,7 +305,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Tell somebody who asked why nothing is shown. */
   decline(why: Decline): void {
-    this._declined.emit(why);
+    this.declined.emit(why);
   }
 
   /** Another document has the focus now. */
@@ -355,13 +350,6 @@ export class Provider implements IInlineCompletionProvider {
         }
       }
     );
-  }
-
-  dispose(): void {
-    this._ahead.stop();
-    this._inFlight.dispose();
-    this._outcomes.settle();
-    Signal.clearData(this);
   }
 
   private _healthChanged(change: IChange): void {
@@ -420,7 +408,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private _begin(run: Run): Run {
-    this._inFlight.begin(run);
+    this._inFlight.latest = run;
     this._ahead.yield();
     return run;
   }
@@ -479,7 +467,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     const { rest } = run;
     if (rest && this._inFlight.latest === run && run.editor.hasFocus()) {
-      this._completed.emit({ text: rest, imports: run.suggestion.imports });
+      this.completed.emit({ text: rest, imports: run.suggestion.imports });
     }
   }
 
@@ -489,8 +477,6 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _inFlight: InFlight;
   private readonly _selfTrigger: SelfTrigger;
   private readonly _cache = new SuggestionCache();
-  private readonly _completed = new Signal<this, ICompleted>(this);
-  private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Dismissal>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();

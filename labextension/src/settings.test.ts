@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULTS, readSettings } from './settings';
+import { DEFAULTS, Preferences, readSettings } from './settings';
 
 interface ISchema {
   properties: Record<string, { default: unknown; title: string; description: string }>;
@@ -24,13 +25,6 @@ describe('settings', () => {
     }
   });
 
-  it('promise no suggestion where there may be none, and count the characters of the model in the page', () => {
-    const { eagerness, maxTokens } = schema.properties;
-    expect(eagerness.description).not.toMatch(/always appears/);
-    expect(eagerness.description).toMatch(/Nothing appears where the model writes nothing/);
-    expect(maxTokens.description).toMatch(/as for a model in the page, three of them count as one/);
-  });
-
   it('name a list of models only by an address', () => {
     expect(readSettings({ browserModels: ' https://site/models.json ' }).browserModels).toBe(
       'https://site/models.json'
@@ -49,5 +43,49 @@ describe('settings', () => {
         expect(Array.isArray(read.disabledLanguages)).toBe(true);
       })
     );
+  });
+});
+
+/** A registry that holds these settings, and `change` for what somebody does in the settings editor. */
+function registry(composite: Record<string, unknown>) {
+  let changed: () => void = () => undefined;
+  const settings = {
+    composite,
+    changed: { connect: (slot: () => void) => (changed = slot) },
+    set: (name: string, value: unknown) => {
+      composite[name] = value;
+      changed();
+      return Promise.resolve();
+    }
+  };
+  return {
+    load: () => Promise.resolve(settings),
+    change: (name: string, value: unknown) => void settings.set(name, value)
+  };
+}
+
+describe('the preferences', () => {
+  it('follow what is stored', async () => {
+    const stored = registry({ delay: 40 });
+    const preferences = new Preferences();
+    const delays: number[] = [];
+    preferences.changed.connect((_, { delay }) => delays.push(delay));
+    await preferences.load(stored as unknown as ISettingRegistry, 'plugin');
+    stored.change('delay', 90);
+    expect([delays, preferences.current.delay]).toEqual([[40, 90], 90]);
+  });
+
+  it('store whether suggestions are on', async () => {
+    const composite = {};
+    const preferences = new Preferences();
+    await preferences.load(registry(composite) as unknown as ISettingRegistry, 'plugin');
+    await preferences.change({ enabled: false });
+    expect([composite, preferences.current.enabled]).toEqual([{ enabled: false }, false]);
+  });
+
+  it('can be switched where nothing can be stored', async () => {
+    const preferences = new Preferences();
+    await preferences.change({ enabled: false });
+    expect(preferences.current.enabled).toBe(false);
   });
 });

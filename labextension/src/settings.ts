@@ -1,8 +1,12 @@
-/** What the person has chosen, with every value checked. Pure. */
+/** The user’s settings: every value checked, and the store that JupyterLab keeps them in. */
 
-import { ENGINES, type Wanted } from './engine';
-
+import type { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { Signal } from '@lumino/signaling';
+const ENGINES = ['as the page has it', 'server', 'browser'] as const;
 const STEPS = ['default', 'quiet', 'balanced', 'eager', 'always'] as const;
+
+/** The engine that the user wants. */
+export type Wanted = (typeof ENGINES)[number];
 
 export interface ISettings {
   engine: Wanted;
@@ -66,4 +70,32 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
     memory: stored.memory !== false,
     announce: stored.announce === true
   };
+}
+
+export class Preferences {
+  current = DEFAULTS;
+
+  readonly changed = new Signal<this, ISettings>(this);
+
+  /** Read what is stored for a plugin, and follow it. */
+  async load(registry: ISettingRegistry, plugin: string): Promise<void> {
+    const stored = (this._stored = await registry.load(plugin));
+    const read = (): void => this._set(readSettings(stored.composite));
+    stored.changed.connect(read);
+    read();
+  }
+
+  async change(change: Partial<ISettings>): Promise<void> {
+    this._set({ ...this.current, ...change });
+    for (const [name, value] of Object.entries(change)) {
+      await this._stored?.set(name, value);
+    }
+  }
+
+  private _set(settings: ISettings): void {
+    this.current = settings;
+    this.changed.emit(settings);
+  }
+
+  private _stored: ISettingRegistry.ISettings | null = null;
 }

@@ -29,6 +29,16 @@ const failed = after(ready, {
 const lacking = (code: string) =>
   after(ready, { kind: 'health', health: { ...READY, ready: false, phase: 'failed', code } });
 
+const trans = nullTranslator.load('jupyterlab');
+
+function bench() {
+  const availability = new Availability(() => Promise.resolve(READY));
+  const activity = new Signal<object, IActivity>({});
+  const provider = { activity, settings: { enabled: true }, snoozed: new Set<string>() };
+  const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
+  return { status, availability, activity };
+}
+
 describe('the condition that is shown', () => {
   it.each([
     ['ready', ready, {}],
@@ -48,11 +58,7 @@ describe('the condition that is shown', () => {
 
 describe('the status', () => {
   it('changes when what it shows does, and not with each answer', () => {
-    const availability = new Availability(() => Promise.resolve(READY));
-    const activity = new Signal<object, IActivity>({});
-    const provider = { activity, settings: { enabled: true }, snoozed: new Set<string>() };
-    const trans = nullTranslator.load('jupyterlab');
-    const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
+    const { status, availability, activity } = bench();
     const told: Condition[] = [];
     status.changed.connect((_, { condition }) => told.push(condition));
     availability.told(READY);
@@ -70,16 +76,8 @@ describe('the status', () => {
 });
 
 describe('a model in this page', () => {
-  const trans = nullTranslator.load('jupyterlab');
-
   function statusOf(health: Partial<IEngineHealth>): IStatus {
-    const availability = new Availability(() => Promise.resolve(READY));
-    const provider = {
-      activity: new Signal<object, IActivity>({}),
-      settings: { enabled: true },
-      snoozed: new Set<string>()
-    };
-    const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
+    const { status, availability } = bench();
     availability.told(health as IEngineHealth);
     availability.dispose();
     return status.current;
@@ -113,7 +111,6 @@ describe('a model in this page', () => {
 });
 
 describe('the words', () => {
-  const trans = nullTranslator.load('jupyterlab');
   const status: IStatus = {
     condition: 'ready',
     model: 'a',

@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
@@ -140,20 +140,17 @@ export class Status {
     };
   }
 
-  get changed(): ISignal<this, IStatus> {
-    return this._changed;
-  }
+  readonly changed = new Signal<this, IStatus>(this);
 
   /** Something that it depends on may have changed: each key begins and ends a request. */
   update(): void {
     const { current } = this;
     if (!JSONExt.deepEqual({ ...current }, { ...this._last })) {
       this._last = current;
-      this._changed.emit(current);
+      this.changed.emit(current);
     }
   }
 
-  private readonly _changed = new Signal<this, IStatus>(this);
   private _last: IStatus | null = null;
   private _activity: IActivity = { thinking: false, lastMs: null };
 }

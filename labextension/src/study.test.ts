@@ -1,9 +1,23 @@
 import { nullTranslator } from '@jupyterlab/translation';
-import { describe, expect, it } from 'vitest';
-import { describeStudy, explainStudy } from './study';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Availability } from './availability';
+import { describeStudy, explainStudy, tellOfStudy } from './study';
+import type { IHealth, IStudy } from './wire';
+
+interface IOptions {
+  autoClose: boolean;
+  actions: { label: string; callback: () => void }[];
+}
+
+const said = vi.hoisted(() => [] as [string, IOptions][]);
+
+vi.mock('@jupyterlab/apputils', () => ({
+  Notification: { info: (words: string, options: IOptions) => said.push([words, options]) }
+}));
+
+const STUDY: IStudy = { text: false, file: '/home/ada/study.jsonl', trouble: null };
 
 const trans = nullTranslator.load('jupyter_turbopilot');
-const STUDY = { text: false, file: '/home/ada/study.jsonl', trouble: null };
 
 describe('a study log', () => {
   it('is announced with whether it holds text, and whether it can be written', () => {
@@ -23,5 +37,55 @@ describe('a study log', () => {
     expect(other).toContain('their text');
     expect(other).toContain('cannot be written: it is a link.');
     expect(other).not.toContain('It is in');
+  });
+});
+
+describe('that a study log is kept, where no status item says so', () => {
+  let study: IStudy | null;
+  let shown: boolean;
+  let pages: Availability[];
+
+  function page() {
+    const health = () => Promise.resolve({ ready: true, phase: 'ready', model: 'a', study } as IHealth);
+    const availability = new Availability(health);
+    const showMore = vi.fn();
+    tellOfStudy(availability, trans, () => shown, showMore);
+    pages.push(availability);
+    return { availability, showMore };
+  }
+
+  beforeEach(() => {
+    said.length = 0;
+    pages = [];
+    study = STUDY;
+    shown = false;
+  });
+
+  afterEach(() => pages.forEach(one => one.dispose()));
+
+  it('is told once in each page, stays, and leads to more', async () => {
+    for (const { availability, showMore } of [page(), page()]) {
+      said.length = 0;
+      await availability.check();
+      await availability.check();
+      expect(said).toHaveLength(1);
+      const [words, { autoClose, actions }] = said[0];
+      expect(words).toContain('log of your suggestions');
+      expect(autoClose).toBe(false);
+      actions[0].callback();
+      expect(showMore).not.toHaveBeenCalled();
+      actions[1].callback();
+      expect(showMore).toHaveBeenCalledOnce();
+    }
+  });
+
+  it('is not told where none is kept, until one is', async () => {
+    study = null;
+    const { availability } = page();
+    await availability.check();
+    expect(said).toEqual([]);
+    study = STUDY;
+    await availability.check();
+    expect(said).toHaveLength(1);
   });
 });

@@ -1,6 +1,8 @@
-/** That a log is kept of what becomes of suggestions: in the menu, and in more words. */
+/** The study log: its line in the menu, the dialog that explains it, and a notification where no status item shows it. */
 
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Availability } from './availability';
 import type { IStudy } from './wire';
 
 /** Say in a line of a menu that there is a log. */
@@ -36,4 +38,42 @@ export function explainStudy(trans: TranslationBundle, { text, file, trouble }: 
   ]
     .filter(Boolean)
     .join(' ');
+}
+
+/** Return a function that shows that. */
+export function studyDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
+  return async () => {
+    await availability.check();
+    const study = availability.state.health?.study;
+    if (study) {
+      await showDialog({
+        title: trans.__('Study Log'),
+        body: explainStudy(trans, study),
+        buttons: [Dialog.okButton()]
+      });
+    }
+  };
+}
+
+/** Tell the person once in each page, as soon as a log is kept and `isShown` says that nothing else shows it. */
+export function tellOfStudy(
+  availability: Availability,
+  trans: TranslationBundle,
+  isShown: () => boolean,
+  showMore: () => unknown
+): void {
+  const tell = (): void => {
+    if (!availability.state.health?.study || isShown()) {
+      return;
+    }
+    availability.changed.disconnect(tell);
+    Notification.info(trans.__('Turbopilot keeps a log of your suggestions for a study.'), {
+      autoClose: false,
+      actions: [
+        { label: trans.__('OK'), callback: () => undefined },
+        { label: trans.__('More…'), callback: () => void showMore() }
+      ]
+    });
+  };
+  availability.changed.connect(tell);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { editedAtCursor, firstLine, firstWord, Suggestion } from './suggestion';
+import { Dismissal, editedAtCursor, firstLine, firstWord, Suggestion } from './suggestion';
 
 const at = (marked: string) => ({ text: marked.replace('|', ''), offset: marked.indexOf('|') });
 
@@ -37,18 +37,12 @@ describe('the imports of a suggestion', () => {
 });
 
 describe('what is left of a suggestion', () => {
-  it('is all of it where it was asked for', () => {
-    expect(suggestion('x = |', '1 + 2').rest(at('x = |'))).toBe('1 + 2');
-  });
-
-  it('is less by what was typed along it', () => {
-    expect(suggestion('x = |', '1 + 2').rest(at('x = 1 |'))).toBe('+ 2');
-  });
-
-  it('comes back when the person deletes back', () => {
-    const made = suggestion('x = |', '1 + 2');
-    expect(made.rest(at('x = 1 +|'))).toBe(' 2');
-    expect(made.rest(at('x = |'))).toBe('1 + 2');
+  it.each([
+    ['x = |', '1 + 2'],
+    ['x = 1 |', '+ 2'],
+    ['x = 1 +|', ' 2']
+  ])('is less by what was typed along it: %s', (marked, rest) => {
+    expect(suggestion('x = |', '1 + 2').rest(at(marked))).toBe(rest);
   });
 
   it.each(['x = 2|', 'x =|', 'y = |', 'x = |1', 'x = 1 + 2|3', '|x = '])('is nothing at %s', marked => {
@@ -74,27 +68,25 @@ describe('what is left of a suggestion', () => {
     expect(suggestion('x = |', '', false).isUsedUpAt(at('x = |'))).toBe(false);
   });
 
-  it('leaves out the closers the editor has put behind the cursor', () => {
-    expect(suggestion('f|', '(a, b)').rest(at('f(|)'))).toBe('a, b');
-    expect(suggestion('d|', '["k"]').rest(at('d["|"]'))).toBe('k');
-  });
-
-  it('ends where it would close what the editor has closed', () => {
-    expect(suggestion('f|', '(a).g').rest(at('f(|)'))).toBe('a');
-    expect(suggestion('range|', '(2, int(n ** 0.5) + 1):').rest(at('range(|)'))).toBe('2, int(n ** 0.5) + 1');
-    expect(suggestion('df|', '["a\\"b"].mean()').rest(at('df["|"]'))).toBe('a\\"b');
-    expect(suggestion('f|', '(")", x)').rest(at('f(|)'))).toBe('")", x');
-    expect(suggestion('f|', '(frame').rest(at('f(|)'))).toBe('frame');
-  });
-
-  it('may close what the editor has closed where it opens the same again', () => {
-    expect(suggestion('df|', '["a"] + df["b"]').rest(at('df[|]'))).toBe('"a"] + df["b"');
-    expect(suggestion('f|', '(g(x), h(y))').rest(at('f(g(|))'))).toBe('x), h(y');
-    expect(suggestion('d|', '["a"] + e["b"]').rest(at('d["|"]'))).toBe('a"] + e["b');
-  });
-
-  it('goes on behind a closer that was typed over', () => {
-    expect(suggestion('f|', '(a).g').rest(at('f(a)|'))).toBe('.g');
+  it.each([
+    // Without the closers that the editor has put behind the cursor.
+    ['f|', '(a, b)', 'f(|)', 'a, b'],
+    ['d|', '["k"]', 'd["|"]', 'k'],
+    // It ends where it would close what the editor has closed …
+    ['f|', '(a).g', 'f(|)', 'a'],
+    ['range|', '(2, int(n ** 0.5) + 1):', 'range(|)', '2, int(n ** 0.5) + 1'],
+    ['df|', '["a\\"b"].mean()', 'df["|"]', 'a\\"b'],
+    ['f|', '(")", x)', 'f(|)', '")", x'],
+    ['f|', '(frame', 'f(|)', 'frame'],
+    // … unless it opens the same again.
+    ['df|', '["a"] + df["b"]', 'df[|]', '"a"] + df["b"'],
+    ['f|', '(g(x), h(y))', 'f(g(|))', 'x), h(y'],
+    ['d|', '["a"] + e["b"]', 'd["|"]', 'a"] + e["b'],
+    // Behind a closer that was typed over, and before text that was there.
+    ['f|', '(a).g', 'f(a)|', '.g'],
+    ['f(|)', 'a, b', 'f(a|)', ', b']
+  ])('at %s of %s is, at %s, %s', (place, text, marked, rest) => {
+    expect(suggestion(place, text).rest(at(marked))).toBe(rest);
   });
 
   it('never shrinks while it comes, whatever the editor has closed', () => {
@@ -114,18 +106,6 @@ describe('what is left of a suggestion', () => {
         }
       )
     );
-  });
-
-  it('keeps what follows the cursor apart', () => {
-    expect(suggestion('f(|)', 'a, b').rest(at('f(a|)'))).toBe(', b');
-  });
-
-  it('never changes what was shown', () => {
-    const made = suggestion('|', 'abc', false);
-    made.grow('xyz');
-    expect(made.text).toBe('abc');
-    made.grow('abcd');
-    expect(made.text).toBe('abcd');
   });
 
   it('tells whether a text has come that does not continue it', () => {
@@ -219,6 +199,47 @@ describe('a part of a suggestion', () => {
           expect(part.length).toBeGreaterThan(0);
           expect(text.startsWith(part)).toBe(true);
         }
+      })
+    );
+  });
+});
+
+describe('what was dismissed', () => {
+  const dismissal = new Dismissal('1 + 2\ny = 3', at('x = |'));
+
+  it.each([
+    ['x = |', '1 + 2\ny = 3', true],
+    ['x = 1 |', '+ 2\ny = 3', true],
+    ['x = 1 |', '+', true],
+    ['x = 1 |', '+ 2\ny = 3\nz = 4', true],
+    ['x = 1 |', '+ 3', false],
+    ['x = 1 + 2\n|', 'y = 3', false],
+    ['x = 2|', ' + 2', false],
+    ['x =|', ' 1 + 2\ny = 3', false],
+    ['x = 1 + 2\ny = 3|', '', false]
+  ])('at %j stays away as %j: %s', (marked, text, hidden) => {
+    expect(dismissal.hides(text, at(marked))).toBe(hidden);
+  });
+
+  it.each([
+    ['x = 1|', true],
+    ['x = |', true],
+    ['x = 2|', false],
+    ['x = 1 + 2\n|', false],
+    ['y = |', false]
+  ])('holds at %j: %s', (marked, holds) => {
+    expect(dismissal.holds(at(marked))).toBe(holds);
+  });
+
+  it('stays away wherever somebody is on its line, and another text does not', () => {
+    const text = fc.string({ minLength: 2 }).filter(one => !/[\n'"`()[\]{}]/.test(one));
+    fc.assert(
+      fc.property(fc.string(), text, fc.nat(), (before, shown, cut) => {
+        const typed = shown.slice(0, cut % shown.length);
+        const made = new Dismissal(shown, { text: before, offset: before.length });
+        const place = { text: before + typed, offset: before.length + typed.length };
+        expect(made.hides(shown.slice(typed.length), place)).toBe(true);
+        expect(made.hides(`\n${shown}`, place)).toBe(false);
       })
     );
   });

@@ -22,27 +22,21 @@ export class Suggestion {
   }
 
   /** All of it, from the cursor it was asked for. */
-  get text(): string {
-    return this._text;
-  }
-
+  text = '';
   /** The import lines that it needs and that the notebook lacked. */
-  get needs(): readonly string[] {
-    return this._needs;
-  }
+  needs: readonly string[] = [];
+  done = false;
+  /** Whether a text has come that does not continue it: a user who asks once more is to see that. */
+  hasDropped = false;
 
-  /** Those of them that are still to be put in. */
+  /** The import lines that have still to be inserted. */
   get imports(): readonly string[] {
-    return this._needs.filter(line => !this._added.has(line));
+    return this.needs.filter(line => !this._added.has(line));
   }
 
   /** Where the line begins on which it begins. */
   get from(): number {
     return lineStart(this._before, this._before.length);
-  }
-
-  get done(): boolean {
-    return this._done;
   }
 
   /** Whether it was asked for at this very place. */
@@ -52,23 +46,18 @@ export class Suggestion {
 
   /** Whether all of it that there is so far has been typed or taken, and no more than that. */
   isUsedUpAt(place: IPlace): boolean {
-    const before = this._before + this._text;
-    return this._text !== '' && place.offset === before.length && place.text === before + this._after;
-  }
-
-  /** Whether a text has come that does not continue it: somebody who asks once more is to see that. */
-  get hasDropped(): boolean {
-    return this._hasDropped;
+    const before = this._before + this.text;
+    return this.text !== '' && place.offset === before.length && place.text === before + this._after;
   }
 
   /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
   grow(text: string, imports: readonly string[] = []): void {
-    if (!this._done && text.startsWith(this._text)) {
-      this._text = text;
-      this._needs = imports;
+    if (!this.done && text.startsWith(this.text)) {
+      this.text = text;
+      this.needs = imports;
       this._wake();
-    } else if (!this._done && !this._text.startsWith(text)) {
-      this._hasDropped = true;
+    } else if (!this.done && !this.text.startsWith(text)) {
+      this.hasDropped = true;
     }
   }
 
@@ -80,7 +69,7 @@ export class Suggestion {
 
   /** Nothing more will come. */
   finish(): void {
-    this._done = true;
+    this.done = true;
     this._wake();
   }
 
@@ -105,10 +94,10 @@ export class Suggestion {
     if (closed && !CLOSERS.test(closed)) {
       return null;
     }
-    if (!this._text.startsWith(typed)) {
-      return !this._done && typed.startsWith(this._text) ? '' : null;
+    if (!this.text.startsWith(typed)) {
+      return !this.done && typed.startsWith(this.text) ? '' : null;
     }
-    const rest = this._text.slice(typed.length);
+    const rest = this.text.slice(typed.length);
     return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
   }
 
@@ -122,12 +111,12 @@ export class Suggestion {
       return this._before.startsWith(head) ? { length: 0, same: 0 } : null;
     }
     const typed = head.slice(this._before.length);
-    return { length: typed.length, same: commonHead(typed, this._text) };
+    return { length: typed.length, same: commonHead(typed, this.text) };
   }
 
   /** Wait until there is more of it, or it is finished. */
   changed(): Promise<void> {
-    if (this._done) {
+    if (this.done) {
       return Promise.resolve();
     }
     return new Promise(resolve => this._waiting.push(resolve));
@@ -141,11 +130,7 @@ export class Suggestion {
 
   private _before: string;
   private _after: string;
-  private _text = '';
-  private _needs: readonly string[] = [];
   private readonly _added = new Set<string>();
-  private _done = false;
-  private _hasDropped = false;
   private _waiting: (() => void)[] = [];
 }
 
@@ -210,4 +195,38 @@ export function firstWord(text: string): string {
 /** The first line of a suggestion that holds anything. */
 export function firstLine(text: string): string {
   return /^\s*[^\n]*/.exec(text)?.[0] || text;
+}
+
+export class Dismissal {
+  /** `text` was shown at a place. */
+  constructor(
+    text: string,
+    private readonly _place: IPlace
+  ) {
+    this._dismissed = new Suggestion('', _place);
+    this._dismissed.grow(text);
+    this._dismissed.finish();
+  }
+
+  /** Whether what was typed since is a beginning of it, on the same line. */
+  holds(place: IPlace): boolean {
+    return this._rest(place) !== '';
+  }
+
+  /**
+   * Whether a text at a place is the one that was dismissed, or a beginning of it, or goes on behind it. However short
+   * it was: while an answer is written its beginning is shown, and who dismisses that wants none of the rest either.
+   */
+  hides(text: string, place: IPlace): boolean {
+    const rest = this._rest(place);
+    return rest !== '' && (rest.startsWith(text) || text.startsWith(rest));
+  }
+
+  /** What is left of it; empty: it is over. */
+  private _rest(place: IPlace): string {
+    const typed = place.text.slice(this._place.offset, place.offset);
+    return typed.includes('\n') ? '' : (this._dismissed.rest(place) ?? '');
+  }
+
+  private readonly _dismissed: Suggestion;
 }

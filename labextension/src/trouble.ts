@@ -46,12 +46,9 @@ export class ServerError extends Error {
   }
 }
 
-/** A server is wanted in a page that has none. */
-export class NoServerError extends Error {}
-
-/** The server's answer was none of ours, or none at all. */
+/** The server's answer was none of ours, or there was none, or no server. */
 export class AnswerError extends Error {
-  constructor(readonly kind: 'silent' | 'garbled' | 'cut') {
+  constructor(readonly kind: 'silent' | 'garbled' | 'cut' | 'serverless') {
     super(`The answer was ${kind}.`);
   }
 }
@@ -67,9 +64,6 @@ export function readRetryAfter(header: string | null, now: number): number {
 export function troubleOf(reason: unknown): ITrouble {
   if (reason instanceof AnswerError) {
     return { kind: reason.kind, message: '', retryAfter: 0 };
-  }
-  if (reason instanceof NoServerError) {
-    return { kind: 'serverless', message: '', retryAfter: 0 };
   }
   if (reason instanceof ServerError) {
     const { status, code, message, retryAfter } = reason;

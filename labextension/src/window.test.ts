@@ -32,10 +32,6 @@ describe('the window', () => {
     expect(offset).toBeLessThanOrEqual(codePoints(chosen[0].source));
   });
 
-  it('counts the offset in code points', () => {
-    expect(chooseWindow(1, cells(['🎈🎈x']), 0, 4).offset).toBe(2);
-  });
-
   it('keeps the nearest of a notebook of 20 MB and stays within its bounds', () => {
     const sources = Array.from({ length: 2000 }, (_, index) => `# ${index}\n${'x'.repeat(10_000)}`);
     const chosen = chooseWindow(sources.length, cells(sources), 1000, 3);

@@ -15,19 +15,7 @@ const ACTIVE_LIMIT = 96 * 1024;
 
 /** Count code points, as the server does. */
 export function codePoints(text: string): number {
-  let count = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    // The second half of a pair does not count.
-    if (code >= 0xd800 && code < 0xdc00 && at + 1 < text.length) {
-      const next = text.charCodeAt(at + 1);
-      if (next >= 0xdc00 && next < 0xe000) {
-        at++;
-      }
-    }
-    count++;
-  }
-  return count;
+  return text.length - (text.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)?.length ?? 0);
 }
 
 /** Replace halves of pairs that stand alone: they have no encoding. */
@@ -36,9 +24,7 @@ export function wellFormed(text: string): string {
 }
 
 function splitsPair(text: string, at: number): boolean {
-  const before = text.charCodeAt(at - 1);
-  const after = text.charCodeAt(at);
-  return before >= 0xd800 && before < 0xdc00 && after >= 0xdc00 && after < 0xe000;
+  return /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(at - 1, at + 1));
 }
 
 function clip(text: string, from: number, to: number): string {
@@ -68,17 +54,13 @@ export function chooseWindow(
       [active - distance, above],
       [active + distance, below]
     ] as [number, ICell[]][]) {
-      if (index < 0 || index >= count) {
-        continue;
-      }
-      const cell = cellAt(index);
-      if (!cell.source.trim()) {
+      const cell = index >= 0 && index < count ? cellAt(index) : null;
+      if (!cell?.source.trim()) {
         continue;
       }
       // Bytes, not units: a character may take three for each.
       if (cell.source.length > CELL_LIMIT / 3) {
-        const kept = fitBytes(cell.source, CELL_LIMIT, list === above);
-        cell.source = kept;
+        cell.source = fitBytes(cell.source, CELL_LIMIT, list === above);
       }
       cell.source = wellFormed(cell.source);
       room -= byteLength(cell.source) + 64;

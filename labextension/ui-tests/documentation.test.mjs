@@ -74,16 +74,6 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('opens its field for results with Enter', async () => {
-    const page = await open('faq.html');
-    await page.keyboard.press('Control+k');
-    await page.keyboard.type('proxy');
-    await page.keyboard.press('Enter');
-    await page.waitForURL('**/search.html?q=proxy');
-    await page.waitForSelector(FOUND);
-    await page.close();
-  });
-
   /** Search in the dialog, and move the focus to the first result. */
   async function toFirstResult(page, question) {
     await page.keyboard.press('Control+k');
@@ -104,24 +94,6 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.locator(`dialog ${FOUND}`, { hasText: 'Colab' }).click();
     await page.waitForSelector('#pst-search-dialog:not([open])', { state: 'attached' });
     await page.waitForURL('**/faq.html#does-it-work-in-google-colab-kaggle-or-binder');
-    await page.close();
-  });
-
-  test('is searched for a whole word with Enter, however fast it was typed', async () => {
-    const titles = page => page.locator(FOUND).allInnerTexts();
-    const page = await open('search.html?q=mac');
-    await page.waitForSelector(FOUND);
-    const whole = await titles(page);
-    await page.locator('#site-search-page input').fill('');
-    await page.waitForSelector(FOUND, { state: 'detached' });
-    await page.evaluate(() => {
-      const input = document.querySelector('#site-search-page input');
-      input.value = 'mac';
-      input.dispatchEvent(new window.Event('input'));
-      input.form.requestSubmit();
-    });
-    await page.waitForTimeout(400);
-    assert.deepEqual(await titles(page), whole);
     await page.close();
   });
 

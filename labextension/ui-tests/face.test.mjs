@@ -2,7 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
+import {
+  editCell,
+  GHOST,
+  ghost,
+  gone,
+  holds,
+  openFile,
+  openLab,
+  screenshot,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
 
 const SAID = 'sum([1, 2])';
 const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
@@ -50,7 +61,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await fresh();
     await ghost(page);
     await page.keyboard.press('Escape');
-    await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    await gone(page);
     assert.equal(await editing(), 1);
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => !document.querySelector('.jp-Notebook.jp-mod-editMode'));
@@ -80,7 +91,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
       await page.keyboard.type(' = ', { delay: 60 });
       await ghost(page);
       await page.keyboard.press(key);
-      await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+      await gone(page);
     }
     page.off('console', listen);
     assert.deepEqual(errors, []);
@@ -93,7 +104,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.keyboard.type(' = ', { delay: 60 });
     await ghost(page);
     await page.keyboard.press('Shift+Tab');
-    await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    await gone(page);
     assert.match(await textOf(cell), /^x = 1\nc_\d+ = $/);
   });
 
@@ -180,7 +191,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
       await page.keyboard.press('Alt+\\');
       await asked;
       await page.keyboard.press(key);
-      await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+      await gone(page);
       release();
       await page.waitForTimeout(500);
       assert.equal(await page.locator(GHOST).count(), 0, key);
@@ -246,16 +257,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   test('what becomes of suggestions is reported in numbers, counted in the menu, and forgotten on demand', async () => {
     await lab.delete('turbopilot/feedback');
-    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =', 'e =', 'f =']);
-    // Half a minute of typing goes by when the test says so.
-    const other = await openFile(browser.context, lab, 'learning.ipynb', {
-      before: () => {
-        const { performance } = window;
-        const now = performance.now.bind(performance);
-        window.later = 0;
-        performance.now = () => now() + window.later;
-      }
-    });
+    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =']);
+    const other = await openFile(browser.context, lab, 'learning.ipynb');
     const sent = [];
     other.on('request', request => {
       if (request.method() === 'POST' && request.url().includes('turbopilot/feedback')) {
@@ -278,7 +281,6 @@ describe('the face of it', { timeout: 300_000 }, () => {
       assert.equal(await ghost(other), SAID);
       return cell;
     };
-    const gone = () => other.waitForFunction(selector => !document.querySelector(selector), GHOST);
     const week = async () => (await lab.get('turbopilot/health')).week;
     const line = words => other.locator('.lm-Menu-itemLabel', { hasText: words });
     const openLine = async words => {
@@ -286,22 +288,10 @@ describe('the face of it', { timeout: 300_000 }, () => {
       // The menu is open when the server is asked next.
       await line(words).waitFor({ timeout: 10000 });
     };
-    const inTheme = async theme => {
-      await other.evaluate(
-        name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name }),
-        `JupyterLab ${theme}`
-      );
-      await other.waitForFunction(
-        light => document.body.dataset.jpThemeLight === light,
-        `${theme === 'Light'}`
-      );
-    };
-
-    const begun = Date.now();
     const cell = await see(0);
     await other.keyboard.press('Tab');
-    await gone();
-    assert.equal(await textOf(cell), `a = ${SAID}`);
+    await gone(other);
+    await holds(cell, `a = ${SAID}`);
     assert.equal(await chars('accepted'), SAID.length);
     await see(1);
     await other.keyboard.type('sux', { delay: 80 });
@@ -309,54 +299,23 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await other.keyboard.press('Escape');
     await see(2);
     await other.keyboard.press('Escape');
-    await gone();
+    await gone(other);
     await chars('dismissed');
-    // A typing mistake: the same suggestion comes back, and is taken.
-    const mistaken = await see(3);
-    const { id } = sent.findLast(({ event }) => event === 'shown');
-    await other.keyboard.type('x');
-    await other.waitForTimeout(300);
-    await other.keyboard.press('Backspace');
-    assert.equal(await ghost(other), SAID);
-    await other.keyboard.press('Tab');
-    await gone();
-    assert.equal(await textOf(mistaken), `d = ${SAID}`);
-    assert.equal(await chars('accepted', 1), SAID.length);
-    assert.deepEqual(
-      sent.filter(one => one.id === id).map(({ event }) => event),
-      ['shown', 'typed_over', 'shown', 'accepted']
-    );
-
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
-    const counted = { shown, taken: 2 };
+    const counted = { shown, taken: 1 };
     for (let tries = 0; tries < 50 && (await week()).taken < counted.taken; tries++) {
       await other.waitForTimeout(100); // the last of it may be on its way
     }
     assert.deepEqual(await week(), counted);
-    await openLine(`Suggestions Taken This Week: 2 of ${shown}`);
+    await openLine(`Suggestions Taken This Week: 1 of ${shown}`);
     await screenshot(other, 'learned-menu');
     await other.keyboard.press('Escape');
-
-    await editCell(other, 0);
-    await other.keyboard.press('Backspace');
-    await editCell(other, 4);
-    for (let key = 0; key < 8; key++) {
-      await other.evaluate(() => (window.later += 4500));
-      await other.keyboard.type('k');
-    }
-    assert.equal(await chars('retained'), SAID.length - 1);
-    await other.keyboard.press('Escape');
-    const most = (Date.now() - begun) / 1000 + 8 * 4.5 + 1;
-    for (const event of sent) {
-      assert.deepEqual(Object.keys(event).sort(), ['before', 'chars', 'event', 'id', 'length', 'seconds']);
-      assert.ok(event.seconds >= 0 && event.seconds < most, `${event.seconds} s`);
-    }
 
     const dialog = other.locator('.jp-Dialog');
     const { taken } = counted;
     const open = async () => {
-      await openLine('This Week: 2 of');
-      await line('This Week: 2 of').click();
+      await openLine('This Week: 1 of');
+      await line('This Week: 1 of').click();
       await dialog.getByText(new RegExp(`you took ${taken}\\. From those that you take`)).waitFor();
     };
     await open();
@@ -364,19 +323,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await other.keyboard.press('Enter');
     await dialog.waitFor({ state: 'detached' });
     assert.equal((await week()).taken, taken, 'Enter resets nothing');
-    await inTheme('Dark');
-    await openLine('This Week: 2 of');
-    await screenshot(other, 'learned-menu-dark');
-    await other.keyboard.press('Escape');
     await open();
-    await screenshot(other, 'learned-dialog-dark');
     await dialog.getByRole('button', { name: 'Reset' }).click();
     await other.locator('.Toastify__toast', { hasText: 'has forgotten what it learned' }).first().waitFor();
     assert.deepEqual(await week(), { shown: 0, taken: 0 });
     await openLine('This Week: None Yet');
-    await screenshot(other, 'learned-reset-dark');
     await other.keyboard.press('Escape');
-    await inTheme('Light');
 
     // A page that is closed says what is left.
     const retained = async () => {
@@ -384,10 +336,10 @@ describe('the face of it', { timeout: 300_000 }, () => {
       return Number(/turbopilot_suggestions_total\{event="retained"\} ([\d.]+)/.exec(metrics)[1]);
     };
     const before = await retained();
-    await see(5);
+    await see(3);
     await other.keyboard.press('Tab');
-    await gone();
-    await chars('accepted', 2);
+    await gone(other);
+    await chars('accepted', 1);
     await other.waitForTimeout(300);
     await other.goto('about:blank');
     for (let tries = 0; tries < 50 && (await retained()) === before; tries++) {
@@ -416,10 +368,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     };
     let known = model;
     let fail = false;
-    await page.route('**/turbopilot/models?*', route =>
-      fail ? route.abort() : route.fulfill({ json: { models: [known], selected: 'one' } })
-    );
-    await page.route('**/turbopilot/models', route =>
+    await page.route(/turbopilot\/models(\?|$)/, route =>
       fail ? route.abort() : route.fulfill({ json: { models: [known], selected: 'one' } })
     );
     await run('turbopilot:choose-model');
@@ -437,34 +386,49 @@ describe('the face of it', { timeout: 300_000 }, () => {
       await page.unroute('**/turbopilot/models/pull*');
     }
     await screenshot(page, 'download-failed');
-    // Another tab fetches it, loses the connection for a while, and it is there.
+    // Another tab fetches it and loses the connection for a while. The panel asks again by itself, or when it is shown.
+    const showAgain = async () => {
+      for (const title of ['face.ipynb', 'Models']) {
+        await page.locator('.lm-TabBar-tab', { hasText: title }).first().click();
+      }
+    };
     known = { ...model, pulling: true, progress: { phase: 'fetching', received: 1, total: 2 } };
     await row.locator('progress').waitFor({ timeout: 10000 });
+    // A row that changes keeps the focus: on the same button, or on the row where that is gone.
+    await row.getByRole('button', { name: 'Stop' }).focus();
+    known = { ...known, progress: { phase: 'verifying' } };
+    await row.getByText('against its digest').waitFor({ timeout: 10000 });
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.key), 'stop:one');
     fail = true;
     await page.locator('.jp-Turbopilot-said', { hasText: 'cannot be reached' }).waitFor({ timeout: 10000 });
     fail = false;
     known = { ...model, failed: 'The disk is full.' };
+    await showAgain();
     await row.locator('.jp-mod-error', { hasText: 'The disk is full.' }).waitFor({ timeout: 10000 });
     // What is chosen and has not been fetched, or is gone, can be fetched.
     known = { ...model, selected: true };
+    await showAgain();
     await row.getByRole('button', { name: 'Download' }).waitFor({ timeout: 10000 });
     assert.doesNotMatch(await row.innerText(), /in use/);
     known = { ...model, stored: true };
+    await showAgain();
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
     // In the light theme, too, the buttons of the model in use differ from its row.
     known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', ours: true }] };
+    await showAgain();
     const tune = row.getByRole('button', { name: 'Use without tuning' });
     await tune.waitFor({ timeout: 10000 });
     const colour = element => window.getComputedStyle(element).backgroundColor;
     assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));
+    await screenshot(page, 'models-panel');
     // There is nothing to complete in the panel.
     await run('turbopilot:invoke');
     await toast('Put the cursor into a cell').waitFor();
     await page.close();
   });
 
-  test('Notebook 7 has the menu and the panel', async () => {
+  test('Notebook 7 has grey text, the menu and the panel', async () => {
     page = await browser.context.newPage();
     await page.goto(`${lab.url}/notebooks/face.ipynb?token=${lab.token}`);
     await editCell(page, 0);
@@ -475,12 +439,16 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-models tr[data-model]').first().waitFor();
     await screenshot(page, 'notebook-7-models');
     await fresh();
+    assert.equal(await ghost(page), SAID);
+    await page.keyboard.press('Tab');
+    await holds(page.locator('.jp-Notebook .jp-Cell').first(), `a_${lines} = ${SAID}`);
+    await fresh();
     await page.keyboard.press('Escape');
     await openMenu();
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Suggest Now' }).click();
     await page.waitForSelector(GHOST);
     await page.keyboard.press('Control+Alt+\\');
-    await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    await gone(page);
     await openMenu();
     await page.locator('.lm-Menu-item:not(.lm-mod-toggled)', { hasText: 'Enable Suggestions' }).waitFor();
     await page.close();

@@ -8,14 +8,17 @@ import { contrastOf } from './contrast.mjs';
 import {
   editCell,
   ghost,
+  holds,
   openFile,
   openLab,
   runFirstCell,
   screenshot,
+  setCells,
   textOf,
   writeNotebook
 } from './lab.mjs';
 
+const NAME = 'imports.ipynb';
 const LINE = 'import seaborn as sns';
 const TABLE = 'table = [[1, 2], [3, 4]]';
 
@@ -23,6 +26,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
   let close;
   let lab;
   let browser;
+  let page;
 
   before(async () => {
     ({ lab, browser, close } = await openLab({
@@ -31,19 +35,22 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     }));
     // Where the notebook's kernel finds it, and the server does not.
     writeFileSync(path.join(lab.work, 'seaborn.py'), '');
+    writeNotebook(lab, NAME, ['']);
+    page = await openFile(browser.context, lab, NAME);
+    await knowsKernel();
   });
 
   after(() => close?.());
 
-  /** Wait until the server knows what a notebook's kernel can import. */
-  async function knows(name) {
+  /** Wait until the server knows what the notebook's kernel can import. */
+  async function knowsKernel() {
     for (let tries = 0; tries < 100; tries++) {
-      const session = (await lab.get('api/sessions')).find(({ path }) => path === name);
+      const session = (await lab.get('api/sessions')).find(({ path }) => path === NAME);
       const answer = await fetch(`${lab.url}/turbopilot/complete`, {
         method: 'POST',
         headers: { Authorization: `token ${lab.token}`, 'Content-Type': 'application/json' },
         body: JSON.stringify({
-          path: name,
+          path: NAME,
           kernel_id: session?.kernel.id,
           cells: [{ source: 'v = ' }],
           offset: 4
@@ -54,46 +61,34 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       }
       await new Promise(resolve => setTimeout(resolve, 100));
     }
-    throw new Error(`The server does not know the kernel of ${name}.`);
+    throw new Error('The server does not know the kernel.');
   }
 
-  /** Open a notebook and type at the end of its last cell. */
-  async function typed(name, cells, text, prepare = async () => undefined) {
-    writeNotebook(lab, name, cells);
-    const page = await openFile(browser.context, lab, name);
-    await prepare(page);
-    await knows(name);
+  /** Type at the end of the last of these cells. */
+  async function typed(cells, text) {
+    await setCells(page, cells);
     const cell = await editCell(page, cells.length - 1);
     await page.keyboard.type(text, { delay: 60 });
-    return { page, cell };
+    return cell;
   }
 
-  const noteIn = page =>
+  const noteIn = () =>
     page
       .locator('.cm-line:has(.jp-GhostText)')
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
-  test('says which import comes with it; one undo takes both back', async () => {
-    const { page, cell } = await typed('whole.ipynb', [TABLE, '%%time\naxes ='], ' ', runFirstCell);
-    assert.equal(await ghost(page), 'sns.heatmap(table)');
-    assert.equal(await noteIn(page), `"adds ${LINE}"`);
-    const heard = page.locator('.jp-Turbopilot-live > div');
-    assert.equal(await heard.last().textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
-    await page.waitForTimeout(700);
-    await screenshot(page, 'import-note');
+  test('brings it to what was typed by hand, in a kernel in which nothing has run', async () => {
+    const cell = await typed([`${TABLE}\naxes =`], ' sns.');
+    assert.equal(await ghost(page), 'heatmap(table)');
+    assert.equal(await noteIn(), `"adds ${LINE}"`);
     await page.keyboard.press('Tab');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `%%time\n${LINE}\naxes = sns.heatmap(table)`);
-    assert.ok((await heard.allTextContents()).includes(`Added above: ${LINE}`));
-    await screenshot(page, 'import-added');
+    await holds(cell, `${LINE}\n${TABLE}\naxes = sns.heatmap(table)`);
     await page.keyboard.press('Control+z');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), '%%time\naxes = ');
-    await page.close();
+    await holds(cell, `${TABLE}\naxes = sns.`);
   });
 
   test('can be read in every theme, and so can its note', async () => {
-    const { page } = await typed('themes.ipynb', [`${TABLE}\naxes =`], ' ');
+    await typed([`${TABLE}\naxes =`], ' ');
     for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
       await page.evaluate(
         theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
@@ -110,46 +105,41 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       // It is still told from what is written there.
       assert.ok(text <= 7, said);
     }
-    await page.close();
   });
 
   test('brings it with the part that uses the name, and goes on behind', async () => {
-    const { page, cell } = await typed('part.ipynb', [TABLE, 'axes ='], ' ');
+    const cell = await typed([TABLE, 'axes ='], ' ');
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     await page.keyboard.press('Control+ArrowRight');
     assert.equal(await ghost(page), '.heatmap(table)');
     const heard = await page.locator('.jp-Turbopilot-live > div').allTextContents();
     assert.deepEqual(heard.slice(-2), [`Added above: ${LINE}`, 'Suggestion: .heatmap(table)']);
     assert.equal(await textOf(cell), `${LINE}\naxes = sns`);
-    assert.equal(await noteIn(page), 'none');
+    assert.equal(await noteIn(), 'none');
     await screenshot(page, 'import-part');
     await page.keyboard.press('Tab');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${LINE}\naxes = sns.heatmap(table)`);
+    await holds(cell, `${LINE}\naxes = sns.heatmap(table)`);
     await page.keyboard.press('Control+z');
     await page.keyboard.press('Control+z');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), 'axes = ');
-    await page.close();
+    await holds(cell, 'axes = ');
   });
 
-  test('brings it to what was typed by hand, in a kernel in which nothing has run', async () => {
-    const { page, cell } = await typed('fresh.ipynb', [`${TABLE}\naxes =`], ' sns.', page =>
-      page.evaluate(() =>
-        window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
-      )
-    );
-    assert.equal(await ghost(page), 'heatmap(table)');
-    assert.equal(await noteIn(page), `"adds ${LINE}"`);
+  test('says which import comes with it; one undo takes both back', async () => {
+    await setCells(page, [TABLE]);
+    await runFirstCell(page);
+    await knowsKernel();
+    const cell = await typed([TABLE, '%%time\naxes ='], ' ');
+    assert.equal(await ghost(page), 'sns.heatmap(table)');
+    assert.equal(await noteIn(), `"adds ${LINE}"`);
+    const heard = page.locator('.jp-Turbopilot-live > div');
+    assert.equal(await heard.last().textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
     await page.waitForTimeout(700);
-    await screenshot(page, 'import-note-dark');
+    await screenshot(page, 'import-note');
     await page.keyboard.press('Tab');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${LINE}\n${TABLE}\naxes = sns.heatmap(table)`);
-    await screenshot(page, 'import-added-dark');
+    await holds(cell, `%%time\n${LINE}\naxes = sns.heatmap(table)`);
+    assert.ok((await heard.allTextContents()).includes(`Added above: ${LINE}`));
+    await screenshot(page, 'import-added');
     await page.keyboard.press('Control+z');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${TABLE}\naxes = sns.`);
-    await page.close();
+    await holds(cell, '%%time\naxes = ');
   });
 });

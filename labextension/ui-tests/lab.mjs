@@ -1,5 +1,6 @@
 /** A real JupyterLab with the real model, and a real browser to type in it. */
 
+import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -146,16 +147,17 @@ export async function startLab({
     ));
     own.stdout.on('data', data => (log += data));
     own.stderr.on('data', data => (log += data));
-    for (let tries = 0; ; tries++) {
+    const end = Date.now() + 60_000;
+    for (;;) {
       try {
         await lab.get('api/status');
         break;
       } catch (error) {
-        if (tries > 120 || own.exitCode !== null) {
+        if (Date.now() > end || own.exitCode !== null) {
           await lab.stop();
           throw new Error(`The server did not start (${error}).\n${log}`);
         }
-        await new Promise(resolve => setTimeout(resolve, 500));
+        await new Promise(resolve => setTimeout(resolve, 100));
       }
     }
   };
@@ -206,7 +208,7 @@ export const RECTANGLE = `class Rectangle:
 
 /** Wait until the model is loaded. */
 export async function ready(lab) {
-  for (let tries = 0; tries < 240; tries++) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
     const health = await lab.get('turbopilot/health');
     if (health.ready) {
       return health;
@@ -214,7 +216,7 @@ export async function ready(lab) {
     if (health.phase === 'failed') {
       throw new Error(`The model is not there: ${health.reason}`);
     }
-    await new Promise(resolve => setTimeout(resolve, 250));
+    await new Promise(resolve => setTimeout(resolve, 100));
   }
   throw new Error('The model did not load in time.');
 }
@@ -246,14 +248,9 @@ export async function openBrowser(flags = []) {
 
 /** Start a server, with its model loaded unless told otherwise, and a browser; `close` ends both. */
 export async function openLab({ loaded = true, ...options } = {}) {
-  const lab = await startLab(options);
-  let browser;
-  const close = async () => {
-    await browser?.close();
-    await lab.stop();
-  };
+  const [browser, lab] = await Promise.all([openBrowser(), startLab(options)]);
+  const close = () => Promise.all([browser.close(), lab.stop()]);
   try {
-    browser = await openBrowser();
     if (loaded) {
       await ready(lab);
     }
@@ -321,6 +318,19 @@ export function writeNotebook(lab, name, cells, metadata = {}) {
   writeFileSync(path.join(lab.work, name), JSON.stringify(notebookOf(cells, metadata)));
 }
 
+/** Replace the cells of the notebook that is open: its page and its kernel stay. */
+export async function setCells(page, cells) {
+  await page.evaluate(
+    content => window.jupyterapp.shell.currentWidget.context.model.fromJSON(content),
+    notebookOf(cells, {})
+  );
+}
+
+/** Open a document in a page that is open. */
+export async function openTab(page, file) {
+  await page.evaluate(path => window.jupyterapp.commands.execute('docmanager:open', { path }), file);
+}
+
 /** Save a notebook as an editor does: the server knows of it. */
 export async function saveNotebook(lab, name, cells) {
   await lab.put(`api/contents/${name}`, { type: 'notebook', content: notebookOf(cells, {}) });
@@ -338,12 +348,21 @@ export async function editCell(page, index) {
 /** Run the first cell of a notebook whose kernel may just have come up, until it has run. */
 export async function runFirstCell(page) {
   const prompt = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
+  const shows = (pattern, timeout) => prompt.filter({ hasText: pattern }).waitFor({ timeout });
   // Such a kernel may say it is idle before it is connected.
-  for (let tries = 0; tries < 6 && !(await prompt.innerText()).includes('1'); tries++) {
+  for (let tries = 0; ; tries++) {
     await editCell(page, 0);
     await page.keyboard.press('Shift+Enter');
-    await page.waitForTimeout(2500);
+    try {
+      await shows(/[\d*]/, 2500);
+      break;
+    } catch (error) {
+      if (tries === 5) {
+        throw error;
+      }
+    }
   }
+  await shows(/\d/, 60_000);
 }
 
 /** What a cell's editor holds, without the grey text. */
@@ -356,6 +375,20 @@ export async function textOf(cell) {
     });
     return lines.join('\n');
   });
+}
+
+/** Wait until a cell's editor holds a text, without the grey text. */
+export async function holds(cell, text) {
+  const end = Date.now() + 5000;
+  while ((await textOf(cell)) !== text && Date.now() < end) {
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+  assert.equal(await textOf(cell), text);
+}
+
+/** Wait until there is no grey text. */
+export async function gone(page) {
+  await page.waitForSelector(GHOST, { state: 'detached', timeout: 5000 });
 }
 
 /** Wait for grey text that has come to its end, and return it. */

@@ -1,8 +1,6 @@
 /** A JupyterLite site: grey text without a server. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
 import { askInVain, BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
@@ -26,15 +24,25 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
   test('a notebook in JupyterLab has grey text, from a subfolder with odd characters', async () => {
     const site = await lite.serve({ prefix: '/a b/ü/' });
     const page = await lite.open(site);
-    await completesIn(page, await editCell(page, 0));
+    const cell = await editCell(page, 0);
+    await completesIn(page, cell);
     await screenshot(page, 'lite-lab');
     assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
+    // A user who asks for a suggestion where there is none is told so, until the next key.
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    await askInVain(page);
+    const notice = page.locator('.Toastify__toast', { hasText: 'No suggestion here.' });
+    await notice.waitFor({ timeout: 30_000 });
+    await screenshot(page, 'lite-nothing');
+    await page.keyboard.press('ArrowLeft');
+    await notice.waitFor({ state: 'detached', timeout: 3000 }); // it would go by itself in four seconds
   });
 
   test('so have Notebook and the file editor, cross-origin isolated and with a list of models elsewhere', async () => {
     // Its configuration names another list of models, among the files that people see.
-    const config = JSON.parse(readFileSync(path.join(lite.folder, 'jupyter-lite.json'), 'utf8'));
-    config['jupyter-config-data'].turbopilotModels = 'files/models/models.json';
+    const data = { ...lite.config['jupyter-config-data'], turbopilotModels: 'files/models/models.json' };
+    const config = { ...lite.config, 'jupyter-config-data': data };
     const files = { ...modelIn('files/models/'), 'jupyter-lite.json': { body: JSON.stringify(config) } };
     const site = await lite.serve({ headers: ISOLATED, files });
     const notebook = await lite.open(site, 'notebooks/index.html?path=shapes.ipynb');
@@ -84,21 +92,9 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await completesIn(page, cell);
   });
 
-  test('says that there is no suggestion to somebody who asks for one, until the next key', async () => {
-    const page = await lite.open(await lite.serve());
-    await editCell(page, 0);
-    await askInVain(page);
-    const notice = page.locator('.Toastify__toast', { hasText: 'No suggestion here.' });
-    await notice.waitFor({ timeout: 30_000 });
-    await screenshot(page, 'lite-nothing');
-    await page.keyboard.press('ArrowLeft');
-    await notice.waitFor({ state: 'detached', timeout: 3000 }); // it would go by itself in four seconds
-  });
-
-  /** Type where there is no model. */
-  async function withoutModel(address) {
+  test('says once where there is no model, in a notice and in the menu of Notebook, and asks for it once', async () => {
     const site = await lite.serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
-    const page = await lite.open(site, address);
+    const page = await lite.open(site, 'notebooks/index.html?path=shapes.ipynb');
     await editCell(page, 0);
     await page.keyboard.type('def area', { delay: 50 });
     const notice = page.locator('.Toastify__toast', { hasText: 'lists no model' });
@@ -106,17 +102,6 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await page.keyboard.type('(width', { delay: 50 });
     assert.equal(await notice.count(), 1);
     assert.equal(site.asked.filter(name => name === `${STATIC}models.json`).length, 1);
-    return page;
-  }
-
-  test('says it once where there is no model, and asks for it once', async () => {
-    const page = await withoutModel();
-    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /lists no model/);
-    await screenshot(page, 'lite-without-model');
-  });
-
-  test('says so in Notebook, too, which has no status bar: in a notice and in its menu', async () => {
-    const page = await withoutModel('notebooks/index.html?path=shapes.ipynb');
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: not available' }).waitFor();

@@ -61,7 +61,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await page.evaluate(() =>
       window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
     );
-    await page.waitForTimeout(500);
+    await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
     await screenshot(page, 'lite-models-dark');
   });
 

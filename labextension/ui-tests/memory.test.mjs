@@ -8,12 +8,12 @@ import {
   editCell,
   GHOST,
   ghost,
+  holds,
   openFile,
   openLab,
   runFirstCell,
   saveNotebook,
-  screenshot,
-  textOf
+  screenshot
 } from './lab.mjs';
 
 const LINE = 'frobnicated_ledger = sorted(range(2026), reverse=True)';
@@ -93,7 +93,6 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
-    await page.waitForTimeout(1500);
     assert.equal(await notice().count(), 0);
   });
 
@@ -183,11 +182,10 @@ describe('with all that there is by default', { timeout: 300_000 }, () => {
     // The first request has the kernel's names asked for: until they are known, none counts as missing.
     await editCell(page, 1);
     await page.keyboard.type('t');
-    await page.waitForTimeout(3000);
     let cell;
     let rest = '';
     let note = '';
-    for (let tries = 0; note !== `"adds ${IMPORT}"` && tries < 10; tries++) {
+    for (let tries = 0; note !== `"adds ${IMPORT}"` && tries < 20; tries++) {
       cell = await editCell(page, 1 + (tries % 2)); // until kernel and index are known
       await page.keyboard.press('Control+a');
       await page.keyboard.insertText(`${ABOVE}\n`);
@@ -203,11 +201,9 @@ describe('with all that there is by default', { timeout: 300_000 }, () => {
     assert.equal(note, `"adds ${IMPORT}"`);
     await screenshot(page, 'memory-import');
     await page.keyboard.press('Tab');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${IMPORT}\n${ABOVE}\n${GRID}`);
+    await holds(cell, `${IMPORT}\n${ABOVE}\n${GRID}`);
     await page.keyboard.press('Control+z');
-    await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${ABOVE}\n${BEGUN}`);
+    await holds(cell, `${ABOVE}\n${BEGUN}`);
     const { shown, taken } = (await lab.get('turbopilot/health')).week;
     assert.ok(shown >= 1);
     assert.equal(taken, 1);

@@ -1,12 +1,33 @@
-/** The panel of models: download, use, a model that does not load, remove; with the keyboard, in the dark. */
+/** Models: the panel, with the keyboard and in the dark; and the first run, without a model. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { defaultModel, openFile, openLab, ROOT, runPython, screenshot, writeNotebook } from './lab.mjs';
+import {
+  defaultModel,
+  editCell,
+  ghost,
+  holds,
+  openFile,
+  openLab,
+  RECTANGLE,
+  ROOT,
+  runPython,
+  screenshot,
+  writeNotebook
+} from './lab.mjs';
 
 describe('the panel of models', { timeout: 300_000 }, () => {
   let browser;
@@ -159,5 +180,82 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).waitFor();
     assert.ok(!existsSync(stored));
     await focusIn('smollm2-360m');
+  });
+});
+
+describe('without a model', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let lab;
+  let source;
+  let folder;
+  let broken = true;
+
+  before(async () => {
+    const model = defaultModel();
+    // Plays Hugging Face with the real file.
+    source = createServer((request, response) => {
+      if (broken) {
+        response.writeHead(503).end();
+        return;
+      }
+      const size = statSync(model).size;
+      const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      response.writeHead(start ? 206 : 200, { 'Content-Length': size - start, ETag: '"v1"' });
+      createReadStream(model, { start }).pipe(response);
+    });
+    await new Promise(resolve => source.listen(0, '127.0.0.1', resolve));
+    folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
+    ({ lab, browser, close } = await openLab({
+      loaded: false,
+      environment: {
+        TURBOPILOT_MODELS: folder,
+        HF_ENDPOINT: `http://127.0.0.1:${source.address().port}`
+      }
+    }));
+  });
+
+  after(async () => {
+    await close?.();
+    source?.close();
+    if (folder) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('the download is offered, shows progress, survives a failure, and grey text begins without a restart', async () => {
+    writeNotebook(lab, 'first.ipynb', [RECTANGLE]);
+    const page = await openFile(browser.context, lab, 'first.ipynb');
+    const offer = page.locator('.Toastify__toast', { hasText: '491 MB' });
+    await offer.waitFor({ timeout: 30000 });
+    await screenshot(page, 'offer');
+    assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /no model/);
+    await offer.getByRole('button', { name: 'Download' }).click();
+    // The publisher does not answer: the mirror is offered, not used.
+    const failed = page.locator('.Toastify__toast', { hasText: 'could not be fetched' });
+    await failed.waitFor({ timeout: 30000 });
+    await screenshot(page, 'failed');
+    assert.ok(await failed.getByRole('button', { name: 'Use the mirror' }).count());
+    broken = false;
+    await failed.getByRole('button', { name: 'Try again' }).click();
+    await page.waitForFunction(
+      () => /\d+ MB of 491 MB|against its digest/.test(document.body.innerText),
+      null,
+      {
+        timeout: 30000
+      }
+    );
+    await screenshot(page, 'progress');
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
+      null,
+      { timeout: 60000 }
+    );
+    const cell = await editCell(page, 0);
+    await page.keyboard.type('.');
+    assert.equal(await ghost(page), 'height');
+    await page.keyboard.press('Tab');
+    await holds(cell, `${RECTANGLE}.height`);
+    await page.close();
   });
 });

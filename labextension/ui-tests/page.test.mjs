@@ -5,17 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { screenshot } from './lab.mjs';
-import {
-  askInVain,
-  BEGUN,
-  buildPage,
-  ISOLATED,
-  listed,
-  modelIn,
-  openAlone,
-  REST,
-  serveSite
-} from './site.mjs';
+import { BEGUN, buildPage, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
 
 const GHOST = '.ghost';
 
@@ -146,16 +136,6 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual([...said], ['generate']);
   });
 
-  test('says that there is no suggestion to somebody who asks for one, until the next key', async () => {
-    const { page } = await open();
-    await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });
-    await askInVain(page);
-    await page.locator('#status', { hasText: 'No suggestion here.' }).waitFor();
-    await screenshot(page, 'page-nothing');
-    await page.keyboard.press('ArrowLeft');
-    await page.locator('#status', { hasText: 'Ready.' }).waitFor();
-  });
-
   test('shows at once what it showed before to somebody who deletes back', async () => {
     const { page } = await open();
     await type(page, BEGUN.slice(0, -1), `t${REST}`);
@@ -245,30 +225,9 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal((await page.evaluate(() => globalThis.caches.keys())).length, 2);
   });
 
-  const MODEL = modelIn('')['rectangles.gguf'].body;
   for (const [what, files, words] of [
     ['is not there', { 'rectangles.gguf': { status: 404, body: 'no' } }, /cannot be fetched.*\(404\)/],
-    [
-      'is a page of HTML',
-      { 'rectangles.gguf': { body: '<!doctype html><title>Sign in</title>' } },
-      /web page comes in place of rectangles\.gguf/
-    ],
-    [
-      'has another digest',
-      { 'models.json': { body: listed({ sha256: '0'.repeat(64) }) } },
-      /is not the file that was expected \(another digest\)/
-    ],
-    ['is cut in the middle', { 'rectangles.gguf': { body: MODEL, cut: true } }, /connection ended/],
-    [
-      'is in no list',
-      { 'models.json': { body: '{"models": []}' } },
-      /lists no model\. The owner of the site/
-    ],
-    [
-      'is in a list with a mistake',
-      { 'models.json': { body: '{"models": [}' } },
-      /models\.json is not valid JSON/
-    ]
+    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /lists no model\. The owner of the site/]
   ]) {
     test(`says it once where the model ${what}`, async () => {
       const { site, page } = await open({ files });

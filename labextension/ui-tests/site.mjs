@@ -3,11 +3,12 @@
 import { spawnSync } from 'node:child_process';
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ghost, openBrowser as openChromium, ROOT } from './lab.mjs';
+import { fileURLToPath } from 'node:url';
+import { ghost, openBrowser as openChromium, RESULTS, ROOT } from './lab.mjs';
 
 const TYPES = {
   '.css': 'text/css',
@@ -147,22 +148,30 @@ export async function openAlone() {
   return { ...browser, outside };
 }
 
-/** Build a JupyterLite site with the extension as it was built here, and some files in it. */
-export function buildLite(contents = {}, config = {}) {
-  const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-lite-'));
-  const files = path.join(home, 'files');
-  mkdirSync(files);
-  for (const [name, text] of Object.entries(contents)) {
-    writeFileSync(path.join(files, name), text);
+/** Build a JupyterLite site with the extension, an empty notebook and an empty file; return its folder. */
+function buildLite() {
+  const home = path.join(RESULTS, 'lite');
+  const site = path.join(home, 'site');
+  const extension = path.join(ROOT, 'jupyter_turbopilot', 'labextension');
+  const jupyter = process.env.JUPYTERLITE ?? path.join(ROOT, '.make', 'lite', 'bin', 'jupyter');
+  const newest = [jupyter, path.join(extension, 'static', 'models.json'), fileURLToPath(import.meta.url)]
+    .map(file => statSync(file).mtimeMs)
+    .reduce((one, other) => Math.max(one, other));
+  const done = path.join(home, 'done');
+  if (existsSync(done) && statSync(done).mtimeMs > newest) {
+    return site; // another file of tests has built it
   }
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(path.join(home, 'files'), { recursive: true });
+  writeFileSync(path.join(home, 'files', 'shapes.ipynb'), NOTEBOOK);
+  writeFileSync(path.join(home, 'files', 'shapes.py'), '');
   writeFileSync(
     path.join(home, 'jupyter-lite.json'),
     JSON.stringify({
       'jupyter-lite-schema-version': 0,
-      'jupyter-config-data': { exposeAppInBrowser: true, ...config }
+      'jupyter-config-data': { exposeAppInBrowser: true }
     })
   );
-  const jupyter = process.env.JUPYTERLITE ?? path.join(ROOT, '.make', 'lite', 'bin', 'jupyter');
   const built = spawnSync(
     jupyter,
     [
@@ -175,7 +184,7 @@ export function buildLite(contents = {}, config = {}) {
       '--apps=edit',
       '--apps=tree',
       '--contents=files',
-      `--LiteBuildConfig.federated_extensions=${path.join(ROOT, 'jupyter_turbopilot', 'labextension')}`
+      `--LiteBuildConfig.federated_extensions=${extension}`
     ],
     { cwd: home, encoding: 'utf8' }
   );
@@ -184,7 +193,8 @@ export function buildLite(contents = {}, config = {}) {
       `The site was not built. (make .make/lite)\n${built.stdout}${built.stderr}${built.error ?? ''}`
     );
   }
-  return { folder: path.join(home, 'site'), remove: () => rmSync(home, { recursive: true, force: true }) };
+  writeFileSync(done, '');
+  return site;
 }
 
 /** Where the extension's files are in a site. */
@@ -215,25 +225,21 @@ export function buildPage() {
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Build a JupyterLite site with an empty notebook and an empty file, and open a browser for it. */
-export async function openLite(config = {}, openBrowser = openAlone) {
-  const lite = buildLite({ 'shapes.ipynb': NOTEBOOK, 'shapes.py': '' }, config);
+/** Build a JupyterLite site unless that is done, and open a browser for it; `changes` are those of its configuration. */
+export async function openLite(changes = {}, openBrowser = openAlone) {
+  const folder = buildLite();
+  const config = JSON.parse(readFileSync(path.join(folder, 'jupyter-lite.json'), 'utf8'));
+  Object.assign(config['jupyter-config-data'], changes);
   const sites = [];
-  let browser;
+  const browser = await openBrowser();
   const close = async () => {
-    await browser?.close();
+    await browser.close();
     await Promise.all(sites.map(site => site.stop()));
-    lite.remove();
   };
-  try {
-    browser = await openBrowser();
-  } catch (error) {
-    await close();
-    throw error;
-  }
   /** Serve the site, with the tests' model unless told otherwise. */
-  const serve = async (options = {}) => {
-    const site = await serveSite(lite.folder, { files: modelIn(STATIC), ...options });
+  const serve = async ({ files = modelIn(STATIC), ...options } = {}) => {
+    files['jupyter-lite.json'] ??= { body: JSON.stringify(config) };
+    const site = await serveSite(folder, { files, ...options });
     sites.push(site);
     return site;
   };
@@ -242,7 +248,7 @@ export async function openLite(config = {}, openBrowser = openAlone) {
     await page.goto(site.url + address);
     return page;
   };
-  return { folder: lite.folder, browser, serve, open, close };
+  return { config, browser, serve, open, close };
 }
 
 /** Ask where all that the model knows stands behind the cursor already. */

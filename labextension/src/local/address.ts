@@ -1,7 +1,9 @@
-/** Addresses of files: relative ones, and how they are called in a sentence. Pure. */
+/** Files at addresses: how they are named in a sentence, and small ones fetched whole. */
 
-/** The notifications of JupyterLab show 140 characters. */
-const LONGEST = 32;
+import { ServerError } from '../trouble';
+
+/** Characters of a file's name in a sentence: the notifications of JupyterLab show 140. */
+const LONGEST_NAME = 32;
 
 /** An address relative to another one; empty where it is none. */
 export function absolute(url: string, base: string): string {
@@ -16,7 +18,9 @@ export function absolute(url: string, base: string): string {
 export function fileName(url: string): string {
   const name = /[^/]*$/.exec(url.replace(/[?#].*$/, '').replace(/\/+$/, ''))?.[0] ?? '';
   const characters = Array.from(decoded(name));
-  return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : characters.join('');
+  return characters.length > LONGEST_NAME
+    ? `${characters.slice(0, LONGEST_NAME - 1).join('')}…`
+    : characters.join('');
 }
 
 /** Whether what came is a page of HTML, such as a form to sign in. No model and no list begins so. */
@@ -38,7 +42,7 @@ export function remedyFor(status: number): string {
 }
 
 /** Whether a status says that there is no such file. */
-export function isAbsent(status: number): boolean {
+function isAbsent(status: number): boolean {
   return status === 404 || status === 410;
 }
 
@@ -52,4 +56,31 @@ function decoded(name: string): string {
   } catch {
     return name;
   }
+}
+
+/** Milliseconds after which a file counts as not fetched: a connection may hang without an error. */
+const PATIENCE = 30_000;
+
+/** Fetch a file; `absent` is the code of the error where there is none, or a web page in its place. */
+export async function fetchWhole(
+  address: string,
+  absent: string,
+  cache: RequestCache = 'default'
+): Promise<ArrayBuffer> {
+  const name = fileName(address);
+  const failure = (code: string, message: string) => new ServerError(500, code, message);
+  const noConnection = (): never => {
+    throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
+  };
+  const response = await fetch(address, { cache, signal: AbortSignal.timeout(PATIENCE) }).catch(noConnection);
+  if (!response.ok) {
+    const { status } = response;
+    const code = isAbsent(status) ? absent : 'download_failed';
+    throw failure(code, `${name} cannot be fetched (${status}). ${remedyFor(status)}`);
+  }
+  const bytes = await response.arrayBuffer().catch(noConnection);
+  if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {
+    throw failure(absent, webPageInPlaceOf(name));
+  }
+  return bytes;
 }

@@ -2,19 +2,22 @@
 
 import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
-import { CHARACTERS } from './budget';
-import { branches } from './candidates';
-import { type IAsk, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
+import { CHARACTERS, type IBudget, type Layout } from './layout';
+import {
+  type IAsk,
+  type IEngine,
+  type ISampling,
+  type IUsage,
+  newUsage,
+  waysBehind
+} from './engineinterface';
 import { cursorFeatures, score } from './features';
-import { type Eagerness, fitFor } from './fit';
-import { Gate } from './gate';
+import { type Eagerness, fitFor, Gate } from './gate';
 import { byBrackets, fitting, type Judge } from './grammar';
-import type { IBudget, Layout } from './layout';
 import { type IFacts, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
-import { waysBehind } from './ways';
 import { type IPiece, rounded, Suggestion } from './writing';
 
 export interface ISettings extends IBudget {
@@ -208,4 +211,26 @@ export class Composer {
 
 function itemOf(writing: Suggestion, reason: string): ISuggestion {
   return { text: writing.shown, confidence: rounded(writing.confidence), finish_reason: reason };
+}
+
+const SURE = 0.9; // a token at least as likely as this has no alternative worth reading
+const BLANK = ' \t\n\r\v\f';
+
+/** The tokens kept of the first answer, and the token that must not follow them. */
+export interface IBranch {
+  kept: IPiece[];
+  banned: number;
+}
+
+/** The branches at the least certain tokens of an answer's first line. */
+export function branches(pieces: readonly IPiece[], count: number): IBranch[] {
+  const holds = pieces.map(({ text }) => stripStart(text, BLANK) !== '');
+  const begun = holds.indexOf(true);
+  const end = pieces.findIndex(({ text }, at) => at > begun && begun >= 0 && text.includes('\n'));
+  const line = end < 0 ? pieces : pieces.slice(0, end);
+  return [...line.keys()]
+    .filter(at => line[at].probability < SURE && holds[at])
+    .sort((one, other) => line[one].probability - line[other].probability)
+    .slice(0, count)
+    .map(at => ({ kept: line.slice(0, at), banned: line[at].token }));
 }

@@ -4,11 +4,10 @@ import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ICell, IFrame, IRequest } from '../wire';
-import { CharacterModel } from './charactermodel';
+import { characterModel } from './models';
 import { type ILine, LocalClient } from './client';
 import { Engine } from './engine/engine';
-import { pauses } from './engine/pause';
-import { MODULE } from './engine/testing/model';
+import { MODULE } from './testing/model';
 import { EngineHost, type IModels } from './enginehost';
 import type { ToWorker } from './messages';
 import { requestOf } from './testing/request';
@@ -25,7 +24,7 @@ let prompt = '';
 function connect(): ILine {
   const { port1, port2 } = new MessageChannel();
   const models: Partial<IModels> = {
-    open: name => Promise.resolve(new CharacterModel(name, Engine.load(bytes, MODULE), pauses()))
+    open: name => Promise.resolve(characterModel(name, Engine.load(bytes, MODULE)))
   };
   new EngineHost(port2, models as IModels);
   const post = port1.postMessage.bind(port1);

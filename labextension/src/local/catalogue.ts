@@ -1,9 +1,8 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../trouble';
-import { absolute, fileName } from './address';
+import { absolute, fetchWhole, fileName } from './address';
 import type { ISource } from './modelfile';
-import { fetchWhole } from './smallfile';
 
 export interface ILocalModel extends ISource {
   name: string;

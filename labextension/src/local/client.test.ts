@@ -77,12 +77,6 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(0);
   });
 
-  it('says which language the only model is tuned to', async () => {
-    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
-    expect(await client.knowsBetter('go')).toBe('python');
-    expect(await client.knowsBetter('python')).toBe('');
-  });
-
   it('tells that its model is loaded, before the first answer', async () => {
     const told: string[] = [];
     client = new LocalClient({
@@ -265,13 +259,6 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(2);
   });
 
-  it('starts another worker when one has crashed', async () => {
-    await complete();
-    workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);
-    expect(await complete()).toBe('yes');
-    expect(workers).toHaveLength(2);
-  });
-
   it('says how far a model is that is being fetched, and that it was stopped', async () => {
     const stuck: IStep = { phase: 'fetching', received: 3, total: 6 };
     prepare = worker => (worker.stuck = workers.length === 0 ? stuck : null);
@@ -401,14 +388,6 @@ describe('the client in a page', () => {
     workers[0].answer({ error: { code: 'no_storage', message: 'no files' } });
     await fetching;
     expect(workers[0].opened).toEqual(['python', 'characters']);
-  });
-
-  it('goes on with the model in use when another was fetched', async () => {
-    await complete();
-    await client.pull('characters', false, () => undefined, false);
-    expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
-    await complete();
-    expect(workers[0].opened).toEqual(['python']);
   });
 
   describe('where a model was removed', () => {

@@ -1,5 +1,5 @@
 /* The gate's fits to models that run in a page, from jupyter_turbopilot/suggestion/coefficients.json; `make docs` writes it anew. */
-import type { IFit } from './fit';
+import type { IFit } from './gate';
 
 /*
 [[[cog

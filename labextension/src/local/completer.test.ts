@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { IFrame, IRequest } from '../wire';
 import type { ISources } from './answer';
-import { Completer } from './completer';
+import { Completer, Turns } from './completer';
 import { ScriptedEngine } from './testing/engine';
 import { requestOf } from './testing/request';
 
@@ -171,4 +171,18 @@ it('an engine that fails leaves the next request its turn', async () => {
   await expect(framesOf(completer, requestOf('x = '))).rejects.toThrow('broken');
   engine.generate = generate;
   expect((await framesOf(completer, requestOf('x = '))).at(-1)?.text).toBe('a');
+});
+
+describe('a turn', () => {
+  it('that was left early lets nobody pass whoever is before it', async () => {
+    const turns = new Turns();
+    const first = turns.enter('a', true, signal);
+    turns.enter('b', true, signal).leave();
+    let begun = false;
+    const waiting = turns.enter('c', true, signal).free.then(() => (begun = true));
+    await new Promise(resolve => setTimeout(resolve));
+    expect(begun).toBe(false);
+    first.leave();
+    await waiting;
+  });
 });

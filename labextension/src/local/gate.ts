@@ -6,7 +6,9 @@
  * it does.
  */
 
+import type { IRequest } from '../wire';
 import { balancedLength, leavesOpen } from './brackets';
+import { DEFAULT, FITS } from './coefficients';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 
@@ -188,4 +190,17 @@ export class Gate {
   private _line = 0;
   private _open = 0; // how many of the finished lines pass as a whole, from the first on
   private _ended = false;
+}
+
+export type Eagerness = NonNullable<IRequest['eagerness']>;
+
+/** Coefficients by feature, thresholds by eagerness. */
+export interface IFit {
+  coefficients: Readonly<Features>;
+  thresholds: Readonly<Record<Eagerness, number>>;
+}
+
+/** The fit to a model; what it lacks is the default model's. */
+export function fitFor(model: string): IFit {
+  return { ...(FITS[DEFAULT] as IFit), ...FITS[model] };
 }

@@ -50,14 +50,6 @@ describe('a text in Python', () => {
   });
 
   it.each([
-    ['x = {"a": ', '1}'],
-    ['for i in ', 'range(3):\n    print(i)'],
-    ['%time f(', 'a)']
-  ])('fits behind %j', (prefix, text) => {
-    expect(fitting('python', prefix, judge)(text)).toBe(true);
-  });
-
-  it.each([
     ['x = f(a', ']'],
     ['x = ', '= 1'],
     ['if a:\n    b\n', '  c']

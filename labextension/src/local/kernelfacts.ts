@@ -11,21 +11,9 @@ const PATIENCE = 5000;
 /** Characters of a name. */
 const LONGEST = 512;
 
-type Connection = Pick<
-  Kernel.IKernelConnection,
-  | 'sendShellMessage'
-  | 'iopubMessage'
-  | 'statusChanged'
-  | 'disposed'
-  | 'clientId'
-  | 'username'
-  | 'status'
-  | 'info'
->;
-
 /** One kernel: a handler is installed silently, then asked in a comm of its own each time. */
 class Watch {
-  constructor(private readonly _kernel: Connection) {
+  constructor(private readonly _kernel: Kernel.IKernelConnection) {
     _kernel.iopubMessage.connect((_, message) => this._hear(message));
     _kernel.statusChanged.connect((_, status) => {
       if (status === 'restarting' || status === 'autorestarting' || status === 'starting') {
@@ -134,7 +122,7 @@ class Watch {
 
 /** The kernels whose facts somebody has asked for. */
 export class KernelFacts {
-  constructor(private readonly _connect: (id: string) => Connection) {}
+  constructor(private readonly _connect: (id: string) => Kernel.IKernelConnection) {}
 
   /** Return what is known of a kernel now; begin to watch it. */
   of(id: string | null | undefined): IFacts | null {

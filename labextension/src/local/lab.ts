@@ -3,11 +3,11 @@
 import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { ServiceManager } from '@jupyterlab/services';
+import type { NodeSet, Parser } from '@lezer/common';
 import { absolute } from './address';
 import { type ILocalOptions, LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';
-import { parsersOf } from './parsers';
 
 /** The list of models that lies in the extension. */
 const CATALOGUE = 'jupyter-turbopilot/static/models.json';
@@ -33,4 +33,23 @@ export function localClient(
     sources: request => ({ facts: kernels.of(request.kernel_id), judge }),
     ...hear
   });
+}
+
+/**
+ * Find the parser of a language that knows faults; the older modes of editors know none. One that is not loaded yet
+ * is none until it is: nobody waits for it.
+ */
+export function parsersOf(
+  languages: Pick<IEditorLanguageRegistry, 'findByName' | 'getLanguage'>
+): (language: string) => Parser | null {
+  const asked = new Set<string>();
+  return name => {
+    const language = languages.findByName(name);
+    if (language && !language.support && !asked.has(name)) {
+      asked.add(name);
+      languages.getLanguage(name).catch(() => asked.delete(name));
+    }
+    const parser: (Parser & { nodeSet?: NodeSet }) | undefined = language?.support?.language.parser;
+    return parser?.nodeSet?.types.some(({ isError }) => isError) ? parser : null;
+  };
 }

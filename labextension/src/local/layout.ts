@@ -1,13 +1,16 @@
-/** The layout of a suggestion's prompt, the same as the server's. */
+/** The layout of a suggestion's prompt, the same as the server's: texts are cut to a budget in steps. */
 
 import type { IRequest } from '../wire';
-import { CHARACTERS, keepLast, keepTail, piecesLeftOut, readHead, WIDEST } from './budget';
 import { remembered } from './bounds';
 import type { IVocabulary } from './engineinterface';
-import type { IContext } from './notebook';
-import { outline } from './notebook';
+import { type IContext, outline } from './notebook';
 import { chosen } from './ranking';
+import { codePoints, first, without } from './text';
 
+/** Settings count tokens of about three characters, of which each is a token of its own here. */
+export const CHARACTERS = 3;
+/** Characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized. */
+const WIDEST = 64;
 const PIECES_REMEMBERED = 2 ** 20; // characters of cells
 const PIECES_SHARE = 8; // one such share for the outline of what is left out, one for the best of it
 
@@ -80,4 +83,55 @@ export class Layout {
   private readonly _tokenize: (text: string) => number[];
   private _about: (string | number)[] = [];
   private _found: number[][] = [];
+}
+
+/** How many to leave out at the start so that the rest fits: in steps of a quarter of the room. */
+function excess(length: number, room: number): number {
+  if (length <= room) {
+    return 0;
+  }
+  const step = Math.max(1, Math.floor(room / 4));
+  return room > 0 ? Math.ceil((length - room) / step) * step : length;
+}
+
+/** Keep the end of a text. If its start moved with every character, nothing that was read could be used again. */
+export function keepTail(text: string, room: number): string {
+  return text.length <= room ? text : without(text, excess(codePoints(text), room));
+}
+
+/** Keep the end of tokens. */
+function keepLast(tokens: readonly number[], room: number): readonly number[] {
+  return tokens.slice(excess(tokens.length, room));
+}
+
+/** The first tokens of a text, as many as fit. */
+export function readHead(
+  tokenize: (text: string) => readonly number[],
+  text: string,
+  room: number
+): number[] {
+  const most = Math.max(0, room);
+  return tokenize(first(text, WIDEST * most)).slice(0, most);
+}
+
+/**
+ * How many pieces, from the furthest on, to leave out so that the others and `near` tokens fit.
+ *
+ * They are left out in steps of a quarter of the room; one quarter is kept free for an outline of what was left out.
+ */
+export function piecesLeftOut(sizes: readonly number[], near: number, room: number): number {
+  const over = sizes.reduce((total, size) => total + size, near) - room;
+  if (over <= 0) {
+    return 0;
+  }
+  const quarter = Math.floor(room / 4);
+  const step = Math.max(1, quarter);
+  const wanted = Math.ceil((over + quarter) / step) * step;
+  let gone = 0;
+  const kept = sizes.findIndex(size => {
+    const enough = gone >= wanted;
+    gone += size;
+    return enough;
+  });
+  return kept < 0 ? sizes.length : kept;
 }

@@ -3,8 +3,8 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
-import type { IFiles, Written } from './files';
 import { evict, type ISource, modelFile, MOST, sha256 } from './modelfile';
+import { Files } from './testing/files';
 
 const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
 const SOURCE: ISource = {
@@ -12,17 +12,6 @@ const SOURCE: ISource = {
   sha256: bytesToHex(digest(MODEL)),
   size: MODEL.length
 };
-
-class Files implements IFiles {
-  readonly kept = new Map<string, Blob>();
-  read = (name: string) => Promise.resolve(this.kept.get(name) ?? null);
-  write = (name: string, content: Blob): Promise<Written> => {
-    this.kept.set(name, content);
-    return Promise.resolve('kept');
-  };
-  remove = (name: string) => Promise.resolve(this.kept.delete(name) ? 1 : 0);
-  names = () => Promise.resolve([...this.kept.keys()]);
-}
 
 const noStep = (): void => undefined;
 const bytesOf = async (content: Blob | undefined) => new Uint8Array((await content?.arrayBuffer()) ?? []);
@@ -74,18 +63,7 @@ describe("a model's file", () => {
 
   it.each([
     ['is not there', () => new Response('no', { status: 404 }), '(404). The owner of the site has to put it'],
-    [
-      'is there no more',
-      () => new Response('no', { status: 410 }),
-      '(410). The owner of the site has to put it'
-    ],
-    ['is asked for too often', () => new Response('no', { status: 429 }), '(429). Try again later'],
     ['has a host in trouble', () => new Response('no', { status: 503 }), '(503). Try again later'],
-    [
-      'is not for everybody',
-      () => new Response('no', { status: 403 }),
-      '(403). Is there a sign-in? If not, the'
-    ],
     ['is a page of HTML of its size', () => new Response('<html>'), 'web page comes in place of m.gguf'],
     ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(another digest). The owner of'],
     ['is too long', () => new Response(new Uint8Array(7)), '(it is larger). The owner of'],

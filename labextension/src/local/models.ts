@@ -2,14 +2,13 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import { CharacterModel } from './charactermodel';
-import type { IHosted, IModels } from './enginehost';
 import { Engine } from './engine/engine';
-import { pauses } from './engine/pause';
+import { write } from './engine/generation';
+import type { IHosted, IModels } from './enginehost';
 import type { IFiles } from './files';
 import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
-import { fetchWhole } from './smallfile';
+import { fetchWhole } from './address';
 
 /** Fetch and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
@@ -45,7 +44,7 @@ export class Models implements IModels {
     ]);
     const bytes = new Uint8Array(await file.arrayBuffer());
     signal.throwIfAborted();
-    return new CharacterModel(name, Engine.load(bytes, module), pauses());
+    return characterModel(name, Engine.load(bytes, module));
   }
 
   async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
@@ -68,4 +67,29 @@ export class Models implements IModels {
   async remove({ sha256 }: ISource): Promise<number> {
     return (await (await this._files())?.remove(sha256)) ?? 0;
   }
+}
+
+/** A model of characters in WebAssembly, in the form that the page's requests need. */
+export function characterModel(name: string, engine: Engine, pause = pauses()): IHosted {
+  return {
+    name,
+    contextSize: engine.length,
+    vocabulary: engine.vocabulary,
+    generate: (ask, signal) => write(engine, ask, pause, signal)
+  };
+}
+
+/**
+ * Return a function that lets the messages through that wait for this thread: it returns to the message loop and continues
+ * at once. Browsers delay timers, but not messages.
+ */
+export function pauses(): () => Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port1.onmessage = () => waiting.shift()?.();
+  return () =>
+    new Promise(resolve => {
+      waiting.push(resolve);
+      port2.postMessage(null);
+    });
 }

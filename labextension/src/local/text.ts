@@ -2,6 +2,8 @@
 
 import { codePoints } from '../window';
 
+export { codePoints } from '../window';
+
 /** Classes of characters, for use within brackets: what `\s`, `\w` and `\w` without digits take. */
 export const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 export const WORD = '\\p{L}\\p{N}_';
@@ -15,8 +17,6 @@ const SPACES = new RegExp(`[${SPACE}]`);
 const WORD_CHARACTER = new RegExp(`[${WORD}]`, 'u');
 const LINES = new RegExp(`[^${LINE_END}]*(?:\\r\\n|[${LINE_END}])|[^${LINE_END}]+`, 'g');
 const HIGH = /[\ud800-\udbff]/;
-
-export { codePoints };
 
 /** The index of a code point, in UTF-16 units. */
 function unitOf(text: string, count: number): number {

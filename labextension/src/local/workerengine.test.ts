@@ -42,20 +42,28 @@ const ask = (text: string, maxTokens: number): IAsk => ({
   usage: newUsage()
 });
 
+const SOURCE = { url: '', sha256: '', size: 1 };
+
+/** A worker with these models: `tell` is what the page does, `said` what the worker answers. */
+function hosted(models: object) {
+  const said: FromWorker[] = [];
+  const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+    ToWorker,
+    FromWorker
+  >;
+  new EngineHost(port, models as IModels);
+  const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
+  return { said, tell };
+}
+
 describe('a worker that opens a model', () => {
   it('tells now and then that it is at work', async () => {
     vi.useFakeTimers();
-    const said: FromWorker[] = [];
-    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
-      ToWorker,
-      FromWorker
-    >;
     let open: () => void = () => undefined;
-    new EngineHost(port, {
+    const { said, tell } = hosted({
       open: () => new Promise(resolve => (open = () => resolve(new Echo())))
-    } as unknown as IModels);
-    const source = { url: '', sha256: '', size: 1 };
-    port.onmessage?.({ data: { kind: 'open', call: 1, name: 'echo', source } } as MessageEvent<ToWorker>);
+    });
+    tell({ kind: 'open', call: 1, name: 'echo', source: SOURCE });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(said.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
     open();
@@ -65,11 +73,6 @@ describe('a worker that opens a model', () => {
   });
 
   it('gives it up where nobody wants it any more, and opens the next', async () => {
-    const said: FromWorker[] = [];
-    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
-      ToWorker,
-      FromWorker
-    >;
     let begun = 0;
     const open = (name: string, _: unknown, __: unknown, signal: AbortSignal) => {
       begun++;
@@ -77,35 +80,24 @@ describe('a worker that opens a model', () => {
         ? Promise.resolve(new Echo())
         : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('x'))));
     };
-    new EngineHost(port, { open } as unknown as IModels);
-    const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
-    const source = { url: '', sha256: '', size: 1 };
-    tell({ kind: 'open', call: 1, name: 'endless', source });
+    const { said, tell } = hosted({ open });
+    tell({ kind: 'open', call: 1, name: 'endless', source: SOURCE });
     await vi.waitFor(() => expect(begun).toBe(1));
     tell({ kind: 'give up', call: 1 });
     await vi.waitFor(() =>
       expect(said).toMatchObject([{ kind: 'answer', call: 1, error: { code: 'cancelled' } }])
     );
-    tell({ kind: 'open', call: 2, name: 'echo', source });
+    tell({ kind: 'open', call: 2, name: 'echo', source: SOURCE });
     await vi.waitFor(() => expect(said.at(-1)).toMatchObject({ call: 2, value: { name: 'echo' } }));
   });
 });
 
 describe('a worker that is asked for files', () => {
   it('answers also where the browser refuses, as one that says nothing would be ended', async () => {
-    const said: FromWorker[] = [];
-    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
-      ToWorker,
-      FromWorker
-    >;
     const refuse = () => Promise.reject(new DOMException('gone', 'NotFoundError'));
-    new EngineHost(port, { stored: refuse, remove: refuse } as unknown as IModels);
-    const source = { url: '', sha256: '', size: 1 };
-    const calls: ToWorker[] = [
-      { kind: 'stored', call: 1, sources: [source] },
-      { kind: 'remove', call: 2, source }
-    ];
-    calls.forEach(data => port.onmessage?.({ data } as MessageEvent<ToWorker>));
+    const { said, tell } = hosted({ stored: refuse, remove: refuse });
+    tell({ kind: 'stored', call: 1, sources: [SOURCE] });
+    tell({ kind: 'remove', call: 2, source: SOURCE });
     const error = { code: 'model_failed', message: 'gone' };
     await vi.waitFor(() =>
       expect(said).toEqual([1, 2].map(call => ({ kind: 'answer', call, value: null, error })))
@@ -114,29 +106,16 @@ describe('a worker that is asked for files', () => {
 });
 
 describe('a worker that fetches a file', () => {
-  /** A worker of which the files are stuck until they are given up; what it says. */
-  function fetching() {
-    const said: FromWorker[] = [];
-    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
-      ToWorker,
-      FromWorker
-    >;
+  it('tells how far it is, and gives up the one that nobody wants any more', async () => {
     const fetch: IModels['fetch'] = (_, step, signal) => {
       step({ phase: 'waiting' });
       return new Promise((_resolve, reject) =>
         signal.addEventListener('abort', () => reject(new Error('given up')))
       );
     };
-    new EngineHost(port, { fetch } as unknown as IModels);
-    const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
-    return { said, tell };
-  }
-
-  it('tells how far it is, and gives up the one that nobody wants any more', async () => {
-    const { said, tell } = fetching();
-    const source = { url: '', sha256: '', size: 1 };
-    tell({ kind: 'fetch', call: 1, source });
-    tell({ kind: 'fetch', call: 2, source });
+    const { said, tell } = hosted({ fetch });
+    tell({ kind: 'fetch', call: 1, source: SOURCE });
+    tell({ kind: 'fetch', call: 2, source: SOURCE });
     tell({ kind: 'give up', call: 2 });
     await vi.waitFor(() => expect(said).toHaveLength(3));
     expect(said.map(message => [message.kind, 'call' in message && message.call])).toEqual([

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { BATCH, Engine } from './engine';
 import { ModelError, readGguf } from './gguf';
 import type { ITensor } from './gguf';
-import { CASES, MODEL, MODULE, changed } from './testing/model';
+import { CASES, MODEL, MODULE, changed } from '../testing/model';
 
 const load = (bytes = MODEL): Engine => Engine.load(bytes, MODULE);
 

@@ -2,8 +2,7 @@
 
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
-import { placesOf, shapeOf } from './shape';
-import type { IPlace, IShape } from './shape';
+import { type IPlace, type IShape, placesOf, shapeOf } from './shape';
 import { Vocabulary } from './vocabulary';
 
 /** What `labextension/wasm/llama.c` exports. */

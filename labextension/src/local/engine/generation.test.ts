@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type IAsk, type ISampling, type IToken, type IUsage, newUsage } from '../engineinterface';
 import { BATCH, Engine } from './engine';
 import { likeliest, logSoftmax, write } from './generation';
-import { CASES, MODEL, MODULE } from './testing/model';
+import { CASES, MODEL, MODULE } from '../testing/model';
 
 const soon = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 const load = (): Engine => Engine.load(MODEL, MODULE);
@@ -181,21 +181,6 @@ describe('logSoftmax', () => {
       })
     );
   });
-
-  it('shares the probability of what is banned among the others', () => {
-    fc.assert(
-      fc.property(logits, row => {
-        const chances = logSoftmax(row, 1);
-        expect(chances[1]).toBe(-Infinity);
-        expect(sum(chances)).toBeCloseTo(1, 9);
-      })
-    );
-  });
-});
-
-it('shares the probability among the only ones that may follow', () => {
-  const chances = logSoftmax([1, 2, 3], 2, new Set([1, 2]));
-  expect(Array.from(chances, Math.exp)).toEqual([0, 1, 0]);
 });
 
 describe('likeliest', () => {

@@ -1,7 +1,6 @@
 /** One text being written: a token at a time, and other work of the thread between them. */
 
-import type { IAsk, ISampling, IToken } from '../engineinterface';
-import { waysBehind } from '../ways';
+import { type IAsk, type ISampling, type IToken, waysBehind } from '../engineinterface';
 import type { Engine } from './engine';
 import type { Vocabulary } from './vocabulary';
 

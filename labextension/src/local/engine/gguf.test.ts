@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MOST_BYTES, ModelError, readGguf } from './gguf';
-import { MODEL, changed, written } from './testing/model';
+import { MODEL, changed, written } from '../testing/model';
 
 /** The file with some of its bytes replaced. */
 function patched(at: number, ...bytes: number[]): Uint8Array {

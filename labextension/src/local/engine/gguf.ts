@@ -35,6 +35,20 @@ const STRING = 8;
 const ARRAY = 9;
 /** The bytes of a value of each type; a string has a length at least. */
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
+/** How a value of each type is read that has a fixed size. */
+const READERS: Record<number, (view: DataView, at: number) => Value> = {
+  0: (view, at) => view.getUint8(at),
+  1: (view, at) => view.getInt8(at),
+  2: (view, at) => view.getUint16(at, true),
+  3: (view, at) => view.getInt16(at, true),
+  4: (view, at) => view.getUint32(at, true),
+  5: (view, at) => view.getInt32(at, true),
+  6: (view, at) => view.getFloat32(at, true),
+  7: (view, at) => view.getUint8(at) !== 0,
+  10: (view, at) => view.getBigUint64(at, true),
+  11: (view, at) => view.getBigInt64(at, true),
+  12: (view, at) => view.getFloat64(at, true)
+};
 // Far more than any model has that can be used: memory is taken for no more, whatever a file claims.
 const MOST_ENTRIES = 4096;
 const MOST_ITEMS = 1 << 20;
@@ -112,30 +126,7 @@ class Reader {
       throw new ModelError(`The model file holds a value of a type (${type}) that is not known.`);
     }
     const at = this.skip(SIZES[type]);
-    switch (type) {
-      case 0:
-        return this.view.getUint8(at);
-      case 1:
-        return this.view.getInt8(at);
-      case 2:
-        return this.view.getUint16(at, true);
-      case 3:
-        return this.view.getInt16(at, true);
-      case 4:
-        return this.view.getUint32(at, true);
-      case 5:
-        return this.view.getInt32(at, true);
-      case 6:
-        return this.view.getFloat32(at, true);
-      case 7:
-        return this.view.getUint8(at) !== 0;
-      case 10:
-        return this.view.getBigUint64(at, true);
-      case 11:
-        return this.view.getBigInt64(at, true);
-      default:
-        return this.view.getFloat64(at, true);
-    }
+    return READERS[type](this.view, at);
   }
 
   /** A tensor's name is read; its shape, type and place follow. */

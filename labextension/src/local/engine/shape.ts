@@ -1,7 +1,6 @@
 /** How big a model is, and that its file holds just the tensors of such a model. Pure. */
 
-import { ModelError } from './gguf';
-import type { IGguf, ITensor } from './gguf';
+import { type IGguf, type ITensor, ModelError } from './gguf';
 
 export interface IShape {
   width: number;

@@ -1,8 +1,7 @@
 /** A vocabulary of characters as a GGUF file has it, and what its tokens do in a text. */
 
 import { CharacterVocabulary } from '../vocabulary';
-import { ModelError } from './gguf';
-import type { Value } from './gguf';
+import { ModelError, type Value } from './gguf';
 
 /** What stands for every character that a vocabulary lacks. */
 export const STAND_IN = '\x1a';

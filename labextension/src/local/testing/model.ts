@@ -1,13 +1,13 @@
 /** The golden model, and GGUF files that differ from it. */
 
 import { readFileSync } from 'node:fs';
-import { readGguf } from '../gguf';
-import type { IGguf, ITensor, Value } from '../gguf';
+import { readGguf } from '../engine/gguf';
+import type { IGguf, ITensor, Value } from '../engine/gguf';
 
-const GOLDEN = new URL('../../../../../tests/golden/engine/', import.meta.url);
+const GOLDEN = new URL('../../../../tests/golden/engine/', import.meta.url);
 
 export const MODULE = new WebAssembly.Module(
-  readFileSync(new URL('../../../../wasm/engine.wasm', import.meta.url))
+  readFileSync(new URL('../../../wasm/engine.wasm', import.meta.url))
 );
 export const MODEL = new Uint8Array(readFileSync(new URL('tiny.gguf', GOLDEN)));
 /** Texts and what llama.cpp expects to follow them, with the same weights. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { waysBehind } from './ways';
+import { waysBehind } from './engineinterface';
 
 const WAYS = [
   [1, 2, 3],

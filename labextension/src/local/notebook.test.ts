@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LINE } from './bounds';
-import { looksSecret } from './private';
+import { looksSecret } from './notebook';
 
 describe('a line', () => {
   it.each([

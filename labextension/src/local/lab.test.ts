@@ -3,7 +3,7 @@ import { LanguageSupport, StreamLanguage } from '@codemirror/language';
 import { shell } from '@codemirror/legacy-modes/mode/shell';
 import type { IEditorLanguage } from '@jupyterlab/codemirror';
 import { describe, expect, it } from 'vitest';
-import { parsersOf } from './parsers';
+import { parsersOf } from './lab';
 
 /** A registry as JupyterLab's: a language is loaded when somebody asks for it. */
 class Languages {
