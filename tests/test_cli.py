@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot import cli
-from jupyter_turbopilot.commands import purge
+from jupyter_turbopilot.commands import removing
 
 from .commands.running import run
 
@@ -181,7 +181,7 @@ def test_a_command_that_is_ended_from_outside_says_no_more_than_that(
     def ended(_: str) -> str:
         raise end
 
-    monkeypatch.setattr(purge, "agreed", ended)
+    monkeypatch.setattr(removing, "agreed", ended)
     assert run(capsys, "purge") == (status, "", words)
 
 

@@ -1,4 +1,4 @@
-"""The subcommands of `jupyter turbopilot`, a module each; what is heavy they import when they run."""
+"""The subcommands of `jupyter turbopilot`; they import heavy modules when they run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from jupyter_turbopilot.commands import (
     complete,
     doctor,
     evaluate,
-    forget,
     generate,
-    hub_config,
     memory,
     models,
-    purge,
+    removing,
     serve,
     size,
     study,
@@ -31,14 +29,14 @@ COMMANDS: tuple[Entry, ...] = (
     generate.COMMAND,
     bench.COMMAND,
     train.COMMAND,
-    serve.COMMAND,
-    hub_config.COMMAND,
+    serve.SERVE,
+    serve.HUB_CONFIG,
     size.COMMAND,
     evaluate.COMMAND,
     cache.COMMAND,
     memory.COMMAND,
     study.COMMAND,
-    purge.COMMAND,
-    forget.COMMAND,
+    removing.PURGE,
+    removing.FORGET,
     doctor.COMMAND,
 )

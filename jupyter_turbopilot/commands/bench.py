@@ -201,4 +201,4 @@ def _remember(rows: Sequence[Measurement]) -> None:
     speed.remember(personal_dir(), best.size * best.written_a_second)
 
 
-COMMAND = Command("bench", "measure how fast models read and write on this machine", Options, declare, run)
+COMMAND = Command("bench", "measure how fast models read and write on this machine", Options, run, declare)

@@ -7,20 +7,15 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
-from jupyter_turbopilot.commands.removing import list_names, remove
+from jupyter_turbopilot.commands.removing import list_names, remove, servers_with
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.files import MEGABYTE, count_of, describe_size, size_of
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
     from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
-
-
-def declare(parser: argparse.ArgumentParser) -> None:
-    """There are no options."""
 
 
 def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions, Turbopilot], int]:
@@ -100,25 +95,11 @@ def clear(path: Path, settings: Turbopilot) -> int:
     return 1 if remaining else 0
 
 
-def servers_with(path: Path) -> list[str]:
-    """Return the addresses of the servers on this machine whose settings name the file."""
-    from jupyter_turbopilot.completer.results_file.disk import located
-    from jupyter_turbopilot.server import runtime
-
-    def names_it(name: str) -> bool:
-        try:
-            return bool(name) and located(name) == path
-        except OSError:
-            return False
-
-    return [server.url for server in runtime.running() if names_it(server.results_file)]
-
-
 COMMAND = Group(
     "cache",
     "the file that keeps answers across restarts: say what it holds, or clear it",
     (
-        Command("info", "say how many answers the file holds", NoOptions, declare, _on_the_file(info)),
-        Command("clear", "delete every answer in the file", NoOptions, declare, _on_the_file(clear)),
+        Command("info", "say how many answers the file holds", NoOptions, _on_the_file(info)),
+        Command("clear", "delete every answer in the file", NoOptions, _on_the_file(clear)),
     ),
 )

@@ -30,8 +30,8 @@ class Command(Generic[Options]):
     name: str
     help: str
     options: type[Options]
-    declare: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Options, Turbopilot], int]  # returns the exit status
+    declare: Callable[[argparse.ArgumentParser], None] = lambda _: None
 
     def add(self, subparsers: Any) -> None:
         """Declare the subcommand and its options."""

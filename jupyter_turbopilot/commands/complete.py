@@ -139,4 +139,4 @@ def offset_of(source: str, line: int | None, column: int | None) -> int:
     return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
 
 
-COMMAND = Command("complete", "complete a file at a place and print what comes next", Options, declare, run)
+COMMAND = Command("complete", "complete a file at a place and print what comes next", Options, run, declare)

@@ -260,6 +260,6 @@ COMMAND = Command(
     "doctor",
     "check the installation and its speed, and say what to do about problems",
     Options,
-    declare,
     run,
+    declare,
 )

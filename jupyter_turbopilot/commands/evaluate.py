@@ -265,7 +265,7 @@ def _say(
 @contextmanager
 def keeping_busy(processes: int) -> Iterator[None]:
     """Let so many other processes compute for nothing meanwhile."""
-    code = f"from jupyter_turbopilot.running.parent import end_with_parent\nend_with_parent({os.getpid()})\n"
+    code = f"from jupyter_turbopilot.running.cleanup import end_with_parent\nend_with_parent({os.getpid()})\n"
     command = [sys.executable, "-P", "-c", f"{code}while True: pass"]
     others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(processes)]
     try:
@@ -291,5 +291,5 @@ class ProgressLine:
 
 
 COMMAND = Command(
-    "eval", "type real notebooks and measure how useful the suggestions are", Options, declare, run
+    "eval", "type real notebooks and measure how useful the suggestions are", Options, run, declare
 )

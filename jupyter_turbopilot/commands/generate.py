@@ -178,7 +178,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     check(options)
     prompt = options.prompt if options.prompt is not None else sys.stdin.read()
     if options.hierarchical:
-        return _write_functions(prompt, options, settings)
+        return write_functions(prompt, options, settings)
     length = options.length or LENGTH
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
     begun = time.perf_counter()
@@ -226,13 +226,32 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 0
 
 
-def _write_functions(source: str, options: Options, settings: Turbopilot) -> int:
-    """Write a function and those that it calls."""
-    from jupyter_turbopilot.commands import hierarchy
+def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
+    """Print a function and those that it calls; what happens meanwhile goes to standard error."""
+    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.shell.hierarchy import write
+    from jupyter_turbopilot.shell.in_process import InProcess
+    from jupyter_turbopilot.shell.output import TreeOutput, printable
 
     settings.threads = options.threads or settings.threads
     settings.context_size = options.context or settings.context_size
-    return hierarchy.run(source, options.length, settings, test=options.test, as_json=options.json)
+    request = Hierarchy(source=source, max_tokens=options.length or FUNCTION_TOKENS)
+    local, output = InProcess(settings), TreeOutput(terminal=True)
+    try:
+        written = write(request, local.hierarchy, output, output.say, test=options.test)
+    finally:
+        local.close()
+    if options.json:
+        said = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
+        print(json.dumps({"prompt": source, **said}, indent=1))
+    else:
+        # A terminal would obey what a pipe passes on.
+        print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
+    if written.broken:
+        output.say(f"{written.broken} Not all was written.")
+    if written.stopped:
+        raise KeyboardInterrupt
+    return 1 if written.failed or written.broken else 0
 
 
-COMMAND = Command("generate", "continue a text and print timings", Options, declare, run)
+COMMAND = Command("generate", "continue a text and print timings", Options, run, declare)

@@ -25,10 +25,6 @@ class Rebuild:
     folder: str
 
 
-def declare_nothing(parser: argparse.ArgumentParser) -> None:
-    """There are no options."""
-
-
 def declare_folder(parser: argparse.ArgumentParser) -> None:
     """Declare the folder."""
     parser.add_argument(
@@ -129,8 +125,8 @@ COMMAND = Group(
     "memory",
     "the index of your notebooks and files: say what it holds, build it anew, or empty it",
     (
-        Command("info", "say which indexes there are", NoOptions, declare_nothing, info),
-        Command("rebuild", "build the index of a folder anew", Rebuild, declare_folder, rebuild),
-        Command("clear", "empty every index", NoOptions, declare_nothing, clear),
+        Command("info", "say which indexes there are", NoOptions, info),
+        Command("rebuild", "build the index of a folder anew", Rebuild, rebuild, declare_folder),
+        Command("clear", "empty every index", NoOptions, clear),
     ),
 )

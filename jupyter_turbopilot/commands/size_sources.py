@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from jupyter_turbopilot.commands.progress import Bar
-from jupyter_turbopilot.commands.size_report import Figure
+from jupyter_turbopilot.commands.size import Figure
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError

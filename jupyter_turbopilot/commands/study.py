@@ -198,8 +198,8 @@ COMMAND = Group(
     "study",
     "the log of suggestions and their outcomes: its figures, its contents, or delete it",
     (
-        Command("report", "print tables of what became of suggestions", Report, declare_report, report),
-        Command("info", "say whether a log is kept, and what one holds", Info, declare_file, info),
-        Command("clear", "delete a log", Clear, declare_clear, clear),
+        Command("report", "print tables of what became of suggestions", Report, report, declare_report),
+        Command("info", "say whether a log is kept, and what one holds", Info, info, declare_file),
+        Command("clear", "delete a log", Clear, clear, declare_clear),
     ),
 )

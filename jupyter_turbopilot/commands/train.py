@@ -214,6 +214,6 @@ COMMAND = Command(
     "train",
     "tune a model to your notebooks and code; nothing leaves the machine",
     TrainingOptions,
-    declare,
     run,
+    declare,
 )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.running import run_program
+from jupyter_turbopilot.running.program import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable

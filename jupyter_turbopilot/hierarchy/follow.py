@@ -6,8 +6,8 @@ import time
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.hierarchy.author import Continuation, Question, continuation_in
 from jupyter_turbopilot.hierarchy.event import Event
-from jupyter_turbopilot.hierarchy.question import Continuation, Question, continuation_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.author import Author
+from jupyter_turbopilot.hierarchy.author import Author, Continuation, Question, Spending
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.existing import Existing, existing_for
-from jupyter_turbopilot.hierarchy.imports import imports_for
 from jupyter_turbopilot.hierarchy.parsing import FAILURES, accepted
-from jupyter_turbopilot.hierarchy.question import Continuation, Question
-from jupyter_turbopilot.hierarchy.result import result_of
-from jupyter_turbopilot.hierarchy.spending import Spending
+from jupyter_turbopilot.hierarchy.result import imports_for, result_of
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for
 from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.hierarchy.body import Part
+    from jupyter_turbopilot.hierarchy.parsing import Part
     from jupyter_turbopilot.hierarchy.stub import Asked
     from jupyter_turbopilot.request import Hierarchy
     from jupyter_turbopilot.suggestion.calls import Call, MissingFunction

@@ -16,20 +16,16 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 import psutil
 
 from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.running import child
-from jupyter_turbopilot.running.folder import remove, size_of
-from jupyter_turbopilot.running.parent import wait_for_parent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from jupyter_turbopilot.running.cleanup import FOLDER, PATIENCE, end_left, remove, size_of, supervisor
 
 # Not seen are files that a C library opens by itself, as SQLite's ATTACH does: see `child`.
 NO_SANDBOX = (
@@ -42,11 +38,9 @@ FILE_SIZE = 16 * MEGABYTE  # bytes of a file it writes
 DISK = 64 * MEGABYTE  # bytes of all files in its folder
 OUTPUT = MEGABYTE  # bytes it may print
 TASKS = 32  # processes and threads it may have, where the system counts them
-_FOLDER = "folder"  # the program's own
 _WHY = 300  # characters
 _EARLY = "It exited with status {} before its end."
 _LOOK = 0.1  # seconds between looks at its folder
-_PATIENCE = 2.0  # seconds for what was killed to go
 _CLEANED = 10.0  # seconds for what an interrupted run leaves to be removed, at most
 
 
@@ -85,14 +79,14 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
 def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
     place, started = tempfile.mkdtemp(prefix="turbopilot-"), time.time()
     try:
-        with _supervisor(place, started):
+        with supervisor(place, started):
             return _run_in(Path(place), source, seconds, stop, started)
     finally:
         remove(place)
 
 
 def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, started: float) -> Outcome:
-    program, ended, folder = (place / name for name in ("program.py", "ended", _FOLDER))
+    program, ended, folder = (place / name for name in ("program.py", "ended", FOLDER))
     program.write_bytes(source.encode("utf-8", "surrogatepass"))
     folder.mkdir()
     limits = [int(seconds) + 1, MEMORY, FILE_SIZE, _tasks() + TASKS]
@@ -114,34 +108,6 @@ def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, sta
     if outcome.passed and not (ended.exists() and ended.read_bytes() == secret):
         return replace(outcome, passed=False, why=_EARLY.format(0))
     return outcome
-
-
-@contextmanager
-def _supervisor(place: str, started: float) -> Iterator[None]:
-    """Start a process that ends the program and removes its folder if this process is killed.
-
-    The program cannot do that itself: it may be in a C function that keeps the interpreter lock.
-    """
-    code = f"from {__name__} import clean_up_after_parent; clean_up_after_parent()"
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", code, place, str(started), str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as supervisor:
-        try:
-            yield
-        finally:
-            supervisor.kill()
-
-
-def clean_up_after_parent() -> None:
-    """Wait for the end of the parent, then end the program and remove its folder: the supervisor's work."""
-    place, started, parent = sys.argv[1:]
-    wait_for_parent(int(parent))
-    _end_left(os.path.join(place, _FOLDER), float(started))  # noqa: PTH118
-    remove(place)
 
 
 def _tell(process: subprocess.Popen[bytes], secret: bytes) -> None:
@@ -168,7 +134,7 @@ def _outcome(
     while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
         if why := _why_stopped(seconds, until, folder, stop):
             return Outcome(passed=False, why=why, printed=printed.end())
-    printed.join(_PATIENCE / 4)  # unless something it has left behind keeps the pipe open
+    printed.join(PATIENCE / 4)  # unless something it has left behind keeps the pipe open
     if code == 0 and not printed.too_much:
         return Outcome(passed=True, printed=printed.end())
     return Outcome(passed=False, why=_why_ended(code, printed), printed=printed.end())
@@ -250,25 +216,4 @@ def _end(process: subprocess.Popen[bytes], folder: str, started: float) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
-    _end_left(folder, started)
-
-
-def _end_left(folder: str, started: float) -> None:
-    """Kill the processes that have the program's folder in their environment."""
-    until = time.monotonic() + _PATIENCE
-    while (left := _left(folder, started)) and time.monotonic() < until:
-        for one in left:
-            with suppress(psutil.Error):
-                one.kill()
-        psutil.wait_procs(left, _PATIENCE / 4)
-
-
-def _left(folder: str, started: float) -> list[psutil.Process]:
-    """Return the processes that have the program's folder in their environment."""
-    left = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            newer = process.create_time() > started - 1
-            if newer and process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HOME") == folder:
-                left.append(process)
-    return left
+    end_left(folder, started)

@@ -14,24 +14,22 @@ from jupyter_turbopilot.hierarchy.existing import existing_for
 from jupyter_turbopilot.hierarchy.parsing import functions_in
 from jupyter_turbopilot.hierarchy.result import Result, result_of, runnable
 from jupyter_turbopilot.hierarchy.stub import read_asked
-from jupyter_turbopilot.running import (
-    NO_SANDBOX,
+from jupyter_turbopilot.running.doctests import (
     Verdict,
     doctest_program,
     doctests_of,
     may_change,
-    run_program,
     verdict_of,
 )
+from jupyter_turbopilot.running.program import NO_SANDBOX, run_program
 from jupyter_turbopilot.shell.output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.hierarchy.event import Event
-    from jupyter_turbopilot.hierarchy.tree import Tree
+    from jupyter_turbopilot.hierarchy.event import Event, Tree
     from jupyter_turbopilot.request import Hierarchy
-    from jupyter_turbopilot.shell.tree_output import TreeOutput
+    from jupyter_turbopilot.shell.output import TreeOutput
 
     Ask = Callable[[Hierarchy], Iterator[Event]]
     Tell = Callable[[str], None]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS
+from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.facts import Fact, Facts, Modules
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.kernels import probe
 from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
+from jupyter_turbopilot.suggestion.names import Names, scope_of
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.memory.base import Memory
 
 CELLS = 60
 LONGEST_NAME = 512  # characters; no longer one is sent
@@ -94,3 +99,10 @@ def request_at(
         trigger=trigger,
         **more,
     )
+
+
+def imports_for(shell: Any, request: Completion, text: str, memory: Memory | None = None) -> tuple[str, ...]:
+    """Return the import lines that a text needs which answers a shell's request."""
+    facts = facts_of(shell)
+    sources = sources_of(request, facts, memory)
+    return Names(request, scope_of(request, facts), sources).imports(text)

@@ -29,7 +29,7 @@ POLL = 0.05
 
 def _print_to_terminal(message: str) -> None:
     if sys.stderr.isatty():
-        print(message, file=sys.stderr, flush=True)  # noqa: T201 - progress of a command
+        print(message, file=sys.stderr, flush=True)
 
 
 class InProcess:

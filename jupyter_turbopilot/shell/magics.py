@@ -78,7 +78,7 @@ def unload(shell: InteractiveShell) -> None:
 
 def _complain(error: TurbopilotError, rest: str = "") -> None:
     """Print an error in one line."""
-    print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)  # noqa: T201
+    print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
 
 
 def _without_blank_end(cell: str, *, is_indented_by_prompt: bool) -> str:
@@ -185,14 +185,14 @@ class TurbopilotMagics(Magics):
         action = parse_argstring(self.turbopilot, line).action
         if action == "off":
             self.off()
-            print("Ghost text is off.")  # noqa: T201 - a magic talks to its user
+            print("Ghost text is off.")
         elif action == "on":
             try:
                 self._on()
             except TurbopilotError as error:
                 _complain(error, "Ghost text was not turned on. Run `%turbopilot on` again after that.")
         else:
-            print(self._status())  # noqa: T201
+            print(self._status())
 
     def _on(self) -> None:
         if getattr(self.shell, "pt_app", None) is None:
@@ -211,14 +211,14 @@ class TurbopilotMagics(Magics):
             raise not_ready(state)
         terminal.turn_on(self.shell, local)
         begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
-        print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")  # noqa: T201
+        print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")
         if memory := local.pilot.memory:
-            print(  # noqa: T201
+            print(
                 f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "
                 "With c.Turbopilot.memory = False none is."
             )
         if study := local.pilot.completer.study:
-            print(f"A study log is kept in {study.name} ({holdings(text=study.text)}).")  # noqa: T201
+            print(f"A study log is kept in {study.name} ({holdings(text=study.text)}).")
 
     def off(self) -> None:
         """Stop ghost text in the prompt."""
@@ -308,7 +308,7 @@ class TurbopilotMagics(Magics):
         """Complete code with the model; the result goes into the next input, to be read and run by you."""
         options, code = self._read(line, cell)
         if options.help:
-            print(self.complete.__doc__)  # noqa: T201
+            print(self.complete.__doc__)
             return
         if options.use:
             self._use(options, code)
@@ -379,7 +379,7 @@ class TurbopilotMagics(Magics):
 
     def _insert(self, answers: _Answers, number: int, *, replace: bool) -> None:
         """Put the code with one of its completions into the next input."""
-        from jupyter_turbopilot.shell.importing import imports_for
+        from jupyter_turbopilot.shell.history import imports_for
         from jupyter_turbopilot.suggestion.imports import with_imports
 
         text = answers.texts[number - 1]
@@ -394,7 +394,7 @@ class TurbopilotMagics(Magics):
 
     def _tell(self, words: str) -> None:
         """Say what is no error."""
-        from jupyter_turbopilot.shell.tree_output import TreeOutput
+        from jupyter_turbopilot.shell.output import TreeOutput
 
         TreeOutput(terminal=self._in_terminal).say(words)
 
@@ -402,7 +402,7 @@ class TurbopilotMagics(Magics):
         """Write a function with the functions that it calls."""
         from jupyter_turbopilot.shell.hierarchy import write
         from jupyter_turbopilot.shell.history import functions_for
-        from jupyter_turbopilot.shell.tree_output import TreeOutput
+        from jupyter_turbopilot.shell.output import TreeOutput
 
         if options.fill or options.lines or options.temperature or options.alternatives != 1:
             raise UsageError("--hierarchical takes no --fill, --lines, --temperature or --alternatives.")
@@ -421,7 +421,7 @@ class TurbopilotMagics(Magics):
             tell("Stopped." if written.source else "Stopped before a function was finished.")
         if written.broken:
             rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
-            print(f"Turbopilot: {printable(written.broken)} {rest}", file=sys.stderr)  # noqa: T201
+            print(f"Turbopilot: {printable(written.broken)} {rest}", file=sys.stderr)
         if written.undefined:
             tell(f"Not defined: {', '.join(written.undefined)}")
         if written.source:

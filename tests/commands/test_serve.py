@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.commands.serve import Options, key_of
 from jupyter_turbopilot.errors import BadRequestError
+
+from .running import run
 
 
 def options(key: str | None = None, file: Path | None = None, *, none: bool = False) -> Options:
@@ -31,3 +36,59 @@ def test_the_key_is_the_options_or_the_environments_or_to_be_made(
 def test_one_way_to_name_the_key_is_enough() -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["serve", "--api-key", "a", "--no-api-key"])
+
+
+@pytest.mark.parametrize("kind", ["hub", "tljh"])
+def test_the_snippet_starts_this_installation_with_the_models_that_are_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
+    status, out, _ = run(capsys, "hub-config", "--kind", kind)
+    assert status == 0
+    compile(out, kind, "exec")
+    assert repr(sys.executable) in out
+    assert repr(str(tmp_path)) in out
+    assert ("jupyterhub_config.d" in out) == (kind == "tljh")
+
+
+def test_a_chart_gets_values(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "hub-config", "--kind", "helm")
+    assert status == 0
+    assert yaml.safe_load(out)["hub"]["services"]
+
+
+def test_a_folder_without_a_model_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        monkeypatch.setenv("TURBOPILOT_MODELS", str(folder))
+        status, _, err = run(capsys, "hub-config")
+        assert status == 0
+        assert f"no model in {folder}" in err
+
+
+def test_a_folder_that_others_may_not_open_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as home:  # for its owner alone
+        folder = Path(home) / "models"
+        folder.mkdir()
+        (folder / "model.gguf").touch()
+        monkeypatch.setenv("TURBOPILOT_MODELS", str(folder))
+        _, _, err = run(capsys, "hub-config")
+        assert f"read {home}. Set TURBOPILOT_MODELS" in err
+        Path(home).chmod(0o755)
+        assert run(capsys, "hub-config")[2] == ""
+
+
+def test_a_model_that_others_may_not_read_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    model = tmp_path / "model.gguf"
+    model.touch(mode=0o600)
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
+    assert f"read {model}. Set TURBOPILOT_MODELS" in run(capsys, "hub-config")[2]
+    model.chmod(0o644)
+    assert not run(capsys, "hub-config")[2]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.commands.size import Sized, words
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import crowd
 from jupyter_turbopilot.evaluate.crowd import Measured
+from jupyter_turbopilot.evaluate.sizing import Demand, ModelMemory, memory_needed
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of
 
@@ -127,7 +129,7 @@ def test_a_source_that_gives_no_counters_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, answering: str
 ) -> None:
     (tmp_path / "a.txt").write_text("hello {")
-    for source, words in (
+    for source, why in (
         (f"{answering}/other", "answers 403"),
         ("http://127.0.0.1:1/metrics", "cannot be fetched"),
         (str(tmp_path / "none.txt"), "cannot be read"),
@@ -138,8 +140,29 @@ def test_a_source_that_gives_no_counters_is_one_line(
         )
         assert status in {1, 2}
         assert out == ""
-        assert words in err
+        assert why in err
         assert err.count("\n") == 1
     assert "either" in run(capsys, "size", "--people", "5", *KNOWN, "--from-metrics", "a")[2]
     three = ("--from-metrics", "a", "b", "c", "--seconds-per-request", "1")
     assert "earlier counters" in run(capsys, "size", "--people", "5", *three)[2]
+
+
+DEMAND = Demand(300, 0.3, 0.2, 0.25)
+MODEL = ModelMemory(500_000_000, 100_000_000, 12288.0, 4096)
+MEMORY = memory_needed(DEMAND, 8, MODEL)
+SIZED = Sized(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
+
+
+def test_what_is_measured_and_what_is_assumed_stand_beside_each_figure() -> None:
+    rows = {line.strip()[:20]: line for line in words(SIZED).splitlines()}
+    assert "assumed" in rows["share typing at once"]
+    assert rows["seconds of a replica"].endswith("measured here")
+
+
+def test_the_memory_comes_with_the_setting_that_gives_it() -> None:
+    assert "c.Turbopilot.sequences_memory = 604" in words(SIZED)
+
+
+def test_one_is_singular() -> None:
+    one = Sized(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
+    assert words(one).startswith("1 replica: ")

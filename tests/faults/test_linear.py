@@ -21,7 +21,7 @@ from jupyter_turbopilot.context import magics, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.hierarchy.body import with_body
+from jupyter_turbopilot.hierarchy.parsing import with_body
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
 from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion

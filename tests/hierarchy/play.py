@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_turbopilot.hierarchy.author import Continuation, Question
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.growth import grow
-from jupyter_turbopilot.hierarchy.question import Continuation, Question
 from jupyter_turbopilot.request import Hierarchy
 
 Answer = Callable[[Question], Continuation | str]

@@ -3,10 +3,20 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jupyter_turbopilot.hierarchy.author import LONGEST, TRIES
+from jupyter_turbopilot.hierarchy.author import (
+    CHARACTERS,
+    LONGEST,
+    SPENT,
+    TOO_LONG,
+    TRIES,
+    Continuation,
+    Question,
+    Spending,
+)
 from jupyter_turbopilot.hierarchy.growth import NO_TIME
-from jupyter_turbopilot.hierarchy.question import Continuation, Question
 
 from .play import bodies, play
 
@@ -69,3 +79,16 @@ def test_a_carriage_return_of_the_model_is_the_end_of_a_line() -> None:
     events = play("def f(x):", bodies(f="y = g(x)\r    return y\rdef print(): pass\rimport os"))
     assert "\r" not in events[-1].source
     assert events[-1].source.endswith("def f(x):\n    y = g(x)\n    return y\n")
+
+
+@given(st.integers(0, 20), st.integers(1, 20), st.floats(0, 10), st.integers(0, 2 * CHARACTERS))
+def test_a_function_is_refused_where_time_tokens_or_characters_are_used_up(
+    tokens: int, most: int, now: float, characters: int
+) -> None:
+    spending = Spending(lambda: now, 5.0, most, tokens)
+    spent = tokens >= most or now >= 5.0
+    assert spending.refusal(["x" * characters]) == (
+        SPENT if spent else TOO_LONG if characters > CHARACTERS else ""
+    )
+    assert spending.left >= 1
+    assert spending.is_over is spent

@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.hierarchy.author import CHARACTERS, SPENT, TOO_LONG, Continuation, Question
+from jupyter_turbopilot.hierarchy.event import Event, Tree
 from jupyter_turbopilot.hierarchy.growth import (
     NO_BODY,
     NO_CLASS,
     TOO_MANY,
     grow,
 )
-from jupyter_turbopilot.hierarchy.question import Continuation, Question
-from jupyter_turbopilot.hierarchy.spending import CHARACTERS, SPENT, TOO_LONG
-from jupyter_turbopilot.hierarchy.tree import Tree
 from jupyter_turbopilot.request import Cell, Hierarchy
 from jupyter_turbopilot.suggestion.calls import missing_names
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import ast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.hierarchy.result import WIDTH, result_of, runnable
+from jupyter_turbopilot.hierarchy.result import _MODULE_OF, WIDTH, imports_for, result_of, runnable
 
 
 def define(name: str, *uses: str) -> str:
@@ -73,3 +74,39 @@ def test_what_is_run_has_no_magics_and_its_functions_are_as_they_were_written() 
     function = "def f(x):\n    return (x\n%x)"
     assert runnable(f"{above}\n\n\n{function}\n", above) == f"pass\nfiles = _\nx = 1\n\n\n{function}\n"
     assert runnable(function, "") == function
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "statement"),
+    [
+        ("math.sqrt(2)", "math", "import math"),
+        ("Counter(x)", "Counter", "from collections import Counter"),
+        ("x: List[int]", "List", "from typing import List"),
+        ("np.mean(x)", "np", "import numpy as np"),
+        ("pd.read_csv(x)", "pd", "import pandas as pd"),
+        ("plt.plot(x)", "plt", "import matplotlib.pyplot as plt"),
+        ("sns.set_theme()", "sns", "import seaborn as sns"),
+        ("f: Callable", "Callable", "from collections.abc import Callable"),
+    ],
+)
+def test_what_everybody_knows_is_imported(source: str, name: str, statement: str) -> None:
+    assert imports_for([source], [name]) == {name: statement}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("string + 1", "string"),  # no module here
+        ("string + string.x", "string"),
+        ("np(x)", "np"),
+        ("helper(x)", "helper"),
+        ("product(x)", "product"),  # may well be a helper
+    ],
+)
+def test_what_may_be_something_else_is_not(source: str, name: str) -> None:
+    assert imports_for([source], [name]) == {}
+
+
+def test_every_import_works() -> None:
+    for statement in imports_for(["0"], _MODULE_OF).values():
+        exec(statement, {})  # noqa: S102

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.running import (
-    Outcome,
+from jupyter_turbopilot.running import program
+from jupyter_turbopilot.running.doctests import (
+    LONGEST_QUOTE,
+    Verdict,
     doctest_program,
     doctests_of,
     may_change,
-    program,
-    run_program,
     verdict_of,
 )
-from jupyter_turbopilot.running.doctests import LONGEST_QUOTE, Verdict
+from jupyter_turbopilot.running.program import Outcome, run_program
 
 STUB = '''
 def twice(n):

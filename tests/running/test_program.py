@@ -9,12 +9,14 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
 
-from jupyter_turbopilot.running import program, run_program
+from jupyter_turbopilot.running import cleanup, program
+from jupyter_turbopilot.running.program import run_program
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the limits are POSIX's")
 
@@ -296,13 +298,19 @@ def test_its_folder_is_gone_afterwards() -> None:
 
 
 @posix
-@pytest.mark.parametrize("moment", ["_tasks", "_tell", "_outcome", "_end", "_left", "remove"])
+@pytest.mark.parametrize(
+    ("module", "moment"),
+    [
+        *((program, name) for name in ("_tasks", "_tell", "_outcome", "_end", "remove")),
+        (cleanup, "_left"),
+    ],
+)
 def test_an_interrupted_run_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: ModuleType, moment: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     started: list[subprocess.Popen[bytes]] = []
-    do, start = getattr(program, moment), subprocess.Popen
+    do, start = getattr(module, moment), subprocess.Popen
 
     def interrupt(*given: Any) -> Any:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -312,7 +320,7 @@ def test_an_interrupted_run_leaves_nothing(
         started.append(start(*given, **more))
         return started[-1]
 
-    monkeypatch.setattr(program, moment, interrupt)
+    monkeypatch.setattr(module, moment, interrupt)
     monkeypatch.setattr(subprocess, "Popen", begin)
     source = "pass" if moment in {"_end", "_left", "remove"} else "while True: pass"
     with pytest.raises(KeyboardInterrupt):

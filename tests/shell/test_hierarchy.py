@@ -10,7 +10,7 @@ from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.request import Hierarchy
 from jupyter_turbopilot.shell.hierarchy import ATTEMPTS, UNFINISHED, Functions, write
-from jupyter_turbopilot.shell.tree_output import TreeOutput
+from jupyter_turbopilot.shell.output import TreeOutput
 
 from ..hierarchy.play import bodies, play
 

@@ -7,7 +7,18 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from jupyter_turbopilot.shell.history import client_of, failed_inputs, functions_for, request_at
+import pytest
+
+from jupyter_turbopilot.completer.installed import Installed
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.shell.history import (
+    client_of,
+    failed_inputs,
+    functions_for,
+    imports_for,
+    request_at,
+)
+from jupyter_turbopilot.suggestion.imports import Found
 
 NAME = "from jupyter_turbopilot.shell.history import client_of; shell = object(); print(client_of(shell))"
 
@@ -55,3 +66,22 @@ def test_single_lines_that_failed_are_no_context() -> None:
     shell.history_manager.exceptions = {2: {"ename": "NameError"}, 3: {"ename": "TypeError"}}
     cells = request_at(shell, "p", 1).cells
     assert [cell.source for cell in cells] == ["x = 1", "def f(): pass\nf(1)", "p"]
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+
+
+def needed(text: str, **names: object) -> tuple[str, ...]:
+    shell: Any = SimpleNamespace(user_ns=names)
+    return imports_for(shell, Completion(cells=[Cell(source="axes = ")], offset=7), text)
+
+
+def test_a_text_needs_the_imports_of_the_modules_that_the_session_lacks() -> None:
+    assert needed("sns.heatmap(table)", table=[]) == ("import seaborn as sns",)
+    assert needed("sns.heatmap(table)", table=[], sns=object()) == ()
+
+
+def test_what_nobody_imports_needs_none() -> None:
+    assert needed("nobody.knows(1)") == ()

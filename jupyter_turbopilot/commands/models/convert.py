@@ -1,4 +1,4 @@
-"""`jupyter turbopilot models convert`: turn a Hugging Face checkpoint into a GGUF file."""
+"""`jupyter turbopilot models convert` and `quantize`: write GGUF files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import argparse
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.models.gguf import Header
 
 
 @dataclass(frozen=True)
-class Options:
+class Convert:
     """What to convert, and into what."""
 
     source: str
@@ -30,7 +31,7 @@ class Options:
     shards: int
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
+def declare_convert(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("source", metavar="SOURCE", help="a folder, or owner/repository")
     parser.add_argument(
@@ -50,7 +51,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run_convert(options: Convert, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
     from jupyter_turbopilot.models.convert import convert
     from jupyter_turbopilot.models.repository import Repositories
@@ -79,4 +80,79 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 0
 
 
-COMMAND = Command("convert", "turn a Hugging Face checkpoint into a GGUF file", Options, declare, run)
+@dataclass(frozen=True)
+class Quantize:
+    """What to quantise, and into what."""
+
+    source: Path
+    target: Path
+    type: str | None
+    force: bool
+    threads: int
+
+
+def declare_quantize(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
+    parser.add_argument("target", metavar="OUT", type=Path, help="the GGUF file to write")
+    parser.add_argument(
+        "type", metavar="TYPE", help="Q4_K_M, Q8_0, …; without it, all types are listed", nargs="?"
+    )
+    parser.add_argument("--force", action="store_true", help="quantise a file that is already quantised")
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=whole(0, 1024),
+        default=0,
+        help="threads; 0: the cores this process may use (%(default)s)",
+    )
+
+
+def run_quantize(options: Quantize, _: Turbopilot) -> int:
+    """Quantise a file, with a progress bar; print what became of its tensors."""
+    from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.models.gguf import read_header
+    from jupyter_turbopilot.models.quantization import order
+
+    known = kinds()
+    if not options.type:
+        raise ConversionError(f"Name a type: {', '.join(sorted(known))}.")
+    ordered = order(options.source, options.target, options.type, known, force=options.force)
+    with Bar(ordered.kind) as bar:
+        threads = options.threads or machine.threads()
+        quantize(ordered, threads, lambda name, done, total: bar.show(done, total, f"{done}/{total} {name}"))
+    print(_table(read_header(ordered.source), read_header(ordered.target)))
+    return 0
+
+
+def _table(before: Header, after: Header) -> str:
+    """Say what became of each tensor, and of all of them."""
+    from jupyter_turbopilot.models.ggml import tensor_type
+
+    new = {part.name: part for part in after.parts}
+    lines = []
+    for old in before.parts:
+        part = new.get(old.name)
+        if part is None:
+            continue
+        shape = " x ".join(map(str, old.shape))
+        change = f"{tensor_type(old.kind).name} → {tensor_type(part.kind).name}"
+        lines.append(
+            f"{old.name:<34} {shape:>16}  {change:<14} {old.size / 1e6:9.2f} → {part.size / 1e6:8.2f} MB"
+        )
+    ratio = after.file_size / before.file_size
+    bits = 8 * sum(part.size for part in after.parts) / after.parameters
+    lines.append(
+        f"{before.file_size / 1e6:.2f} MB → {after.file_size / 1e6:.2f} MB ({ratio:.0%}), "
+        f"{bits:.2f} bits a weight"
+    )
+    return "\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "convert", "turn a Hugging Face checkpoint into a GGUF file", Convert, run_convert, declare_convert
+    ),
+    Command("quantize", "make a model's file smaller", Quantize, run_quantize, declare_quantize),
+)

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot models info`: what a GGUF file holds, what it takes to run it, how fast it is here."""
+"""`jupyter turbopilot models info` and `recommend`: what models need, and which suit this machine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.models.gguf import Header
+    from jupyter_turbopilot.models.recommend import Advice
 
 
 @dataclass(frozen=True)
-class Options:
+class Info:
     """Which file to describe, and how."""
 
     model: str
@@ -27,7 +28,7 @@ class Options:
     json: bool
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
+def declare_info(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
     parser.add_argument(
@@ -39,7 +40,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run_info(options: Info, settings: Turbopilot) -> int:
     """Describe a file."""
     from jupyter_turbopilot.models.catalog import find
     from jupyter_turbopilot.models.personal import personal_dir
@@ -132,4 +133,66 @@ def words(description: dict[str, Any]) -> str:
     return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
 
 
-COMMAND = Command("info", "describe a GGUF file and what it takes to run it", Options, declare, run)
+@dataclass(frozen=True)
+class Recommend:
+    """Recommend of the listing: its filter and its format."""
+
+    all: bool
+    json: bool
+
+
+def declare_recommend(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--all", action="store_true", help="list the larger and slower models too")
+    parser.add_argument("--json", action="store_true", help="print the models as JSON, with memory in bytes")
+
+
+def run_recommend(options: Recommend, settings: Turbopilot) -> int:
+    """Say which model suits this machine."""
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.models import speed
+    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.pilot.pilot import Pilot
+
+    library, memory, cores = Pilot(settings).library, machine.free_memory(), machine.cores()
+    measured = speed.rate(personal_dir())
+    advice = sorted(
+        library.advice().values(), key=lambda one: (one.verdict != "recommended", -one.model.parameters)
+    )
+    if not options.all:
+        advice = [one for one in advice if one.verdict in {"recommended", "runs"}]
+    if options.json:
+        models = [_described(one) for one in advice]
+        found = {"free_memory": memory, "cores": cores, "measured": measured > 0, "models": models}
+        print(json.dumps(found, indent=1))
+        return 0
+    speed_known = (
+        f"{measured / 1e9:.1f} GB of weights read a second (measured)."
+        if measured
+        else "speed guessed: `jupyter turbopilot doctor` or `bench` measures it."
+    )
+    print(f"{memory / 1e9:.1f} GB of memory free, {cores} cores, {speed_known}")
+    for one in advice:
+        print(
+            f"{one.verdict:<12} {one.model.name:<22} {one.memory / 1e9:5.1f} GB  "
+            f"about {one.tokens_a_second:5.1f} tokens/s  {one.model.licence:<12}  {one.model.use}"
+        )
+    return 0
+
+
+def _described(advice: Advice) -> dict[str, Any]:
+    model = advice.model
+    return {
+        "name": model.name,
+        "verdict": advice.verdict,
+        "memory": advice.memory,
+        "tokens_a_second": round(advice.tokens_a_second, 1),
+        "licence": model.licence,
+        "use": model.use,
+    }
+
+
+COMMANDS = (
+    Command("info", "describe a GGUF file and what it takes to run it", Info, run_info, declare_info),
+    Command("recommend", "recommend models for this machine", Recommend, run_recommend, declare_recommend),
+)

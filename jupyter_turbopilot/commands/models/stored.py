@@ -1,9 +1,11 @@
-"""`jupyter turbopilot models pull`, `rm`, `path` and `verify`: a model on the disk."""
+"""`jupyter turbopilot models list`, `pull`, `rm`, `path` and `verify`: the models, and those on the disk."""
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_engine
 from jupyter_turbopilot.commands.progress import Bar
@@ -17,6 +19,65 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """How to print the list."""
+
+    json: bool
+
+
+def declare_list(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_engine(parser)
+    parser.add_argument("--json", action="store_true", help="print all details as JSON")
+
+
+def run_list(options: ListOptions, settings: Turbopilot) -> int:
+    """List models."""
+    from jupyter_turbopilot.models.folder import described
+    from jupyter_turbopilot.models.store import unavailable
+    from jupyter_turbopilot.pilot.pilot import Pilot
+    from jupyter_turbopilot.server.describe import describe_models
+
+    pilot = Pilot(settings)
+    models = describe_models(pilot)
+    if options.json:
+        print(json.dumps(models, indent=1))
+        return 0
+    rows = [_row(entry, settings.model) for entry in models]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for mark, name, size, *others in rows:
+        cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
+        cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
+        print("  ".join(cells).rstrip())
+    damaged = [entry["spec"] for entry in models if entry["damaged"]]
+    for spec in damaged:
+        model = pilot.kind.find(spec)
+        print(f"\n{unavailable(model, pilot.kind.stored(model), settings.engine).message}")
+    where = described(pilot.store.folder)
+    print(f"\n* the configured model. Models are kept in {where}")
+    return 0
+
+
+def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
+    """Return the columns of a model: configured or not, its size, whether it is here, its use."""
+    size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
+    mark = "*" if entry["spec"] == configured else " "
+    return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]
+
+
+def _state(entry: dict[str, Any]) -> str:
+    """Describe what of a model is on this machine."""
+    if entry["received"] is not None:
+        share = entry["received"] / entry["size"] if entry["size"] else 0
+        return f"{min(share, 1):.0%} downloaded"
+    if entry["damaged"]:
+        return "damaged"
+    if not entry["stored"]:
+        return ""
+    return "here" if entry["verified"] else "here, unverified"
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -93,8 +154,15 @@ def run_verify(_: NoOptions, settings: Turbopilot) -> int:
 
 
 COMMANDS = (
-    Command("pull", "fetch a model", NoOptions, declare_pull, run_pull),
-    Command("rm", "delete a model from this machine", NoOptions, declare, run_remove),
-    Command("path", "print where a model is", NoOptions, declare, run_path),
-    Command("verify", "read a model again and compare its digest", NoOptions, declare, run_verify),
+    Command(
+        "list",
+        "list the models there are, and which of them are on this machine",
+        ListOptions,
+        run_list,
+        declare_list,
+    ),
+    Command("pull", "fetch a model", NoOptions, run_pull, declare_pull),
+    Command("rm", "delete a model from this machine", NoOptions, run_remove, declare),
+    Command("path", "print where a model is", NoOptions, run_path, declare),
+    Command("verify", "read a model again and compare its digest", NoOptions, run_verify, declare),
 )

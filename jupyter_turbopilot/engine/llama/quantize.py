@@ -83,7 +83,7 @@ def _work(source: Path, target: Path, number: int, threads: int, again: int) -> 
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.running.parent import end_with_parent
+    from jupyter_turbopilot.running.cleanup import end_with_parent
 
     end_with_parent(int(sys.argv[6]))
     try:

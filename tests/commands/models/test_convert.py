@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+
+from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
+from jupyter_turbopilot.models.gguf import read_header
 
 from ..process import jupyter
 
@@ -46,3 +50,53 @@ def test_the_file_is_named_after_its_source_and_progress_is_shown(checkpoint: Pa
     assert done.stdout == "tiny-qwen-f16.gguf\n"
     assert "100%" in done.stderr
     assert (tmp_path / "tiny-qwen-f16.gguf").is_file()
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q4_0", "Q4_K_M", "Q8_0"])
+def test_a_type_is_written_loaded_and_generates(kind: str, whole: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.gguf"
+    done = jupyter("models", "quantize", whole, small, kind)
+    assert done.returncode == 0, done.stderr
+    assert "bits a weight" in done.stdout.splitlines()[-1]
+    assert "blk.0.attn_q.weight" in done.stdout
+    made = jupyter("generate", "-m", small, "-p", "def f(x):", "-n", "4", "-s", "1", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["predicted_tokens"] > 0
+    assert list(tmp_path.iterdir()) == [small]
+
+
+def test_a_type_that_needs_a_matrix_is_refused_before_llama_cpp_is_asked(whole: Path, tmp_path: Path) -> None:
+    done = jupyter("models", "quantize", whole, tmp_path / "small.gguf", next(iter(NEEDS_MATRIX)))
+    assert done.returncode == 2
+    assert "importance matrix" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_quantised_is_not_quantised_again_without_a_word(whole: Path, tmp_path: Path) -> None:
+    small, again = tmp_path / "small.gguf", tmp_path / "again.gguf"
+    jupyter("models", "quantize", whole, small, "q8_0")
+    done = jupyter("models", "quantize", small, again, "Q4_0")
+    assert done.returncode == 2
+    assert "quantised already (Q8_0)" in done.stderr
+    assert not again.exists()
+    assert jupyter("models", "quantize", small, again, "Q4_0", "--force").returncode == 0
+    assert read_header(again).metadata["general.file_type"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["{whole}", "x.gguf", "Q9_Z"], "is not a type of quantisation"),
+        (["{whole}", "{whole}", "Q8_0"], "choose another name"),
+        (["{whole}", "x.gguf"], "Name a type"),
+        (["none.gguf", "x.gguf", "Q8_0"], "There is no file"),
+    ],
+)
+def test_what_cannot_be_quantised_is_said_and_leaves_nothing(
+    arguments: list[str], reason: str, whole: Path, tmp_path: Path
+) -> None:
+    done = jupyter("models", "quantize", *(one.format(whole=whole) for one in arguments), into=tmp_path)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.hierarchy import body
-from jupyter_turbopilot.hierarchy.body import Part, complete_part, with_body
-from jupyter_turbopilot.hierarchy.parsing import accepted, is_empty, only_function, parsed
+from jupyter_turbopilot.hierarchy import parsing
+from jupyter_turbopilot.hierarchy.parsing import (
+    Part,
+    accepted,
+    complete_part,
+    is_empty,
+    only_function,
+    parsed,
+    with_body,
+)
 from jupyter_turbopilot.hierarchy.stub import Stub
 
 STUB = Stub("f", "def f(x):")
@@ -98,9 +105,9 @@ def test_an_end_that_never_parses_leaves_what_stands_before_it(end: str) -> None
 
 @given(st.text(alphabet="@a:\n (try", max_size=2000))
 def test_few_beginnings_of_a_long_body_are_parsed(text: str) -> None:
-    with patch.object(body, "accepted", wraps=body.accepted) as parse:
+    with patch.object(parsing, "accepted", wraps=accepted) as parse:
         with_body(STUB, text)
-    assert parse.call_count <= body.PARSED
+    assert parse.call_count <= parsing.PARSED
 
 
 def test_what_is_kept_can_be_worked_on() -> None:

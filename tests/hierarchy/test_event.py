@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.hierarchy.event import Event
-from jupyter_turbopilot.hierarchy.tree import Tree
+from jupyter_turbopilot.hierarchy.event import Event, Tree
 from jupyter_turbopilot.request import Cell
 
 from .play import bodies, play

@@ -1,0 +1,146 @@
+"""The end of child processes with their parent, and the removal of what programs leave behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = "folder"  # a program's own, in the one that is removed
+PATIENCE = 2.0  # seconds for what was killed to go
+_INTERVAL = 0.5  # seconds between two looks at the parent
+_BLOCK = 4096  # bytes that a file takes at least, so that many empty ones count too
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process when its parent ends, even if the parent is killed. Its standard input is empty then.
+
+    On Windows, a read of the standard input that waits in one thread blocks native libraries that are
+    loaded in another: so the thread reads from a copy.
+    """
+    pipe = os.dup(0)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
+        os.dup2(nothing.fileno(), 0)
+    threading.Thread(target=_end, args=(parent, pipe), daemon=True).start()
+
+
+def _end(parent: int, pipe: int) -> None:
+    wait_for_parent(parent, pipe)
+    os._exit(1)
+
+
+def wait_for_parent(parent: int, pipe: int = 0) -> None:
+    """Wait until the process that started this one has ended. The system then closes the pipe.
+
+    Processes that the parent forked may keep the pipe open, so POSIX systems are asked for the parent's id,
+    too, which the parent passes: it may end before this process asks for the first time.
+    """
+    if os.name != "posix":
+        os.read(pipe, 1)
+        return
+    while os.getppid() == parent and not select.select([pipe], [], [], _INTERVAL)[0]:
+        pass
+
+
+@contextmanager
+def supervisor(place: str, started: float) -> Iterator[None]:
+    """Start a process that ends the program and removes its folder if this process is killed.
+
+    The program cannot do that itself: it may be in a C function that keeps the interpreter lock.
+    """
+    code = f"from {__name__} import clean_up_after_parent; clean_up_after_parent()"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", code, place, str(started), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def clean_up_after_parent() -> None:
+    """Wait for the end of the parent, then end the program and remove its folder: the supervisor's work."""
+    place, started, parent = sys.argv[1:]
+    wait_for_parent(int(parent))
+    end_left(os.path.join(place, FOLDER), float(started))  # noqa: PTH118
+    remove(place)
+
+
+def end_left(folder: str, started: float) -> None:
+    """Kill the processes that have the program's folder in their environment."""
+    until = time.monotonic() + PATIENCE
+    while (left := _left(folder, started)) and time.monotonic() < until:
+        for one in left:
+            with suppress(psutil.Error):
+                one.kill()
+        psutil.wait_procs(left, PATIENCE / 4)
+
+
+def _left(folder: str, started: float) -> list[psutil.Process]:
+    """Return the processes that have the program's folder in their environment."""
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            newer = process.create_time() > started - 1
+            if newer and process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HOME") == folder:
+                left.append(process)
+    return left
+
+
+def size_of(folder: str | os.PathLike[str], most: int) -> int:
+    """Return how many bytes a folder holds, counted until they are more than `most`."""
+    size, folders = 0, [os.fspath(folder)]
+    while folders and size <= most:
+        for entry in _entries(folders.pop()):
+            size += _BLOCK
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    size += entry.stat(follow_symlinks=False).st_size
+            if size > most:
+                break
+    return size
+
+
+def remove(folder: str) -> None:
+    """Remove a folder as far as the system lets one; it never fails.
+
+    Folders within are moved up first, for a path may be too long to be opened.
+    """
+    emptied, number = [folder], 0
+    for one in emptied:  # which grows
+        with suppress(OSError):
+            os.chmod(one, 0o700)  # noqa: PTH101
+        for entry in [*_entries(one)]:
+            with suppress(OSError):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
+                    continue
+                os.chmod(entry.path, 0o700)  # noqa: PTH101 - one has to be allowed to change what moves
+                number += 1
+                moved = os.path.join(folder, f"{number}.moved")  # noqa: PTH118
+                os.rename(entry.path, moved)  # noqa: PTH104
+                emptied.append(moved)
+    for one in reversed(emptied):
+        with suppress(OSError):
+            os.rmdir(one)  # noqa: PTH106
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        yield from entries
