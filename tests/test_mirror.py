@@ -36,7 +36,6 @@ ELSEWHERE = {
     "models/obtain.py": ["models/test_repository.py", "faults/test_downloads.py"],
     "models/quantization.py": ["commands/models/test_quantize.py", "models/tuning/test_fold.py"],
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
-    "models/tuning/rewrite.py": ["models/tuning/test_fold.py"],
     "raw_request.py": ["completer/test_raw_task.py"],
     "server/routes/about.py": ["clients/test_about.py"],
     "server/routes/copilot.py": ["clients/test_copilot.py"],

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.download import DownloadProgress, in_words, is_intact, pull, set_aside
-from jupyter_turbopilot.models.fetched import is_complete
-from jupyter_turbopilot.models.folder import write_note
+from jupyter_turbopilot.models.folder import is_complete, write_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,15 @@ read of notebooks; `trials.json`, which models could be loaded; `speed.json`, ho
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from jupyter_turbopilot.files import is_unfinished, read_object
+from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,3 +68,22 @@ def _begins_as_sequences(path: Path) -> bool:
             return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
     except OSError:
         return False
+
+
+def measured_rate(folder: Path) -> float:
+    """Return how many bytes of weights this machine reads a second; 0 if that was not measured.
+
+    To generate a token it reads all weights once: the rate and a file's size tell a model's speed.
+    """
+    measured = read_object(folder / SPEED).get("bytes_a_second")
+    return float(measured) if isinstance(measured, int | float) and measured > 0 else 0.0
+
+
+def remember_rate(folder: Path, bytes_a_second: float, *, rough: bool = False) -> None:
+    """Keep a measured rate; a rough measurement does not replace a careful one."""
+    before = read_object(folder / SPEED)
+    if rough and before and not before.get("rough"):
+        return
+    with suppress(OSError):  # where nothing can be written, it is guessed
+        content = json.dumps({"bytes_a_second": round(bytes_a_second), "rough": rough})
+        replace_content(folder / SPEED, content.encode(), private=True)

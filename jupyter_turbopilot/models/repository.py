@@ -15,15 +15,18 @@ from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.download import DownloadProgress, fetch, in_words, look
-from jupyter_turbopilot.models.fetched import (
+from jupyter_turbopilot.models.folder import (
     CHECKPOINT_NOTE,
     CheckpointNote,
+    aside_path,
+    checkpoint_files,
     checkpoint_path,
     is_complete,
     read_checkpoint_note,
+    remove_all,
+    state_path,
     write_checkpoint_note,
 )
-from jupyter_turbopilot.models.folder import aside_path, checkpoint_files, remove_all, state_path
 from jupyter_turbopilot.models.model import HubFile
 
 if TYPE_CHECKING:

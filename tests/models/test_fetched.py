@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.models.fetched import (
+from jupyter_turbopilot.models.folder import (
     CHECKPOINT_NOTE,
     CheckpointNote,
     checkpoint_path,

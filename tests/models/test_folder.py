@@ -6,15 +6,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.models.fetched import (
-    checkpoint_path,
-    read_checkpoint_note,
-)
 from jupyter_turbopilot.models.folder import (
     checkpoint_files,
+    checkpoint_path,
     models_dir,
     note_path,
     ours,
+    read_checkpoint_note,
     read_note,
     remove_with_note,
     write_note,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.quality import measured
+from jupyter_turbopilot.models.recommend import measured
 
 DEFAULT = "qwen2.5-coder-0.5b"
 

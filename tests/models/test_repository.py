@@ -11,8 +11,7 @@ import pytest
 
 from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadError
 from jupyter_turbopilot.models.download import DownloadProgress
-from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
-from jupyter_turbopilot.models.folder import aside_path
+from jupyter_turbopilot.models.folder import aside_path, checkpoint_path, is_complete, read_checkpoint_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain

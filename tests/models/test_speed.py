@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jupyter_turbopilot.models.speed import rate, remember
 
 from jupyter_turbopilot.models.personal import SPEED
-from jupyter_turbopilot.models.speed import rate, remember
 
 
 def test_what_was_measured_is_remembered_and_the_latest_counts(tmp_path: Path) -> None:

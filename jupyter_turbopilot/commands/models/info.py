@@ -59,7 +59,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
     from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
     from jupyter_turbopilot.models.gguf import read_header
-    from jupyter_turbopilot.models.speed import rate
+    from jupyter_turbopilot.models.personal import measured_rate
 
     header = read_header(path)
     kinds: dict[str, int] = {}
@@ -70,7 +70,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     trained = header.number("context_length")
     context = min(context, trained) if trained else context
     cache = header.kv_bytes(context)
-    measured = rate(personal)
+    measured = measured_rate(personal)
     return {
         "file": str(path),
         "name": header.metadata.get("general.name", path.stem),

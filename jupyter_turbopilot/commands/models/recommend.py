@@ -32,12 +32,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: Options, settings: Turbopilot) -> int:
     """Say which model suits this machine."""
     from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.personal import measured_rate, personal_dir
     from jupyter_turbopilot.pilot.pilot import Pilot
 
     library, memory, cores = Pilot(settings).library, machine.free_memory(), machine.cores()
-    measured = speed.rate(personal_dir())
+    measured = measured_rate(personal_dir())
     advice = sorted(
         library.advice().values(), key=lambda one: (one.verdict != "recommended", -one.model.parameters)
     )
