@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import end_of, remembered
 from jupyter_turbopilot.context.facts import NONE, Facts, describe
-from jupyter_turbopilot.context.languages import cell_language, comment_mark
-from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
+from jupyter_turbopilot.context.languages import (
+    cell_language,
+    cell_magic,
+    comment_mark,
+    without_cell_magic,
+    without_commands,
+)
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
 

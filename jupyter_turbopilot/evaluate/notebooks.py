@@ -1,21 +1,31 @@
-"""Reads the notebooks to be typed: one, a folder of them, or a prepared set."""
+"""The notebooks to be typed: one, a folder of them, a prepared set, or Python's own library."""
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, parse_notebook
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SHORTEST_CELL = 40  # characters
+_MODULES = (
+    "textwrap", "statistics", "calendar", "csv", "shutil", "colorsys", "fractions", "bisect", "heapq",
+    "string", "random", "fnmatch", "glob", "zipfile", "tempfile", "html", "cmd", "sched", "queue", "shelve",
+    "difflib", "pprint", "copy", "dataclasses", "functools", "getpass", "gettext", "mailbox", "numbers",
+    "operator", "pathlib", "tokenize",
+)  # fmt: skip
 _WANTED = (
     "Name a notebook (.ipynb), a folder of notebooks, or a prepared set: a gzipped JSON list of notebooks."
 )
@@ -101,3 +111,29 @@ def _long_enough(notebook: Notebook) -> tuple[int, ...]:
         for number, cell in enumerate(notebook.cells)
         if cell.type == "code" and len(cell.source) > SHORTEST_CELL
     )
+
+
+def standard_library() -> list[TypedNotebook]:
+    """Return Python's own library as notebooks, for users without notebooks.
+
+    There is one for each module whose source is there: its imports, then a function a cell.
+    """
+    return [notebook for name in _MODULES if (notebook := _of_module(name))]
+
+
+def _of_module(name: str) -> TypedNotebook | None:
+    found = find_spec(name)
+    try:
+        text = Path(found.origin or "").read_text("utf-8") if found else ""
+        tree = parse(text, bounded=False)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    imports = [part for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]
+    functions = [part for part in ast.walk(tree) if isinstance(part, ast.FunctionDef)]
+    for function in functions:
+        if ast.get_docstring(function) and len(function.body) > 1:
+            del function.body[0]  # few write these in notebooks
+    sources = ["\n".join(map(ast.unparse, imports)), *map(ast.unparse, functions)]
+    cells = [NotebookCell("code", source) for source in sources if source]
+    typed = tuple(n for n, cell in enumerate(cells) if SHORTEST_CELL < len(cell.source) <= LONGEST_CELL)
+    return TypedNotebook(f"{name}.ipynb", tuple(cells), typed=typed) if typed else None

@@ -14,7 +14,7 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
-from jupyter_turbopilot.models.download import DownloadProgress, fetch, in_words, look
+from jupyter_turbopilot.models.download import DownloadProgress, in_words
 from jupyter_turbopilot.models.folder import (
     CHECKPOINT_NOTE,
     CheckpointNote,
@@ -147,6 +147,7 @@ class Repositories:
         return FileLock(folder / ".lock")
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
+        from jupyter_turbopilot.models.sources import fetch, look
         from jupyter_turbopilot.models.transfer import Transfer
 
         for name in names:
@@ -176,6 +177,6 @@ class Repositories:
 
     def _names(self, repository: str) -> list[str]:
         """List a repository's files."""
-        from jupyter_turbopilot.models.hub import files_of
+        from jupyter_turbopilot.models.sources import files_of
 
         return sorted(files_of(repository, self._hosts))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps
 SAVED_EVERY = 180.0  # seconds
+SMOOTH = 50  # steps that a point of the plot is the mean of
 PAUSED = 60.0  # seconds: a step that took longer, and twice as long as the one before, was interrupted
 
 
@@ -239,3 +240,24 @@ class Training:
             raise TurbopilotError(
                 f"{path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None
+
+
+def draw(log: Log, target: Path) -> Path | None:
+    """Draw the loss by steps, where matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    losses = [loss for _, loss in log.losses]
+    latest = [losses[max(0, at - SMOOTH) : at] for at in range(1, len(losses) + 1)]
+    steps = [step for step, _ in log.losses]
+    axes.plot(steps, [sum(part) / len(part) for part in latest], label=f"training, mean of {SMOOTH}")
+    if log.held:
+        axes.plot([step for step, _ in log.held], [loss for _, loss in log.held], "o-", label="held out")
+    axes.set(xlabel="steps", ylabel="loss of a token")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(target, metadata={"Date": None})
+    return target

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jupyter_turbopilot.prompt.formats import BoundFormat
-    from jupyter_turbopilot.training.tree import Sample
+    from jupyter_turbopilot.training.samples import Sample
 
 LEAST = 32  # tokens before a cursor; a sample that would keep fewer goes into another row
 WAITING = 128  # samples that the next one to fit is looked for among

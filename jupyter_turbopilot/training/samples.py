@@ -10,7 +10,6 @@ from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import LARGEST
-from jupyter_turbopilot.training.tree import Sample
 
 if TYPE_CHECKING:
     import random
@@ -48,6 +47,15 @@ class Example:
     request: Completion
     future: str
     whole: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the model reads, and what it should answer; the last token may say that the answer ends."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    text: int = 0  # so many tokens of the prompt are text to learn from as well
 
 
 def typed_cells(document: TrainingDocument) -> list[int]:

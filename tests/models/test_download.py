@@ -16,12 +16,11 @@ from filelock import FileLock
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, NotWrittenError
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import DownloadProgress, fetch, look, pull
+from jupyter_turbopilot.models.download import DownloadProgress, pull
 from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
-from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Source, Url
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
-from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
 from .source_server import SourceServer
 
@@ -280,16 +279,6 @@ def test_the_persons_token_goes_to_hugging_face_alone(
     assert "Authorization" not in server.gets("/o/x.gguf")[0]
 
 
-def test_offline_means_hugging_face_is_not_asked(
-    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    server.files[HUB_PATH] = data
-    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
-        pull(store, model(data))
-    assert server.requests == []
-
-
 def test_a_file_from_an_address_without_a_digest_is_shown_as_unverified_and_watched_from_then_on(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
@@ -394,54 +383,3 @@ def test_pull_from_a_mirror_alone_names_the_setting_and_the_command(store: Store
     with pytest.raises(DownloadError, match=r"only source is a mirror.*c\.Turbopilot\.mirrors") as refused:
         pull(store, model(data, IndexParts((("part-1", "1.0"),), "/data/p{n:02}.bin")))
     assert "jupyter turbopilot models pull --mirrors m" in refused.value.hint
-
-
-BYTES = bytes(range(256)) * 3000
-SOURCES = ("hub", "url", "index")
-
-
-def publish(server: SourceServer, kind: str) -> Source:
-    if kind == "hub":
-        server.files["/owner/repo/resolve/main/m.gguf"] = BYTES
-        return HubFile("owner/repo", "m.gguf")
-    if kind == "url":
-        server.files["/m.gguf"] = BYTES
-        return Url(f"{server.url}/m.gguf")
-    server.add_wheel("w", "1.0", {"w/p1": BYTES})
-    return IndexParts((("w", "1.0"),), "/p{n}")
-
-
-@pytest.mark.parametrize("kind", SOURCES)
-def test_every_kind_of_source_is_fetched_from_in_the_same_way(
-    kind: str, server: SourceServer, tmp_path: Path
-) -> None:
-    source, target = publish(server, kind), tmp_path / ".m.gguf.partial"
-    told: list[int] = []
-    fetch(source, Transfer(target, RemoteFile(len(BYTES)), told.append, lambda: False))
-    assert target.read_bytes() == BYTES
-    assert told
-    assert told[-1] == len(BYTES)
-
-
-@pytest.mark.parametrize("kind", SOURCES)
-def test_every_kind_of_source_can_be_stopped(kind: str, server: SourceServer, tmp_path: Path) -> None:
-    source = publish(server, kind)
-    with pytest.raises(CancelledError):
-        fetch(source, Transfer(tmp_path / ".m.partial", RemoteFile(), lambda _: None, lambda: True))
-
-
-@pytest.mark.parametrize("kind", SOURCES)
-def test_no_kind_of_source_gives_more_than_the_model_has(
-    kind: str, server: SourceServer, tmp_path: Path
-) -> None:
-    source = publish(server, kind)
-    with pytest.raises(DownloadError, match="more bytes"):
-        fetch(source, Transfer(tmp_path / ".m.partial", RemoteFile(1000), lambda _: None, lambda: False))
-
-
-def test_only_hugging_face_says_anything_before(server: SourceServer) -> None:
-    for kind in ("url", "index"):
-        assert look(publish(server, kind)) == RemoteFile()
-    assert server.requests == []
-    server.headers["/owner/repo/resolve/main/m.gguf"] = {"X-Linked-Size": str(len(BYTES))}
-    assert look(publish(server, "hub")) == RemoteFile(len(BYTES))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +14,9 @@ from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss, loss_of
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.course import Course
-from jupyter_turbopilot.training.loop import Log, Schedule, Training
+from jupyter_turbopilot.training.course import Course, Tree
+from jupyter_turbopilot.training.loop import SMOOTH, Log, Schedule, Training, draw
 from jupyter_turbopilot.training.network import Network, adapt, load
-from jupyter_turbopilot.training.tree import Tree
 
 from .conftest import END
 
@@ -257,3 +258,29 @@ def test_a_file_of_another_training_is_refused_in_words(
         kept.write_bytes(content)
         with pytest.raises(TurbopilotError, match="Start again with --fresh"):
             Training(other, Schedule(9.0), kept)
+
+
+LOG = Log(steps=3, losses=[(1, 3.0), (2, 2.0), (3, 1.0)], held=[(0, 3.5), (3, 1.5)])
+
+
+def test_both_losses_are_drawn_the_same_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    first = draw(LOG, tmp_path / "a.svg")
+    assert first == tmp_path / "a.svg"
+    text = first.read_text()
+    assert f"training, mean of {SMOOTH}" in text
+    assert "held out" in text
+    assert "<dc:date>" not in text
+
+
+def test_without_matplotlib_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = builtins.__import__
+
+    def without(name: str, *more: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return ours(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert draw(LOG, tmp_path / "a.svg") is None
+    assert not (tmp_path / "a.svg").exists()

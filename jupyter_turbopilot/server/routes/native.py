@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.utils import ensure_async
 from tornado import web
 
-from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.request import Completion, Feedback, Hierarchy, parse_completion
