@@ -21,7 +21,6 @@ class HubFile:
 
     repo: str
     file: str
-    revision: str = "main"
 
 
 @dataclass(frozen=True)

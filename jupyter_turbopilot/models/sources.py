@@ -76,7 +76,7 @@ def fetch(source: Source, transfer: Transfer) -> None:
 
 
 def _url(source: HubFile) -> str:
-    return f"{_endpoint()}/{source.repo}/resolve/{source.revision}/{source.file}"
+    return f"{_endpoint()}/{source.repo}/resolve/main/{source.file}"
 
 
 def _endpoint() -> str:

@@ -7,7 +7,7 @@ import math
 import pickle
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.training.network import Network
+    from jupyter_turbopilot.training.adapter import Adapter
+    from jupyter_turbopilot.training.whole import WholeModel
 
 LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps
@@ -68,29 +69,6 @@ class DivergedError(TurbopilotError):
         )
 
 
-class Learning(Protocol):
-    """What is trained: which weights, on what, and how wrong they are."""
-
-    @property
-    def network(self) -> Network:
-        """The network that learns."""
-
-    def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Return what changes the weights."""
-
-    def batches(self, log: Log) -> Iterator[Any]:
-        """Yield what each step learns from, from where the log stands."""
-
-    def size(self, batch: Any) -> tuple[int, int]:
-        """Count the samples and tokens of a step."""
-
-    def loss(self, batch: Any) -> torch.Tensor:
-        """Return the mean loss of a step."""
-
-    def held_loss(self) -> float | None:
-        """Return the loss on what is held out, if anything is."""
-
-
 class Training:
     """A training that can be stopped at any step and gone on with, by a file that it keeps.
 
@@ -101,7 +79,9 @@ class Training:
     not gone on with.
     """
 
-    def __init__(self, learning: Learning, schedule: Schedule, path: Path, origin: str = "") -> None:
+    def __init__(
+        self, learning: Adapter | WholeModel, schedule: Schedule, path: Path, origin: str = ""
+    ) -> None:
         self.learning, self.schedule, self.path, self.origin = learning, schedule, path, origin
         self.learnt = learning.network.learnt()
         self.optimizers = learning.optimizers(schedule.rate)

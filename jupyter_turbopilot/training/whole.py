@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 STEP = 8192  # tokens
+TEXT_WEIGHT = 0.5  # how much the text around cells and answers counts
 LOGITS = 2**28  # most scores of what could follow in a step: a big vocabulary takes fewer tokens
 SCORE_BYTES = 12  # for each score: itself, its loss and its slope
 LOG = logging.getLogger(__name__)
@@ -58,7 +59,6 @@ class WholeModel:
     short: Rows
     long: Rows
     held_out: NDArray[Any]
-    text_weight: float = 0.5  # how much the text around cells and answers counts
     compiled: bool = False
 
     def __post_init__(self) -> None:
@@ -92,7 +92,7 @@ class WholeModel:
     def loss(self, batch: NDArray[Any]) -> torch.Tensor:
         """Return the mean loss of what is learnt."""
         learnt, answered = self.marks.learnt(batch), self.marks.answered(batch)
-        weights = torch.from_numpy(learnt * self.text_weight + answered * (1 - self.text_weight))
+        weights = torch.from_numpy(learnt * TEXT_WEIGHT + answered * (1 - TEXT_WEIGHT))
         losses = self._of(batch)
         weights = weights.to(losses)
         return (losses * weights).sum() / weights.sum()
