@@ -23,7 +23,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.hierarchy.body import with_body
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
-from jupyter_turbopilot.prompt.budget import keep_tail
+from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.study import private_text
 from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, resolve, syntax, trim
