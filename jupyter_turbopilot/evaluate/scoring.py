@@ -95,7 +95,6 @@ class Tally:
         return 100 * self.shown / self.keys if self.keys else 0.0
 
     def __add__(self, other: Tally) -> Tally:
-        """Count both."""
         return Tally(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 

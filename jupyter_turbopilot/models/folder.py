@@ -146,17 +146,14 @@ def read_checkpoint_note(checkpoint: Path) -> CheckpointNote:
     """Read the note in a checkpoint's folder; empty where there is none, or none of ours."""
     note = read_object(checkpoint / CHECKPOINT_NOTE)
     repository, names, digests = note.get("repository"), note.get("files"), note.get("digests")
-    files = [name for name in names if _is_name(name)] if isinstance(names, list) else []
+    names = names if isinstance(names, list) else []
+    files = [name for name in names if isinstance(name, str) and _FILE.fullmatch(name)]
     return CheckpointNote(
         repository if isinstance(repository, str) else "",
         tuple(files),
         {name: str(digests[name]) for name in files if name in digests} if isinstance(digests, dict) else {},
         note.get("complete") is True,
     )
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and bool(_FILE.fullmatch(name))
 
 
 def write_checkpoint_note(checkpoint: Path, note: CheckpointNote) -> None:

@@ -142,7 +142,6 @@ class Repositories:
 
     @staticmethod
     def _locked(folder: Path) -> FileLock:
-        """Have a folder to oneself."""
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / ".lock")
 
@@ -176,7 +175,6 @@ class Repositories:
                 write_checkpoint_note(folder, replace(note, digests=digests))
 
     def _names(self, repository: str) -> list[str]:
-        """List a repository's files."""
         from jupyter_turbopilot.models.sources import files_of
 
         return sorted(files_of(repository, self._hosts))

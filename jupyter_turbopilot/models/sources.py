@@ -84,13 +84,11 @@ def _endpoint() -> str:
 
 
 def _headers() -> dict[str, str]:
-    """Return the person's token, where there is one."""
     token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _offline() -> bool:
-    """Tell whether the person has switched Hugging Face off."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,10 +77,6 @@ class Course:
         rng.shuffle(turns)
         for document, cell in turns:
             yield from samples_of(rng, document, cell, self.layout, self.end)
-
-    def some(self, count: int) -> list[Tree]:
-        """Return the first trees."""
-        return list(islice(self.trees(), count))
 
     def words(self) -> list[int]:
         """Return the tokens that stand in the documents."""

@@ -37,7 +37,10 @@ class AdapterSpec(NamedTuple):
 def read_spec(spec: str) -> AdapterSpec:
     """Read a path; behind it may stand a language and how strongly it counts: `house.gguf@r=0.5`."""
     path, sign, scale = spec.rpartition("=")
-    strength = _number(scale) if sign else None
+    try:
+        strength = float(scale) if sign else None
+    except ValueError:
+        strength = None
     if strength is None:
         path, strength = spec, 1.0  # the path itself may have such a sign in it
     elif not 0 < strength <= MOST_SCALE:
@@ -51,13 +54,6 @@ def read_spec(spec: str) -> AdapterSpec:
     else:
         language = ""
     return AdapterSpec(str(Path(path).expanduser()), strength, language)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def ours(model: str) -> Path | None:

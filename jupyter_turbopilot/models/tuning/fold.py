@@ -41,7 +41,6 @@ def folded(
     folder: Path,
     model: Path,
     adapters: Sequence[AdapterSpec],
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
@@ -55,7 +54,7 @@ def folded(
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not (target.is_file() and has_header(target)):
-                fold(model, paths, target, progress)
+                fold(model, paths, target)
                 write_note(target, f"{model.name} with {len(paths)} adapters")
                 _tidy(folder, model)
     except OSError as error:
@@ -97,7 +96,6 @@ def fold(
     model: Path,
     adapters: Sequence[tuple[Path, float]],
     target: Path,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Write a copy of a model with adapters added; what they change is kept in 8 bits.
 
@@ -113,7 +111,7 @@ def fold(
         for part in header.parts
         if part.name in deltas
     }
-    return rewrite(model, target, changes, progress)
+    return rewrite(model, target, changes)
 
 
 def _tidy(folder: Path, model: Path) -> None:
@@ -224,7 +222,6 @@ def rewrite(
     source: Path,
     target: Path,
     changes: Mapping[str, Change],
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Write the file beside its place, then put it there at once; what is not finished is never left."""
     header = read_header(source)
@@ -247,8 +244,7 @@ def rewrite(
             out.write(struct.pack(f"<{len(part.shape)}QIQ", *part.shape, kind, offset))
             offset += -(-size // alignment) * alignment
         out.write(bytes(-out.tell() % alignment))
-        for number, (part, size) in enumerate(zip(header.parts, sizes, strict=True)):
-            progress(number, len(sizes))
+        for part, size in zip(header.parts, sizes, strict=True):
             begin = header.start + part.offset
             with data[begin : begin + part.size] as old:
                 if part.name in changes:
