@@ -111,8 +111,3 @@ def test_the_kernel_answers_by_its_objects(question: Question, told: object) -> 
     answer = scope["answer"]
     assert callable(answer)
     assert answer({"text": "x", "ships": frame()}, (question.chain, question.key)) is told
-
-
-def test_the_share_is_of_what_can_be_told() -> None:
-    assert ResolvedNames(there=3, missing=1, unknown=9).share == 0.25
-    assert ResolvedNames().share == 0.0
