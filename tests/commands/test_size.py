@@ -14,7 +14,7 @@ from jupyter_turbopilot.evaluate.crowd import Measured
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of
 
-from ..evaluate.test_counters import counters
+from ..evaluate.test_crowd import counters
 from .running import run
 
 NOTEBOOKS = Path(__file__).parent.parent / "data"
