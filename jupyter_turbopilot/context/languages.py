@@ -50,7 +50,7 @@ def without_cell_magic(source: str) -> str:
 
 
 def is_command(line: str) -> bool:
-    """Tell whether a line, as far as it goes, is for a magic or a shell rather than for Python."""
+    """Return whether a line, as far as it goes, is for a magic or a shell rather than for Python."""
     return _NOT_PYTHON.match(line) is not None
 
 

@@ -135,7 +135,7 @@ class _Crowd:
         """Return how long they typed on average."""
         begun = self._begun = time.perf_counter()
         for thread in self._threads:
-            thread.daemon = True  # nobody waits for them when the command is stopped
+            thread.daemon = True  # the command can be stopped without waiting for them
             thread.start()
         while any(thread.is_alive() for thread in self._threads):
             time.sleep(_LOOK)
@@ -156,7 +156,7 @@ class _Crowd:
                 self._local, self._cells(notebooks), lambda _: None, self._key, number, f"typist {number}"
             )
             self._lasted[number] = time.perf_counter() - self._begun
-        except BaseException as failure:  # noqa: BLE001 - it is raised where somebody waits
+        except BaseException as failure:  # noqa: BLE001 - `type` raises it
             if not self._left:
                 self._failures.append(failure)
 

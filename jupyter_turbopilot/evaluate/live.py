@@ -40,7 +40,7 @@ _TAILS = ("", "_", ": pass", "\n pass", "\n  pass", "\n    pass", "\n        pas
           " in _: pass", "\nexcept Exception: pass", "\n    pass\nexcept Exception: pass",
           " else _")  # fmt: skip
 
-# Runs in the kernel. None: nobody can know.
+# Runs in the kernel. None: it cannot be known.
 _ANSWER = """
 def answer(space, question):
     chain, key = question
@@ -72,7 +72,7 @@ class ResolvedNames:
 
     there: int = 0
     missing: int = 0
-    unknown: int = 0  # nobody can tell: the object is made in the cell itself, or by a call
+    unknown: int = 0  # the object is made in the cell itself, or by a call
 
     @property
     def share(self) -> float:
@@ -185,7 +185,7 @@ class Live:
 
 
 def questions(before: str, text: str) -> tuple[list[Question], int]:
-    """Return what to ask about a text behind a beginning, and how many names nobody can know."""
+    """Return what to ask about a text behind a beginning, and how many names cannot be known."""
     tree, plain = _parsed(before + text)
     if tree is None:
         return [], 1

@@ -85,7 +85,7 @@ def in_folder(folder: Path) -> Iterator[Other]:
 
 
 def much_the_same(one: Other, other: Other) -> bool:
-    """Tell whether half of the lines of either file stand in the other."""
+    """Return whether half of the lines of either file stand in the other."""
     return 2 * len(one.lines & other.lines) >= min(len(one.lines), len(other.lines))
 
 
@@ -177,7 +177,7 @@ class MemoryGain:
 
     @property
     def words(self) -> str:
-        """Compare them in words."""
+        """Return the comparison as a sentence."""
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
         one, other = self.without[by], self.with_it[by_it]

@@ -55,15 +55,27 @@ def read(source: Path) -> list[TypedNotebook]:
 
 def _single(source: Path) -> TypedNotebook:
     try:
-        notebook = parse_notebook(source.read_text("utf-8"), source.name)
+        notebook = _parsed(source, source.name)
     except OSError as error:
         raise BadRequestError(f"{source} cannot be read: {error.strerror}. {_WANTED}") from None
     except ValueError:
         notebook = None
     if not notebook:
         raise BadRequestError(f"{source} is not a notebook: it is damaged, or another file. {_WANTED}")
-    if not (typed := _long_enough(notebook)):
+    if not notebook.typed:
         raise BadRequestError(f"{source} has no code cell of more than {SHORTEST_CELL} characters to type.")
+    return notebook
+
+
+def _parsed(path: Path, name: str) -> TypedNotebook | None:
+    notebook = parse_notebook(path.read_text("utf-8"), name)
+    if not notebook:
+        return None
+    typed = tuple(
+        number
+        for number, cell in enumerate(notebook.cells)
+        if cell.type == "code" and len(cell.source) > SHORTEST_CELL
+    )
     return TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
 
 
@@ -98,19 +110,11 @@ def _folder(source: Path) -> Iterator[TypedNotebook]:
         if not path.is_file():  # reading a pipe or a device would not end
             continue
         try:
-            notebook = parse_notebook(path.read_text("utf-8"), path.relative_to(source).as_posix())
+            notebook = _parsed(path, path.relative_to(source).as_posix())
         except (OSError, ValueError):
             continue
-        if notebook and (typed := _long_enough(notebook)):
-            yield TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
-
-
-def _long_enough(notebook: Notebook) -> tuple[int, ...]:
-    return tuple(
-        number
-        for number, cell in enumerate(notebook.cells)
-        if cell.type == "code" and len(cell.source) > SHORTEST_CELL
-    )
+        if notebook and notebook.typed:
+            yield notebook
 
 
 def standard_library() -> list[TypedNotebook]:

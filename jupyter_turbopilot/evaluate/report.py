@@ -1,4 +1,4 @@
-"""What typing some notebooks came to, in words, as a table and as plots."""
+"""The report on typed notebooks, as a table and as plots."""
 
 from __future__ import annotations
 

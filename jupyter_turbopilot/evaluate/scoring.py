@@ -1,4 +1,4 @@
-"""What a suggestion was worth to a person who goes on to write a known text. Pure."""
+"""What a suggestion was worth to a user who goes on to write a known text. Pure."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def head_of(text: str) -> str:
 
 
 def reaches_the_end(future: str, length: int) -> bool:
-    """Tell whether nothing but white space is left of the line that is being written."""
+    """Return whether nothing but white space is left of the line that is being written."""
     return not future[length:].partition("\n")[0].strip()
 
 
 def completes_the_line(text: str, future: str) -> bool:
-    """Tell whether a text's first line is what is left of the line that is being written."""
+    """Return whether a text's first line is what is left of the line that is being written."""
     head = head_of(text)
     return bool(head) and future.startswith(head) and reaches_the_end(future, len(head))
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a person does with a suggestion: characters taken, lines that were right and wrong."""
+    """What a user does with a suggestion: characters taken, lines that were right and wrong."""
 
     taken: int
     right: int

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 COPIES = "tuned"
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_NOTE = ".fetched.json"
-OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
+OWN = "a file of your own"  # the source of a file that the user put there; only its digest was noted
 _FILE = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
 
@@ -60,7 +60,7 @@ def described(folder: Path) -> str:
 
 
 def lock_path(file: Path) -> Path:
-    """Return the lock that whoever fetches a file holds."""
+    """Return the lock that is held while a file is downloaded."""
     return file.with_name(f".{file.name}.lock")
 
 
@@ -109,7 +109,7 @@ def remove_with_note(file: Path) -> int:
 
 
 def remove_all(files: Iterable[Path]) -> int:
-    """Delete a model's files and return the bytes freed, or say in words why that cannot be."""
+    """Delete a model's files and return the bytes freed, or raise an error that says why not."""
     try:
         return sum(map(remove, files))
     except OSError as error:
@@ -168,7 +168,7 @@ def checkpoints(folder: Path) -> Iterator[CheckpointNote]:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Tell whether all files of a checkpoint have come, and are there."""
+    """Return whether all files of a checkpoint have come, and are there."""
     note = read_checkpoint_note(checkpoint)
     return note.complete and all((checkpoint / name).is_file() for name in note.files)
 
@@ -226,7 +226,7 @@ def _downloads(folder: Path) -> Iterator[Path]:
 
 
 def _is_held(lock: Path) -> bool:
-    """Tell whether a download runs: taking its files away would end it, or let two write one file."""
+    """Return whether a download runs: taking its files away would end it, or let two write one file."""
     try:
         with lock.open("rb+") as file:
             if file.read(1):

@@ -27,7 +27,7 @@ def obtain(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Return the model's path once its file is there; whatever else happens is an error in words."""
+    """Return the model's path once its file is there; any failure is an error with a message."""
     if model.engine != "llama":
         raise DownloadError(
             f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "

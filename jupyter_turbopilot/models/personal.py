@@ -29,12 +29,12 @@ _VERDICT = re.compile(r"[0-9a-f]{32}")
 
 
 def personal_dir() -> Path:
-    """Return the person's own folder. What is in it can be made or learned again, so it is a cache."""
+    """Return the user's own folder, a cache: its content can be made or learned again."""
     return Path(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False))
 
 
 def personal_files(folder: Path) -> Iterator[Path]:
-    """Iterate over the files in a person's own folder that we wrote."""
+    """Iterate over the files in the user's own folder that Turbopilot wrote."""
     yield from sequences(folder)
     yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
     yield from _written(folder, VERDICTS, _holds_verdicts)
@@ -58,7 +58,7 @@ def _holds_verdicts(path: Path) -> bool:
 
 
 def _is_what_was_learned(path: Path) -> bool:
-    """A damaged one is ours as well: nobody else's is deleted for having no keys."""
+    """Return whether Turbopilot wrote the file, which may be damaged."""
     return path.name == LEARNING and read_object(path).keys() <= {"calibrations", "week"}
 
 

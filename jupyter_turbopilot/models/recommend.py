@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.model import Model
 
-FLUENT = 12.0  # tokens a second below which grey text comes after the person
+FLUENT = 12.0  # tokens a second below which ghost text is slower than typing
 SHARE = 0.6  # of the free memory: the rest is the notebooks'
 BESIDE = 250 * 1024**2  # attention cache and computing
-GUESSED_CORE = 3.5e9  # bytes of weights a core reads a second, where nobody measured
+GUESSED_CORE = 3.5e9  # bytes of weights a core reads a second, if it was not measured
 MOST_CORES = 4  # more do not read faster
 
 

@@ -75,7 +75,7 @@ class Repositories:
     def fetch(self, repository: str, *, keep: bool = True) -> Path:
         """Return the folder of a repository's checkpoint. What is there and intact is not downloaded.
 
-        Without `keep` it is not noted as complete: it serves once, and whoever fetches it again removes it.
+        Without `keep` it is not noted as complete: it serves once, and the next fetch removes it.
         """
         folder = self.where(repository)
         if read_checkpoint_note(folder).digests:
@@ -136,7 +136,7 @@ class Repositories:
     def remove(self, repository: str) -> int:
         """Delete what was fetched of a repository, and return the bytes freed."""
         freed = remove_all(checkpoint_files(self.where(repository)))
-        with suppress(OSError):  # somebody else's files are in it
+        with suppress(OSError):  # it holds files of others
             self.where(repository).rmdir()
         return freed
 

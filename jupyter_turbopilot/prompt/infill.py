@@ -103,7 +103,7 @@ _FAMILIES = (
     *(
         _Family(known.prefix, known.suffix, known.middle, **_CONTEXT.get(known.name, {}))
         for known in FORMATS
-        if known.prefix != known.suffix  # nobody could tell the parts of such a template apart
+        if known.prefix != known.suffix  # the parts of such a template cannot be told apart
     ),
     _Family("<PRE> ", " <SUF>", " <MID> "),
     # Continue has sent DeepSeek's markers with plain bars.

@@ -60,7 +60,7 @@ class Layout:
         return engine.vocabulary
 
     def is_for(self, engine: Engine) -> bool:
-        """Tell whether prompts are laid out for this engine."""
+        """Return whether prompts are laid out for this engine."""
         return self._engine() is engine
 
     def prompt(self, request: Completion, context: Context) -> Prompt:

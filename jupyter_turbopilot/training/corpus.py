@@ -103,7 +103,7 @@ def _file(path: Path, name: str, group: str) -> Iterator[TrainingDocument]:
 
 
 def in_parts(document: TrainingDocument) -> TrainingDocument:
-    """Return a file in parts that somebody could type as cells; a notebook as it is."""
+    """Return a file in parts of the size of cells; a notebook as it is."""
     if len(document.cells) != 1:
         return document
     parts = blocks(document.cells[0].source, BLOCK)
@@ -203,7 +203,7 @@ def _longest_line(document: TrainingDocument) -> int:
 
 
 def parses(document: TrainingDocument) -> bool:
-    """Tell whether most of a document's cells are Python; IPython's own lines count as nothing."""
+    """Return whether most of a document's cells are Python; IPython's own lines count as nothing."""
     cells = [cell.source for cell in document.cells if cell.type == "code"]
     good = sum(map(_is_python, cells))
     return good * 2 > len(cells)

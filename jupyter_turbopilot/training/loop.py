@@ -192,7 +192,7 @@ class Training:
         with write_atomically(path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
-            except RuntimeError:  # which is what torch makes of a full disk, in words that say nothing
+            except RuntimeError:  # which torch raises for a full disk, with a message that says nothing
                 raise OSError("the disk does not take it") from None
 
     def _resumed(self) -> Log:

@@ -102,7 +102,7 @@ def best_type(device: torch.device) -> torch.dtype:
 
 
 def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
-    """Unpack a model; refuse in words what cannot be trained."""
+    """Unpack a model; refuse with a message what cannot be trained."""
     header = read_header(path)
     if header.architecture not in _KINDS:
         raise BadRequestError(

@@ -42,7 +42,7 @@ PLAIN = Cuts(0.35, 1.0, LARGEST)  # each reads everything itself: an answer shou
 
 @dataclass(frozen=True)
 class Example:
-    """A request, and what the person goes on to write; `whole` unless that was cut short."""
+    """A request, and what the user goes on to write; `whole` unless that was cut short."""
 
     request: Completion
     future: str
@@ -59,7 +59,7 @@ class Sample:
 
 
 def typed_cells(document: TrainingDocument) -> list[int]:
-    """Return which cells somebody could be typing."""
+    """Return the numbers of the cells that are long enough to be typed."""
     return [
         number
         for number, cell in enumerate(document.cells)

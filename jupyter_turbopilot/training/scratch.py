@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TEXT = [9, 10, 26, *range(32, 127)]  # 26 stands for any other
 ROWS = 128
 _TYPE, _LIST = "Q8_0", "models.json"
-_PRIVATE = 0xE000  # where the names of control tokens begin: nobody's text holds them
+_PRIVATE = 0xE000  # where the names of control tokens begin: no text holds them
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
 
 
 def listed_beside(model: Path) -> dict[str, Any]:
-    """Return the list beside a model, or an empty one; one that cannot be read is somebody's to correct."""
+    """Return the list beside a model, or an empty one; refuse one that cannot be read."""
     path = model.with_name(_LIST)
     if not path.exists():
         return {"models": []}
@@ -138,7 +138,7 @@ def write_for_browsers(model: Path, language: str = "") -> Path:
     if (at := next(same, None)) is None:
         models.append(entry)
     else:
-        models[at] |= entry  # what somebody wrote beside it, a licence for instance, stays
+        models[at] |= entry  # further keys, a licence for instance, stay
     path = model.with_name(_LIST)
     replace_content(path, (json.dumps(kept, indent=2) + "\n").encode())
     return path

@@ -164,7 +164,7 @@ def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[
 
 
 def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
-    """Refuse in words what the memory does not suffice for; `length` is that of the longest rows."""
+    """Refuse a training that does not fit into memory; `length` is that of the longest rows."""
     header, device = read_header(path), network.best_device()
     advice = "Close other programs."
     needs = header.parameters * ADAPTER_BYTES + WORK_BYTES

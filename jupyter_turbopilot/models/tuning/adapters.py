@@ -82,7 +82,7 @@ def adapters_of(settings: Turbopilot, model: Model) -> tuple[AdapterSpec, ...]:
 
 
 def check(path: Path, architecture: str = "") -> Header:
-    """Return the header of an adapter; refuse in words what llama.cpp would refuse without, or worse."""
+    """Return the header of an adapter; refuse one that llama.cpp refuses without a message, or crashes on."""
     header = read_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelRefusedError(f"{path.name} is not a LoRA adapter in GGUF format.")

@@ -117,7 +117,7 @@ def fold(
 def _tidy(folder: Path, model: Path) -> None:
     """Remove older copies of the same model; the last is left to who still goes back and forth."""
     for path in sorted(copies(folder, model), key=_written)[:-KEPT]:
-        with suppress(OSError):  # somebody else has it open, or has removed it
+        with suppress(OSError):  # another process has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
 
