@@ -20,6 +20,9 @@ from jupyter_turbopilot.prompt.infill import (
 )
 from jupyter_turbopilot.raw_request import RawRequest
 
+from .test_formats import PLAIN, letters
+from .test_formats import QWEN as FORM
+
 BEFORE, AFTER = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
 # As Continue, Twinny, minuet, llama.vscode, and the families' own descriptions write them.
 TEMPLATES = {
@@ -111,16 +114,6 @@ def test_a_repository_comes_first_and_files_are_no_more_than_so_many() -> None:
     assert taken_apart(f"{file}<|repo_name|>r{hole}") is None
     assert taken_apart(file * 10 + hole) is not None
     assert taken_apart(file * (MOST_FILES + 2) + hole) is None
-
-
-PLAIN = BoundFormat("none")
-FORM = BoundFormat(
-    "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
-)
-
-
-def letters(text: str) -> list[int]:
-    return [ord(char) for char in text]
 
 
 def infill(prefix: str = "", suffix: str = "", other: str = "", **more: object) -> RawRequest:
