@@ -103,7 +103,10 @@ def fold(
     than a step.
     """
     header = read_header(model)
-    deltas = deltas_of(adapters, header)
+    deltas: dict[str, list[Delta]] = {}
+    for path, scale in adapters:
+        for name, delta in _deltas(path, scale, header):
+            deltas.setdefault(name, []).append(delta)
     if not deltas:
         raise ModelRefusedError("The adapters hold no matrices. Leave them out.")
     changes = {
@@ -140,15 +143,6 @@ def _kind(part: Part) -> int:
     if part.kind in UNQUANTISED:
         return part.kind
     return F16 if part.shape[0] % TYPES[Q8_0].block else Q8_0
-
-
-def deltas_of(adapters: Sequence[tuple[Path, float]], model: Header) -> dict[str, list[Delta]]:
-    """Return what adapters add to each matrix of a model."""
-    deltas: dict[str, list[Delta]] = {}
-    for path, scale in adapters:
-        for name, delta in _deltas(path, scale, model):
-            deltas.setdefault(name, []).append(delta)
-    return deltas
 
 
 def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
