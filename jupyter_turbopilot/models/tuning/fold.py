@@ -37,11 +37,7 @@ _ROWS = 1024  # that are unpacked at a time
 Delta = tuple[Any, Any]  # two thin matrices whose product is added
 
 
-def folded(
-    folder: Path,
-    model: Path,
-    adapters: Sequence[AdapterSpec],
-) -> Path:
+def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     target = place_of(folder, model, adapters)
@@ -92,11 +88,7 @@ def _identity(model: Path) -> str:
     return stamp(model)
 
 
-def fold(
-    model: Path,
-    adapters: Sequence[tuple[Path, float]],
-    target: Path,
-) -> Path:
+def fold(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> Path:
     """Write a copy of a model with adapters added; what they change is kept in 8 bits.
 
     Rounded again to the few bits it had, a weight would fall back to where it was: what is learnt is smaller
@@ -212,11 +204,7 @@ class Change:
     make: Callable[[memoryview, Part], Iterable[bytes]]
 
 
-def rewrite(
-    source: Path,
-    target: Path,
-    changes: Mapping[str, Change],
-) -> Path:
+def rewrite(source: Path, target: Path, changes: Mapping[str, Change]) -> Path:
     """Write the file beside its place, then put it there at once; what is not finished is never left."""
     header = read_header(source)
     kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]
