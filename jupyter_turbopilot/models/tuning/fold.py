@@ -208,7 +208,10 @@ def rewrite(source: Path, target: Path, changes: Mapping[str, Change]) -> Path:
     """Write the file beside its place, then put it there at once; what is not finished is never left."""
     header = read_header(source)
     kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]
-    sizes = [_size(part, kind) for part, kind in zip(header.parts, kinds, strict=True)]
+    sizes = [
+        part.size if kind == part.kind else TYPES[kind].size(prod(part.shape))
+        for part, kind in zip(header.parts, kinds, strict=True)
+    ]
     alignment = header.alignment
     need_room(target, sum(sizes), ModelRefusedError)
     with (
@@ -235,7 +238,3 @@ def rewrite(source: Path, target: Path, changes: Mapping[str, Change]) -> Path:
                     out.write(old)
             out.write(bytes(-size % alignment))
     return target
-
-
-def _size(part: Part, kind: int) -> int:
-    return part.size if kind == part.kind else TYPES[kind].size(prod(part.shape))
