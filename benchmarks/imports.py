@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.magics import as_python
+from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, Shelf
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import Found, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names

@@ -28,8 +28,7 @@ from typing import TYPE_CHECKING
 from harness import LocalPilot, percentile
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.evaluate import standard_library
-from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.memory import places
 from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.memory.entries import lines_of, page_of
@@ -232,7 +231,7 @@ def main() -> None:
         build(options.build, options.files, 1.0 if options.small else REST)
         return
     notebooks = read(options.set)
-    sources: list[Notebook] = [*notebooks, *standard_library.notebooks()]
+    sources: list[Notebook] = [*notebooks, *standard_library()]
     with tempfile.TemporaryDirectory() as folder, closing(LocalPilot()) as local:
         os.environ["XDG_DATA_HOME"] = f"{folder}/data"  # the user's own indexes are elsewhere
         if not places.folder().is_relative_to(folder):

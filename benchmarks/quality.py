@@ -32,7 +32,7 @@ from page_model import PageModel  # noqa: E402
 from jupyter_turbopilot.cli import read_settings  # noqa: E402
 from jupyter_turbopilot.evaluate import lines, traces, typist  # noqa: E402
 from jupyter_turbopilot.evaluate.notebooks import read  # noqa: E402
-from jupyter_turbopilot.models.quality import Measured, Quality  # noqa: E402
+from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.shell.in_process import InProcess  # noqa: E402
 
 if TYPE_CHECKING:

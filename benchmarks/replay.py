@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from harness import ServerProcess, llama_server, percentile, turbopilot_server
 
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
+from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.evaluate.traces import Keystroke, Trace, mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 N_PREDICT, STOP = 32, ["\n"]
 KINDS = {"append": "at the end of a cell", "edit": "in a finished cell", "hop": "two cells in turns"}
@@ -150,6 +150,16 @@ def row(name: str, answers: Sequence[Answer]) -> str:
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
     """Return how many times the mean of theirs the mean of ours is."""
     return f"{statistics.mean(ours) / statistics.mean(theirs):.2f}"
+
+
+def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
+    """Type a trace with what was suggested at each keystroke; nothing is looked at inside what was taken."""
+    person = Score()
+    for keystroke, text in zip(trace.keystrokes, texts, strict=True):
+        if keystroke.place >= person.covered(keystroke.active):
+            person.look(keystroke, text)
+    person.typed(trace.length, trace.length)
+    return person
 
 
 def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> None:

@@ -28,8 +28,8 @@ from fit_gate import solve
 from msgspec import structs
 
 from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, Other, Shelf
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Other, Shelf
 from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.memory import recall

@@ -194,11 +194,10 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
 
 def _remember(rows: Sequence[Measurement]) -> None:
     """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
-    from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 
     best = max(rows, key=lambda row: row.size * row.written_a_second)
-    speed.remember(personal_dir(), best.size * best.written_a_second)
+    remember_rate(personal_dir(), best.size * best.written_a_second)
 
 
 COMMAND = Command("bench", "measure how fast models read and write on this machine", Options, run, declare)

@@ -217,8 +217,7 @@ def _kept(local: InProcess) -> Finding:
 
 def _speed(local: InProcess) -> Finding:
     """Say how fast a completion is."""
-    from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 
     pilot, reply = local.pilot, _written(local, "median")
     if reply.error:
@@ -230,7 +229,7 @@ def _speed(local: InProcess) -> Finding:
     write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
     stored = pilot.kind.stored(pilot.kind.find(pilot.selected))
     if stored and pilot.settings.engine == "llama":  # what other engines read a second says nothing of it
-        speed.remember(personal_dir(), stored.size * write, rough=True)
+        remember_rate(personal_dir(), stored.size * write, rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
     advice = f" That is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
     return Finding("speed", f"reads {read:.0f}, writes {write:.0f} tokens a second.{advice}", problem=slow)

@@ -148,7 +148,7 @@ def _humaneval(options: Options, local: InProcess) -> int:
 
 
 def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
-    from jupyter_turbopilot.evaluate.remembered import SIBLINGS
+    from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS
 
     half = options.half or ("held-out" if options.memory == SIBLINGS else "all")
     if half == "all":
@@ -207,7 +207,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
     """Type notebooks without memory and with it."""
     from jupyter_turbopilot.evaluate import memory_gain, traces
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
-    from jupyter_turbopilot.evaluate.remembered import Shelf
+    from jupyter_turbopilot.evaluate.memory_gain import Shelf
 
     if options.clock or options.kernel:
         raise BadRequestError("--memory cannot be combined with --clock or --kernel.")

@@ -13,8 +13,8 @@ from jupyter_turbopilot.commands.size import Figure
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.evaluate import counters, crowd, standard_library
-from jupyter_turbopilot.evaluate import notebooks as notebook_sets
+from jupyter_turbopilot.evaluate import crowd
+from jupyter_turbopilot.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.evaluate.sizing import ModelMemory
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
@@ -41,8 +41,8 @@ def rate(options: Options) -> Figure | None:
         raise BadRequestError(
             "--from-metrics takes one source, or a source and earlier counters of the same."
         )
-    now, *earlier = (counters.read(*_metrics(source)) for source in options.from_metrics)
-    each = counters.requests_per_second(now, *earlier) / options.metrics_people
+    now, *earlier = (crowd.read_counters(*_metrics(source)) for source in options.from_metrics)
+    each = crowd.requests_per_second(now, *earlier) / options.metrics_people
     since = "between the two" if earlier else "on average since it started: a busy hour has more"
     # Counted of all, typing or not: what is divided here is multiplied again.
     return Figure(
@@ -79,7 +79,7 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
             f"{_OTHERWISE}"
         )
     try:
-        typed = notebook_sets.read(options.notebooks) if options.notebooks else standard_library.notebooks()
+        typed = read(options.notebooks) if options.notebooks else standard_library()
     except BadRequestError as error:
         error.hint = _OTHERWISE
         raise

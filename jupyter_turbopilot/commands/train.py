@@ -108,8 +108,8 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     except ImportError:
         raise TurbopilotError(NEED) from None
     from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.training.browser import listed_beside, write_for_browsers
     from jupyter_turbopilot.training.dataset import gather
+    from jupyter_turbopilot.training.scratch import listed_beside, write_for_browsers
 
     torch.set_num_threads(machine.cores())
     options = replace(options, whole=options.whole or options.scratch)
@@ -138,7 +138,7 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
 
 def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
     """Train once, write, test."""
-    from jupyter_turbopilot.training.plot import draw
+    from jupyter_turbopilot.training.loop import draw
     from jupyter_turbopilot.training.trainer import blank, compare
 
     output = options.output.resolve()

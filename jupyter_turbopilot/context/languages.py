@@ -1,8 +1,8 @@
-"""Which language a cell has, and how its comments begin. Pure."""
+"""A cell's language, and IPython's own syntax in it: magics, shell commands, questions. Pure."""
 
 from __future__ import annotations
 
-from jupyter_turbopilot.context.magics import cell_magic
+import re
 
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {
@@ -13,6 +13,15 @@ _MAGIC_LANGUAGES = {
     "writefile": "text", "file": "text",
 }  # fmt: skip
 _COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
+_CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
+# Of what begins with a sign of IPython's, these lines hold Python.
+_NOT_PYTHON = re.compile(
+    r"\A[ \t]*+(?:[\w,.\[\]][\w, .\[\]]*+=[ \t]*+)?(?:!|%%|%(?!(?:time|timeit|prun|memit)\b)[A-Za-z_])"
+)
+_COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
+# Not only what IPython runs: a line that Python cannot parse because of its first or last character.
+_LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE)
 
 
 def cell_language(source: str, language: str) -> str:
@@ -26,3 +35,30 @@ def cell_language(source: str, language: str) -> str:
 def comment_mark(language: str) -> str:
     """Return what starts a comment."""
     return _COMMENTS.get(language, "//")
+
+
+def cell_magic(source: str) -> str:
+    """Return the name of the `%%magic` that a cell begins with; "" where there is none."""
+    magic = _CELL_MAGIC.match(source)
+    return magic["name"] if magic else ""
+
+
+def without_cell_magic(source: str) -> str:
+    """Return what stands behind the name of a cell's magic: its arguments, then the cell's body."""
+    magic = _CELL_MAGIC.match(source)
+    return source[magic.end() :] if magic else source
+
+
+def is_command(line: str) -> bool:
+    """Return whether a line, as far as it goes, is for a magic or a shell rather than for Python."""
+    return _NOT_PYTHON.match(line) is not None
+
+
+def without_commands(source: str) -> str:
+    """Return a cell without its line magics and shell commands."""
+    return _COMMAND.sub("", source)
+
+
+def as_python(source: str) -> str:
+    """Put something that Python parses in the place of magics, shell commands and questions."""
+    return _ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source))

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import end_of, remembered
 from jupyter_turbopilot.context.facts import NONE, Facts, describe
-from jupyter_turbopilot.context.languages import cell_language, comment_mark
-from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
+from jupyter_turbopilot.context.languages import (
+    cell_language,
+    cell_magic,
+    comment_mark,
+    without_cell_magic,
+    without_commands,
+)
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
 
@@ -98,10 +103,6 @@ def _first_lines(source: str, most: int) -> str:
     return source if len(source) <= most else source[: max(0, source.rfind("\n", 0, most + 1))]
 
 
-def _head(path: str, language: str) -> str:
-    return f"{comment_mark(language)} {path.rsplit('/', 1)[-1]}\n"
-
-
 def _above(request: Completion, language: str) -> list[str]:
     """Return the cells above as text; of a very long notebook, only the nearer ones."""
     above = request.cells[: request.active]
@@ -151,7 +152,7 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
             history += [f"{source}\n\n"] if source else []
             continue
         room -= len(whole[:room])
-        snippets += [f"{_head(path, language)}{part}\n\n" for part in blocks(source)]
+        snippets += [f"{comment_mark(language)} {name}\n{part}\n\n" for part in blocks(source)]
     return [*chosen(snippets, near, ELSEWHERE, len), *history]
 
 

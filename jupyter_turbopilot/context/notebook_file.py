@@ -1,4 +1,4 @@
-"""Reads the text of a notebook file into types. Pure."""
+"""Notebook files: their text as types, and their paths as front ends name them. Pure."""
 
 from __future__ import annotations
 
@@ -56,3 +56,11 @@ def _language(metadata: Any) -> str:
         if isinstance(held, dict) and held.get(key):
             return str(held[key]).lower()
     return "python"
+
+
+def names_of(path: str) -> tuple[str, str]:
+    """Return what a path may be in the server's folder: as it is, or without a drive.
+
+    JupyterLab puts the name of a drive before paths.
+    """
+    return path.strip("/"), path.partition(":")[2].strip("/") or path.strip("/")

@@ -164,13 +164,13 @@ _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
 
 
 def is_private_path(path: str) -> bool:
-    """Tell whether a file with this path probably holds credentials."""
+    """Return whether a file with this path probably holds credentials."""
     parts = PurePosixPath(path[-LONGEST_PATH:].replace("\\", "/")).parts
     return bool(parts) and (bool(_FILES.match(parts[-1])) or any(part in _FOLDERS for part in parts[:-1]))
 
 
 def looks_secret(line: str) -> bool:
-    """Tell whether a line seems to contain a secret; a line too long to check counts as one that does."""
+    """Return whether a line seems to contain a secret; a line too long to check counts as one that does."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
     # Most lines have nothing that these patterns need, and searching for plain text is much faster. Ignoring
@@ -217,7 +217,7 @@ def _is_named(text: str) -> bool:
 
 
 def _is_pair(line: str) -> bool:
-    """Tell whether a line is a key and its value, as in YAML, and the value looks like a password."""
+    """Return whether a line is a key and its value, as in YAML, and the value looks like a password."""
     found = _PAIR.match(line)
     if not found or not _is_chosen(value := found[1]) or _TYPE.match(value):
         return False
@@ -225,7 +225,7 @@ def _is_pair(line: str) -> bool:
 
 
 def _is_random(value: str) -> bool:
-    """Tell whether a long value is hexadecimal, or letters and digits in no order."""
+    """Return whether a long value is hexadecimal, or letters and digits in no order."""
     if not (any(map(str.isdigit, value)) and any(map(str.isalpha, value))):
         return False
     turns = len(_TURN.findall(value))
@@ -251,12 +251,12 @@ def _is_strong(value: str) -> bool:
 
 
 def _is_chosen(value: str) -> bool:
-    """Tell whether a value looks like what somebody chose for a password, rather than like a name."""
+    """Return whether a value looks like what somebody chose for a password, rather than like a name."""
     return len(value) > _SHORT and bool(_DIGIT.search(value) and _LETTER.search(value))
 
 
 def _reveals(line: str, names: list[re.Match[str]]) -> bool:
-    """Tell whether one of these names stands with its value."""
+    """Return whether one of these names stands with its value."""
     return bool(names) and (
         _is_assigned(line, [name.end() for name in names])
         or _is_pair(line)
@@ -271,7 +271,7 @@ def _before(line: str, name: re.Match[str]) -> str:
 
 
 def _is_beside(line: str, name: re.Match[str]) -> bool:
-    """Tell whether a quoted text follows a name, as in SQL and behind `#define`."""
+    """Return whether a quoted text follows a name, as in SQL and behind `#define`."""
     found = _BESIDE.match(line, name.end())
     if not found or "://" in found[1] or _VARIABLE.search(_before(line, name)):
         return False
@@ -280,7 +280,7 @@ def _is_beside(line: str, name: re.Match[str]) -> bool:
 
 
 def _is_bare(line: str, name: re.Match[str]) -> bool:
-    """Tell whether a value follows a name as it does in a shell, an address, a header or a pair."""
+    """Return whether a value follows a name as it does in a shell, an address, a header or a pair."""
     found = _BARE.match(line, name.end())
     if not found or not _LETTER.search(value := found["value"]):
         return False
@@ -298,7 +298,7 @@ def _is_bare(line: str, name: re.Match[str]) -> bool:
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:
-    """Tell whether a quoted text is assigned to one of the names that end at these positions."""
+    """Return whether a quoted text is assigned to one of the names that end at these positions."""
     values = [value.start() for value in _VALUE.finditer(line)]
     at, stop = 0, -1
     for end in ends:

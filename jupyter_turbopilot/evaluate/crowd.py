@@ -1,14 +1,18 @@
-"""Several people type at once: how often they ask the engine, and how long it computes for a request."""
+"""How often users who type ask an engine, and how long it computes: measured here or counted by a server."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import TurbopilotError
+from prometheus_client.parser import text_string_to_metric_families
+
+from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, STOPPED, SUPERSEDED
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.evaluate import traces, typist
 
 if TYPE_CHECKING:
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.shell.in_process import InProcess
 
 _LOOK = 0.2  # seconds between two looks at those who type
+_REQUESTS, _CREATED = "turbopilot_requests_total", "turbopilot_requests_created"
+_KNOWN, _TAKEN_OVER = "turbopilot_known_total", "turbopilot_taken_over_total"
+# What was refused, or given up before it began, gave the model nothing to do.
+_SERVED = frozenset({"answered", SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED})
+_WHAT = "Give what GET turbopilot/metrics of a server of ours answers, or its address."
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ class _Crowd:
         """Return how long they typed on average."""
         begun = self._begun = time.perf_counter()
         for thread in self._threads:
-            thread.daemon = True  # nobody waits for them when the command is stopped
+            thread.daemon = True  # the command can be stopped without waiting for them
             thread.start()
         while any(thread.is_alive() for thread in self._threads):
             time.sleep(_LOOK)
@@ -147,7 +156,7 @@ class _Crowd:
                 self._local, self._cells(notebooks), lambda _: None, self._key, number, f"typist {number}"
             )
             self._lasted[number] = time.perf_counter() - self._begun
-        except BaseException as failure:  # noqa: BLE001 - it is raised where somebody waits
+        except BaseException as failure:  # noqa: BLE001 - `type` raises it
             if not self._left:
                 self._failures.append(failure)
 
@@ -158,3 +167,49 @@ class _Crowd:
             if left <= 0 or self._left:
                 return
             yield replace(trace, keystrokes=trace.keystrokes[: max(1, int(left / self._key))])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a server has counted up to a moment."""
+
+    at: float  # seconds since 1970
+    since: float  # when it began to count
+    requests: float  # that had the model begin a text
+
+
+def read_counters(text: str, at: float) -> Counted:
+    """Read counters as Prometheus gets them."""
+    requests, since = 0.0, at
+    saved: dict[str, float] = {}  # requests with which the model began nothing
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == _REQUESTS and sample.labels.get("outcome") in _SERVED:
+                    requests += sample.value
+                elif sample.name == _CREATED:
+                    since = min(since, sample.value)
+                elif sample.name in {_KNOWN, _TAKEN_OVER}:
+                    saved[sample.name] = sample.value
+    except ValueError:
+        raise BadRequestError(f"These are no counters. {_WHAT}", field="from_metrics") from None
+    if not (len(saved) == 2 and math.isfinite(requests + sum(saved.values()) + since)):  # noqa: PLR2004
+        raise BadRequestError(
+            f"These are not the counters of a server of ours. {_WHAT}", field="from_metrics"
+        )
+    return Counted(at, since, max(0.0, requests - sum(saved.values())))
+
+
+def requests_per_second(now: Counted, earlier: Counted | None = None) -> float:
+    """Return the requests a second since an earlier moment, or since the counting began."""
+    begun, before = (earlier.at, earlier.requests) if earlier else (now.since, 0.0)
+    if earlier and (now.since > earlier.at or now.requests < before):
+        raise BadRequestError(
+            "The server was started again between the two. Take both after its start.", field="from_metrics"
+        )
+    if now.at - begun < 1 or now.requests <= before:
+        raise BadRequestError(
+            "Nothing was counted in that time. Take the counters while people type, at least a second apart.",
+            field="from_metrics",
+        )
+    return (now.requests - before) / (now.at - begun)

@@ -41,19 +41,22 @@ class Problem:
     test: str
 
     @property
+    def above(self) -> str:
+        """The text before the line, with its indentation."""
+        return self.before + self.line[: len(self.line) - len(self.line.lstrip())]
+
+    @property
     def request(self) -> Completion:
         """Ask for the line, behind its indentation: there a cursor stands."""
-        indent = self.line[: len(self.line) - len(self.line.lstrip())]
         return Completion(
-            cells=[Cell(source=f"{self.before}{indent}\n{self.after}")],
-            offset=len(self.before + indent),
+            cells=[Cell(source=f"{self.above}\n{self.after}")],
+            offset=len(self.above),
             lines="single",
         )
 
     def program(self, text: str) -> str:
         """Put a line into the hole, and the tests behind it."""
-        indent = self.line[: len(self.line) - len(self.line.lstrip())]
-        return f"{self.before}{indent}{text.strip()}\n{self.after}\n{self.test}"
+        return f"{self.above}{text.strip()}\n{self.after}\n{self.test}"
 
 
 @dataclass

@@ -1,28 +1,145 @@
-"""What memory adds: the same cells typed without it and with it, compared where both are as often right."""
+"""What the notebook index adds: the same cells typed without it and with it, compared at the same precision.
+
+The index holds other notebooks, without the typed one and those that are much the same.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
-from contextlib import contextmanager
+import tempfile
+import time
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.evaluate.scoring import between
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes, with_memory
+from jupyter_turbopilot.memory.entries import lines_of, page_of
+from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
+from jupyter_turbopilot.memory.reader import Reader
+from jupyter_turbopilot.memory.store import Store, prepare
 from jupyter_turbopilot.suggestion.fit import fit_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.context.notebook_file import Notebook
     from jupyter_turbopilot.evaluate.traces import Trace
     from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.entries import Page
     from jupyter_turbopilot.shell.in_process import InProcess
 
     Remembering = Callable[[str], Memory | None]
 
+SIBLINGS = "siblings"
+FAMILY = "__"  # what stands before it in a name is what siblings share
 STEP = 0.05  # by which the model's threshold is moved in search of the same precision
 MOST = 4  # times
 AROUND = (-STEP, STEP)  # other thresholds at which everything is typed without memory, too
+
+
+@dataclass(frozen=True)
+class Other:
+    """A file that may be remembered."""
+
+    path: str
+    text: str
+    modified: float
+
+    @cached_property
+    def page(self) -> Page:
+        """What is remembered of it."""
+        return page_of(self.path, self.text)
+
+    @cached_property
+    def lines(self) -> frozenset[str]:
+        """Its lines."""
+        return frozenset(line.text for entry in self.page.entries for line in lines_of(entry.source))
+
+
+def of_notebook(notebook: Notebook, modified: float) -> Other:
+    """Return a notebook as a file."""
+    cells = [{"cell_type": cell.type, "source": cell.source} for cell in notebook.cells]
+    metadata = {"language_info": {"name": notebook.language}}
+    return Other(notebook.name, json.dumps({"cells": cells, "metadata": metadata}), modified)
+
+
+def in_folder(folder: Path) -> Iterator[Other]:
+    """Read what is remembered of a folder; what cannot be read is passed over."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(filter(is_wanted_folder, folders))
+        for name in sorted(names):
+            path = Path(at, name)
+            relative = path.relative_to(folder).as_posix()
+            try:
+                # Reading a pipe or a device would not end.
+                if is_wanted(relative) and path.is_file() and path.stat().st_size <= MOST_BYTES:
+                    yield Other(relative, path.read_text("utf-8"), path.stat().st_mtime)
+            except (OSError, ValueError):
+                continue
+
+
+def much_the_same(one: Other, other: Other) -> bool:
+    """Return whether half of the lines of either file stand in the other."""
+    return 2 * len(one.lines & other.lines) >= min(len(one.lines), len(other.lines))
+
+
+class Shelf:
+    """What is remembered beside each typed notebook: a folder, or the notebooks whose name begins alike."""
+
+    def __init__(self, source: str, notebooks: Sequence[Notebook]) -> None:
+        now = time.time()
+        self._typed = {notebook.name: of_notebook(notebook, now) for notebook in notebooks}
+        self._siblings = source == SIBLINGS
+        if not self._siblings and not Path(source).is_dir():
+            raise BadRequestError(f"There is no folder {source}. Name one, or `{SIBLINGS}`.")
+        self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
+        self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
+        self._indexes: dict[str, Path] = {}
+        self._readers: dict[str, Reader] = {}
+
+    def beside(self, name: str) -> Reader:
+        """Return what is remembered while a notebook is typed."""
+        if name not in self._readers:
+            there = frozenset(other.path for other in self.others(name))
+            self._readers[name] = Reader(self._index(self._family(name)), there.intersection)
+        return self._readers[name]
+
+    def _family(self, name: str) -> str:
+        return name.partition(FAMILY)[0] if self._siblings else ""
+
+    def _index(self, family: str) -> Path:
+        """Return the index of a family, or of the whole folder."""
+        if family not in self._indexes:
+            self._indexes[family] = path = Path(self._folder.name, f"{len(self._indexes)}.db")
+            prepare(path)
+            with closing(Store(path)) as store:
+                for other in self._others:
+                    if self._family(other.path) == family:
+                        store.put(other.path, "", other.modified, other.page)
+        return self._indexes[family]
+
+    def others(self, name: str) -> list[Other]:
+        """Return what is not the notebook itself, nor much the same."""
+        typed = self._typed[name]
+        return [
+            other
+            for other in self._others
+            if other.path != name
+            and self._family(other.path) == self._family(name)
+            and not much_the_same(other, typed)
+        ]
+
+    def close(self) -> None:
+        """Delete the indexes."""
+        for reader in self._readers.values():
+            reader.close()
+        self._folder.cleanup()
 
 
 @dataclass(frozen=True)
@@ -60,7 +177,7 @@ class MemoryGain:
 
     @property
     def words(self) -> str:
-        """Compare them in words."""
+        """Return the comparison as a sentence."""
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
         one, other = self.without[by], self.with_it[by_it]

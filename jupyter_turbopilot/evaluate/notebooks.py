@@ -1,21 +1,31 @@
-"""Reads the notebooks to be typed: one, a folder of them, or a prepared set."""
+"""The notebooks to be typed: one, a folder of them, a prepared set, or Python's own library."""
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, parse_notebook
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SHORTEST_CELL = 40  # characters
+_MODULES = (
+    "textwrap", "statistics", "calendar", "csv", "shutil", "colorsys", "fractions", "bisect", "heapq",
+    "string", "random", "fnmatch", "glob", "zipfile", "tempfile", "html", "cmd", "sched", "queue", "shelve",
+    "difflib", "pprint", "copy", "dataclasses", "functools", "getpass", "gettext", "mailbox", "numbers",
+    "operator", "pathlib", "tokenize",
+)  # fmt: skip
 _WANTED = (
     "Name a notebook (.ipynb), a folder of notebooks, or a prepared set: a gzipped JSON list of notebooks."
 )
@@ -45,15 +55,27 @@ def read(source: Path) -> list[TypedNotebook]:
 
 def _single(source: Path) -> TypedNotebook:
     try:
-        notebook = parse_notebook(source.read_text("utf-8"), source.name)
+        notebook = _parsed(source, source.name)
     except OSError as error:
         raise BadRequestError(f"{source} cannot be read: {error.strerror}. {_WANTED}") from None
     except ValueError:
         notebook = None
     if not notebook:
         raise BadRequestError(f"{source} is not a notebook: it is damaged, or another file. {_WANTED}")
-    if not (typed := _long_enough(notebook)):
+    if not notebook.typed:
         raise BadRequestError(f"{source} has no code cell of more than {SHORTEST_CELL} characters to type.")
+    return notebook
+
+
+def _parsed(path: Path, name: str) -> TypedNotebook | None:
+    notebook = parse_notebook(path.read_text("utf-8"), name)
+    if not notebook:
+        return None
+    typed = tuple(
+        number
+        for number, cell in enumerate(notebook.cells)
+        if cell.type == "code" and len(cell.source) > SHORTEST_CELL
+    )
     return TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
 
 
@@ -88,16 +110,34 @@ def _folder(source: Path) -> Iterator[TypedNotebook]:
         if not path.is_file():  # reading a pipe or a device would not end
             continue
         try:
-            notebook = parse_notebook(path.read_text("utf-8"), path.relative_to(source).as_posix())
+            notebook = _parsed(path, path.relative_to(source).as_posix())
         except (OSError, ValueError):
             continue
-        if notebook and (typed := _long_enough(notebook)):
-            yield TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
+        if notebook and notebook.typed:
+            yield notebook
 
 
-def _long_enough(notebook: Notebook) -> tuple[int, ...]:
-    return tuple(
-        number
-        for number, cell in enumerate(notebook.cells)
-        if cell.type == "code" and len(cell.source) > SHORTEST_CELL
-    )
+def standard_library() -> list[TypedNotebook]:
+    """Return Python's own library as notebooks, for users without notebooks.
+
+    There is one for each module whose source is there: its imports, then a function a cell.
+    """
+    return [notebook for name in _MODULES if (notebook := _of_module(name))]
+
+
+def _of_module(name: str) -> TypedNotebook | None:
+    found = find_spec(name)
+    try:
+        text = Path(found.origin or "").read_text("utf-8") if found else ""
+        tree = parse(text, bounded=False)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    imports = [part for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]
+    functions = [part for part in ast.walk(tree) if isinstance(part, ast.FunctionDef)]
+    for function in functions:
+        if ast.get_docstring(function) and len(function.body) > 1:
+            del function.body[0]  # few write these in notebooks
+    sources = ["\n".join(map(ast.unparse, imports)), *map(ast.unparse, functions)]
+    cells = [NotebookCell("code", source) for source in sources if source]
+    typed = tuple(n for n, cell in enumerate(cells) if SHORTEST_CELL < len(cell.source) <= LONGEST_CELL)
+    return TypedNotebook(f"{name}.ipynb", tuple(cells), typed=typed) if typed else None

@@ -1,4 +1,4 @@
-"""What typing some notebooks came to, in words, as a table and as plots."""
+"""The report on typed notebooks, as a table and as plots."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from jupyter_turbopilot.evaluate.scoring import Tally, between, interval
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from jupyter_turbopilot.evaluate.typist import TypingResult
 
@@ -81,27 +83,39 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
 
 
 def write(path: Path, head: str, results: Mapping[str, TypingResult]) -> list[Path]:
-    """Write a Markdown file, and beside it plots where matplotlib is installed."""
+    """Write a Markdown file and, if matplotlib is installed, plots next to it."""
+    text = f"# How good the suggestions are\n\n{head}\n\n{table(results)}"
+    return write_report(path, text, lambda figure: _plot(figure, results))
+
+
+def write_report(path: Path, text: str, plot: Callable[[Figure], None]) -> list[Path]:
+    """Write a text and, if matplotlib is installed, plots next to it; the same data give the same files."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        plots = _plots(path, results)
-        pictures = "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots)
-        path.write_text(f"# How good the suggestions are\n\n{head}\n\n{table(results)}{pictures}", "utf-8")
+        plots = _save(path.with_suffix(".svg"), plot)
+        pictures = "".join(f"\n![{file.stem}]({file.name})\n" for file in plots)
+        path.write_text(f"{text}{pictures}", "utf-8")
     except OSError as error:
         raise TurbopilotError(f"The report could not be written: {error.strerror}.") from None
     return [path, *plots]
 
 
-def _plots(path: Path, results: Mapping[str, TypingResult]) -> list[Path]:
+def _save(target: Path, plot: Callable[[Figure], None]) -> list[Path]:
     try:
         import matplotlib as mpl
-    except ModuleNotFoundError:
+        from matplotlib.figure import Figure
+    except ImportError:
         return []
-    mpl.use("svg")
-    from matplotlib import pyplot as plt
+    figure = Figure(layout="constrained")
+    plot(figure)
+    with mpl.rc_context({"svg.hashsalt": "turbopilot"}):
+        figure.savefig(target, metadata={"Date": None})
+    return [target]
 
-    mpl.rcParams["svg.hashsalt"] = "turbopilot"  # the same figures make the same file
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+
+def _plot(figure: Figure, results: Mapping[str, TypingResult]) -> None:
+    figure.set_size_inches(10, 3.4)
+    left, right = figure.subplots(1, 2)
     for name, typed in results.items():
         notebooks = [t for t in typed.notebooks.values() if t.shown]
         left.scatter(
@@ -114,8 +128,3 @@ def _plots(path: Path, results: Mapping[str, TypingResult]) -> list[Path]:
     for axis in (left, right):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
-    figure.tight_layout()
-    target = path.with_suffix(".svg")
-    figure.savefig(target, metadata={"Date": None})
-    plt.close(figure)
-    return [target]

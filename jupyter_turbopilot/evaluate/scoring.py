@@ -1,4 +1,4 @@
-"""What a suggestion was worth to a person who goes on to write a known text. Pure."""
+"""What a suggestion was worth to a user who goes on to write a known text. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 from jupyter_turbopilot.suggestion.position import kind_of_position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
+    from jupyter_turbopilot.evaluate.traces import Keystroke
 
 Item = TypeVar("Item")
 SHORTEST = 4  # characters that are worth a key, unless they end the line
+_DRAWS = 1000
 
 
 def head_of(text: str) -> str:
@@ -26,19 +27,19 @@ def head_of(text: str) -> str:
 
 
 def reaches_the_end(future: str, length: int) -> bool:
-    """Tell whether nothing but white space is left of the line that is being written."""
+    """Return whether nothing but white space is left of the line that is being written."""
     return not future[length:].partition("\n")[0].strip()
 
 
 def completes_the_line(text: str, future: str) -> bool:
-    """Tell whether a text's first line is what is left of the line that is being written."""
+    """Return whether a text's first line is what is left of the line that is being written."""
     head = head_of(text)
     return bool(head) and future.startswith(head) and reaches_the_end(future, len(head))
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a person does with a suggestion: characters taken, lines that were right and wrong."""
+    """What a user does with a suggestion: characters taken, lines that were right and wrong."""
 
     taken: int
     right: int
@@ -94,7 +95,6 @@ class Tally:
         return 100 * self.shown / self.keys if self.keys else 0.0
 
     def __add__(self, other: Tally) -> Tally:
-        """Count both."""
         return Tally(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
@@ -144,45 +144,29 @@ class Score:
         self.total.keys += keys
 
 
-def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
-    """Type a trace with what was suggested at each keystroke; nothing is looked at inside what was taken."""
-    person = Score()
-    for keystroke, text in zip(trace.keystrokes, texts, strict=True):
-        if keystroke.place >= person.covered(keystroke.active):
-            person.look(keystroke, text)
-    person.typed(trace.length, trace.length)
-    return person
-
-
-def interval(
-    tallies: Sequence[Tally], figure: Callable[[Tally], float], rounds: int = 1000
-) -> tuple[float, float]:
+def interval(tallies: Sequence[Tally], figure: Callable[[Tally], float]) -> tuple[float, float]:
     """Return between which values a figure lies in 95 of 100 draws of notebooks."""
-    return drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())), rounds)
+    return drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())))
 
 
-def ratio_interval(pairs: Sequence[tuple[Tally, Tally]], rounds: int = 1000) -> tuple[float, float]:
-    """Return between which values it lies how much more the first of each pair saves than the second."""
+def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
+    """Return in brackets the interval of how much more the first of each pair saves than the second.
+
+    Empty for one notebook, which has no interval.
+    """
+    if len(pairs) <= 1:
+        return ""
 
     def ratio(drawn: list[tuple[Tally, Tally]]) -> float:
         first, second = (sum(tallies, start=Tally()) for tallies in zip(*drawn, strict=True))
         return first.share_saved / max(1e-9, second.share_saved)
 
-    return drawn(pairs, ratio, rounds)
-
-
-def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
-    """Return the interval of `ratio_interval` in brackets; empty for one notebook, which has no interval."""
-    if len(pairs) <= 1:
-        return ""
-    low, high = ratio_interval(pairs)
+    low, high = drawn(pairs, ratio)
     return f" ({low:.2f} to {high:.2f})"
 
 
-def drawn(
-    items: Sequence[Item], figure: Callable[[list[Item]], float], rounds: int = 1000, seed: int = 7
-) -> tuple[float, float]:
+def drawn(items: Sequence[Item], figure: Callable[[list[Item]], float]) -> tuple[float, float]:
     """Return between which values a figure lies in 95 of 100 draws of the items."""
-    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    values = sorted(figure([rng.choice(items) for _ in items]) for _ in range(rounds))
-    return values[int(rounds * 0.025)], values[int(rounds * 0.975)]
+    rng = random.Random(7)  # noqa: S311 - a reproducible choice
+    values = sorted(figure([rng.choice(items) for _ in items]) for _ in range(_DRAWS))
+    return values[int(_DRAWS * 0.025)], values[int(_DRAWS * 0.975)]

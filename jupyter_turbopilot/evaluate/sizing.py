@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# Busier than that, whoever asks waits for others more often than not.
+# Above this utilisation, most requests wait for others.
 BUSIEST = 0.6
 _NOISE = 9  # decimals: 3.0000000000000004 replicas are three
 
@@ -74,6 +74,6 @@ class MemoryNeeded:
 
 
 def memory_needed(demand: Demand, replicas: int, model: ModelMemory) -> MemoryNeeded:
-    """Return the memory with which nobody's prompt is read again because others type, too."""
+    """Return the memory with which no prompt is evaluated again because others type, too."""
     people = max(1, math.ceil(round(demand.typing / replicas, _NOISE)))
     return MemoryNeeded(model.weights + model.compute, people * model.person, people, replicas)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate.report import write_report
 from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON
 from jupyter_turbopilot.files import count_of
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from jupyter_turbopilot.evaluate.study_figures import Figured, Figures, Interval, Share
 
@@ -94,23 +95,12 @@ def _share(share: Share) -> str:
 
 def write(path: Path, found: Figured, logs: int) -> list[Path]:
     """Write a Markdown file and, if matplotlib is installed, plots next to it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        plots = _plots(path, found)
-        pictures = "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots)
-        path.write_text(f"# What became of the suggestions\n\n{tables(found, logs)}{pictures}", "utf-8")
-    except OSError as error:
-        raise TurbopilotError(f"The report could not be written: {error.strerror}.") from None
-    return [path, *plots]
+    text = f"# What became of the suggestions\n\n{tables(found, logs)}"
+    return write_report(path, text, lambda figure: _plot(figure, found))
 
 
-def _plots(path: Path, found: Figured) -> list[Path]:
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        return []
-    figure = Figure(figsize=(10, 6.4), layout="constrained")
+def _plot(figure: Figure, found: Figured) -> None:
+    figure.set_size_inches(10, 6.4)
     (left, right), (below, last) = figure.subplots(2, 2)
     positions, hours = found.by(lambda one: one.request.at), found.by(lambda one: one.hour)
     _bars(left, "acceptance by position", {name: one.acceptance for name, one in positions.items()})
@@ -124,10 +114,6 @@ def _plots(path: Path, found: Figured) -> list[Path]:
     retained = found.of(found.suggested).retained
     times = {f"{SOON} s": retained[SOON], f"{LATER // 60} min": retained[LATER]}
     _bars(last, "of the characters taken, left after", times)
-    target = path.with_suffix(".svg")
-    with mpl.rc_context({"svg.hashsalt": "turbopilot"}):  # the same figures give the same file
-        figure.savefig(target, metadata={"Date": None})
-    return [target]
 
 
 def _bars(axis: Axes, title: str, shares: Mapping[str, Share]) -> None:

@@ -1,4 +1,4 @@
-"""Real notebooks as a person types them: which requests an editor sends, and what would have been right."""
+"""Real notebooks as a user types them: which requests an editor sends, and what would have been right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TURN = 24  # characters typed before hopping to the other cell
 
 @dataclass(frozen=True)
 class Keystroke:
-    """A moment of typing: the notebook as it stands, the cursor, and what the person goes on to write."""
+    """A moment of typing: the notebook as it stands, the cursor, and what the user goes on to write."""
 
     cells: tuple[str, ...]
     types: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.evaluate.resolving import ResolvedNames
+from jupyter_turbopilot.evaluate.live import ResolvedNames
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.context.magics import as_python
+from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.hierarchy.parsing import Function, readable
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings

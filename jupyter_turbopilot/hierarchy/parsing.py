@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.context.magics import as_python
+from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.hierarchy.compilable import check
 from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.syntax_tree import parse

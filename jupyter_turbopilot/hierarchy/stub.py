@@ -11,7 +11,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.context.magics import as_python, cell_magic
+from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.parsing import (
     FAILURES,

@@ -12,8 +12,12 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
+from jupyter_turbopilot.context.languages import (
+    cell_language,
+    cell_magic,
+    without_cell_magic,
+    without_commands,
+)
 from jupyter_turbopilot.context.notebook_file import parse_notebook
 from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts

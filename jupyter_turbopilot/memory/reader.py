@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.context.drives import names_of
+from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.memory.base import MOST_ABOVE, Sighting
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.memory.store import Store

@@ -40,7 +40,7 @@ def catalog() -> dict[str, Model]:
 
 
 def find(spec: str) -> Model:
-    """Return the model a person means by a name, a path, a Hugging Face file or a URL."""
+    """Return the model for a name, a path, a Hugging Face file or a URL."""
     spec = spec.strip()
     if known := catalog().get(spec):
         return known
@@ -51,7 +51,7 @@ def find(spec: str) -> Model:
     try:
         as_path = Path(spec).expanduser()
         here = as_path.is_file()
-    except (OSError, RuntimeError):  # longer than a name may be; a home that nobody has
+    except (OSError, RuntimeError):  # a name that is too long; a home directory that does not exist
         raise UnknownModelError(f"This is not a name of a model. {_HOW}", field="model") from None
     if here or as_path.is_absolute() or spec.startswith(("./", ".\\", "../")):
         return Model(name=as_path.name, file=as_path.name, path=as_path)

@@ -1,4 +1,4 @@
-"""HTTP for downloads: never from https to http, no redirect into the private network, errors in words."""
+"""HTTP for downloads: never from https to http, no redirect into the private network, clear errors."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _is_private(host: str) -> bool:
-    """Tell whether that is an address which is not public; a name is none until it is looked up."""
+    """Return whether that is an address which is not public; a name is none until it is looked up."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -124,7 +124,7 @@ def _is_private(host: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """Name the server for a person: never the whole address, which may hold a key."""
+    """Return the server's name for messages: never the whole address, which may hold a key."""
     return urlsplit(url).hostname or "that address"
 
 

@@ -40,15 +40,15 @@ from jupyter_turbopilot.models.folder import (
     write_note,
 )
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.model import HubFile, IndexParts, address, describe
+from jupyter_turbopilot.models.model import address, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.models.model import Model, Source
     from jupyter_turbopilot.models.store import Store
-    from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
+    from jupyter_turbopilot.models.transfer import RemoteFile
 
 log = logging.getLogger(__name__)
 
@@ -173,29 +173,6 @@ def set_aside(path: Path) -> None:
             remove_with_note(copy)
 
 
-def look(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
-    """Ask what the publisher says of the file: its size and, from Hugging Face, its digest."""
-    # The HTTP client takes as long to import as half of us: only who fetches waits for it.
-    from jupyter_turbopilot.models import hub
-    from jupyter_turbopilot.models.transfer import RemoteFile
-
-    return hub.look(source, hosts) if isinstance(source, HubFile) else RemoteFile()
-
-
-def fetch(source: Source, transfer: Transfer) -> None:
-    """Fetch the source's bytes, going on where an earlier attempt stopped."""
-    from jupyter_turbopilot.models import hub, index
-    from jupyter_turbopilot.models.connection import host_of
-    from jupyter_turbopilot.models.transfer import fetch_url
-
-    if isinstance(source, HubFile):
-        hub.fetch(source, transfer)
-    elif isinstance(source, IndexParts):
-        index.fetch(source, transfer)
-    else:
-        fetch_url(source.url, transfer, {}, f"The server at {host_of(source.url)}")
-
-
 class _Download:
     """One model on its way into the folder."""
 
@@ -233,6 +210,8 @@ class _Download:
         raise failed
 
     def _fetch(self, source: Source) -> None:
+        # Only a download waits until the HTTP client is imported.
+        from jupyter_turbopilot.models.sources import fetch, look
         from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
         model, hosts = self._model, self._store.hosts

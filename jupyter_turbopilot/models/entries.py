@@ -12,30 +12,22 @@ def _parts(prefix: str, count: int, version: str) -> tuple[tuple[str, str], ...]
     return tuple((f"{prefix}{n}", version) for n in range(1, count + 1))
 
 
-def _qwen(size: str, parameters: float, licence: str, use: str) -> Model:
-    """A larger Qwen2.5-Coder, from its own publisher."""
-    file = f"qwen2.5-coder-{size.lower()}-instruct-q4_k_m.gguf"
-    return Model(
-        f"qwen2.5-coder-{size.lower()}",
-        file,
-        (HubFile(_QWEN.format(size), file),),
-        licence=licence,
-        fim="qwen",
-        use=use,
-        architecture="qwen2",
-        parameters=parameters,
-        kind="Q4_K_M",
-    )
-
-
 def _file(
-    name: str, source: str, architecture: str, parameters: float, kind: str, licence: str, fim: str, use: str
+    name: str,
+    source: str,
+    architecture: str,
+    parameters: float,
+    kind: str,
+    licence: str,
+    fim: str,
+    use: str,
+    stored: str = "",
 ) -> Model:
-    """A GGUF file that somebody else keeps on Hugging Face."""
+    """A GGUF file on Hugging Face."""
     repo, _, file = source.rpartition("/")
     return Model(
         name,
-        f"{repo.replace('/', '--')}--{file}",
+        stored or f"{repo.replace('/', '--')}--{file}",
         (HubFile(repo, file),),
         licence=licence,
         fim=fim,
@@ -43,6 +35,15 @@ def _file(
         architecture=architecture,
         parameters=parameters,
         kind=kind,
+    )
+
+
+def _qwen(size: str, parameters: float, licence: str, use: str) -> Model:
+    """A larger Qwen2.5-Coder, from its own publisher."""
+    name = f"qwen2.5-coder-{size.lower()}"
+    file = f"{name}-instruct-q4_k_m.gguf"
+    return _file(
+        name, f"{_QWEN.format(size)}/{file}", "qwen2", parameters, "Q4_K_M", licence, "qwen", use, file
     )
 
 

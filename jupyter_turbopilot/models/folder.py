@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,15 @@ from jupyter_turbopilot.files import (
     replace_content,
     size_of,
 )
-from jupyter_turbopilot.models.fetched import CHECKPOINT_NOTE, CHECKPOINTS, read_checkpoint_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 COPIES = "tuned"
-OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_NOTE = ".fetched.json"
+OWN = "a file of your own"  # the source of a file that the user put there; only its digest was noted
+_FILE = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
 
 
@@ -57,7 +60,7 @@ def described(folder: Path) -> str:
 
 
 def lock_path(file: Path) -> Path:
-    """Return the lock that whoever fetches a file holds."""
+    """Return the lock that is held while a file is downloaded."""
     return file.with_name(f".{file.name}.lock")
 
 
@@ -106,13 +109,68 @@ def remove_with_note(file: Path) -> int:
 
 
 def remove_all(files: Iterable[Path]) -> int:
-    """Delete a model's files and return the bytes freed, or say in words why that cannot be."""
+    """Delete a model's files and return the bytes freed, or raise an error that says why not."""
     try:
         return sum(map(remove, files))
     except OSError as error:
         advice = "Ask whoever keeps the folder of models." if is_forbidden(error) else "Try again."
         why = f"{error.strerror or error}. {advice}"
         raise BadRequestError(f"The model could not be removed: {why}", field="model") from None
+
+
+# Checkpoints ------------------------------------------------------------------------------------------------
+
+
+def checkpoint_path(folder: Path, repository: str) -> Path:
+    """Return the folder that a repository's files are kept in."""
+    return folder / CHECKPOINTS / repository.replace("/", "--")
+
+
+@dataclass(frozen=True)
+class CheckpointNote:
+    """What is noted in the folder of a checkpoint that is fetched."""
+
+    repository: str = ""
+    files: tuple[str, ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)  # those that were compared with the publisher's
+    complete: bool = False  # whether the last file has come
+
+    @property
+    def verified(self) -> bool:
+        """Whether all weights were compared; of small files the publisher gives no digest."""
+        weights = {name for name in self.files if name.endswith((".safetensors", ".bin"))}
+        return self.complete and bool(weights) and weights <= self.digests.keys()
+
+
+def read_checkpoint_note(checkpoint: Path) -> CheckpointNote:
+    """Read the note in a checkpoint's folder; empty where there is none, or none of ours."""
+    note = read_object(checkpoint / CHECKPOINT_NOTE)
+    repository, names, digests = note.get("repository"), note.get("files"), note.get("digests")
+    names = names if isinstance(names, list) else []
+    files = [name for name in names if isinstance(name, str) and _FILE.fullmatch(name)]
+    return CheckpointNote(
+        repository if isinstance(repository, str) else "",
+        tuple(files),
+        {name: str(digests[name]) for name in files if name in digests} if isinstance(digests, dict) else {},
+        note.get("complete") is True,
+    )
+
+
+def write_checkpoint_note(checkpoint: Path, note: CheckpointNote) -> None:
+    """Note what is in a checkpoint's folder: a file before it is fetched."""
+    replace_content(checkpoint / CHECKPOINT_NOTE, json.dumps(asdict(note)).encode())
+
+
+def checkpoints(folder: Path) -> Iterator[CheckpointNote]:
+    """Iterate over the notes of checkpoints; of some repositories there is the tokenizer alone."""
+    notes = map(read_checkpoint_note, sorted((folder / CHECKPOINTS).glob("*")))
+    return (note for note in notes if "config.json" in note.files)
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Return whether all files of a checkpoint have come, and are there."""
+    note = read_checkpoint_note(checkpoint)
+    return note.complete and all((checkpoint / name).is_file() for name in note.files)
 
 
 # What is ours -----------------------------------------------------------------------------------------------
@@ -168,7 +226,7 @@ def _downloads(folder: Path) -> Iterator[Path]:
 
 
 def _is_held(lock: Path) -> bool:
-    """Tell whether a download runs: taking its files away would end it, or let two write one file."""
+    """Return whether a download runs: taking its files away would end it, or let two write one file."""
     try:
         with lock.open("rb+") as file:
             if file.read(1):

@@ -141,7 +141,7 @@ class _HeaderReader:
 
 
 def read_header(path: Path) -> Header:
-    """Check the file and return its header, or refuse it in words."""
+    """Check the file and return its header, or refuse it with a message."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -188,7 +188,7 @@ def sample(path: Path) -> str:
 
 
 def holds(path: Path, header: Header, text: str) -> bool:
-    """Tell whether a text stands in the header, whole: a token of the vocabulary, for example."""
+    """Return whether a text stands in the header, whole: a token of the vocabulary, for example."""
     data = text.encode()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         return mapped.find(struct.pack("<Q", len(data)) + data, 0, header.end) >= 0

@@ -21,7 +21,6 @@ class HubFile:
 
     repo: str
     file: str
-    revision: str = "main"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ Source = HubFile | Url | IndexParts
 
 
 def describe(source: Source) -> str:
-    """Name a source for a person."""
+    """Return the name of a source for messages."""
     if isinstance(source, HubFile):
         return f"Hugging Face, {source.repo}"
     if isinstance(source, Url):
@@ -72,7 +71,7 @@ class Model:
     licence: str = "unknown"
     fim: str = "auto"
     use: str = ""
-    path: Path | None = None  # set where the person named a file of their own
+    path: Path | None = None  # of a file that the user named
     architecture: str = ""
     parameters: float = 0.0  # in millions
     kind: str = ""  # how its numbers are stored
@@ -82,7 +81,7 @@ class Model:
 
     @property
     def bytes(self) -> int:
-        """Return the file's size, estimated where nobody counted."""
+        """Return the file's size, estimated if it is not known."""
         return self.size or int(self.parameters * 1e6 * BITS.get(self.kind, 8.5) / 8)
 
     @property

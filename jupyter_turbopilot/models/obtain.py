@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.download import DownloadProgress, in_words, is_intact, pull, set_aside
-from jupyter_turbopilot.models.fetched import is_complete
-from jupyter_turbopilot.models.folder import write_note
+from jupyter_turbopilot.models.folder import is_complete, write_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +27,7 @@ def obtain(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Return the model's path once its file is there; whatever else happens is an error in words."""
+    """Return the model's path once its file is there; any failure is an error with a message."""
     if model.engine != "llama":
         raise DownloadError(
             f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "

@@ -7,13 +7,15 @@ read of notebooks; `trials.json`, which models could be loaded; `speed.json`, ho
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from jupyter_turbopilot.files import is_unfinished, read_object
+from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,12 +29,12 @@ _VERDICT = re.compile(r"[0-9a-f]{32}")
 
 
 def personal_dir() -> Path:
-    """Return the person's own folder. What is in it can be made or learned again, so it is a cache."""
+    """Return the user's own folder, a cache: its content can be made or learned again."""
     return Path(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False))
 
 
 def personal_files(folder: Path) -> Iterator[Path]:
-    """Iterate over the files in a person's own folder that we wrote."""
+    """Iterate over the files in the user's own folder that Turbopilot wrote."""
     yield from sequences(folder)
     yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
     yield from _written(folder, VERDICTS, _holds_verdicts)
@@ -56,7 +58,7 @@ def _holds_verdicts(path: Path) -> bool:
 
 
 def _is_what_was_learned(path: Path) -> bool:
-    """A damaged one is ours as well: nobody else's is deleted for having no keys."""
+    """Return whether Turbopilot wrote the file, which may be damaged."""
     return path.name == LEARNING and read_object(path).keys() <= {"calibrations", "week"}
 
 
@@ -66,3 +68,22 @@ def _begins_as_sequences(path: Path) -> bool:
             return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
     except OSError:
         return False
+
+
+def measured_rate(folder: Path) -> float:
+    """Return how many bytes of weights this machine reads a second; 0 if that was not measured.
+
+    To generate a token it reads all weights once: the rate and a file's size tell a model's speed.
+    """
+    measured = read_object(folder / SPEED).get("bytes_a_second")
+    return float(measured) if isinstance(measured, int | float) and measured > 0 else 0.0
+
+
+def remember_rate(folder: Path, bytes_a_second: float, *, rough: bool = False) -> None:
+    """Keep a measured rate; a rough measurement does not replace a careful one."""
+    before = read_object(folder / SPEED)
+    if rough and before and not before.get("rough"):
+        return
+    with suppress(OSError):  # where nothing can be written, it is guessed
+        content = json.dumps({"bytes_a_second": round(bytes_a_second), "rough": rough})
+        replace_content(folder / SPEED, content.encode(), private=True)

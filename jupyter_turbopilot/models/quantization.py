@@ -27,7 +27,7 @@ class Order:
 
 
 def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, force: bool) -> Order:
-    """Check what was asked for, or refuse it in words."""
+    """Check a request to quantise, or refuse it with a message."""
     name = kind.upper()
     if name not in kinds:
         raise ConversionError(

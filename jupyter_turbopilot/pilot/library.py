@@ -14,11 +14,10 @@ from jupyter_turbopilot.errors import (
     DownloadError,
     TurbopilotError,
 )
-from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.personal import personal_dir
+from jupyter_turbopilot.models.personal import measured_rate, personal_dir
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Store
 
@@ -69,7 +68,7 @@ class Library:
 
     def advice(self) -> dict[str, Advice]:
         """Judge each model of the catalogue for this machine."""
-        rate = speed.rate(personal_dir()) or guessed_rate(machine.cores())
+        rate = measured_rate(personal_dir()) or guessed_rate(machine.cores())
         advice = advise(catalog().values(), machine.free_memory(), rate)
         return {each.model.name: each for each in advice}
 

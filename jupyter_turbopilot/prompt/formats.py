@@ -1,28 +1,22 @@
-"""Context, prefix and suffix become token ids, in the format of each family of models."""
+"""Context, prefix and suffix become token ids within a budget, in the format of each family of models.
+
+Texts are cut to their budget in steps, so that a prompt's beginning seldom changes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
-from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.prompt.budget import (
-    WIDEST,
-    Budget,
-    Tokenize,
-    keep_tail,
-    pieces_left_out,
-    read_head,
-)
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Markers, RawRequest
+    from jupyter_turbopilot.generation import Markers
 
-INFILL_WINDOW = 2048
-ANSWER_SHARE = 8  # this part of the context, one eighth, is always kept free for an answer
 READ_ANEW = 9  # tokens from the suffix's marker on that are read again at each keystroke
-_SNIPPET = "\n\n--- snippet ---\n\n"
+WIDEST = 64  # characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized
+Tail = TypeVar("Tail", list[int], str)
+Tokenize = Callable[[str], list[int]]
 Heal = Callable[[str], tuple[list[int], bytes]]
 
 
@@ -119,6 +113,52 @@ class Prompt:
     cut: bool = False  # whether something had to be left out
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How many tokens each side of the cursor may take."""
+
+    prefix: int
+    suffix: int
+
+
+def keep_tail(tokens: Tail, room: int) -> Tail:
+    """Keep the end of tokens or of a text; its start moves in steps of a quarter of the room.
+
+    If it moved with every token, each keystroke would change the start of the prompt, and nothing in the
+    cache could be used again.
+    """
+    if len(tokens) <= room:
+        return tokens
+    if room <= 0:
+        return tokens[:0]
+    step = max(1, room // 4)
+    return tokens[-(-(len(tokens) - room) // step) * step :]
+
+
+def read_head(tokenize: Tokenize, text: str, room: int) -> list[int]:
+    """Return the first tokens of a text, as many as fit."""
+    return tokenize(text[: WIDEST * max(0, room)])[: max(0, room)]
+
+
+def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
+    """Return how many pieces, from the furthest on, to leave out so that the others and `near` tokens fit.
+
+    They are left out in steps of a quarter of the room, as in `keep_tail`; one quarter is kept free for an
+    outline of what was left out.
+    """
+    over = sum(sizes) + near - room
+    if over <= 0:
+        return 0
+    step = max(1, room // 4)
+    wanted = -(-(over + room // 4) // step) * step
+    gone = 0
+    for count, size in enumerate(sizes):
+        if gone >= wanted:
+            return count
+        gone += size
+    return len(sizes)
+
+
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
     """Return a function that drops the last token if the prefix may end within a word.
 
@@ -156,12 +196,11 @@ def build(
         "NEAR": kept[begun:],
         "SUFFIX": read_head(tokenize, suffix, budget.suffix) if suffix and budget.suffix else [],
     }
-    return _lay_out(form, [form.bos] if form.bos is not None else [], parts, forced)
+    return lay_out(form, [form.bos] if form.bos is not None else [], parts, forced)
 
 
-def _lay_out(
-    form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], forced: bytes = b""
-) -> Prompt:
+def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], forced: bytes = b"") -> Prompt:
+    """Append the markers and texts of a format to the tokens that stand before them."""
     start = stop = 0
     for part in form.order:
         if part == "suffix":
@@ -175,86 +214,3 @@ def _lay_out(
     # The tokens right behind the cursor tell the model where it is, so they have to be read again.
     anew = start + READ_ANEW
     return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)
-
-
-def build_infill(
-    form: BoundFormat,
-    tokenize: Tokenize,
-    fresh: Tokenize,
-    request: RawRequest,
-    context_size: int,
-    length: int,
-) -> Prompt:
-    """Build the prompt of `/infill` as llama.cpp's server does.
-
-    Other files first, under the repository's and the files' markers; then at most a window of text, three
-    quarters of it before the cursor. `fresh` tokenizes, without a cache, what changes with each keystroke.
-    """
-    window = min(INFILL_WINDOW, context_size // 2)
-    near, behind = 3 * (window // 4), window // 4
-    typed = keep_tail(fresh(keep_tail(request.typed, WIDEST * near)), near)
-    # Cut in steps, unlike llama.cpp's server: if the start moved with each token, all would be read again.
-    prefix = keep_tail(fresh(keep_tail(str(request.prompt), WIDEST * near)), near - len(typed)) + typed
-    suffix = read_head(tokenize, request.suffix or "", behind - 2 - len(typed))
-    others: list[int] = []
-    if form.repository is not None:
-        others += [form.repository, *tokenize("myproject\n")]
-    files = [(name, keep_tail(text, WIDEST * window)) for name, text in request.others]
-    for name, text in files[pieces_left_out([len(text) for _, text in files], 0, WIDEST * context_size) :]:
-        named = [form.file, *tokenize(f"{name}\n")] if form.file is not None else tokenize(_SNIPPET)
-        others += [*named, *tokenize(text)]
-    if form.file is not None:
-        others += [form.file, *tokenize("filename\n")]
-    # A request that only reads ahead has no length: what is kept of the files must not depend on it.
-    answer = max(length, context_size // ANSWER_SHARE)
-    tokens = keep_tail(others, max(0, context_size - answer - window - len(form.order) - 1))
-    if form.bos is not None:
-        tokens = [*tokens, form.bos]
-    return _lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})
-
-
-def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, context_size: int) -> Prompt:
-    """Build the prompt of a text to continue or to fill in; a text that is too long is cut or refused."""
-    parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
-    texts = [text for text in (*parts, request.suffix, *(text for _, text in request.context)) if text]
-    size, most = sum(len(text) for text in texts if isinstance(text, str)), WIDEST * context_size
-    if size > most and not request.cut:
-        raise ContextLengthError(context_size, size // WIDEST, request.sampling.max_tokens)
-    before = [
-        token
-        for part in parts
-        for token in (tokenize(keep_tail(part, most)) if isinstance(part, str) else (part,))
-    ]
-    bos = [form.bos] if form.bos is not None and isinstance((*parts, 0)[0], str) else []
-    if not (before or bos or request.suffix):
-        before = tokenize("\n")  # a model needs at least one token
-    after = read_head(tokenize, request.suffix, context_size) if request.suffix is not None else []
-    above = [
-        token
-        for kind, text in request.context
-        for token in _named(form, tokenize, kind, keep_tail(text, most))
-    ]
-    if request.suffix is not None and not form.markers:
-        raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
-    marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
-    needed, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
-    cut = request.cut and (needed >= context_size or size > most)
-    if cut:
-        # The prompt is cut only if it does not fit by itself; otherwise the answer ends with the context.
-        room = context_size - marks - max(1, min(length, context_size // ANSWER_SHARE))
-        after = after[: max(0, room) // 4]
-        before = keep_tail(before, max(1, room - len(after)))
-        above = keep_tail(above, room - len(after) - len(before))
-    elif needed + length > context_size and not request.cut:
-        raise ContextLengthError(context_size, needed, length)
-    if request.suffix is None:
-        return Prompt([*bos, *before], cut=cut)
-    return replace(_lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after}), cut=cut)
-
-
-def _named(form: BoundFormat, tokenize: Tokenize, kind: str, text: str) -> list[int]:
-    """Return a file or the name of the repository behind the model's marker for it."""
-    mark = form.repository if kind == "repository" else form.file
-    if mark is not None:
-        return [mark, *tokenize(text)]
-    return [*tokenize(_SNIPPET), *tokenize(text)] if kind == "file" and text else []

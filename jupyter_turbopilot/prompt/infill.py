@@ -1,14 +1,31 @@
-"""Recognize fill-in-the-middle templates in a client's prompt, and take them apart. Pure."""
+"""Prompts of clients that bring their own: templates are taken apart, and texts laid out as asked. Pure."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.prompt.formats import FORMATS
+from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.prompt.formats import (
+    FORMATS,
+    WIDEST,
+    Prompt,
+    keep_tail,
+    lay_out,
+    pieces_left_out,
+    read_head,
+)
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.prompt.formats import BoundFormat, Tokenize
+    from jupyter_turbopilot.raw_request import RawRequest
 
 REPOSITORY, FILE = "repository", "file"
 MOST_FILES = 256
+INFILL_WINDOW = 2048
+ANSWER_SHARE = 8  # this part of the context, one eighth, is always kept free for an answer
+_SNIPPET = "\n\n--- snippet ---\n\n"
 _PREFIX, _SUFFIX, _MIDDLE = "prefix", "suffix", "middle"
 # The orders of the parts, after the repository and files.
 _PREFIX_FIRST, _SUFFIX_FIRST, _NO_MIDDLE = (
@@ -86,7 +103,7 @@ _FAMILIES = (
     *(
         _Family(known.prefix, known.suffix, known.middle, **_CONTEXT.get(known.name, {}))
         for known in FORMATS
-        if known.prefix != known.suffix  # nobody could tell the parts of such a template apart
+        if known.prefix != known.suffix  # the parts of such a template cannot be told apart
     ),
     _Family("<PRE> ", " <SUF>", " <MID> "),
     # Continue has sent DeepSeek's markers with plain bars.
@@ -106,3 +123,86 @@ MARKERS = frozenset[str]().union(
 def taken_apart(prompt: str) -> Hole | None:
     """Return the texts of a prompt if the whole of it is a template; None otherwise."""
     return next((hole for family in _FAMILIES if (hole := family.read(prompt))), None)
+
+
+def build_infill(
+    form: BoundFormat,
+    tokenize: Tokenize,
+    fresh: Tokenize,
+    request: RawRequest,
+    context_size: int,
+    length: int,
+) -> Prompt:
+    """Build the prompt of `/infill` as llama.cpp's server does.
+
+    Other files first, under the repository's and the files' markers; then at most a window of text, three
+    quarters of it before the cursor. `fresh` tokenizes, without a cache, what changes with each keystroke.
+    """
+    window = min(INFILL_WINDOW, context_size // 2)
+    near, behind = 3 * (window // 4), window // 4
+    typed = keep_tail(fresh(keep_tail(request.typed, WIDEST * near)), near)
+    # Cut in steps, unlike llama.cpp's server: if the start moved with each token, all would be read again.
+    prefix = keep_tail(fresh(keep_tail(str(request.prompt), WIDEST * near)), near - len(typed)) + typed
+    suffix = read_head(tokenize, request.suffix or "", behind - 2 - len(typed))
+    others: list[int] = []
+    if form.repository is not None:
+        others += [form.repository, *tokenize("myproject\n")]
+    files = [(name, keep_tail(text, WIDEST * window)) for name, text in request.others]
+    for name, text in files[pieces_left_out([len(text) for _, text in files], 0, WIDEST * context_size) :]:
+        named = [form.file, *tokenize(f"{name}\n")] if form.file is not None else tokenize(_SNIPPET)
+        others += [*named, *tokenize(text)]
+    if form.file is not None:
+        others += [form.file, *tokenize("filename\n")]
+    # A request that only reads ahead has no length: what is kept of the files must not depend on it.
+    answer = max(length, context_size // ANSWER_SHARE)
+    tokens = keep_tail(others, max(0, context_size - answer - window - len(form.order) - 1))
+    if form.bos is not None:
+        tokens = [*tokens, form.bos]
+    return lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})
+
+
+def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, context_size: int) -> Prompt:
+    """Build the prompt of a text to continue or to fill in; a text that is too long is cut or refused."""
+    parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
+    texts = [text for text in (*parts, request.suffix, *(text for _, text in request.context)) if text]
+    size, most = sum(len(text) for text in texts if isinstance(text, str)), WIDEST * context_size
+    if size > most and not request.cut:
+        raise ContextLengthError(context_size, size // WIDEST, request.sampling.max_tokens)
+    before = [
+        token
+        for part in parts
+        for token in (tokenize(keep_tail(part, most)) if isinstance(part, str) else (part,))
+    ]
+    bos = [form.bos] if form.bos is not None and isinstance((*parts, 0)[0], str) else []
+    if not (before or bos or request.suffix):
+        before = tokenize("\n")  # a model needs at least one token
+    after = read_head(tokenize, request.suffix, context_size) if request.suffix is not None else []
+    above = [
+        token
+        for kind, text in request.context
+        for token in _named(form, tokenize, kind, keep_tail(text, most))
+    ]
+    if request.suffix is not None and not form.markers:
+        raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
+    marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
+    needed, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
+    cut = request.cut and (needed >= context_size or size > most)
+    if cut:
+        # The prompt is cut only if it does not fit by itself; otherwise the answer ends with the context.
+        room = context_size - marks - max(1, min(length, context_size // ANSWER_SHARE))
+        after = after[: max(0, room) // 4]
+        before = keep_tail(before, max(1, room - len(after)))
+        above = keep_tail(above, room - len(after) - len(before))
+    elif needed + length > context_size and not request.cut:
+        raise ContextLengthError(context_size, needed, length)
+    if request.suffix is None:
+        return Prompt([*bos, *before], cut=cut)
+    return replace(lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after}), cut=cut)
+
+
+def _named(form: BoundFormat, tokenize: Tokenize, kind: str, text: str) -> list[int]:
+    """Return a file or the name of the repository behind the model's marker for it."""
+    mark = form.repository if kind == "repository" else form.file
+    if mark is not None:
+        return [mark, *tokenize(text)]
+    return [*tokenize(_SNIPPET), *tokenize(text)] if kind == "file" and text else []

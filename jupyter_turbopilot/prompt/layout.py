@@ -9,8 +9,15 @@ from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.prompt.budget import WIDEST, Budget, keep_tail, pieces_left_out
-from jupyter_turbopilot.prompt.formats import build, form_for, heal_word
+from jupyter_turbopilot.prompt.formats import (
+    WIDEST,
+    Budget,
+    build,
+    form_for,
+    heal_word,
+    keep_tail,
+    pieces_left_out,
+)
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
@@ -53,7 +60,7 @@ class Layout:
         return engine.vocabulary
 
     def is_for(self, engine: Engine) -> bool:
-        """Tell whether prompts are laid out for this engine."""
+        """Return whether prompts are laid out for this engine."""
         return self._engine() is engine
 
     def prompt(self, request: Completion, context: Context) -> Prompt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models.quality import share_saved
+from jupyter_turbopilot.models.recommend import share_saved
 from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.training.tree import arrays
+from jupyter_turbopilot.training.course import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.training.course import Course
+    from jupyter_turbopilot.training.course import Course, Tree
     from jupyter_turbopilot.training.loop import Log
     from jupyter_turbopilot.training.network import Network
-    from jupyter_turbopilot.training.tree import Tree
 
 HIDDEN = -1e4  # what a token sees of those it does not descend from
 STEP, WORDS_STEP = 128, 2048  # tokens of a tree, and words that compete, come in multiples of these

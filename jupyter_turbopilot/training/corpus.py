@@ -20,7 +20,7 @@ from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 LANGUAGES = {
     ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
@@ -103,7 +103,7 @@ def _file(path: Path, name: str, group: str) -> Iterator[TrainingDocument]:
 
 
 def in_parts(document: TrainingDocument) -> TrainingDocument:
-    """Return a file in parts that somebody could type as cells; a notebook as it is."""
+    """Return a file in parts of the size of cells; a notebook as it is."""
     if len(document.cells) != 1:
         return document
     parts = blocks(document.cells[0].source, BLOCK)
@@ -171,22 +171,18 @@ def clean(
             continue
         seen.add(digest)
         gathered.documents.append(cleaned)
-    for why, measure in (("unusually large", _size), ("with unusually long lines", _longest_line)):
-        usual_ones = usual(gathered.documents, [measure(document) for document in gathered.documents], share)
-        if gone := len(gathered.documents) - len(usual_ones):
+    measures: dict[str, Callable[[str], int]] = {
+        "unusually large": len,
+        "with unusually long lines": lambda code: max(map(len, code.split("\n"))),
+    }
+    for why, measure in measures.items():
+        sizes = [measure(document.code) for document in gathered.documents]
+        most = sorted(sizes)[min(len(sizes) - 1, int(len(sizes) * share))] if sizes else 0
+        usual = [one for one, size in zip(gathered.documents, sizes, strict=True) if size <= most]
+        if gone := len(sizes) - len(usual):
             gathered.left_out[why] += gone
-        gathered.documents = usual_ones
+        gathered.documents = usual
     return gathered
-
-
-def usual(
-    documents: Sequence[TrainingDocument], figures: Sequence[float], share: float
-) -> list[TrainingDocument]:
-    """Return the documents whose figure is among the lower share of all."""
-    if not documents:
-        return []
-    most = sorted(figures)[min(len(figures) - 1, int(len(figures) * share))]
-    return [document for document, figure in zip(documents, figures, strict=True) if figure <= most]
 
 
 def _strange(document: TrainingDocument) -> float:
@@ -194,16 +190,8 @@ def _strange(document: TrainingDocument) -> float:
     return sum(character > "\x7f" for character in text) / len(text)
 
 
-def _size(document: TrainingDocument) -> int:
-    return len(document.code)
-
-
-def _longest_line(document: TrainingDocument) -> int:
-    return max(map(len, document.code.split("\n")), default=0)
-
-
 def parses(document: TrainingDocument) -> bool:
-    """Tell whether most of a document's cells are Python; IPython's own lines count as nothing."""
+    """Return whether most of a document's cells are Python; IPython's own lines count as nothing."""
     cells = [cell.source for cell in document.cells if cell.type == "code"]
     good = sum(map(_is_python, cells))
     return good * 2 > len(cells)

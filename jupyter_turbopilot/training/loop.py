@@ -7,7 +7,7 @@ import math
 import pickle
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.training.network import Network
+    from jupyter_turbopilot.training.adapter import Adapter
+    from jupyter_turbopilot.training.whole import WholeModel
 
 LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps
 SAVED_EVERY = 180.0  # seconds
+SMOOTH = 50  # steps that a point of the plot is the mean of
 PAUSED = 60.0  # seconds: a step that took longer, and twice as long as the one before, was interrupted
 
 
@@ -67,29 +69,6 @@ class DivergedError(TurbopilotError):
         )
 
 
-class Learning(Protocol):
-    """What is trained: which weights, on what, and how wrong they are."""
-
-    @property
-    def network(self) -> Network:
-        """The network that learns."""
-
-    def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Return what changes the weights."""
-
-    def batches(self, log: Log) -> Iterator[Any]:
-        """Yield what each step learns from, from where the log stands."""
-
-    def size(self, batch: Any) -> tuple[int, int]:
-        """Count the samples and tokens of a step."""
-
-    def loss(self, batch: Any) -> torch.Tensor:
-        """Return the mean loss of a step."""
-
-    def held_loss(self) -> float | None:
-        """Return the loss on what is held out, if anything is."""
-
-
 class Training:
     """A training that can be stopped at any step and gone on with, by a file that it keeps.
 
@@ -100,7 +79,9 @@ class Training:
     not gone on with.
     """
 
-    def __init__(self, learning: Learning, schedule: Schedule, path: Path, origin: str = "") -> None:
+    def __init__(
+        self, learning: Adapter | WholeModel, schedule: Schedule, path: Path, origin: str = ""
+    ) -> None:
         self.learning, self.schedule, self.path, self.origin = learning, schedule, path, origin
         self.learnt = learning.network.learnt()
         self.optimizers = learning.optimizers(schedule.rate)
@@ -211,7 +192,7 @@ class Training:
         with write_atomically(path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
-            except RuntimeError:  # which is what torch makes of a full disk, in words that say nothing
+            except RuntimeError:  # which torch raises for a full disk, with a message that says nothing
                 raise OSError("the disk does not take it") from None
 
     def _resumed(self) -> Log:
@@ -239,3 +220,24 @@ class Training:
             raise TurbopilotError(
                 f"{path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None
+
+
+def draw(log: Log, target: Path) -> Path | None:
+    """Draw the loss by steps, where matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    losses = [loss for _, loss in log.losses]
+    latest = [losses[max(0, at - SMOOTH) : at] for at in range(1, len(losses) + 1)]
+    steps = [step for step, _ in log.losses]
+    axes.plot(steps, [sum(part) / len(part) for part in latest], label=f"training, mean of {SMOOTH}")
+    if log.held:
+        axes.plot([step for step, _ in log.held], [loss for _, loss in log.held], "o-", label="held out")
+    axes.set(xlabel="steps", ylabel="loss of a token")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(target, metadata={"Date": None})
+    return target

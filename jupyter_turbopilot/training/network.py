@@ -17,7 +17,7 @@ from jupyter_turbopilot.models.convert.llama import neighbours
 from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
-from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
+from jupyter_turbopilot.models.tuning.fold import Change, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +66,7 @@ class Network:
     model: Any
     header: Header
     loras: dict[str, Lora]  # by llama.cpp's names of the matrices
-    rank: int = 0
     alpha: float = 0.0
-
-    @property
-    def architecture(self) -> str:
-        """The architecture's name in llama.cpp's terms."""
-        return self.header.architecture
 
     @property
     def device(self) -> torch.device:
@@ -108,7 +102,7 @@ def best_type(device: torch.device) -> torch.dtype:
 
 
 def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
-    """Unpack a model; refuse in words what cannot be trained."""
+    """Unpack a model; refuse with a message what cannot be trained."""
     header = read_header(path)
     if header.architecture not in _KINDS:
         raise BadRequestError(
@@ -206,7 +200,7 @@ def halves(matrix: Any, *, heads: int) -> Any:
 
 def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:
     """Put thin matrices beside those of every layer from `first` on."""
-    network.rank, network.alpha = rank, alpha
+    network.alpha = alpha
     for number, layer in enumerate(network.model.model.layers):
         if number < first:
             continue
@@ -265,4 +259,4 @@ def write_adapter(network: Network, target: Path, name: str) -> Path:
         (matrix, _plain(lora.a, np.float16), _turned(network, matrix, _plain(lora.b, np.float16)))
         for matrix, lora in network.loras.items()
     )
-    return adapters.write(target, network.architecture, name, network.alpha, matrices)
+    return adapters.write(target, network.header.architecture, name, network.alpha, matrices)

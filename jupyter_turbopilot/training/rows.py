@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jupyter_turbopilot.prompt.formats import BoundFormat
-    from jupyter_turbopilot.training.tree import Sample
+    from jupyter_turbopilot.training.samples import Sample
 
 LEAST = 32  # tokens before a cursor; a sample that would keep fewer goes into another row
 WAITING = 128  # samples that the next one to fit is looked for among
@@ -27,7 +27,7 @@ WAITING = 128  # samples that the next one to fit is looked for among
 
 @dataclass(frozen=True)
 class Marks:
-    """The tokens that nobody types: what they follow cannot be learnt, and they fill a row up."""
+    """The control tokens: they are not learnt, and they fill a row up."""
 
     middle: int | None  # what stands before an answer; None: nothing tells where answers are
     suffix: int | None  # what stands before the text behind the cursor
@@ -40,12 +40,12 @@ class Marks:
         return cls(form.markers.get("middle"), form.markers.get("suffix"), marks)
 
     def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which tokens behind the first of each row are learnt: all text, and where an answer ends."""
+        """Return which tokens behind the first of each row are learnt: all text, and where an answer ends."""
         learnt: NDArray[np.bool_] = ~np.isin(rows[:, 1:], self.all)
         return learnt
 
     def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which of them belong to answers, or to the text of a cell that the answer goes on with.
+        """Return which of them belong to answers, or to the text of a cell that the answer goes on with.
 
         All of them, where that cannot be told.
         """
@@ -98,7 +98,7 @@ def _size(sample: Sample) -> int:
 
 
 def _fits(sample: Sample, room: int, before: int) -> bool:
-    """Tell whether a sample fits whole, or with enough of the text before the cursor."""
+    """Return whether a sample fits whole, or with enough of the text before the cursor."""
     excess = _size(sample) - room
     return excess <= 0 or before - excess >= LEAST
 
@@ -153,7 +153,7 @@ def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: b
 
 
 def are_of(path: Path, origin: bytes) -> bool:
-    """Tell whether a file holds the rows that were made of something."""
+    """Return whether a file holds the rows that were made of something."""
     try:
         with path.open("rb") as file:
             file.seek(-len(origin), os.SEEK_END)

@@ -10,7 +10,6 @@ from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import LARGEST
-from jupyter_turbopilot.training.tree import Sample
 
 if TYPE_CHECKING:
     import random
@@ -43,15 +42,24 @@ PLAIN = Cuts(0.35, 1.0, LARGEST)  # each reads everything itself: an answer shou
 
 @dataclass(frozen=True)
 class Example:
-    """A request, and what the person goes on to write; `whole` unless that was cut short."""
+    """A request, and what the user goes on to write; `whole` unless that was cut short."""
 
     request: Completion
     future: str
     whole: bool
 
 
+@dataclass(frozen=True)
+class Sample:
+    """What the model reads, and what it should answer; the last token may say that the answer ends."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    text: int = 0  # so many tokens of the prompt are text to learn from as well
+
+
 def typed_cells(document: TrainingDocument) -> list[int]:
-    """Return which cells somebody could be typing."""
+    """Return the numbers of the cells that are long enough to be typed."""
     return [
         number
         for number, cell in enumerate(document.cells)

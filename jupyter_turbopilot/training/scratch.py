@@ -1,20 +1,30 @@
-"""A small model that has learnt nothing yet: Llama's architecture, and a vocabulary of characters."""
+"""Small models of characters: one that has learnt nothing yet, and what a trained one becomes for browsers.
+
+They have Llama's architecture; browsers get a file of 8 bits a weight, and an entry in a list.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
+from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.files import replace_content, sha256_of, size_of
+from jupyter_turbopilot.models.quantization import order
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = [9, 10, 26, *range(32, 127)]  # 26 stands for any other
 ROWS = 128
-_PRIVATE = 0xE000  # where the names of control tokens begin: nobody's text holds them
+_TYPE, _LIST = "Q8_0", "models.json"
+_PRIVATE = 0xE000  # where the names of control tokens begin: no text holds them
 
 
 @dataclass(frozen=True)
@@ -93,4 +103,42 @@ def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
     out.close()
+    return path
+
+
+def listed_beside(model: Path) -> dict[str, Any]:
+    """Return the list beside a model, or an empty one; refuse one that cannot be read."""
+    path = model.with_name(_LIST)
+    if not path.exists():
+        return {"models": []}
+    try:
+        kept = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadRequestError(f"{path} cannot be read: {error}. Correct it, or move it elsewhere.") from None
+    if not isinstance(kept, dict) or not isinstance(kept.get("models", []), list):
+        raise BadRequestError(f"{path} is not a list of models. Correct it, or move it elsewhere.")
+    return {"models": []} | kept
+
+
+def write_for_browsers(model: Path, language: str = "") -> Path:
+    """Quantise a model and list it, both beside it; return the list. Its other entries stay as they are."""
+    kept = listed_beside(model)
+    target = model.with_stem(f"{model.stem}-q8")
+    quantize(order(model, target, _TYPE, kinds(), force=False), machine.threads())
+    entry: dict[str, Any] = {
+        "name": model.stem,
+        "url": quote(target.name),
+        "sha256": sha256_of(target),
+        "size": size_of(target),
+    }
+    if language:
+        entry["language"] = language
+    models = kept["models"]
+    same = (n for n, one in enumerate(models) if isinstance(one, dict) and one.get("url") == entry["url"])
+    if (at := next(same, None)) is None:
+        models.append(entry)
+    else:
+        models[at] |= entry  # further keys, a licence for instance, stay
+    path = model.with_name(_LIST)
+    replace_content(path, (json.dumps(kept, indent=2) + "\n").encode())
     return path

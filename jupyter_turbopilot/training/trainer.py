@@ -91,7 +91,7 @@ class Trainer:
         course = Course(
             self.data.training, layout, end, options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1)
         )
-        held_out = Course(self.data.held_out, layout, end, seed=9).some(HELD_TREES)
+        held_out = [*islice(Course(self.data.held_out, layout, end, seed=9).trees(), HELD_TREES)]
         tree_loss = TreeLoss(self._network, () if self._on_a_card else course.words())
         return Adapter(self._network, tree_loss, course, held_out)
 
@@ -164,7 +164,7 @@ def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[
 
 
 def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
-    """Refuse in words what the memory does not suffice for; `length` is that of the longest rows."""
+    """Refuse a training that does not fit into memory; `length` is that of the longest rows."""
     header, device = read_header(path), network.best_device()
     advice = "Close other programs."
     needs = header.parameters * ADAPTER_BYTES + WORK_BYTES

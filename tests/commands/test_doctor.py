@@ -10,8 +10,7 @@ from jupyter_turbopilot import files
 from jupyter_turbopilot.completer.learned import Learned
 from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.memory.places import folder
-from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.personal import LEARNING
+from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.suggestion.fit import subject_of
 
 from ..memory.notebooks import write
@@ -28,10 +27,10 @@ def test_what_the_doctor_measured_is_what_is_recommended_by(
     assert "guessed" in run(capsys, "models", "recommend")[1]
     run(capsys, "doctor", "-m", own)
     assert "(measured)" in run(capsys, "models", "recommend")[1]
-    measured = speed.rate(own_folder)
-    speed.remember(own_folder, 2e9)
-    speed.remember(own_folder, 1e9, rough=True)
-    assert speed.rate(own_folder) == 2e9 != measured
+    measured = measured_rate(own_folder)
+    remember_rate(own_folder, 2e9)
+    remember_rate(own_folder, 1e9, rough=True)
+    assert measured_rate(own_folder) == 2e9 != measured
 
 
 def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from jupyter_turbopilot.commands.removing import (
 from jupyter_turbopilot.completer.learned import Learned
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
-from jupyter_turbopilot.models import speed
+from jupyter_turbopilot.models.personal import remember_rate
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import write_note
@@ -93,7 +93,7 @@ def test_everything_that_we_write_is_removed(
     with pytest.raises(Exception, match="cannot be reached"):
         obtain(store, converted)
     folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
-    speed.remember(own_folder, 1e9)
+    remember_rate(own_folder, 1e9)
     (own_folder / LEARNING).write_text(json.dumps(Learned().content()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
@@ -120,7 +120,7 @@ def test_a_damaged_file_of_what_was_learned_goes_and_another_programs_stays(
 def test_emptied_folders_go_and_missing_ones_are_no_matter(
     capsys: pytest.CaptureFixture[str], models_folder: Path, own_folder: Path
 ) -> None:
-    speed.remember(own_folder, 1e9)
+    remember_rate(own_folder, 1e9)
     write_note(models_folder / "gone.gguf", "https://example.org/gone.gguf")
     assert run(capsys, "purge", "--yes")[0] == 0
     assert not models_folder.exists()
@@ -131,7 +131,7 @@ def test_emptied_folders_go_and_missing_ones_are_no_matter(
 def test_it_asks_first_and_takes_silence_for_a_no(
     capsys: pytest.CaptureFixture[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speed.remember(own_folder, 1e9)
+    remember_rate(own_folder, 1e9)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     assert run(capsys, "purge")[0] == 1
 
@@ -243,7 +243,7 @@ def test_a_setting_that_names_no_file_is_said_and_the_rest_goes(
 ) -> None:
     (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {name!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    speed.remember(own_folder, 1e9)
+    remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
     assert "The file in c.Turbopilot.results_file" in out
@@ -261,7 +261,7 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
         raise PermissionError
 
     monkeypatch.setattr(schema, "is_ours", refuse)  # root may read every folder
-    speed.remember(own_folder, 1e9)
+    remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
     assert f"The file in c.Turbopilot.results_file, {str(path)!r}, cannot be used: PermissionError." in out
@@ -272,7 +272,7 @@ def test_what_was_read_of_notebooks_can_be_forgotten_alone(
     capsys: pytest.CaptureFixture[str], own_folder: Path
 ) -> None:
     state.save(own_folder / "sequences", "key", [])
-    speed.remember(own_folder, 1e9)
+    remember_rate(own_folder, 1e9)
     assert run(capsys, "forget")[0] == 0
     assert files(own_folder) == {"speed.json"}
     assert "Nothing was kept" in run(capsys, "forget")[1]

@@ -16,7 +16,7 @@ from jupyter_turbopilot.evaluate.sizing import Demand, ModelMemory, memory_neede
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of
 
-from ..evaluate.test_counters import counters
+from ..evaluate.test_crowd import counters
 from .running import run
 
 NOTEBOOKS = Path(__file__).parent.parent / "data"

@@ -12,6 +12,10 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
 from jupyter_turbopilot.prompt.formats import build_text, form_for
 from jupyter_turbopilot.prompt.infill import taken_apart
+from jupyter_turbopilot.generation import Beginning, Markers, Sampling
+from jupyter_turbopilot.prompt.formats import form_for
+from jupyter_turbopilot.prompt.infill import build_text, taken_apart
+from jupyter_turbopilot.raw_request import ExactAsk, RawRequest, Urgency
 from jupyter_turbopilot.request import Completion
 
 from ..scripted_engine import MARKS, ScriptedEngine

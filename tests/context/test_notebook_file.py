@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, parse_notebook
+from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, names_of, parse_notebook
 
 CELLS = [
     {"cell_type": "markdown", "source": ["# Title\n", "and text"]},
@@ -75,3 +75,14 @@ def test_what_holds_no_notebook_is_none(text: str) -> None:
 def test_whatever_json_a_file_holds_is_a_notebook_or_none(value: Any) -> None:
     notebook = parse_notebook(json.dumps(value), "a.ipynb")
     assert notebook is None or len(notebook.cells) == len(value["cells"])
+
+
+def test_a_path_may_have_a_drive_before_it_or_a_colon_in_it() -> None:
+    assert names_of("RTC:work/a.ipynb") == ("RTC:work/a.ipynb", "work/a.ipynb")
+    assert names_of("/notes 10:30/a.ipynb") == ("notes 10:30/a.ipynb", "30/a.ipynb")
+    assert names_of("work/a.ipynb") == ("work/a.ipynb", "work/a.ipynb")
+
+
+@given(st.text())
+def test_the_path_itself_is_always_one_of_them(path: str) -> None:
+    assert names_of(path)[0] == path.strip("/")

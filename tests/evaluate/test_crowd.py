@@ -4,10 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.completer.completer import EVENTS
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.evaluate import notebooks
-from jupyter_turbopilot.evaluate.crowd import Measured, type_at_once
+from jupyter_turbopilot.evaluate.crowd import Measured, read_counters, requests_per_second, type_at_once
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 DATA = Path(__file__).parent.parent / "data"
@@ -78,3 +81,72 @@ def test_the_next_run_has_as_many_people_as_load_the_engine_as_wanted() -> None:
     assert alone.people_for(0.01, 16) == 1
     assert Measured(1, 40.0, 0, 0.0).people_for(0.6, 16) == 16
     assert Measured(2, 10.0, 0, 0.0).seconds_per_request == 0.0
+
+
+def counters(known: int = 0, taken_over: int = 0, since: float = 1000.0, **outcomes: int) -> str:
+    lines = ["# TYPE turbopilot_requests_total counter"]
+    lines += [
+        f'turbopilot_requests_total{{route="complete",outcome="{outcome}"}} {count}.0'
+        for outcome, count in outcomes.items()
+    ]
+    lines += ["# TYPE turbopilot_requests_created gauge"]
+    lines += [
+        f'turbopilot_requests_created{{route="complete",outcome="{outcome}"}} {since}' for outcome in outcomes
+    ]
+    return "\n".join(
+        [*lines, f"turbopilot_known_total {known}.0", f"turbopilot_taken_over_total {taken_over}.0", ""]
+    )
+
+
+def test_what_is_counted_reached_the_model() -> None:
+    text = counters(
+        known=10, taken_over=15, answered=100, superseded=20, disconnected=3, busy=500, yielded=40, loading=7
+    )
+    assert read_counters(text, 1200.0).requests == 98
+
+
+def test_a_rate_is_that_since_the_start_or_since_the_earlier_counters() -> None:
+    now = read_counters(counters(answered=100), 1100.0)
+    assert requests_per_second(now) == 1.0
+    assert requests_per_second(now, read_counters(counters(answered=40), 1080.0)) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "words"),
+    [
+        (read_counters(counters(answered=200), 1050.0), "started again"),
+        (read_counters(counters(answered=1, since=1.0), 20.0), "started again"),
+        (read_counters(counters(answered=100), 1050.0), "Nothing was counted"),
+        (read_counters(counters(answered=90), 1100.0), "Nothing was counted"),
+    ],
+)
+def test_counters_that_say_nothing_together_are_refused(earlier: object, words: str) -> None:
+    with pytest.raises(BadRequestError, match=words):
+        requests_per_second(read_counters(counters(answered=100), 1100.0), earlier)  # type: ignore[arg-type]
+
+
+def test_a_server_of_ours_writes_what_is_read() -> None:
+    from types import SimpleNamespace
+
+    from jupyter_turbopilot.server.metrics import Metrics
+
+    worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=0, engine=None)
+    counted = dict.fromkeys(EVENTS, 0) | {"hidden": 0, "known": 1, "recalled": 0, "taken_over": 1}
+    completer = SimpleNamespace(counters=counted)
+    metrics = Metrics(SimpleNamespace(worker=worker, completer=completer))  # type: ignore[arg-type]
+    for outcome in ("answered", "answered", "answered", "superseded", "busy"):
+        metrics.count("complete", outcome)
+    assert read_counters(metrics.text().decode(), 1e12).requests == 2
+
+
+@given(st.one_of(st.text(), st.text(alphabet='turbopilot_known_total{}="# TYPE\n01e+,')))
+def test_what_is_no_counters_is_refused_in_words(text: str) -> None:
+    with pytest.raises(BadRequestError, match=r"no counters|not the counters"):
+        read_counters(text, 0.0)
+
+
+@pytest.mark.parametrize("number", ["NaN", "+Inf", "-Inf"])
+def test_numbers_that_are_none_are_refused(number: str) -> None:
+    text = counters(answered=7).replace("7.0", number)
+    with pytest.raises(BadRequestError, match="not the counters"):
+        read_counters(text, 1e4)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.evaluate import notebooks, report, traces, typist
-from jupyter_turbopilot.evaluate.live import Live
-from jupyter_turbopilot.evaluate.resolving import ResolvedNames
+from jupyter_turbopilot.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
 from tests.evaluate.conftest import notebook
 from tests.evaluate.test_typist import Knows
 
@@ -61,3 +62,52 @@ def test_every_cell_is_typed_with_facts_and_without() -> None:
     told = report.table({"x" + report.KNOWING: knowing, "x" + report.UNAWARE: unaware})
     assert "are missing (100.0%)" in told
     assert "times as much" in told
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "asked"),
+    [
+        ("x = ", "ships", [Question(("ships",))]),
+        ("ships", ".head()", [Question(("ships", "head"))]),
+        ("ships.groupby(", '"day")', []),
+        ("ships[", '"tonnage"]', [Question(("ships",), "tonnage")]),
+        ('y = ships["ton', 'nage"].sum()', [Question(("ships",), "tonnage")]),
+        ("np.", "linalg.norm(", [Question(("np", "linalg")), Question(("np", "linalg", "norm"))]),
+        ("for ship in ", "fleet:", [Question(("fleet",))]),
+        ("if ", "ready", [Question(("ready",))]),
+        ("print(len(", "ships", [Question(("ships",))]),
+        ('ships["new"] = ', "1", []),
+        ("%matplotlib inline\nx = ", "ships", [Question(("ships",))]),
+    ],
+)
+def test_only_what_the_suggestion_itself_names_is_asked(
+    before: str, text: str, asked: list[Question]
+) -> None:
+    found, _ = questions(before, text)
+    assert sorted(found, key=str) == sorted(asked, key=str)
+
+
+def test_what_the_cell_itself_binds_cannot_be_told() -> None:
+    assert questions("total = sum(values)\nprint(", "total.mean())") == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (Question(("text",)), True),
+        (Question(("nothing",)), False),
+        (Question(("text", "upper")), True),
+        (Question(("text", "uper")), False),
+        (Question(("nothing", "upper")), None),
+        (Question(("text",), "column"), None),
+        (Question(("ships",), "tonnage"), True),
+        (Question(("ships",), "tonnes"), False),
+    ],
+)
+def test_the_kernel_answers_by_its_objects(question: Question, told: object) -> None:
+    frame = type("DataFrame", (), {"columns": ["tonnage"]})
+    scope: dict[str, object] = {}
+    exec(_ANSWER, scope)  # noqa: S102
+    answer = scope["answer"]
+    assert callable(answer)
+    assert answer({"text": "x", "ships": frame()}, (question.chain, question.key)) is told

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import os
@@ -10,7 +11,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read
+from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read, standard_library
 from tests.evaluate.conftest import notebook, pipe
 
 
@@ -68,3 +69,17 @@ def test_a_file_that_is_not_packed_is_not_a_prepared_set(tmp_path: Path) -> None
     (tmp_path / "set.json.gz").write_text("nothing")
     with pytest.raises(BadRequestError, match=r"neither a notebook nor a prepared set\. Name a notebook"):
         read(tmp_path / "set.json.gz")
+
+
+def test_every_module_is_a_notebook_of_functions_without_docstrings() -> None:
+    found = standard_library()
+    assert len(found) >= 16  # as many as type at once
+    assert len({module.name for module in found}) == len(found)
+    for module in found:
+        for number in module.typed:
+            function, *more = ast.parse(module.cells[number].source).body
+            if not isinstance(function, ast.FunctionDef):
+                assert number == 0  # the imports
+                continue
+            assert not more
+            assert len(function.body) == 1 or not ast.get_docstring(function)

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.evaluate.sizing import BUSIEST, Demand, ModelMemory, memory_needed
+from jupyter_turbopilot.evaluate.sizing import (
+    BUSIEST,
+    Demand,
+    ModelMemory,
+    memory_needed,
+)
 
 PEOPLE = st.integers(1, 1_000_000)
 SHARES = st.floats(0.001, 1.0)

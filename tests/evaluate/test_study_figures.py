@@ -275,22 +275,6 @@ def test_units_are_logs_or_if_there_are_few_documents() -> None:
     assert (len(found.units), len(found.writers)) == (2, 1)
 
 
-def test_a_killed_process_has_written_what_was_accepted() -> None:
-    events = [SESSION, requested(1, written=0), shown(1, 50), taken(1, 50)]
-    assert Figured([events]).saved == Share(49, 50)
-
-
-@pytest.mark.parametrize("logs", [ENOUGH - 1, ENOUGH])
-def test_a_killed_process_is_counted_by_itself(logs: int) -> None:
-    counted = [SESSION, requested(1, written=1000), shown(1)]
-    killed = [
-        replace(SESSION, session="ZyX9"),
-        *(replace(one, id="ZyX9.1") for one in (requested(1, written=0), shown(1, 500), taken(1, 500))),
-    ]
-    saved = Figured([[*counted, *killed]] * logs).saved
-    assert (saved.part, saved.of) == (499 * logs, 1500 * logs)
-
-
 def test_a_log_without_suggestions_is_no_unit() -> None:
     some = [requested(1), shown(1), *NO_SUGGESTIONS]
     few = Figured([some, some, *[NO_SUGGESTIONS] * 3])

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -80,49 +79,8 @@ def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> No
     write(paths[0], Figured([[]]), 1)
 
 
-def test_bars_have_their_intervals_and_what_is_not_known_has_no_bar(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figure = pytest.importorskip("matplotlib.figure").Figure
-    drawn: list[Any] = []
-    monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self))
-    write(tmp_path / "report.md", Figured([log(6)]), 1)
-    found = Figured([log(6)])
-    positions, _, _, retained = drawn[0].axes
-    shares = [*found.of(found.suggested).retained.values()]
-    for axis, wanted in (
-        (positions, [one.acceptance for one in found.by(lambda one: one.request.at).values()]),
-        (retained, shares),
-    ):
-        bars, *errors = axis.containers
-        assert [bar.get_height() for bar in bars] == pytest.approx([share.value for share in wanted])
-        segments = [segment for error in errors for segment in error.lines[2][0].get_segments()]
-        ends = [tuple(end for _, end in segment) for segment in segments]
-        assert ends == [pytest.approx(share.interval) for share in wanted]
-    write(tmp_path / "report.md", Figured([log(0)]), 1)
-    assert not drawn[1].axes[3].patches
-
-
-def test_a_bar_without_an_interval_has_no_error_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = pytest.importorskip("matplotlib.figure").Figure
-    drawn: list[Any] = []
-    monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self))
-    of_three_documents = log(1)[:9]
-    write(tmp_path / "report.md", Figured([of_three_documents]), 1)
-    positions = drawn[0].axes[0]
-    assert positions.patches
-    assert len(positions.containers) == 1  # the bars
-
-
 def test_without_matplotlib_there_are_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = builtins.__import__
-
-    def without(name: str, *more: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return ours(name, *more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert write(tmp_path / "report.md", Figured([log()]), 1) == [tmp_path / "report.md"]
     assert "svg" not in (tmp_path / "report.md").read_text("utf-8")
 

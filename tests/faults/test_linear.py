@@ -17,13 +17,13 @@ import pytest
 
 import jupyter_turbopilot
 from jupyter_turbopilot.context import facts as kernel
-from jupyter_turbopilot.context import magics, notebook, private, ranking
+from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.hierarchy.parsing import with_body
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
-from jupyter_turbopilot.prompt.budget import keep_tail
+from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.study import private_text
 from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, resolve, syntax, trim
@@ -192,10 +192,10 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "instruction": read_instruction,
     "stub": lambda text: read_instruction(f"def f(x):\n    {text}"),
     "body": lambda text: with_body(Stub("f", "def f(x):"), text),
-    "cell_magic": magics.cell_magic,
-    "without_cell_magic": magics.without_cell_magic,
-    "without_commands": magics.without_commands,
-    "as_python": magics.as_python,
+    "cell_magic": languages.cell_magic,
+    "without_cell_magic": languages.without_cell_magic,
+    "without_commands": languages.without_commands,
+    "as_python": languages.as_python,
     "scan": syntax.scan,
     "parses": lambda text: syntax._parses(text[: syntax.STATEMENT]),
     "surroundings_of before": lambda text: surroundings_of(text, ""),

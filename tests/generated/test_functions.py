@@ -19,9 +19,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import bounds
-from jupyter_turbopilot.context import languages, magics, notebook, private, ranking
+from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.prompt import budget
+from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.suggestion import (
     brackets,
     candidates,
@@ -71,10 +71,10 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
         (st.floats(0, 1) | st.integers(0, 64).map(lambda n: n / 64) | st.integers(0, 9999).map(lambda n: n / 1e4),),
     ),
     "end_of": (bounds.end_of, (TEXT, st.integers(0, 50))),
-    "cell_magic": (magics.cell_magic, (TEXT,)),
-    "without_cell_magic": (magics.without_cell_magic, (TEXT,)),
-    "without_commands": (magics.without_commands, (TEXT,)),
-    "as_python": (magics.as_python, (TEXT,)),
+    "cell_magic": (languages.cell_magic, (TEXT,)),
+    "without_cell_magic": (languages.without_cell_magic, (TEXT,)),
+    "without_commands": (languages.without_commands, (TEXT,)),
+    "as_python": (languages.as_python, (TEXT,)),
     "cell_language": (languages.cell_language, (TEXT, LANGUAGE)),
     "comment_mark": (languages.comment_mark, (LANGUAGE,)),
     "is_private_path": (
@@ -89,12 +89,12 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
         ),
     ),
     "outline": (notebook.outline, (st.lists(TEXT, max_size=4),)),
-    "keep_tail": (budget.keep_tail, (TEXT, st.integers(-2, 50))),
+    "keep_tail": (formats.keep_tail, (TEXT, st.integers(-2, 50))),
     "read_head": (
-        lambda text, room: budget.read_head(lambda some: [*map(ord, some)], text, room), (TEXT, st.integers(-2, 50)),
+        lambda text, room: formats.read_head(lambda some: [*map(ord, some)], text, room), (TEXT, st.integers(-2, 50)),
     ),
     "pieces_left_out": (
-        budget.pieces_left_out,
+        formats.pieces_left_out,
         (st.lists(st.integers(0, 400), max_size=12), st.integers(0, 300), st.integers(-5, 1000)),
     ),
     "open_quote": (brackets.open_quote, (TEXT, st.sampled_from(["\"'`", "'\"", "`"]))),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.models import index
+from jupyter_turbopilot.models import sources
 from jupyter_turbopilot.models.store import Store
 
 from .source_server import SourceServer
@@ -18,7 +18,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
     """A server that plays Hugging Face and the package index."""
     server = SourceServer()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(index, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
+    monkeypatch.setattr(sources, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
     yield server
     server.stop()
 

@@ -7,17 +7,13 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.ggml import (
-    BF16,
     BITS,
     CACHE_TYPES,
-    F16,
-    F32,
     FILE_NUMBERS,
     FILE_TYPES,
     NEEDS_MATRIX,
     NUMBERS,
     OUTTYPES,
-    Q8_0,
     TYPES,
     UNQUANTISED_FILES,
     tensor_type,
@@ -41,10 +37,6 @@ def test_a_type_is_what_the_engine_says_it_is(number: int, lib: ctypes.CDLL) -> 
     assert known.name.lower() == lib.ggml_type_name(number).decode().lower()
     assert (known.block, known.block_bytes) == (lib.ggml_blck_size(number), lib.ggml_type_size(number))
     assert known.size(4 * known.block) == 4 * known.block_bytes
-
-
-def test_the_types_with_names_of_their_own_are_those() -> None:
-    assert [TYPES[number].name for number in (F32, F16, Q8_0, BF16)] == ["F32", "F16", "Q8_0", "BF16"]
 
 
 def test_a_type_that_is_not_known_has_a_name_and_no_size() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.recommend import FLUENT, SHARE, advise
+from jupyter_turbopilot.models.recommend import FLUENT, SHARE, advise, measured
 
 GB = 10**9
 
@@ -43,3 +43,14 @@ def test_what_is_recommended_fits_and_at_most_one_is(free: float, rate: float) -
     assert len(chosen) == 1
     assert chosen[0].memory <= free * SHARE
     assert all(one.tokens_a_second < FLUENT for one in advice if one.verdict == "slow")
+
+
+def test_what_was_measured_is_of_models_in_the_catalogue_and_shares() -> None:
+    assert {one.model for one in measured()} <= catalog().keys()
+    for one in measured():
+        assert {*one.eagerness} == {"quiet", "balanced", "eager"}
+        assert one.memory > catalog()[one.model].size
+        for quality in one.eagerness.values():
+            assert 0 < quality.saved < 1
+            assert 0 < quality.precision <= 1
+            assert quality.ms > 0

@@ -11,8 +11,7 @@ import pytest
 
 from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadError
 from jupyter_turbopilot.models.download import DownloadProgress
-from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
-from jupyter_turbopilot.models.folder import aside_path
+from jupyter_turbopilot.models.folder import aside_path, checkpoint_path, is_complete, read_checkpoint_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
@@ -23,44 +22,39 @@ from tests.models.source_server import SourceServer
 REPO = "owner/model"
 
 
-@pytest.fixture
-def hub(server: SourceServer) -> SourceServer:
-    return server
-
-
-def publish(hub: SourceServer, repo: str, files: dict[str, bytes], *extra: str) -> None:
+def publish(server: SourceServer, repo: str, files: dict[str, bytes], *extra: str) -> None:
     listed = [{"rfilename": name} for name in (*files, *extra)]
-    hub.files[f"/api/models/{repo}"] = json.dumps({"siblings": listed}).encode()
+    server.files[f"/api/models/{repo}"] = json.dumps({"siblings": listed}).encode()
     for name, data in files.items():
         path = f"/{repo}/resolve/main/{name}"
-        hub.files[path] = data
+        server.files[path] = data
         digest = hashlib.sha256(data).hexdigest()
-        hub.headers[path] = {"x-linked-etag": f'"{digest}"', "x-linked-size": str(len(data))}
+        server.headers[path] = {"x-linked-etag": f'"{digest}"', "x-linked-size": str(len(data))}
 
 
 FILES = {"config.json": b"{}", "model.safetensors": b"w" * 1000, "tokenizer.json": b"{}"}
 
 
-def test_what_a_conversion_reads_is_fetched_once(hub: SourceServer, tmp_path: Path) -> None:
-    publish(hub, REPO, FILES, "README.md", "model.onnx", "sub/config.json", "../evil.json")
+def test_what_a_conversion_reads_is_fetched_once(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, REPO, FILES, "README.md", "model.onnx", "sub/config.json", "../evil.json")
     steps: list[DownloadProgress] = []
     folder = Repositories(tmp_path, steps.append).checkpoint(REPO)
     assert sorted(path.name for path in folder.glob("[!.]*")) == sorted(FILES)
     assert steps[-1].received == len(FILES["model.safetensors"])
-    before = len(hub.requests)
+    before = len(server.requests)
     assert Repositories(tmp_path).checkpoint(REPO) == folder
-    assert len(hub.requests) == before
+    assert len(server.requests) == before
 
 
-def test_a_file_that_was_changed_on_its_way_is_refused(hub: SourceServer, tmp_path: Path) -> None:
-    publish(hub, REPO, FILES)
-    hub.files[f"/{REPO}/resolve/main/model.safetensors"] = b"x" * 1000
+def test_a_file_that_was_changed_on_its_way_is_refused(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, REPO, FILES)
+    server.files[f"/{REPO}/resolve/main/model.safetensors"] = b"x" * 1000
     with pytest.raises(DownloadError, match="digest"):
         Repositories(tmp_path).checkpoint(REPO)
 
 
-def test_fetch_replaces_a_damaged_file(hub: SourceServer, tmp_path: Path) -> None:
-    publish(hub, REPO, FILES)
+def test_fetch_replaces_a_damaged_file(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, REPO, FILES)
     file = Repositories(tmp_path).fetch(REPO, keep=False) / "model.safetensors"
     file.write_bytes(b"x" * 1000)
     Repositories(tmp_path).fetch(REPO)
@@ -69,9 +63,9 @@ def test_fetch_replaces_a_damaged_file(hub: SourceServer, tmp_path: Path) -> Non
 
 
 def test_without_the_site_what_was_fetched_serves(
-    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(hub, REPO, FILES)
+    publish(server, REPO, FILES)
     folder = Repositories(tmp_path).checkpoint(REPO)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert Repositories(tmp_path).checkpoint(REPO) == folder
@@ -80,10 +74,10 @@ def test_without_the_site_what_was_fetched_serves(
 
 
 def test_half_a_checkpoint_is_not_one(
-    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(hub, REPO, FILES)
-    hub.cut[f"/{REPO}/resolve/main/model.safetensors"] = 100
+    publish(server, REPO, FILES)
+    server.cut[f"/{REPO}/resolve/main/model.safetensors"] = 100
     with pytest.raises(DownloadError, match="cannot be reached"):
         Repositories(tmp_path).checkpoint(REPO)
     folder = checkpoint_path(tmp_path, REPO)
@@ -101,9 +95,9 @@ def test_half_a_checkpoint_is_not_one(
 
 
 def test_a_tokenizer_that_was_fetched_serves_without_the_site(
-    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(hub, REPO, FILES)
+    publish(server, REPO, FILES)
     folder = Repositories(tmp_path).tokenizer(REPO)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert Repositories(tmp_path).tokenizer(REPO) == folder
@@ -112,17 +106,17 @@ def test_a_tokenizer_that_was_fetched_serves_without_the_site(
 
 
 def test_a_folder_of_the_repositorys_name_is_not_taken_for_what_is_fetched(
-    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(hub, REPO, FILES)
+    publish(server, REPO, FILES)
     (tmp_path / "here" / REPO).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     assert Repositories(tmp_path).fetch(REPO) == checkpoint_path(tmp_path, REPO)
     assert Repositories(tmp_path).checkpoint(REPO) == Path(REPO)
 
 
-def test_old_weights_are_taken_where_there_are_no_others(hub: SourceServer, tmp_path: Path) -> None:
-    publish(hub, REPO, {"config.json": b"{}", "pytorch_model.bin": b"w"})
+def test_old_weights_are_taken_where_there_are_no_others(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, REPO, {"config.json": b"{}", "pytorch_model.bin": b"w"})
     assert (Repositories(tmp_path).checkpoint(REPO) / "pytorch_model.bin").is_file()
 
 
@@ -132,68 +126,67 @@ def test_what_is_neither_a_folder_nor_a_repository_is_refused(source: str, tmp_p
         Repositories(tmp_path).checkpoint(source)
 
 
-def test_a_repository_without_a_checkpoint_is_refused(hub: SourceServer, tmp_path: Path) -> None:
-    publish(hub, REPO, {"README.md": b"x"})
+def test_a_repository_without_a_checkpoint_is_refused(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, REPO, {"README.md": b"x"})
     with pytest.raises(ConversionError, match="holds no checkpoint"):
         Repositories(tmp_path).checkpoint(REPO)
 
 
-def test_codegens_tokenizer_is_found_without_copying_it(hub: SourceServer, tmp_path: Path) -> None:
-    publish(hub, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
+def test_codegens_tokenizer_is_found_without_copying_it(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
     (tmp_path / "here").mkdir()
     found = Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 51200)
     assert [path.name for path in found.glob("[!.]*")] == ["tokenizer.json"]
     assert Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 50400) == tmp_path / "here"
 
 
-def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
-    hub: SourceServer, tmp_path: Path
-) -> None:
+MINE = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
+
+
+@pytest.fixture
+def _published(server: SourceServer, tmp_path: Path) -> None:
+    """Publish a checkpoint that can be converted."""
     from tests.models.convert import families
 
     families.make("gpt2", tmp_path / "hf")
-    publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+    publish(server, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+
+
+@pytest.mark.usefixtures("_published")
+def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
-    model = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
-    path = obtain(store, model)
+    path = obtain(store, MINE)
     assert path == store.folder / "mine-q8_0.gguf"
     assert read_header(path).architecture == "gpt2"
-    assert obtain(store, model) == path
+    assert obtain(store, MINE) == path
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     os.utime(path, (time.time() + 60,) * 2)
-    assert obtain(store, model).read_bytes() == whole  # a damaged file is converted again
+    assert obtain(store, MINE).read_bytes() == whole  # a damaged file is converted again
     assert not (store.folder / "checkpoints" / "owner--model").exists()
 
 
-def test_a_checkpoint_that_was_there_before_a_conversion_stays(hub: SourceServer, tmp_path: Path) -> None:
-    from tests.models.convert import families
-
-    families.make("gpt2", tmp_path / "hf")
-    publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+@pytest.mark.usefixtures("_published")
+def test_a_checkpoint_that_was_there_before_a_conversion_stays(tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
     folder = Repositories(store.folder).fetch(REPO)
-    obtain(store, Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO))
+    obtain(store, MINE)
     assert is_complete(folder)
 
 
-def test_what_a_stopped_conversion_left_is_removed_by_the_next(hub: SourceServer, tmp_path: Path) -> None:
-    from tests.models.convert import families
-
-    families.make("gpt2", tmp_path / "hf")
-    publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+@pytest.mark.usefixtures("_published")
+def test_what_a_stopped_conversion_left_is_removed_by_the_next(tmp_path: Path) -> None:
     store, cancel = Store(tmp_path / "models"), threading.Event()
-    model = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
 
     def stop(step: DownloadProgress) -> None:
         if "converting" in step.source:
             cancel.set()
 
     with pytest.raises(CancelledError):
-        obtain(store, model, stop, cancel)
+        obtain(store, MINE, stop, cancel)
     folder = checkpoint_path(store.folder, REPO)
     assert (folder / "model.safetensors").is_file()
-    obtain(store, model)
+    obtain(store, MINE)
     assert not folder.exists()
 
 

@@ -128,11 +128,6 @@ def test_unavailable_allows_the_mirror_that_a_damaged_file_came_from() -> None:
     )
 
 
-def test_files_of_no_catalogue_are_listed_too(store: Store) -> None:
-    (store.folder / "own.gguf").touch()
-    assert [path.name for path in store.others()] == ["own.gguf"]
-
-
 def test_remove_ignores_a_file_that_is_deleted_meanwhile(
     store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,7 @@ from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError, UnknownModelError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
-from jupyter_turbopilot.models.folder import COPIES
+from jupyter_turbopilot.models.folder import COPIES, CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.pilot.pilot import Pilot

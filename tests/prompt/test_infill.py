@@ -1,12 +1,27 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.prompt.infill import MOST_FILES, Hole, taken_apart
+from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.prompt.formats import WIDEST, BoundFormat, Budget, build
+from jupyter_turbopilot.prompt.infill import (
+    ANSWER_SHARE,
+    MOST_FILES,
+    Hole,
+    build_infill,
+    build_text,
+    taken_apart,
+)
+from jupyter_turbopilot.raw_request import RawRequest
+
+from .test_formats import PLAIN, letters
+from .test_formats import QWEN as FORM
 
 BEFORE, AFTER = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
 # As Continue, Twinny, minuet, llama.vscode, and the families' own descriptions write them.
@@ -99,3 +114,128 @@ def test_a_repository_comes_first_and_files_are_no_more_than_so_many() -> None:
     assert taken_apart(f"{file}<|repo_name|>r{hole}") is None
     assert taken_apart(file * 10 + hole) is not None
     assert taken_apart(file * (MOST_FILES + 2) + hole) is None
+
+
+def infill(prefix: str = "", suffix: str = "", other: str = "", **more: object) -> RawRequest:
+    others = (("f", other),) if other else ()
+    return RawRequest(prefix, suffix, window=True, others=others, **more)  # type: ignore[arg-type]
+
+
+REPO = BoundFormat("qwen", FORM.order, FORM.markers, repository=-10, file=-11)
+
+
+def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
+    request = infill("ab", "cd", "other", typed="e")
+    found = build_infill(REPO, letters, letters, request, 1000, 10).tokens
+    marks = FORM.markers
+    assert found == [
+        -10, *letters("myproject\n"), -11, *letters("f\n"), *letters("other"), -11, *letters("filename\n"),
+        marks["prefix"], *letters("abe"), marks["suffix"], *letters("cd"), marks["middle"],
+    ]  # fmt: skip
+
+
+def test_a_model_without_marks_for_files_gets_a_line_between_them() -> None:
+    found = build_infill(FORM, letters, letters, infill("a", "b", "other"), 1000, 10)
+    assert "--- snippet ---" in "".join(chr(token) for token in found.tokens if token > 0)
+
+
+def test_typing_at_the_end_of_a_long_file_moves_the_start_of_the_prompt_seldom() -> None:
+    starts = set()
+    for end in range(600, 640):
+        text = "".join(f"{n}," for n in range(end))
+        request = infill(text, "", "other " * 400)
+        starts.add(tuple(build_infill(REPO, letters, letters, request, 1000, 30).tokens[:200]))
+    assert len(starts) <= 3
+
+
+@given(st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
+def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: int) -> None:
+    request = infill("a" * before, "b" * after, "c" * other)
+    found = build_infill(REPO, letters, letters, request, 400, 30).tokens
+    assert len(found) + 30 <= 400
+
+
+@given(
+    st.one_of(
+        st.text(max_size=300), st.lists(st.integers(0, 500) | st.text(max_size=5), max_size=60).map(tuple)
+    ),
+    st.none() | st.text(max_size=200),
+    st.integers(0, 200),
+)
+def test_a_text_is_cut_to_what_fits_or_refused(
+    before: str | tuple[int | str, ...], after: str | None, length: int
+) -> None:
+    request = RawRequest(before, after, sampling=Sampling(max_tokens=length), cut=True)
+    prompt = build_text(FORM, letters, request, 256)
+    found = prompt.tokens
+    assert 0 < len(found) < 256  # there is room for a token of answer
+    everything = build_text(FORM, letters, request, 100_000).tokens
+    assert prompt.cut == (len(everything) >= 256)
+    if not prompt.cut:
+        assert found == everything  # the answer is cut, not the prompt
+    asked = replace(request, cut=False)
+    try:
+        whole = build_text(FORM, letters, asked, 256).tokens
+    except ContextLengthError as error:
+        assert "maximum context length is 256 tokens" in error.message
+    else:
+        assert len(whole) + length <= 256
+        assert whole == found
+
+
+def test_a_model_that_cannot_fill_in_says_so() -> None:
+    with pytest.raises(BadRequestError, match="suffix"):
+        build_text(PLAIN, letters, RawRequest("a", "b"), 256)
+
+
+@pytest.mark.parametrize("length", [0, 100, 255, 256, 100_000])
+def test_a_long_answer_never_costs_the_prompt(length: int) -> None:
+    request = RawRequest("a" * 200, sampling=Sampling(max_tokens=length), cut=True)
+    prompt = build_text(PLAIN, letters, request, 256)
+    assert (len(prompt.tokens), prompt.cut) == (200, False)
+
+
+def test_a_prompt_that_does_not_fit_leaves_room_for_some_answer() -> None:
+    for length in (1, 10, 100_000):
+        prompt = build_text(PLAIN, letters, RawRequest("a" * 300, sampling=Sampling(length), cut=True), 256)
+        assert prompt.cut
+        assert 150 < len(prompt.tokens) <= 256 - min(length, 256 // ANSWER_SHARE)
+
+
+@pytest.mark.parametrize("piece", ["a", "a b\n"])
+def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
+    most = 0
+
+    def counting(text: str) -> list[int]:
+        nonlocal most
+        most = max(most, len(text))
+        return [1] * (len(text) // 4)
+
+    text, suffix = piece * 600_000, piece * 500_000
+    budget = Budget(100, 50)
+    built = build(FORM, counting, context=[], prefix=text, suffix=suffix, budget=budget)
+    assert most <= 100 * WIDEST
+    assert len(built.tokens) > 100
+    others = tuple((f"{number}.py", text) for number in range(20))
+    request = RawRequest(text, suffix, typed=text, others=others, window=True)
+    build_infill(FORM, counting, counting, request, 256, 10)
+    assert most <= 256 * WIDEST
+    build_text(FORM, counting, RawRequest(text, suffix, cut=True), 256)
+    assert most <= 256 * WIDEST
+    with pytest.raises(ContextLengthError):
+        build_text(FORM, counting, RawRequest(text, suffix), 256)
+    assert most <= 256 * WIDEST
+
+
+def test_a_prompt_of_ids_gets_no_second_beginning() -> None:
+    form = BoundFormat("none", bos=-9)
+    assert build_text(form, letters, RawRequest("a"), 256).tokens == [-9, ord("a")]
+    assert build_text(form, letters, RawRequest((7, "a")), 256).tokens == [7, ord("a")]
+
+
+def test_names_of_files_and_repositories_stand_behind_their_markers_if_the_model_has_any() -> None:
+    request = RawRequest("a", "b", context=(("repository", "r"), ("file", "f")))
+    hole = [-1, ord("a"), -2, ord("b"), -3]
+    assert build_text(REPO, letters, request, 256).tokens == [-10, ord("r"), -11, ord("f"), *hole]
+    plain = build_text(FORM, letters, request, 256).tokens
+    assert plain == [*letters("\n\n--- snippet ---\n\n"), ord("f"), *hole]

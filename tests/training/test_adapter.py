@@ -12,10 +12,9 @@ from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import adapter
 from jupyter_turbopilot.training.adapter import TreeLoss
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.course import Course
+from jupyter_turbopilot.training.course import Course, grow
 from jupyter_turbopilot.training.network import Network, adapt, load
 from jupyter_turbopilot.training.samples import branches_of
-from jupyter_turbopilot.training.tree import grow
 
 from .conftest import END
 

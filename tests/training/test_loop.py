@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,10 +14,9 @@ from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss, loss_of
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.course import Course
-from jupyter_turbopilot.training.loop import Log, Schedule, Training
+from jupyter_turbopilot.training.course import Course, Tree
+from jupyter_turbopilot.training.loop import SMOOTH, Log, Schedule, Training, draw
 from jupyter_turbopilot.training.network import Network, adapt, load
-from jupyter_turbopilot.training.tree import Tree
 
 from .conftest import END
 
@@ -44,7 +45,7 @@ def silent(_log: Log, _done: float) -> None:
 
 
 def test_it_learns_and_what_is_kept_apart_is_told(adapter: Adapter, course: Course, tmp_path: Path) -> None:
-    adapter.held_out = course.some(2)
+    adapter.held_out = [*islice(course.trees(), 2)]
     log = Training(adapter, Schedule(9.0, 1e-2, steps=40), tmp_path / "kept").run(silent)
     assert log.steps == 40
     assert log.held[-1][1] < 0.7 * log.held[0][1]
@@ -257,3 +258,22 @@ def test_a_file_of_another_training_is_refused_in_words(
         kept.write_bytes(content)
         with pytest.raises(TurbopilotError, match="Start again with --fresh"):
             Training(other, Schedule(9.0), kept)
+
+
+LOG = Log(steps=3, losses=[(1, 3.0), (2, 2.0), (3, 1.0)], held=[(0, 3.5), (3, 1.5)])
+
+
+def test_both_losses_are_drawn_the_same_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    first = draw(LOG, tmp_path / "a.svg")
+    assert first == tmp_path / "a.svg"
+    text = first.read_text()
+    assert f"training, mean of {SMOOTH}" in text
+    assert "held out" in text
+    assert "<dc:date>" not in text
+
+
+def test_without_matplotlib_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert draw(LOG, tmp_path / "a.svg") is None
+    assert not (tmp_path / "a.svg").exists()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.formats import BoundFormat
 from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, packed, write_rows
-from jupyter_turbopilot.training.tree import Sample
+from jupyter_turbopilot.training.samples import Sample
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
 MARKS = Marks(MIDDLE, SUFFIX, (PREFIX, SUFFIX, MIDDLE))

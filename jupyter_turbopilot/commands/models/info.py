@@ -43,7 +43,7 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
 def run_info(options: Info, settings: Turbopilot) -> int:
     """Describe a file."""
     from jupyter_turbopilot.models.catalog import find
-    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.personal import measured_rate, personal_dir
     from jupyter_turbopilot.models.store import unavailable
     from jupyter_turbopilot.pilot.library import store_of
 
@@ -60,7 +60,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
     from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
     from jupyter_turbopilot.models.gguf import read_header
-    from jupyter_turbopilot.models.speed import rate
+    from jupyter_turbopilot.models.personal import measured_rate
 
     header = read_header(path)
     kinds: dict[str, int] = {}
@@ -71,7 +71,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     trained = header.number("context_length")
     context = min(context, trained) if trained else context
     cache = header.kv_bytes(context)
-    measured = rate(personal)
+    measured = measured_rate(personal)
     return {
         "file": str(path),
         "name": header.metadata.get("general.name", path.stem),
@@ -150,12 +150,11 @@ def declare_recommend(parser: argparse.ArgumentParser) -> None:
 def run_recommend(options: Recommend, settings: Turbopilot) -> int:
     """Say which model suits this machine."""
     from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.personal import measured_rate, personal_dir
     from jupyter_turbopilot.pilot.pilot import Pilot
 
     library, memory, cores = Pilot(settings).library, machine.free_memory(), machine.cores()
-    measured = speed.rate(personal_dir())
+    measured = measured_rate(personal_dir())
     advice = sorted(
         library.advice().values(), key=lambda one: (one.verdict != "recommended", -one.model.parameters)
     )

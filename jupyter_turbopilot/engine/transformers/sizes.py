@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Sizes
 from jupyter_turbopilot.engine.transformers.packages import import_package
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.convert.checkpoint import find_tensors
 from jupyter_turbopilot.models.convert.config import Config
-from jupyter_turbopilot.models.convert.weights import find_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

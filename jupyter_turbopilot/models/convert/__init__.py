@@ -5,17 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert import (
-    bigcode,
-    gpt2,
-    gptj,
-    llama,
-    neox,
-    phi,
-    starcoder2,
-    tokenizer,
-    writer,
-)
+from jupyter_turbopilot.models.convert import gpt, llama, tokenizer, writer
 from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
 from jupyter_turbopilot.models.gguf import read_header
 
@@ -26,16 +16,16 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.recipe import Recipe
 
 FAMILIES: dict[str, Callable[[Checkpoint], Recipe]] = {
-    "codegen": gptj.recipe,
-    "gpt2": gpt2.recipe,
-    "gpt_bigcode": bigcode.recipe,
-    "gpt_neox": neox.recipe,
-    "gptj": gptj.recipe,
+    "codegen": gpt.gptj,
+    "gpt2": gpt.gpt2,
+    "gpt_bigcode": gpt.bigcode,
+    "gpt_neox": llama.neox,
+    "gptj": gpt.gptj,
     "llama": llama.llama,
     "mistral": llama.llama,
-    "phi": phi.recipe,
+    "phi": llama.phi,
     "qwen2": llama.qwen2,
-    "starcoder2": starcoder2.recipe,
+    "starcoder2": llama.starcoder2,
 }
 
 
@@ -71,4 +61,4 @@ def recipe_for(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
         raise ConversionError(f"The architecture {family[:60]!r} is not supported. Supported: {covered}.")
     if shards and family != "codegen":
         raise ConversionError("--shards is for CodeGen alone.")
-    return gptj.recipe(checkpoint, shards) if shards else FAMILIES[family](checkpoint)
+    return gpt.gptj(checkpoint, shards) if shards else FAMILIES[family](checkpoint)

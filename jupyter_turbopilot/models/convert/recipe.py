@@ -1,4 +1,4 @@
-"""What a recipe says: which tensors the file gets, how each comes about, the model's figures. Pure."""
+"""A recipe: the tensors that a file gets, how each comes about, and the model's values. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
-    from jupyter_turbopilot.models.convert.weights import Array, Tensor
+    from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint, Tensor
 
 Value = int | float | bool | str
 
@@ -44,33 +43,14 @@ class TargetTensor:
 
 @dataclass
 class Recipe:
-    """A model in llama.cpp's terms."""
+    """A model in llama.cpp's terms; its tensors are collected from a checkpoint, in order."""
 
+    checkpoint: Checkpoint
     architecture: str
     rows: int  # of the vocabulary
     values: dict[str, Value]
-    tensors: list[TargetTensor] = field(default_factory=list)
     ignored: tuple[str, ...] = ()  # endings of tensors that hold nothing the graph needs
-
-
-def figures(context: int, width: int, layers: int, inner: int, heads: int, groups: int) -> dict[str, Value]:
-    """Return the figures that every model has; `groups` is how many heads have keys of their own."""
-    return {
-        "context_length": context,
-        "embedding_length": width,
-        "block_count": layers,
-        "feed_forward_length": inner,
-        "attention.head_count": heads,
-        "attention.head_count_kv": groups,
-    }
-
-
-class Builder:
-    """Collects a recipe's tensors from a checkpoint, in order."""
-
-    def __init__(self, checkpoint: Checkpoint, recipe: Recipe) -> None:
-        self.checkpoint = checkpoint
-        self.recipe = recipe
+    tensors: list[TargetTensor] = field(default_factory=list)
 
     def take(
         self, name: str, source: str, shape: tuple[int, ...], make: Callable[..., Array] = plain
@@ -78,20 +58,14 @@ class Builder:
         """Add a tensor that has to be there; `shape` is that of the result."""
         stored = shape[::-1] if make is transposed else shape
         tensor = self.checkpoint.get(source, stored)
-        self.recipe.tensors.append(TargetTensor(name, shape, (tensor,), make))
-
-    def zeros(self, name: str, size: int) -> None:
-        """Add a bias that llama.cpp asks for and the model does not have."""
-        self.recipe.tensors.append(TargetTensor(name, (size,)))
+        self.tensors.append(TargetTensor(name, shape, (tensor,), make))
 
     def maybe(
         self, name: str, source: str, shape: tuple[int, ...], make: Callable[..., Array] = plain
-    ) -> bool:
+    ) -> None:
         """Add a tensor if it is there."""
-        if self.checkpoint.find(source) is None:
-            return False
-        self.take(name, source, shape, make)
-        return True
+        if self.checkpoint.find(source):
+            self.take(name, source, shape, make)
 
     def both(
         self, name: str, source: str, rows: int, columns: int, make: Callable[..., Array] = plain
@@ -105,7 +79,19 @@ class Builder:
         self.take(f"{name}.weight", f"{source}.weight", (size,))
         self.take(f"{name}.bias", f"{source}.bias", (size,))
 
-    def head(self, width: int, *, tied: bool, source: str = "lm_head") -> None:
+    def head(self, width: int, *, tied: bool) -> None:
         """Add the output, unless it is the embedding again."""
-        if not self.maybe("output.weight", f"{source}.weight", (self.recipe.rows, width)) and not tied:
-            self.take("output.weight", f"{source}.weight", (self.recipe.rows, width))
+        add = self.maybe if tied else self.take
+        add("output.weight", "lm_head.weight", (self.rows, width))
+
+
+def figures(context: int, width: int, layers: int, inner: int, heads: int, groups: int) -> dict[str, Value]:
+    """Return the values that every model has; `groups` is how many heads have keys of their own."""
+    return {
+        "context_length": context,
+        "embedding_length": width,
+        "block_count": layers,
+        "feed_forward_length": inner,
+        "attention.head_count": heads,
+        "attention.head_count_kv": groups,
+    }

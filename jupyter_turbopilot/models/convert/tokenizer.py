@@ -79,7 +79,7 @@ def _translated(found: TokenizerJson, rows: int) -> Vocabulary:
 
 
 def _numbered(found: TokenizerJson, rows: int) -> tuple[list[str], list[int]]:
-    """Put every token at its number; numbers that nobody has are named so that nothing can mean them."""
+    """Put every token at its number; unused numbers get names that no text can contain."""
     tokens = [f"[PAD{number}]" for number in range(rows)]
     types = [UNUSED] * rows
     kinds = [(text, number, NORMAL) for text, number in found.vocabulary.items()]
@@ -162,7 +162,7 @@ def _score(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[st
 
 
 def _prepends(raw: dict[str, Any]) -> bool:
-    """Tell whether a space is put before the text."""
+    """Return whether a space is put before the text."""
     words = json.dumps([raw.get("normalizer"), raw.get("pre_tokenizer")])
     return (
         '"Prepend"' in words or '"prepend_scheme": "always"' in words or '"prepend_scheme": "first"' in words

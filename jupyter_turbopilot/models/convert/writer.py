@@ -9,16 +9,16 @@ import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import need_room, write_atomically
-from jupyter_turbopilot.models.convert.weights import dtype_of
+from jupyter_turbopilot.models.convert.checkpoint import dtype_of
 from jupyter_turbopilot.models.ggml import FILE_NUMBERS, NUMBERS, Q8_0, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from jupyter_turbopilot.models.convert.checkpoint import Array
     from jupyter_turbopilot.models.convert.recipe import Recipe, TargetTensor
     from jupyter_turbopilot.models.convert.tokenizer import Vocabulary
-    from jupyter_turbopilot.models.convert.weights import Array
 
 _CHUNK = 4 * 1024 * 1024  # elements looked at and converted at a time
 _PLAIN = {"f32": np.float32, "f16": np.float16}  # of others numpy sees bytes alone

@@ -37,7 +37,10 @@ class AdapterSpec(NamedTuple):
 def read_spec(spec: str) -> AdapterSpec:
     """Read a path; behind it may stand a language and how strongly it counts: `house.gguf@r=0.5`."""
     path, sign, scale = spec.rpartition("=")
-    strength = _number(scale) if sign else None
+    try:
+        strength = float(scale) if sign else None
+    except ValueError:
+        strength = None
     if strength is None:
         path, strength = spec, 1.0  # the path itself may have such a sign in it
     elif not 0 < strength <= MOST_SCALE:
@@ -51,13 +54,6 @@ def read_spec(spec: str) -> AdapterSpec:
     else:
         language = ""
     return AdapterSpec(str(Path(path).expanduser()), strength, language)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def ours(model: str) -> Path | None:
@@ -86,7 +82,7 @@ def adapters_of(settings: Turbopilot, model: Model) -> tuple[AdapterSpec, ...]:
 
 
 def check(path: Path, architecture: str = "") -> Header:
-    """Return the header of an adapter; refuse in words what llama.cpp would refuse without, or worse."""
+    """Return the header of an adapter; refuse one that llama.cpp refuses without a message, or crashes on."""
     header = read_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelRefusedError(f"{path.name} is not a LoRA adapter in GGUF format.")

@@ -7,23 +7,26 @@ answer quickly.
 from __future__ import annotations
 
 import hashlib
+import mmap
+import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.files import is_forbidden, is_readable, size_of
+from jupyter_turbopilot.files import is_forbidden, is_readable, need_room, size_of, write_atomically
 from jupyter_turbopilot.models.folder import copies, copy_path, read_note, remove_with_note, write_note
 from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
 from jupyter_turbopilot.models.gguf import has_header, read_header, sample, stamp
 from jupyter_turbopilot.models.tuning.adapters import check
-from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.models.gguf import Header, Part
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -34,12 +37,7 @@ _ROWS = 1024  # that are unpacked at a time
 Delta = tuple[Any, Any]  # two thin matrices whose product is added
 
 
-def folded(
-    folder: Path,
-    model: Path,
-    adapters: Sequence[AdapterSpec],
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Path:
+def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     target = place_of(folder, model, adapters)
@@ -52,7 +50,7 @@ def folded(
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not (target.is_file() and has_header(target)):
-                fold(model, paths, target, progress)
+                fold(model, paths, target)
                 write_note(target, f"{model.name} with {len(paths)} adapters")
                 _tidy(folder, model)
     except OSError as error:
@@ -90,19 +88,17 @@ def _identity(model: Path) -> str:
     return stamp(model)
 
 
-def fold(
-    model: Path,
-    adapters: Sequence[tuple[Path, float]],
-    target: Path,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Path:
+def fold(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> Path:
     """Write a copy of a model with adapters added; what they change is kept in 8 bits.
 
     Rounded again to the few bits it had, a weight would fall back to where it was: what is learnt is smaller
     than a step.
     """
     header = read_header(model)
-    deltas = deltas_of(adapters, header)
+    deltas: dict[str, list[Delta]] = {}
+    for path, scale in adapters:
+        for name, delta in _deltas(path, scale, header):
+            deltas.setdefault(name, []).append(delta)
     if not deltas:
         raise ModelRefusedError("The adapters hold no matrices. Leave them out.")
     changes = {
@@ -110,13 +106,13 @@ def fold(
         for part in header.parts
         if part.name in deltas
     }
-    return rewrite(model, target, changes, progress)
+    return rewrite(model, target, changes)
 
 
 def _tidy(folder: Path, model: Path) -> None:
     """Remove older copies of the same model; the last is left to who still goes back and forth."""
     for path in sorted(copies(folder, model), key=_written)[:-KEPT]:
-        with suppress(OSError):  # somebody else has it open, or has removed it
+        with suppress(OSError):  # another process has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
 
@@ -139,15 +135,6 @@ def _kind(part: Part) -> int:
     if part.kind in UNQUANTISED:
         return part.kind
     return F16 if part.shape[0] % TYPES[Q8_0].block else Q8_0
-
-
-def deltas_of(adapters: Sequence[tuple[Path, float]], model: Header) -> dict[str, list[Delta]]:
-    """Return what adapters add to each matrix of a model."""
-    deltas: dict[str, list[Delta]] = {}
-    for path, scale in adapters:
-        for name, delta in _deltas(path, scale, model):
-            deltas.setdefault(name, []).append(delta)
-    return deltas
 
 
 def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
@@ -207,3 +194,47 @@ def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[byt
         for a, b in deltas:
             weights += b[first : first + count] @ a
         yield quants.quantize(weights, kind).tobytes()
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a tensor is kept from now on, and what makes its bytes of what it was."""
+
+    kind: int
+    make: Callable[[memoryview, Part], Iterable[bytes]]
+
+
+def rewrite(source: Path, target: Path, changes: Mapping[str, Change]) -> Path:
+    """Write the file beside its place, then put it there at once; what is not finished is never left."""
+    header = read_header(source)
+    kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]
+    sizes = [
+        part.size if kind == part.kind else TYPES[kind].size(prod(part.shape))
+        for part, kind in zip(header.parts, kinds, strict=True)
+    ]
+    alignment = header.alignment
+    need_room(target, sum(sizes), ModelRefusedError)
+    with (
+        write_atomically(target, ModelRefusedError) as partial,
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+        partial.open("wb") as out,
+    ):
+        out.write(data[: header.keys_end])
+        offset = 0
+        for part, kind, size in zip(header.parts, kinds, sizes, strict=True):
+            name = part.name.encode()
+            out.write(struct.pack("<Q", len(name)) + name + struct.pack("<I", len(part.shape)))
+            out.write(struct.pack(f"<{len(part.shape)}QIQ", *part.shape, kind, offset))
+            offset += -(-size // alignment) * alignment
+        out.write(bytes(-out.tell() % alignment))
+        for part, size in zip(header.parts, sizes, strict=True):
+            begin = header.start + part.offset
+            with data[begin : begin + part.size] as old:
+                if part.name in changes:
+                    out.writelines(changes[part.name].make(old, part))
+                else:
+                    out.write(old)
+            out.write(bytes(-size % alignment))
+    return target

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.files import describe_size, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
-from jupyter_turbopilot.models.fetched import (
+from jupyter_turbopilot.models.folder import (
     checkpoint_path,
     checkpoints,
     is_complete,

@@ -14,6 +14,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError

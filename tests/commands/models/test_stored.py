@@ -10,7 +10,7 @@ import pytest
 from jupyter_turbopilot.errors import NotWrittenError
 from jupyter_turbopilot.files import partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
+from jupyter_turbopilot.models.folder import CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store

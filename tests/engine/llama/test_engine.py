@@ -14,8 +14,7 @@ from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
-from jupyter_turbopilot.prompt.budget import Budget
-from jupyter_turbopilot.prompt.formats import build, form_for
+from jupyter_turbopilot.prompt.formats import Budget, build, form_for
 
 from ...tiny_model import write_tiny_model
 

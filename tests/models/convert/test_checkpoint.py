@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert import convert, writer
-from jupyter_turbopilot.models.convert.weights import find_tensors
+from jupyter_turbopilot.models.convert.checkpoint import find_tensors
 from tests.models.convert import families
 
 if TYPE_CHECKING:

@@ -13,8 +13,12 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.generation import Ask, Sampling
-from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
-from jupyter_turbopilot.models.folder import aside_path
+from jupyter_turbopilot.models.folder import (
+    CheckpointNote,
+    aside_path,
+    checkpoint_path,
+    write_checkpoint_note,
+)
 from jupyter_turbopilot.pilot.kinds.transformers import TransformersKind
 from jupyter_turbopilot.pilot.library import store_of
 

