@@ -30,7 +30,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.completer.results_file.disk import located, unusable
+        from jupyter_turbopilot.completer.results_file import located, unusable
         from jupyter_turbopilot.sqlite_file.connection import reason_of
 
         if not settings.results_file:
@@ -49,8 +49,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
 
 def info(path: Path, settings: Turbopilot) -> int:
     """Say what the file holds, and how much of it a server reads."""
-    from jupyter_turbopilot.completer.results_file.database import Database
-    from jupyter_turbopilot.completer.results_file.disk import belonging, look
+    from jupyter_turbopilot.completer.results_file import Database, belonging, look
     from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = look(path)
@@ -76,8 +75,7 @@ def info(path: Path, settings: Turbopilot) -> int:
 
 def clear(path: Path, settings: Turbopilot) -> int:
     """Delete every answer in the file, unless Turbopilot did not create it."""
-    from jupyter_turbopilot.completer.results_file.database import Database
-    from jupyter_turbopilot.completer.results_file.disk import belonging, look
+    from jupyter_turbopilot.completer.results_file import Database, belonging, look
     from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = look(path)
@@ -103,7 +101,7 @@ def clear(path: Path, settings: Turbopilot) -> int:
 
 def servers_with(path: Path) -> list[str]:
     """Return the addresses of the servers on this machine whose settings name the file."""
-    from jupyter_turbopilot.completer.results_file.disk import located
+    from jupyter_turbopilot.completer.results_file import located
     from jupyter_turbopilot.server import runtime
 
     def names_it(name: str) -> bool:

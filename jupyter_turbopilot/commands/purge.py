@@ -112,7 +112,7 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
     import sqlite3
 
-    from jupyter_turbopilot.completer.results_file.disk import belonging, located, unusable
+    from jupyter_turbopilot.completer.results_file import belonging, located, unusable
     from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.results_file:

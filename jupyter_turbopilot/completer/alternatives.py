@@ -1,4 +1,4 @@
-"""Further answers to the same request: how each begins, and in which order all are told. Pure."""
+"""Further answers to the same request: how each begins, and in which order all are sent. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.completer.progress import Rest
 from jupyter_turbopilot.generation import Ask, Usage
-from jupyter_turbopilot.suggestion.adoption import Rest
-from jupyter_turbopilot.suggestion.candidates import branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.reply import Item
 
-
 DRAWN = 0.8  # the temperature of further answers where the likeliest is the same each time
+SURE = 0.9  # a token at least as likely as this has no alternative worth reading
 
 
 class Opening(NamedTuple):
@@ -56,6 +55,27 @@ def _opening(first: Ask, begun: Sequence[Token] = (), **changed: Any) -> Opening
     return Opening(
         replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), Rest(tuple(begun))
     )
+
+
+class Branch(NamedTuple):
+    """The tokens kept of the first answer, and the token that must not follow them."""
+
+    kept: Sequence[Token]
+    banned: int
+
+
+def branches(tokens: Sequence[Token], count: int) -> list[Branch]:
+    """Return the branches at the least certain tokens of an answer's first line."""
+    line: list[Token] = []
+    begun = False
+    for token in tokens:
+        if b"\n" in token.data and begun:
+            break
+        begun = begun or bool(token.data.strip())
+        line.append(token)
+    unsure = [at for at, token in enumerate(line) if token.probability < SURE and token.data.strip()]
+    unsure.sort(key=lambda at: line[at].probability)
+    return [Branch(line[:at], line[at].id) for at in unsure[:count]]
 
 
 def ranked(items: list[Item], task: Task) -> list[Item]:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer import recalling
-from jupyter_turbopilot.completer.answering import Answering
+from jupyter_turbopilot.completer.answering import Answering, LatestJobs
 from jupyter_turbopilot.completer.importing import WouldWaitError, at_once
-from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.replay import replay
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
+from jupyter_turbopilot.completer.task import replay
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, as_error
 from jupyter_turbopilot.engine.phase import not_ready

@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.alternatives import Opening, alternatives, ranked
-from jupyter_turbopilot.completer.progress import AnswerInProgress
-from jupyter_turbopilot.completer.replay import item_of, replay
+from jupyter_turbopilot.completer.progress import AnswerInProgress, Rest, rest_of
+from jupyter_turbopilot.completer.task import item_of, replay
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.generation import Ask, Beginning, Token, Usage
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
-from jupyter_turbopilot.suggestion.adoption import Rest, rest_of
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:

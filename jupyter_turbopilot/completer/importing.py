@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from jupyter_turbopilot.bounds import remembered
-from jupyter_turbopilot.completer.installed import Installed
-from jupyter_turbopilot.completer.lasting import Lasting
+from jupyter_turbopilot.completer.installed import Installed, Lasting
 from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.memory.import_lines import Import, imports_of
-from jupyter_turbopilot.suggestion.imports import Sources
+from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
+from jupyter_turbopilot.memory.base import is_under
 from jupyter_turbopilot.memory.entries import Page, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.places import DAY, delete_old
-from jupyter_turbopilot.memory.source import is_under
 from jupyter_turbopilot.memory.store import Store, prepare
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.effort import Pause
-    from jupyter_turbopilot.memory.source import Looked, Source
+    from jupyter_turbopilot.memory.base import Looked, Source
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, wi
 from jupyter_turbopilot.context.notebook_file import parse_notebook
 from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts
-from jupyter_turbopilot.memory.import_lines import Import, imports_of
 from jupyter_turbopilot.memory.left_out import (
     MOST_BYTES,
     NOTEBOOK,
@@ -26,6 +25,7 @@ from jupyter_turbopilot.memory.left_out import (
     is_wanted,
     language_of,
 )
+from jupyter_turbopilot.suggestion.imports import Import, imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

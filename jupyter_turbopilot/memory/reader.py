@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.memory.base import MOST_ABOVE, Sighting
+from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
+from jupyter_turbopilot.memory.places import place_of
 from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.sqlite_file.connection import is_busy
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from jupyter_turbopilot.engine.effort import Pause
+    from jupyter_turbopilot.memory.base import Source
     from jupyter_turbopilot.memory.store import FoundEntry, Seen
 
 log = logging.getLogger(__name__)
-
 MOST_DOCUMENTS = 8
 FADING = 0.7  # what a cell counts for that stands one further above
 _RANKED, _READ = 64, 256  # entries that are compared by their whole text, and that are read to find so many
 _END = 0.2  # seconds that the end waits for a look-up
-
 T = TypeVar("T")
 
 
@@ -223,3 +225,32 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
         for number in numbers:
             shared[number] += 1 / len(numbers)
     return shared
+
+
+class KeptMemory(Reader):
+    """The memory of one source, whose index is kept up to date.
+
+    `pause` and `asked` say when nothing may be read (`Builder`).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        pause: Callable[[], Pause | None] = lambda: None,
+        asked: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.source = source
+        self.builder = Builder(place_of(source.identity), source, pause=pause, asked=asked)
+        super().__init__(self.builder.place, self._on_the_disk)
+
+    def close(self) -> None:
+        """End."""
+        self.builder.close()
+        super().close()
+
+    def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
+        """Return the paths that are there; where that takes too long, as far as was seen lately."""
+        seen_lately = self.builder.used()
+        certain = [path for path in paths if not self.builder.may_be_gone(path)]
+        return self.source.there(certain, otherwise=seen_lately)

@@ -13,7 +13,7 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import spread_secrets
 from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, Line, lines_of
-from jupyter_turbopilot.memory.import_lines import imports_of
+from jupyter_turbopilot.suggestion.imports import imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -15,8 +15,8 @@ from jupyter_turbopilot.memory.local_files import LocalFiles
 if TYPE_CHECKING:
     import asyncio
 
+    from jupyter_turbopilot.memory.base import Source
     from jupyter_turbopilot.memory.build import Builder
-    from jupyter_turbopilot.memory.source import Source
 
 _JUPYTERS_OWN = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}

@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.files import size_of
-from jupyter_turbopilot.sqlite_file.connection import WAIT, connect, is_damage
-from jupyter_turbopilot.sqlite_file.paths import beside, check, delete, lock_path, move
+from jupyter_turbopilot.sqlite_file.connection import (
+    WAIT,
+    beside,
+    check,
+    connect,
+    delete,
+    is_damage,
+    lock_path,
+    move,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,10 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer.learned import Learned
+from jupyter_turbopilot.completer.learner import Learned
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
@@ -23,7 +24,7 @@ from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.sqlite_file import schema
 
-from ..completer.results_file.answers import open_file
+from ..completer.answers import open_file
 from ..models.convert import families
 from ..models.source_server import SourceServer
 from ..models.test_repository import publish
@@ -89,7 +90,7 @@ def test_everything_that_we_write_is_removed(
         obtain(store, converted)
     folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
     speed.remember(own_folder, 1e9)
-    (own_folder / LEARNING).write_text(json.dumps(Learned().content()))
+    (own_folder / LEARNING).write_bytes(msgspec.json.encode(Learned()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12

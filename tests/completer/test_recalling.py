@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import lasting, recalling
+from jupyter_turbopilot.completer import installed, recalling
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.completer.task import Recollection
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
@@ -139,7 +139,7 @@ def test_nor_is_one_before_it_is_known_whether_what_the_line_needs_can_be_import
 ) -> None:
     (tmp_path / "seaborn.py").touch()
     now = [0.0]
-    monkeypatch.setattr(lasting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
     facts = Facts({"grid": Fact(), "frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
     d = remembering(desk("rid", settings={"eagerness": "always"}), "grid = sns.heatmap(frame)")
 

@@ -23,9 +23,9 @@ import pytest
 from jupyter_turbopilot.memory import build, contents, local_files
 from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.contents import Contents
-from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
+from jupyter_turbopilot.memory.reader import KeptMemory
 from jupyter_turbopilot.memory.store import Store, belonging, look
 from jupyter_turbopilot.sqlite_file.schema import Found
 

@@ -19,16 +19,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import bounds
+from jupyter_turbopilot.completer import alternatives
 from jupyter_turbopilot.context import languages, magics, notebook, private, ranking
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import budget
 from jupyter_turbopilot.suggestion import (
     brackets,
-    candidates,
     features,
     fit,
     gate,
-    grammar,
     lexer,
     matching,
     resolve,
@@ -110,7 +109,7 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "first_line": (surroundings.first_line, (TEXT,)),
     "may_end": (gate.may_end, (TEXT, TEXT)),
     "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
-    "fits": (lambda prefix, text: grammar.fitting("", prefix)(text), (CODE, CODE)),
+    "fits": (lambda prefix, text: syntax.fitting("", prefix)(text), (CODE, CODE)),
 }  # fmt: skip
 
 
@@ -266,7 +265,7 @@ def test_alternatives_branch_off_at_the_same_tokens(
     twins: Twins, written: list[tuple[str, float]], count: int
 ) -> None:
     tokens = [Token(text.encode(), chance, number) for number, (text, chance) in enumerate(written)]
-    found = [[len(kept), banned] for kept, banned in candidates.branches(tokens, count)]
+    found = [[len(kept), banned] for kept, banned in alternatives.branches(tokens, count)]
     assert twins("branches", [text for text, _ in written], [chance for _, chance in written], count) == found
 
 

@@ -19,15 +19,15 @@ from tornado.web import HTTPError
 
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.memory import build, local_files
+from jupyter_turbopilot.memory.base import Looked
 from jupyter_turbopilot.memory.build import Builder, EndedError, Progress
 from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.entries import Page
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
-from jupyter_turbopilot.memory.source import Looked
 from jupyter_turbopilot.memory.store import Store, belonging, prepare
 from jupyter_turbopilot.sqlite_file import connection
-from jupyter_turbopilot.sqlite_file.paths import delete
+from jupyter_turbopilot.sqlite_file.connection import delete
 
 from . import folders
 from .folders import look_again, settled, until

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -7,12 +8,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory import reader as module
-from jupyter_turbopilot.memory.entries import page_of
+from jupyter_turbopilot.memory.entries import SMALL, page_of
 from jupyter_turbopilot.memory.reader import MOST_DOCUMENTS, Reader
 from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, FoundEntry, Store, belonging, prepare
 
+from .folders import built, rests
 from .notebooks import notebook
 
 
@@ -293,3 +298,93 @@ def test_threads_may_ask_at_once_and_hardly_wait_for_a_lock(
             thread.join()
         assert found == [0] * 8
     assert len(reader.continuations("python", "load", "", path="", modules=[])) == 1
+
+
+PATHS = (
+    "a.ipynb",
+    "d/b.py",
+    "secrets.py",
+    ".aws/c.ipynb",
+    "credentials.py",
+    "site-packages/d.py",
+    ".e/f.ipynb",
+)
+SECRETS = (
+    'qqtoken = "hunter2hunter2"',
+    'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
+    "url = 'https://qq:qqqqqqqq@host/'",
+)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is decides nothing here."""
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(PATHS),
+        st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=3),  # no lines: the file is deleted
+        st.none() | st.sampled_from(SECRETS),
+        st.sampled_from(["told", "worked", "neither"]),
+    ),
+    max_size=10,
+)
+
+
+def line(path: str, number: int) -> str:
+    """A line that stands in one file alone, after an import that does, too."""
+    name = "".join(filter(str.isalnum, path))
+    return f"import module_{name}_{number} as alias_{name}_{number}\nwritten_in_{name}({number})"
+
+
+def write_source(root: Path, path: str, source: str, clock: int) -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Too long to be one entry with what follows.
+    begins = f"def opening():\n    return {'x' * SMALL!r}"
+    target.write_text(notebook(begins, source) if path.endswith(".ipynb") else f"{begins}\n\n\n{source}")
+    os.utime(target, (clock, clock))  # a file system's own may stand still for some milliseconds
+
+
+@settings(max_examples=25)
+@given(CHANGES)
+def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gone_or_changed(
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[str, list[int] | None, str | None, str]],
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    there: dict[str, list[int]] = {}
+    with closing(built(root)) as memory, closing(memory.builder._open()) as store:
+        for clock, (path, numbers, secret, then) in enumerate(changes):
+            if numbers is None:
+                (root / path).unlink(missing_ok=True)
+                there.pop(path, None)
+            else:
+                lines = [*(line(path, number) for number in numbers), *filter(None, [secret])]
+                write_source(root, path, "\n".join(lines), clock)
+                there[path] = numbers
+            if then != "neither" or numbers is not None:
+                memory.builder.changed(path)
+            if then == "worked" or numbers is not None:
+                memory.builder._work(store)
+        expected = {
+            text
+            for path in there.keys() & {"a.ipynb", "d/b.py"}
+            for number in there[path]
+            for text in line(path, number).split("\n")
+        }
+        for begun in ("import ", "written_in_", "qq", "url"):
+            assert {begun + rest for rest in rests(memory, begun)} == {
+                text for text in expected if text.startswith(begun)
+            }
+        following = memory.following("python", [{"opening", "return"}], leaving=[])
+        assert {found.path for found in following} == there.keys() & {"a.ipynb", "d/b.py"}
+        for found in following:
+            assert {*found.source.split("\n")} <= expected
+        for path in PATHS:
+            for number in range(10):
+                (text, _) = line(path, number).split("\n")
+                found_imports = [one for one, _ in memory.imports(text.rpartition(" ")[2])]
+                assert found_imports == ([text] if text in expected else [])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.disk import prepare
+from jupyter_turbopilot.completer.results_file import Database, prepare
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 

@@ -8,27 +8,137 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file.disk import (
+from jupyter_turbopilot.completer.results_file import (
+    Database,
+    Row,
+    answer_of,
     belonging,
     is_ours,
     located,
     look,
     prepare,
+    row_of,
     unusable,
 )
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.sqlite_file import connection, schema
-from jupyter_turbopilot.sqlite_file.connection import reason_of
-from jupyter_turbopilot.sqlite_file.paths import check
+from jupyter_turbopilot.sqlite_file.connection import LONGEST, check, is_damage, reason_of
 from jupyter_turbopilot.sqlite_file.schema import Found
+from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
-from .answers import answers, open_file, texts
+from .answers import MEGABYTE, answers, open_file, texts, whole_size
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=6))
+@settings(max_examples=20)
+def test_of_what_was_written_at_a_place_the_newest_is_there(
+    tmp_path_factory: pytest.TempPathFactory, written: list[list[int]]
+) -> None:
+    path = tmp_path_factory.mktemp("file") / "answers.db"
+    database = open_file(path)
+    for batch in written:
+        database.add(answers(batch))
+    numbers = [number for batch in written for number in batch]
+    newest = list(dict.fromkeys(reversed(numbers)))
+    assert [answer.tokens[0].id for answer in database.newest()] == newest
+    assert database.count() == len(newest)
+    database.close()
+    assert len(texts(path)) == len(newest)
+
+
+def test_the_file_stays_within_its_bound_and_the_oldest_go_first(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path, MEGABYTE)
+    most = 0
+    for start in range(0, 2000, 40):
+        database.add(answers(range(start, start + 40), "longer {} " + "text " * 30))
+        most = max(most, whole_size(path))
+    left = [answer.tokens[1].data for answer in database.newest()]
+    database.close()
+    assert most <= 1.1 * MEGABYTE
+    assert len(left) > 50
+    assert left == [f"{number}".encode() for number in range(1999, 1999 - len(left), -1)]
+
+
+def test_a_smaller_bound_deletes_the_oldest_and_gives_the_room_back(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(1200), "longer {} " + "text " * 30))
+    database.close()
+    assert whole_size(path) > 2 * MEGABYTE
+    database = Database(path, MEGABYTE)
+    assert database.count() == 1200  # opening deletes nothing
+    database.fit()
+    assert whole_size(path) <= MEGABYTE
+    assert next(database.newest()).tokens[1].data == b"1199"
+    database.close()
+    assert whole_size(path) <= MEGABYTE
+
+
+def test_what_is_cleared_is_nowhere_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(300), "zebra{}"))
+    assert b"zebra" in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    database.clear()
+    assert database.count() == 0
+    assert b"zebra" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert path.stat().st_size < MEGABYTE // 16
+    database.add(answers([1]))
+    database.close()
+    assert len(texts(path)) == 1
+
+
+def test_a_row_that_is_no_answer_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(4)))
+    database._connection.execute("UPDATE answers SET answer = x'5b5d' WHERE number = 2")
+    database._connection.execute("UPDATE answers SET keys = 'text' WHERE number = 3")
+    database.close()
+    assert texts(path) == [f"answer{number}andsomemoreofit" for number in (3, 0)]
+
+
+def test_a_row_that_is_too_long_is_neither_written_nor_read(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add([*answers([1]), *answers([2], "{}" + "x" * LONGEST), *answers([3])])
+    assert len(list(database.newest())) == 2
+    database.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE answers SET answer = zeroblob(?)", (2 * LONGEST,))
+        other.commit()
+    database = Database(path, MEGABYTE)
+    with pytest.raises(sqlite3.Error) as error:
+        list(database.newest())
+    database.close()
+    assert is_damage(error.value)
+
+
+def test_a_clear_that_a_reader_blocks_fails_and_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WAIT", 0.05)
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers([1]))
+    with closing(connection.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM answers").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            database.clear()
+    assert database.count() == 1
+    database.clear()
+    database.close()
 
 
 @pytest.fixture(autouse=True)
@@ -275,3 +385,59 @@ def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: s
 def test_the_root_of_all_folders_names_no_file() -> None:
     with pytest.raises(OSError, match="it names a folder"):
         located("/")
+
+
+TOKENS = st.lists(
+    st.builds(Token, st.binary(min_size=1, max_size=5), st.floats(0, 1), st.integers(-1, 1 << 18))
+)
+
+
+@given(TOKENS, st.tuples(st.integers(), st.booleans()), st.booleans())
+def test_an_answer_comes_back_as_it_was(tokens: list[Token], limit: object, ended: bool) -> None:
+    kept: list[Answer] = []
+    Results(1 << 24, kept.append).remember(Place("g", "x ", limit=limit, lasts=True), tokens, ended=ended)  # type: ignore[arg-type]
+    for answer in kept:
+        back = answer_of(row_of(answer))
+        assert back is not None
+        assert vars(back) | {"text": back.text} == vars(answer) | {"text": answer.text}
+    assert kept
+
+
+@given(st.data())
+def test_a_row_of_which_a_byte_has_changed_is_no_answer(data: st.DataObject) -> None:
+    (answer,) = answers([1])
+    row = row_of(answer)
+    field = data.draw(st.sampled_from(Row._fields))
+    content = bytearray(getattr(row, field))
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    assert answer_of(row._replace(**{field: bytes(content)})) is None
+
+
+@given(st.binary(max_size=64), st.binary(max_size=64))
+def test_neither_is_one_that_was_not_written_as_rows_are(keys: bytes, written: bytes) -> None:
+    (answer,) = answers([1])
+    row = row_of(answer)
+    signed = row_of(Answer((keys,), answer.tokens, "", ended=True))  # its digest is right, its keys are not
+    assert answer_of(signed) is None
+    assert answer_of(row._replace(answer=written)) is None
+
+
+def test_it_is_json_that_holds_neither_the_text_around_the_cursor_nor_what_was_asked_for() -> None:
+    (answer,) = answers([77])
+    written = msgspec.json.decode(row_of(answer).answer)
+    assert written == [
+        [[token.data.decode(), token.probability, 77] for token in answer.tokens],
+        "(48, True, 0.5)",
+        False,
+    ]
+
+
+@given(
+    st.floats().filter(lambda chance: not 0 <= chance <= 1.001) | st.just(0.5),
+    st.integers(-(1 << 63), (1 << 63) - 1).filter(lambda number: not -1 <= number < 1 << 31),
+)
+def test_neither_is_one_with_an_impossible_probability_or_token(chance: float, number: int) -> None:
+    (answer,) = answers([1])
+    for token in (Token(b"a", 0.5, number), Token(b"a", chance, number if chance == 0.5 else 1)):
+        assert answer_of(row_of(replace(answer, tokens=(token, *answer.tokens[1:])))) is None

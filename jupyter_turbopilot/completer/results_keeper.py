@@ -9,8 +9,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.disk import located, prepare, unusable
+from jupyter_turbopilot.completer.results_file import Database, located, prepare, unusable
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.sqlite_file.connection import is_busy, reason_of
 from jupyter_turbopilot.write_behind import WriteBehind
