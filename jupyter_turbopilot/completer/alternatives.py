@@ -57,15 +57,8 @@ def _opening(first: Ask, begun: Sequence[Token] = (), **changed: Any) -> Opening
     )
 
 
-class Branch(NamedTuple):
-    """The tokens kept of the first answer, and the token that must not follow them."""
-
-    kept: Sequence[Token]
-    banned: int
-
-
-def branches(tokens: Sequence[Token], count: int) -> list[Branch]:
-    """Return the branches at the least certain tokens of an answer's first line."""
+def branches(tokens: Sequence[Token], count: int) -> list[tuple[Sequence[Token], int]]:
+    """Return where an answer's first line is least certain: the tokens before, and the one to be avoided."""
     line: list[Token] = []
     begun = False
     for token in tokens:
@@ -75,7 +68,7 @@ def branches(tokens: Sequence[Token], count: int) -> list[Branch]:
         line.append(token)
     unsure = [at for at, token in enumerate(line) if token.probability < SURE and token.data.strip()]
     unsure.sort(key=lambda at: line[at].probability)
-    return [Branch(line[:at], line[at].id) for at in unsure[:count]]
+    return [(line[:at], line[at].id) for at in unsure[:count]]
 
 
 def ranked(items: list[Item], task: Task) -> list[Item]:

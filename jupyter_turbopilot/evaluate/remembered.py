@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
-from jupyter_turbopilot.memory.reader import Reader
+from jupyter_turbopilot.memory.reader import Memory
 from jupyter_turbopilot.memory.store import Store, prepare
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ class Shelf:
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
         self._indexes: dict[str, Path] = {}
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, Memory] = {}
 
-    def beside(self, name: str) -> Reader:
+    def beside(self, name: str) -> Memory:
         """Return what is remembered while a notebook is typed."""
         if name not in self._readers:
             there = frozenset(other.path for other in self.others(name))
-            self._readers[name] = Reader(self._index(self._family(name)), there.intersection)
+            self._readers[name] = Memory(self._index(self._family(name)), there.intersection)
         return self._readers[name]
 
     def _family(self, name: str) -> str:

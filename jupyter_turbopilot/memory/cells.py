@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.cache import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion, Document
 
 MOST_WORDS = 128  # of the cells above together, by which others are looked for

@@ -38,11 +38,12 @@ _END = 0.2  # seconds that the end waits for a look-up
 T = TypeVar("T")
 
 
-class Reader:
-    """The memory of one root folder, as those ask it who complete.
+class Memory:
+    """What is remembered of the person's own code in one root folder, read from its index.
 
     `is_there` tells of paths which of them still are: of the first ones for certain, where it has not the
-    time for all. A file that cannot be read remembers nothing.
+    time for all. A file that cannot be read remembers nothing. It is called on the worker's threads; each
+    method returns in a few milliseconds.
     """
 
     def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
@@ -53,7 +54,10 @@ class Reader:
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
     ) -> Sequence[Sighting]:
-        """Return how a line goes on in other documents: in most of them first."""
+        """Return how a line that begins so goes on in other documents than `path`, in most of them first.
+
+        `above` is the line before it, `modules` what the asking notebook imports.
+        """
         start = begun.lstrip()
         if len(start) < SHORTEST_BEGINNING:
             return ()
@@ -78,7 +82,11 @@ class Reader:
         leaving: Collection[str],
         here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
-        """Return what follows cells and blocks like those above: on the most alike ones first."""
+        """Return what follows cells and blocks like those above, on the most alike ones first.
+
+        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at; `here`
+        tells of a text whether the asking notebook has it already.
+        """
         unwanted = {name for path in leaving for name in names_of(path)}
 
         def fits(found: FoundEntry) -> bool:
@@ -105,7 +113,10 @@ class Reader:
     def imports(
         self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
     ) -> Sequence[tuple[str, int]]:
-        """Return the imports that bind a name, in one folder or in all: those of most documents first."""
+        """Return the import lines that bind a name, with the number of documents of each; the most first.
+
+        `folder` leaves out documents in others; "." is the root folder. Those at `leaving` do not count.
+        """
         found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
         there = self._is_there(dict.fromkeys(path for one in found for path in one.paths))
         counted = (
@@ -227,7 +238,7 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
     return shared
 
 
-class KeptMemory(Reader):
+class KeptMemory(Memory):
     """The memory of one source, whose index is kept up to date.
 
     `pause` and `asked` say when nothing may be read (`Builder`).

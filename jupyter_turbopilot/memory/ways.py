@@ -18,7 +18,8 @@ from jupyter_turbopilot.suggestion.imports import imports_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.memory.base import Memory, Sighting
+    from jupyter_turbopilot.memory.base import Sighting
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 

@@ -9,7 +9,7 @@ from jupyter_turbopilot.shell.history import facts_of
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
 
 

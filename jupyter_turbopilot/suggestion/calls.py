@@ -31,15 +31,6 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
-class Passed:
-    """What a call passes."""
-
-    positional: tuple[str, ...]  # for each argument before the first star: its name, "" where it has none
-    keywords: tuple[str, ...]
-    starred: bool  # *args or **kwargs is passed
-
-
-@dataclass(frozen=True)
 class Call:
     """One place where a name is called."""
 
@@ -48,6 +39,7 @@ class Call:
     keywords: tuple[str, ...]  # names of keyword arguments, in order
     starred: bool  # *args or **kwargs is passed
     source: str  # the call as it is written
+    names: tuple[str, ...] = ()  # of the arguments before the first star; "" for one without a name
 
 
 @dataclass(frozen=True)
@@ -67,17 +59,12 @@ def missing_functions(source: str, known: AbstractSet[str]) -> tuple[MissingFunc
     """
     scopes = Scopes(source)
     callers = dict(_callers(scopes.tree))
-    places: dict[str, list[ast.Name]] = {}
+    calls: dict[str, list[Call]] = {}
     for name in _missing(scopes, known):
-        if id(name) in callers:
-            places.setdefault(name.id, []).append(name)
+        if caller := callers.get(id(name)):
+            calls.setdefault(name.id, []).append(_call(scopes, name, caller))
     return tuple(
-        MissingFunction(
-            name,
-            tuple(_call(scopes, place, callers[id(place)]) for place in called),
-            signature_for(name, [_passed(callers[id(place)]) for place in called]),
-        )
-        for name, called in places.items()
+        MissingFunction(name, tuple(called), signature_for(name, called)) for name, called in calls.items()
     )
 
 
@@ -132,21 +119,14 @@ def _callers(tree: ast.AST) -> Iterator[tuple[int, ast.Call | _Definition]]:
 def _call(scopes: Scopes, place: ast.Name, caller: ast.Call | _Definition) -> Call:
     start, _ = scopes.span(place)
     if not isinstance(caller, ast.Call):
-        return Call(start, 1, (), starred=False, source=f"@{scopes.text(place)}")
-    passed = _passed(caller)
-    positional = sum(not isinstance(argument, ast.Starred) for argument in caller.args)
-    return Call(start, positional, passed.keywords, passed.starred, scopes.text(caller))
-
-
-def _passed(caller: ast.Call | _Definition) -> Passed:
-    if not isinstance(caller, ast.Call):
-        return Passed(("cls" if isinstance(caller, ast.ClassDef) else "function",), (), starred=False)
-    first = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
+        decorated = "cls" if isinstance(caller, ast.ClassDef) else "function"
+        return Call(start, 1, (), starred=False, source=f"@{scopes.text(place)}", names=(decorated,))
+    plain = [argument for argument in caller.args if not isinstance(argument, ast.Starred)]
+    before_star = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
     keywords = tuple(given.arg for given in caller.keywords if given.arg)
-    stars = [argument for argument in caller.args if isinstance(argument, ast.Starred)]
-    return Passed(
-        tuple(map(_name_of, first)), keywords, starred=bool(stars) or len(keywords) < len(caller.keywords)
-    )
+    starred = len(plain) < len(caller.args) or len(keywords) < len(caller.keywords)
+    names = tuple(map(_name_of, before_star))
+    return Call(start, len(plain), keywords, starred, scopes.text(caller), names)
 
 
 def _name_of(argument: ast.expr) -> str:
@@ -156,21 +136,21 @@ def _name_of(argument: ast.expr) -> str:
     return ""
 
 
-def signature_for(function: str, calls: Sequence[Passed]) -> str:
+def signature_for(function: str, calls: Sequence[Call]) -> str:
     """Return parameters that take each of the calls. What not every call passes is None by default.
 
     After `MOST` positional parameters comes one that takes all further arguments.
     """
-    starred = any(call.starred or len(call.positional) > MOST for call in calls)
+    starred = any(call.starred or len(call.names) > MOST for call in calls)
     keywords = Counter(word for call in calls for word in dict.fromkeys(call.keywords))
-    lengths = [len(call.positional) for call in calls]
+    lengths = [len(call.names) for call in calls]
     names = Names({function, *_RESERVED, *keywords})
     parameters: list[str] = []
     optional = False
     for at in range(min(*lengths, MOST) if starred else max(lengths)):
-        passing = [call for call in calls if len(call.positional) > at]
-        others = [call for call in calls if len(call.positional) <= at]
-        wanted = next(filter(None, (call.positional[at] for call in passing)), "value")
+        passing = [call for call in calls if len(call.names) > at]
+        others = [call for call in calls if len(call.names) <= at]
+        wanted = next(filter(None, (call.names[at] for call in passing)), "value")
         if (
             not starred
             and wanted in keywords

@@ -188,7 +188,7 @@ def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
     assert first[1]
     assert ask() == first  # known, and so told at once
     assert d.completer.counters["known"] == 1
-    monkeypatch.setattr(importing, "_ASKED", type(importing._ASKED)())  # as after a restart
+    monkeypatch.setattr(importing, "_REMEMBERED", installed.Lasting(10.0, 8))  # as after a restart
     assert ask() == first
     assert d.completer.counters["known"] == 1
     assert len(d.engine.asks) == 1

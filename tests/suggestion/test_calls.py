@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion.calls import (
     MOST,
+    Call,
     Names,
-    Passed,
     fits,
     missing_functions,
     missing_names,
@@ -187,9 +187,13 @@ def test_source_that_does_not_parse_is_an_error() -> None:
         renamed("def", {"old": "new"})
 
 
+def passed(names: tuple[str, ...], keywords: tuple[str, ...], starred: bool) -> Call:
+    return Call(0, len(names), keywords, starred, "", names)
+
+
 WORDS = st.sampled_from(["a", "b", "key", "match", "f", "args", "kwargs", "value", "value_2"])
 CALLS = st.builds(
-    Passed,
+    passed,
     st.lists(WORDS | st.sampled_from(["", "None", "__debug__", "lambda"]), max_size=4).map(tuple),
     st.lists(WORDS, max_size=3, unique=True).map(tuple),
     st.booleans(),
@@ -213,44 +217,44 @@ def binds(function: Callable[..., None], positional: int, keywords: tuple[str, .
 
 @given(st.lists(CALLS, min_size=1, max_size=4))
 @settings(max_examples=150, deadline=None)
-def test_the_parameters_take_every_call(calls: list[Passed]) -> None:
+def test_the_parameters_take_every_call(calls: list[Call]) -> None:
     written = signature_for("f", calls)
     function = compiled(written)
     for call in calls:
-        assert binds(function, len(call.positional), call.keywords)
+        assert binds(function, call.positional, call.keywords)
         if call.starred:
-            assert binds(function, len(call.positional) + 3, (*call.keywords, "more"))
+            assert binds(function, call.positional + 3, (*call.keywords, "more"))
     keywords = {word for call in calls for word in call.keywords}
     assert set(inspect.signature(function).parameters) & {"f", "match", "None", "lambda"} <= keywords
     read = parameters_of(f"def f({written}):")
     assert read
-    assert all(fits(read, len(call.positional), call.keywords, starred=call.starred) for call in calls)
+    assert all(fits(read, call.positional, call.keywords, starred=call.starred) for call in calls)
 
 
 @pytest.mark.parametrize(
     ("calls", "signature"),
     [
-        ([Passed((), (), False)], ""),
-        ([Passed(("values", "start"), (), False)], "values, start"),
-        ([Passed(("", ""), (), False)], "value, value_2"),
-        ([Passed(("x", "x"), (), False)], "x, x_2"),
-        ([Passed(("", "b"), (), False), Passed(("a",), (), False)], "a, b=None"),
-        ([Passed((), ("key",), False), Passed((), (), False)], "*, key=None"),
-        ([Passed((), ("key", "key"), False), Passed((), (), False)], "*, key=None"),
-        ([Passed(("a",), ("key",), False)], "a, *, key"),
-        ([Passed(("a", "size"), (), False), Passed(("a",), ("size",), False)], "a, size"),
-        ([Passed(("a", "size"), (), False), Passed(("a", "b"), ("size",), False)], "a, size_2, *, size=None"),
-        ([Passed(("f", "match", "__debug__"), (), False)], "f_2, match_2, __debug___2"),
-        ([Passed(("a",), (), True), Passed(("b", "c"), ("key",), False)], "a, *args, key=None, **kwargs"),
-        ([Passed(("args",), ("kwargs",), True)], "args, *args_2, kwargs, **kwargs_2"),
+        ([passed((), (), False)], ""),
+        ([passed(("values", "start"), (), False)], "values, start"),
+        ([passed(("", ""), (), False)], "value, value_2"),
+        ([passed(("x", "x"), (), False)], "x, x_2"),
+        ([passed(("", "b"), (), False), passed(("a",), (), False)], "a, b=None"),
+        ([passed((), ("key",), False), passed((), (), False)], "*, key=None"),
+        ([passed((), ("key", "key"), False), passed((), (), False)], "*, key=None"),
+        ([passed(("a",), ("key",), False)], "a, *, key"),
+        ([passed(("a", "size"), (), False), passed(("a",), ("size",), False)], "a, size"),
+        ([passed(("a", "size"), (), False), passed(("a", "b"), ("size",), False)], "a, size_2, *, size=None"),
+        ([passed(("f", "match", "__debug__"), (), False)], "f_2, match_2, __debug___2"),
+        ([passed(("a",), (), True), passed(("b", "c"), ("key",), False)], "a, *args, key=None, **kwargs"),
+        ([passed(("args",), ("kwargs",), True)], "args, *args_2, kwargs, **kwargs_2"),
     ],
 )
-def test_parameters_are_named_after_what_is_passed(calls: list[Passed], signature: str) -> None:
+def test_parameters_are_named_after_what_is_passed(calls: list[Call], signature: str) -> None:
     assert signature_for("f", calls) == signature
 
 
 def test_a_signature_names_a_limited_number_of_arguments() -> None:
-    written = signature_for("f", [Passed(("x",) * 5000, ("key",), False), Passed(("x",) * MOST, (), False)])
+    written = signature_for("f", [passed(("x",) * 5000, ("key",), False), passed(("x",) * MOST, (), False)])
     parameters = parameters_of(written)
     assert parameters
     assert [parameter.arg for parameter in parameters.args][-1] == f"x_{MOST}"
