@@ -163,8 +163,12 @@ class Gate:
         if not text.strip():
             return
         values = features(text, self._sure, self.cursor, whole=whole, further=self._line > 0)
-        value = score(values, self._coefficients)
+        value = self.rate(values)
         early = len(text.strip()) >= WORTH_A_KEY and not (self._line or leaves_open(text, self.cursor.quote))
         early = not whole and (early or not self.threshold)
         self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole, early))
         self._open += whole and value >= self.threshold and self._open == self._line
+
+    def rate(self, values: dict[str, float]) -> float:
+        """Return the score of a beginning."""
+        return score(values, self._coefficients)

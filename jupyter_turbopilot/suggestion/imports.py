@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 from jupyter_turbopilot.suggestion.resolve import BINDS
+from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:

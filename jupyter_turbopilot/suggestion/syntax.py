@@ -1,4 +1,4 @@
-"""Whether a text fits in at the cursor, by Python's own parser or, if installed, by tree-sitter. Pure.
+"""Lexemes of a text, and whether it fits in at the cursor: by Python's parser, or by tree-sitter. Pure.
 
 An unfinished cell does not parse. So only errors count that no further text could fix: that the text ends too
 early is no error.
@@ -6,12 +6,12 @@ early is no error.
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
     from tree_sitter import LogType, Parser
 
+
+# Names may contain combining marks, as decomposed umlauts and Indian vowels do: `\w` lacks them.
+_LEXEME = re.compile(
+    r"""(?P<string>[rbfuRBFU]{0,2}(?P<quote>(?P<long>\"{3}|'{3})|["'])
+        (?:\\(?:.|\Z)|(?!(?P=quote))(?(long)[^\\]|[^\\\n]))*+(?P<closed>(?P=quote))?)
+    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d][\w\u0300-\u036f\u0900-\u0e7f]*+)
+    |(?P<sign>\*\*|[=!<>]=|[^\s\w])|(?P<line>\n)""",
+    re.VERBOSE | re.DOTALL,
+)
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
@@ -35,6 +44,28 @@ _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts"
 LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
 LOGGED = 32  # how many times longer a parse takes with its log
 PATIENCE = 2_000_000  # characters that are parsed for one answer; after that, nothing more fits
+
+
+class Lexeme(NamedTuple):
+    """A word, number, string, sign, comment or line end of a source text."""
+
+    kind: str
+    text: str
+    end: int
+    unclosed: str = ""  # the quote that a string lacks at its end
+
+    @property
+    def start(self) -> int:
+        """Where it begins in the source."""
+        return self.end - len(self.text)
+
+
+def lex(source: str) -> Iterator[Lexeme]:
+    """Cut a source text into lexemes; white space other than line ends is left out."""
+    for match in _LEXEME.finditer(source):
+        kind = str(match.lastgroup)
+        unclosed = match["quote"] if kind == "string" and not match["closed"] else ""
+        yield Lexeme(kind, match[0], match.end(), unclosed)
 
 
 class Open(NamedTuple):

@@ -28,7 +28,6 @@ from jupyter_turbopilot.suggestion import (
     features,
     fit,
     gate,
-    lexer,
     matching,
     resolve,
     surroundings,
@@ -103,7 +102,7 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "leaves_open": (brackets.leaves_open, (TEXT, QUOTE)),
     "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
     "closers_behind": (brackets.closers_behind, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
-    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in lexer.lex(text)], (TEXT,)),
+    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
     "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
     "indentation": (surroundings.indentation, (TEXT,)),
     "first_line": (surroundings.first_line, (TEXT,)),
@@ -186,7 +185,7 @@ def test_the_gate_knows_the_same_of_the_cursor(
 ) -> None:
     cursor = features.cursor_features(prefix, suffix, pieces)
     every = "".join([*pieces, " ", prefix])
-    words = sorted({*lexer._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "nobody"})
+    words = sorted({*syntax._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "nobody"})
     lines = sorted({line.strip() for line in every.split("\n")} | {"nobody"})
     held = [[word in cursor.words for word in words], [line in cursor.lines for line in lines]]
     known = [cursor.body, cursor.rest, cursor.quote, cursor.closed, cursor.line_features, *held]
