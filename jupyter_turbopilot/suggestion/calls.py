@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import keyword
-import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from itertools import takewhile
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.syntax_tree import parse
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST = 64  # positional parameters that a signature names
 _RESERVED = frozenset(("__debug__", *keyword.kwlist, *keyword.softkwlist))
-_OBJECT = re.compile(r"<[^<>]*+>")  # how a signature shows a default that has no source
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -90,13 +87,9 @@ def renamed(source: str, names: Mapping[str, str]) -> str:
     return "".join([*pieces, source[at:]])
 
 
-def takes(signature_source: str, calls: Sequence[Call]) -> bool:
-    """Tell whether a function takes every call.
-
-    It is given as a definition, the first line of one, or a signature as `inspect` writes it. One that cannot
-    be read takes no call.
-    """
-    parameters = parameters_of(signature_source)
+def takes(definition: str, calls: Sequence[Call]) -> bool:
+    """Return whether a function takes every call; one whose definition cannot be read takes none."""
+    parameters = parameters_of(definition)
     return parameters is not None and all(
         fits(parameters, call.positional, call.keywords, starred=call.starred) for call in calls
     )
@@ -190,24 +183,12 @@ class Names:
         return new
 
 
-def parameters_of(text: str) -> ast.arguments | None:
-    """Read parameters from a definition, its first line, or a signature as `inspect` writes it."""
-    text = dedent(text).strip()
-    if len(text) > STATEMENT:
-        return None
-    for written in (text, _OBJECT.sub("...", text)):
-        for source in (
-            written,
-            f"{written}\n    pass",
-            f"{written}: pass",
-            f"def {written}: pass",
-            f"def _{written}: pass",
-            f"def _({written}): pass",
-        ):
-            with suppress(SyntaxError):
-                match parse(source).body:
-                    case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
-                        return parameters
+def parameters_of(definition: str) -> ast.arguments | None:
+    """Return the parameters of a function; None where its definition cannot be read."""
+    with suppress(SyntaxError):
+        match parse(dedent(definition)).body:
+            case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
+                return parameters
     return None
 
 
