@@ -49,7 +49,6 @@ def alternatives(
 
 
 def _opening(first: Ask, begun: Sequence[Token] = (), **changed: Any) -> Opening:
-    """Return how a text begins that shares the first one's prompt and these of its tokens."""
     prompt = [*first.prompt, *(token.id for token in begun)]
     sampling = replace(first.sampling, **changed)
     return Opening(
@@ -81,6 +80,5 @@ def ranked(items: list[Item], task: Task) -> list[Item]:
 
 
 def _likelihood(item: Item) -> float:
-    """Return the mean logarithm of a text's tokens."""
     chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
     return sum(chances) / len(chances) if chances else 0.0

@@ -102,7 +102,6 @@ class Completer:
             return self._submit(self._task(request, facts, owner, memory), listener, caller)
 
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
-        """Begin a task, if it may run now."""
         if self.learner and task.terms and not task.place.owner:
             listener = _noted_by(self.learner, task.terms, listener)
         answering = Answering(task, caller, listener, self.results, self.counters, self._ended)
@@ -118,7 +117,6 @@ class Completer:
     def _task(
         self, request: Completion | RawRequest, facts: Facts, owner: str = "", memory: Memory | None = None
     ) -> Task:
-        """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
             person = Person(memory, self._cells)
@@ -265,5 +263,4 @@ def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
 
 
 def _without_secrets(url: str) -> str:
-    """Return an address without a password or a key in it."""
     return url.partition("?")[0].rpartition("@")[2]

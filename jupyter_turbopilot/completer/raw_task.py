@@ -58,8 +58,6 @@ def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -
 
 
 class _Text:
-    """A text to be written, and how its prompt is laid out."""
-
     def __init__(self, request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -> None:
         self._request = request
         self._layout_for = layout_for

@@ -124,8 +124,6 @@ class Row(NamedTuple):
 
 
 class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """An answer without its keys."""
-
     tokens: list[tuple[str, float, int]]  # each byte of a token as a character: it may end within one
     limit: str
     ended: bool

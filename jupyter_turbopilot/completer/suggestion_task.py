@@ -239,7 +239,6 @@ def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[C
 
 
 def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
-    """Return how many tokens are written at most."""
     if request.trigger == "warm":
         return 0
     # Somebody who asks for several lines has the time for more.

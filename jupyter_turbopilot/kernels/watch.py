@@ -74,7 +74,6 @@ class Watch:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ask)
 
     def _expect(self) -> None:
-        """Wait for the answer, from now on."""
         if self._missing:
             self._missing.cancel()
         self._missing = asyncio.get_running_loop().call_later(self._patience, self._miss)

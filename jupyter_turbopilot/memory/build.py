@@ -248,7 +248,6 @@ class Builder:
                 self._wait(_POLL)
 
     def _sleep(self, store: Store | None) -> None:
-        """Wait until there is something to do."""
         with self._wake:
             while not (self._ended or self._changed):
                 then = [self._due] if self._looks else []
@@ -409,7 +408,6 @@ class Builder:
         return 1e-9 if now - self._read_at >= PATIENCE else 0
 
     def _wait(self, seconds: float, *, for_changes: bool = False) -> None:
-        """Do nothing for some time."""
         with self._wake:
             if not (self._ended or self._rushing):
                 self._wake.wait_for(lambda: self._ended or (for_changes and self._changed), seconds)

@@ -127,7 +127,6 @@ def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
 
 
 def _shared(one: str, other: str) -> int:
-    """Return how many characters two texts begin with alike."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
 

@@ -321,7 +321,6 @@ def _words(entry: Entry) -> str:
 
 
 def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:
-    """Iterate over the rows of a document's lines."""
     times: dict[tuple[str, str, int], int] = {}
     for entry in page.entries:
         for line, often in lines_of(entry.source).items():

@@ -130,7 +130,6 @@ class Gate:
         return end, confidence
 
     def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
-        """Return the boundary up to which a line is shown."""
         passing = [
             boundary
             for boundary in self.boundaries

@@ -232,7 +232,6 @@ def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
 
 
 def _function(given: ast.arguments, outer: _Scope) -> _Scope:
-    """Return the scope of a function, in which its parameters are bound."""
     scope = _Scope("function", outer)
     for each in all_arguments(given):
         scope.bind(each.arg)
