@@ -95,5 +95,5 @@ def test_an_answer_branches_where_its_first_line_was_least_sure(
     pairs = enumerate(zip(texts, chances, strict=True))
     tokens = [Token(text.encode(), chance, number) for number, (text, chance) in pairs]
     found = branches(tokens, count)
-    assert [[len(branch.kept), branch.banned] for branch in found] == expected
-    assert all(tokens[: len(branch.kept)] == [*branch.kept] for branch in found)
+    assert [[len(kept), banned] for kept, banned in found] == expected
+    assert all(tokens[: len(kept)] == [*kept] for kept, _ in found)

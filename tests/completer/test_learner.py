@@ -258,6 +258,7 @@ def test_what_is_forgotten_while_the_file_is_written_stays_forgotten(
 
 
 def test_the_clock_may_jump(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE", 3600.0)  # nothing is written before the end
     learner = Learner(file)
     show(learner, "a", "accepted")
     for jump in (-1e9, 1e9):

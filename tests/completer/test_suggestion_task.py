@@ -33,11 +33,6 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
     assert d.engine.samplings[0].max_tokens == 0
 
 
-@pytest.mark.parametrize("source", ["", " ", "\n\n"])
-def test_nothing_to_go_by_is_no_error(desk: Callable[..., Desk], source: str) -> None:
-    assert desk("x = 1").ask(request(source))[-1].error is None
-
-
 def test_what_may_have_come_from_another_open_document_or_is_private_does_not_last() -> None:
     def place(*sources: str, path: str = "a.ipynb") -> Place:
         extra = [Document(path="utils.py", source=source) for source in sources]

@@ -12,7 +12,7 @@ from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.reader import KeptMemory
 from jupyter_turbopilot.memory.store import Store
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def until(true: Callable[[], bool]) -> None:

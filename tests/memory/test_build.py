@@ -86,16 +86,24 @@ def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder
 def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_is_gone_is_forgotten(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "QUIET", 0.3)
     monkeypatch.setattr(build, "_REST", 0.05)
-    source, requests, busy = LocalFiles(root), [1], threading.Event()
+    monkeypatch.setattr(build, "QUIET", 0.3)
+    monkeypatch.setattr(build, "_POLL", 0.01)
+    monkeypatch.setattr(build, "PATIENCE", 600.0)
+    source, busy, types, requests = LocalFiles(root), threading.Event(), threading.Event(), [1]
+
+    def asked() -> int:
+        if types.is_set():
+            requests.append(1)
+        return len(requests)
+
     gone = write(root, "gone.ipynb", "x_first = 1")
     with closing(
         Builder(
             place_of(source.identity),
             source,
             pause=lambda: Pause.KERNEL if busy.is_set() else None,
-            asked=lambda: len(requests),
+            asked=asked,
         )
     ) as builder:
         builder.start()
@@ -107,12 +115,11 @@ def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_i
         gone.unlink()
         builder.changed("gone.ipynb")
         until(lambda: known(builder) == set())
-        requests.append(1)
+        types.set()
         busy.clear()
-        for _ in range(20):
-            requests.append(1)
-            time.sleep(0.02)
+        until(lambda: len(requests) > 20)
         assert known(builder) == set()
+        types.clear()
         until(lambda: len(known(builder)) == 3)
 
 
@@ -406,22 +413,22 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
         goes_on.set()
 
 
-def test_with_files_waiting_on_battery_the_thread_hardly_wakes(root: Path) -> None:
-    looked: list[float] = []
+def test_with_files_waiting_on_battery_the_thread_hardly_wakes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    wait = Builder._wait
 
-    def pause() -> Pause:
-        looked.append(time.monotonic())
-        return Pause.BATTERY
+    def noted(builder: Builder, seconds: float, *, for_changes: bool = False) -> None:
+        waits.append(seconds)
+        wait(builder, seconds, for_changes=for_changes)
 
+    monkeypatch.setattr(Builder, "_wait", noted)
     write(root, "a.ipynb", "x_first = 1")
     source = LocalFiles(root)
-    with closing(Builder(place_of(source.identity), source, pause=pause)) as builder:
+    with closing(Builder(place_of(source.identity), source, pause=lambda: Pause.BATTERY)) as builder:
         builder.start()
-        until(lambda: bool(looked))
-        time.sleep(0.5)
-        before = len(looked)
-        time.sleep(1.0)
-        assert len(looked) == before
+        until(lambda: build._REST in waits)
         (root / "a.ipynb").unlink()
         builder.changed("a.ipynb")
         until(lambda: not builder._unseen)
