@@ -137,7 +137,7 @@ def signature_for(function: str, calls: Sequence[Call]) -> str:
     starred = any(call.starred or len(call.names) > MOST for call in calls)
     keywords = Counter(word for call in calls for word in dict.fromkeys(call.keywords))
     lengths = [len(call.names) for call in calls]
-    names = Names({function, *_RESERVED, *keywords})
+    taken = {function, *_RESERVED, *keywords}
     parameters: list[str] = []
     optional = False
     for at in range(min(*lengths, MOST) if starred else max(lengths)):
@@ -155,32 +155,24 @@ def signature_for(function: str, calls: Sequence[Call]) -> str:
             del keywords[name]
             others = [call for call in others if name not in call.keywords]
         else:
-            name = names.new(wanted)
+            name = _unused(wanted, taken)
         optional = optional or bool(others)
         parameters.append(f"{name}=None" if optional else name)
     if starred:
-        parameters.append(f"*{names.new('args')}")
+        parameters.append(f"*{_unused('args', taken)}")
     elif keywords:
         parameters.append("*")
     parameters += [word if keywords[word] == len(calls) else f"{word}=None" for word in keywords]
-    return ", ".join([*parameters, f"**{names.new('kwargs')}"] if starred else parameters)
+    return ", ".join([*parameters, f"**{_unused('kwargs', taken)}"] if starred else parameters)
 
 
-class Names:
-    """Names that are taken, and new ones beside them: "value", "value_2"."""
-
-    def __init__(self, taken: set[str]) -> None:
-        self._taken = taken
-        self._next: dict[str, int] = {}  # so that many of one name are not counted again and again
-
-    def new(self, name: str) -> str:
-        """Take a name, with a number if it is taken already."""
-        new, number = name, self._next.get(name, 2)
-        while new in self._taken:
-            new, number = f"{name}_{number}", number + 1
-        self._next[name] = number
-        self._taken.add(new)
-        return new
+def _unused(name: str, taken: set[str]) -> str:
+    """Take a name, with a number if it is taken already: "value", "value_2"."""
+    new, number = name, 2
+    while new in taken:
+        new, number = f"{name}_{number}", number + 1
+    taken.add(new)
+    return new
 
 
 def parameters_of(definition: str) -> ast.arguments | None:

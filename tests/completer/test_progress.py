@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.progress import AnswerInProgress, Rest, rest_of, typed_since
 from jupyter_turbopilot.generation import Ask, Token
-from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
@@ -45,11 +44,6 @@ def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
     assert (known.text, known.complete) == ("alpha", False)
     assert (written.tokens, written.begun) == ((), False)
     assert written.rest(HERE) is not None  # nothing was written, which nothing contradicts
-
-
-def test_the_engine_holds_the_prompt_and_all_that_was_written_behind_it() -> None:
-    assert AnswerInProgress().evaluated == []
-    assert AnswerInProgress(prompt=Prompt([1, 2]), ids=[3]).evaluated == [1, 2, 3]
 
 
 texts = st.text(max_size=12)

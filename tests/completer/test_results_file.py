@@ -314,18 +314,12 @@ def test_looking_at_a_file_keeps_the_locks_of_this_process(tmp_path: Path) -> No
     assert b"locked" in tried.stderr
 
 
-def sqlite_error(code: int) -> sqlite3.Error:
-    error = sqlite3.OperationalError("what SQLite says")
-    error.sqlite_errorcode = code
-    return error
-
-
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (sqlite_error(sqlite3.SQLITE_CORRUPT), "damaged"),
-        (sqlite_error(sqlite3.SQLITE_BUSY), "another process"),
-        (sqlite_error(sqlite3.SQLITE_FULL), "what SQLite says"),
+        (error_of(sqlite3.SQLITE_CORRUPT), "damaged"),
+        (error_of(sqlite3.SQLITE_BUSY), "another process"),
+        (error_of(sqlite3.SQLITE_FULL), "it fails"),
         (TimeoutError("a lock's path"), "another process"),
         (NotImplementedError(), "cannot lock"),
         (PermissionError(errno.EACCES, "others may write", "/a/path"), "others may write"),

@@ -130,17 +130,6 @@ def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None
     assert d.texts(asked) != shown
 
 
-@pytest.mark.parametrize("moves", [True, False])
-def test_what_stands_behind_the_cursor_moves_where_that_is_set(moves: bool) -> None:
-    settings = Turbopilot(move_suffix=moves)
-    assert (
-        suggestion_task(
-            request(), NONE, "model", settings, lambda _: pytest.fail("no engine"), Person()
-        ).moves
-        is moves
-    )
-
-
 @pytest.mark.parametrize(
     ("elsewhere", "allowed", "sent"),
     [

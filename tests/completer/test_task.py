@@ -14,7 +14,7 @@ from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.suggestion.cache import Known, Results
+from jupyter_turbopilot.suggestion.cache import Known
 
 from .desk import Desk, request
 
@@ -51,13 +51,6 @@ def test_a_whole_answer_needs_no_computing_but_where_it_is_only_read_or_several_
     assert not task(request(trigger="warm")).is_answered_by(whole)
     text = raw_task(RawRequest("x"), Turbopilot(), lambda _: pytest.fail("no engine"))
     assert not text.is_answered_by(whole)
-
-
-def test_only_for_the_likeliest_text_is_looked_up_what_is_known() -> None:
-    results, asked = Results(1 << 20), task(request())
-    results.remember(asked.place, [Token(b"a", 0.9)], ended=True)
-    assert asked.look_up(results)
-    assert task(request(temperature=0.8)).look_up(results) is None
 
 
 def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Callable[..., Desk]) -> None:

@@ -33,7 +33,7 @@ from . import folders
 from .folders import look_again, settled, until
 from .managers import Manager
 from .notebooks import write
-from .test_store import content
+from .test_store import content, words
 
 
 @pytest.fixture
@@ -52,16 +52,6 @@ def builder(root: Path) -> Iterator[Builder]:
 
 def known(builder: Builder) -> set[str]:
     return folders.known(builder.place)
-
-
-def test_a_folder_is_read(builder: Builder, root: Path) -> None:
-    write(root, "a.ipynb", "first_name(1)")
-    write(root, "deep/b.ipynb", "second_name(2)")
-    builder.start()
-    builder.start()
-    until(lambda: builder.progress.files == 2 and settled(builder))
-    assert known(builder) == {"a.ipynb", "deep/b.ipynb"}
-    assert not builder.progress.trouble
 
 
 def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder, root: Path) -> None:
@@ -645,5 +635,8 @@ def test_the_index_is_the_same_after_any_order_of_events(
     with closing(store), closing(fresh._open()) as other:
         fresh._work(other)
         assert content(store) == content(other)
+        store.tidy()
+        other.tidy()
+        assert words(store) == words(other)
         assert set(store.stamps()) == {one.path for one in files.source.walk()}
         assert not any("hunter2" in source for _, _, source in content(store)["entries"])

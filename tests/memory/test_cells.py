@@ -129,19 +129,6 @@ def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_fo
     assert chosen.choose(memory, first).documents == (ELSEWHERE,)
 
 
-def test_what_memory_says_too_late_is_not_chosen() -> None:
-    chosen = ChosenCells()
-    request = asked("alpha = 1", "")
-
-    class Late(Remembering):
-        def following(self, *given: object, **more: object) -> list[Document]:  # type: ignore[override]
-            chosen.settle(request)
-            return [ELSEWHERE]
-
-    assert chosen.choose(Late(), request).documents == ()
-    assert chosen.choose(Remembering(documents=[ELSEWHERE]), request).documents == ()
-
-
 def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     one = asked("alpha = 1", "", "", active=1, client="one")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.suggestion.calls import (
     MOST,
     Call,
-    Names,
     fits,
     missing_functions,
     missing_names,
@@ -261,23 +259,6 @@ def test_a_signature_names_a_limited_number_of_arguments() -> None:
     assert parameters.vararg
     assert fits(parameters, 5000, ("key",), starred=False)
     assert fits(parameters, MOST, (), starred=False)
-
-
-@given(st.lists(WORDS, max_size=60), st.sets(WORDS | st.sampled_from(["a_2", "a_4", "b_2"])))
-def test_each_name_that_is_taken_is_looked_for_once_only(words: list[str], taken: set[str]) -> None:
-    class Counted(set[str]):
-        asked = 0
-
-        def __contains__(self, name: object) -> bool:
-            self.asked += 1
-            return super().__contains__(name)
-
-    known = Counted(taken)
-    names = Names(known)
-    made = [names.new(word) for word in words]
-    assert len({*made, *taken}) == len(made) + len(taken)
-    assert all(re.fullmatch(rf"{word}(_\d+)?", name) for word, name in zip(words, made, strict=True))
-    assert known.asked <= 3 * len(words) + len(taken) + 2 * len({*words})
 
 
 DEFAULTS = st.sampled_from(["", "=1"])
