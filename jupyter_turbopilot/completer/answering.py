@@ -110,7 +110,8 @@ class Answering:
 
     def _work(self, engine: Engine, job: Job) -> Work:
         """Compose the answer, on the worker's thread."""
-        composer = Composer(self.name, self.task, engine, job, self._hear, self._results, self._guess)
+        guess = self._recalled.text if self._recalled else ""
+        composer = Composer(self.name, self.task, engine, job, self._hear, self._results, guess)
         try:
             self._reply = yield from _for_owner(self.task.place.owner, composer.write())
         finally:
@@ -130,7 +131,8 @@ class Answering:
         if not (recalled and recalled.sure and model and (self.task.stream or recalled.whole)):
             return False
         self._counters["recalled"] += 1
-        self._told = Reply(self.name, model, (_item_of(recalled),), self._timings(), passing=True)
+        timings = Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
+        self._told = Reply(self.name, model, (_item_of(recalled),), timings, passing=True)
         if recalled.whole:
             self.answer(self._told)
         else:
@@ -141,13 +143,6 @@ class Answering:
     def _passing(self) -> bool:
         # Where memory was too slow, there may be a better answer the next time.
         return bool(self.task.passing or self._told or not self._settled)
-
-    @property
-    def _guess(self) -> str:
-        return self._recalled.text if self._recalled else ""
-
-    def _timings(self) -> Timings:
-        return Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
 
     def _hear(self, reply: Reply) -> None:
         """Tell what the model has written, if that does not take back what memory has shown."""

@@ -118,7 +118,12 @@ class Learner:
         self._lock = threading.Lock()
         self._forgotten = 0  # how often
         self._behind = WriteBehind[Observations](
-            "turbopilot-learning", self._write, _failure, room=WAITING, settle=SETTLE, retry=SETTLE
+            "turbopilot-learning",
+            self._write,
+            lambda reason: f"what is learned from suggestions is not kept across restarts: {reason}.",
+            room=WAITING,
+            settle=SETTLE,
+            retry=SETTLE,
         )
 
     def calibration(self, subject: str) -> Calibration:
@@ -189,7 +194,3 @@ class Learner:
             return read(object_in(self._path.read_bytes()))
         except FileNotFoundError:
             return Learned()
-
-
-def _failure(reason: str) -> str:
-    return f"what is learned from suggestions is not kept across restarts: {reason}."

@@ -264,11 +264,7 @@ class Builder:
         begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
         known = store.stamps()
-        unseen: list[str] = []
-        walked = self._in_pieces(store, self._source.walk("", unseen))
-        found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        hidden = {*unseen}
-        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
+        found, unseen = self._walk(store, "", known)
         self._todo = {
             path: one
             for path, one in found.items()
@@ -298,13 +294,18 @@ class Builder:
                 return
         except OSError:
             return  # the next look at everything will tell
-        unseen: list[str] = []
-        walked = self._in_pieces(store, self._source.walk(path, unseen))
-        found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        hidden, known = {*unseen}, store.under(path)
-        self._forget(store, [one for one in known if one not in found and not is_under(one, hidden)])
+        found, _ = self._walk(store, path, store.under(path))
         self._first |= found
         self._tell(store)
+
+    def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, Looked], set[str]]:
+        """Return the newest files of a folder, and what cannot be seen; forget known ones that are gone."""
+        unseen: list[str] = []
+        walked = self._in_pieces(store, self._source.walk(folder, unseen))
+        newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
+        found, hidden = {one.path: one for one in newest}, {*unseen}
+        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
+        return found, hidden
 
     def _tend(self, store: Store) -> None:
         """Forget what is gone: without delay, as nothing has to be read for it."""
@@ -437,7 +438,3 @@ class Builder:
         if reason != self.progress.trouble:
             log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
         self.progress = Progress(trouble=reason)
-
-
-def _age(looked: Looked) -> float:
-    return looked.modified

@@ -99,11 +99,6 @@ class Gate:
             self._note(whole=True)
 
     @property
-    def finished(self) -> int:
-        """How many lines with text are finished."""
-        return self._line
-
-    @property
     def hopeless(self) -> bool:
         """Whether nothing more would be shown, whatever came."""
         if not self.threshold:

@@ -16,7 +16,7 @@ from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anythin
 from jupyter_turbopilot.suggestion.syntax import fitting, scan
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.context.facts import Fact, Facts
+    from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
@@ -54,7 +54,9 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     return Scope(
         names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
-            name: fact.attributes | (columns.get(name, _NONE) if _columns_are_attributes(fact) else _NONE)
+            # Columns of polars are no attributes.
+            name: fact.attributes
+            | (_NONE if (fact.module or "").startswith("polars") else columns.get(name, _NONE))
             for name, fact in sure.items()
             if fact.attributes is not None
         },
@@ -65,11 +67,6 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
             if fact.parameters is not None and not fact.open
         },
     )
-
-
-def _columns_are_attributes(fact: Fact) -> bool:
-    """Tell whether a table's columns are also its attributes."""
-    return not (fact.module or "").startswith("polars")
 
 
 def _is_in_long_string(prefix: str) -> bool:
