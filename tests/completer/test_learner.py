@@ -6,7 +6,7 @@ import logging
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from jupyter_turbopilot.files import replace_content
 from jupyter_turbopilot.models.personal import LEARNING, personal_files
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
+
+from ..memory.folders import until
 
 TERMS = Terms("subject", 0.575, 0.65)
 
@@ -42,14 +44,6 @@ def show(learner: Learner, name: str, event: str = "dismissed") -> None:
     learner.sent(name, TERMS, 5, 0.7)
     for said in ("shown", event):
         learner.receive(Feedback(id=name, event=said, chars=5))  # type: ignore[arg-type]
-
-
-def until(true: Callable[[], object]) -> None:
-    for _ in range(500):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError
 
 
 def test_what_was_learned_is_there_after_a_restart(file: Path) -> None:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,26 +15,14 @@ from jupyter_turbopilot.sqlite_file import connection, schema
 from jupyter_turbopilot.sqlite_file.connection import delete, lock_path
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
+from ..memory.folders import until
 from .answers import MEGABYTE, answers, open_file, place, texts
 
 LIMIT = 64 * MEGABYTE
 
 
-def until(true: Callable[[], object], patience: float = 10.0) -> None:
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def nothing(_: Answer) -> bool:
     return False
-
-
-def join(one: Keeper) -> None:
-    assert one._behind._thread is not None
-    one._behind._thread.join(10)
-    assert not one._behind._thread.is_alive()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from jupyter_turbopilot.memory.store import Store
 SECONDS = 60.0
 
 
-def until(true: Callable[[], bool]) -> None:
+def until(true: Callable[[], object]) -> None:
     """Wait for something."""
     end = time.monotonic() + SECONDS
     while not true():
