@@ -58,12 +58,6 @@ def test_it_was_right_if_all_of_it_was_typed_or_taken_and_kept(
     assert verdicts(outcomes(), ("shown", 10), *events) == [(0.7, right)]
 
 
-def test_what_was_taken_is_judged_once_it_is_known_what_is_left_of_it() -> None:
-    found = outcomes()
-    assert verdicts(found, *WHOLE) == []
-    assert receive(found, ("retained", 10)) == Observations(verdicts=(Verdict(TERMS, 0.7, right=True),))
-
-
 def test_it_is_judged_by_what_was_seen_of_it_though_more_was_on_its_way() -> None:
     taken = outcomes((4, 0.6), (10, 0.9))
     assert verdicts(taken, ("shown", 4), ("accepted", 4), ("retained", 4), length=4) == [(0.6, True)]
@@ -97,10 +91,6 @@ def test_word_that_it_was_shown_counts_though_it_comes_last(last: str) -> None:
     observed = receive(found, (last, 10), ("shown", 10))
     assert observed.shown == 1
     assert len(observed.verdicts) == (last == "typed_over")
-
-
-def test_what_is_left_of_what_was_not_taken_says_nothing() -> None:
-    assert not receive(outcomes(), ("retained", 10))
 
 
 def test_of_unknown_suggestions_and_after_an_hour_nothing_is_learned() -> None:

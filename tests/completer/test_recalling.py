@@ -183,16 +183,6 @@ def test_the_model_may_extend_what_memory_has_shown_and_no_frame_is_to_be_kept(
     assert all(reply.frame()["passing"] for reply in replies)
 
 
-def test_so_does_each_frame_of_an_answer_with_cells_out_of_memory(desk: Callable[..., Desk]) -> None:
-    d = desk("load(1)\n    y = 2\n    z = 3\n", settings={"eagerness": "always"})
-    d.memory = Remembering(documents=[Document(path="a.ipynb", language="python", source="frame = 1")])
-    cells = [Cell(source="frame = load()"), Cell(source="for x in ")]
-    more = {"trigger": "automatic", "stream": True, "lines": "multi"}
-    replies = d.ask(Completion(cells=cells, active=1, offset=9, **more))  # type: ignore[arg-type]
-    assert len(replies) > 1
-    assert all(reply.frame()["passing"] for reply in replies)
-
-
 @pytest.mark.usefixtures("sure_of_beginnings")
 def test_the_model_never_takes_back_what_memory_has_shown(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("range(9)"), "for x in load(1)", "for x in load(2)")
@@ -239,12 +229,6 @@ def test_an_answer_that_is_known_but_hidden_does_not_hide_what_memory_knows(
     assert len(d.engine.asks) == 1
     remembering(d, LINE)
     assert d.texts(typed()) == [REST]
-
-
-def test_what_memory_does_not_know_the_model_says(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk("ad_frame(other)"))
-    assert d.texts(typed(eagerness="always"))[-1] == "ad_frame(other)"
-    assert d.memory.asked == [BEGUN]  # type: ignore[union-attr]
 
 
 # Order and failures -----------------------------------------------------------------------------------------------

@@ -251,25 +251,6 @@ def test_a_kernel_in_which_nothing_has_run_tells_that_and_where_it_looks_for_mod
     asyncio.run(somebody(scenario))
 
 
-def test_an_answer_that_nobody_heard_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    missed: list[bytes] = []
-    hear = Watch._hear
-
-    def deaf_at_first(watch: Watch, parts: list[bytes]) -> None:
-        if any(b"comm_msg" in part for part in missed):
-            hear(watch, parts)
-        else:
-            missed.extend(parts)
-
-    async def scenario(person: Person) -> None:
-        await person.run("first = 1")
-        assert "first" in (await person.facts()).names
-
-    monkeypatch.setattr(Watch, "_hear", deaf_at_first)
-    monkeypatch.setattr("jupyter_turbopilot.kernels.watch.PATIENCE", 0.5)
-    asyncio.run(somebody(scenario))
-
-
 def test_a_kernel_that_is_asked_while_it_starts_answers_when_it_has_started() -> None:
     async def scenario() -> None:
         manager = AsyncMappingKernelManager()

@@ -31,10 +31,6 @@ def test_what_follows_on_cells_like_those_above_is_chosen() -> None:
     assert chosen.of(request).documents == (ELSEWHERE,)
 
 
-def test_what_is_being_typed_is_not_looked_at() -> None:
-    assert words_above(asked("alpha = 1", "beta")) == words_above(asked("alpha = 1", "gamma.delta"))
-
-
 def test_the_nearest_cells_come_first_as_far_as_there_is_room_for_their_words() -> None:
     far, middle, near = (
         "\n".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")

@@ -51,8 +51,6 @@ def test_it_is_told_whether_a_rest_begins_where_a_token_began() -> None:
     assert [find(results, Place("g", before)).aligned for before in ("xab", "xabc")] == [False, True]
 
 
-
-
 @given(st.lists(st.text(min_size=1, max_size=200), max_size=30))
 def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(answers: list[str]) -> None:
     results = Results(60_000)
