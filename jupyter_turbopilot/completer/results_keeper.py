@@ -1,4 +1,4 @@
-"""Keeps answers in the results file, which is read once and written in the background."""
+"""Reads the persistent completion cache once, and writes it in the background."""
 
 from __future__ import annotations
 
