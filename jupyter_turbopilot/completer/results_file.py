@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.sqlite_file import schema
 from jupyter_turbopilot.sqlite_file.connection import LONGEST, OpenFile
 from jupyter_turbopilot.sqlite_file.schema import Schema
 from jupyter_turbopilot.suggestion.cache import KEY_BYTES, REACH, Answer
@@ -31,10 +29,6 @@ SCHEMA = Schema(
     number INTEGER PRIMARY KEY, place BLOB NOT NULL UNIQUE,
     keys BLOB NOT NULL, answer BLOB NOT NULL, digest BLOB NOT NULL)""",
 )
-look = partial(schema.look, schema=SCHEMA)
-is_ours = partial(schema.is_ours, schema=SCHEMA)
-belonging = partial(schema.belonging, schema=SCHEMA)
-prepare = partial(schema.prepare, schema=SCHEMA)
 
 
 def located(name: str | Path) -> Path:

@@ -9,7 +9,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file import Database, located, prepare, unusable
+from jupyter_turbopilot.completer.results_file import SCHEMA, Database, located, unusable
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.sqlite_file.connection import is_busy, reason_of
 from jupyter_turbopilot.write_behind import WriteBehind
@@ -87,7 +87,7 @@ class Keeper:
         self._while_busy(partial(self._database.add, answers))
 
     def _open(self, path: Path) -> Database:
-        prepare(path)
+        SCHEMA.prepare(path)
         database = Database(path, self._limit)
         try:
             self._while_busy(database.fit)

@@ -16,7 +16,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.memory.reader import Memory
-from jupyter_turbopilot.memory.store import Store, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,7 +102,7 @@ class Shelf:
         """Return the index of a family, or of the whole folder."""
         if family not in self._indexes:
             self._indexes[family] = path = Path(self._folder.name, f"{len(self._indexes)}.db")
-            prepare(path)
+            SCHEMA.prepare(path)
             with closing(Store(path)) as store:
                 for other in self._others:
                     if self._family(other.path) == family:

@@ -18,7 +18,7 @@ from jupyter_turbopilot.memory.base import is_under
 from jupyter_turbopilot.memory.entries import Page, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.places import DAY, delete_old
-from jupyter_turbopilot.memory.store import Store, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Builder:
     def _open(self) -> Store:
         if free_room(self.place) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        prepare(self.place)
+        SCHEMA.prepare(self.place)
         self._mark_used()
         delete_old(self.place)
         with ExitStack() as opened:

@@ -18,14 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.results_file import (
+    SCHEMA,
     Database,
     Row,
     answer_of,
-    belonging,
-    is_ours,
     located,
-    look,
-    prepare,
     row_of,
     unusable,
 )
@@ -160,32 +157,32 @@ def test_a_file_is_made_that_only_its_owner_can_read_with_what_is_beside_it(
     tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "deep" / "er" / name
-    assert look(path) is Found.NOTHING
+    assert SCHEMA.look(path) is Found.NOTHING
     database = open_file(path)
     with database.transaction():
         database.add(answers(range(3)))
         beside = list(path.parent.iterdir())
         assert {file.name for file in beside} == {name, f"{name}-journal", f".{name}.lock"}
         assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
-        assert set(belonging(path)) == set(beside)
+        assert set(SCHEMA.belonging(path)) == set(beside)
     database.close()
-    assert look(path) is Found.OURS
-    assert is_ours(path)
+    assert SCHEMA.look(path) is Found.OURS
+    assert SCHEMA.is_ours(path)
 
 
 def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     path.chmod(0o644)
-    prepare(path)
+    SCHEMA.prepare(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch(0o644)
-    prepare(path)
-    assert look(path) is Found.OURS
+    SCHEMA.prepare(path)
+    assert SCHEMA.look(path) is Found.OURS
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -201,10 +198,10 @@ def test_a_foreign_file_is_moved_aside_unchanged(
         else:
             write_foreign(path)
         kept = path.read_bytes()
-        assert look(path) is Found.FOREIGN
-        assert path not in belonging(path)
-        prepare(path)
-        assert look(path) is Found.OURS
+        assert SCHEMA.look(path) is Found.FOREIGN
+        assert path not in SCHEMA.belonging(path)
+        SCHEMA.prepare(path)
+        assert SCHEMA.look(path) is Found.OURS
         assert aside.read_bytes() == kept
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert str(aside) in caplog.text
@@ -227,7 +224,7 @@ def test_one_of_ours_that_cannot_be_used_is_begun_anew(
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
         with closing(connection.connect(path)) as opened:
             opened.execute(change)
-    assert look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
+    assert SCHEMA.look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
     assert texts(path) == []
     assert "begun anew" in caplog.text
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
@@ -241,7 +238,7 @@ def error_of(code: int) -> sqlite3.OperationalError:
 
 def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
     with pytest.raises(OSError, match="sys"):
-        prepare(Path("/sys/answers.db"))
+        SCHEMA.prepare(Path("/sys/answers.db"))
 
 
 @pytest.mark.parametrize(
@@ -269,7 +266,7 @@ def test_an_error_that_is_not_damage_costs_no_answers(
     with monkeypatch.context() as short:
         short.setattr(schema.sqlite3, "connect", connect)
         with pytest.raises(sqlite3.OperationalError):
-            prepare(path)
+            SCHEMA.prepare(path)
     assert texts(path) == [answer.text for answer in answers([1])]
 
 
@@ -296,18 +293,18 @@ def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statem
     with closing(connection.connect(path)) as opened:
         for statement in statements:
             opened.execute(statement)
-    assert look(path) is Found.DAMAGED
+    assert SCHEMA.look(path) is Found.DAMAGED
     assert texts(path) == []
-    assert look(path) is Found.OURS
+    assert SCHEMA.look(path) is Found.OURS
 
 
 def test_looking_at_a_file_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database._connection.execute("BEGIN IMMEDIATE")
-    assert look(path) is Found.OURS
-    assert path in belonging(path)
-    prepare(path)
+    assert SCHEMA.look(path) is Found.OURS
+    assert path in SCHEMA.belonging(path)
+    SCHEMA.prepare(path)
     other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
     tried = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, check=False)
     database.close()

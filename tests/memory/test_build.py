@@ -25,9 +25,10 @@ from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.entries import Page
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
-from jupyter_turbopilot.memory.store import Store, belonging, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file import connection
 from jupyter_turbopilot.sqlite_file.connection import delete
+from jupyter_turbopilot.sqlite_file.schema import Schema
 
 from . import folders
 from .folders import look_again, settled, until
@@ -195,7 +196,7 @@ def test_where_no_index_can_be_kept_it_says_so_once_and_nothing_else_happens(
     elif trouble == "no threads":
         monkeypatch.setattr(threading.Thread, "start", refuse)
     else:
-        monkeypatch.setattr(build, "prepare", refuse)
+        monkeypatch.setattr(Schema, "prepare", refuse)
     builder.start()
     until(lambda: bool(builder.progress.trouble))
     builder.changed("a.ipynb")
@@ -216,7 +217,7 @@ def test_one_that_the_person_deletes_stays_so_until_the_next_start(
         with closing(Store(builder.place)) as store:
             store.clear("mark")
     else:
-        for file in belonging(builder.place):
+        for file in SCHEMA.belonging(builder.place):
             file.unlink()
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
@@ -253,7 +254,7 @@ def test_one_that_another_server_replaces_is_used_from_then_on(builder: Builder,
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
     fresh = builder.place.with_name("fresh.db")
-    prepare(fresh)
+    SCHEMA.prepare(fresh)
     delete(builder.place)
     fresh.replace(builder.place)
     write(root, "b.ipynb", "second_name(2)")
@@ -449,7 +450,7 @@ def test_the_disk_is_made_to_forget_as_soon_as_no_reader_locks_the_index(
     until(lambda: builder.progress.files == 1 and settled(builder))
 
     def held() -> bool:
-        return any(b"zyxwvuts" in file.read_bytes() for file in belonging(builder.place))
+        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(builder.place))
 
     with closing(Store(builder.place, looking=True)) as reader:
         with reader.transaction("DEFERRED"):

@@ -15,7 +15,7 @@ from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory import reader as module
 from jupyter_turbopilot.memory.entries import SMALL, page_of
 from jupyter_turbopilot.memory.reader import MOST_DOCUMENTS, Memory
-from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, FoundEntry, Store, belonging, prepare
+from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, SCHEMA, FoundEntry, Store
 
 from .folders import built, rests
 from .notebooks import notebook
@@ -24,7 +24,7 @@ from .notebooks import notebook
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     path = tmp_path / "index.db"
-    prepare(path)
+    SCHEMA.prepare(path)
     return path
 
 
@@ -255,10 +255,10 @@ def test_an_index_that_is_deleted_is_let_go_and_a_new_one_is_found(
 ) -> None:
     put("a.ipynb", "load_table(one)")
     assert reader.continuations("python", "load", "", path="", modules=[])
-    for file in belonging(place):
+    for file in SCHEMA.belonging(place):
         file.unlink()
     assert not reader.continuations("python", "load", "", path="", modules=[])
-    prepare(place)
+    SCHEMA.prepare(place)
     with closing(Store(place)) as store:
         store.put("b.ipynb", "1", 1.0, page_of("b.ipynb", notebook("load_table(two)")))
     assert [one.rest for one in reader.continuations("python", "load", "", path="", modules=[])] == [

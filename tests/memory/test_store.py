@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_turbopilot.memory import store as module
 from jupyter_turbopilot.memory.entries import Page, page_of
-from jupyter_turbopilot.memory.store import Store, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 
 from .notebooks import notebook
 
@@ -17,7 +17,7 @@ from .notebooks import notebook
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     path = tmp_path / "index.db"
-    prepare(path)
+    SCHEMA.prepare(path)
     return path
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import results_file
+from jupyter_turbopilot.completer.results_file import SCHEMA
 from jupyter_turbopilot.sqlite_file import connection
 from jupyter_turbopilot.sqlite_file.connection import (
     OpenFile,
@@ -115,7 +115,7 @@ ELSEWHERE = "only you can write to"
 def refused(path: Path, why: str) -> None:
     """Check that nothing opens a file or writes to its folder."""
     before = sorted(path.parent.iterdir())
-    for act in (results_file.look, results_file.prepare, connection.connect):
+    for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
         with pytest.raises(PermissionError, match=why) as error:
             act(path)
         assert ELSEWHERE in str(error.value)
@@ -190,7 +190,7 @@ def make_pipe(path: Path) -> None:
 def test_a_folder_or_a_pipe_is_refused(tmp_path: Path, end: str, make: Callable[[Path], None]) -> None:
     path = tmp_path / "answers.db"
     make(Path(f"{path}{end}"))
-    for act in (results_file.look, results_file.prepare, connection.connect):
+    for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
         with pytest.raises(IsADirectoryError, match=f"is at answers.db{end}"):
             act(path)
     assert len([*tmp_path.iterdir()]) == 1
