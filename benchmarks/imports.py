@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
 
 
 @dataclass

@@ -32,8 +32,8 @@ from jupyter_turbopilot.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.memory import places
 from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.memory.entries import lines_of, page_of
-from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.reader import KeptMemory
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:

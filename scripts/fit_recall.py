@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
 
 EVERY = 2  # characters between two places

@@ -22,6 +22,12 @@ ELSEWHERE = {
     "memory/base.py": ["memory/test_kept.py"],
     "memory/contents.py": ["memory/test_build.py", "server/test_contents.py"],
     "memory/source.py": ["memory/test_local_files.py"],
+    "hierarchy/event.py": ["hierarchy/test_growth.py", "hierarchy/test_tree.py"],
+    "hierarchy/parsing.py": ["hierarchy/test_body.py"],
+    "hierarchy/question.py": ["hierarchy/test_growth.py", "hierarchy/test_follow.py"],
+    "memory/base.py": ["memory/test_reader.py", "memory/test_local_files.py"],
+    "memory/contents.py": ["memory/test_build.py", "server/test_contents.py"],
+    "models/convert/bigcode.py": ["models/convert/test_families.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],
     "models/convert/gpt.py": ["models/convert/test_families.py"],
     "models/convert/llama.py": ["models/convert/test_families.py"],
@@ -38,7 +44,7 @@ ELSEWHERE = {
     "server/routes/copilot.py": ["clients/test_copilot.py"],
     "server/routes/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
-    "sqlite_file/schema.py": ["completer/results_file/test_disk.py", "memory/test_store.py"],
+    "sqlite_file/schema.py": ["completer/test_results_file.py", "memory/test_store.py"],
     "suggestion/conventions.py": ["suggestion/test_imports.py"],
 }
 

@@ -12,14 +12,14 @@ from typescript import BUNDLER, FRONT, TypeScript
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def golden(name: str, key: str) -> list[Any]:
+def golden(name: str, *keys: str) -> list[Any]:
     """Return cases of `golden/NAME.json`, which `labextension/src/local/golden.test.ts` reads, too.
 
     A key begins with the function's name. A case has its arguments and, last, the result. Of keys that end with
     ` (server only)`, the front end's test checks that its functions answer differently.
     """
     cases: dict[str, list[Any]] = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
-    return [tuple(case) for case in cases[key]]
+    return [tuple(case) for key in keys for case in cases[key]]
 
 
 def missing() -> str:

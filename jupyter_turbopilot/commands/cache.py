@@ -24,7 +24,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.completer.results_file.disk import located, unusable
+        from jupyter_turbopilot.completer.results_file import located, unusable
         from jupyter_turbopilot.sqlite_file.connection import reason_of
 
         if not settings.results_file:
@@ -43,11 +43,10 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
 
 def info(path: Path, settings: Turbopilot) -> int:
     """Say what the file holds, and how much of it a server reads."""
-    from jupyter_turbopilot.completer.results_file.database import Database
-    from jupyter_turbopilot.completer.results_file.disk import belonging, look
+    from jupyter_turbopilot.completer.results_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import Found
 
-    found = look(path)
+    found = SCHEMA.look(path)
     if found is Found.NOTHING:
         print(f"{path}: nothing is kept yet.")
     elif found is Found.OURS:
@@ -55,7 +54,7 @@ def info(path: Path, settings: Turbopilot) -> int:
             answers = database.count()
             room = settings.results_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
-        size = describe_size(sum(map(size_of, belonging(path))))
+        size = describe_size(sum(map(size_of, SCHEMA.belonging(path))))
         kept = count_of(answers, "answer")
         print(f"{path}: {kept}, {size} of at most {settings.results_disk} MB.")
         print(f"A server that starts reads {read} of them into {settings.results_memory} MB of memory.")
@@ -70,11 +69,10 @@ def info(path: Path, settings: Turbopilot) -> int:
 
 def clear(path: Path, settings: Turbopilot) -> int:
     """Delete every answer in the file, unless Turbopilot did not create it."""
-    from jupyter_turbopilot.completer.results_file.database import Database
-    from jupyter_turbopilot.completer.results_file.disk import belonging, look
+    from jupyter_turbopilot.completer.results_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import Found
 
-    found = look(path)
+    found = SCHEMA.look(path)
     remaining: list[Path] = []
     if found is Found.NOTHING:
         print("Nothing was kept.")
@@ -84,7 +82,7 @@ def clear(path: Path, settings: Turbopilot) -> int:
             answers = database.count()
             database.clear()
         print(f"{count_of(answers, 'answer')} removed.")
-    elif files := belonging(path):
+    elif files := SCHEMA.belonging(path):
         print(f"{path} was {found.value}: it is removed.")
         remaining = remove(files)
         list_names("Could not be removed", remaining)

@@ -109,14 +109,14 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
     import sqlite3
 
-    from jupyter_turbopilot.completer.results_file.disk import belonging, located, unusable
+    from jupyter_turbopilot.completer.results_file import SCHEMA, located, unusable
     from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.results_file:
         return [], ""
     try:
         target = located(settings.results_file)
-        files = belonging(target)
+        files = SCHEMA.belonging(target)
         named = Path(settings.results_file).expanduser()
         return ([*files, named] if target in files and named.is_symlink() else files), ""
     except (OSError, sqlite3.Error) as error:
@@ -185,7 +185,7 @@ def agreed(question: str) -> bool:
 
 def servers_with(path: Path) -> list[str]:
     """Return the addresses of the servers on this machine whose settings name the file."""
-    from jupyter_turbopilot.completer.results_file.disk import located
+    from jupyter_turbopilot.completer.results_file import located
     from jupyter_turbopilot.server import runtime
 
     def names_it(name: str) -> bool:

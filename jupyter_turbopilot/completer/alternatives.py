@@ -1,4 +1,4 @@
-"""Further answers to the same request: how each begins, and in which order all are told. Pure."""
+"""Further answers to the same request: how each begins, and in which order all are sent. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.completer.progress import Rest
 from jupyter_turbopilot.generation import Ask, Usage
-from jupyter_turbopilot.suggestion.adoption import Rest
-from jupyter_turbopilot.suggestion.candidates import branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.reply import Item
 
-
 DRAWN = 0.8  # the temperature of further answers where the likeliest is the same each time
+SURE = 0.9  # a token at least as likely as this has no alternative worth reading
 
 
 class Opening(NamedTuple):
@@ -50,12 +49,25 @@ def alternatives(
 
 
 def _opening(first: Ask, begun: Sequence[Token] = (), **changed: Any) -> Opening:
-    """Return how a text begins that shares the first one's prompt and these of its tokens."""
     prompt = [*first.prompt, *(token.id for token in begun)]
     sampling = replace(first.sampling, **changed)
     return Opening(
         replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), Rest(tuple(begun))
     )
+
+
+def branches(tokens: Sequence[Token], count: int) -> list[tuple[Sequence[Token], int]]:
+    """Return where an answer's first line is least certain: the tokens before, and the one to be avoided."""
+    line: list[Token] = []
+    begun = False
+    for token in tokens:
+        if b"\n" in token.data and begun:
+            break
+        begun = begun or bool(token.data.strip())
+        line.append(token)
+    unsure = [at for at, token in enumerate(line) if token.probability < SURE and token.data.strip()]
+    unsure.sort(key=lambda at: line[at].probability)
+    return [(line[:at], line[at].id) for at in unsure[:count]]
 
 
 def ranked(items: list[Item], task: Task) -> list[Item]:
@@ -68,6 +80,5 @@ def ranked(items: list[Item], task: Task) -> list[Item]:
 
 
 def _likelihood(item: Item) -> float:
-    """Return the mean logarithm of a text's tokens."""
     chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
     return sum(chances) / len(chances) if chances else 0.0

@@ -1,18 +1,18 @@
-"""One request on its way to its last reply: the job that the worker does for it, and how that ends."""
+"""One request on its way to its last reply, and the latest request of each editor."""
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.compose import Composer
-from jupyter_turbopilot.completer.latest import Editor
 from jupyter_turbopilot.completer.progress import AnswerInProgress
-from jupyter_turbopilot.engine.job import DEADLINE, Job, Work
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Work
 from jupyter_turbopilot.reply import Item, Reply, Timings
 
 if TYPE_CHECKING:
@@ -25,6 +25,52 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Ask, Token
     from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.suggestion.cache import Results
+
+
+class Editor(NamedTuple):
+    """Who asks, and from which of their editors."""
+
+    caller: str
+    client: str
+
+
+class _Latest(NamedTuple):
+    job: Job
+    document: str
+
+
+class LatestJobs:
+    """The job that each editor asked for last, until it has ended: the next request takes its place."""
+
+    def __init__(self) -> None:
+        self._latest: dict[Editor, _Latest] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many editors wait for something."""
+        return len(self._latest)
+
+    def follow(self, editor: Editor, document: str, job: Job) -> Job | None:
+        """Return the job of the same editor whose place this one takes; elsewhere than there it is ended."""
+        with self._lock:
+            latest = self._latest.get(editor)
+            self._latest[editor] = _Latest(job, document)
+        if latest and latest.document != document:
+            latest.job.cancel.set(SUPERSEDED)
+            return None
+        return latest.job if latest else None
+
+    def forget(self, editor: Editor, job: Job) -> None:
+        """Forget a job that has ended, unless the editor has asked for another since."""
+        with self._lock:
+            if (latest := self._latest.get(editor)) and latest.job is job:
+                del self._latest[editor]
+
+    def is_awaited(self, editor: Editor) -> bool:
+        """Tell whether somebody waits for what the editor asked last."""
+        with self._lock:
+            latest = self._latest.get(editor)
+        return latest is not None and latest.job.priority.awaited
 
 
 class Answering:
@@ -64,7 +110,8 @@ class Answering:
 
     def _work(self, engine: Engine, job: Job) -> Work:
         """Compose the answer, on the worker's thread."""
-        composer = Composer(self.name, self.task, engine, job, self._hear, self._results, self._guess)
+        guess = self._recalled.text if self._recalled else ""
+        composer = Composer(self.name, self.task, engine, job, self._hear, self._results, guess)
         try:
             self._reply = yield from _for_owner(self.task.place.owner, composer.write())
         finally:
@@ -84,7 +131,8 @@ class Answering:
         if not (recalled and recalled.sure and model and (self.task.stream or recalled.whole)):
             return False
         self._counters["recalled"] += 1
-        self._told = Reply(self.name, model, (_item_of(recalled),), self._timings(), passing=True)
+        timings = Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
+        self._told = Reply(self.name, model, (_item_of(recalled),), timings, passing=True)
         if recalled.whole:
             self.answer(self._told)
         else:
@@ -95,13 +143,6 @@ class Answering:
     def _passing(self) -> bool:
         # Where memory was too slow, there may be a better answer the next time.
         return bool(self.task.passing or self._told or not self._settled)
-
-    @property
-    def _guess(self) -> str:
-        return self._recalled.text if self._recalled else ""
-
-    def _timings(self) -> Timings:
-        return Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
 
     def _hear(self, reply: Reply) -> None:
         """Tell what the model has written, if that does not take back what memory has shown."""

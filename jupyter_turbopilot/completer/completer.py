@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer import recalling
-from jupyter_turbopilot.completer.answering import Answering
+from jupyter_turbopilot.completer.answering import Answering, LatestJobs
 from jupyter_turbopilot.completer.importing import WouldWaitError, at_once
-from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.replay import replay
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
+from jupyter_turbopilot.completer.task import replay
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, as_error
 from jupyter_turbopilot.engine.phase import not_ready
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.study.log import Study
@@ -103,7 +104,6 @@ class Completer:
             return self._submit(self._task(request, facts, owner, memory), listener, caller)
 
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
-        """Begin a task, if it may run now."""
         if self.learner and task.terms and not task.place.owner:
             listener = _noted_by(self.learner, task.terms, listener)
         answering = Answering(task, caller, listener, self.results, self.counters, self._ended)
@@ -119,7 +119,6 @@ class Completer:
     def _task(
         self, request: Completion | RawRequest, facts: Facts, owner: str = "", memory: Memory | None = None
     ) -> Task:
-        """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
             person = Person(memory, self._cells)
@@ -266,5 +265,4 @@ def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
 
 
 def _without_secrets(url: str) -> str:
-    """Return an address without a password or a key in it."""
     return url.partition("?")[0].rpartition("@")[2]

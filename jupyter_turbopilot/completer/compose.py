@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.alternatives import Opening, alternatives, ranked
-from jupyter_turbopilot.completer.progress import AnswerInProgress
-from jupyter_turbopilot.completer.replay import item_of, replay
+from jupyter_turbopilot.completer.progress import AnswerInProgress, Rest, rest_of
+from jupyter_turbopilot.completer.task import item_of, replay
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.generation import Ask, Beginning, Token, Usage
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
-from jupyter_turbopilot.suggestion.adoption import Rest, rest_of
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
@@ -194,7 +193,6 @@ class Composer:
         return opening, writing
 
     def _further(self, first: Ask, tokens: Sequence[Token]) -> Generator[Ask, list[Token], None]:
-        """Write the other answers that are asked for."""
         holds = self._abilities.holds
         for opening in alternatives(first, self._task, tokens, self._engine.vocabulary.piece, holds=holds):
             if self._job.cancel.is_set():
@@ -268,7 +266,6 @@ class Composer:
     # What is told -------------------------------------------------------------------------------------------
 
     def _report(self, writing: Writing) -> None:
-        """Tell whoever listens that there is more to show."""
         if self._task.stream and self._is_named(writing) and not self._job.cancel.is_set():
             item = item_of(writing, "streaming", len(self._items))
             usage = self._progress.ask.usage if self._progress.ask else Usage()
@@ -288,13 +285,11 @@ class Composer:
             self._items.append(item)
 
     def _is_named(self, writing: Writing) -> bool:
-        """Tell whether a text begins with one of the names that can follow, if only some can."""
         if self._holds_to_names or not (names := self._task.names()):
             return True
         return writing.shown.startswith(tuple(names))
 
     def _timings(self, opening: Opening, begun: float, context_ms: float) -> Timings:
-        """Say what the answer cost."""
         waited = (self._job.started_at - self._job.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
         cost = vars(opening.ask.usage) | {"predicted_tokens": self._spent}

@@ -9,30 +9,31 @@ from functools import cache
 from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.lasting import Lasting
 from jupyter_turbopilot.context.notebook_file import names_of
+from jupyter_turbopilot.completer.installed import Installed, Lasting
+from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.memory.import_lines import Import, imports_of
-from jupyter_turbopilot.suggestion.imports import Sources
+from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.imports import Found
 
     Lines = Sequence[tuple[str, int]]
-    _Key = tuple[str, str | None, frozenset[str]]
 
 LASTS = 10.0  # seconds for which memory is not asked again: what is deleted is soon forgotten here, too
-MOST = 1024  # answers of a memory that are kept: one for each name, folder and set of open documents
+MOST = 1024  # answers of a memory that are kept: one for each memory, name, folder and set of open documents
 _INSTALLED = Installed()
+_REMEMBERED: Lasting[tuple[Memory, str, str | None, frozenset[str]], Lines] = Lasting(LASTS, MOST)
+_LOCK = Lock()  # of `_REMEMBERED`
 _AT_ONCE = ContextVar("at_once", default=False)
 
 
@@ -50,29 +51,18 @@ def at_once() -> Iterator[None]:
         _AT_ONCE.reset(before)
 
 
-class _Asked:
-    """The import lines that memories have told."""
-
-    def __init__(self) -> None:
-        self._told: WeakKeyDictionary[Memory, Lasting[_Key, Lines]] = WeakKeyDictionary()
-        self._lock = Lock()
-
-    def lines(self, memory: Memory, name: str, folder: str | None, leaving: frozenset[str]) -> Lines:
-        """Return the lines that bind a name, in one folder or in all, but in other documents than these."""
-        key = name, folder, leaving
-        with self._lock:
-            told = self._told.setdefault(memory, Lasting(LASTS, MOST))
-            lines = told.get(key)
-        if lines is None:
-            if _AT_ONCE.get():
-                raise WouldWaitError
-            lines = tuple(memory.imports(name, folder=folder, leaving=leaving))
-            with self._lock:
-                told.keep(key, lines)
-        return lines
-
-
-_ASKED = _Asked()
+def _remembered_lines(memory: Memory, name: str, folder: str | None, leaving: frozenset[str]) -> Lines:
+    """Return the lines of a memory that bind a name, in one folder or in all, outside some documents."""
+    key = memory, name, folder, leaving
+    with _LOCK:
+        lines = _REMEMBERED.get(key)
+    if lines is None:
+        if _AT_ONCE.get():
+            raise WouldWaitError
+        lines = tuple(memory.imports(name, folder=folder, leaving=leaving))
+        with _LOCK:
+            _REMEMBERED.keep(key, lines)
+    return lines
 
 
 def sources_of(
@@ -114,7 +104,7 @@ def sources_of(
             # that does not as last saved.
             leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
             for folder in folders if near else (None,):
-                told += _ASKED.lines(memory, name, folder, leaving)
+                told += _remembered_lines(memory, name, folder, leaving)
         return told
 
     def found(module: str) -> Found | None:

@@ -3,33 +3,105 @@
 What is learned is applied as it is written, a while after the feedback: a threshold that moved with every key
 would have answers written anew. What cannot be written waits, and is applied meanwhile. Several servers share
 the file: each reads what the others have made of it before it adds its own observations. Of two that write at
-the same moment one loses what it observed within some seconds; the file is always whole.
+the same moment one loses what it observed within some seconds; the file is always whole. It holds numbers and
+digests only: no text, no path, no name, no time but the week's number.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_turbopilot.completer.learned import Learned, Week, read
+import msgspec
+
 from jupyter_turbopilot.completer.outcomes import Observations, Outcomes
 from jupyter_turbopilot.files import object_in, remove, replace_content
+from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration, Count
 from jupyter_turbopilot.write_behind import WriteBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.completer.outcomes import Terms
     from jupyter_turbopilot.request import Feedback
-    from jupyter_turbopilot.suggestion.learning import Calibration
 
 SETTLE = 20.0  # seconds in which observations are gathered before they are written, or tried again
 PATIENCE = 1.0  # seconds that the end waits for them to be written
 WAITING = 4096  # observations that wait to be written; what comes beyond is lost
+SUBJECTS = 32  # of which something is kept; the one that was used longest ago is forgotten
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Week:
+    """How many suggestions appeared by themselves in a week, and how many of them were taken."""
+
+    number: Count = 0
+    shown: Count = 0
+    taken: Count = 0
+
+
+@dataclass(frozen=True)
+class Learned:
+    """All that is kept. `calibrations`: how scores are read, by whose scores they are, the latest last."""
+
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    week: Week = Week()
+
+    def calibration(self, subject: str) -> Calibration:
+        """Return how the scores of a model at a setting are read."""
+        return self.calibrations.get(subject, AS_FITTED)
+
+    def counted(self, observations: Observations, now: float) -> Week:
+        """Return the counts of this week after some observations."""
+        number = week_of(now)
+        week = self.week if self.week.number == number else Week(number)
+        taken = week.taken + observations.taken
+        # What was shown before this week may be taken in it.
+        return Week(number, max(week.shown + observations.shown, taken), taken)
+
+    def after(self, observations: Observations, now: float) -> Learned:
+        """Return what some observations make of it."""
+        found = dict(self.calibrations)
+        for verdict in observations.verdicts:
+            terms = verdict.terms
+            if terms.promised is not None:
+                known = found.pop(terms.subject, AS_FITTED)
+                found[terms.subject] = known.learn(
+                    verdict.score, terms.threshold, terms.promised, right=verdict.right
+                )
+        return Learned(dict(list(found.items())[-SUBJECTS:]), self.counted(observations, now))
+
+
+def week_of(now: float) -> int:
+    """Return the number of the week, from Monday on where the server is, that a time is in."""
+    year, month, day, *_ = time.localtime(now)
+    return (date(year, month, day).toordinal() - 1) // 7  # the first of all days was a Monday
+
+
+def read(content: Mapping[str, Any]) -> Learned:
+    """Read a JSON object; what is damaged or out of bounds in it begins anew."""
+    kept = content.get("calibrations")
+    found = {
+        subject: calibration
+        for subject, one in (kept.items() if isinstance(kept, dict) else ())
+        if (calibration := _valid(one, Calibration))
+    }
+    week = _valid(content.get("week"), Week) or Week()
+    return Learned(dict(list(found.items())[-SUBJECTS:]), week if week.taken <= week.shown else Week())
+
+
+def _valid(kept: Any, kind: type[T]) -> T | None:
+    try:
+        return msgspec.convert(kept, kind)
+    except msgspec.ValidationError:
+        return None
 
 
 class Learner:
@@ -46,7 +118,12 @@ class Learner:
         self._lock = threading.Lock()
         self._forgotten = 0  # how often
         self._behind = WriteBehind[Observations](
-            "turbopilot-learning", self._write, _failure, room=WAITING, settle=SETTLE, retry=SETTLE
+            "turbopilot-learning",
+            self._write,
+            lambda reason: f"what is learned from suggestions is not kept across restarts: {reason}.",
+            room=WAITING,
+            settle=SETTLE,
+            retry=SETTLE,
         )
 
     def calibration(self, subject: str) -> Calibration:
@@ -104,7 +181,7 @@ class Learner:
             raise failure
         if not added:
             return
-        replace_content(self._path, json.dumps(learned.content()).encode(), private=True)
+        replace_content(self._path, msgspec.json.encode(learned), private=True)
         with self._lock:
             if forgotten == self._forgotten:
                 self._kept, self._waiting = learned, self._waiting.since(added)
@@ -117,7 +194,3 @@ class Learner:
             return read(object_in(self._path.read_bytes()))
         except FileNotFoundError:
             return Learned()
-
-
-def _failure(reason: str) -> str:
-    return f"what is learned from suggestions is not kept across restarts: {reason}."

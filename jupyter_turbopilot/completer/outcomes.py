@@ -108,11 +108,9 @@ class _Suggestion:
         if self.decided:
             return Observations()
         self.decided = True
-        return Observations(verdicts=(Verdict(self.terms, self._score(seen), right),))
-
-    def _score(self, seen: int) -> float:
-        """Return the score of what was seen: more of it may have been on its way."""
-        return self.scores.get(seen, self.scores[max(self.scores)])
+        # Of what was seen: more of it may have been on its way.
+        score = self.scores.get(seen, self.scores[max(self.scores)])
+        return Observations(verdicts=(Verdict(self.terms, score, right),))
 
 
 class Outcomes:
@@ -121,10 +119,6 @@ class Outcomes:
     def __init__(self) -> None:
         self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # that of the latest feedback last
         self._ended = Observations()
-
-    def __len__(self) -> int:
-        """Return how many are remembered."""
-        return len(self._suggestions)
 
     def sent(self, name: str, terms: Terms, length: int, score: float, now: float) -> None:
         """Remember a suggestion that is sent to an editor, or that more of it is sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.task import Task
@@ -33,15 +34,14 @@ def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -
     request = _laid_open(request)
     if settings.engine == "remote" and not settings.remote.send_documents:
         request = replace(request, others=(), context=())
-    text = _Text(request, settings, layout_for)
     exact = request.exact or ExactAsk()
-    sampling = request.sampling
-    if sampling.max_tokens < 0:
-        # To the model's own end or the context's.
-        sampling = replace(sampling, max_tokens=ENDLESS)
+    sampling, length = request.sampling, request.sampling.max_tokens
+    if length < 0:
+        # To the model's own end or the context's; the prompt leaves some room for that.
+        sampling, length = replace(sampling, max_tokens=ENDLESS), settings.max_tokens
     return Task(
-        prompt=text.prompt,
-        writing=text.writing,
+        prompt=partial(_prompt, request, length, layout_for),
+        writing=partial(Verbatim, request.stop, request.indent),
         place=Place(("text", request.window, request.suffix), _before(request)),
         sampling=sampling,
         n=max(request.n, request.best_of),
@@ -60,43 +60,29 @@ def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -
     )
 
 
-class _Text:
-    """A text to be written, and how its prompt is laid out."""
+def _prompt(request: RawRequest, length: int, layout_for: LayoutFor, engine: Engine) -> Prompt:
+    layout, size = layout_for(engine), engine.context_size
+    fresh = engine.vocabulary.tokenize
+    # What changes with each key is not worth remembering.
+    if request.window:
+        return build_infill(layout.form, layout.tokenize, fresh, request, size, length)
+    if isinstance(request.prompt, tuple):
+        _check_ids(engine, request.prompt, "prompt")
+    if request.exact:
+        return _exact_prompt(request, request.exact, length, engine)
+    sampling = replace(request.sampling, max_tokens=length)
+    return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
 
-    def __init__(self, request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -> None:
-        self._request = request
-        self._layout_for = layout_for
-        # The prompt leaves some room for an answer without a limit.
-        length = request.sampling.max_tokens
-        self._length = length if length >= 0 else settings.max_tokens
 
-    def prompt(self, engine: Engine) -> Prompt:
-        """Lay the prompt out for an engine."""
-        request, layout, size = self._request, self._layout_for(engine), engine.context_size
-        fresh = engine.vocabulary.tokenize
-        # What changes with each key is not worth remembering.
-        if request.window:
-            return build_infill(layout.form, layout.tokenize, fresh, request, size, self._length)
-        if isinstance(request.prompt, tuple):
-            _check_ids(engine, request.prompt, "prompt")
-        if request.exact:
-            return self._as_it_is(engine, request.exact)
-        sampling = replace(request.sampling, max_tokens=self._length)
-        return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
-
-    def _as_it_is(self, engine: Engine, exact: ExactAsk) -> Prompt:
-        """Take the ids that were sent; the text ends with the context, if not before."""
-        ids = [part for part in self._request.prompt if isinstance(part, int)]
-        if len(ids) >= engine.context_size:
-            raise ContextLengthError(engine.context_size, len(ids), max(1, self._length))
-        _check_ids(engine, exact.hint, "hint")
-        banned = self._request.sampling.beginning.banned
-        _check_ids(engine, () if banned is None else (banned,), "banned")
-        return Prompt(ids, suffix_span=exact.suffix_span)
-
-    def writing(self) -> Verbatim:
-        """Begin a text that is told as the model writes it."""
-        return Verbatim(self._request.stop, self._request.indent)
+def _exact_prompt(request: RawRequest, exact: ExactAsk, length: int, engine: Engine) -> Prompt:
+    """Take the ids that were sent; the text ends with the context, if not before."""
+    ids = [part for part in request.prompt if isinstance(part, int)]
+    if len(ids) >= engine.context_size:
+        raise ContextLengthError(engine.context_size, len(ids), max(1, length))
+    _check_ids(engine, exact.hint, "hint")
+    banned = request.sampling.beginning.banned
+    _check_ids(engine, () if banned is None else (banned,), "banned")
+    return Prompt(ids, suffix_span=exact.suffix_span)
 
 
 def _laid_open(request: RawRequest) -> RawRequest:

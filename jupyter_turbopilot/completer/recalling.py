@@ -77,7 +77,6 @@ class Recalling:
         return True
 
     def _ask(self, name: str) -> None:
-        """Ask memory for one request after the other."""
         while True:
             with self._changed:
                 self._since = 0.0

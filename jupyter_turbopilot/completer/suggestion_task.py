@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.memory.cells import Choice
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion, Document
     from jupyter_turbopilot.suggestion.features import CursorFeatures
@@ -239,7 +239,6 @@ def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[C
 
 
 def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
-    """Return how many tokens are written at most."""
     if request.trigger == "warm":
         return 0
     # Somebody who asks for several lines has the time for more.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -86,3 +88,25 @@ class Task:
     def is_answered_by(self, known: Known) -> bool:
         """Tell whether what is known needs no computing."""
         return known.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
+
+
+def replay(name: str, model: str, task: Task, known: Known) -> Reply:
+    """Answer with what is known, through the same trimming and the same gate."""
+    begun = time.perf_counter()
+    writing = task.writing()
+    if known.typed:
+        writing.resume(known.tokens)
+    else:
+        writing.take(known.tokens)
+    reason = "stop" if known.ended or writing.done else "length"
+    writing.finish(whole=reason == "stop")
+    items = (item_of(writing, reason),) if writing.shown else ()
+    timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
+    return Reply(name, model, items, timings, passing=writing.undecided)
+
+
+def item_of(writing: Writing, reason: str, index: int = 0) -> Item:
+    """Return what a text shows so far."""
+    stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
+    tokens = tuple(writing.tokens)
+    return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tokens, writing.imports)

@@ -77,8 +77,11 @@ class Mailbox:
     def put(self, number: int, reply: Reply) -> None:
         """Take the next reply to one of the requests, on the event loop."""
         key = (number, reply.done)
-        older = self._waiting.get(key)
-        self._waiting[key] = _joined(older, reply) if older else reply
+        if older := self._waiting.get(key):
+            # A reply may leave out texts that have not changed.
+            items = {item.index: item for item in (*older.items, *reply.items)}
+            reply = replace(reply, items=tuple(items.values()))
+        self._waiting[key] = reply
         self._came.set()
 
     async def get(self) -> tuple[int, Reply]:
@@ -88,12 +91,6 @@ class Mailbox:
             await self._came.wait()
         key = next(iter(self._waiting))
         return key[0], self._waiting.pop(key)
-
-
-def _joined(older: Reply, newer: Reply) -> Reply:
-    """Return the newer reply with those texts of the older that it leaves out."""
-    items = {item.index: item for item in (*older.items, *newer.items)}
-    return replace(newer, items=tuple(items.values()))
 
 
 class AsyncReplies:
@@ -127,20 +124,16 @@ class AsyncReplies:
         return reply
 
 
-class AsyncBatch:
+class AsyncBatch(Mailbox):
     """What is answered to several requests, with the number of the request; an error ends all."""
 
     def __init__(self, count: int, arrived: Listener | None = None) -> None:
-        self._mailbox = Mailbox(arrived)
+        super().__init__(arrived)
         self._left = count
 
     def listener(self, number: int) -> Listener:
         """Return what listens for one of them."""
-        return partial(self._mailbox.listen, number)
-
-    def put(self, number: int, reply: Reply) -> None:
-        """Take the next reply to one of them, on the event loop."""
-        self._mailbox.put(number, reply)
+        return partial(self.listen, number)
 
     def __aiter__(self) -> AsyncBatch:
         return self
@@ -149,7 +142,7 @@ class AsyncBatch:
         """Return the next reply to any of them."""
         if not self._left:
             raise StopAsyncIteration
-        number, reply = await self._mailbox.get()
+        number, reply = await self.get()
         if reply.error:
             raise reply.error
         self._left -= reply.done

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.suggestion.position import kind_of_position
+from jupyter_turbopilot.suggestion.features import kind_of_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

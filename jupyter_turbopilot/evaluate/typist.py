@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.shell.in_process import InProcess
 

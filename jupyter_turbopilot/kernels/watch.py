@@ -74,7 +74,6 @@ class Watch:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ask)
 
     def _expect(self) -> None:
-        """Wait for the answer, from now on."""
         if self._missing:
             self._missing.cancel()
         self._missing = asyncio.get_running_loop().call_later(self._patience, self._miss)
@@ -175,7 +174,8 @@ class Kernels:
         return watch.use()
 
     def _begin(self, kernel_id: str) -> Watch | None:
-        self._forget_ended()
+        for gone in [name for name in self._watches if name not in self._manager]:
+            self._watches.pop(gone).close()
         try:
             manager = self._manager.get_kernel(kernel_id)
             if manager.kernel_spec.language.lower() != "python":
@@ -187,10 +187,6 @@ class Kernels:
             return None
         self._watches[kernel_id] = watch
         return watch
-
-    def _forget_ended(self) -> None:
-        for gone in [name for name in self._watches if name not in self._manager]:
-            self._watches.pop(gone).close()
 
     def close(self) -> None:
         """Stop watching all."""

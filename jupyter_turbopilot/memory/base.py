@@ -1,4 +1,4 @@
-"""What is asked of the memory, and what it answers."""
+"""What the memory answers, and the interface of the source that it is built from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
-    from jupyter_turbopilot.request import Document
+    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 
 MOST_ABOVE = 6  # cells above the active one by which what follows is looked for
@@ -26,41 +25,55 @@ class Sighting:
     imports: float  # share of the asking notebook's imported modules that these documents import, too
 
 
-class Memory(Protocol):
-    """What is remembered of the person's own code.
+@dataclass(frozen=True)
+class Looked:
+    """A file that may be remembered, without its content."""
 
-    Called on the worker's threads; each answers in a few milliseconds.
+    path: str  # relative to the root folder, with `/` between its parts
+    stamp: str  # another one when it has changed
+    modified: float
+    size: int | None  # bytes, where that is known
+
+
+class Source(Protocol):
+    """A folder with everything in it. Called on the thread that builds; any call may take its time.
+
+    An OSError says that it cannot be told now what is there: nothing is known to be gone, then.
     """
 
-    def continuations(
-        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
-    ) -> Sequence[Sighting]:
-        """Return how a line that begins so goes on in other documents than `path`, likeliest first.
+    root: str  # for a person to read
+    identity: str  # what tells it from other folders
 
-        `above` is the line before it, `modules` what the asking notebook imports.
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
+        """Iterate over the files under a folder that may be remembered.
+
+        To `unseen` are added those folders of which not everything could be seen; "" is the root folder.
         """
 
-    def following(
-        self,
-        language: str,
-        above: Sequence[Collection[str]],
-        *,
-        leaving: Collection[str],
-        here: Callable[[str], bool] = lambda _: False,
-    ) -> Sequence[Document]:
-        """Return what follows cells and blocks like those above, likeliest first.
+    def look(self, path: str) -> Looked | None:
+        """Look at a file; None where there is none that may be remembered."""
 
-        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at; `here`
-        tells of a text whether who asks has it already.
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or a folder."""
+
+    def read(self, path: str) -> str:
+        """Return the text of a file; empty where it is none."""
+
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
+        """Return those of some paths that still are.
+
+        That takes a few milliseconds at most; `otherwise` says whether those count that cannot be looked at
+        in that time.
         """
 
-    def there(self, paths: Collection[str]) -> Collection[str] | None:
-        """Return those of the paths that are still remembered; None where that is not known now."""
 
-    def imports(
-        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
-    ) -> Sequence[tuple[str, int]]:
-        """Return the import lines that bind a name, with the number of documents of each; the most first.
-
-        `folder` leaves out documents in others; "." is the root folder. Those at `leaving` do not count.
-        """
+def is_under(path: str, folders: Collection[str]) -> bool:
+    """Tell whether a path is one of some paths, or in a folder that is; "" is the root folder."""
+    if not folders:
+        return False
+    end = len(path)
+    while end > 0:
+        if path[:end] in folders:
+            return True
+        end = path.rfind("/", 0, end)
+    return "" in folders

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
+from jupyter_turbopilot.memory.base import is_under
 from jupyter_turbopilot.memory.entries import Page, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.places import DAY, delete_old
-from jupyter_turbopilot.memory.source import is_under
-from jupyter_turbopilot.memory.store import Store, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.effort import Pause
-    from jupyter_turbopilot.memory.source import Looked, Source
+    from jupyter_turbopilot.memory.base import Looked, Source
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ class Builder:
     def _open(self) -> Store:
         if free_room(self.place) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        prepare(self.place)
+        SCHEMA.prepare(self.place)
         self._mark_used()
         delete_old(self.place)
         with ExitStack() as opened:
@@ -248,7 +248,6 @@ class Builder:
                 self._wait(_POLL)
 
     def _sleep(self, store: Store | None) -> None:
-        """Wait until there is something to do."""
         with self._wake:
             while not (self._ended or self._changed):
                 then = [self._due] if self._looks else []
@@ -265,11 +264,7 @@ class Builder:
         begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
         known = store.stamps()
-        unseen: list[str] = []
-        walked = self._in_pieces(store, self._source.walk("", unseen))
-        found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        hidden = {*unseen}
-        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
+        found, unseen = self._walk(store, "", known)
         self._todo = {
             path: one
             for path, one in found.items()
@@ -299,13 +294,18 @@ class Builder:
                 return
         except OSError:
             return  # the next look at everything will tell
-        unseen: list[str] = []
-        walked = self._in_pieces(store, self._source.walk(path, unseen))
-        found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
-        hidden, known = {*unseen}, store.under(path)
-        self._forget(store, [one for one in known if one not in found and not is_under(one, hidden)])
+        found, _ = self._walk(store, path, store.under(path))
         self._first |= found
         self._tell(store)
+
+    def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, Looked], set[str]]:
+        """Return the newest files of a folder, and what cannot be seen; forget known ones that are gone."""
+        unseen: list[str] = []
+        walked = self._in_pieces(store, self._source.walk(folder, unseen))
+        newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
+        found, hidden = {one.path: one for one in newest}, {*unseen}
+        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
+        return found, hidden
 
     def _tend(self, store: Store) -> None:
         """Forget what is gone: without delay, as nothing has to be read for it."""
@@ -409,7 +409,6 @@ class Builder:
         return 1e-9 if now - self._read_at >= PATIENCE else 0
 
     def _wait(self, seconds: float, *, for_changes: bool = False) -> None:
-        """Do nothing for some time."""
         with self._wake:
             if not (self._ended or self._rushing):
                 self._wake.wait_for(lambda: self._ended or (for_changes and self._changed), seconds)
@@ -439,7 +438,3 @@ class Builder:
         if reason != self.progress.trouble:
             log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
         self.progress = Progress(trouble=reason)
-
-
-def _age(looked: Looked) -> float:
-    return looked.modified

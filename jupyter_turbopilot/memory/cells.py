@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.cache import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion, Document
 
 MOST_WORDS = 128  # of the cells above together, by which others are looked for
@@ -63,7 +63,9 @@ class ChosenCells:
         if choice and focused and there is None and self._is_fresh(choice, 2 * AGAIN):
             return choice  # nobody can tell now
         documents = tuple(_found(memory, request, above)) if there is None else there
-        return self._decide(request, choice, _choice(documents, above, self._clock()))
+        told = tuple((one.path, one.source) for one in documents)
+        chosen = Choice(documents, above, self._clock(), digest(told) if told else b"")
+        return self._decide(request, choice, chosen)
 
     def settle(self, request: Completion) -> Choice:
         """Keep to what was chosen for the active cell: nothing, if memory has yet to say what is like it."""
@@ -104,11 +106,6 @@ def _key(request: Completion) -> tuple[str, ...]:
     cell = request.cells[request.active]
     above = "" if cell.id else str(hash(tuple(one.source for one in request.cells[: request.active])))
     return request.client, request.path, cell.id or f"{request.active} {above}"
-
-
-def _choice(documents: tuple[Document, ...], above: tuple[frozenset[str], ...], now: float) -> Choice:
-    told = tuple((one.path, one.source) for one in documents)
-    return Choice(documents, above, now, digest(told) if told else b"")
 
 
 def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...] | None:

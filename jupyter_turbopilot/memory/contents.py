@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.utils import ensure_async
 from tornado.web import HTTPError
 
+from jupyter_turbopilot.memory.base import Looked
 from jupyter_turbopilot.memory.left_out import (
     DEEPEST,
     ENVIRONMENT,
@@ -24,7 +25,6 @@ from jupyter_turbopilot.memory.left_out import (
     is_wanted_folder,
 )
 from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.memory.source import Looked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

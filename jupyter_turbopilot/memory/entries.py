@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import (
     cell_language,
@@ -21,7 +21,6 @@ from jupyter_turbopilot.context.languages import (
 from jupyter_turbopilot.context.notebook_file import parse_notebook
 from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts
-from jupyter_turbopilot.memory.import_lines import Import, imports_of
 from jupyter_turbopilot.memory.left_out import (
     MOST_BYTES,
     NOTEBOOK,
@@ -30,9 +29,13 @@ from jupyter_turbopilot.memory.left_out import (
     is_wanted,
     language_of,
 )
+from jupyter_turbopilot.suggestion.imports import Import, imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from jupyter_turbopilot.context.notebook_file import NotebookCell
+    from jupyter_turbopilot.request import Cell
 
 SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
 SHORTEST_BEGINNING = 2  # characters of a line that is continued
@@ -47,18 +50,6 @@ ARMOUR = re.compile(
     re.DOTALL,
 )
 _UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them
-
-
-class AnyCell(Protocol):
-    """A cell, of a file or of a request."""
-
-    @property
-    def type(self) -> str:
-        """Code, markdown or raw."""
-
-    @property
-    def source(self) -> str:
-        """Its text."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +85,7 @@ def page_of(path: str, text: str) -> Page:
     return Page(entries_of(notebook.cells, notebook.language) if notebook else ())
 
 
-def entries_of(cells: Iterable[AnyCell], language: str) -> tuple[Entry, ...]:
+def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[Entry, ...]:
     """Return what of a notebook's cells is remembered, in their order."""
     return _entries(piece for cell in cells for piece in _of_cell(cell, language))
 
@@ -111,7 +102,7 @@ def _tidied(source: str) -> str:
     return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
 
 
-def _of_cell(cell: AnyCell, notebook_language: str) -> Iterator[tuple[str, str]]:
+def _of_cell(cell: NotebookCell | Cell, notebook_language: str) -> Iterator[tuple[str, str]]:
     if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
         return
     language = cell_language(cell.source, notebook_language)

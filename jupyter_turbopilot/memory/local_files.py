@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
+import threading
 import time
 from collections import deque
 from contextlib import suppress
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
+from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.memory.in_time import InTime
+from jupyter_turbopilot.memory.base import Looked
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
-from jupyter_turbopilot.memory.source import Looked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+log = logging.getLogger(__name__)
 MOST_IN_A_FOLDER = 100_000  # files and folders, wanted or not
 MOST_FOUND = 200_000  # folders, and files that may be remembered
 _ANSWER_IN = 0.03  # seconds to look whether files are there, for somebody who types
+_WAITING = 8  # that may wait for one that is stuck
+_IDLE = 30.0  # seconds after which the thread ends
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
+
+
+class InTime:
+    """Runs short functions one after the other, on a thread that is there while they come."""
+
+    def __init__(self) -> None:
+        self._waiting: Queue[tuple[Callable[[], object], threading.Event]] = Queue(_WAITING)
+        self._lock = threading.Lock()
+        self._runs = False
+
+    def run(self, act: Callable[[], object], seconds: float) -> bool:
+        """Run a function, and tell whether it ended in time; otherwise it may still run."""
+        done = threading.Event()
+        try:
+            with self._lock:
+                self._waiting.put_nowait((act, done))
+                if not self._runs:
+                    # A daemon: what is stuck must not keep the process from ending.
+                    threading.Thread(target=self._run, name="turbopilot-look", daemon=True).start()
+                    self._runs = True
+        except (Full, RuntimeError):  # stuck, or no more threads
+            return False
+        return done.wait(seconds)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                act, done = self._waiting.get(timeout=_IDLE)
+            except Empty:
+                with self._lock:
+                    if self._waiting.empty():
+                        self._runs = False
+                        return
+                continue
+            try:
+                act()
+            except Exception:
+                log.debug("Turbopilot: a look at the disk failed", exc_info=True)
+            else:
+                done.set()
 
 
 class LocalFiles:

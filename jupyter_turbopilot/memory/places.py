@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from jupyter_turbopilot.files import MEGABYTE, size_of
-from jupyter_turbopilot.memory.store import belonging, is_ours
+from jupyter_turbopilot.memory.store import SCHEMA
 
 DAY = 24 * 3600.0  # seconds; a server says each day that it uses an index
 MOST_BYTES = 500 * MEGABYTE  # of all indexes; those used last are kept
@@ -66,14 +66,14 @@ def size_of_index(path: Path) -> int:
 def _is_index(path: Path) -> bool:
     """Tell whether a file is an index that this person can use: others may have put theirs there."""
     try:
-        return is_ours(path)
+        return SCHEMA.is_ours(path)
     except (OSError, sqlite3.Error):
         return False
 
 
 def _files(path: Path) -> list[Path]:
     try:
-        return belonging(path)
+        return SCHEMA.belonging(path)
     except (OSError, sqlite3.Error):
         return []
 

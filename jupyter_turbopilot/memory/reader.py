@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.memory.base import MOST_ABOVE, Sighting
+from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
+from jupyter_turbopilot.memory.places import place_of
 from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.sqlite_file.connection import is_busy
@@ -24,23 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from jupyter_turbopilot.engine.effort import Pause
+    from jupyter_turbopilot.memory.base import Source
     from jupyter_turbopilot.memory.store import FoundEntry, Seen
 
 log = logging.getLogger(__name__)
-
 MOST_DOCUMENTS = 8
 FADING = 0.7  # what a cell counts for that stands one further above
 _RANKED, _READ = 64, 256  # entries that are compared by their whole text, and that are read to find so many
 _END = 0.2  # seconds that the end waits for a look-up
-
 T = TypeVar("T")
 
 
-class Reader:
-    """The memory of one root folder, as those ask it who complete.
+class Memory:
+    """What is remembered of the person's own code in one root folder, read from its index.
 
     `is_there` tells of paths which of them still are: of the first ones for certain, where it has not the
-    time for all. A file that cannot be read remembers nothing.
+    time for all. A file that cannot be read remembers nothing. It is called on the worker's threads; each
+    method returns in a few milliseconds.
     """
 
     def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
@@ -51,7 +54,10 @@ class Reader:
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
     ) -> Sequence[Sighting]:
-        """Return how a line goes on in other documents: in most of them first."""
+        """Return how a line that begins so goes on in other documents than `path`, in most of them first.
+
+        `above` is the line before it, `modules` what the asking notebook imports.
+        """
         start = begun.lstrip()
         if len(start) < SHORTEST_BEGINNING:
             return ()
@@ -76,7 +82,11 @@ class Reader:
         leaving: Collection[str],
         here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
-        """Return what follows cells and blocks like those above: on the most alike ones first."""
+        """Return what follows cells and blocks like those above, on the most alike ones first.
+
+        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at; `here`
+        tells of a text whether the asking notebook has it already.
+        """
         unwanted = {name for path in leaving for name in names_of(path)}
 
         def fits(found: FoundEntry) -> bool:
@@ -103,7 +113,10 @@ class Reader:
     def imports(
         self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
     ) -> Sequence[tuple[str, int]]:
-        """Return the imports that bind a name, in one folder or in all: those of most documents first."""
+        """Return the import lines that bind a name, with the number of documents of each; the most first.
+
+        `folder` leaves out documents in others; "." is the root folder. Those at `leaving` do not count.
+        """
         found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
         there = self._is_there(dict.fromkeys(path for one in found for path in one.paths))
         counted = (
@@ -223,3 +236,32 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
         for number in numbers:
             shared[number] += 1 / len(numbers)
     return shared
+
+
+class KeptMemory(Memory):
+    """The memory of one source, whose index is kept up to date.
+
+    `pause` and `asked` say when nothing may be read (`Builder`).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        pause: Callable[[], Pause | None] = lambda: None,
+        asked: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.source = source
+        self.builder = Builder(place_of(source.identity), source, pause=pause, asked=asked)
+        super().__init__(self.builder.place, self._on_the_disk)
+
+    def close(self) -> None:
+        """End."""
+        self.builder.close()
+        super().close()
+
+    def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
+        """Return the paths that are there; where that takes too long, as far as was seen lately."""
+        seen_lately = self.builder.used()
+        certain = [path for path in paths if not self.builder.may_be_gone(path)]
+        return self.source.there(certain, otherwise=seen_lately)

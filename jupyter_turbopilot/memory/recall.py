@@ -88,9 +88,7 @@ def candidates(
     if surroundings.quote and behind:
         return
     # What stands behind the cursor has to be how such a line ends.
-    fitting = [
-        way if not behind else _cut(way, behind) for way in ways if not behind or way.rest.endswith(behind)
-    ]
+    fitting = [replace(way, rest=way.rest.removesuffix(behind)) for way in ways if way.rest.endswith(behind)]
     for text, whole in _texts(fitting):
         if trim(text, surroundings, final=True).text != text:
             continue
@@ -98,10 +96,6 @@ def candidates(
             continue
         if balanced_length(text, cursor.closed) == len(text):
             yield text, whole and not surroundings.multi, features_of(text, fitting, cursor)
-
-
-def _cut(way: Way, behind: str) -> Way:
-    return replace(way, rest=way.rest.removesuffix(behind))
 
 
 def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
@@ -127,7 +121,6 @@ def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
 
 
 def _shared(one: str, other: str) -> int:
-    """Return how many characters two texts begin with alike."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
 

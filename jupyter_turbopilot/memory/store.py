@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -16,7 +15,6 @@ from jupyter_turbopilot.memory.entries import (
     modules_of,
     words_of,
 )
-from jupyter_turbopilot.sqlite_file import schema
 from jupyter_turbopilot.sqlite_file.connection import OpenFile
 from jupyter_turbopilot.sqlite_file.schema import Schema
 
@@ -59,11 +57,6 @@ CREATE VIRTUAL TABLE words USING fts5 (
     text, content = '', detail = none, columnsize = 0,
     tokenize = "unicode61 remove_diacritics 0 tokenchars '_'")""",
 )
-
-look = partial(schema.look, schema=SCHEMA)
-is_ours = partial(schema.is_ours, schema=SCHEMA)
-belonging = partial(schema.belonging, schema=SCHEMA)
-prepare = partial(schema.prepare, schema=SCHEMA)
 
 
 class Seen(NamedTuple):
@@ -321,7 +314,6 @@ def _words(entry: Entry) -> str:
 
 
 def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:
-    """Iterate over the rows of a document's lines."""
     times: dict[tuple[str, str, int], int] = {}
     for entry in page.entries:
         for line, often in lines_of(entry.source).items():

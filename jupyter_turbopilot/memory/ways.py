@@ -13,12 +13,13 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import spread_secrets
 from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, Line, lines_of
-from jupyter_turbopilot.memory.import_lines import imports_of
+from jupyter_turbopilot.suggestion.imports import imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.memory.base import Memory, Sighting
+    from jupyter_turbopilot.memory.base import Sighting
+    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 

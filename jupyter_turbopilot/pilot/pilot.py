@@ -33,13 +33,13 @@ from jupyter_turbopilot.suggestion.cache import Results
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.results_file.keeper import Keeper
+    from jupyter_turbopilot.completer.results_keeper import Keeper
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.kernels.watch import Kernels
-    from jupyter_turbopilot.memory.kept import KeptMemory
-    from jupyter_turbopilot.memory.source import Source
+    from jupyter_turbopilot.memory.base import Source
+    from jupyter_turbopilot.memory.reader import KeptMemory
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
     from jupyter_turbopilot.study.events import Where
@@ -142,7 +142,7 @@ class Pilot:
         """Keep an index of a person's own code from now on, unless the settings forbid it."""
         if not self.settings.memory or self.memory:
             return self.memory
-        from jupyter_turbopilot.memory.kept import KeptMemory
+        from jupyter_turbopilot.memory.reader import KeptMemory
 
         self.memory = KeptMemory(
             source, pause=self.effort.pause, asked=lambda: self.completer.counters["requests"]
@@ -273,6 +273,6 @@ def keeper_of(settings: Turbopilot) -> Keeper | None:
     """Return what keeps answers in a file, if the settings name one and answers are remembered at all."""
     if not (settings.results_file and settings.results_memory):
         return None
-    from jupyter_turbopilot.completer.results_file.keeper import Keeper
+    from jupyter_turbopilot.completer.results_keeper import Keeper
 
     return Keeper(settings.results_file, settings.results_disk * MEGABYTE)

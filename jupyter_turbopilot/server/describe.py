@@ -13,7 +13,7 @@ from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.memory.kept import KeptMemory
+    from jupyter_turbopilot.memory.reader import KeptMemory
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.recommend import Advice
     from jupyter_turbopilot.pilot.pilot import Pilot

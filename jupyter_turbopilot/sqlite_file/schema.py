@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.files import size_of
-from jupyter_turbopilot.sqlite_file.connection import WAIT, connect, is_damage
-from jupyter_turbopilot.sqlite_file.paths import beside, check, delete, lock_path, move
+from jupyter_turbopilot.sqlite_file.connection import (
+    WAIT,
+    beside,
+    check,
+    connect,
+    delete,
+    is_damage,
+    lock_path,
+    move,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,15 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OBJECTS = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
-
-
-@dataclass(frozen=True)
-class Schema:
-    """The content of an empty file."""
-
-    application: int  # the id in SQLite's header
-    version: int
-    tables: str
 
 
 class Found(Enum):
@@ -43,27 +42,84 @@ class Found(Enum):
     FOREIGN = "not created by Turbopilot"
 
 
-def look(path: Path, schema: Schema) -> Found:
-    """Return the state of the file at a path."""
-    check(path)
-    if not size_of(path):
-        return Found.NOTHING
-    if not is_ours(path, schema):
-        return Found.FOREIGN
-    try:
-        with closing(connect(path)) as connection:
-            if connection.execute("PRAGMA user_version").fetchall() != [(schema.version,)]:
-                return Found.OUTDATED
-            # SQLite would run a view or a trigger that another program put there.
-            expected = connection.execute(_OBJECTS).fetchall() == _objects_of(schema)
-            sound = connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
-            return Found.OURS if expected and sound else Found.DAMAGED
-    except UnicodeDecodeError:  # SQLite's error quotes a damaged table definition
-        return Found.DAMAGED
-    except sqlite3.Error as error:
-        if is_damage(error):
+@dataclass(frozen=True)
+class Schema:
+    """The content of an empty file."""
+
+    application: int  # the id in SQLite's header
+    version: int
+    tables: str
+
+    def look(self, path: Path) -> Found:
+        """Return the state of the file at a path."""
+        check(path)
+        if not size_of(path):
+            return Found.NOTHING
+        if not self.is_ours(path):
+            return Found.FOREIGN
+        try:
+            with closing(connect(path)) as connection:
+                if connection.execute("PRAGMA user_version").fetchall() != [(self.version,)]:
+                    return Found.OUTDATED
+                # SQLite would run a view or a trigger that another program put there.
+                expected = connection.execute(_OBJECTS).fetchall() == _objects_of(self)
+                sound = connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+                return Found.OURS if expected and sound else Found.DAMAGED
+        except UnicodeDecodeError:  # SQLite's error quotes a damaged table definition
             return Found.DAMAGED
-        raise
+        except sqlite3.Error as error:
+            if is_damage(error):
+                return Found.DAMAGED
+            raise
+
+    def is_ours(self, path: Path) -> bool:
+        """Return whether a file, damaged or not, has our application id."""
+        if not path.is_file():
+            return False
+        # Only SQLite reads the file: on POSIX, closing it would release the locks of other connections.
+        with closing(sqlite3.connect(path, WAIT)) as connection:
+            try:
+                connection.execute("PRAGMA writable_schema = ON")  # accepts a truncated file
+                return connection.execute("PRAGMA application_id").fetchall() == [(self.application,)]
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    return False
+                raise
+
+    def belonging(self, path: Path) -> list[Path]:
+        """Return a file of ours with the files that belong to it: those of SQLite, and the lock."""
+        own = [path, *beside(path)] if self.is_ours(path) else []
+        if not size_of(lock := lock_path(path)):
+            own.append(lock)
+        return [file for file in own if file.is_file()]
+
+    def prepare(self, path: Path) -> None:
+        """Ensure that a path leads to a sound file of ours that only its owner can read.
+
+        An OSError or sqlite3.Error says why it cannot be.
+        """
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check(path)
+        with FileLock(lock_path(path), WAIT, mode=0o600):  # two servers may start at once
+            found = self.look(path)
+            if found is Found.OURS:
+                path.chmod(0o600)
+                return
+            if found is Found.FOREIGN:
+                move(path, aside := path.with_name(f"{path.name}.aside"))
+                log.warning("Turbopilot: %s was %s. It is now %s.", path, found.value, aside)
+            elif found is not Found.NOTHING:
+                log.warning("Turbopilot: %s is %s. It is deleted and begun anew.", path, found.value)
+            # Another process that opens the file finds all of its tables.
+            delete(fresh := path.with_name(f".{path.name}.new"))
+            fresh.touch(0o600, exist_ok=False)
+            with closing(connect(fresh)) as connection:
+                connection.execute("PRAGMA auto_vacuum = FULL")
+                connection.executescript(
+                    f"BEGIN; {self.tables}; PRAGMA application_id = {self.application}; "
+                    f"PRAGMA user_version = {self.version}; COMMIT"
+                )
+            move(fresh, path)
 
 
 @cache
@@ -71,55 +127,3 @@ def _objects_of(schema: Schema) -> list[tuple[str, str, str | None]]:
     with closing(sqlite3.connect(":memory:")) as empty:
         empty.executescript(schema.tables)
         return empty.execute(_OBJECTS).fetchall()
-
-
-def is_ours(path: Path, schema: Schema) -> bool:
-    """Return whether a file, damaged or not, has our application id."""
-    if not path.is_file():
-        return False
-    # Only SQLite reads the file: on POSIX, closing it would release the locks of this process's connections.
-    with closing(sqlite3.connect(path, WAIT)) as connection:
-        try:
-            connection.execute("PRAGMA writable_schema = ON")  # accepts a truncated file
-            return connection.execute("PRAGMA application_id").fetchall() == [(schema.application,)]
-        except sqlite3.Error as error:
-            if is_damage(error):
-                return False
-            raise
-
-
-def belonging(path: Path, schema: Schema) -> list[Path]:
-    """Return the files that belong to a file of ours: itself, what SQLite keeps beside it, and the lock."""
-    own = [path, *beside(path)] if is_ours(path, schema) else []
-    if not size_of(lock := lock_path(path)):
-        own.append(lock)
-    return [file for file in own if file.is_file()]
-
-
-def prepare(path: Path, schema: Schema) -> None:
-    """Ensure that a path leads to a sound file of ours that only its owner can read.
-
-    An OSError or sqlite3.Error says why it cannot be.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    check(path)
-    with FileLock(lock_path(path), WAIT, mode=0o600):  # two servers may start at once
-        found = look(path, schema)
-        if found is Found.OURS:
-            path.chmod(0o600)
-            return
-        if found is Found.FOREIGN:
-            move(path, aside := path.with_name(f"{path.name}.aside"))
-            log.warning("Turbopilot: %s was %s. It is now %s.", path, found.value, aside)
-        elif found is not Found.NOTHING:
-            log.warning("Turbopilot: %s is %s. It is deleted and begun anew.", path, found.value)
-        # Another process that opens the file finds all of its tables.
-        delete(fresh := path.with_name(f".{path.name}.new"))
-        fresh.touch(0o600, exist_ok=False)
-        with closing(connect(fresh)) as connection:
-            connection.execute("PRAGMA auto_vacuum = FULL")
-            connection.executescript(
-                f"BEGIN; {schema.tables}; PRAGMA application_id = {schema.application}; "
-                f"PRAGMA user_version = {schema.version}; COMMIT"
-            )
-        move(fresh, path)

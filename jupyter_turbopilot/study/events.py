@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from jupyter_turbopilot.suggestion.position import KINDS
+from jupyter_turbopilot.suggestion.features import KINDS
 
 Schema = Literal["https://events.jupyter.org/jupyter_turbopilot/study/v1"]
 SCHEMA: Schema = "https://events.jupyter.org/jupyter_turbopilot/study/v1"

@@ -23,6 +23,8 @@ from jupyter_turbopilot.study import events
 from jupyter_turbopilot.study.file import Writer
 from jupyter_turbopilot.study.private_text import Surroundings, loggable, surroundings_of
 from jupyter_turbopilot.suggestion.position import LOOKED_AT, kind_of_position
+from jupyter_turbopilot.study.writer import Writer
+from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -1,4 +1,4 @@
-"""The functions that Python source calls and nothing defines: where they are called, and with what. Pure.
+"""The functions that Python source calls and nothing defines, and parameters that take these calls. Pure.
 
 Source that does not parse, is nested too deeply or is longer than `scopes` analyses raises SyntaxError.
 """
@@ -6,18 +6,24 @@ Source that does not parse, is nested too deeply or is longer than `scopes` anal
 from __future__ import annotations
 
 import ast
+import keyword
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.parameters import Passed, fits, parameters_of, signature_for
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+MOST = 64  # positional parameters that a signature names
+_RESERVED = frozenset(("__debug__", *keyword.kwlist, *keyword.softkwlist))
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -30,6 +36,7 @@ class Call:
     keywords: tuple[str, ...]  # names of keyword arguments, in order
     starred: bool  # *args or **kwargs is passed
     source: str  # the call as it is written
+    names: tuple[str, ...] = ()  # of the arguments before the first star; "" for one without a name
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,12 @@ def missing_functions(source: str, known: AbstractSet[str]) -> tuple[MissingFunc
     """
     scopes = Scopes(source)
     callers = dict(_callers(scopes.tree))
-    places: dict[str, list[ast.Name]] = {}
+    calls: dict[str, list[Call]] = {}
     for name in _missing(scopes, known):
-        if id(name) in callers:
-            places.setdefault(name.id, []).append(name)
+        if caller := callers.get(id(name)):
+            calls.setdefault(name.id, []).append(_call(scopes, name, caller))
     return tuple(
-        MissingFunction(
-            name,
-            tuple(_call(scopes, place, callers[id(place)]) for place in called),
-            signature_for(name, [_passed(callers[id(place)]) for place in called]),
-        )
-        for name, called in places.items()
+        MissingFunction(name, tuple(called), signature_for(name, called)) for name, called in calls.items()
     )
 
 
@@ -85,13 +87,9 @@ def renamed(source: str, names: Mapping[str, str]) -> str:
     return "".join([*pieces, source[at:]])
 
 
-def takes(signature_source: str, calls: Sequence[Call]) -> bool:
-    """Tell whether a function takes every call.
-
-    It is given as a definition, the first line of one, or a signature as `inspect` writes it. One that cannot
-    be read takes no call.
-    """
-    parameters = parameters_of(signature_source)
+def takes(definition: str, calls: Sequence[Call]) -> bool:
+    """Return whether a function takes every call; one whose definition cannot be read takes none."""
+    parameters = parameters_of(definition)
     return parameters is not None and all(
         fits(parameters, call.positional, call.keywords, starred=call.starred) for call in calls
     )
@@ -114,21 +112,14 @@ def _callers(tree: ast.AST) -> Iterator[tuple[int, ast.Call | _Definition]]:
 def _call(scopes: Scopes, place: ast.Name, caller: ast.Call | _Definition) -> Call:
     start, _ = scopes.span(place)
     if not isinstance(caller, ast.Call):
-        return Call(start, 1, (), starred=False, source=f"@{scopes.text(place)}")
-    passed = _passed(caller)
-    positional = sum(not isinstance(argument, ast.Starred) for argument in caller.args)
-    return Call(start, positional, passed.keywords, passed.starred, scopes.text(caller))
-
-
-def _passed(caller: ast.Call | _Definition) -> Passed:
-    if not isinstance(caller, ast.Call):
-        return Passed(("cls" if isinstance(caller, ast.ClassDef) else "function",), (), starred=False)
-    first = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
+        decorated = "cls" if isinstance(caller, ast.ClassDef) else "function"
+        return Call(start, 1, (), starred=False, source=f"@{scopes.text(place)}", names=(decorated,))
+    plain = [argument for argument in caller.args if not isinstance(argument, ast.Starred)]
+    before_star = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
     keywords = tuple(given.arg for given in caller.keywords if given.arg)
-    stars = [argument for argument in caller.args if isinstance(argument, ast.Starred)]
-    return Passed(
-        tuple(map(_name_of, first)), keywords, starred=bool(stars) or len(keywords) < len(caller.keywords)
-    )
+    starred = len(plain) < len(caller.args) or len(keywords) < len(caller.keywords)
+    names = tuple(map(_name_of, before_star))
+    return Call(start, len(plain), keywords, starred, scopes.text(caller), names)
 
 
 def _name_of(argument: ast.expr) -> str:
@@ -136,3 +127,78 @@ def _name_of(argument: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""
+
+
+def signature_for(function: str, calls: Sequence[Call]) -> str:
+    """Return parameters that take each of the calls. What not every call passes is None by default.
+
+    After `MOST` positional parameters comes one that takes all further arguments.
+    """
+    starred = any(call.starred or len(call.names) > MOST for call in calls)
+    keywords = Counter(word for call in calls for word in dict.fromkeys(call.keywords))
+    lengths = [len(call.names) for call in calls]
+    taken = {function, *_RESERVED, *keywords}
+    parameters: list[str] = []
+    optional = False
+    for at in range(min(*lengths, MOST) if starred else max(lengths)):
+        passing = [call for call in calls if len(call.names) > at]
+        others = [call for call in calls if len(call.names) <= at]
+        wanted = next(filter(None, (call.names[at] for call in passing)), "value")
+        if (
+            not starred
+            and wanted in keywords
+            and wanted != function
+            and all(wanted not in call.keywords for call in passing)
+        ):
+            # What some calls pass by position, others pass by this name.
+            name = wanted
+            del keywords[name]
+            others = [call for call in others if name not in call.keywords]
+        else:
+            name = _unused(wanted, taken)
+        optional = optional or bool(others)
+        parameters.append(f"{name}=None" if optional else name)
+    if starred:
+        parameters.append(f"*{_unused('args', taken)}")
+    elif keywords:
+        parameters.append("*")
+    parameters += [word if keywords[word] == len(calls) else f"{word}=None" for word in keywords]
+    return ", ".join([*parameters, f"**{_unused('kwargs', taken)}"] if starred else parameters)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """Take a name, with a number if it is taken already: "value", "value_2"."""
+    new, number = name, 2
+    while new in taken:
+        new, number = f"{name}_{number}", number + 1
+    taken.add(new)
+    return new
+
+
+def parameters_of(definition: str) -> ast.arguments | None:
+    """Return the parameters of a function; None where its definition cannot be read."""
+    with suppress(SyntaxError):
+        match parse(dedent(definition)).body:
+            case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
+                return parameters
+    return None
+
+
+def fits(parameters: ast.arguments, positional: int, keywords: Sequence[str], *, starred: bool) -> bool:
+    """Tell whether parameters take a call; what a star passes is taken to be what is missing."""
+    in_order = [parameter.arg for parameter in (*parameters.posonlyargs, *parameters.args)]
+    if positional > len(in_order) and not parameters.vararg:
+        return False
+    by_name = {parameter.arg for parameter in (*parameters.args, *parameters.kwonlyargs)}
+    given = set(in_order[:positional])
+    for word in keywords:
+        if (word in by_name and word in given) or not (word in by_name or parameters.kwarg):
+            return False
+        given.update({word} & by_name)
+    required = set(in_order[: len(in_order) - len(parameters.defaults)])
+    required.update(
+        parameter.arg
+        for parameter, default in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
+        if default is None
+    )
+    return starred or required <= given

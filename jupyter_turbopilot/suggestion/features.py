@@ -20,6 +20,17 @@ _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
 _IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 SMALLEST = 1e-4  # probabilities are taken for no smaller than this
+LOOKED_AT = 400  # characters before the cursor that tell the kind of its position
+_KINDS = {
+    "empty line": "an empty line",
+    "after dot": "after a dot",
+    "in string": "in a string",
+    "in word": "in a word",
+    "in brackets": "in brackets",
+    "after =": "after =",
+}
+ELSEWHERE = "elsewhere"
+KINDS = (*_KINDS.values(), ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -131,3 +142,9 @@ def score(values: dict[str, float], coefficients: Mapping[str, float]) -> float:
 def sigmoid(value: float) -> float:
     """Return a score between 0 and 1."""
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
+
+
+def kind_of_position(before: str) -> str:
+    """Return the kind of position that a cursor is at: the first that applies of `KINDS`."""
+    found = CursorFeatures(before[-LOOKED_AT:].rpartition("\n")[2]).line_features
+    return next((kind for feature, kind in _KINDS.items() if found[feature]), ELSEWHERE)

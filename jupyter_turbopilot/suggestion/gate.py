@@ -99,11 +99,6 @@ class Gate:
             self._note(whole=True)
 
     @property
-    def finished(self) -> int:
-        """How many lines with text are finished."""
-        return self._line
-
-    @property
     def hopeless(self) -> bool:
         """Whether nothing more would be shown, whatever came."""
         if not self.threshold:
@@ -130,7 +125,6 @@ class Gate:
         return end, confidence
 
     def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
-        """Return the boundary up to which a line is shown."""
         passing = [
             boundary
             for boundary in self.boundaries

@@ -1,4 +1,4 @@
-"""Which import lines a suggestion needs, where that is certain, and where in a cell they go. Pure."""
+"""Import lines: those of a text, those that a suggestion needs, and where in a cell they go. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 from jupyter_turbopilot.suggestion.resolve import BINDS
+from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _DOCSTRING = re.compile(
 _FUTURE = re.compile(
     r"\A" + _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
 )
+_STATEMENT = re.compile(
+    r"^[ \t]*+((?:import[ \t]|from[ \t]++[\w.]++[ \t]++import\b)(?:[^\n()#;\\]*+)(?:\([^()]{0,4000}\))?)",
+    re.MULTILINE,
+)
 _TYPES = ("from typing ", "from collections.abc ")
 _NOTHING = Lexeme("", "", 0)
 
@@ -43,6 +47,14 @@ class Found(Enum):
     NOWHERE = 0
     HERE = 1  # in the folder that the kernel runs in: in another there may be one of the same name
     ANYWHERE = 2
+
+
+class Import(NamedTuple):
+    """An import that stands in somebody's code."""
+
+    module: str  # the top-level one
+    name: str  # what it binds; "" where that is not known
+    line: str  # the import of this name alone
 
 
 class Use(NamedTuple):
@@ -133,29 +145,44 @@ def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:
     return known
 
 
+def imports_of(source: str) -> Iterator[Import]:
+    """Iterate over the imports in a text; relative ones mean something else elsewhere."""
+    for found in _STATEMENT.finditer(source):
+        yield from _imports_in(found[1])
+
+
+def _imports_in(statement: str) -> Iterator[Import]:
+    try:
+        (parsed,) = parse(statement).body
+    except (SyntaxError, ValueError):
+        return
+    if isinstance(parsed, ast.Import):
+        for alias in parsed.names:
+            yield _import(alias.name, "", alias)
+    elif isinstance(parsed, ast.ImportFrom) and parsed.module and not parsed.level:
+        for alias in parsed.names:
+            yield _import(parsed.module, f"from {parsed.module} ", alias)
+
+
+def _import(module: str, origin: str, alias: ast.alias) -> Import:
+    top = module.partition(".")[0]
+    if alias.name == "*":
+        return Import(top, "", "")
+    renamed = f" as {alias.asname}" if alias.asname and alias.asname != alias.name else ""
+    name = alias.asname or alias.name.partition(".")[0]
+    return Import(top, name, f"{origin}import {alias.name}{renamed}")
+
+
 @remembered(2**20)
 def binding(line: str, name: str) -> str:
     """Return the part of an import line that binds a name, as a line of its own; "" if there is none."""
     if len(line) > 500 or "\n" in line:  # noqa: PLR2004
         return ""
-    try:
-        (statement,) = parse(line.strip()).body
-    except (SyntaxError, ValueError):
-        return ""
-    if not isinstance(statement, ast.Import | ast.ImportFrom):
-        return ""
-    start = "import "
-    if isinstance(statement, ast.ImportFrom):
-        if statement.level or not statement.module or statement.module == "__future__":
-            return ""
-        start = f"from {statement.module} import "
-    for alias in statement.names:
-        if (alias.asname or alias.name.partition(".")[0]) == name:
-            renamed = f" as {alias.asname}" if alias.asname and alias.asname != alias.name else ""
-            whole = f"{start}{alias.name}{renamed}"
+    for found in _imports_in(line.strip()):
+        if found.name == name and found.module != "__future__":
             # The same object under the same name.
-            same = re.fullmatch(r"from (\S+) import (\S+) as (\S+)", whole)
-            return f"import {same[1]}.{same[2]} as {same[3]}" if same and _is_module(same) else whole
+            same = re.fullmatch(r"from (\S+) import (\S+) as (\S+)", found.line)
+            return f"import {same[1]}.{same[2]} as {same[3]}" if same and _is_module(same) else found.line
     return ""
 
 

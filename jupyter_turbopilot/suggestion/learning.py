@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from jupyter_turbopilot.suggestion.features import sigmoid
 
@@ -31,6 +34,7 @@ _CURVATURE = 0.21  # p * (1 - p) of the usual p
 _STIFFNESS = 8.0  # how much more weight the fitted slope has than the fitted offset
 _MOSTLY_RIGHT = 0.5  # where less is promised, scores are spread too widely for the slope to be seen
 _EXTREME = 5.0  # log-odds beyond which scores are alike
+Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _STEPS = 200  # of thresholds from 0 to 1: answers are known by their threshold, which had better stay a while
 
 
@@ -38,9 +42,9 @@ _STEPS = 200  # of thresholds from 0 to 1: answers are known by their threshold,
 class Calibration:
     """How one person's scores of one model are read."""
 
-    slope: float = 1.0
-    offset: float = 0.0
-    seen: int = 0  # suggestions that it was learned from
+    slope: Annotated[float, Meta(ge=SLOPE[0], le=SLOPE[1])] = 1.0
+    offset: Annotated[float, Meta(ge=OFFSET[0], le=OFFSET[1])] = 0.0
+    seen: Count = 0  # suggestions that it was learned from
 
     def learn(self, score: float, threshold: float, promised: float, *, right: bool) -> Calibration:
         """Return what a suggestion makes of it that was shown with a score, at a threshold as it was moved.

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.grammar import fitting
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.magics import as_python, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
-from jupyter_turbopilot.suggestion.syntax import scan
+from jupyter_turbopilot.suggestion.syntax import fitting, scan
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.context.facts import Fact, Facts
+    from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
-
 
 MOST_MISSING = 16  # names: a text that lacks more is wrong about this notebook
 _NONE: frozenset[str] = frozenset()
@@ -55,7 +56,9 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     return Scope(
         names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
-            name: fact.attributes | (columns.get(name, _NONE) if _columns_are_attributes(fact) else _NONE)
+            # Columns of polars are no attributes.
+            name: fact.attributes
+            | (_NONE if (fact.module or "").startswith("polars") else columns.get(name, _NONE))
             for name, fact in sure.items()
             if fact.attributes is not None
         },
@@ -66,11 +69,6 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
             if fact.parameters is not None and not fact.open
         },
     )
-
-
-def _columns_are_attributes(fact: Fact) -> bool:
-    """Tell whether a table's columns are also its attributes."""
-    return not (fact.module or "").startswith("polars")
 
 
 def _is_in_long_string(prefix: str) -> bool:

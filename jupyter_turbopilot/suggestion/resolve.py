@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
+from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:

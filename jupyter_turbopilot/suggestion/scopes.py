@@ -43,7 +43,8 @@ class Scopes:
     @property
     def open(self) -> bool:
         """Whether a star import may bind any name."""
-        return has_star_import(self.tree)
+        imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
+        return any(alias.name == "*" for node in imports for alias in node.names)
 
     def span(self, node: ast.expr) -> tuple[int, int]:
         """Return where an expression begins and ends, in characters."""
@@ -62,12 +63,6 @@ class Scopes:
             text = self._source[begin : self._lines[line]]
             self._bytes[line] = [*accumulate(len(character.encode()) for character in text)]
         return begin + bisect_left(self._bytes[line], column) + (column > 0)
-
-
-def has_star_import(tree: ast.AST) -> bool:
-    """Tell whether a star import may bind any name."""
-    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
-    return any(alias.name == "*" for node in imports for alias in node.names)
 
 
 class _Scope:
@@ -232,7 +227,6 @@ def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
 
 
 def _function(given: ast.arguments, outer: _Scope) -> _Scope:
-    """Return the scope of a function, in which its parameters are bound."""
     scope = _Scope("function", outer)
     for each in all_arguments(given):
         scope.bind(each.arg)

@@ -1,17 +1,35 @@
-"""Whether a text can still become a valid program, by Python's own parser. Pure."""
+"""Lexemes of a text, and whether it fits in at the cursor: by Python's parser, or by tree-sitter. Pure.
+
+An unfinished cell does not parse. So only errors count that no further text could fix: that the text ends too
+early is no error.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
+from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from tree_sitter import LogType, Parser
+
+
+# Names may contain combining marks, as decomposed umlauts and Indian vowels do: `\w` lacks them.
+_LEXEME = re.compile(
+    r"""(?P<string>[rbfuRBFU]{0,2}(?P<quote>(?P<long>\"{3}|'{3})|["'])
+        (?:\\(?:.|\Z)|(?!(?P=quote))(?(long)[^\\]|[^\\\n]))*+(?P<closed>(?P=quote))?)
+    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d][\w\u0300-\u036f\u0900-\u0e7f]*+)
+    |(?P<sign>\*\*|[=!<>]=|[^\s\w])|(?P<line>\n)""",
+    re.VERBOSE | re.DOTALL,
+)
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
@@ -24,6 +42,32 @@ _ENDINGS = (
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
 )  # fmt: skip
 _MOST = 500_000  # characters parsed for one text, over all completions that are tried
+_ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
+LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
+LOGGED = 32  # how many times longer a parse takes with its log
+PATIENCE = 2_000_000  # characters that are parsed for one answer; after that, nothing more fits
+
+
+class Lexeme(NamedTuple):
+    """A word, number, string, sign, comment or line end of a source text."""
+
+    kind: str
+    text: str
+    end: int
+    unclosed: str = ""  # the quote that a string lacks at its end
+
+    @property
+    def start(self) -> int:
+        """Where it begins in the source."""
+        return self.end - len(self.text)
+
+
+def lex(source: str) -> Iterator[Lexeme]:
+    """Cut a source text into lexemes; white space other than line ends is left out."""
+    for match in _LEXEME.finditer(source):
+        kind = str(match.lastgroup)
+        unclosed = match["quote"] if kind == "string" and not match["closed"] else ""
+        yield Lexeme(kind, match[0], match.end(), unclosed)
 
 
 class Open(NamedTuple):
@@ -131,3 +175,83 @@ def _parses(text: str) -> bool:
     except SyntaxError as error:
         return "incomplete input" in str(error)
     return True
+
+
+@lru_cache(maxsize=16)
+def grammar_of(language: str) -> Any:
+    """Return a language's grammar; None if there is none or tree-sitter is not installed."""
+    try:
+        from tree_sitter_language_pack import get_language
+    except ModuleNotFoundError:
+        return None
+    try:
+        return get_language(_ALIASES.get(language.lower(), language.lower()))  # type: ignore[arg-type]
+    except LookupError:
+        return None
+
+
+def fitting(language: str, prefix: str) -> Callable[[str], bool]:
+    """Return a check whether a text fits behind `prefix`: it must not add errors to the cell."""
+    if len(prefix) > STATEMENT:
+        return lambda _: True  # parsing it would take too long
+    left = PATIENCE
+
+    @cache
+    def given() -> int:
+        return _judge(language, prefix)[0]
+
+    @cache
+    def fits(text: str) -> bool:
+        nonlocal left
+        if left <= 0:
+            return False
+        count, parsed = _judge(language, prefix + text)
+        left -= parsed
+        return not count or count <= given()
+
+    return fits
+
+
+def _judge(language: str, text: str) -> tuple[int, int]:
+    """Return how many errors no continuation of a text could fix, and how much was parsed to find out."""
+    if language == "python":
+        valid, parsed = judged(text)
+        return int(not valid), parsed
+    if len(text) > LONGEST_TREE or grammar_of(language) is None:
+        return int(not scan(text).balanced), 0
+    return faults(language, text), len(text) * LOGGED
+
+
+@remembered(2**18)
+def faults(language: str, text: str) -> int:
+    """Return how many errors no continuation of a text could fix."""
+    from tree_sitter import Parser
+
+    parser = Parser(grammar_of(language))
+    count = _count_errors(parser, text)
+    if count and (quote := scan(text).quote):
+        # Some grammars read a string as one token; an unfinished one is not an error either.
+        count = min(count, _count_errors(parser, text + quote))
+    return count
+
+
+def _count_errors(parser: Parser, text: str) -> int:
+    """Count the errors before the end of the text; only the parser's log distinguishes those."""
+    count, read, nothing, within = 0, False, False, False
+
+    def listen(_: LogType, entry: str) -> None:
+        nonlocal count, read, nothing, within
+        if entry.startswith("consume"):
+            read = True
+        elif entry.startswith("lexed_lookahead"):
+            # The end of the text (`sym:end` can be a keyword, too), or an empty token of the grammar.
+            nothing = entry.endswith(" size:0") or (entry.startswith("lexed_lookahead sym:end,") and not read)
+            read = False
+        elif entry.startswith("detect_error"):
+            within = not nothing
+        elif entry.startswith("resume"):  # none of the parser's alternatives is without an error
+            count += within
+
+    parser.logger = listen
+    parser.parse(text.encode())
+    return count

@@ -25,7 +25,14 @@ _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
 class Writing(ABC):
     """Turns tokens into text; the subclasses decide how much of it is shown."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        imports: Callable[[str], tuple[str, ...]] = lambda _: (),
+        undecided: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`imports`: the import lines that a text needs; `undecided`: whether a judgement may change soon."""
+        self._imports_of = imports
+        self._undecided = undecided
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
         self._dropped = b""  # bytes that are dropped at the beginning of the text
@@ -38,12 +45,12 @@ class Writing(ABC):
     @property
     def imports(self) -> tuple[str, ...]:
         """The import lines that what is shown needs."""
-        return ()
+        return self._imports_of(self.shown)
 
     @property
     def undecided(self) -> bool:
         """Whether something was not known yet when it was judged: more or less may be shown the next time."""
-        return False
+        return self._undecided()
 
     @property
     def done(self) -> bool:
@@ -96,26 +103,13 @@ class Suggestion(Writing):
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
         undecided: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`imports`: the import lines that a text needs; `undecided`: whether a judgement may change soon."""
-        super().__init__()
-        self._imports_of = imports
-        self._undecided = undecided
+        super().__init__(imports, undecided)
         if surroundings.indented:
             # The line is indented already, which some models repeat.
             self._dropped = b" \t"
         self._surroundings = surroundings
         self._gate = gate
         self._unasked = unasked
-
-    @property
-    def imports(self) -> tuple[str, ...]:
-        """The import lines that what is shown needs."""
-        return self._imports_of(self.shown)
-
-    @property
-    def undecided(self) -> bool:
-        """Whether something was not known yet when it was judged."""
-        return self._undecided()
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jupyter_turbopilot import files
-from jupyter_turbopilot.completer.learned import Learned
+from jupyter_turbopilot.completer.learner import Learned
 from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.memory.places import folder
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
@@ -62,7 +64,7 @@ def test_the_doctor_says_what_was_learned(
     terms = Terms(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
     wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
     learned = Learned().after(wrong, time.time())
-    (own_folder / LEARNING).write_text(json.dumps(learned.content()))
+    (own_folder / LEARNING).write_bytes(msgspec.json.encode(learned))
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(
         r"learning     taken 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "

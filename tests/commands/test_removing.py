@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from filelock import FileLock
 
@@ -12,7 +13,7 @@ from jupyter_turbopilot.commands.removing import (
     list_names,
     remove,
 )
-from jupyter_turbopilot.completer.learned import Learned
+from jupyter_turbopilot.completer.learner import Learned
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.personal import remember_rate
@@ -28,7 +29,7 @@ from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.sqlite_file import schema
 
-from ..completer.results_file.answers import open_file
+from ..completer.answers import open_file
 from ..models.convert import families
 from ..models.source_server import SourceServer
 from ..models.test_repository import publish
@@ -94,7 +95,7 @@ def test_everything_that_we_write_is_removed(
         obtain(store, converted)
     folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
     remember_rate(own_folder, 1e9)
-    (own_folder / LEARNING).write_text(json.dumps(Learned().content()))
+    (own_folder / LEARNING).write_bytes(msgspec.json.encode(Learned()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12
@@ -260,7 +261,7 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(schema, "is_ours", refuse)  # root may read every folder
+    monkeypatch.setattr(schema.Schema, "is_ours", refuse)  # root may read every folder
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1

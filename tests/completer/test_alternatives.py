@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.completer.alternatives import DRAWN, ranked
+from jupyter_turbopilot.completer.alternatives import DRAWN, branches, ranked
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.config import Turbopilot
@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.generation import RawRequest, Sampling, Token
 from jupyter_turbopilot.reply import Item
 
+from ..twins import golden
 from .desk import Desk, request
 
 
@@ -83,3 +84,15 @@ def test_alternatives_of_a_suggestion_stand_by_confidence_and_drawn_ones_as_they
 
 def written(request: RawRequest) -> Task:
     return raw_task(request, Turbopilot(), lambda _: pytest.fail("no engine"))
+
+
+# The least sure tokens first, what is sure not at all; in the first line that holds anything, at no white space.
+@pytest.mark.parametrize(("texts", "chances", "count", "expected"), golden("candidates", "branches"))
+def test_an_answer_branches_where_its_first_line_was_least_sure(
+    texts: list[str], chances: list[float], count: int, expected: list[list[int]]
+) -> None:
+    pairs = enumerate(zip(texts, chances, strict=True))
+    tokens = [Token(text.encode(), chance, number) for number, (text, chance) in pairs]
+    found = branches(tokens, count)
+    assert [[len(kept), banned] for kept, banned in found] == expected
+    assert all(tokens[: len(kept)] == [*kept] for kept, _ in found)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer import importing, installed, lasting, recalling
+from jupyter_turbopilot.completer import importing, installed, recalling
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import Fact, Facts, Modules
-from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.reader import KeptMemory
 from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.imports import Found, Use
 
@@ -188,7 +188,7 @@ def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
     assert first[1]
     assert ask() == first  # known, and so told at once
     assert d.completer.counters["known"] == 1
-    monkeypatch.setattr(importing, "_ASKED", type(importing._ASKED)())  # as after a restart
+    monkeypatch.setattr(importing, "_REMEMBERED", installed.Lasting(10.0, 8))  # as after a restart
     assert ask() == first
     assert d.completer.counters["known"] == 1
     assert len(d.engine.asks) == 1
@@ -199,7 +199,7 @@ def test_memory_is_asked_once_for_a_name_and_anew_after_a_while(
     folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(lasting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
     memory: Any = Remembers("from seaborn import heatmap as draw")
     use = Use("draw", "(", dotted=False)
     for _ in range(3):

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from jupyter_turbopilot.completer import installed as module
-from jupyter_turbopilot.completer import lasting
-from jupyter_turbopilot.completer.installed import Installed
+from jupyter_turbopilot.completer.installed import Installed, Lasting
 from jupyter_turbopilot.context.facts import Modules
 from jupyter_turbopilot.suggestion.imports import Found
 
@@ -30,7 +29,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr(lasting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -164,7 +163,7 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
 
     def slow(finder: FileFinder, name: str, target: None = None) -> object:
         asked.append(name)
-        answer.wait(10)
+        answer.wait(600)
         return find_spec(finder, name, target)
 
     monkeypatch.setattr(module, "PATIENCE", 0.05)
@@ -178,3 +177,27 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
     answer.set()
     until(lambda: all(installed(name, folders(tmp_path), waits=False) is not None for name in names))
     assert sorted(asked) == sorted(names)
+
+
+def test_an_answer_holds_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    answers = Lasting[str, int](10.0, 8)
+    answers.keep("a", 1)
+    now[0] = 109.9
+    assert answers.get("a") == 1
+    answers.keep("a", 2)
+    now[0] = 110.1
+    assert answers.get("a") == 2
+    now[0] = 119.9
+    assert answers.get("a") is None
+    assert answers.get("b") is None
+    assert answers.last("a") == 2
+    assert answers.last("b") is None
+
+
+def test_of_too_many_answers_the_oldest_go() -> None:
+    answers = Lasting[int, int](10.0, 2)
+    for number in (1, 2, 1, 3):
+        answers.keep(number, number)
+    assert [answers.get(number) for number in (1, 2, 3)] == [1, None, 3]

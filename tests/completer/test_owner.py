@@ -56,12 +56,6 @@ def test_a_salt_splits_and_reaches_nobody_else(owner: str, other: str, salt: str
     assert apart(owner, salt) != apart(other, another) or (not another and apart(owner, salt) == other)
 
 
-@given(names, names, shares)
-def test_no_salt_that_tells_another_owner_is_that_owner(name: str, other: str, share: str) -> None:
-    victim = owner_of(other, (), share, "", SECRET)
-    assert apart(owner_of(name, (), "none", "", SECRET), victim) != victim
-
-
 @given(names, names)
 def test_a_session_is_a_notebooks_and_says_nothing_of_its_path(path: str, other: str) -> None:
     session = session_of(SECRET, path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from jupyter_turbopilot.completer.progress import AnswerInProgress
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.completer.progress import AnswerInProgress, Rest, rest_of, typed_since
 from jupyter_turbopilot.generation import Ask, Token
-from jupyter_turbopilot.prompt.formats import Prompt
-from jupyter_turbopilot.suggestion.cache import Place, Results
+from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 HERE = Place("g", "x = ")
@@ -44,6 +46,73 @@ def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
     assert written.rest(HERE) is not None  # nothing was written, which nothing contradicts
 
 
-def test_the_engine_holds_the_prompt_and_all_that_was_written_behind_it() -> None:
-    assert AnswerInProgress().evaluated == []
-    assert AnswerInProgress(prompt=Prompt([1, 2]), ids=[3]).evaluated == [1, 2, 3]
+texts = st.text(max_size=12)
+pieces = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=8)
+
+
+def tokens(*pieces: str) -> list[Token]:
+    return [Token(piece.encode(), 0.5, number) for number, piece in enumerate(pieces)]
+
+
+def text(found: Rest) -> str:
+    return b"".join(token.data for token in found.tokens).decode()
+
+
+@given(texts, texts)
+def test_what_was_typed_is_what_the_newer_text_has_more(before: str, typed: str) -> None:
+    assert typed_since(Place("g", before), Place("g", before + typed)) == typed
+
+
+@given(texts, texts)
+def test_another_text_was_not_typed(before: str, other: str) -> None:
+    found = typed_since(Place("g", before), Place("g", other))
+    assert (found is None) == (not other.startswith(before))
+
+
+def test_cells_that_scroll_away_above_change_nothing() -> None:
+    near = "".join(f"line {number}\n" for number in range(TAIL))
+    assert typed_since(Place("g", f"far above\n{near}"), Place("g", f"{near}typed")) == "typed"
+
+
+@given(pieces, st.data())
+def test_what_is_left_is_the_text_less_what_was_typed(pieces: list[str], data: st.DataObject) -> None:
+    whole = "".join(pieces)
+    typed = whole[: data.draw(st.integers(0, len(whole)))]
+    rest = rest_of(tokens(*pieces), typed.encode())
+    assert rest is not None
+    assert typed + text(rest) == whole
+    assert rest.ahead == b""
+    assert [token.id for token in rest.tokens] == list(range(len(pieces)))[len(pieces) - len(rest.tokens) :]
+    assert rest.whole == (not rest.tokens or rest.tokens[0].data.decode() == pieces[rest.tokens[0].id])
+
+
+@given(pieces, texts)
+def test_what_is_typed_beyond_the_text_is_told(pieces: list[str], more: str) -> None:
+    rest = rest_of(tokens(*pieces), ("".join(pieces) + more).encode())
+    assert rest == Rest((), ahead=more.encode())
+
+
+@given(pieces, texts)
+def test_what_contradicts_the_text_is_noticed(pieces: list[str], typed: str) -> None:
+    whole = "".join(pieces)
+    agrees = whole.startswith(typed) or typed.startswith(whole)
+    assert (rest_of(tokens(*pieces), typed.encode()) is not None) == agrees
+
+
+def test_a_character_of_several_tokens_is_typed_at_once() -> None:
+    halves = [Token("é".encode()[:1], 0.9), Token("é".encode()[1:], 0.9), Token(b"t", 0.9)]
+    rest = rest_of(halves, "é".encode())
+    assert rest is not None
+    assert text(rest) == "t"
+
+
+def test_an_answer_is_sure_where_it_begins_with_a_whole_token_and_nothing_was_typed_beyond_it() -> None:
+    assert Rest(()).sure
+    assert not Rest((), whole=False).sure
+    assert not Rest((), ahead=b"typed").sure
+
+
+@given(texts, texts)
+def test_nothing_was_typed_into_what_is_anothers(before: str, typed: str) -> None:
+    assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="other")) is None
+    assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="one")) == typed

@@ -33,11 +33,6 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
     assert d.engine.samplings[0].max_tokens == 0
 
 
-@pytest.mark.parametrize("source", ["", " ", "\n\n"])
-def test_nothing_to_go_by_is_no_error(desk: Callable[..., Desk], source: str) -> None:
-    assert desk("x = 1").ask(request(source))[-1].error is None
-
-
 def test_what_may_have_come_from_another_open_document_or_is_private_does_not_last() -> None:
     def place(*sources: str, path: str = "a.ipynb") -> Place:
         extra = [Document(path="utils.py", source=source) for source in sources]
@@ -133,17 +128,6 @@ def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None
         calibration=lambda *_: Calibration(1.0, -1.5, 300), sent=lambda *_: None
     )
     assert d.texts(asked) != shown
-
-
-@pytest.mark.parametrize("moves", [True, False])
-def test_what_stands_behind_the_cursor_moves_where_that_is_set(moves: bool) -> None:
-    settings = Turbopilot(move_suffix=moves)
-    assert (
-        suggestion_task(
-            request(), NONE, "model", settings, lambda _: pytest.fail("no engine"), Person()
-        ).moves
-        is moves
-    )
 
 
 @pytest.mark.parametrize(

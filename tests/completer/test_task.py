@@ -7,12 +7,15 @@ import pytest
 
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.task import Task, replay
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.generation import RawRequest, Token
+from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.suggestion.cache import Known, Results
+from jupyter_turbopilot.suggestion.cache import Known
 
 from .desk import Desk, request
 
@@ -51,8 +54,42 @@ def test_a_whole_answer_needs_no_computing_but_where_it_is_only_read_or_several_
     assert not text.is_answered_by(whole)
 
 
-def test_only_for_the_likeliest_text_is_looked_up_what_is_known() -> None:
-    results, asked = Results(1 << 20), task(request())
-    results.remember(asked.place, [Token(b"a", 0.9)], ended=True)
-    assert asked.look_up(results)
-    assert task(request(temperature=0.8)).look_up(results) is None
+def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b", probability=0.1)
+    for _ in range(2):
+        assert d.texts(request("x = ", trigger="automatic")) == []
+    assert len(d.engine.asks) == 1
+    assert d.texts(request("x = ")) == ["a + b"]
+
+
+def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.ask(request("x = "))
+    d.worker.stop()
+    with pytest.raises(NotReadyError):
+        d.completer.submit(request("x = "), lambda _: None)
+
+
+def test_what_is_known_goes_through_the_same_trimming() -> None:
+    task = raw_task(RawRequest("x = ", stop=("\n",)), Turbopilot(), lambda _: pytest.fail("no engine"))
+    tokens = (Token(b"one", 0.5), Token(b" two\nthree", 0.5))
+    reply = replay(
+        "id", "model", task, Known(tokens, "one two\nthree", complete=True, ended=False, aligned=True)
+    )
+    assert [(item.text, item.finish_reason, item.stopped_by) for item in reply.items] == [
+        ("one two", "stop", "\n")
+    ]
+
+
+def test_nothing_to_show_is_no_item() -> None:
+    task = raw_task(RawRequest("x = "), Turbopilot(), lambda _: pytest.fail("no engine"))
+    known = Known((), "", complete=True, ended=True, aligned=True)
+    assert replay("id", "model", task, known).items == ()
+
+
+@pytest.mark.parametrize(("typed", "text"), [(False, "pass"), (True, "  pass")])
+def test_spaces_are_the_models_indentation_only_where_the_answer_begins(typed: bool, text: str) -> None:
+    asked = request("if x:\n    ")
+    task = suggestion_task(asked, NONE, "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    known = Known((Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed)
+    assert [item.text for item in replay("id", "model", task, known).items] == [text]

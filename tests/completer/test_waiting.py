@@ -62,8 +62,8 @@ async def test_an_error_comes_after_what_was_written_before_it() -> None:
 
 def test_a_thread_waits_for_what_another_thread_says() -> None:
     replies = Replies()
-    threading.Timer(0.05, replies.listen, [reply("a", done=True)]).start()
     assert replies.within(0.001) is None
+    threading.Timer(0.05, replies.listen, [reply("a", done=True)]).start()
     assert replies.last().items[0].text == "a"
 
 

@@ -26,12 +26,11 @@ from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.study import private_text
-from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, resolve, syntax, trim
+from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
-from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
-from jupyter_turbopilot.suggestion.position import kind_of_position
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
@@ -185,10 +184,10 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "headings": lambda text: notebook._cell_text("markdown", text, "python", "python"),
     "bindings": resolve.bindings,
     "loose bindings": resolve._loose_bindings,
-    "lex": lambda text: [*lexer.lex(text)],
+    "lex": lambda text: [*syntax.lex(text)],
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
     "missing_functions": missing_functions,
-    "parameters_of": parameters.parameters_of,
+    "parameters_of": calls.parameters_of,
     "instruction": read_instruction,
     "stub": lambda text: read_instruction(f"def f(x):\n    {text}"),
     "body": lambda text: with_body(Stub("f", "def f(x):"), text),

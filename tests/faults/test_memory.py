@@ -23,11 +23,11 @@ import pytest
 from jupyter_turbopilot.memory import build, contents, local_files
 from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.contents import Contents
-from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
-from jupyter_turbopilot.memory.store import Store, belonging, look
-from jupyter_turbopilot.sqlite_file.schema import Found
+from jupyter_turbopilot.memory.reader import KeptMemory
+from jupyter_turbopilot.memory.store import SCHEMA, Store
+from jupyter_turbopilot.sqlite_file.schema import Found, Schema
 
 from ..memory.folders import built, known, look_again, rests, settled, until
 from ..memory.managers import Manager
@@ -164,7 +164,9 @@ def test_what_is_deleted_is_not_told_and_soon_nowhere_on_the_disk(
 
         def nowhere() -> bool:
             rests(memory, "ordin")  # somebody works
-            return not any(b"zyxwvuts" in file.read_bytes() for file in belonging(memory.builder.place))
+            return not any(
+                b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(memory.builder.place)
+            )
 
         until(nowhere)
         assert rests(memory, "zyxw") == []
@@ -184,7 +186,7 @@ def test_nothing_of_one_root_folder_is_in_the_index_of_another(root: Path) -> No
             assert {word for word in ("adas", "eves", "inner") if rests(memory, f"{word}_own")} == expected[
                 name
             ]
-            files = belonging(memory.builder.place)
+            files = SCHEMA.belonging(memory.builder.place)
             for word in {"adas", "eves", "inner"} - expected[name]:
                 assert not any(f"{word}_own".encode() in file.read_bytes() for file in files)
 
@@ -227,7 +229,7 @@ def test_a_disk_that_is_full_leaves_what_was_remembered_before(
         assert 0 < len(known(memory.builder.place)) < 40
         assert rests(memory, "value_39_49") == [" = 49"]
         assert rests(memory, "value_0_") == []
-    assert look(memory.builder.place) is Found.OURS
+    assert SCHEMA.look(memory.builder.place) is Found.OURS
     with closing(Store(memory.builder.place)) as store:
         for path in store.stamps():
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
@@ -265,7 +267,7 @@ def test_an_index_in_a_home_that_became_read_only_is_used_as_it_is(
     def refuse(*_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(build, "prepare", refuse)
+    monkeypatch.setattr(Schema, "prepare", refuse)
     with closing(KeptMemory(LocalFiles(root))) as memory:
         memory.builder.start()
         until(lambda: "Read-only" in memory.builder.progress.trouble)

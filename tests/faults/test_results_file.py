@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file.keeper import Keeper
+from jupyter_turbopilot.completer.results_keeper import Keeper
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
-from ..completer.results_file.answers import MEGABYTE, answers, open_file, place, texts, whole_size
+from ..completer.answers import MEGABYTE, answers, open_file, place, texts, whole_size
 from ..serving import Server
 
 WRITER = """
 import sys
 from pathlib import Path
-from jupyter_turbopilot.completer.results_file import keeper
-from tests.completer.results_file.answers import answers
+from jupyter_turbopilot.completer import results_keeper as keeper
+from tests.completer.answers import answers
 keeper.SETTLE = 0.0
 path, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 writer = keeper.Keeper(path, 1024 * 1024)

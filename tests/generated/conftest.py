@@ -8,7 +8,7 @@ import pytest
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer import suggestion_task
 from jupyter_turbopilot.context import notebook
-from jupyter_turbopilot.suggestion import grammar, names, resolve, syntax
+from jupyter_turbopilot.suggestion import names, resolve, syntax
 
 from ..twins import Twins, missing
 
@@ -35,7 +35,7 @@ def twins(program: Twins) -> Iterator[Twins]:
 def _without_parsers() -> Iterator[None]:
     """Let Python judge as a page without a grammar does: by brackets, and names by how a text looks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grammar, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
+        patch.setattr(syntax, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
         patch.setattr(names, "bindings", resolve._loose_bindings)
         patch.setattr(suggestion_task, "Names", lambda request, *_: names.Names(request, resolve.Scope()))
         patch.setattr(notebook, "describe", lambda *_: "")

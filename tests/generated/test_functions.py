@@ -20,16 +20,15 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot import bounds
 from jupyter_turbopilot.context import languages, notebook, private, ranking
+from jupyter_turbopilot.completer import alternatives
+from jupyter_turbopilot.context import languages, magics, notebook, private, ranking
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.suggestion import (
     brackets,
-    candidates,
     features,
     fit,
     gate,
-    grammar,
-    lexer,
     matching,
     resolve,
     surroundings,
@@ -104,13 +103,13 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "leaves_open": (brackets.leaves_open, (TEXT, QUOTE)),
     "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
     "closers_behind": (brackets.closers_behind, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
-    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in lexer.lex(text)], (TEXT,)),
+    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
     "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
     "indentation": (surroundings.indentation, (TEXT,)),
     "first_line": (surroundings.first_line, (TEXT,)),
     "may_end": (gate.may_end, (TEXT, TEXT)),
     "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
-    "fits": (lambda prefix, text: grammar.fitting("", prefix)(text), (CODE, CODE)),
+    "fits": (lambda prefix, text: syntax.fitting("", prefix)(text), (CODE, CODE)),
 }  # fmt: skip
 
 
@@ -187,7 +186,7 @@ def test_the_gate_knows_the_same_of_the_cursor(
 ) -> None:
     cursor = features.cursor_features(prefix, suffix, pieces)
     every = "".join([*pieces, " ", prefix])
-    words = sorted({*lexer._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "nobody"})
+    words = sorted({*syntax._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "nobody"})
     lines = sorted({line.strip() for line in every.split("\n")} | {"nobody"})
     held = [[word in cursor.words for word in words], [line in cursor.lines for line in lines]]
     known = [cursor.body, cursor.rest, cursor.quote, cursor.closed, cursor.line_features, *held]
@@ -266,7 +265,7 @@ def test_alternatives_branch_off_at_the_same_tokens(
     twins: Twins, written: list[tuple[str, float]], count: int
 ) -> None:
     tokens = [Token(text.encode(), chance, number) for number, (text, chance) in enumerate(written)]
-    found = [[len(kept), banned] for kept, banned in candidates.branches(tokens, count)]
+    found = [[len(kept), banned] for kept, banned in alternatives.branches(tokens, count)]
     assert twins("branches", [text for text, _ in written], [chance for _, chance in written], count) == found
 
 

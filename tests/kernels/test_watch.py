@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -169,32 +170,25 @@ def test_history_outputs_hooks_and_the_count_are_untouched() -> None:
     asyncio.run(somebody(scenario))
 
 
-def test_an_interrupt_while_facts_are_asked_for_costs_nothing_but_the_execution() -> None:
+def test_an_interrupt_while_facts_are_asked_for_costs_nothing_but_the_execution(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
         await person.facts()
-        sleeping = person.client.execute("import time; time.sleep(60)")
-        await asyncio.sleep(0.5)
+        code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+        sleeping = person.client.execute(code)
+        while not begun.exists():
+            await asyncio.sleep(0.05)
         assert "first" in person.kernels.facts(person.kernel_id).names
         await person.manager.get_kernel(person.kernel_id).interrupt_kernel()
         while (await person.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sleeping:
             pass
-        await asyncio.sleep(0.5)  # what was sent before is aborted with it
-        await person.run("second = 2")
+        status = ""
+        while status != "ok":  # what is sent at once is aborted with it
+            reply = await person.client.execute_interactive("second = 2", timeout=60)
+            status = reply["content"]["status"]
         await person.facts(lambda f: {"first", "second"} <= set(f.names))
-
-    asyncio.run(somebody(scenario))
-
-
-def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled() -> None:
-    async def scenario(person: Person) -> None:
-        await person.run("first = 1")
-        kernel = person.manager.get_kernel(person.kernel_id)
-        await asyncio.sleep(0.1)
-        before = kernel.last_activity
-        await person.facts()
-        await asyncio.sleep(0.5)
-        assert kernel.last_activity == before
 
     asyncio.run(somebody(scenario))
 
@@ -254,25 +248,6 @@ def test_a_kernel_in_which_nothing_has_run_tells_that_and_where_it_looks_for_mod
         assert facts.names == {}
         assert facts.all
 
-    asyncio.run(somebody(scenario))
-
-
-def test_an_answer_that_nobody_heard_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    missed: list[bytes] = []
-    hear = Watch._hear
-
-    def deaf_at_first(watch: Watch, parts: list[bytes]) -> None:
-        if any(b"comm_msg" in part for part in missed):
-            hear(watch, parts)
-        else:
-            missed.extend(parts)
-
-    async def scenario(person: Person) -> None:
-        await person.run("first = 1")
-        assert "first" in (await person.facts()).names
-
-    monkeypatch.setattr(Watch, "_hear", deaf_at_first)
-    monkeypatch.setattr("jupyter_turbopilot.kernels.watch.PATIENCE", 0.5)
     asyncio.run(somebody(scenario))
 
 
@@ -437,6 +412,14 @@ def test_a_kernel_that_nobody_wants_to_know_about_is_asked_when_somebody_does_ag
     assert len(silent.asked_at) == 1
     silent.is_used(1)
     assert len(silent.asked_at) == 2
+
+
+def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.manager.last_activity = "the question's"
+    silent.answers()
+    silent.clock.advance(1)
+    assert silent.manager.last_activity == "the person's"
 
 
 def test_a_question_whose_answer_did_not_arrive_is_no_activity_either(silent: Silent) -> None:

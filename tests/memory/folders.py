@@ -8,14 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 from jupyter_turbopilot.memory.build import Builder
-from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.reader import KeptMemory
 from jupyter_turbopilot.memory.store import Store
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
-def until(true: Callable[[], bool]) -> None:
+def until(true: Callable[[], object]) -> None:
     """Wait for something."""
     end = time.monotonic() + SECONDS
     while not true():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from jupyter_turbopilot.memory.base import Sighting
+from jupyter_turbopilot.memory.reader import Memory
 from jupyter_turbopilot.request import Document
 
 
@@ -17,7 +18,7 @@ def sighting(
 
 
 @dataclass(eq=False)
-class Remembering:
+class Remembering(Memory):
     """`lines` are whole lines that it knows, with what is said of each; `documents` what follows on any cell."""
 
     lines: dict[str, Sighting] = field(default_factory=dict)

@@ -19,21 +19,22 @@ from tornado.web import HTTPError
 
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.memory import build, local_files
+from jupyter_turbopilot.memory.base import Looked
 from jupyter_turbopilot.memory.build import Builder, EndedError, Progress
 from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.entries import Page
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
-from jupyter_turbopilot.memory.source import Looked
-from jupyter_turbopilot.memory.store import Store, belonging, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file import connection
-from jupyter_turbopilot.sqlite_file.paths import delete
+from jupyter_turbopilot.sqlite_file.connection import delete
+from jupyter_turbopilot.sqlite_file.schema import Schema
 
 from . import folders
 from .folders import look_again, settled, until
 from .managers import Manager
 from .notebooks import write
-from .test_store import content
+from .test_store import content, words
 
 
 @pytest.fixture
@@ -52,16 +53,6 @@ def builder(root: Path) -> Iterator[Builder]:
 
 def known(builder: Builder) -> set[str]:
     return folders.known(builder.place)
-
-
-def test_a_folder_is_read(builder: Builder, root: Path) -> None:
-    write(root, "a.ipynb", "first_name(1)")
-    write(root, "deep/b.ipynb", "second_name(2)")
-    builder.start()
-    builder.start()
-    until(lambda: builder.progress.files == 2 and settled(builder))
-    assert known(builder) == {"a.ipynb", "deep/b.ipynb"}
-    assert not builder.progress.trouble
 
 
 def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder, root: Path) -> None:
@@ -86,16 +77,24 @@ def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder
 def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_is_gone_is_forgotten(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "QUIET", 0.3)
     monkeypatch.setattr(build, "_REST", 0.05)
-    source, requests, busy = LocalFiles(root), [1], threading.Event()
+    monkeypatch.setattr(build, "QUIET", 0.3)
+    monkeypatch.setattr(build, "_POLL", 0.01)
+    monkeypatch.setattr(build, "PATIENCE", 600.0)
+    source, busy, types, requests = LocalFiles(root), threading.Event(), threading.Event(), [1]
+
+    def asked() -> int:
+        if types.is_set():
+            requests.append(1)
+        return len(requests)
+
     gone = write(root, "gone.ipynb", "x_first = 1")
     with closing(
         Builder(
             place_of(source.identity),
             source,
             pause=lambda: Pause.KERNEL if busy.is_set() else None,
-            asked=lambda: len(requests),
+            asked=asked,
         )
     ) as builder:
         builder.start()
@@ -107,12 +106,11 @@ def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_i
         gone.unlink()
         builder.changed("gone.ipynb")
         until(lambda: known(builder) == set())
-        requests.append(1)
+        types.set()
         busy.clear()
-        for _ in range(20):
-            requests.append(1)
-            time.sleep(0.02)
+        until(lambda: len(requests) > 20)
         assert known(builder) == set()
+        types.clear()
         until(lambda: len(known(builder)) == 3)
 
 
@@ -198,7 +196,7 @@ def test_where_no_index_can_be_kept_it_says_so_once_and_nothing_else_happens(
     elif trouble == "no threads":
         monkeypatch.setattr(threading.Thread, "start", refuse)
     else:
-        monkeypatch.setattr(build, "prepare", refuse)
+        monkeypatch.setattr(Schema, "prepare", refuse)
     builder.start()
     until(lambda: bool(builder.progress.trouble))
     builder.changed("a.ipynb")
@@ -219,7 +217,7 @@ def test_one_that_the_person_deletes_stays_so_until_the_next_start(
         with closing(Store(builder.place)) as store:
             store.clear("mark")
     else:
-        for file in belonging(builder.place):
+        for file in SCHEMA.belonging(builder.place):
             file.unlink()
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
@@ -256,7 +254,7 @@ def test_one_that_another_server_replaces_is_used_from_then_on(builder: Builder,
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
     fresh = builder.place.with_name("fresh.db")
-    prepare(fresh)
+    SCHEMA.prepare(fresh)
     delete(builder.place)
     fresh.replace(builder.place)
     write(root, "b.ipynb", "second_name(2)")
@@ -406,22 +404,22 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
         goes_on.set()
 
 
-def test_with_files_waiting_on_battery_the_thread_hardly_wakes(root: Path) -> None:
-    looked: list[float] = []
+def test_with_files_waiting_on_battery_the_thread_hardly_wakes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    wait = Builder._wait
 
-    def pause() -> Pause:
-        looked.append(time.monotonic())
-        return Pause.BATTERY
+    def noted(builder: Builder, seconds: float, *, for_changes: bool = False) -> None:
+        waits.append(seconds)
+        wait(builder, seconds, for_changes=for_changes)
 
+    monkeypatch.setattr(Builder, "_wait", noted)
     write(root, "a.ipynb", "x_first = 1")
     source = LocalFiles(root)
-    with closing(Builder(place_of(source.identity), source, pause=pause)) as builder:
+    with closing(Builder(place_of(source.identity), source, pause=lambda: Pause.BATTERY)) as builder:
         builder.start()
-        until(lambda: bool(looked))
-        time.sleep(0.5)
-        before = len(looked)
-        time.sleep(1.0)
-        assert len(looked) == before
+        until(lambda: build._REST in waits)
         (root / "a.ipynb").unlink()
         builder.changed("a.ipynb")
         until(lambda: not builder._unseen)
@@ -452,7 +450,7 @@ def test_the_disk_is_made_to_forget_as_soon_as_no_reader_locks_the_index(
     until(lambda: builder.progress.files == 1 and settled(builder))
 
     def held() -> bool:
-        return any(b"zyxwvuts" in file.read_bytes() for file in belonging(builder.place))
+        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(builder.place))
 
     with closing(Store(builder.place, looking=True)) as reader:
         with reader.transaction("DEFERRED"):
@@ -638,5 +636,8 @@ def test_the_index_is_the_same_after_any_order_of_events(
     with closing(store), closing(fresh._open()) as other:
         fresh._work(other)
         assert content(store) == content(other)
+        store.tidy()
+        other.tidy()
+        assert words(store) == words(other)
         assert set(store.stamps()) == {one.path for one in files.source.walk()}
         assert not any("hunter2" in source for _, _, source in content(store)["entries"])

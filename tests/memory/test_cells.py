@@ -31,10 +31,6 @@ def test_what_follows_on_cells_like_those_above_is_chosen() -> None:
     assert chosen.of(request).documents == (ELSEWHERE,)
 
 
-def test_what_is_being_typed_is_not_looked_at() -> None:
-    assert words_above(asked("alpha = 1", "beta")) == words_above(asked("alpha = 1", "gamma.delta"))
-
-
 def test_the_nearest_cells_come_first_as_far_as_there_is_room_for_their_words() -> None:
     far, middle, near = (
         "\n".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
@@ -127,19 +123,6 @@ def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_fo
     assert chosen.choose(memory, first).documents == ()
     chosen.choose(memory, second)
     assert chosen.choose(memory, first).documents == (ELSEWHERE,)
-
-
-def test_what_memory_says_too_late_is_not_chosen() -> None:
-    chosen = ChosenCells()
-    request = asked("alpha = 1", "")
-
-    class Late(Remembering):
-        def following(self, *given: object, **more: object) -> list[Document]:  # type: ignore[override]
-            chosen.settle(request)
-            return [ELSEWHERE]
-
-    assert chosen.choose(Late(), request).documents == ()
-    assert chosen.choose(Remembering(documents=[ELSEWHERE]), request).documents == ()
 
 
 def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> None:

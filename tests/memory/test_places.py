@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest  # noqa: TC002 - fixtures
 
-from jupyter_turbopilot.memory import places, store
+from jupyter_turbopilot.memory import places
 from jupyter_turbopilot.memory.places import DAY, delete_old, folder, index_files, indexes, place_of
-from jupyter_turbopilot.memory.store import prepare
+from jupyter_turbopilot.memory.store import SCHEMA
+from jupyter_turbopilot.sqlite_file.schema import Schema
 
 
 def index(name: str, age: float) -> Path:
     """Make an index that was used so many seconds ago."""
     place = place_of(name)
-    prepare(place)
+    SCHEMA.prepare(place)
     os.utime(place, (time.time() - age, time.time() - age))
     return place
 
@@ -42,15 +43,14 @@ def test_a_file_of_somebody_else_is_no_index_and_keeps_nobody_from_theirs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     own, theirs = index("own", 0), index("theirs", 200 * DAY)
-    is_ours = store.is_ours
+    is_ours = Schema.is_ours
 
-    def refuse(path: Path) -> bool:
+    def refuse(schema: Schema, path: Path) -> bool:
         if path == theirs:
             raise PermissionError
-        return is_ours(path)
+        return is_ours(schema, path)
 
-    monkeypatch.setattr(places, "is_ours", refuse)
-    monkeypatch.setattr(places, "belonging", lambda path: refuse(path) and store.belonging(path))
+    monkeypatch.setattr(Schema, "is_ours", refuse)
     assert indexes() == [own]
     delete_old(own)
     assert {file.name for file in index_files()} >= {own.name}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -7,19 +8,23 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory import reader as module
-from jupyter_turbopilot.memory.entries import page_of
-from jupyter_turbopilot.memory.reader import MOST_DOCUMENTS, Reader
-from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, FoundEntry, Store, belonging, prepare
+from jupyter_turbopilot.memory.entries import SMALL, page_of
+from jupyter_turbopilot.memory.reader import MOST_DOCUMENTS, Memory
+from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, SCHEMA, FoundEntry, Store
 
+from .folders import built, rests
 from .notebooks import notebook
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     path = tmp_path / "index.db"
-    prepare(path)
+    SCHEMA.prepare(path)
     return path
 
 
@@ -29,8 +34,8 @@ def gone() -> set[str]:
 
 
 @pytest.fixture
-def reader(place: Path, gone: set[str]) -> Iterator[Reader]:
-    with closing(Reader(place, lambda paths: set(paths) - gone)) as opened:
+def reader(place: Path, gone: set[str]) -> Iterator[Memory]:
+    with closing(Memory(place, lambda paths: set(paths) - gone)) as opened:
         yield opened
 
 
@@ -44,7 +49,7 @@ def put(place: Path) -> Iterator[Callable[..., None]]:
         yield add
 
 
-def test_a_line_goes_on_as_it_did_in_other_notebooks(reader: Reader, put: Callable[..., None]) -> None:
+def test_a_line_goes_on_as_it_did_in_other_notebooks(reader: Memory, put: Callable[..., None]) -> None:
     put("a.ipynb", "import numpy as np\nload_table(one)", modified=3.0)
     put("b.ipynb", "import numpy as np\nload_table(one)\nload_table(one)", modified=7.0)
     put("c.ipynb", "import pandas\nload_table(two)", modified=9.0)
@@ -58,7 +63,7 @@ def test_a_line_goes_on_as_it_did_in_other_notebooks(reader: Reader, put: Callab
 
 
 def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
-    reader: Reader, put: Callable[..., None]
+    reader: Memory, put: Callable[..., None]
 ) -> None:
     put("a.ipynb", "load_table(one)")
     for path in ("a.ipynb", "/a.ipynb", "RTC:a.ipynb"):
@@ -68,7 +73,7 @@ def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 
 
-def test_a_name_with_a_colon_is_not_taken_for_a_drive(reader: Reader, put: Callable[..., None]) -> None:
+def test_a_name_with_a_colon_is_not_taken_for_a_drive(reader: Memory, put: Callable[..., None]) -> None:
     put("10:30.ipynb", "load_table(one)")
     put("30.ipynb", "load_table(two)")
     for path in ("10:30.ipynb", "RTC:10:30.ipynb"):
@@ -76,7 +81,7 @@ def test_a_name_with_a_colon_is_not_taken_for_a_drive(reader: Reader, put: Calla
         assert [one.rest for one in found] == ["_table(two)"]
 
 
-def test_what_cannot_be_written_down_is_not_found(reader: Reader, put: Callable[..., None]) -> None:
+def test_what_cannot_be_written_down_is_not_found(reader: Memory, put: Callable[..., None]) -> None:
     put("a.ipynb", "load_table(one)")
     assert not reader.continuations("python", "load\ud800", "", path="", modules=[])
     assert reader.continuations("python", "load", "", path="\ud800", modules=[]) == []
@@ -84,7 +89,7 @@ def test_what_cannot_be_written_down_is_not_found(reader: Reader, put: Callable[
 
 
 def test_who_types_does_not_wait_for_cells_to_be_compared(
-    reader: Reader, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    reader: Memory, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put("a.ipynb", "load_table(one)")
     compares, done = threading.Event(), threading.Event()
@@ -105,7 +110,7 @@ def test_who_types_does_not_wait_for_cells_to_be_compared(
 
 
 def test_what_follows_on_the_entries_with_most_of_the_rarer_words_comes_first(
-    reader: Reader, put: Callable[..., None]
+    reader: Memory, put: Callable[..., None]
 ) -> None:
     for at in range(5):
         put(f"{at}.ipynb", "ordinary(frame)", f"number_{at} = 1")
@@ -122,7 +127,7 @@ def test_what_follows_on_the_entries_with_most_of_the_rarer_words_comes_first(
 
 
 def test_cells_further_above_count_less_and_only_in_their_order(
-    reader: Reader, put: Callable[..., None]
+    reader: Memory, put: Callable[..., None]
 ) -> None:
     put("both.ipynb", "load_table(one)", "clean(one)", "plot(one)")
     put("nearest.ipynb", "other(one)", "clean(one)", "show(one)")
@@ -134,7 +139,7 @@ def test_cells_further_above_count_less_and_only_in_their_order(
     assert found[3:] == ["keep(one)"]
 
 
-def test_what_follows_in_copies_is_told_once(reader: Reader, put: Callable[..., None]) -> None:
+def test_what_follows_in_copies_is_told_once(reader: Memory, put: Callable[..., None]) -> None:
     for path in ("a.ipynb", "a-Copy1.ipynb", "a-Copy2.ipynb"):
         put(path, "clean(one)", "plot(one)")
     put("b.ipynb", "clean(one) + frame", "show(one)")
@@ -143,7 +148,7 @@ def test_what_follows_in_copies_is_told_once(reader: Reader, put: Callable[..., 
 
 
 def test_the_notebook_that_asks_is_most_like_itself_and_takes_no_others_place(
-    reader: Reader, put: Callable[..., None]
+    reader: Memory, put: Callable[..., None]
 ) -> None:
     put("own.ipynb", *(f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(100)))
     put("other.ipynb", "settle_accounts(frame)", "then = 1")
@@ -154,7 +159,7 @@ def test_the_notebook_that_asks_is_most_like_itself_and_takes_no_others_place(
 
 
 def test_neither_does_a_copy_of_it_nor_what_is_in_another_language(
-    reader: Reader, put: Callable[..., None]
+    reader: Memory, put: Callable[..., None]
 ) -> None:
     own = [f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(40)]
     put("own-Copy1.ipynb", *own)
@@ -165,7 +170,7 @@ def test_neither_does_a_copy_of_it_nor_what_is_in_another_language(
 
 
 def test_what_does_not_fit_is_not_read_without_end(
-    reader: Reader, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    reader: Memory, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [f"word_{number}" for number in range(8)]
     put("own.ipynb", *(f"{word}\nname_{at} = 1" for word in words for at in range(100)))
@@ -193,7 +198,7 @@ def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
         put(f"{at}.ipynb", "settle_accounts(frame)\nload_table(two)", f"then = {at}")
     put("gone.ipynb", "before = 1\nsettle_accounts(ledger)", "then = 'gone'")
     put("b.ipynb", "before = 1\nsettle_accounts(ledger, frame)", "then = 'there'")
-    with closing(Reader(place, slow)) as reader:
+    with closing(Memory(place, slow)) as reader:
         found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=())
         assert len(found) == MOST_DOCUMENTS
         assert found[0].source == "then = 'there'"
@@ -203,7 +208,7 @@ def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
 
 
 def test_what_is_deleted_or_forgotten_is_not_there_any_more(
-    reader: Reader, put: Callable[..., None], gone: set[str], place: Path
+    reader: Memory, put: Callable[..., None], gone: set[str], place: Path
 ) -> None:
     for path in ("a.ipynb", "b.ipynb", "c.ipynb"):
         put(path, "load_table(one)")
@@ -214,7 +219,7 @@ def test_what_is_deleted_or_forgotten_is_not_there_any_more(
 
 
 def test_documents_that_are_left_out_count_nowhere_however_many_have_an_import(
-    reader: Reader, put: Callable[..., None]
+    reader: Memory, put: Callable[..., None]
 ) -> None:
     paths = [f"{number:02}.ipynb" for number in range(MOST_OF_AN_IMPORT + 4)]
     for path in paths:
@@ -225,7 +230,7 @@ def test_documents_that_are_left_out_count_nowhere_however_many_have_an_import(
     assert reader.imports("np", leaving=[*paths, "nowhere.ipynb"]) == []
 
 
-def test_imports_can_be_those_of_one_folder(reader: Reader, put: Callable[..., None]) -> None:
+def test_imports_can_be_those_of_one_folder(reader: Memory, put: Callable[..., None]) -> None:
     put("a.ipynb", "from helpers import clean")
     put("work/b.ipynb", "from helpers import clean")
     put("work/deep/c.ipynb", "from tools import clean")
@@ -238,7 +243,7 @@ def test_imports_can_be_those_of_one_folder(reader: Reader, put: Callable[..., N
 
 
 def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
-    reader = Reader(tmp_path / "index.db", set)
+    reader = Memory(tmp_path / "index.db", set)
     assert not reader.continuations("python", "load", "", path="", modules=[])
     assert not reader.following("python", [{"load"}], leaving=())
     assert not reader.imports("np")
@@ -246,14 +251,14 @@ def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
 
 
 def test_an_index_that_is_deleted_is_let_go_and_a_new_one_is_found(
-    reader: Reader, put: Callable[..., None], place: Path
+    reader: Memory, put: Callable[..., None], place: Path
 ) -> None:
     put("a.ipynb", "load_table(one)")
     assert reader.continuations("python", "load", "", path="", modules=[])
-    for file in belonging(place):
+    for file in SCHEMA.belonging(place):
         file.unlink()
     assert not reader.continuations("python", "load", "", path="", modules=[])
-    prepare(place)
+    SCHEMA.prepare(place)
     with closing(Store(place)) as store:
         store.put("b.ipynb", "1", 1.0, page_of("b.ipynb", notebook("load_table(two)")))
     assert [one.rest for one in reader.continuations("python", "load", "", path="", modules=[])] == [
@@ -261,7 +266,7 @@ def test_an_index_that_is_deleted_is_let_go_and_a_new_one_is_found(
     ]
 
 
-def test_a_damaged_index_says_nothing(reader: Reader, put: Callable[..., None], place: Path) -> None:
+def test_a_damaged_index_says_nothing(reader: Memory, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
     with closing(Store(place)) as store:
         store.tidy()
@@ -273,7 +278,7 @@ def test_a_damaged_index_says_nothing(reader: Reader, put: Callable[..., None], 
 
 
 def test_threads_may_ask_at_once_and_hardly_wait_for_a_lock(
-    reader: Reader, put: Callable[..., None], place: Path
+    reader: Memory, put: Callable[..., None], place: Path
 ) -> None:
     put("a.ipynb", "load_table(one)")
     with closing(sqlite3.connect(place, isolation_level=None)) as other:
@@ -293,3 +298,93 @@ def test_threads_may_ask_at_once_and_hardly_wait_for_a_lock(
             thread.join()
         assert found == [0] * 8
     assert len(reader.continuations("python", "load", "", path="", modules=[])) == 1
+
+
+PATHS = (
+    "a.ipynb",
+    "d/b.py",
+    "secrets.py",
+    ".aws/c.ipynb",
+    "credentials.py",
+    "site-packages/d.py",
+    ".e/f.ipynb",
+)
+SECRETS = (
+    'qqtoken = "hunter2hunter2"',
+    'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
+    "url = 'https://qq:qqqqqqqq@host/'",
+)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is decides nothing here."""
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(PATHS),
+        st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=3),  # no lines: the file is deleted
+        st.none() | st.sampled_from(SECRETS),
+        st.sampled_from(["told", "worked", "neither"]),
+    ),
+    max_size=10,
+)
+
+
+def line(path: str, number: int) -> str:
+    """A line that stands in one file alone, after an import that does, too."""
+    name = "".join(filter(str.isalnum, path))
+    return f"import module_{name}_{number} as alias_{name}_{number}\nwritten_in_{name}({number})"
+
+
+def write_source(root: Path, path: str, source: str, clock: int) -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Too long to be one entry with what follows.
+    begins = f"def opening():\n    return {'x' * SMALL!r}"
+    target.write_text(notebook(begins, source) if path.endswith(".ipynb") else f"{begins}\n\n\n{source}")
+    os.utime(target, (clock, clock))  # a file system's own may stand still for some milliseconds
+
+
+@settings(max_examples=25)
+@given(CHANGES)
+def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gone_or_changed(
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[str, list[int] | None, str | None, str]],
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    there: dict[str, list[int]] = {}
+    with closing(built(root)) as memory, closing(memory.builder._open()) as store:
+        for clock, (path, numbers, secret, then) in enumerate(changes):
+            if numbers is None:
+                (root / path).unlink(missing_ok=True)
+                there.pop(path, None)
+            else:
+                lines = [*(line(path, number) for number in numbers), *filter(None, [secret])]
+                write_source(root, path, "\n".join(lines), clock)
+                there[path] = numbers
+            if then != "neither" or numbers is not None:
+                memory.builder.changed(path)
+            if then == "worked" or numbers is not None:
+                memory.builder._work(store)
+        expected = {
+            text
+            for path in there.keys() & {"a.ipynb", "d/b.py"}
+            for number in there[path]
+            for text in line(path, number).split("\n")
+        }
+        for begun in ("import ", "written_in_", "qq", "url"):
+            assert {begun + rest for rest in rests(memory, begun)} == {
+                text for text in expected if text.startswith(begun)
+            }
+        following = memory.following("python", [{"opening", "return"}], leaving=[])
+        assert {found.path for found in following} == there.keys() & {"a.ipynb", "d/b.py"}
+        for found in following:
+            assert {*found.source.split("\n")} <= expected
+        for path in PATHS:
+            for number in range(10):
+                (text, _) = line(path, number).split("\n")
+                found_imports = [one for one, _ in memory.imports(text.rpartition(" ")[2])]
+                assert found_imports == ([text] if text in expected else [])

@@ -11,8 +11,8 @@ from jupyter_turbopilot.memory.ways import Way
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.suggestion.gate import may_end
-from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.syntax import fitting
 
 
 def recalled(

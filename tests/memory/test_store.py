@@ -6,12 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.memory import store as module
 from jupyter_turbopilot.memory.entries import Page, page_of
-from jupyter_turbopilot.memory.store import Store, prepare
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 
 from .notebooks import notebook
 
@@ -19,7 +17,7 @@ from .notebooks import notebook
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     path = tmp_path / "index.db"
-    prepare(path)
+    SCHEMA.prepare(path)
     return path
 
 
@@ -220,41 +218,6 @@ def test_what_is_half_written_is_not_there(place: Path, monkeypatch: pytest.Monk
             opened.put("a.ipynb", "2", 2.0, page("after_that(1)"))
         assert content(opened) == before
         assert not opened.having("after_that")
-
-
-CELLS = st.lists(
-    st.sampled_from(["import os", "x_one = 1\nx_two = 2", "x_two = 2", "f(long_name)", ""]), max_size=3
-)
-EVENTS = st.lists(
-    st.tuples(st.sampled_from(["a.py", "b.py", "d/a.py"]), st.none() | CELLS, st.booleans()), max_size=12
-)
-
-
-@settings(max_examples=15)
-@given(EVENTS)
-def test_the_index_is_the_same_whatever_happened_before(
-    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, list[str] | None, bool]]
-) -> None:
-    folder = tmp_path_factory.mktemp("stores")
-    one, other = folder / "one.db", folder / "other.db"
-    prepare(one)
-    prepare(other)
-    last: dict[str, list[str]] = {}
-    with closing(Store(one)) as lived, closing(Store(other)) as fresh:
-        for path, cells, tidy in events:
-            if cells is None:
-                lived.forget([path])
-                last.pop(path, None)
-            else:
-                lived.put(path, "1", 1.0, page_of(path, "\n\n\n".join(cells)))
-                last[path] = cells
-            if tidy:
-                lived.tidy()
-        for path, cells in last.items():
-            fresh.put(path, "1", 1.0, page_of(path, "\n\n\n".join(cells)))
-        lived.tidy()
-        assert content(lived) == content(fresh)
-        assert words(lived) == words(fresh)
 
 
 def test_store_reads_the_rest_beside_damaged_text(place: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer.results_file.keeper import Keeper
+from jupyter_turbopilot.completer.results_keeper import Keeper
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.phase import EngineState, Phase

@@ -1,18 +1,31 @@
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.sqlite_file.connection import OpenFile, connect, is_busy, is_damage, reason_of
+from jupyter_turbopilot.completer.results_file import SCHEMA
+from jupyter_turbopilot.sqlite_file import connection
+from jupyter_turbopilot.sqlite_file.connection import (
+    OpenFile,
+    check,
+    connect,
+    delete,
+    is_busy,
+    is_damage,
+    move,
+    reason_of,
+)
 from jupyter_turbopilot.suggestion.cache import Answer
 
-from ..completer.results_file.answers import MEGABYTE, answers, open_file
+from ..completer.answers import MEGABYTE, answers, open_file
 
 
 def test_connect_creates_no_file(tmp_path: Path) -> None:
@@ -94,3 +107,129 @@ def test_a_file_without_a_table_is_damaged() -> None:
     with closing(sqlite3.connect(":memory:")) as opened, pytest.raises(sqlite3.OperationalError) as error:
         opened.execute("SELECT * FROM words")
     assert "damaged" in reason_of(error.value)
+
+
+ELSEWHERE = "only you can write to"
+
+
+def refused(path: Path, why: str) -> None:
+    """Check that nothing opens a file or writes to its folder."""
+    before = sorted(path.parent.iterdir())
+    for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
+        with pytest.raises(PermissionError, match=why) as error:
+            act(path)
+        assert ELSEWHERE in str(error.value)
+    assert sorted(path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    tmp_path.chmod(mode)
+    refused(path, "others may write")
+    tmp_path.chmod(0o755)
+    check(path)
+
+
+@pytest.mark.parametrize("others", [[], ["me"], ["me", "bob"], ["unknown"]])
+def test_a_group_of_ones_own_may_write(
+    tmp_path: Path, others: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import grp
+    import pwd
+
+    users = [
+        SimpleNamespace(pw_name=name, pw_uid=uid, pw_gid=-1)
+        for name, uid in (("me", os.getuid()), ("bob", -1))
+    ]
+    monkeypatch.setattr(pwd, "getpwall", lambda: users)
+    monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_mem=others))
+    tmp_path.chmod(0o775)
+    if set(others) <= {"me"}:
+        check(tmp_path / "answers.db")
+    else:
+        refused(tmp_path / "answers.db", "others may write")
+
+
+def test_a_group_that_is_anothers_first_one_may_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import grp
+    import pwd
+
+    def nameless(_: int) -> None:
+        raise KeyError
+
+    bob = SimpleNamespace(pw_name="bob", pw_uid=-1, pw_gid=tmp_path.stat().st_gid)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [bob])
+    monkeypatch.setattr(grp, "getgrgid", nameless)
+    tmp_path.chmod(0o770)
+    refused(tmp_path / "answers.db", "others may write")
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", "lock"])
+def test_a_link_beside_the_file_is_refused(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    one = connection.lock_path(path) if end == "lock" else Path(f"{path}{end}")
+    one.unlink(missing_ok=True)
+    one.symlink_to(path.parent / "victim")
+    refused(path, "is a link")
+    assert not (tmp_path / "victim").exists()
+
+
+def make_pipe(path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes in folders")
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("end", ["", "-journal"])
+@pytest.mark.parametrize("make", [Path.mkdir, make_pipe])
+def test_a_folder_or_a_pipe_is_refused(tmp_path: Path, end: str, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "answers.db"
+    make(Path(f"{path}{end}"))
+    for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
+        with pytest.raises(IsADirectoryError, match=f"is at answers.db{end}"):
+            act(path)
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_what_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    refused(path, "belongs to another user")
+    monkeypatch.setattr(connection, "_check_folder", lambda _: None)
+    refused(path, "answers.db belongs to another user")
+
+
+def test_where_files_have_no_owners_the_folder_is_the_persons_and_a_link_is_still_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    tmp_path.chmod(0o777)
+    monkeypatch.delattr(os, "getuid")  # as on Windows
+    check(path)
+    Path(f"{path}-wal").symlink_to(tmp_path / "victim")
+    refused(path, "is a link")
+
+
+def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    path.touch()
+    Path(f"{path}-wal").mkdir()
+    with pytest.raises(OSError, match="wal"):
+        delete(path)
+    assert path.exists()
+
+
+def test_a_moved_file_replaces_the_one_that_was_moved_before(tmp_path: Path) -> None:
+    path, target = tmp_path / "answers.db", tmp_path / "answers.db.aside"
+    for name in ("answers.db", "answers.db-journal", "answers.db.aside", "answers.db.aside-wal"):
+        (tmp_path / name).write_text(name)
+    move(path, target)
+    moved = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert moved == {"answers.db.aside": "answers.db", "answers.db.aside-journal": "answers.db-journal"}

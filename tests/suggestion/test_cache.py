@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.cache import TAIL, Answer, Place, Results, digest
+from jupyter_turbopilot.suggestion.cache import TAIL, Answer, Known, Place, Results, digest
 
 
 def tokens(*texts: str) -> list[Token]:
@@ -20,6 +20,12 @@ def tokens(*texts: str) -> list[Token]:
 
 def text(found: tuple[Token, ...]) -> str:
     return b"".join(token.data for token in found).decode()
+
+
+def find(results: Results, place: Place) -> Known:
+    known = results.find(place)
+    assert known is not None
+    return known
 
 
 def test_lines_that_scroll_away_above_do_not_matter() -> None:
@@ -33,12 +39,8 @@ def test_lines_that_scroll_away_above_do_not_matter() -> None:
 def test_an_answer_cut_short_is_an_answer_at_its_own_place_and_limit_alone() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x", limit=8), tokens("abc", "def"), ended=False)
-    same, longer, along = (
-        results.find(place) for place in (Place("g", "x", 8), Place("g", "x", 32), Place("g", "xab", 8))
-    )
-    assert same is not None
-    assert longer is not None
-    assert along is not None
+    places = (Place("g", "x", 8), Place("g", "x", 32), Place("g", "xab", 8))
+    same, longer, along = (find(results, place) for place in places)
     assert [same.complete, longer.complete, along.complete] == [True, False, False]
     assert along.text == "cdef"
 
@@ -46,19 +48,7 @@ def test_an_answer_cut_short_is_an_answer_at_its_own_place_and_limit_alone() -> 
 def test_it_is_told_whether_a_rest_begins_where_a_token_began() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x"), tokens("abc", "def"), ended=True)
-    inside, between = results.find(Place("g", "xab")), results.find(Place("g", "xabc"))
-    assert inside is not None
-    assert between is not None
-    assert (inside.aligned, between.aligned) == (False, True)
-
-
-def test_the_newer_answer_stands() -> None:
-    results = Results(1 << 20)
-    results.remember(Place("g", "x"), tokens("abc"), ended=True)
-    results.remember(Place("g", "xa"), tokens("zzz"), ended=True)
-    found = results.find(Place("g", "xa"))
-    assert found is not None
-    assert found.text == "zzz"
+    assert [find(results, Place("g", before)).aligned for before in ("xab", "xabc")] == [False, True]
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), max_size=30))
@@ -80,19 +70,15 @@ def test_nothing_is_remembered_where_nobody_wants_it() -> None:
 def test_what_else_was_likely_is_not_kept() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x = "), [Token(b"a", 0.9, 1, ((1, -0.1), (2, -2.0)))], ended=True)
-    found = results.find(Place("g", "x = "))
-    assert found is not None
-    assert found.tokens == (Token(b"a", 0.9, 1),)
+    assert find(results, Place("g", "x = ")).tokens == (Token(b"a", 0.9, 1),)
 
 
 def test_a_guess_takes_no_answers_place_but_another_guess_does() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x = a", 8), tokens("pple"), ended=True)
     results.remember(Place("g", "x = ", 8), tokens("apple", " pie"), ended=False, guess=True)
-    answer, guess = results.find(Place("g", "x = a", 8)), results.find(Place("g", "x = ", 8))
-    assert answer is not None
+    answer, guess = find(results, Place("g", "x = a", 8)), find(results, Place("g", "x = ", 8))
     assert (text(answer.tokens), answer.complete) == ("pple", True)
-    assert guess is not None
     assert (text(guess.tokens), guess.complete) == ("apple pie", False)
     results.remember(Place("g", "x = ", 8), tokens("avocado"), ended=False, guess=True)
     newer = results.find(Place("g", "x = a", 8)), results.find(Place("g", "x = ", 8))
@@ -202,9 +188,7 @@ def test_what_is_restored_is_older_than_what_is_there_but_better_than_a_guess() 
     results.remember(lasting(), tokens("guess"), ended=False, guess=True)
     assert results.restore(newer)
     assert results.restore(older)
-    found = results.find(lasting())
-    assert found is not None
-    assert found.text == "newer"
+    assert find(results, lasting()).text == "newer"
     assert results.find(lasting("x = old")) is not None
 
 
@@ -243,9 +227,7 @@ def test_forgetting_an_older_answer_leaves_the_newer_one_at_the_same_place() -> 
     for before, answer in (*both, ("y", "b")):
         results.remember(Place("g", before), tokens(answer), ended=True)
     assert results.find(Place("g", "x")) is None
-    newer = results.find(Place("g", "xa"))
-    assert newer is not None
-    assert newer.text == "zzz"
+    assert find(results, Place("g", "xa")).text == "zzz"
 
 
 @pytest.mark.parametrize(

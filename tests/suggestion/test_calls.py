@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.calls import missing_functions, missing_names, renamed, takes
+from jupyter_turbopilot.suggestion.calls import (
+    MOST,
+    Call,
+    fits,
+    missing_functions,
+    missing_names,
+    parameters_of,
+    renamed,
+    signature_for,
+    takes,
+)
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 
 from .modules import NAMES, free_places, modules
@@ -171,3 +182,128 @@ def test_source_that_does_not_parse_is_an_error() -> None:
             call("def", frozenset())
     with pytest.raises(SyntaxError):
         renamed("def", {"old": "new"})
+
+
+def passed(names: tuple[str, ...], keywords: tuple[str, ...], starred: bool) -> Call:
+    return Call(0, len(names), keywords, starred, "", names)
+
+
+WORDS = st.sampled_from(["a", "b", "key", "match", "f", "args", "kwargs", "value", "value_2"])
+CALLS = st.builds(
+    passed,
+    st.lists(WORDS | st.sampled_from(["", "None", "__debug__", "lambda"]), max_size=4).map(tuple),
+    st.lists(WORDS, max_size=3, unique=True).map(tuple),
+    st.booleans(),
+)
+
+
+def compiled(signature: str) -> Callable[..., None]:
+    made: dict[str, Any] = {}
+    exec(compile(f"def f({signature}): pass", "", "exec"), made)  # noqa: S102
+    function: Callable[..., None] = made["f"]
+    return function
+
+
+def binds(function: Callable[..., None], positional: int, keywords: tuple[str, ...]) -> bool:
+    try:
+        function(*range(positional), **dict.fromkeys(keywords))
+    except TypeError:
+        return False
+    return True
+
+
+@given(st.lists(CALLS, min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_the_parameters_take_every_call(calls: list[Call]) -> None:
+    written = signature_for("f", calls)
+    function = compiled(written)
+    for call in calls:
+        assert binds(function, call.positional, call.keywords)
+        if call.starred:
+            assert binds(function, call.positional + 3, (*call.keywords, "more"))
+    keywords = {word for call in calls for word in call.keywords}
+    assert set(inspect.signature(function).parameters) & {"f", "match", "None", "lambda"} <= keywords
+    read = parameters_of(f"def f({written}): pass")
+    assert read
+    assert all(fits(read, call.positional, call.keywords, starred=call.starred) for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("calls", "signature"),
+    [
+        ([passed((), (), False)], ""),
+        ([passed(("values", "start"), (), False)], "values, start"),
+        ([passed(("", ""), (), False)], "value, value_2"),
+        ([passed(("x", "x"), (), False)], "x, x_2"),
+        ([passed(("", "b"), (), False), passed(("a",), (), False)], "a, b=None"),
+        ([passed((), ("key",), False), passed((), (), False)], "*, key=None"),
+        ([passed((), ("key", "key"), False), passed((), (), False)], "*, key=None"),
+        ([passed(("a",), ("key",), False)], "a, *, key"),
+        ([passed(("a", "size"), (), False), passed(("a",), ("size",), False)], "a, size"),
+        ([passed(("a", "size"), (), False), passed(("a", "b"), ("size",), False)], "a, size_2, *, size=None"),
+        ([passed(("f", "match", "__debug__"), (), False)], "f_2, match_2, __debug___2"),
+        ([passed(("a",), (), True), passed(("b", "c"), ("key",), False)], "a, *args, key=None, **kwargs"),
+        ([passed(("args",), ("kwargs",), True)], "args, *args_2, kwargs, **kwargs_2"),
+    ],
+)
+def test_parameters_are_named_after_what_is_passed(calls: list[Call], signature: str) -> None:
+    assert signature_for("f", calls) == signature
+
+
+def test_a_signature_names_a_limited_number_of_arguments() -> None:
+    written = signature_for("f", [passed(("x",) * 5000, ("key",), False), passed(("x",) * MOST, (), False)])
+    parameters = parameters_of(f"def f({written}): pass")
+    assert parameters
+    assert [parameter.arg for parameter in parameters.args][-1] == f"x_{MOST}"
+    assert len(parameters.args) == MOST
+    assert parameters.vararg
+    assert fits(parameters, 5000, ("key",), starred=False)
+    assert fits(parameters, MOST, (), starred=False)
+
+
+DEFAULTS = st.sampled_from(["", "=1"])
+
+
+@st.composite
+def signatures(draw: st.DrawFn) -> str:
+    names = iter("abcdefgh")
+    written = [next(names) for _ in range(draw(st.integers(0, 4)))]
+    required = draw(st.integers(0, len(written)))
+    written = [*written[:required], *(f"{name}=1" for name in written[required:])]
+    if written and draw(st.booleans()):
+        written.insert(draw(st.integers(1, len(written))), "/")
+    only = [next(names) + draw(DEFAULTS) for _ in range(draw(st.integers(0, 2)))]
+    star = draw(st.sampled_from(["*args", "*"] if only else ["*args", ""]))
+    more = draw(st.sampled_from(["**more", ""]))
+    return ", ".join(filter(None, [*written, star, *only, more]))
+
+
+@given(
+    signatures(), st.integers(0, 5), st.lists(st.sampled_from("abcdefz"), max_size=4, unique=True).map(tuple)
+)
+@settings(max_examples=200, deadline=None)
+def test_a_call_fits_if_python_can_bind_it(written: str, positional: int, keywords: tuple[str, ...]) -> None:
+    parameters = parameters_of(f"def f({written}): pass")
+    assert parameters
+    expected = binds(compiled(written), positional, keywords)
+    assert fits(parameters, positional, keywords, starred=False) is expected
+    assert fits(parameters, positional, keywords, starred=True) >= expected
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "def f(a, b=1): ...",
+        "async def f(a, b) -> int: pass",
+        "    @cache\n    def f(a, b):\n        return a",
+    ],
+)
+def test_parameters_are_read_from_a_definition(definition: str) -> None:
+    parameters = parameters_of(definition)
+    assert parameters
+    assert [one.arg for one in parameters.args] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["def f(", "class A: pass", "a b", "\0", "(" * 300])
+def test_a_text_that_is_no_definition_is_not_read(text: str) -> None:
+    assert parameters_of(text) is None

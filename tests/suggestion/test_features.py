@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, features, score
+from jupyter_turbopilot.suggestion.features import (
+    ELSEWHERE,
+    KINDS,
+    CursorFeatures,
+    cursor_features,
+    features,
+    kind_of_position,
+    score,
+)
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
 from ..twins import golden
@@ -53,3 +61,30 @@ def test_odds_are_bounded_however_sure_a_token_is() -> None:
     assert features("x", [0.0], CursorFeatures(), whole=True, further=False)["odds"] == pytest.approx(
         math.log(999)
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        ("x\n    ", "an empty line"),
+        ("np.", "after a dot"),
+        ("np.ar", "after a dot"),
+        ("df['col", "in a string"),
+        ("df['a'] + 'b' + va", "in a word"),
+        ("# don't\nf(", "in brackets"),
+        ("s = 'x\ny = ", "after ="),
+        ("print(\"it's ", "in a string"),
+        ("f('a', \"", "in a string"),
+        ('f("", ', "in brackets"),
+        ("f(a, ", "in brackets"),
+        ("x = ", "after ="),
+        ("x + ", "elsewhere"),
+    ],
+)
+def test_positions_are_told_apart(before: str, kind: str) -> None:
+    assert kind_of_position(before) == kind
+    assert kind in KINDS
+
+
+def test_what_is_far_before_the_cursor_is_not_looked_at() -> None:
+    assert kind_of_position("'" + "\n" * 10 + "x" * 1000 + " + ") == ELSEWHERE

@@ -42,22 +42,11 @@ def shown_of(written: Written, threshold: float = 0.5, ended: bool = False, fina
     return made.text[: made.shown(made.text, final=final)[0]]
 
 
-@pytest.mark.parametrize("case", golden("gate", "shown/a finished line"))
-def test_once_a_line_is_finished_the_beginning_that_promises_most_is_shown(case: tuple[Any, ...]) -> None:
-    *given, text = case
-    assert shown_of(*given) == text
+SHOWN = ("a finished line", "early", "the end", "the end of a line")
 
 
-@pytest.mark.parametrize("case", golden("gate", "shown/early"))
-def test_a_beginning_that_is_sure_is_shown_before_its_line_is_finished_if_it_is_worth_a_key(
-    case: tuple[Any, ...],
-) -> None:
-    *given, text = case
-    assert shown_of(*given) == text
-
-
-@pytest.mark.parametrize("case", golden("gate", "shown/the end"))
-def test_where_the_text_ends_it_is_shown_as_far_as_it_promises_most(case: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("case", golden("gate", *(f"shown/{part}" for part in SHOWN)))
+def test_gate_shows_the_beginning_that_promises_most(case: tuple[Any, ...]) -> None:
     *given, text = case
     assert shown_of(*given) == text
 
@@ -66,12 +55,6 @@ def test_where_the_text_ends_it_is_shown_as_far_as_it_promises_most(case: tuple[
 def test_no_bracket_or_string_is_shown_half_while_its_line_is_written(opened: str) -> None:
     assert shown(gate(("name", 0.95), (opened, 0.95), (" + ", 0.95))) == "name"
     assert shown(gate(("name", 0.95), (opened, 0.95), ("\n", 0.95))) == f"name{opened}"
-
-
-@pytest.mark.parametrize("case", golden("gate", "shown/the end of a line"))
-def test_the_token_that_ends_a_line_says_whether_it_ends_there(case: tuple[Any, ...]) -> None:
-    *given, text = case
-    assert shown_of(*given) == text
 
 
 @pytest.mark.parametrize("case", golden("gate", "shown/further lines"))

@@ -14,10 +14,12 @@ from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.imports import (
     Found,
+    Import,
     Sources,
     Use,
     binding,
     bound_name,
+    imports_of,
     top_module,
     uses,
     with_imports,
@@ -333,3 +335,30 @@ def test_a_cell_with_imports_put_in_parses_if_it_did(lines: list[str]) -> None:
     whole = with_imports(source, ["import numpy as np", "import os"])
     compile(whole, "", "exec")
     assert whole.index("import numpy") < whole.index("z = np.pi")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import numpy as np", [("numpy", "np", "import numpy as np")]),
+        ("import os, sys as s", [("os", "os", "import os"), ("sys", "s", "import sys as s")]),
+        ("import os.path", [("os", "os", "import os.path")]),
+        ("import matplotlib.pyplot as plt", [("matplotlib", "plt", "import matplotlib.pyplot as plt")]),
+        (
+            "from a.b import (\n    c,\n    d as e,\n)",
+            [("a", "c", "from a.b import c"), ("a", "e", "from a.b import d as e")],
+        ),
+        ("try:\n    import tomllib\nexcept ImportError: pass", [("tomllib", "tomllib", "import tomllib")]),
+        ("from math import *", [("math", "", "")]),
+        ("from . import near\nfrom .far import away", []),
+        ("import\nfrom x import\nimportant = 1", []),
+        ("import numpy as np; x = 1  # why", [("numpy", "np", "import numpy as np")]),
+    ],
+)
+def test_each_import_is_a_line_that_binds_one_name(source: str, expected: list[tuple[str, str, str]]) -> None:
+    assert [*imports_of(source)] == [Import(*each) for each in expected]
+
+
+def test_an_import_that_is_not_finished_does_not_hide_the_others() -> None:
+    source = "from a import (\nimport json\nx = 1\nfrom pathlib import Path"
+    assert ("pathlib", "Path", "from pathlib import Path") in [*imports_of(source)]

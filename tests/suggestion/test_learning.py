@@ -57,17 +57,6 @@ def test_as_long_as_nothing_was_learned_thresholds_are_as_fitted() -> None:
     assert [AS_FITTED.threshold(value) for value in (0.0, 0.05, 0.575, 0.7777)] == [0.0, 0.05, 0.575, 0.7777]
 
 
-@pytest.mark.parametrize("threshold", [0.45, 0.575, 0.625, 0.65, 0.775, 0.8])
-def test_what_comes_as_expected_moves_no_threshold(threshold: float) -> None:
-    assert Calibration(seen=500).threshold(threshold) == threshold
-
-
-def test_a_few_suggestions_change_little() -> None:
-    for right in (True, False):
-        learned = taught([(0.7, right)] * 5)
-        assert abs(learned.threshold(0.575) - 0.575) < 0.1
-
-
 @given(st.floats(0.575, 1.0), st.booleans())  # what does not pass is never heard of
 def test_more_right_ones_never_raise_the_threshold(score: float, right: bool) -> None:
     before = Calibration(seen=100)

@@ -16,15 +16,11 @@ def around(prefix: str, suffix: str = "", *more: object) -> dict[str, object]:
     return asdict(surroundings_of(prefix, suffix, *more))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        # After a colon and on an empty line only; not before the rest of a line.
-        *golden("surroundings", "surroundings_of/several lines"),
-        *golden("surroundings", "surroundings_of/as asked for"),
-    ],
-)
-def test_several_lines_are_for_a_block_and_an_empty_line_unless_asked_for(case: tuple[Any, ...]) -> None:
+PARTS = ("several lines", "as asked for", "indentation", "lines", "indented", "open")
+
+
+@pytest.mark.parametrize("case", golden("surroundings", *(f"surroundings_of/{part}" for part in PARTS)))
+def test_surroundings_of_describes_the_text_around_the_cursor(case: tuple[Any, ...]) -> None:
     *given, expected = case
     assert around(*given) | expected == around(*given)
 
@@ -34,28 +30,9 @@ def test_tabs_count_four(line: str, width: int) -> None:
     assert indentation(line) == width
 
 
-@pytest.mark.parametrize("case", golden("surroundings", "surroundings_of/indentation"))
-def test_a_block_that_a_colon_opens_stands_further_right(case: tuple[Any, ...]) -> None:
-    *given, expected = case
-    assert around(*given) | expected == around(*given)
-
-
 @pytest.mark.parametrize(("text", "line"), golden("surroundings", "first_line"))
 def test_the_first_line_that_holds_anything(text: str, line: str) -> None:
     assert first_line(text) == line
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        *golden("surroundings", "surroundings_of/lines"),  # only an empty line can repeat the one above
-        *golden("surroundings", "surroundings_of/indented"),
-        *golden("surroundings", "surroundings_of/open"),
-    ],
-)
-def test_the_lines_around_the_cursor_and_what_is_open_are_known(case: tuple[Any, ...]) -> None:
-    *given, expected = case
-    assert around(*given) | expected == around(*given)
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["auto", "single", "multi"]))

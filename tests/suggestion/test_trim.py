@@ -21,49 +21,19 @@ def final(text: str, prefix: str, suffix: str = "", lines: Any = "auto", max_lin
     return trim(text, around(prefix, suffix, lines=lines, max_lines=max_lines), final=True).text
 
 
-@pytest.mark.parametrize("case", golden("trim", "trimmed/lines"))
-def test_an_answer_ends_with_its_line_its_block_or_the_last_line_that_is_asked_for(
-    case: tuple[Any, ...],
-) -> None:
+PARTS = ("lines", "written again", "behind the cursor", "talking", "the line above", "imports", "echo")
+
+
+@pytest.mark.parametrize("case", golden("trim", *(f"trimmed/{part}" for part in PARTS)))
+def test_trim_cuts_a_finished_text(case: tuple[Any, ...]) -> None:
     *given, kept = case
     assert final(*given) == kept
-
-
-@pytest.mark.parametrize("case", golden("trim", "trimmed/written again"))
-def test_neither_the_line_below_nor_a_third_equal_line_is_written_again(case: tuple[Any, ...]) -> None:
-    *given, kept = case
-    assert final(*given) == kept
-
-
-@pytest.mark.parametrize(("text", "prefix", "suffix", "kept"), golden("trim", "trimmed/behind the cursor"))
-def test_what_follows_the_cursor_already_is_left_out(text: str, prefix: str, suffix: str, kept: str) -> None:
-    assert final(text, prefix, suffix) == kept
-
-
-@pytest.mark.parametrize(("text", "prefix", "kept"), golden("trim", "trimmed/talking"))
-def test_talking_is_where_code_ends(text: str, prefix: str, kept: str) -> None:
-    assert final(text, prefix) == kept
-
-
-@pytest.mark.parametrize(("text", "prefix", "kept"), golden("trim", "trimmed/the line above"))
-def test_the_line_above_is_not_written_again(text: str, prefix: str, kept: str) -> None:
-    assert final(text, prefix) == kept
-
-
-@pytest.mark.parametrize(("text", "prefix", "kept"), golden("trim", "trimmed/imports"))
-def test_trim_leaves_out_an_import_that_stands_above(text: str, prefix: str, kept: str) -> None:
-    assert final(text, prefix) == kept
 
 
 def test_trim_leaves_out_an_import_of_an_earlier_cell() -> None:
     surroundings = around("x = 1\n", earlier=("import numpy as np\n",))
     assert trim("import numpy as np", surroundings, final=True).text == ""
     assert trim("import math", surroundings, final=True).text == "import math"
-
-
-@pytest.mark.parametrize(("text", "prefix", "kept"), golden("trim", "trimmed/echo"))
-def test_trim_stops_before_an_echo_of_two_words(text: str, prefix: str, kept: str) -> None:
-    assert final(text, prefix) == kept
 
 
 @pytest.mark.parametrize(("text", "prefix", "suffix", "is_final", "kept"), golden("trim", "trim/held back"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncGenerator, Awaitable
 
-    from jupyter_turbopilot.memory.kept import KeptMemory
+    from jupyter_turbopilot.memory.reader import KeptMemory
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 BODY_SECONDS = 30.0

@@ -1,4 +1,4 @@
-"""Keeps answers in the results file, which is read once and written in the background."""
+"""Reads the persistent completion cache once, and writes it in the background."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.disk import located, prepare, unusable
+from jupyter_turbopilot.completer.results_file import SCHEMA, Database, located, unusable
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.sqlite_file.connection import is_busy, reason_of
 from jupyter_turbopilot.write_behind import WriteBehind
@@ -88,7 +87,7 @@ class Keeper:
         self._while_busy(partial(self._database.add, answers))
 
     def _open(self, path: Path) -> Database:
-        prepare(path)
+        SCHEMA.prepare(path)
         database = Database(path, self._limit)
         try:
             self._while_busy(database.fit)

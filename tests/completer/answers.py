@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.disk import prepare
+from jupyter_turbopilot.completer.results_file import SCHEMA, Database
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
@@ -29,7 +28,7 @@ def answers(numbers: Iterable[int], text: str = "answer {} and some more of it")
 
 
 def open_file(path: Path, limit: int = 64 * MEGABYTE) -> Database:
-    prepare(path)
+    SCHEMA.prepare(path)
     return Database(path, limit)
 
 

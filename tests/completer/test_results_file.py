@@ -8,27 +8,134 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file.disk import (
-    belonging,
-    is_ours,
+from jupyter_turbopilot.completer.results_file import (
+    SCHEMA,
+    Database,
+    Row,
+    answer_of,
     located,
-    look,
-    prepare,
+    row_of,
     unusable,
 )
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.sqlite_file import connection, schema
-from jupyter_turbopilot.sqlite_file.connection import reason_of
-from jupyter_turbopilot.sqlite_file.paths import check
+from jupyter_turbopilot.sqlite_file.connection import LONGEST, check, is_damage, reason_of
 from jupyter_turbopilot.sqlite_file.schema import Found
+from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
-from .answers import answers, open_file, texts
+from .answers import MEGABYTE, answers, open_file, texts, whole_size
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=6))
+@settings(max_examples=20)
+def test_of_what_was_written_at_a_place_the_newest_is_there(
+    tmp_path_factory: pytest.TempPathFactory, written: list[list[int]]
+) -> None:
+    path = tmp_path_factory.mktemp("file") / "answers.db"
+    database = open_file(path)
+    for batch in written:
+        database.add(answers(batch))
+    numbers = [number for batch in written for number in batch]
+    newest = list(dict.fromkeys(reversed(numbers)))
+    assert [answer.tokens[0].id for answer in database.newest()] == newest
+    assert database.count() == len(newest)
+    database.close()
+    assert len(texts(path)) == len(newest)
+
+
+def test_the_file_stays_within_its_bound_and_the_oldest_go_first(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path, MEGABYTE)
+    most = 0
+    for start in range(0, 2000, 40):
+        database.add(answers(range(start, start + 40), "longer {} " + "text " * 30))
+        most = max(most, whole_size(path))
+    left = [answer.tokens[1].data for answer in database.newest()]
+    database.close()
+    assert most <= 1.1 * MEGABYTE
+    assert len(left) > 50
+    assert left == [f"{number}".encode() for number in range(1999, 1999 - len(left), -1)]
+
+
+def test_a_smaller_bound_deletes_the_oldest_and_gives_the_room_back(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(1200), "longer {} " + "text " * 30))
+    database.close()
+    assert whole_size(path) > 2 * MEGABYTE
+    database = Database(path, MEGABYTE)
+    assert database.count() == 1200  # opening deletes nothing
+    database.fit()
+    assert whole_size(path) <= MEGABYTE
+    assert next(database.newest()).tokens[1].data == b"1199"
+    database.close()
+    assert whole_size(path) <= MEGABYTE
+
+
+def test_what_is_cleared_is_nowhere_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(300), "zebra{}"))
+    assert b"zebra" in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    database.clear()
+    assert database.count() == 0
+    assert b"zebra" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert path.stat().st_size < MEGABYTE // 16
+    database.add(answers([1]))
+    database.close()
+    assert len(texts(path)) == 1
+
+
+def test_a_row_that_is_no_answer_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(4)))
+    database._connection.execute("UPDATE answers SET answer = x'5b5d' WHERE number = 2")
+    database._connection.execute("UPDATE answers SET keys = 'text' WHERE number = 3")
+    database.close()
+    assert texts(path) == [f"answer{number}andsomemoreofit" for number in (3, 0)]
+
+
+def test_a_row_that_is_too_long_is_neither_written_nor_read(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add([*answers([1]), *answers([2], "{}" + "x" * LONGEST), *answers([3])])
+    assert len(list(database.newest())) == 2
+    database.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE answers SET answer = zeroblob(?)", (2 * LONGEST,))
+        other.commit()
+    database = Database(path, MEGABYTE)
+    with pytest.raises(sqlite3.Error) as error:
+        list(database.newest())
+    database.close()
+    assert is_damage(error.value)
+
+
+def test_a_clear_that_a_reader_blocks_fails_and_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WAIT", 0.05)
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers([1]))
+    with closing(connection.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM answers").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            database.clear()
+    assert database.count() == 1
+    database.clear()
+    database.close()
 
 
 @pytest.fixture(autouse=True)
@@ -50,32 +157,32 @@ def test_a_file_is_made_that_only_its_owner_can_read_with_what_is_beside_it(
     tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "deep" / "er" / name
-    assert look(path) is Found.NOTHING
+    assert SCHEMA.look(path) is Found.NOTHING
     database = open_file(path)
     with database.transaction():
         database.add(answers(range(3)))
         beside = list(path.parent.iterdir())
         assert {file.name for file in beside} == {name, f"{name}-journal", f".{name}.lock"}
         assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
-        assert set(belonging(path)) == set(beside)
+        assert set(SCHEMA.belonging(path)) == set(beside)
     database.close()
-    assert look(path) is Found.OURS
-    assert is_ours(path)
+    assert SCHEMA.look(path) is Found.OURS
+    assert SCHEMA.is_ours(path)
 
 
 def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     path.chmod(0o644)
-    prepare(path)
+    SCHEMA.prepare(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch(0o644)
-    prepare(path)
-    assert look(path) is Found.OURS
+    SCHEMA.prepare(path)
+    assert SCHEMA.look(path) is Found.OURS
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -91,10 +198,10 @@ def test_a_foreign_file_is_moved_aside_unchanged(
         else:
             write_foreign(path)
         kept = path.read_bytes()
-        assert look(path) is Found.FOREIGN
-        assert path not in belonging(path)
-        prepare(path)
-        assert look(path) is Found.OURS
+        assert SCHEMA.look(path) is Found.FOREIGN
+        assert path not in SCHEMA.belonging(path)
+        SCHEMA.prepare(path)
+        assert SCHEMA.look(path) is Found.OURS
         assert aside.read_bytes() == kept
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert str(aside) in caplog.text
@@ -117,7 +224,7 @@ def test_one_of_ours_that_cannot_be_used_is_begun_anew(
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
         with closing(connection.connect(path)) as opened:
             opened.execute(change)
-    assert look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
+    assert SCHEMA.look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
     assert texts(path) == []
     assert "begun anew" in caplog.text
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
@@ -131,7 +238,7 @@ def error_of(code: int) -> sqlite3.OperationalError:
 
 def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
     with pytest.raises(OSError, match="sys"):
-        prepare(Path("/sys/answers.db"))
+        SCHEMA.prepare(Path("/sys/answers.db"))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +266,7 @@ def test_an_error_that_is_not_damage_costs_no_answers(
     with monkeypatch.context() as short:
         short.setattr(schema.sqlite3, "connect", connect)
         with pytest.raises(sqlite3.OperationalError):
-            prepare(path)
+            SCHEMA.prepare(path)
     assert texts(path) == [answer.text for answer in answers([1])]
 
 
@@ -186,36 +293,30 @@ def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statem
     with closing(connection.connect(path)) as opened:
         for statement in statements:
             opened.execute(statement)
-    assert look(path) is Found.DAMAGED
+    assert SCHEMA.look(path) is Found.DAMAGED
     assert texts(path) == []
-    assert look(path) is Found.OURS
+    assert SCHEMA.look(path) is Found.OURS
 
 
 def test_looking_at_a_file_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database._connection.execute("BEGIN IMMEDIATE")
-    assert look(path) is Found.OURS
-    assert path in belonging(path)
-    prepare(path)
+    assert SCHEMA.look(path) is Found.OURS
+    assert path in SCHEMA.belonging(path)
+    SCHEMA.prepare(path)
     other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
     tried = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, check=False)
     database.close()
     assert b"locked" in tried.stderr
 
 
-def sqlite_error(code: int) -> sqlite3.Error:
-    error = sqlite3.OperationalError("what SQLite says")
-    error.sqlite_errorcode = code
-    return error
-
-
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (sqlite_error(sqlite3.SQLITE_CORRUPT), "damaged"),
-        (sqlite_error(sqlite3.SQLITE_BUSY), "another process"),
-        (sqlite_error(sqlite3.SQLITE_FULL), "what SQLite says"),
+        (error_of(sqlite3.SQLITE_CORRUPT), "damaged"),
+        (error_of(sqlite3.SQLITE_BUSY), "another process"),
+        (error_of(sqlite3.SQLITE_FULL), "it fails"),
         (TimeoutError("a lock's path"), "another process"),
         (NotImplementedError(), "cannot lock"),
         (PermissionError(errno.EACCES, "others may write", "/a/path"), "others may write"),
@@ -275,3 +376,59 @@ def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: s
 def test_the_root_of_all_folders_names_no_file() -> None:
     with pytest.raises(OSError, match="it names a folder"):
         located("/")
+
+
+TOKENS = st.lists(
+    st.builds(Token, st.binary(min_size=1, max_size=5), st.floats(0, 1), st.integers(-1, 1 << 18))
+)
+
+
+@given(TOKENS, st.tuples(st.integers(), st.booleans()), st.booleans())
+def test_an_answer_comes_back_as_it_was(tokens: list[Token], limit: object, ended: bool) -> None:
+    kept: list[Answer] = []
+    Results(1 << 24, kept.append).remember(Place("g", "x ", limit=limit, lasts=True), tokens, ended=ended)  # type: ignore[arg-type]
+    for answer in kept:
+        back = answer_of(row_of(answer))
+        assert back is not None
+        assert vars(back) | {"text": back.text} == vars(answer) | {"text": answer.text}
+    assert kept
+
+
+@given(st.data())
+def test_a_row_of_which_a_byte_has_changed_is_no_answer(data: st.DataObject) -> None:
+    (answer,) = answers([1])
+    row = row_of(answer)
+    field = data.draw(st.sampled_from(Row._fields))
+    content = bytearray(getattr(row, field))
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    assert answer_of(row._replace(**{field: bytes(content)})) is None
+
+
+@given(st.binary(max_size=64), st.binary(max_size=64))
+def test_neither_is_one_that_was_not_written_as_rows_are(keys: bytes, written: bytes) -> None:
+    (answer,) = answers([1])
+    row = row_of(answer)
+    signed = row_of(Answer((keys,), answer.tokens, "", ended=True))  # its digest is right, its keys are not
+    assert answer_of(signed) is None
+    assert answer_of(row._replace(answer=written)) is None
+
+
+def test_it_is_json_that_holds_neither_the_text_around_the_cursor_nor_what_was_asked_for() -> None:
+    (answer,) = answers([77])
+    written = msgspec.json.decode(row_of(answer).answer)
+    assert written == [
+        [[token.data.decode(), token.probability, 77] for token in answer.tokens],
+        "(48, True, 0.5)",
+        False,
+    ]
+
+
+@given(
+    st.floats().filter(lambda chance: not 0 <= chance <= 1.001) | st.just(0.5),
+    st.integers(-(1 << 63), (1 << 63) - 1).filter(lambda number: not -1 <= number < 1 << 31),
+)
+def test_neither_is_one_with_an_impossible_probability_or_token(chance: float, number: int) -> None:
+    (answer,) = answers([1])
+    for token in (Token(b"a", 0.5, number), Token(b"a", chance, number if chance == 0.5 else 1)):
+        assert answer_of(row_of(replace(answer, tokens=(token, *answer.tokens[1:])))) is None

@@ -2,41 +2,27 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer.results_file import keeper
-from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
+from jupyter_turbopilot.completer import results_keeper as keeper
+from jupyter_turbopilot.completer.results_file import Database
+from jupyter_turbopilot.completer.results_keeper import WAITING, Keeper
 from jupyter_turbopilot.sqlite_file import connection, schema
-from jupyter_turbopilot.sqlite_file.paths import delete, lock_path
+from jupyter_turbopilot.sqlite_file.connection import delete, lock_path
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
+from ..memory.folders import until
 from .answers import MEGABYTE, answers, open_file, place, texts
 
 LIMIT = 64 * MEGABYTE
 
 
-def until(true: Callable[[], object], patience: float = 10.0) -> None:
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def nothing(_: Answer) -> bool:
     return False
-
-
-def join(one: Keeper) -> None:
-    assert one._behind._thread is not None
-    one._behind._thread.join(10)
-    assert not one._behind._thread.is_alive()
 
 
 @pytest.fixture(autouse=True)

@@ -1,1 +1,0 @@
-"""Answers that last: a SQLite file of what the model wrote and digests of where, written behind."""
