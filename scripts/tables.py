@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot import config
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.abilities import SAMPLERS, UNLIMITED, Abilities
+from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Abilities
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind

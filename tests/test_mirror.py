@@ -16,7 +16,6 @@ ELSEWHERE = {
     "engine/table_vocabulary.py": ["engine/test_slices.py", "engine/transformers/test_vocabulary.py"],
     "engine/vocabulary.py": ["engine/test_code_points.py", "engine/llama/test_vocabulary.py"],
     "engine/batch_sizes.py": ["engine/test_stepping.py", "engine/load/test_plan.py"],
-    "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
     "running/parent.py": ["faults/test_child.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
     "engine/transformers/sizes.py": ["engine/transformers/test_checkpoint.py"],

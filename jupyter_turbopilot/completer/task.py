@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.moves import Move, Truncate

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.job import YIELDED

@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS
-from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.base import SAMPLERS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest

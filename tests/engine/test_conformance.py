@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.base import Abilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import load_isolated
 from jupyter_turbopilot.engine.isolated.hosted import HostedLlama

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from jupyter_turbopilot import errors
-from jupyter_turbopilot.engine.abilities import Abilities  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.base import Abilities  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.engine.isolated.hosted import Hosted  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Token, Usage  # noqa: TC001 - read by msgspec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.remote import provider
 from jupyter_turbopilot.engine.remote.by_ids import ByIds
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText

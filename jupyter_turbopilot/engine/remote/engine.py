@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
 from jupyter_turbopilot.engine.remote.held_token import FREE, after, ask_for_one, held_token
 from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
-    from jupyter_turbopilot.engine.abilities import Abilities
+    from jupyter_turbopilot.engine.base import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange

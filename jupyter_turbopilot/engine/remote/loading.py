@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 
     from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-    from jupyter_turbopilot.engine.abilities import Abilities
+    from jupyter_turbopilot.engine.base import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.dialect import Dialect

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.batch_sizes import CHUNK
 from jupyter_turbopilot.engine.drawing import Drawing
 from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import errors
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.isolated.messages import (
     Attention,
     Description,

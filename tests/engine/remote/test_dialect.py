@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS
+from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.dialect import (
     Request,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.config import TurbopilotRemote
-from jupyter_turbopilot.engine.abilities import SAMPLERS
+from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
 from jupyter_turbopilot.engine.remote.by_text import ByText

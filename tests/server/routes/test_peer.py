@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.phase import EngineState, Phase
-from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS, Abilities
+from jupyter_turbopilot.engine.base import SAMPLERS, Abilities
 from jupyter_turbopilot.generation import Sampling
 
 # A value of each option that changes which token follows.
