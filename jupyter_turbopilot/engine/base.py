@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Set as AbstractSet  # noqa: TC003 - abilities are read back from a message
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, Sampling
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.errors import BadRequestError, EngineGoneError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import Token
 
+log = logging.getLogger(__name__)
+
+MAX_STEPS = 8  # a text of one token takes fewer, or never ends
+# Prompts are read in pieces, so that a short prompt does not wait for a whole long one.
+CHUNK = 64
+# Larger pieces are read faster, but whoever comes waits longer. So the size of a piece grows with how many
+# prompts of more than one piece there are, up to so many times: behind several, a piece is soon over.
+PIECES = 4
 PLACES = 8  # texts that an engine generates at a time, unless it says otherwise
 UNLIMITED = 1 << 16
 # Each option that changes which token follows, with the value that switches it off.
@@ -121,3 +130,27 @@ class Engine(Protocol):
 
     def close(self, *, keep: bool = True) -> None:
         """Free the memory; `keep` saves what was read for the next start."""
+
+
+def can_write(engine: Engine) -> bool:
+    """Tell whether an engine writes a text of one token; True where it has no room to try.
+
+    An engine that says itself that it is gone is not asked twice: its error goes on.
+    """
+    try:
+        run = engine.start(Ask([0], Sampling(max_tokens=1)))
+        if run is None:
+            return True  # the next steps of those who have the room will show it
+        try:
+            for _ in range(MAX_STEPS):
+                engine.step([run], Cancel())
+                if run.done or run.fresh:
+                    break
+        finally:
+            engine.release(run)
+    except EngineGoneError:
+        raise
+    except BaseException:
+        log.exception("Turbopilot: the engine has failed")
+        return False
+    return True

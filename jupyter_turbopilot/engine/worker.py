@@ -9,8 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
-from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
-from jupyter_turbopilot.engine.phase import EngineState, Phase, not_ready
+from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, Phase, engine_failed, not_ready
 from jupyter_turbopilot.engine.scheduler import Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
 

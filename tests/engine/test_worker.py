@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine import lifecycle, scheduler
 from jupyter_turbopilot.engine.base import PLACES, Abilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority, Work
-from jupyter_turbopilot.engine.phase import EngineState, Phase
+from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.worker import READS, WRITES, Worker
 from jupyter_turbopilot.errors import (
     BusyError,

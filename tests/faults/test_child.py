@@ -18,7 +18,7 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, IsolatedRun
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling

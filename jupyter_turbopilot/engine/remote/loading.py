@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
 from jupyter_turbopilot.engine.remote import provider, words
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text
@@ -22,6 +21,7 @@ from jupyter_turbopilot.engine.remote.survey import compare, look, text_form
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.thread import Connections
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.remote.far_side import (
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from jupyter_turbopilot.engine.base import Abilities
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
-from jupyter_turbopilot.engine.drawing import Drawing
+from jupyter_turbopilot.engine.base import CHUNK, Abilities
 from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate
-from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
+from jupyter_turbopilot.engine.sampling import Drawing, bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import Stepping
 from jupyter_turbopilot.engine.transformers.cache import Held, is_divisible, new_cache

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header

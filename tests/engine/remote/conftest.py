@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.key import ENGINE_KEY, HUB_KEY
 from jupyter_turbopilot.engine.remote.loading import load
-from jupyter_turbopilot.engine.vocabulary import Vocabulary
+from jupyter_turbopilot.engine.vocabulary import CodePoints, Vocabulary
 
 from .far_server import Act, FarServer, always, settings_for
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.engine.base import SAMPLERS
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.dialect import (
     Request,
     Style,
@@ -14,6 +13,7 @@ from jupyter_turbopilot.engine.remote.dialect import (
     sampling_fields,
 )
 from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Sampling
 
 ALL = Sampling(

@@ -4,13 +4,13 @@ import pytest
 
 from jupyter_turbopilot.config import TurbopilotRemote
 from jupyter_turbopilot.engine.base import SAMPLERS
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
 from jupyter_turbopilot.engine.remote.by_text import ByText
 from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.survey import TextForm
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 
 TOKENS = CodePoints()
 OURS = FarSide(Kind.OURS, places=5, top=9, holds=True, chances=True, ahead=True, samplers=SAMPLERS)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.held_token import FREE, LISTED, after, ask_for_one, held_token
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
 PIECES = [b"", b"wo", b"world", b"x", b"word", b"\xa4"]

@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.survey import AWKWARD, TextForm, compare, look, text_form
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve

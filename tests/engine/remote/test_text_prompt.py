@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings, TextPrompt, parts
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.prompt.formats import FORMATS
 
 MARKERS = [

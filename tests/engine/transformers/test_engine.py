@@ -14,10 +14,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.base import CHUNK, can_write
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.self_test import can_write
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import Stepping, write
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions

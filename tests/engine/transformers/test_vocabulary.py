@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
-from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.slices import LONGEST
+from jupyter_turbopilot.engine.table_vocabulary import LONGEST
 from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
 from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.convert import convert
 from tests.models.convert import families
