@@ -15,7 +15,6 @@ ELSEWHERE = {
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "running/parent.py": ["faults/test_child.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
-    "engine/transformers/sizes.py": ["engine/transformers/test_checkpoint.py"],
     "hierarchy/event.py": ["hierarchy/test_growth.py", "hierarchy/test_tree.py"],
     "hierarchy/parsing.py": ["hierarchy/test_body.py"],
     "hierarchy/question.py": ["hierarchy/test_growth.py", "hierarchy/test_follow.py"],

@@ -395,7 +395,7 @@ run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated import load_test
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Plan
 load_test._key = lambda *_: ""
 hosted = HostedLlama("m.gguf", Plan(512, 1, 0), "m")

@@ -78,9 +78,9 @@ class RemoteKind(EngineKind):
         """Load the vocabulary of a folder with a tokenizer, or of a GGUF file."""
         folder = Path(spec).expanduser()
         if folder.is_dir():
-            from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
+            from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 
-            return self._vocabulary.of(folder, load_vocabulary)
+            return self._vocabulary.of(folder, TransformersVocabulary)
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
