@@ -26,6 +26,8 @@ MOST_OWED = 8  # turns that a caller skips at most for the evaluation of its pro
 # The time that an editor has used counts half after so many seconds of computing for all editors.
 HALF_LIFE = 10.0
 NEGLIGIBLE = 1e-4  # seconds
+# Seconds that are charged for a token that a remote engine generates, and for one that it evaluates.
+GENERATED, EVALUATED = 0.02, 0.01
 LONGEST_RETRY = 8.0  # seconds until a refused caller may ask again; after longer it may give up
 WEIGHT = 1 / 8  # of the latest text in the average duration
 BUSY = "The server has too many requests. Try again in a moment."
@@ -230,6 +232,13 @@ class Scheduler:
                 # meanwhile: the next one is longer.
                 enough = turn.has_tokens or len(places) == len(rank.turns)
                 rank.next_turn(caller, TURN if enough else 2 * turn.length)
+
+    def charge_tokens(self, served: Mapping[Job, int]) -> None:
+        """Charge the callers of a remote engine, whose time other clients use as well, for tokens."""
+        for job, tokens in served.items():
+            if tokens:
+                self.charge(job.priority, GENERATED * tokens, {job: tokens}, EVALUATED * job.read)
+                job.read = 0
 
     def ended(self, seconds: float) -> None:
         """Note how long a text took that was generated to its end."""

@@ -14,7 +14,7 @@ from jupyter_turbopilot.engine.scheduler import Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.lifecycle import Factory
@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 
 # When nobody finds room in the engine, it is asked again after so many seconds.
 NO_ROOM = 0.01
-# An engine elsewhere serves others as well, so the time it takes says nothing of what a text costs. For each
-# token that it writes and reads so many seconds of computing are charged.
-WRITES, READS = 0.02, 0.01
 
 
 class Worker:
@@ -55,9 +52,7 @@ class Worker:
         self._idle = idle or None  # seconds without work after which the memory is freed
         self._thread: threading.Thread | None = None
         self._watcher: threading.Thread | None = None
-        self._changed = (
-            threading.Event()
-        )  # set when a job was added or cancelled: the watcher looks at the jobs
+        self._changed = threading.Event()  # wakes the watcher: a job was added or cancelled
         self._stopped = False  # whether the watcher is to end
 
     @property
@@ -282,7 +277,7 @@ class Worker:
             with self._wake:
                 self._turn, self._computed = None, ()
                 if together:
-                    self._charge(served or {})
+                    self._scheduler.charge_tokens(served or {})
                 else:
                     self._scheduler.charge(priority, time.monotonic() - begun, served or {})
             if self._loop.broken:
@@ -293,13 +288,6 @@ class Worker:
         with self._wake:
             if priorities and not self._life.stopping and not self._life.pending:
                 self._wake.wait(NO_ROOM)
-
-    def _charge(self, served: Mapping[Job, int]) -> None:
-        """Charge each caller for the tokens that a remote server has evaluated and generated."""
-        for job, written in served.items():
-            if written:
-                self._scheduler.charge(job.priority, WRITES * written, {job: written}, READS * job.read)
-                job.read = 0
 
     def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
         """End everything that has begun, and what waits."""

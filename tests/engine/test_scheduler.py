@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import PLACES
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
-from jupyter_turbopilot.engine.scheduler import HALF_LIFE, LONGEST_RETRY, MOST_OWED, TURN, Scheduler
+from jupyter_turbopilot.engine.scheduler import (
+    EVALUATED,
+    GENERATED,
+    HALF_LIFE,
+    LONGEST_RETRY,
+    MOST_OWED,
+    TURN,
+    Scheduler,
+)
 
 from .jobs import Told, until_cancelled
 
@@ -315,12 +323,29 @@ def test_scheduler_skips_turns_of_a_caller_for_its_prompt() -> None:
     assert [step(1) for _ in range(4)] == ["b", "b", "a", "b"]
 
 
+def test_scheduler_charges_remote_engines_for_tokens() -> None:
+    """A caller whose texts come twice as fast has half as many turns."""
+    scheduler = scheduler_of(fast := One("fast", left=ENDLESS), One("slow", left=ENDLESS))
+    scheduler.places = 1
+    steps: Counter[str] = Counter()
+    for _ in range(3000):
+        (one,) = scheduler.together()
+        scheduler.begin(one)
+        scheduler.charge_tokens({one: 2 if one is fast else 1})
+        steps[one.caller] += 1
+    assert 1.9 < steps["slow"] / steps["fast"] < 2.1
+
+
 def test_scheduler_charges_prompts_of_remote_engines_with_skipped_turns() -> None:
     first, *_ = ones = [One(name, left=ENDLESS) for name in "abc"]
     scheduler = scheduler_of(*ones)
     scheduler.places = 1
     scheduler.begin(first)
-    scheduler.charge(TYPING, TURN, {first: 1}, 2.5 * TURN)
+    first.read = round(2.5 * TURN / EVALUATED)
+    scheduler.charge_tokens({first: 0})
+    assert first.read
+    scheduler.charge_tokens({first: round(TURN / GENERATED)})
+    assert not first.read
     assert "".join(serve_together(scheduler, TURN)[0].caller for _ in range(8)) == "bcbcbcab"
 
 
