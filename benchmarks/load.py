@@ -23,7 +23,7 @@ import httpx
 import psutil
 from harness import OK, ServerProcess, llama_server, turbopilot_server
 
-from jupyter_turbopilot.engine.queue import PLACES
+from jupyter_turbopilot.engine.base import PLACES
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 

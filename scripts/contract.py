@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.request import Cell, Completion, Document, Feedback, Pull, Select
 from jupyter_turbopilot.server.routes import contract

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of

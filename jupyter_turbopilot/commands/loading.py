@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load import plan as planning
 from jupyter_turbopilot.models.catalog import find

@@ -19,7 +19,7 @@ from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.completer.task import replay
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, as_error
-from jupyter_turbopilot.engine.phase import not_ready
+from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT, Layout

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.task import Task
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
 from jupyter_turbopilot.generation import ExactAsk, RawRequest
 from jupyter_turbopilot.prompt.formats import Prompt, build_infill, build_text

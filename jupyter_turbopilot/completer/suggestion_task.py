@@ -17,7 +17,7 @@ from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.memory.cells import ChosenCells

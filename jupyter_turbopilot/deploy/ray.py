@@ -19,6 +19,9 @@ from starlette.middleware import Middleware
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.engine.queue import PLACES
+from jupyter_turbopilot.deploy.unanswered import Unanswered
+from jupyter_turbopilot.engine.base import PLACES
+from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.asgi import Mounted, Unanswered

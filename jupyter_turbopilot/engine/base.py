@@ -1,14 +1,88 @@
-"""The protocol of an engine: requests go in, tokens come out, a step at a time."""
+"""The protocol of an engine: requests go in, tokens come out, a step at a time. And what it can do."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Set as AbstractSet  # noqa: TC003 - abilities are read back from a message
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.errors import BadRequestError, EngineGoneError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling
+
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.abilities import Abilities
-    from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import Token
+
+log = logging.getLogger(__name__)
+
+MAX_STEPS = 8  # a text of one token takes fewer, or never ends
+# Prompts are read in pieces, so that a short prompt does not wait for a whole long one.
+CHUNK = 64
+# Larger pieces are read faster, but whoever comes waits longer. So the size of a piece grows with how many
+# prompts of more than one piece there are, up to so many times: behind several, a piece is soon over.
+PIECES = 4
+PLACES = 8  # texts that an engine generates at a time, unless it says otherwise
+UNLIMITED = 1 << 16
+# Each option that changes which token follows, with the value that switches it off.
+_OFF: dict[str, Any] = {
+    "temperature": 0.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "samplers": (),
+    "seed": 0,
+    "repeat_penalty": 1.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "penalty_last_n": 0,
+    "logit_bias": (),
+    "ignore_end": False,
+    "drawn": False,
+    "cached": True,
+}
+SAMPLERS = frozenset(_OFF)
+_OF_DRAWING = {"top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"}
+_DEFAULTS = Sampling()
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What an engine can do. The completer relies on it; `tests/engine/conformance.py` checks it."""
+
+    places: int = PLACES  # how many texts it writes at a time
+    holds: bool = True  # whether it holds a text to a `Beginning`
+    chances: bool = True  # whether it says how probable each token was, before temperature and penalties
+    top: int = UNLIMITED  # how many of the likeliest tokens it can list at each place
+    ahead: bool = True  # whether it may read and write what nobody has asked for
+    samplers: AbstractSet[str] = SAMPLERS  # the options of `Sampling` that it honours
+    elsewhere: bool = False  # whether it computes elsewhere: a step only waits, and may be cut short
+    lasting: bool = True  # whether its identity says all that its answers depend on: they may outlive it
+
+    def check(self, sampling: Sampling) -> None:
+        """Refuse what it would have to ignore. A default that nobody has changed is nobody's wish."""
+        if sampling.top > self.top:
+            most = f"at most {self.top}" if self.top else "none"
+            raise BadRequestError(
+                f"This engine cannot list the {sampling.top} likeliest tokens ({most}).", field="logprobs"
+            )
+        if sampling.beginning != Beginning() and not self.holds:
+            name = "begins" if sampling.beginning.ways else "banned"
+            raise BadRequestError("This engine cannot be held to a beginning. Leave it out.", field=name)
+        for name in sorted(SAMPLERS - self.samplers):
+            value = getattr(sampling, name)
+            if value in {_OFF[name], getattr(_DEFAULTS, name)} or _is_moot(name, sampling):
+                continue
+            raise BadRequestError(f"This engine does not support {name}. Leave it out.", field=name)
+
+
+def _is_moot(name: str, sampling: Sampling) -> bool:
+    """Tell whether an option has no effect beside the others."""
+    if name in _OF_DRAWING:
+        return sampling.temperature <= 0
+    return name == "penalty_last_n" and not sampling.penalised
 
 
 class Run(Protocol):
@@ -56,3 +130,27 @@ class Engine(Protocol):
 
     def close(self, *, keep: bool = True) -> None:
         """Free the memory; `keep` saves what was read for the next start."""
+
+
+def can_write(engine: Engine) -> bool:
+    """Tell whether an engine writes a text of one token; True where it has no room to try.
+
+    An engine that says itself that it is gone is not asked twice: its error goes on.
+    """
+    try:
+        run = engine.start(Ask([0], Sampling(max_tokens=1)))
+        if run is None:
+            return True  # the next steps of those who have the room will show it
+        try:
+            for _ in range(MAX_STEPS):
+                engine.step([run], Cancel())
+                if run.done or run.fresh:
+                    break
+        finally:
+            engine.release(run)
+    except EngineGoneError:
+        raise
+    except BaseException:
+        log.exception("Turbopilot: the engine has failed")
+        return False
+    return True

@@ -6,10 +6,10 @@ import logging
 import math
 import time
 from collections.abc import Generator
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Token
 
@@ -27,6 +27,21 @@ YIELDED = "yielded"
 Work = Generator[Ask, list[Token], None]
 
 
+class Priority(IntEnum):
+    """The order in which jobs are served."""
+
+    TYPING = 0  # a user looks at the cursor of an editor of ours
+    TEXT = 1  # a user waits for a text in another program
+    BULK = 2  # a user waits for several texts
+    AHEAD = 3
+    WARM = 4
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a user waits for it."""
+        return self <= Priority.BULK
+
+
 class Job:
     """Something for the worker to do. `done` is called once, from whichever thread ends it."""
 
@@ -42,7 +57,7 @@ class Job:
     ) -> None:
         self.work = work
         self.done = done
-        self.priority = self.asked_as = priority
+        self.priority = self.asked_as = priority  # the scheduler may lower the priority for a time
         self.caller = caller
         self.client = client  # the caller's editor
         self.cancel = Cancel()
@@ -58,11 +73,6 @@ class Job:
         self.read = 0  # tokens of its prompts that were read and not charged yet
         # When its prompt has to be read, except for so many tokens; 0: no limit.
         self.read_by, self.read_but = 0.0, 0
-
-    @property
-    def over(self) -> bool:
-        """Tell whether nobody wants it any more."""
-        return self.cancel.is_set()
 
     def tell(self, error: TurbopilotError | None) -> None:
         """Call `done`, once; if that raises, it is logged."""

@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.base import can_write
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
-from jupyter_turbopilot.engine.self_test import can_write
 from jupyter_turbopilot.errors import EngineGoneError, TextFailedError
 
 if TYPE_CHECKING:

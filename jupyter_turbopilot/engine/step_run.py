@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.sampling import Ids, Logits
     from jupyter_turbopilot.engine.sequences import KVSequence, MovedSuffix
-    from jupyter_turbopilot.engine.token_bytes import ByteTable
+    from jupyter_turbopilot.engine.table_vocabulary import ByteTable
 
 _ANY = Beginning()
 

@@ -8,8 +8,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
+from jupyter_turbopilot.engine.base import CHUNK, PIECES, Abilities
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.moves import Move, Truncate
 from jupyter_turbopilot.engine.sequences import KVSequence, Partition, Sequences, Taken
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.sampling import Ids, Logits
-    from jupyter_turbopilot.engine.token_bytes import ByteTable
+    from jupyter_turbopilot.engine.table_vocabulary import ByteTable
 
 # Less than one piece is computed together. Otherwise prompts and texts take turns: beside a full piece, a
 # token costs more than in a batch of its own, because attention then covers everybody's cells for each row.

@@ -6,42 +6,31 @@ import logging
 import math
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.deadlines import Deadlines
-from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job
-from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
-from jupyter_turbopilot.engine.phase import EngineState, Phase, not_ready
-from jupyter_turbopilot.engine.queue import Priority, Queue
+from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
+from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, Phase, engine_failed, not_ready
+from jupyter_turbopilot.engine.scheduler import Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
-from jupyter_turbopilot.errors import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.lifecycle import Factory
-    from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.errors import BusyError, TurbopilotError
 
 log = logging.getLogger(__name__)
 
-BUSY = "The server has too many requests. Try again in a moment."
-ENOUGH = "You have too many requests that wait. Try again in a moment."
 # When nobody finds room in the engine, it is asked again after so many seconds.
 NO_ROOM = 0.01
-# An engine elsewhere serves others as well, so the time it takes says nothing of what a text costs. For each
-# token that it writes and reads so many seconds of computing are charged.
-WRITES, READS = 0.02, 0.01
-LONGEST = 8.0  # seconds until a refused caller may ask again; after longer it may give up
-WEIGHT = 1 / 8  # of the latest text in the average
 
 
 class Worker:
     """Owns the engine. Jobs that somebody waits for advance together, step by step; others only without them.
 
-    A second thread, that of `Deadlines`, ends what waits and is not wanted any more. Both are started when
-    they are needed, and again if they have died.
+    A second thread ends waiting jobs that are cancelled or late. Both are started when they are needed, and
+    again if they have died.
     """
 
     def __init__(
@@ -55,24 +44,23 @@ class Worker:
     ) -> None:
         """`running`, `waiting`: how many requests of a caller are served at a time, and may wait; 0: all."""
         self._wake = threading.Condition()
-        self._queue: Queue[Job] = Queue(queue_limit, running=running, waiting=waiting)
+        self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting)
         self._loop = StepLoop(self._end, threads)
         self._life = Lifecycle(self._loop)
         self._turn: Priority | None = None  # whose step is under way
         self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is freed
-        self._refusals = Refusals(running)
         self._thread: threading.Thread | None = None
-        self._deadlines = Deadlines(self._queue, self._wake)
+        self._watcher: threading.Thread | None = None
+        self._changed = threading.Event()  # wakes the watcher: a job was added or cancelled
+        self._stopped = False  # whether the watcher is to end
 
     @property
     def state(self) -> EngineState:
         """The state of the engine."""
         with self._wake:
             state = self._life.state
-            if state.phase is Phase.READY and any(
-                job.priority.awaited for job in self._queue if self._queue.begun(job)
-            ):
+            if state.phase is Phase.READY and any(job.priority.awaited for job in self._scheduler.begun):
                 return EngineState(Phase.THINKING, state.model)
             return state
 
@@ -84,7 +72,7 @@ class Worker:
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return self._queue.waiting
+        return self._scheduler.waiting
 
     def alive(self) -> bool:
         """Tell whether the thread is alive, or has not been needed yet."""
@@ -94,7 +82,7 @@ class Worker:
         """Replace the engine, in the background; what is running or waiting is stopped."""
         with self._wake:
             self._life.replace(name, factory)
-            stopped = list(self._queue)
+            stopped = list(self._scheduler)
             self._revive()
             self._wake.notify()
         for job in stopped:
@@ -114,45 +102,34 @@ class Worker:
             self._life.wake()
             if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
                 raise not_ready(self._life.state)
-            gone = self._deadlines.remove_cancelled()
-            waiting = self._queue.waiting_of(job.caller)
-            enough = self._queue.is_enough(waiting)
+            gone = self._scheduler.expire(time.monotonic())
             replaced = older if older and not older.cancel.is_set() else None
-            begun = replaced is not None and self._queue.begun(replaced)
-            if replaced and self._queue.replace(replaced, job):
-                job.older, replaced.replaced, crowded_out = replaced, True, None
+            begun = replaced in self._scheduler.begun
+            refused: tuple[Job, BusyError] | None = None
+            if replaced and self._scheduler.replace(replaced, job):
+                job.older, replaced.replaced = replaced, True
                 replaced.cancel.watch(None)  # what it has the engine do is not cut short
                 replaced.cancel.set(SUPERSEDED)
                 gone.append(replaced)
             else:
-                crowded_out = self._queue.add(job)
-            refusal = self._refusal(job, crowded_out, waiting, enough=enough)
-            if crowded_out is not job:
-                # What has begun is stopped by a step that ends, what waits by `Deadlines`.
-                job.cancel.watch(self._loop.nudge if job.older and begun else self._deadlines.look)
+                refused = self._scheduler.add(job)
+            if refused is None or refused[0] is not job:
+                # A step that ends stops jobs that have begun, the watcher ends those that wait.
+                job.cancel.watch(self._loop.nudge if job.older and begun else self._changed.set)
                 if self._cuts_short(job):
                     self._loop.nudge()
                 self._revive()
                 self._wake.notify()
-                self._deadlines.look()
+                self._changed.set()
         for other in gone:
             other.tell(None)
-        if crowded_out is job:
-            raise refusal
-        if crowded_out:
-            busy = refusal if crowded_out.priority.awaited else None
+        if refused:
+            crowded_out, error = refused
+            if crowded_out is job:
+                raise error
+            awaited = crowded_out.priority.awaited
             crowded_out.cancel.set(YIELDED)
-            crowded_out.tell(busy)
-
-    def _refusal(self, job: Job, crowded_out: Job | None, waiting: int, *, enough: bool) -> BusyError:
-        """Note whether a job was accepted while so many of its caller's waited; return what to say if not."""
-        after = 1.0
-        if job.priority.awaited:  # nobody comes back for what is done ahead
-            if not (crowded_out and crowded_out.priority.awaited):
-                self._refusals.accept(job.caller, waiting)
-            elif enough:
-                after = self._refusals.refuse(job.caller)
-        return BusyError(ENOUGH, code="too_many_waiting", after=after) if enough else BusyError(BUSY)
+            crowded_out.tell(error if awaited else None)
 
     def wake(self) -> None:
         """Have an engine that is asleep loaded again."""
@@ -165,14 +142,14 @@ class Worker:
         """End the thread and all jobs."""
         with self._wake:
             self._life.stop()
-            loading, stopped = self._life.loading, list(self._queue)
+            loading, stopped = self._life.loading, list(self._scheduler)
             self._wake.notify()
             thread = self._thread
         if loading:
             loading.set(STOPPED)
         for job in stopped:
             job.cancel.set(STOPPED)
-        self._deadlines.stop()
+        self._end_watcher()
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
@@ -196,7 +173,28 @@ class Worker:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="turbopilot", daemon=True)
             self._thread.start()
-        self._deadlines.start()
+        if self._watcher is None or not self._watcher.is_alive():
+            self._watcher = threading.Thread(target=self._watch, name="turbopilot-deadlines", daemon=True)
+            self._watcher.start()
+
+    def _watch(self) -> None:
+        """End waiting jobs as soon as they are cancelled or late, whatever the worker's thread does."""
+        stopped = False
+        while not stopped:
+            stopped = self._stopped
+            with self._wake:
+                now = time.monotonic()
+                gone, earliest = self._scheduler.expire(now), self._scheduler.earliest
+            for job in gone:
+                job.tell(None)
+            if not stopped:
+                self._changed.wait(None if earliest == math.inf else max(0.0, earliest - now))
+                self._changed.clear()
+
+    def _end_watcher(self) -> None:
+        """End the watcher once it has looked at the jobs for the last time."""
+        self._stopped = True
+        self._changed.set()
 
     # The thread ---------------------------------------------------------------------------------------------
 
@@ -213,7 +211,7 @@ class Worker:
         self._loop.end_all()
         self._clear(None)
         self._loop.close()
-        self._deadlines.stop()
+        self._end_watcher()
 
     def _round(self) -> bool:
         """Load, serve or rest, whatever is next; False at the end."""
@@ -252,12 +250,12 @@ class Worker:
     def _wanted(self) -> bool:
         """Tell whether there is anything to do."""
         self._life.look(time.monotonic())
-        return bool(self._life.stopping or self._life.pending or self._queue)
+        return bool(self._life.stopping or self._life.pending or self._scheduler)
 
     def _serve(self) -> None:
         """Take one step for the jobs whose turn it is."""
         with self._wake:
-            heirs = [job for job in self._queue if job.older]
+            heirs = [job for job in self._scheduler if job.older]
         self._loop.listen(heirs)
         if self._loop.broken:
             self._renew()
@@ -265,55 +263,47 @@ class Worker:
         engine = self._loop.engine
         together = engine is not None and engine.abilities.elsewhere
         with self._wake:
-            turns = self._queue.turns()
+            priorities = self._scheduler.priorities()
         # A step that waits for one text of an engine elsewhere would keep the others': all take one together.
-        for turn in [min(turns)] if turns and together else turns:
+        for priority in [min(priorities)] if priorities and together else priorities:
             with self._wake:
-                line = self._queue.together() if together else self._queue.line(turn)
+                line = self._scheduler.together() if together else self._scheduler.line(priority)
                 for job in line:
-                    self._queue.begin(job)
-                others = [job for job in self._queue if job.priority >= turn and job not in line]
-                self._turn, self._computed = turn, line
+                    self._scheduler.begin(job)
+                others = [job for job in self._scheduler if job.priority >= priority and job not in line]
+                self._turn, self._computed = priority, line
             begun = time.monotonic()
             served = self._loop.step(line, others)
             with self._wake:
                 self._turn, self._computed = None, ()
                 if together:
-                    self._charge(served or {})
+                    self._scheduler.charge_tokens(served or {})
                 else:
-                    self._queue.used(turn, time.monotonic() - begun, served or {})
+                    self._scheduler.charge(priority, time.monotonic() - begun, served or {})
             if self._loop.broken:
                 self._renew()
                 return
             if served is not None:
                 return
         with self._wake:
-            if turns and not self._life.stopping and not self._life.pending:
+            if priorities and not self._life.stopping and not self._life.pending:
                 self._wake.wait(NO_ROOM)
-
-    def _charge(self, served: Mapping[Job, int]) -> None:
-        """Charge each caller for the tokens that an engine elsewhere has read and written."""
-        for job, written in served.items():
-            if written:
-                self._queue.used(job.priority, WRITES * written, {job: written})
-                self._queue.owe(job, READS * job.read)
-                job.read = 0
 
     def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
         """End everything that has begun, and what waits."""
         self._loop.end_all(error)
         with self._wake:
-            left = [job for job in self._queue if waiting or self._queue.begun(job)]
+            left = [job for job in self._scheduler if waiting or job in self._scheduler.begun]
         for job in left:
             job.cancel.set(STOPPED)
             self._end(job, error)
 
     def _end(self, job: Job, error: TurbopilotError | None) -> None:
         with self._wake:
-            there = self._queue.remove(job)
+            there = self._scheduler.remove(job)
             whole = not (error or job.stopped or job.cancel.is_set())
             if there and whole and job.started_at and job.priority.awaited:
-                self._refusals.ended(time.monotonic() - job.started_at)
+                self._scheduler.ended(time.monotonic() - job.started_at)
         if there:
             job.tell(error)
 
@@ -323,7 +313,7 @@ class Worker:
         """Replace an engine that has failed, or give it up."""
         now, gone = time.monotonic(), self._loop.gone
         with self._wake:
-            left = list(self._queue) if self._life.fail(now, gone) else []
+            left = list(self._scheduler) if self._life.fail(now, gone) else []
         self._clear(gone or engine_failed(), waiting=False)
         self._loop.close()
         for job in left:
@@ -334,34 +324,7 @@ class Worker:
         state = self._life.load(factory)
         with self._wake:
             if self._loop.engine:
-                self._queue.places = self._loop.engine.abilities.places
-            left = list(self._queue) if self._life.settle(state) else []
+                self._scheduler.places = self._loop.engine.abilities.places
+            left = list(self._scheduler) if self._life.settle(state) else []
         for job in left:
             self._end(job, not_ready(state))
-
-
-class Refusals:
-    """Of one person's requests only so many may wait; `running` are written at a time, 0: any number."""
-
-    def __init__(self, running: int = 0) -> None:
-        self._running = running
-        self._seconds = 1.0  # that a text takes, on average
-        self._refused: Counter[str] = Counter()  # by caller, since nothing of theirs waited
-
-    def ended(self, seconds: float) -> None:
-        """Note how long a text took that was written to its end."""
-        self._seconds += (min(seconds, LONGEST) - self._seconds) * WEIGHT
-
-    def accept(self, caller: str, waiting: int) -> None:
-        """Note that a request was accepted while so many of the caller's waited."""
-        self._refused[caller] -= 1
-        if not waiting or self._refused[caller] <= 0:
-            del self._refused[caller]
-
-    def refuse(self, caller: str) -> float:
-        """Note a refusal; return after how many seconds it makes sense to ask again.
-
-        For each that was refused a text has to be written: told the same time, all would come back together.
-        """
-        self._refused[caller] += 1
-        return min(LONGEST, self._seconds * self._refused[caller] / max(1, self._running))

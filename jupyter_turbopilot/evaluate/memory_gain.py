@@ -21,8 +21,8 @@ from jupyter_turbopilot.evaluate.scoring import between
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes, with_memory
 from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
-from jupyter_turbopilot.memory.reader import Reader
-from jupyter_turbopilot.memory.store import Store, prepare
+from jupyter_turbopilot.memory.reader import Memory
+from jupyter_turbopilot.memory.store import SCHEMA, Store
 from jupyter_turbopilot.suggestion.fit import fit_for
 
 if TYPE_CHECKING:
@@ -102,13 +102,13 @@ class Shelf:
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
         self._indexes: dict[str, Path] = {}
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, Memory] = {}
 
-    def beside(self, name: str) -> Reader:
+    def beside(self, name: str) -> Memory:
         """Return what is remembered while a notebook is typed."""
         if name not in self._readers:
             there = frozenset(other.path for other in self.others(name))
-            self._readers[name] = Reader(self._index(self._family(name)), there.intersection)
+            self._readers[name] = Memory(self._index(self._family(name)), there.intersection)
         return self._readers[name]
 
     def _family(self, name: str) -> str:
@@ -118,7 +118,7 @@ class Shelf:
         """Return the index of a family, or of the whole folder."""
         if family not in self._indexes:
             self._indexes[family] = path = Path(self._folder.name, f"{len(self._indexes)}.db")
-            prepare(path)
+            SCHEMA.prepare(path)
             with closing(Store(path)) as store:
                 for other in self._others:
                     if self._family(other.path) == family:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
-from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.files import MEGABYTE

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.recommend import share_saved
 from jupyter_turbopilot.models.tuning import adapters

@@ -17,7 +17,7 @@ from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
 
 from jupyter_turbopilot.config import SECTIONS, Turbopilot
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.pilot import Pilot, study_of
 from jupyter_turbopilot.server import runtime

@@ -15,7 +15,7 @@ from jupyter_server.auth.authorizer import AllowAllAuthorizer
 from tornado import web
 from tornado.httpserver import HTTPServer
 
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.identity import MAX_KEY, is_key
 from jupyter_turbopilot.server.routes.manage import MissingRoute, OpenHealthRoute, StatusRoute

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import STOPPED
-from jupyter_turbopilot.engine.phase import Phase, not_ready
+from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.hierarchy.follow import follow
 from jupyter_turbopilot.hierarchy.growth import grow
 from jupyter_turbopilot.pilot.pilot import Pilot
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.engine.phase import EngineState
+    from jupyter_turbopilot.engine.lifecycle import EngineState
     from jupyter_turbopilot.hierarchy.event import Event
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion, Hierarchy

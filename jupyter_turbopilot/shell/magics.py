@@ -201,7 +201,7 @@ class TurbopilotMagics(Magics):
                 "--simple-prompt or in `jupyter console`. JupyterLab has its own, which is on by default. "
                 "%complete and %%complete need no prompt."
             )
-        from jupyter_turbopilot.engine.phase import Phase, not_ready
+        from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
         from jupyter_turbopilot.shell import terminal
 
         local = self._local_pilot()

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer.raw_task import ENDLESS, priority_of
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
+from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.generation import Beginning, Markers, Sampling
 from jupyter_turbopilot.prompt.formats import build_text, form_for
 from jupyter_turbopilot.prompt.infill import taken_apart
 from jupyter_turbopilot.generation import Beginning, Markers, Sampling

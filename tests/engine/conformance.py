@@ -17,11 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS
-from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.base import SAMPLERS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.code_points import CodePoints
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError, TextFailedError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.prompt.formats import form_for

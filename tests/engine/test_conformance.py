@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.base import Abilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import load_isolated
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.remote import loading as remote
-from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
-from jupyter_turbopilot.engine.transformers.loader import load
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
 
 from ..llama_server import LlamaServer
 from ..serving import Server

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import math
 from collections.abc import Callable
@@ -10,8 +11,16 @@ import pytest
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.engine.lifecycle import GAVE_UP, LONGEST, RETRY, SHORTEST, Lifecycle
-from jupyter_turbopilot.engine.phase import EngineState, Phase
+from jupyter_turbopilot.engine.lifecycle import (
+    GAVE_UP,
+    LONGEST,
+    RETRY,
+    SHORTEST,
+    EngineState,
+    Lifecycle,
+    Phase,
+    not_ready,
+)
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import EngineError, EngineGoneError, ModelRefusedError
 
@@ -205,3 +214,33 @@ def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: 
         now += 1.0  # it computes for a second, and dies
     assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
     assert rests[-2:] == [LONGEST, LONGEST]
+
+
+def test_in_json_a_phase_is_the_word_that_editors_know() -> None:
+    words = ["empty", "loading", "ready", "thinking", "asleep", "waking", "failed", "stopped"]
+    assert json.loads(json.dumps(list(Phase))) == words
+
+
+def test_whoever_sleeps_or_wakes_can_be_asked() -> None:
+    ready = {phase for phase in Phase if EngineState(phase).ready}
+    assert ready == {Phase.READY, Phase.THINKING, Phase.ASLEEP, Phase.WAKING}
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "words"),
+    [
+        (EngineState(Phase.EMPTY), "empty", "No model is loaded."),
+        (EngineState(Phase.LOADING, "m"), "loading", "m is being loaded."),
+        (EngineState(Phase.STOPPED), "stopped", "The server is stopping."),
+        (EngineState(Phase.FAILED, "m", "Too large.", "memory"), "memory", "Too large."),
+        (EngineState(Phase.FAILED), "failed", "failed"),
+    ],
+)
+def test_why_there_is_no_engine_is_an_error_in_words(state: EngineState, code: str, words: str) -> None:
+    error = not_ready(state)
+    assert (error.code, error.message) == (code, words)
+    assert error.exit_status == 1
+
+
+def test_not_ready_has_the_exit_status_of_the_failure() -> None:
+    assert not_ready(EngineState(Phase.FAILED, "m", "It is damaged.", "model_refused", 2)).exit_status == 2

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.sampling import choose, likeliest
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
+from jupyter_turbopilot.engine.sampling import Drawing, choose, likeliest
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.generation import SAMPLERS, Sampling
 
 NONE = np.array([], dtype=np.int64)
+SIZE = 260  # the tiny model's tokens
+FLAT = np.zeros(SIZE, dtype=np.float32)
 
 
 def row(*values: float) -> np.ndarray:
@@ -55,3 +66,134 @@ def test_the_likeliest_come_first_and_their_chances_are_those_of_the_row(
     for token, chance in found:
         whole = float(np.exp(logits.astype(np.float64) - logits[token]).sum())
         assert chance == pytest.approx(-np.log(whole), abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
+    engine = LlamaEngine(tiny_model, name="tiny", context_size=128, threads=1)
+    yield engine
+    engine.close()
+
+
+def drawing(prompt: list[int] | None = None, hidden: Any = NONE, **more: Any) -> Drawing:
+    return Drawing(Sampling(**({"temperature": 0.8} | more)), hidden, SIZE, prompt or [1, 2, 3])
+
+
+options = st.fixed_dictionaries(
+    {
+        "temperature": st.sampled_from([0.0, 0.3, 1.0, 2.0]),
+        "top_k": st.sampled_from([0, 1, 5, 40, 1000]),
+        "top_p": st.sampled_from([0.0, 0.3, 0.9, 1.0]),
+        "min_p": st.sampled_from([0.0, 0.05, 0.5, 2.0]),
+        "typical_p": st.sampled_from([0.2, 0.8, 1.0]),
+        "repeat_penalty": st.sampled_from([0.5, 1.0, 1.3]),
+        "frequency_penalty": st.sampled_from([0.0, 0.7]),
+        "presence_penalty": st.sampled_from([0.0, -0.4]),
+        "penalty_last_n": st.sampled_from([-1, 0, 4, 64]),
+        "logit_bias": st.sampled_from([(), ((5, 3.0), (6, -5.0))]),
+        "samplers": st.permutations(SAMPLERS).map(tuple),
+    }
+)
+
+
+@given(options, st.integers(0, 2**32 - 1))
+def test_a_token_is_drawn_from_what_llama_cpp_would_draw_it_from(
+    engine: LlamaEngine, asked: dict[str, Any], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    prompt = random.integers(0, SIZE, 30).tolist()
+    logits = (random.standard_normal(SIZE) * 3).astype(np.float32)
+    sampling = Sampling(**asked)
+    ours = Drawing(sampling, NONE, SIZE, prompt)
+    theirs = SamplerChain(engine._lib, engine.vocabulary.handle, SIZE, sampling, NONE, prompt)
+    for token in random.integers(0, SIZE, 6).tolist():
+        ours.accept(token)
+        theirs.accept(token)
+    drawn, known = ours.pick(logits), theirs.pick(logits)
+    assert drawn is not None
+    assert known is not None
+    if sampling.temperature <= 0:
+        assert drawn == known
+    left, wanted = dict(ours.chances(drawn, SIZE)[1]), dict(theirs.chances(known, SIZE)[1])
+    assert drawn in left
+    assert left == pytest.approx(wanted, abs=1e-3)
+    theirs.close()
+
+
+def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:
+    logits = FLAT - 99
+    logits[[1, 2, 3]] = np.log([0.6, 0.3, 0.1])
+    one = drawing(temperature=1.0, top_p=1.0)
+    drawn = Counter(one.pick(logits) for _ in range(2000))
+    assert drawn.keys() == {1, 2, 3}
+    assert [drawn[token] / 2000 for token in (1, 2, 3)] == pytest.approx([0.6, 0.3, 0.1], abs=0.05)
+
+
+def test_the_same_seed_draws_the_same_tokens() -> None:
+    first, again, other = (drawing(seed=seed, top_k=0, top_p=1.0) for seed in (7, 7, 8))
+    texts = [[one.pick(FLAT) for _ in range(20)] for one in (first, again, other)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_the_chance_of_what_was_drawn_is_told() -> None:
+    one = drawing(temperature=1.0, top_k=4, top_p=1.0)
+    token = one.pick(FLAT)
+    assert token is not None
+    chance, top = one.chances(token, 2)
+    assert chance == pytest.approx(0.25)
+    assert [number for _, number in top] == pytest.approx([np.log(0.25)] * 2)
+    greedy = drawing(temperature=0.0)
+    assert greedy.chances(greedy.pick(FLAT) or 0, 3) == (1.0, ((0, 0.0),))
+
+
+def test_hidden_tokens_are_never_drawn_and_where_all_are_there_is_none() -> None:
+    hidden = np.arange(SIZE - 1, dtype=np.int64)
+    for temperature in (0.0, 1.0):
+        assert drawing(hidden=hidden, temperature=temperature).pick(FLAT) == SIZE - 1
+        assert drawing(hidden=np.arange(SIZE), temperature=temperature).pick(FLAT) is None
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 1e-300])
+def test_a_bias_beyond_all_bounds_means_always(temperature: float) -> None:
+    assert drawing(temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"repeat_penalty": 1.1, "penalty_last_n": 2**31 - 1},
+        {"repeat_penalty": 0.0, "frequency_penalty": 1e300, "presence_penalty": -1e300},
+        {"temperature": 1e-300},
+        {"temperature": 1e300},
+        {"top_k": 0, "typical_p": 0.0, "top_p": 0.0, "min_p": 2.0},
+        {"top_k": 2**31 - 1, "samplers": SAMPLERS * 1000},
+        {"logit_bias": ((5, 1e308), (6, 1e308), (-1, 1.0), (10**9, 1.0), ("text", 1.0))},
+        {"samplers": ("nonsense",)},
+    ],
+)
+def test_extreme_values_still_draw_a_token(asked: dict[str, Any]) -> None:
+    one = drawing(**asked)
+    for _ in range(5):
+        token = one.pick(FLAT)
+        assert token is not None
+        assert 0 <= token < SIZE
+        one.accept(token)
+    one.close()
+
+
+def test_only_the_latest_tokens_are_penalised() -> None:
+    three = np.where(np.arange(SIZE) < 3, 0, -9).astype(np.float32)
+    one = drawing(temperature=0.0, presence_penalty=1.0, penalty_last_n=2)
+    drawn = []
+    for _ in range(6):
+        token = one.pick(three)
+        assert token is not None
+        one.accept(token)
+        drawn.append(token)
+    assert drawn == [0, 1, 2, 0, 1, 2]
+
+
+def test_the_sampler_that_only_llama_cpp_has_is_refused_by_name() -> None:
+    with pytest.raises(BadRequestError, match="infill") as refused:
+        drawing(samplers=("top_k", "infill"))
+    assert refused.value.field == "samplers"

@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import YIELDED, Job, Work
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import YIELDED, Job, Priority, Work
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import EngineError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling

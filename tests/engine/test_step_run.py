@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.sampling import Logits
 from jupyter_turbopilot.engine.sequences import KVSequence
 from jupyter_turbopilot.engine.step_run import Guess, Share, StepRun
-from jupyter_turbopilot.engine.token_bytes import ByteTable
+from jupyter_turbopilot.engine.table_vocabulary import ByteTable
 from jupyter_turbopilot.generation import Ask, Sampling
 
 TABLE = ByteTable([b"a", b"b", b"ab", b"abc", b""])

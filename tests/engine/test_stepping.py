@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine import stepping
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping import READING_MOST, Stepping, write
-from jupyter_turbopilot.engine.token_bytes import ByteTable
+from jupyter_turbopilot.engine.table_vocabulary import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
 

@@ -18,7 +18,7 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, IsolatedRun
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
@@ -395,7 +395,7 @@ run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated import load_test
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Plan
 load_test._key = lambda *_: ""
 hosted = HostedLlama("m.gguf", Plan(512, 1, 0), "m")

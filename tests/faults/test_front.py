@@ -195,7 +195,7 @@ def test_who_stops_reading_holds_up_nobody_and_is_not_written_for_once_they_are_
     for connection in deaf:
         connection.close()
     end = time.monotonic() + 20
-    while len(front.pilot.worker._queue):
+    while len(front.pilot.worker._scheduler):
         assert time.monotonic() < end
         time.sleep(0.02)
 

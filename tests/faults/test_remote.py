@@ -15,7 +15,7 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.run import RemoteRun
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Sampling
 

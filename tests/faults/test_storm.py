@@ -81,10 +81,10 @@ async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
     for _ in range(300):
         gc.collect()
         left = {task for task in asyncio.all_tasks() - before if not task.done()}
-        if not left and not len(pilot.worker._queue):
+        if not left and not len(pilot.worker._scheduler):
             break
         await asyncio.sleep(0.01)
-    assert not len(pilot.worker._queue)
+    assert not len(pilot.worker._scheduler)
     return left
 
 

@@ -19,9 +19,9 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.facts import Facts
 from jupyter_turbopilot.context.notebook import Context
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.reply import Reply

@@ -11,8 +11,8 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.completer.results_keeper import Keeper
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.phase import EngineState, Phase
+from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.pilot.pilot import Choice, Pilot, study_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models

@@ -16,7 +16,9 @@ import msgspec
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.messages import (
+    REFUSED,
     Attention,
+    BrokenFrameError,
     Close,
     Description,
     Failure,
@@ -32,14 +34,13 @@ from jupyter_turbopilot.engine.isolated.messages import (
     UseThreads,
     decode_request,
     encode,
+    take_standard_pipes,
 )
-from jupyter_turbopilot.engine.isolated.pipes import BrokenFrameError, take_standard_pipes
-from jupyter_turbopilot.engine.isolated.verdict import REFUSED
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.engine.isolated.pipes import FramePipe
+    from jupyter_turbopilot.engine.isolated.messages import FramePipe
     from jupyter_turbopilot.generation import Ask
 
 

@@ -21,16 +21,14 @@ from jupyter_turbopilot.engine.isolated.messages import (
     Suspend,
     UseThreads,
 )
-from jupyter_turbopilot.engine.isolated.process import ChildProcess, ProcessEndedError
-from jupyter_turbopilot.engine.isolated.verdict import refusal
+from jupyter_turbopilot.engine.isolated.process import ChildProcess, ProcessEndedError, refusal
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.isolated.hosted import Hosted
-    from jupyter_turbopilot.engine.isolated.messages import Description
+    from jupyter_turbopilot.engine.isolated.messages import Description, Hosted
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Token
 

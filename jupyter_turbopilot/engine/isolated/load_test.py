@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.isolated.engine import loading
 from jupyter_turbopilot.engine.isolated.messages import Close, Start, Step
-from jupyter_turbopilot.engine.isolated.verdict import Verdict, refusal
+from jupyter_turbopilot.engine.isolated.process import Verdict, refusal
 from jupyter_turbopilot.engine.load.machine import processor
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.files import read_object, replace_content
@@ -20,7 +20,7 @@ from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+    from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens: engines evaluate batches with other instructions than a single token

@@ -1,19 +1,70 @@
-"""What the two processes say to each other, as msgpack: never pickle, which runs what it reads."""
+"""The messages between the two processes as msgpack, never pickle, and the pipes that carry them."""
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from jupyter_turbopilot import errors
-from jupyter_turbopilot.engine.abilities import Abilities  # noqa: TC001 - read by msgspec
-from jupyter_turbopilot.engine.isolated.hosted import Hosted  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.base import Abilities  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.load.plan import Plan  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions  # noqa: TC001 - likewise
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Token, Usage  # noqa: TC001 - read by msgspec
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from jupyter_turbopilot.engine.base import Engine
+
+REFUSED = 3  # the child's exit status if the file is at fault
+LENGTH = 4  # bytes before each message
+LARGEST = 1 << 28  # bytes of a message; anything larger is a sign that the other side writes something else
+
+
+class HostedLlama(Struct, frozen=True, tag="llama"):
+    """A GGUF file in llama.cpp."""
+
+    path: str
+    plan: Plan
+    name: str
+    fim: str = "auto"
+    snapshot: str = ""  # the file of its saved sequences; empty: none
+
+    def load(self) -> Engine:
+        """Load it: called in the child."""
+        from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
+        from jupyter_turbopilot.engine.load.plan import load
+
+        snapshot = Path(self.snapshot) if self.snapshot else None
+        log_to_stderr()  # says why, should it fail
+        engine = load(Path(self.path), self.plan, name=self.name, fim=self.fim, snapshot=snapshot)
+        log_to_stderr(on=False)
+        return engine
+
+
+class HostedTransformers(Struct, frozen=True, tag="transformers"):
+    """A checkpoint in transformers."""
+
+    folder: str
+    options: TransformersOptions
+    name: str
+    fim: str = "auto"
+
+    def load(self) -> Engine:
+        """Load it: called in the child."""
+        from jupyter_turbopilot.engine.transformers.checkpoint import load
+
+        return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
+
+
+# Another kind of engine is another class with a tag, a name and a `load`, added with `|`.
+Hosted = HostedLlama | HostedTransformers
 
 
 class Load(Struct, frozen=True, tag=True, array_like=True):
@@ -140,3 +191,52 @@ _replies = msgspec.msgpack.Decoder(Reply)
 encode = _encoder.encode
 decode_request = _requests.decode
 decode_reply = _replies.decode
+
+
+class BrokenFrameError(Exception):
+    """The other side has sent what is no frame."""
+
+
+class FramePipe:
+    """A pipe for what is sent, which is not buffered, and a pipe for what is received, which is."""
+
+    def __init__(self, receiving: BinaryIO, sending: BinaryIO) -> None:
+        self._receiving = receiving
+        self._sending = sending
+
+    def send(self, message: bytes) -> None:
+        """Send a message; an OSError if nobody reads it."""
+        frame = memoryview(len(message).to_bytes(LENGTH, "little") + message)
+        while frame:  # a signal may interrupt a long write
+            frame = frame[self._sending.write(frame) :]
+
+    def receive(self) -> bytes:
+        """Wait for a message; an EOFError if the other side is gone."""
+        size = int.from_bytes(self._read(LENGTH), "little")
+        if size > LARGEST:
+            raise BrokenFrameError
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        data = self._receiving.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def close(self) -> None:
+        """Close both pipes."""
+        self._sending.close()
+        self._receiving.close()
+
+
+def take_standard_pipes() -> FramePipe:
+    """Return this process's standard input and output as a pipe, out of the reach of everything else.
+
+    Native code may read from the one and print to the other: it gets an empty input, and prints to
+    standard error.
+    """
+    pipe = FramePipe(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0))
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return pipe

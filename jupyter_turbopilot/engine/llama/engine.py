@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import bindings, version
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters

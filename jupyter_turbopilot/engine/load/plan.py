@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.batch_sizes import CHUNK, PIECES
+from jupyter_turbopilot.engine.base import CHUNK, PIECES
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.ggml import CACHE_TYPES

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
 from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from concurrent.futures import Future
 
-    from jupyter_turbopilot.engine.abilities import Abilities
+    from jupyter_turbopilot.engine.base import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
 from jupyter_turbopilot.engine.remote import provider, words
 from jupyter_turbopilot.engine.remote.address import read_addresses, read_key, take_from_environment
 from jupyter_turbopilot.engine.remote.by_text import Spellings
@@ -19,13 +18,14 @@ from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.survey import by_ids, by_text, compare, look, text_form
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 
     from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-    from jupyter_turbopilot.engine.abilities import Abilities
+    from jupyter_turbopilot.engine.base import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.dialect import Dialect

@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.remote.dialect import samplers
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json, read_models, read_properties
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 

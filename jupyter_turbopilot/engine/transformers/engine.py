@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
-from jupyter_turbopilot.engine.drawing import Drawing
+from jupyter_turbopilot.engine.base import CHUNK, Abilities
 from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate
-from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
+from jupyter_turbopilot.engine.sampling import Drawing, bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import Stepping
-from jupyter_turbopilot.engine.transformers.cache import Held, is_divisible, new_cache
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
 
 if TYPE_CHECKING:
@@ -30,6 +31,58 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.transformers.checkpoint import Loading
     from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
     from jupyter_turbopilot.generation import Sampling
+
+
+@dataclass
+class Held:
+    """What was computed for the first `size` tokens of a sequence."""
+
+    cache: Any
+    size: int = 0
+
+    def copied(self, count: int, *, divisible: bool) -> Held:
+        """Return the first `count` tokens, to be continued in another way."""
+        if not divisible:  # its states are changed in place
+            return Held(copy.deepcopy(self.cache), self.size)
+        other = copy.copy(self.cache)
+        # Growing makes new tensors, so until then both may have the same.
+        other.layers = [copy.copy(layer) for layer in self.cache.layers]
+        held = Held(other, self.size)
+        held.cut(count)
+        return held
+
+    def cut(self, size: int) -> None:
+        """Forget what was computed from `size` on, also where only some layers have got further."""
+        for layer in self.cache.layers:
+            if (more := layer.get_seq_length() - size) > 0:
+                layer.crop(-more)
+        self.size = min(self.size, size)
+
+    def compact(self) -> Held:
+        """Let go of the larger tensors that cut ones are a part of."""
+        for layer in self.cache.layers:
+            for name, value in vars(layer).items():
+                if isinstance(value, torch.Tensor):
+                    setattr(layer, name, value.clone())
+        return self
+
+
+def new_cache(config: Any) -> Any:
+    """Return an empty cache, which keeps all tokens even of layers that look at the nearest ones only.
+
+    What such layers need after a cut would otherwise be gone.
+    """
+    cache = DynamicCache(config=config)
+    cache.layers = [
+        DynamicLayer() if type(layer) is DynamicSlidingWindowLayer else layer for layer in cache.layers
+    ]
+    return cache
+
+
+def is_divisible(cache: Any) -> bool:
+    """Tell whether the end of a sequence can be forgotten; the state of recurrent layers cannot go back."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
 
 MAX_SEQUENCES = 3  # each has a copy of what it shares with others, so the rest is parked
 _CACHES = ("past_key_values", "cache_params")  # what models call the argument

@@ -122,7 +122,7 @@ class LlamaKind(EngineKind):
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model: in a child process, or here once it has passed a load test."""
-        from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+        from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 
         path, plan = self.plan(model, tuned=tuned)
         own = personal_dir()

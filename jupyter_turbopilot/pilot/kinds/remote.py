@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
@@ -78,9 +78,9 @@ class RemoteKind(EngineKind):
         """Load the vocabulary of a folder with a tokenizer, or of a GGUF file."""
         folder = Path(spec).expanduser()
         if folder.is_dir():
-            from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
+            from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 
-            return self._vocabulary.of(folder, load_vocabulary)
+            return self._vocabulary.of(folder, TransformersVocabulary)
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")

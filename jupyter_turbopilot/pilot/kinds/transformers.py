@@ -132,15 +132,16 @@ class TransformersKind(EngineKind):
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
         """Load a model, or refuse what cannot be loaded here."""
-        from jupyter_turbopilot.engine.transformers.loader import load, load_vocabulary
+        from jupyter_turbopilot.engine.transformers.checkpoint import load
+        from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 
         folder, options = self.folder(model), self.options()
         if self.settings.isolate:
             from jupyter_turbopilot.engine.isolated.engine import load_isolated
-            from jupyter_turbopilot.engine.isolated.hosted import HostedTransformers
+            from jupyter_turbopilot.engine.isolated.messages import HostedTransformers
 
             hosted = HostedTransformers(str(folder), options, model.name, model.fim)
-            vocabulary = partial(self._vocabulary.of, folder, load_vocabulary)
+            vocabulary = partial(self._vocabulary.of, folder, TransformersVocabulary)
             return load_isolated(
                 hosted, vocabulary, cancel, timeout=self.settings.load_timeout, patience=READS_WITHIN
             )

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from jupyter_turbopilot.engine.phase import Phase  # noqa: TC001 - the schema is made at run time
+from jupyter_turbopilot.engine.lifecycle import Phase  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 

@@ -14,7 +14,7 @@ from jupyter_turbopilot.completer.raw_task import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
-from jupyter_turbopilot.engine.phase import not_ready
+from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.remote.dialect import SESSION_HEADER
 from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import Completion

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.server.describe import describe_health

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Beginning, ExactAsk, Urgency
 from jupyter_turbopilot.server.routes.options import Name, TokenId  # noqa: TC001 - the schemas are made at run time

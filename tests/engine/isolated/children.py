@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, load_isolated
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import Plan
 

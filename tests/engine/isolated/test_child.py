@@ -15,6 +15,7 @@ from jupyter_turbopilot.engine.isolated.child import Asked, Host, listen
 from jupyter_turbopilot.engine.isolated.messages import (
     Attention,
     Close,
+    FramePipe,
     Release,
     Resume,
     Start,
@@ -23,7 +24,6 @@ from jupyter_turbopilot.engine.isolated.messages import (
     UseThreads,
     encode,
 )
-from jupyter_turbopilot.engine.isolated.pipes import FramePipe
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..jobs import SmallEngine

@@ -255,7 +255,7 @@ def test_a_load_that_was_cancelled_before_it_began_ends(tiny_model: Path) -> Non
 
 def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> None:
     from jupyter_turbopilot.engine.isolated.engine import load_isolated
-    from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+    from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 
     def fail() -> Any:
         raise EngineError("no vocabulary")

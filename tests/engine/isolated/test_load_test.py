@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated import load_test
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import io
 import math
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,11 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import errors
-from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.isolated.messages import (
+    LARGEST,
     Attention,
+    BrokenFrameError,
     Description,
     Failure,
+    FramePipe,
+    Hosted,
+    HostedLlama,
     Progress,
     Reply,
     Start,
@@ -21,6 +32,8 @@ from jupyter_turbopilot.engine.isolated.messages import (
     decode_request,
     encode,
 )
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import Hardware, Plan
 from jupyter_turbopilot.errors import (
     CancelledError,
     ContextLengthError,
@@ -31,6 +44,7 @@ from jupyter_turbopilot.errors import (
     UnknownTokenError,
 )
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 small = st.integers(0, 1 << 31)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -147,3 +161,78 @@ def test_of_an_exception_only_type_and_place_are_told() -> None:
 @pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
 def test_a_kind_that_is_no_error_becomes_one(kind: str) -> None:
     assert type(Failure(kind, {"message": "words"}).error()) is EngineError
+
+
+def test_it_travels_with_all_that_it_is_loaded_with() -> None:
+    hardware = Hardware(1, 2, (0.5, 0.5), "q8_0", False, (AdapterSpec("a.gguf", 0.5, "r"),))
+    hosted = HostedLlama("/a/model.gguf", Plan(256, 2, 3, 4, 5, hardware), "name", "qwen", "/a/.sequences")
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(hosted), type=Hosted) == hosted
+
+
+def test_it_loads_what_it_says(tiny_model: Path) -> None:
+    engine = HostedLlama(str(tiny_model), Plan(256, 1, 0), "tiny", "qwen").load()
+    assert isinstance(engine, LlamaEngine)
+    assert (engine.name, engine.fim, engine.context_size) == ("tiny", "qwen", 256)
+    engine.close()
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_messages_come_whole_and_in_order(messages: list[bytes]) -> None:
+    sent = io.BytesIO()
+    out = FramePipe(io.BytesIO(), sent)
+    for message in messages:
+        out.send(message)
+    back = FramePipe(io.BytesIO(sent.getvalue()), io.BytesIO())
+    assert [back.receive() for _ in messages] == messages
+    with pytest.raises(EOFError):
+        back.receive()
+
+
+@given(st.binary(max_size=20), st.data())
+def test_a_message_that_is_cut_is_the_end(message: bytes, data: st.DataObject) -> None:
+    sent = io.BytesIO()
+    FramePipe(io.BytesIO(), sent).send(message)
+    cut = data.draw(st.integers(0, len(sent.getvalue()) - 1))
+    with pytest.raises(EOFError):
+        FramePipe(io.BytesIO(sent.getvalue()[:cut]), io.BytesIO()).receive()
+
+
+def test_a_message_larger_than_any_is_not_waited_for() -> None:
+    frame = io.BytesIO((LARGEST + 1).to_bytes(4, "little"))
+    with pytest.raises(BrokenFrameError):
+        FramePipe(frame, io.BytesIO()).receive()
+
+
+def test_a_message_larger_than_a_pipe_holds_comes_through() -> None:
+    message = os.urandom(1_000_000)
+    reading, writing = os.pipe()
+    pipe = FramePipe(os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0))
+    sender = threading.Thread(target=pipe.send, args=(message,))
+    sender.start()
+    assert pipe.receive() == message
+    sender.join()
+    pipe.close()
+
+
+def test_what_else_a_process_prints_and_reads_is_kept_off_its_pipes() -> None:
+    script = """
+import ctypes, os, sys
+from jupyter_turbopilot.engine.isolated.messages import take_standard_pipes
+pipe = take_standard_pipes()
+print("noise")
+os.write(1, b"more noise")
+ctypes.CDLL(None).puts(b"noise of native code")
+ctypes.CDLL(None).fflush(None)
+sys.stdout.flush()
+assert sys.stdin.read() == "" and os.read(0, 9) == b""
+pipe.send(pipe.receive()[::-1])
+"""
+    sent = io.BytesIO()
+    FramePipe(io.BytesIO(), sent).send(b"abc")
+    child = subprocess.run(
+        [sys.executable, "-c", script], input=sent.getvalue(), capture_output=True, timeout=60
+    )
+    assert FramePipe(io.BytesIO(child.stdout), sent).receive() == b"cba"
+    assert len(child.stdout) == 7
+    assert b"more noise" in child.stderr
+    assert b"noise of native code" in child.stderr

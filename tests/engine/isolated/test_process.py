@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import pytest
 
-from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
-from jupyter_turbopilot.engine.isolated.messages import Load, Reply, Step, encode
-from jupyter_turbopilot.engine.isolated.process import ChildProcess, ProcessEndedError
+from jupyter_turbopilot.engine.isolated.messages import REFUSED, HostedLlama, Load, Reply, Step, encode
+from jupyter_turbopilot.engine.isolated.process import (
+    ChildProcess,
+    ProcessEndedError,
+    TimeLimit,
+    judge,
+    not_started,
+    refusal,
+)
 
 from .children import PLAN, play
 
@@ -132,3 +140,83 @@ def test_no_process_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ProcessEndedError, match="Cannot allocate memory") as refused:
         ChildProcess(urgent=1)
     assert refused.value.verdict.code == "memory"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "code"),
+    [
+        (-9, "", "memory"),
+        (-15, "", "trial"),
+        (-2, "", "trial"),
+        (-6, "what():  std::bad_alloc", "memory"),
+        (1, "MemoryError", "memory"),
+        (-6, "GGML_ASSERT(false) failed", "model_refused"),
+        (-11, "", "model_refused"),
+        (0xC0000005, "", "model_refused"),
+        (REFUSED, "it does not know this kind of model", "model_refused"),
+        (REFUSED, "failed to open GGUF file (Too many open files)", "trial"),
+        (1, "ModuleNotFoundError", "trial"),
+    ],
+)
+def test_judge_separates_faults_of_the_file_from_others(status: int, output: str, code: str) -> None:
+    assert judge(status, output).code == code
+
+
+def test_a_missing_process_for_lack_of_memory_is_reported_as_such() -> None:
+    refused = refusal("m.gguf", not_started(OSError(12, "Cannot allocate memory")))
+    assert refused.code == "memory"
+    assert "Cannot allocate memory" in refused.message
+
+
+expired: SimpleQueue[float] = SimpleQueue()
+
+
+@pytest.fixture
+def limit() -> Iterator[TimeLimit]:
+    limit = TimeLimit(expired.put)
+    yield limit
+    limit.close()
+    assert not limit._thread.is_alive()
+
+
+def test_what_takes_too_long_is_told_with_its_limit(limit: TimeLimit) -> None:
+    with limit.within(0.01):
+        assert expired.get(timeout=10) == 0.01
+
+
+def test_what_is_in_time_is_not(limit: TimeLimit) -> None:
+    for _ in range(100):
+        with limit.within(60):
+            pass
+    with limit.within(0.01):
+        assert expired.get(timeout=10) == 0.01
+    with pytest.raises(Empty):
+        expired.get_nowait()
+
+
+def test_a_limit_can_be_shortened_from_another_thread_but_not_made_longer(limit: TimeLimit) -> None:
+    with limit.within(60):
+        threading.Thread(target=limit.shorten, args=(0.02,)).start()
+        assert expired.get(timeout=10) == 0.02
+    with limit.within(0.01):
+        limit.shorten(60)
+        assert expired.get(timeout=10) == 0.01
+
+
+def test_it_is_told_once(limit: TimeLimit) -> None:
+    with limit.within(0.01):
+        expired.get(timeout=10)
+        with pytest.raises(Empty):
+            expired.get(timeout=0.05)
+
+
+def test_the_thread_is_not_woken_for_every_limit(limit: TimeLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken = []
+    notify = limit._changed.notify
+    monkeypatch.setattr(limit._changed, "notify", lambda: (woken.append(1), notify()))
+    for _ in range(1000):
+        with limit.within(60):
+            # The first wakes it; those that come before it has looked do so, too.
+            while limit._wakes > limit._end:
+                pass
+    assert len(woken) == 1

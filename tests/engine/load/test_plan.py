@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine.batch_sizes import CHUNK
+from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Limits, Plan, load, make_plan, score_bytes

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.address import ENGINE_KEY, HUB_KEY
 from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.loading import load
-from jupyter_turbopilot.engine.vocabulary import Vocabulary
+from jupyter_turbopilot.engine.vocabulary import CodePoints, Vocabulary
 
 from .far_server import Act, FarServer, always, settings_for
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.by_ids import ByIds, peer_fields
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
 from .test_far_side import JSON

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.engine.base import can_write
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.run import RemoteRun
-from jupyter_turbopilot.engine.self_test import can_write
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.address import Address, read_addresses
 from jupyter_turbopilot.engine.remote.by_ids import ByIds
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request
@@ -32,6 +31,7 @@ from jupyter_turbopilot.engine.remote.words import (
     FarRefusalError,
     StrangeAnswerError,
 )
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import BadRequestError, BusyError, EngineError, NotReadyError
 from jupyter_turbopilot.server.routes.openai_wording import error_body
 

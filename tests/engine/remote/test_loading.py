@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
 from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, far_side, load
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.generation import Beginning, Sampling
 

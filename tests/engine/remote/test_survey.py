@@ -27,6 +27,8 @@ from jupyter_turbopilot.engine.remote.survey import (
 )
 from jupyter_turbopilot.engine.remote.words import FarRefusalError
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.engine.remote.survey import AWKWARD, TextForm, compare, look, text_form
+from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve

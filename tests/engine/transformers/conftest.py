@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
-from jupyter_turbopilot.engine.transformers.loader import load
 
 from . import checkpoints
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.config import TurbopilotTransformers
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.transformers.checkpoint import (
+    COMPUTE_BYTES,
+    TOKEN_BYTES,
     Loading,
     TransformersOptions,
     check,
+    load,
 )
-from jupyter_turbopilot.engine.transformers.sizes import COMPUTE_BYTES, TOKEN_BYTES
 from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
 from tests.models.convert import families
 
@@ -189,3 +193,21 @@ def test_every_setting_is_an_option() -> None:
 def test_flash_attention_is_refused_where_it_cannot_be(checkpoint: Path) -> None:
     with pytest.raises(NotReadyError, match="flash-attn and a graphics card"):
         check(checkpoint, TransformersOptions(attention="flash_attention_2"))
+
+
+def test_an_engine_is_loaded_with_what_was_asked_for(checkpoint: Path) -> None:
+    options = TransformersOptions(context_size=128, threads=1, dtype="bfloat16")
+    engine = load(checkpoint, options, name="mine", fim="none")
+    assert (engine.name, engine.fim, engine.context_size) == ("mine", "none", 128)
+    assert engine.identity == check(checkpoint, options).identity
+    assert engine.abilities.places == 1
+    engine.close()
+
+
+def test_nothing_heavy_is_imported_before_a_model_is_loaded() -> None:
+    code = (
+        "import sys; from jupyter_turbopilot.engine.transformers import checkpoint, vocabulary; "
+        "print({'torch', 'transformers', 'tokenizers', 'llama_cpp'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr

@@ -11,8 +11,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, check
-from jupyter_turbopilot.engine.transformers.loader import load
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, check, load
 from jupyter_turbopilot.engine.transformers.model import load_model, quantization
 from jupyter_turbopilot.errors import ModelRefusedError
 from tests.models.convert import families

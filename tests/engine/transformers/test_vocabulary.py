@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
-from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.slices import LONGEST
-from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
+from jupyter_turbopilot.engine.table_vocabulary import LONGEST
 from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.convert import convert
 from tests.models.convert import families
@@ -28,7 +27,7 @@ FAMILIES = {"qwen2": "qwen", "gpt-neox": "bytes", "bigcode-shared": "digits", "l
 
 @pytest.fixture(scope="module")
 def vocabulary(checkpoint: Path) -> TransformersVocabulary:
-    return load_vocabulary(checkpoint)
+    return TransformersVocabulary(checkpoint)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -139,8 +138,8 @@ def test_a_damaged_tokenizer_is_refused_in_words(checkpoint: Path, tmp_path: Pat
 
 def test_it_needs_no_pytorch(checkpoint: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from jupyter_turbopilot.engine.transformers import loader; "
-        "v = loader.load_vocabulary(Path(sys.argv[1])); assert v.tokenize('x = 1'); "
+        "import sys; from pathlib import Path; from jupyter_turbopilot.engine.transformers import vocabulary; "
+        "v = vocabulary.TransformersVocabulary(Path(sys.argv[1])); assert v.tokenize('x = 1'); "
         "print({'torch', 'transformers', 'llama_cpp'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code, str(checkpoint)], capture_output=True, text=True)

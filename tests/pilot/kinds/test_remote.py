@@ -11,8 +11,8 @@ import pytest
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model

@@ -71,8 +71,8 @@ async def test_a_full_queue_answers_429_and_everybody_else_is_served(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.pause = 0.02
-    ready.worker._queue.limit = 4  # the test's own client sends ten at a time
-    ready.worker._queue.places = 4  # so that more have to wait than may, however slowly they come
+    ready.worker._scheduler.limit = 4  # the test's own client sends ten at a time
+    ready.worker._scheduler.places = 4  # so that more have to wait than may, however slowly they come
     responses = await asyncio.gather(*(ask("complete", complete_body(client=f"c{n}")) for n in range(50)))
     codes = [response.code for response in responses]
     assert set(codes) == {200, 429}

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS, Abilities
+from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_write
+from jupyter_turbopilot.errors import EngineGoneError
 from jupyter_turbopilot.generation import Sampling
+
+from ..scripted_engine import ScriptedEngine, ScriptedRun
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.generation import Ask
 
 # A value of each option that changes which token follows.
 ASKED: dict[str, Any] = {
@@ -50,3 +58,44 @@ def test_what_is_switched_off_or_was_never_changed_is_not_refused() -> None:
     DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2, top_k=0, top_p=1.0, min_p=0.0))
     DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2))
     PLAIN.check(Sampling(penalty_last_n=8))
+
+
+def test_an_engine_that_only_reads_is_not_waited_for() -> None:
+    class Reading(ScriptedEngine):
+        steps = 0
+
+        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+            self.steps += 1
+
+    engine = Reading()
+    assert can_write(engine)
+    assert (engine.steps, engine.released) == (MAX_STEPS, 1)
+
+
+def test_without_room_nothing_is_known_against_it() -> None:
+    class Full(ScriptedEngine):
+        def start(self, ask: Ask) -> None:  # type: ignore[override]
+            return None
+
+    assert can_write(Full())
+
+
+@pytest.mark.parametrize("method", ["start", "step", "release"])
+@pytest.mark.parametrize("error", [OSError("gone"), SystemExit()])
+def test_an_engine_that_raises_anywhere_is_broken(
+    method: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ScriptedEngine("word")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(engine, method, fail)
+    assert not can_write(engine)
+
+
+def test_an_engine_that_is_gone_says_so_itself() -> None:
+    engine = ScriptedEngine()
+    engine.fail = EngineGoneError("Its process has ended.")
+    with pytest.raises(EngineGoneError):
+        can_write(engine)

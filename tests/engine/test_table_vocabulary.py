@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.slices import _RULES, LONGEST, slices
+from jupyter_turbopilot.engine.table_vocabulary import _RULES, LONGEST, ByteTable, slices
 
 from ..tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
 
@@ -100,7 +100,7 @@ def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) ->
     child = (
         "import sys, threading\n"
         "from pathlib import Path\n"
-        "from tests.engine.test_slices import RUNS, loaded\n"
+        "from tests.engine.test_table_vocabulary import RUNS, loaded\n"
         "def read(path):\n"
         "    engine = loaded(Path(path))\n"
         "    for run in RUNS:\n"
@@ -126,3 +126,18 @@ def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) ->
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "alive\n", "")
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=30),
+    st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=4),
+)
+def test_the_compatible_tokens_are_those_that_agree_with_one_way_to_begin(
+    pieces: list[bytes], ways: list[bytes]
+) -> None:
+    expected = {
+        i
+        for i, piece in enumerate(pieces)
+        if any(piece.startswith(way) or way.startswith(piece) for way in ways)
+    }
+    assert ByteTable(pieces).compatible(ways).tolist() == sorted(expected)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from jupyter_turbopilot.completer.latest import Editor, LatestJobs
+from jupyter_turbopilot.engine.job import Job, Priority
+
+from .desk import Desk, request
+
+
+def test_after_a_thousand_requests_there_is_one_thread_and_nothing_is_kept(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a b")
+    before = threading.active_count()
+    for number in range(1_000):
+        d.ask(request(client=f"editor-{number}"))
+    assert threading.active_count() <= before + 1
+    assert len(d.completer.latest) == 0
+
+
+def test_a_job_that_has_ended_is_forgotten_unless_another_was_asked_for_since() -> None:
+    latest, ann = LatestJobs(), Editor("ann", "tab")
+    first, second = job(), job()
+    assert latest.follow(ann, "a.ipynb", first) is None
+    assert latest.follow(ann, "a.ipynb", second) is first
+    latest.forget(ann, first)
+    assert len(latest) == 1
+    latest.forget(ann, second)
+    assert len(latest) == 0
+
+
+def test_in_another_document_nothing_is_followed_but_what_was_asked_for_is_ended() -> None:
+    latest, ann = LatestJobs(), Editor("ann", "tab")
+    first, second = job(), job()
+    latest.follow(ann, "a.ipynb", first)
+    assert latest.follow(Editor("ann", "window"), "b.ipynb", job()) is None
+    assert not first.cancel.is_set()
+    assert latest.follow(ann, "b.ipynb", second) is None
+    assert (first.cancel.reason, second.cancel.is_set()) == ("superseded", False)
+
+
+@pytest.mark.parametrize(("priority", "awaited"), [(Priority.TYPING, True), (Priority.AHEAD, False)])
+def test_somebody_waits_for_what_was_not_asked_for_ahead(priority: Priority, awaited: bool) -> None:
+    latest, ann = LatestJobs(), Editor("ann", "tab")
+    assert not latest.is_awaited(ann)
+    latest.follow(ann, "a.ipynb", job(priority))
+    assert latest.is_awaited(ann) is awaited
+
+
+def job(priority: Priority = Priority.TYPING) -> Job:
+    return Job(lambda *_: iter(()), lambda _: None, priority=priority)  # type: ignore[arg-type]

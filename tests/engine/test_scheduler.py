@@ -1,0 +1,706 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.base import PLACES
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
+from jupyter_turbopilot.engine.scheduler import (
+    EVALUATED,
+    GENERATED,
+    HALF_LIFE,
+    LONGEST_RETRY,
+    MOST_OWED,
+    TURN,
+    Scheduler,
+)
+
+from .jobs import Told, until_cancelled
+
+TYPING, TEXT, BULK, AHEAD, WARM = Priority
+ENDLESS = 10**6
+
+
+class One(Job):
+    """A job that takes so many steps."""
+
+    def __init__(
+        self,
+        caller: str,
+        priority: Priority = TYPING,
+        left: int = 1,
+        *,
+        client: str = "",
+        deadline: float = 0.0,
+    ) -> None:
+        more = {"priority": priority, "caller": caller, "client": client, "deadline": deadline}
+        super().__init__(until_cancelled, Told(), **more)  # type: ignore[arg-type]
+        self.left = left
+
+
+def scheduler_of(*ones: One, limit: int = 1000, running: int = 0, waiting: int = 0) -> Scheduler:
+    scheduler = Scheduler(limit, running=running, waiting=waiting)
+    for one in ones:
+        assert scheduler.add(one) is None
+    return scheduler
+
+
+def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> list[One]:
+    """Do one step of a local engine; return the jobs that it was for."""
+    priority = scheduler.priorities()[0]
+    line = cast("list[One]", scheduler.line(priority))
+    for one in line:
+        scheduler.begin(one)
+        one.left -= 1
+        if not one.left:
+            assert scheduler.remove(one)
+    scheduler.charge(priority, seconds, dict.fromkeys(line, tokens))
+    return line
+
+
+def serve_together(scheduler: Scheduler, cost: float = 0.1, prompt: float = 0.0) -> list[One]:
+    """Have a remote engine generate something for all jobs that it serves; return them."""
+    line = cast("list[One]", scheduler.together())
+    for one in line:
+        scheduler.begin(one)
+    for one in line:
+        one.left -= 1
+        if not one.left:
+            scheduler.remove(one)
+        scheduler.charge(one.priority, cost, {one: 1}, prompt)
+    return line
+
+
+def priorities(ones: Sequence[Job]) -> list[Priority]:
+    return [one.priority for one in ones]
+
+
+def waiting_jobs(scheduler: Scheduler) -> Counter[str]:
+    return Counter(one.caller for one in scheduler if one not in scheduler.begun)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from("abcdefghijkl"),
+        st.sampled_from(list(Priority)),
+        st.integers(1, 30),
+        st.integers(0, 4),
+    ),
+    max_size=80,
+)
+Events = list[tuple[str, Priority, int, int]]
+
+# Priorities ---------------------------------------------------------------------------------------------------
+
+
+def test_scheduler_serves_typing_before_bulk_at_once() -> None:
+    scheduler = scheduler_of(*(One("a", BULK, left=1000) for _ in range(16)))
+    for _ in range(50):
+        serve(scheduler, seconds=0.5)
+    typing = One("a", left=60)
+    scheduler.add(typing)
+    assert [serve(scheduler) for _ in range(50)] == [[typing]] * 50
+
+
+def test_scheduler_gives_bulk_a_part_of_the_time_while_others_type() -> None:
+    scheduler = scheduler_of(One("a", BULK, left=ENDLESS), One("b", left=ENDLESS))
+    spent = Counter(serve(scheduler, 0.1)[0].priority for _ in range(4000))
+    assert 1 / 9 < spent[BULK] / spent[TYPING] < 1 / 6
+
+
+def test_scheduler_gives_all_bulk_no_more_than_one_of_many_callers() -> None:
+    typing = [One(f"typist {n}", left=10_000) for n in range(28)]
+    scheduler = scheduler_of(*typing, One("many", BULK, left=10_000))
+    steps = Counter(one.priority for _ in range(3000) for one in serve(scheduler)[:1])
+    assert 0.02 < steps[BULK] / steps.total() < 1 / 28
+
+
+def test_scheduler_serves_typing_first_and_then_half_of_the_time_texts() -> None:
+    scheduler = scheduler_of(*(One("a", TEXT, left=ENDLESS) for _ in range(9)))
+    for _ in range(50):
+        serve(scheduler, seconds=0.5)
+    typing = One("a", left=ENDLESS)
+    scheduler.add(typing)
+    assert [serve(scheduler, 0.02) for _ in range(50)] == [[typing]] * 50
+    spent = Counter(serve(scheduler, 0.1)[0].priority for _ in range(2000))
+    assert 0.9 < spent[TEXT] / spent[TYPING] < 1.1
+
+
+def test_scheduler_serves_prefetches_one_by_one_when_nothing_is_awaited() -> None:
+    warm, ahead = [One("a", WARM) for _ in range(3)], [One("b", AHEAD) for _ in range(3)]
+    bulk = One("c", BULK)
+    scheduler = scheduler_of(*warm, *ahead, bulk)
+    assert [serve(scheduler) for _ in range(7)] == [[bulk], *([one] for one in (*ahead, *warm))]
+
+
+# A share for each caller --------------------------------------------------------------------------------------
+
+
+def test_scheduler_serves_the_first_job_of_every_caller_first() -> None:
+    many = [One("many") for _ in range(16)]
+    others = [One(name) for name in "abc"]
+    line = scheduler_of(*many, *others).line(TYPING)
+    assert line == [many[0], *others, *many[1 : PLACES - 3]]
+
+
+@given(EVENTS, st.integers(1, 40))
+def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
+    scheduler = Scheduler(limit)
+    expected: list[One] = []
+    crowded_out: list[Job] = []
+    for caller, priority, left, steps in events:
+        expected.append(One(caller, priority, left))
+        if refused := scheduler.add(expected[-1]):
+            crowded_out.append(refused[0])
+        assert scheduler.waiting <= limit
+        for _ in range(min(steps, len(scheduler))):
+            if scheduler:
+                line = serve(scheduler)
+                assert 0 < len(line) <= PLACES
+                assert len(set(priorities(line))) == 1
+    for _ in range(sum(one.left for one in expected)):
+        if scheduler:
+            serve(scheduler)
+    assert not scheduler
+    assert all((one.left == 0) != (one in crowded_out) for one in expected)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.integers(1, 12), min_size=2, max_size=12),
+    st.integers(1, 6),
+    st.sampled_from([TYPING, BULK]),
+)
+def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, priority: Priority) -> None:
+    """Each caller always has so many jobs; a caller that wants less than a share gets it all."""
+    scheduler = Scheduler(1000)
+    steps: Counter[str] = Counter()
+    rounds = 30 * length
+    for _ in range(rounds):
+        for number, count in enumerate(wanted):
+            own = sum(one.caller == str(number) for one in scheduler)
+            for _ in range(count - own):
+                scheduler.add(One(str(number), priority, length))
+        steps.update(one.caller for one in serve(scheduler))
+    # Where there are more callers than places, two of them may have to take turns.
+    share = PLACES // len(wanted) or 0.5
+    for number, count in enumerate(wanted):
+        assert steps[str(number)] >= 0.9 * min(count, share) * rounds
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 30))
+def test_scheduler_serves_a_caller_beside_a_stream_of_newcomers(crowd: int) -> None:
+    first = [One("patient", left=3) for _ in range(4)]
+    scheduler = scheduler_of(*first)
+    for number in range(12 * (crowd + PLACES)):
+        while len(scheduler) < crowd + 4:
+            scheduler.add(One(f"newcomer {number} {len(scheduler)}", left=2))
+        serve(scheduler)
+        if not any(one in scheduler for one in first):
+            return
+    raise AssertionError("a job was never served")
+
+
+@given(EVENTS)
+def test_scheduler_serves_no_next_job_before_an_earlier_callers_first(events: Events) -> None:
+    scheduler = Scheduler(1000)
+    before: dict[Job, set[str]] = {}  # jobs that wait, and the callers whose next job has to wait for them
+    for caller, _, left, steps in events:
+        scheduler.add(One(caller, TYPING, left))
+        for _ in range(min(steps, len(scheduler))):
+            begun = set(scheduler.begun)
+            line = serve(scheduler, 0.2)
+            for waiting, ended in before.items():
+                passed = [one for one in line if one.caller in ended and one not in begun]
+                assert waiting in line or not passed
+            before = {one: ended for one, ended in before.items() if one not in line and one in scheduler}
+            firsts = {one.caller: one for one in reversed(list(scheduler))}
+            for one in firsts.values():
+                if one not in scheduler.begun:
+                    before.setdefault(one, set()).update(o.caller for o in line if o not in scheduler)
+
+
+# Turns by time ------------------------------------------------------------------------------------------------
+
+
+def test_scheduler_serves_a_ninth_caller_after_one_turn_of_the_others() -> None:
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(PLACES)))
+    for _ in range(1000):
+        serve(scheduler)
+    ninth = One("ninth", left=3)
+    scheduler.add(ninth)
+    waited = next(step for step in range(1000) if ninth in serve(scheduler))
+    assert waited * 0.02 <= TURN + 0.04
+    assert [ninth in serve(scheduler) for _ in range(3)] == [True, True, False]
+    assert ninth not in scheduler
+
+
+@settings(max_examples=25)
+@given(
+    st.integers(1, 40),
+    st.floats(0.01, 0.3),
+    st.sampled_from([TYPING, BULK]),
+    st.lists(st.integers(1, 3), min_size=40, max_size=40),
+)
+@example(33, 0.234375, TYPING, [1] * 40)  # a turn was a step longer than it may be
+def test_scheduler_shares_the_time_between_endless_jobs(
+    callers: int, seconds: float, priority: Priority, requests: list[int]
+) -> None:
+    scheduler = scheduler_of(
+        *(
+            One(str(number), priority, ENDLESS)
+            for number in range(callers)
+            for _ in range(requests[number] if callers <= PLACES else 1)
+        )
+    )
+    turn = max(TURN, seconds) + seconds
+    rounds = int(20 * max(1, callers / PLACES) * turn / seconds)
+    last = dict.fromkeys(map(str, range(callers)), 0)
+    steps: Counter[str] = Counter()
+    for step in range(rounds):
+        served = {one.caller for one in serve(scheduler, seconds)}
+        steps.update(served)
+        for caller in served:
+            waited = (step - last[caller] - 1) * seconds
+            assert waited <= (callers // PLACES + 1) * turn
+            last[caller] = step
+    assert len(steps) == callers
+    assert min(steps.values()) >= 0.8 * max(steps.values())
+
+
+@pytest.mark.parametrize("places", [1, 4, PLACES])
+def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
+    """Callers that stay are evaluated in the same batches; a caller that leaves may lose its cached prompt."""
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(4 * places)))
+    scheduler.places = places
+    lines = [serve(scheduler, TURN / 25) for _ in range(25 * 40)]
+    changes = sum(set(before) != set(after) for before, after in pairwise(lines))
+    assert changes <= 40
+    assert {len(line) for line in lines} == {places}
+
+
+def test_scheduler_rotates_the_places_that_are_left_over() -> None:
+    scheduler = scheduler_of(*(One(name, left=ENDLESS) for name in "abcde" for _ in range(3)))
+    steps = Counter(one.caller for _ in range(1000) for one in serve(scheduler, 0.1))
+    assert min(steps.values()) >= 0.9 * max(steps.values())
+
+
+def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(PLACES + 1)))
+    first = next(iter(scheduler))
+
+    def turn(tokens: int) -> int:
+        """Return for how many steps the first job has a place."""
+        while first not in scheduler.line(TYPING):
+            serve(scheduler, TURN / 4, tokens=tokens)
+        steps = 0
+        while first in scheduler.line(TYPING):
+            serve(scheduler, TURN / 4, tokens=tokens)
+            steps += 1
+        return steps
+
+    short, *longer = (turn(tokens=0) for _ in range(3))
+    assert short < longer[0] < longer[1]
+    assert turn(tokens=1) <= short + 1
+
+
+def test_scheduler_skips_turns_of_a_caller_for_its_prompt() -> None:
+    scheduler = scheduler_of(One("a", left=ENDLESS), One("b", left=ENDLESS))
+    scheduler.places = 1
+
+    def step(turns: float, tokens: int = 1) -> str:
+        return serve(scheduler, turns * TURN, tokens=tokens)[0].caller
+
+    assert [step(1, 0), step(1), step(1.8, 0), step(1)] == ["a", "b", "a", "a"]
+    assert [step(1) for _ in range(4)] == ["b", "b", "a", "b"]
+
+
+def test_scheduler_charges_remote_engines_for_tokens() -> None:
+    """A caller whose texts come twice as fast has half as many turns."""
+    scheduler = scheduler_of(fast := One("fast", left=ENDLESS), One("slow", left=ENDLESS))
+    scheduler.places = 1
+    steps: Counter[str] = Counter()
+    for _ in range(3000):
+        (one,) = scheduler.together()
+        scheduler.begin(one)
+        scheduler.charge_tokens({one: 2 if one is fast else 1})
+        steps[one.caller] += 1
+    assert 1.9 < steps["slow"] / steps["fast"] < 2.1
+
+
+def test_scheduler_charges_prompts_of_remote_engines_with_skipped_turns() -> None:
+    first, *_ = ones = [One(name, left=ENDLESS) for name in "abc"]
+    scheduler = scheduler_of(*ones)
+    scheduler.places = 1
+    scheduler.begin(first)
+    first.read = round(2.5 * TURN / EVALUATED)
+    scheduler.charge_tokens({first: 0})
+    assert first.read
+    scheduler.charge_tokens({first: round(TURN / GENERATED)})
+    assert not first.read
+    assert "".join(serve_together(scheduler, TURN)[0].caller for _ in range(8)) == "bcbcbcab"
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=12), st.integers(1, 4))
+def test_scheduler_bounds_the_turns_that_a_caller_skips(owed: list[float], places: int) -> None:
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(len(owed))))
+    scheduler.places = places
+    last = dict.fromkeys(range(len(owed)), 0)
+    for step in range(60 * len(owed)):
+        for one in scheduler.together():
+            number = int(one.caller)
+            assert step - last[number] <= (MOST_OWED + 3) * len(owed)
+            last[number] = step
+            scheduler.begin(one)
+            scheduler.charge(TYPING, TURN, {one: 1}, owed[number])
+    assert min(last.values()) > 0
+
+
+# Successors ---------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 11), st.integers(0, 3))
+def test_scheduler_puts_a_successor_in_its_predecessors_place(
+    callers: list[str], which: int, steps: int
+) -> None:
+    ones = [One(caller, left=100) for caller in callers]
+    scheduler = scheduler_of(*ones)
+    for _ in range(steps):
+        serve(scheduler)
+    older = ones[which % len(ones)]
+    newer = One(older.caller, left=100)
+    before, begun, waiting = list(scheduler), older in scheduler.begun, scheduler.waiting
+    assert scheduler.replace(older, newer)
+    assert list(scheduler) == [newer if one is older else one for one in before]
+    assert (newer in scheduler.begun, older in scheduler.begun) == (begun, False)
+    assert scheduler.waiting == waiting
+
+
+def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> None:
+    ahead, other = One("a", AHEAD, left=100), One("b", BULK, left=100)
+    scheduler = scheduler_of(ahead)
+    serve(scheduler)
+    scheduler.add(other)
+    typing = One("a")
+    assert scheduler.replace(ahead, typing)
+    assert (typing in scheduler.begun, len(scheduler), scheduler.waiting) == (True, 2, 1)
+    assert scheduler.line(scheduler.priorities()[0]) == [typing]
+
+
+def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> None:
+    typing = One("typist", left=1000)
+    scheduler = scheduler_of(typing, *(One(f"other {number}", left=1000) for number in range(PLACES)))
+    served: Counter[str] = Counter()
+    for _ in range(400):
+        line = scheduler.line(TYPING)
+        for one in line:
+            scheduler.begin(one)
+        served.update(one.caller for one in line)
+        if typing in line:
+            newer = One("typist", left=1000)
+            assert scheduler.replace(typing, newer)
+            typing = newer
+        scheduler.charge(TYPING, 0.1, dict.fromkeys(line, 1))
+    assert served["typist"] < 370  # of 400 steps, with eight places for nine callers
+
+
+# Editors of one caller ----------------------------------------------------------------------------------------
+
+
+def test_scheduler_puts_an_editor_before_those_that_used_more_time() -> None:
+    heavy = [One("a", client=client) for client in ("first", "second", "third")]
+    scheduler = scheduler_of(*heavy)
+    for _ in range(1000):  # of which each step is short
+        scheduler.charge(TYPING, 3 * TURN / 1000, dict.fromkeys(heavy[:2], 1))
+    scheduler.add(typing := One("a", client="typing"))
+    assert list(scheduler) == [heavy[0], typing, *heavy[1:]]  # the first one's turn is under way
+    scheduler.add(later := One("a", client="first"))
+    assert list(scheduler) == [heavy[0], typing, *heavy[1:], later]
+
+
+def test_scheduler_keeps_the_order_of_editors_that_used_little_time() -> None:
+    scheduler = Scheduler(100)
+    ones = [One("a", client=str(number)) for number in range(20)]
+    for one in ones:
+        scheduler.add(one)
+        scheduler.charge(TYPING, TURN / 20, {one: 1})
+    assert list(scheduler) == ones
+
+
+def test_scheduler_counts_recent_use_more_than_earlier_use() -> None:
+    first, early, late = One("a"), One("a", client="early"), One("a", client="late")
+    scheduler = scheduler_of(first, early, late)
+    scheduler.charge(TYPING, 2.0, {early: 1})
+    scheduler.charge(TYPING, 2 * HALF_LIFE, {late: 1})
+    for one in (early, late):
+        scheduler.remove(one)
+    for one in (late, early):
+        scheduler.add(one)
+    assert list(scheduler) == [first, early, late]
+
+
+# Remote engines -----------------------------------------------------------------------------------------------
+
+
+def test_scheduler_serves_all_priorities_of_a_remote_engine_together() -> None:
+    ones = [One("a", kind) for kind in (WARM, AHEAD, BULK, TEXT, TYPING)]
+    scheduler = scheduler_of(*ones)
+    assert scheduler.together() == ones[::-1]
+    scheduler.places = 3
+    assert scheduler.together() == [ones[4], ones[3], ones[2]]
+
+
+def test_scheduler_keeps_one_place_in_eight_of_a_remote_engine_for_bulk() -> None:
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(100)))
+    scheduler.places = 4 * PLACES
+    scheduler.add(One("b", BULK, left=ENDLESS))
+    assert Counter(priorities(scheduler.together())) == {TYPING: 31, BULK: 1}
+    for _ in range(5):
+        scheduler.add(One("b", BULK, left=ENDLESS))
+    for _ in range(100):
+        assert Counter(priorities(serve_together(scheduler))) == {TYPING: 28, BULK: 4}
+    scheduler.add(One("c", WARM))
+    assert WARM not in priorities(scheduler.together())
+
+
+@given(EVENTS, st.integers(0, 3), st.integers(1, 30))
+def test_scheduler_fills_the_places_of_a_remote_engine_within_the_limits(
+    events: Events, running: int, places: int
+) -> None:
+    scheduler = scheduler_of(running=running)
+    scheduler.places = places
+    ones = []
+    for caller, priority, left, steps in events:
+        ones.append(One(caller, priority, left))
+        scheduler.add(ones[-1])
+        for _ in range(steps):
+            asked = Counter(one.caller for one in scheduler if one.priority.awaited)
+            line = serve_together(scheduler)
+            assert len(line) == len(set(line)) <= places
+            served = [one for one in line if one.priority.awaited]
+            most = min(running or len(ones), *asked.values()) if asked and running else len(ones)
+            assert max(Counter(one.caller for one in served).values(), default=0) <= most
+            assert len(served) == min(places, sum(min(most, count) for count in asked.values()))
+    for _ in range(sum(one.left for one in ones)):
+        serve_together(scheduler)
+    assert not scheduler
+
+
+# Limits for each caller ---------------------------------------------------------------------------------------
+
+
+def test_scheduler_crowds_out_the_last_job_of_the_caller_with_most() -> None:
+    greedy = [One("greedy") for _ in range(6)]
+    scheduler = scheduler_of(*greedy, limit=6)
+    refused = scheduler.add(One("modest"))
+    assert refused
+    assert (refused[0], refused[1].code, refused[1].after) == (greedy[-1], "busy", 1.0)
+    refused = scheduler.add(again := One("greedy"))
+    assert refused
+    assert refused[0] is again
+    assert scheduler.waiting == 6
+
+
+def test_scheduler_serves_so_many_of_a_caller_though_there_is_room() -> None:
+    many = [One("many") for _ in range(5)]
+    scheduler = scheduler_of(*many, running=2)
+    assert scheduler.line(TYPING) == scheduler.together() == many[:2]
+    assert sorted(len(serve(scheduler)) for _ in range(3)) == [1, 2, 2]
+
+
+@pytest.mark.parametrize("priority", [TYPING, TEXT])
+def test_scheduler_demotes_jobs_beyond_those_that_are_served(priority: Priority) -> None:
+    many, other = [One("many", priority) for _ in range(5)], One("other", priority)
+    scheduler = scheduler_of(One("many", WARM), *many, other, running=2)
+    assert priorities([*many, other]) == [priority] * 2 + [BULK] * 3 + [priority]
+    for one in many[:4]:
+        scheduler.remove(one)
+    scheduler.add(second := One("many", priority))
+    assert second.priority is priority
+
+
+def test_scheduler_promotes_the_oldest_demoted_job_when_another_ends() -> None:
+    many = [One("many", left=ENDLESS) for _ in range(5)]
+    other = One("other", BULK, left=ENDLESS)
+    scheduler = scheduler_of(*many, other, running=2)
+    scheduler.begin(many[2])
+    assert priorities([*many[2:], other]) == [BULK] * 4
+    scheduler.remove(many[0])
+    assert priorities([*many[1:], other]) == [TYPING, TYPING, BULK, BULK, BULK]
+    scheduler.remove(many[3])
+    assert priorities([many[1], many[2], many[4], other]) == [TYPING, TYPING, BULK, BULK]
+    assert ([*scheduler][:2], scheduler.begun, scheduler.waiting) == (many[1:3], {many[2]}, 3)
+    assert (len(scheduler), scheduler.priorities()[0]) == (4, TYPING)
+
+
+def test_scheduler_counts_a_successor_before_it_promotes() -> None:
+    older, demoted = One("a", TEXT), One("a", TEXT)
+    scheduler = scheduler_of(older, demoted, running=1)
+    newer = One("a")
+    assert scheduler.replace(older, newer)
+    assert (newer.priority, demoted.priority) == (TYPING, BULK)
+    scheduler.remove(newer)
+    assert demoted.priority is TEXT
+
+
+def test_scheduler_keeps_the_place_of_a_demoted_job_for_its_successor() -> None:
+    first, older, last = ones = [One("a"), One("a"), One("a")]
+    scheduler = scheduler_of(*ones, running=1)
+    assert scheduler.replace(older, newer := One("a"))
+    assert list(scheduler) == [first, newer, last]
+    assert newer.priority is BULK
+
+
+def test_scheduler_demotes_no_typing_for_texts_or_cancelled_jobs() -> None:
+    scheduler = Scheduler(100, running=2, waiting=8)
+    for _ in range(6):
+        scheduler.add(One("a", TEXT))
+        scheduler.add(One("a", BULK))
+    for _ in range(2):
+        scheduler.add(cancelled := One("a"))
+        cancelled.cancel.set(SUPERSEDED)
+    scheduler.add(typing := One("a"))
+    assert typing.priority is TYPING
+
+
+@given(EVENTS, st.integers(1, 3))
+def test_scheduler_demotes_only_behind_jobs_that_are_served(events: Events, running: int) -> None:
+    scheduler = scheduler_of(running=running)
+
+    def step() -> None:
+        serve(scheduler)
+        for one in scheduler:
+            before = [o for o in scheduler if o.caller == one.caller and o.priority <= one.asked_as]
+            assert one.priority is one.asked_as or len(before) >= running
+        assert len(scheduler) == len(list(scheduler)) == scheduler.waiting + len(scheduler.begun)
+
+    for caller, priority, left, steps in events:
+        scheduler.add(One(caller, priority, left))
+        for _ in range(min(steps, len(scheduler))):
+            if scheduler:
+                step()
+    while scheduler:
+        step()
+
+
+@pytest.mark.parametrize("priority", [TYPING, TEXT])
+def test_scheduler_serves_no_more_of_a_caller_than_of_the_one_with_fewest(priority: Priority) -> None:
+    many, few = [One("many", priority) for _ in range(5)], [One("few") for _ in range(2)]
+    scheduler = scheduler_of(*many, few[0], running=2)
+    assert Counter(scheduler.together()) == Counter([many[0], few[0]])
+    scheduler.add(few[1])
+    assert Counter(scheduler.together()) == Counter([*many[:2], *few])
+
+
+def test_scheduler_crowds_out_prefetches_of_a_caller_with_enough_first() -> None:
+    warm, first, other = One("a", WARM), One("a"), One("b")
+    scheduler = scheduler_of(warm, first, other, waiting=2)
+    second, third = One("a"), One("a")
+    assert [refused[0] for one in (second, third) if (refused := scheduler.add(one))] == [warm, third]
+    assert list(scheduler) == [first, other, second]
+    serve(scheduler)
+    assert scheduler.add(One("a")) is None
+
+
+@given(EVENTS, st.integers(0, 3), st.integers(0, 3))
+def test_scheduler_keeps_the_limits_of_every_caller(events: Events, running: int, waiting: int) -> None:
+    scheduler = scheduler_of(running=running, waiting=waiting)
+    for caller, priority, left, steps in events:
+        scheduler.add(One(caller, priority, left))
+        assert not waiting or max(waiting_jobs(scheduler).values(), default=0) <= waiting
+        for _ in range(min(steps, len(scheduler))):
+            if scheduler:
+                served = Counter(one.caller for one in serve(scheduler))
+                assert not running or max(served.values()) <= running
+
+
+# Refusals -----------------------------------------------------------------------------------------------------
+
+
+class Refusing(Scheduler):
+    """A scheduler that lets one job of each caller wait, and has its own clock."""
+
+    now = 100.0
+
+    def __init__(self, running: int = 1) -> None:
+        super().__init__(100, running=running, waiting=1)
+
+    def clock(self) -> float:  # type: ignore[override]
+        return self.now
+
+    def after(self, caller: str, priority: Priority = TYPING) -> float:
+        """Return the seconds after which a refused caller may ask again."""
+        while (refused := self.add(One(caller, priority))) is None:
+            pass
+        assert (refused[1].code, refused[1].status) == ("too_many_waiting", 429)
+        return refused[1].after
+
+
+def test_scheduler_spreads_the_times_to_retry() -> None:
+    scheduler = Refusing()
+    assert [scheduler.after("a") for _ in range(3)] == [1.0, 2.0, 3.0]
+    assert scheduler.after("b") == 1.0
+    assert [scheduler.after("a") for _ in range(9)][-1] == LONGEST_RETRY
+    assert [Refusing(running=2).after("a"), scheduler.after("c", AHEAD)] == [0.5, 1.0]
+
+
+def test_scheduler_forgets_refused_requests_whose_time_has_passed() -> None:
+    scheduler = Refusing()
+    assert [scheduler.after("a") for _ in range(3)] == [1.0, 2.0, 3.0]
+    scheduler.now += 2.0
+    assert scheduler.after("a") == 2.0
+    scheduler.now += 2.0
+    assert scheduler.after("a") == 1.0
+
+
+def test_scheduler_follows_the_duration_of_texts_in_times_to_retry() -> None:
+    scheduler = Refusing()
+    for _ in range(50):
+        scheduler.ended(0.1)
+    assert 0.1 <= scheduler.after("a") < 0.11
+    scheduler.ended(600.0)
+    assert scheduler.after("b") < 1.2
+
+
+# Deadlines ----------------------------------------------------------------------------------------------------
+
+
+def test_scheduler_cancels_late_jobs_and_removes_those_that_wait() -> None:
+    begun, waiting, patient, endless = ones = [
+        One("a", deadline=deadline) for deadline in (1.0, 2.0, 3600.0, 0.0)
+    ]
+    scheduler = scheduler_of(*ones)
+    scheduler.begin(begun)
+    assert scheduler.earliest == begun.deadline
+    assert scheduler.expire(begun.deadline) == []
+    assert scheduler.earliest == waiting.deadline
+    assert scheduler.expire(waiting.deadline) == [waiting]
+    assert [one.cancel.reason for one in ones] == [DEADLINE, DEADLINE, None, None]
+    assert (list(scheduler), scheduler.earliest) == ([begun, patient, endless], patient.deadline)
+    scheduler.remove(patient)
+    assert scheduler.earliest == math.inf
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=12))
+def test_scheduler_removes_only_jobs_cancelled_before_they_began(states: list[tuple[bool, bool]]) -> None:
+    scheduler = Scheduler(32)
+    expected = []
+    for begun, cancelled in states:
+        scheduler.add(one := One("a"))
+        if begun:
+            scheduler.begin(one)
+        if cancelled:
+            one.cancel.set(SUPERSEDED)
+        if cancelled and not begun:
+            expected.append(one)
+    left = [one for one in scheduler if one not in expected]
+    assert scheduler.expire(0.0) == expected
+    assert list(scheduler) == left
