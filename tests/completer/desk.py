@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.cache import Results
 
 from ..scripted_engine import ScriptedEngine
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 class Desk:

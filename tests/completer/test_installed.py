@@ -164,7 +164,7 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
 
     def slow(finder: FileFinder, name: str, target: None = None) -> object:
         asked.append(name)
-        answer.wait(10)
+        answer.wait(30)
         return find_spec(finder, name, target)
 
     monkeypatch.setattr(module, "PATIENCE", 0.05)

@@ -40,7 +40,7 @@ def watching(queue: Queue[Job]) -> Iterator[Callable[..., tuple[Job, Told]]]:
     yield add
     deadlines.stop()
     assert deadlines._thread
-    deadlines._thread.join(5)
+    deadlines._thread.join(30)
     assert not deadlines._thread.is_alive()
 
 

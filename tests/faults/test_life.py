@@ -77,7 +77,7 @@ class Server:
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
         self.client.close()
 
 

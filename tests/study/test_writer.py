@@ -97,13 +97,13 @@ def test_put_does_not_wait_for_the_disk(
 
     def slowly(handle: int, data: bytes) -> None:
         held.set()
-        assert hang.wait(10)
+        assert hang.wait(30)
         file.append(handle, data)
 
     monkeypatch.setattr(module, "append", slowly)
     writer = write()
     put(writer, typing(0))
-    assert held.wait(10)
+    assert held.wait(30)
     begun = time.perf_counter()
     put(writer, *map(typing, range(3 * module.WAITING)))
     assert time.perf_counter() - begun < 1

@@ -35,7 +35,7 @@ def nothing(_: Answer) -> bool:
 
 def join(one: Keeper) -> None:
     assert one._behind._thread is not None
-    one._behind._thread.join(10)
+    one._behind._thread.join(30)
     assert not one._behind._thread.is_alive()
 
 

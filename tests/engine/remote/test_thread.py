@@ -22,7 +22,7 @@ def test_work_is_done_on_a_thread_of_its_own_which_ends() -> None:
     thread = connections.wait_for(who(), Cancel())
     assert thread is not threading.current_thread()
     connections.close(nothing())
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
 
 
@@ -38,7 +38,7 @@ def test_work_that_is_cancelled_stops() -> None:
 
     with pytest.raises(CancelledError):
         connections.wait_for(forever(), cancel)
-    assert stopped.wait(5)
+    assert stopped.wait(30)
     connections.close(nothing())
 
 
@@ -56,6 +56,6 @@ def test_what_is_under_way_is_ended_before_the_last_thing() -> None:
         order.append("last")
 
     connections.begin(forever())
-    assert begun.wait(5)
+    assert begun.wait(30)
     connections.close(last())
     assert order == ["ended", "last"]

@@ -94,7 +94,7 @@ def free_ports(count: int) -> list[int]:
 
 def wait(done: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
     """Wait until something is true; a server that does not answer yet is not."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 30
     while True:
         with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
             if found := done():
@@ -255,7 +255,7 @@ class RealHub:
             self._hub.wait(20)
         self._end_service()
         self._proxy.terminate()
-        self._proxy.wait(10)
+        self._proxy.wait(30)
         self.admin.close()
         self._log.close()
 

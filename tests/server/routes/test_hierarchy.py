@@ -206,7 +206,7 @@ async def test_hierarchy_stops_parsing_at_a_disconnect(
     def slow(source: str) -> Scopes:
         seen.append(source)
         parsing.set()
-        gone.wait(5)
+        gone.wait(30)
         return Scopes(source)
 
     monkeypatch.setattr(existing, "Scopes", slow)
