@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from jupyter_turbopilot.models.personal import personal_dir
 from .tiny_model import write_tiny_model
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+# Threads of OpenMP wait for each other in a busy loop: on a busy machine two take ten times as long as one.
+os.environ.setdefault("OMP_THREAD_LIMIT", "1")
 
 settings.register_profile("default", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("default")
