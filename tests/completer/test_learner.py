@@ -40,7 +40,7 @@ def show(learner: Learner, name: str, event: str = "dismissed") -> None:
 
 
 def until(true: Callable[[], object]) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if true():
             return
         time.sleep(0.01)

@@ -58,7 +58,7 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
 
 def load(pilot: Pilot, **more: Any) -> None:
     pilot.select(pilot.selected, **more)
-    for _ in range(500):
+    for _ in range(3000):
         if pilot.worker.state.phase is not Phase.LOADING:
             return
         time.sleep(0.01)
@@ -126,7 +126,7 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
 
 
 def wait_for(pilot: Pilot, phase: Phase) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if pilot.worker.state.phase is phase:
             return
         time.sleep(0.01)
@@ -135,7 +135,7 @@ def wait_for(pilot: Pilot, phase: Phase) -> None:
 
 def settled(pilot: Pilot) -> dict[str, Any]:
     """Poll as an editor does, until it has loaded or given up."""
-    for _ in range(500):
+    for _ in range(3000):
         health = describe_health(pilot)
         if health["phase"] != "loading":
             return health

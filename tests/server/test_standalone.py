@@ -218,7 +218,7 @@ def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         await asyncio.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(served, 10)
+        await asyncio.wait_for(served, 30)
 
     asyncio.run(visit())
     assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
@@ -243,7 +243,7 @@ def at_server(
             await started.wait()
             await visit(port)
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(served, 10)
+            await asyncio.wait_for(served, 30)
 
         asyncio.run(serve())
 
@@ -255,7 +255,7 @@ async def health_at(port: int) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        return await asyncio.wait_for(reader.readline(), 10)
+        return await asyncio.wait_for(reader.readline(), 30)
     except ConnectionError:
         return b""
     finally:
@@ -284,7 +284,7 @@ def test_a_connection_without_a_whole_head_is_closed(at_server: Any, monkeypatch
     async def visit(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /v1/comp")
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
 
     at_server(visit)

@@ -48,7 +48,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until(true: Callable[[], object]) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if true():
             return
         time.sleep(0.01)

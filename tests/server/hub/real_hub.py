@@ -48,7 +48,7 @@ c.JupyterHub.load_roles = [
 exec(on_host(Installed(given["python"], given["models"]), "").replace(str(PORT), str(given["service"])))
 service = c.JupyterHub.services[-1]
 service["command"] = ["sh", "-c", given["held"], str(folder / "service"), *service["command"], "-m", given["model"]]
-service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder))
+service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder), OMP_THREAD_LIMIT="1")
 
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
@@ -94,7 +94,7 @@ def free_ports(count: int) -> list[int]:
 
 def wait(done: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
     """Wait until something is true; a server that does not answer yet is not."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
             if found := done():

@@ -13,6 +13,7 @@ from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.hierarchy import existing
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.hierarchy import AT_ONCE
+from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 from ...scripted_engine import ScriptedEngine
@@ -123,7 +124,7 @@ async def test_closing_the_connection_stops_the_model_and_nothing_more_is_asked(
     while b"x = 1" not in await reader.readline():
         pass
     writer.transport.abort()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while ready.worker.state.phase == "thinking":
             await asyncio.sleep(0.01)
     assert len(engine.prompts) == 1
@@ -177,7 +178,7 @@ async def test_hierarchy_bounds_parallel_requests_of_a_caller(
     assert error_of(response)["code"] == "too_many_waiting"
     for _, writer in running:
         writer.transport.abort()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await ask("hierarchy", COMPLETE)).code != 200:
             await asyncio.sleep(0.01)
     assert await counted(ask, "disconnected")
@@ -201,7 +202,14 @@ async def test_hierarchy_parses_in_threads_of_the_extension(
 async def test_hierarchy_stops_parsing_at_a_disconnect(
     ask: Ask, post: Post, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parsing, gone, seen = threading.Event(), threading.Event(), []
+    parsing, gone, seen, closed = threading.Event(), threading.Event(), [], asyncio.Event()
+    close = JobRoute.on_connection_close
+
+    def closing(route: JobRoute) -> None:
+        close(route)
+        closed.set()
+
+    monkeypatch.setattr(JobRoute, "on_connection_close", closing)
 
     def slow(source: str) -> Scopes:
         seen.append(source)
@@ -211,11 +219,11 @@ async def test_hierarchy_stops_parsing_at_a_disconnect(
 
     monkeypatch.setattr(existing, "Scopes", slow)
     _, writer = await post("hierarchy", COMPLETE | {"cells": [{"source": f"x = {n}"} for n in range(20)]})
-    await asyncio.to_thread(parsing.wait, 5)
+    await asyncio.to_thread(parsing.wait, 30)
     writer.transport.abort()
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(closed.wait(), 30)
     gone.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await counted(ask, "disconnected"):
             await asyncio.sleep(0.01)
     assert len(seen) == 1
