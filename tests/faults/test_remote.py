@@ -194,7 +194,7 @@ def test_a_person_is_told_in_words(
         server.models = {"data": [{"id": "other", "owned_by": "vllm"}]}
     begun = time.monotonic()
     error = outcome(engine)
-    assert time.monotonic() - begun < 2 * TIMEOUT
+    assert time.monotonic() - begun < 10 * TIMEOUT
     assert isinstance(error, TurbopilotError)
     assert told in error.message
     for text in (error.message, repr(error), repr(engine), caplog.text):
@@ -282,7 +282,7 @@ def test_a_server_that_comes_back_with_another_model_is_loaded_again(serve: Serv
 
 def test_the_first_of_two_addresses_hangs_and_no_text_is_lost(serve: Serve, connect: Connect) -> None:
     first, second = serve(late()), serve(words("ab"))
-    engine = connect(first, second, timeout=TIMEOUT / 2)
+    engine = connect(first, second, timeout=2 * TIMEOUT)
     assert [outcome(engine) for _ in range(3)] == [b"ab"] * 3
     assert len(first.asked("/v1/completions")) == 1
 
@@ -317,9 +317,9 @@ def test_one_slow_text_ends_nobody_elses(serve: Serve, connect: Connect) -> None
     def act(wire: Wire, body: dict[str, Any]) -> None:
         if body["max_tokens"] == slow.sampling.max_tokens:
             wire.gone()
-        sent(HEAD, *[event("a")] * 8, b"data: [DONE]\n\n", pause=0.1)(wire, body)
+        sent(HEAD, *[event("a")] * 8, b"data: [DONE]\n\n", pause=0.2)(wire, body)
 
-    engine = connect(serve(act), timeout=TIMEOUT / 2, places=2)
+    engine = connect(serve(act), timeout=TIMEOUT, places=2)
     runs = [engine.start(slow), engine.start(ask(32))]
     written = None
     while not (runs[1] is None or runs[1].done):
