@@ -106,7 +106,7 @@ def test_put_does_not_wait_for_the_disk(
     assert held.wait(30)
     begun = time.perf_counter()
     put(writer, *map(typing, range(3 * module.WAITING)))
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 10
     hang.set()
     writer.close()
     events = read(path)
