@@ -21,7 +21,7 @@ ARGS ?=
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-scale test-ui test-wheel
+.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-scale test-ui test-wheel wheel binder
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -124,8 +124,13 @@ test-ui: $(DONE)/dev $(DONE)/lite
 		npm run --silent test:ui)
 
 test-wheel: $(DONE)/dev
+	@$(MAKE) --no-print-directory -j2 wheel binder
+
+wheel: $(DONE)/dev
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/wheel_test.py
-	$(BIN)/python scripts/binder_test.py
+
+binder: $(DONE)/dev
+	@$(BIN)/python scripts/binder_test.py
 
 release: $(DONE)/dev  ## check, build and try what a release would publish: VERSION=1.2.3; nothing is published (docs/releasing.md)
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.3))
