@@ -21,7 +21,8 @@ ARGS ?=
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-scale test-ui test-wheel
+.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-scale test-ui test-wheel wheel binder \
+	check-types check-win32 check-darwin check-python check-front
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -84,15 +85,23 @@ demo: port $(DONE)/npm $(FRONT_SOURCES) $(wildcard $(FRONT)/demo/*)  ## build th
 	exec $(PYTHON) scripts/serve_site.py $(FRONT)/demo/dist $(ARGS)
 
 check: $(DONE)/dev  ## lint, types, import contracts, generated docs and types
+	@$(MAKE) --no-print-directory -j2 check-types check-front check-win32 check-darwin check-python
+
+check-types:
+	@$(BIN)/mypy
+
+# Caches of their own: mypy forgets one that was written for another platform.
+check-win32 check-darwin: check-%:
+	@$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$*
+
+check-python:
 	@$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
-	$(BIN)/mypy
-	# Caches of their own: mypy forgets one that was written for another platform.
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	$(BIN)/lint-imports
 	$(BIN)/cog -P -I scripts --check -r $(GENERATED)
-	(cd $(FRONT) && npm run --silent check)
+
+check-front:
+	@(cd $(FRONT) && npm run --silent check)
 
 fix: $(DONE)/dev  ## format, and fix what can be fixed automatically
 	@$(BIN)/ruff check -q --fix . || true
@@ -124,8 +133,13 @@ test-ui: $(DONE)/dev $(DONE)/lite
 		npm run --silent test:ui)
 
 test-wheel: $(DONE)/dev
+	@$(MAKE) --no-print-directory -j2 wheel binder
+
+wheel: $(DONE)/dev
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/wheel_test.py
-	$(BIN)/python scripts/binder_test.py
+
+binder: $(DONE)/dev
+	@$(BIN)/python scripts/binder_test.py
 
 release: $(DONE)/dev  ## check, build and try what a release would publish: VERSION=1.2.3; nothing is published (docs/releasing.md)
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.3))

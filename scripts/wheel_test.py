@@ -64,12 +64,11 @@ def main() -> None:
             if held.count("characters.gguf") != 1:
                 sys.exit(f"{name} holds the browser's model {held.count('characters.gguf')} times.")
         home = Path(folder) / "venv"
-        venv.create(home, with_pip=True)
+        venv.create(home)
         programs = Path(sysconfig.get_path("scripts", "venv", {"base": str(home)}))
-        python = programs / "python"
-        lock = ROOT / "requirements.lock"
-        # Without the engine first: it being missing is a normal state.
-        install = (python, "-m", "pip", "install", "-q", "-c", lock)
+        pip = (sys.executable, "-m", "pip", "--python", programs / "python")
+        # Without the engine first: it being missing is a normal state. Compiling takes longer than the rest.
+        install = (*pip, "install", "-q", "--no-compile", "-c", ROOT / "requirements.lock")
         run(*install, "--no-deps", wheel)
         run(*install, *without_engine(wheel))
         run(programs / "jupyter", "--version")

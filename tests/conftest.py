@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +18,19 @@ from .tiny_model import write_tiny_model
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
+# Threads of OpenMP wait for each other in a busy loop: on a busy machine two take ten times as long as one.
+os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+
 settings.register_profile("default", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("default")
 
 ON_WINDOWS = "WIN_PD_OVERRIDE_LOCAL_APPDATA"  # where platformdirs has caches and data there
 _REAL_MODELS = models_dir()  # before any test points elsewhere
+
+
+def pytest_collection_finish() -> None:
+    """Leave out the modules of the tests where garbage is collected: without this, each time takes half a second."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

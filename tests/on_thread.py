@@ -64,5 +64,5 @@ class OnThread:
         """End it."""
         self.client.close()
         self.loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
+        self._thread.join(30)
         self.pilot.stop()

@@ -56,4 +56,4 @@ class Server:
         """End it as a service manager does."""
         self.client.close()
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0
+        assert self.process.wait(30) == 0

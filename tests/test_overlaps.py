@@ -38,7 +38,7 @@ from .tiny_model import write_tiny_model
 RECORD = Path(__file__).parent / "data" / "overlaps.json"
 KEY = "overlaps"
 SCRIPTS: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
-PATIENCE = 5.0  # seconds for what was recorded to come about
+PATIENCE = 30.0  # seconds for what was recorded to come about
 STILL = 0.08  # while recording: seconds in which nothing happens any more
 _TIME = re.compile(r"id|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
 _COUNT = re.compile(r'turbopilot_requests_total\{outcome="(\w+)",route="(\w+)"\} (\d+)')

@@ -245,7 +245,7 @@ def test_what_is_forgotten_while_the_file_is_written_stays_forgotten(
 
     monkeypatch.setattr(module, "replace_content", slowly)
     show(learner, "a")
-    assert written.wait(10)
+    assert written.wait(30)
     learner.close()
     assert not file.exists()
     assert (learner.calibration("subject"), learner.week.shown) == (AS_FITTED, 0)

@@ -268,7 +268,7 @@ def test_a_newer_request_takes_the_place_of_one_that_waits_for_memory(
     d = desk("a + b", settings={"eagerness": "always"})
     d.memory = memory = Remembering(before=gate)
     _, first = d.begin(typed("x = y"))
-    assert gate.asked.wait(5)
+    assert gate.asked.wait(30)
     _, second = d.begin(typed("x = y_"))
     assert heard(first)[-1].finish_reason == "superseded"
     memory.before = lambda: None
@@ -284,7 +284,7 @@ def test_it_takes_over_what_that_one_was_to_take_over(desk: Callable[..., Desk],
         time.sleep(0.001)
     d.memory = Remembering(before=gate)
     _, waiting = d.begin(typed("x = w"))
-    assert gate.asked.wait(5)
+    assert gate.asked.wait(30)
     d.memory = Remembering()
     _, last = d.begin(typed("x = wo"))
     gate.opened.set()
@@ -297,7 +297,7 @@ def test_one_that_nobody_waits_for_any_more_goes_no_further(desk: Callable[..., 
     d = desk("a")
     d.memory = Remembering(before=gate)
     job, replies = d.begin(typed("x = 1"))
-    assert gate.asked.wait(5)
+    assert gate.asked.wait(30)
     job.cancel.set("disconnected")
     gate.opened.set()
     assert heard(replies)[-1].finish_reason == "disconnected"

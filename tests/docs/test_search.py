@@ -61,6 +61,6 @@ def test_no_page_repeats_the_questions() -> None:
         assert not [run for run in runs if any(run in page for page in pages)], question["question"]
 
 
-@pytest.mark.parametrize("question", ["", "   ", "?", "xyzzyqwertz", "'\"<>&", "🎉"])
-def test_what_cannot_be_found_finds_nothing_and_breaks_nothing(site: Path, question: str) -> None:
-    assert ask(site, [question]) == [[]]
+def test_what_cannot_be_found_finds_nothing_and_breaks_nothing(site: Path) -> None:
+    questions = ["", "   ", "?", "xyzzyqwertz", "'\"<>&", "🎉"]
+    assert ask(site, questions) == [[] for _ in questions]

@@ -26,7 +26,7 @@ from jupyter_turbopilot.prompt.formats import form_for
 
 from .test_abilities import ASKED
 
-PATIENCE = 20.0  # seconds for one text: a tiny model takes a few milliseconds
+PATIENCE = 30.0  # seconds for one text: a tiny model takes a few milliseconds
 LENGTH = 24  # tokens of a text
 PROMPTS = ("def f(x): return", "import numpy", "x = 1\ny = ", "for name in names:\n    ", "class A", "print(")
 

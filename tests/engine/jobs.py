@@ -31,7 +31,7 @@ class Told:
         self.event.set()
 
     def wait(self) -> TurbopilotError | None:
-        assert self.event.wait(5)
+        assert self.event.wait(30)
         return self.error
 
 
@@ -66,7 +66,7 @@ class SmallEngine(ScriptedEngine):
     def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
         assert list(runs) == self.seated
         if runs[0].ask.usage.predicted_tokens >= 2:
-            self.gate.wait(5)
+            self.gate.wait(30)
         super().step(runs, attention)
 
     def suspend(self, run: ScriptedRun) -> None:

@@ -34,12 +34,12 @@ class HubThread:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.fake.__aenter__(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.fake.__aenter__(), self.loop).result(30)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.fake.stop(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.fake.stop(), self.loop).result(30)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join(30)
 
 
 @pytest.fixture

@@ -28,13 +28,10 @@ LONG = "".join(f"value_{number} = {number} * 2  # a line of a long cell\n" for n
 class Server:
     """A Jupyter server of its own process."""
 
-    def __init__(self, folder: Path, model: Path) -> None:
+    def __init__(self, folder: Path, models: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        models = folder / "models"
-        models.mkdir(exist_ok=True)
-        (models / model.name).symlink_to(model)
         work = folder / "work"
         work.mkdir()
         self.process = subprocess.Popen(
@@ -77,13 +74,30 @@ class Server:
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
         self.client.close()
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Path:
+    """A folder with the model, to which the first server adds the copy with the merged adapter."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / default_model.name).symlink_to(default_model)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"), models)
+    server.wait()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def server(tmp_path: Path, default_model: Path) -> Iterator[Server]:
-    server = Server(tmp_path, default_model)
+def own_server(tmp_path: Path, models: Path) -> Iterator[Server]:
+    """A server that the test may end."""
+    server = Server(tmp_path, models)
     server.wait()
     yield server
     server.kill()
@@ -111,16 +125,16 @@ def until_it_thinks(server: Server) -> None:
         time.sleep(0.02)
 
 
-def test_an_idle_server_ends_when_it_is_asked_to(server: Server, tmp_path: Path) -> None:
-    (runtime,) = (tmp_path / "runtime").glob(f"turbopilot-*-{server.process.pid}.json")
+def test_an_idle_server_ends_when_it_is_asked_to(own_server: Server, tmp_path: Path) -> None:
+    (runtime,) = (tmp_path / "runtime").glob(f"turbopilot-*-{own_server.process.pid}.json")
     assert runtime.stat().st_mode & 0o777 == 0o600
-    leave(server)
+    leave(own_server)
     assert not runtime.exists()
 
 
-def test_so_is_one_that_reads_a_long_prompt_with_a_full_queue(server: Server) -> None:
-    in_background(server, 20, LONG)
-    leave(server)
+def test_so_is_one_that_reads_a_long_prompt_with_a_full_queue(own_server: Server) -> None:
+    in_background(own_server, 20, LONG)
+    leave(own_server)
 
 
 def test_a_crowd_is_served_or_told_to_come_back_and_memory_and_threads_stay(server: Server) -> None:
@@ -178,9 +192,13 @@ def test_a_slow_drip_of_a_body_harms_nobody_else(server: Server) -> None:
 
 def test_at_rest_it_uses_no_processor(server: Server) -> None:
     server.complete("x = 1\ny =", max_tokens=8)
-    time.sleep(1.0)
     process = psutil.Process(server.process.pid)
-    before = process.cpu_times()
-    time.sleep(3.0)
-    after = process.cpu_times()
-    assert (after.user + after.system) - (before.user + before.system) < 0.15
+
+    def used_in_two_seconds() -> float:
+        before = process.cpu_times()
+        time.sleep(2.0)
+        after = process.cpu_times()
+        return (after.user + after.system) - (before.user + before.system)
+
+    # What follows an answer takes longer on a busy machine.
+    assert any(used_in_two_seconds() < 0.1 for _ in range(10))

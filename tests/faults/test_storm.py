@@ -78,7 +78,7 @@ async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
             await asyncio.gather(*(leave(port, *pair, at) for pair in bodies.items() for _ in range(3)))
     server.stop()
     await server.close_all_connections()
-    for _ in range(300):
+    for _ in range(3000):
         gc.collect()
         left = {task for task in asyncio.all_tasks() - before if not task.done()}
         if not left and not len(pilot.worker._scheduler):

@@ -66,7 +66,7 @@ class SourceServer:
                     return
                 end = outer.cut.pop(path, len(data))
                 for at in range(start, end, 65536):
-                    outer.hold.wait(10)
+                    outer.hold.wait(30)
                     self.wfile.write(data[at : min(end, at + 65536)])
                 if end < len(data):
                     self.close_connection = True

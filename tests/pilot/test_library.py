@@ -40,7 +40,7 @@ def test_whatever_ends_a_download_is_an_error(
 
     monkeypatch.setattr("jupyter_turbopilot.pilot.kinds.llama.obtain", fail)
     download = pilot.download("smollm2-135m")
-    assert download.finished.wait(5)
+    assert download.finished.wait(30)
     assert download.error
     assert download.error.message
     (listed,) = (model for model in describe_models(pilot) if model["name"] == "smollm2-135m")
@@ -63,7 +63,7 @@ def test_so_many_downloads_are_known_and_no_more(pilot: Pilot, monkeypatch: pyte
     free = threading.Event()
 
     def slow(*_: Any, **__: Any) -> None:
-        free.wait(10)
+        free.wait(30)
         raise DownloadError("There is no such file.")
 
     monkeypatch.setattr(llama, "obtain", slow)
@@ -72,9 +72,9 @@ def test_so_many_downloads_are_known_and_no_more(pilot: Pilot, monkeypatch: pyte
         pilot.download("https://example.org/more.gguf")
     assert pilot.download("https://example.org/3.gguf") is under_way[3]
     free.set()
-    assert all(download.finished.wait(10) for download in under_way)
+    assert all(download.finished.wait(30) for download in under_way)
     for number in range(3 * MAX_DOWNLOADS):
-        assert pilot.download(f"https://example.org/again-{number}.gguf").finished.wait(10)
+        assert pilot.download(f"https://example.org/again-{number}.gguf").finished.wait(30)
     failed = f"https://example.org/again-{3 * MAX_DOWNLOADS - 1}.gguf"
     ended = pilot.library.download_of(find(failed))
     assert ended
@@ -85,7 +85,7 @@ def test_a_download_is_stopped_once_and_its_end_is_no_failure(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wait(*given: Any, **_: Any) -> None:
-        assert given[3].wait(5)
+        assert given[3].wait(30)
         raise CancelledError("The download was stopped.")
 
     monkeypatch.setattr(llama, "obtain", wait)
@@ -93,7 +93,7 @@ def test_a_download_is_stopped_once_and_its_end_is_no_failure(
     with pytest.raises(BadRequestError, match="is being downloaded"):
         library.remove(find("smollm2-135m"))
     assert library.cancel("smollm2-135m")
-    assert download.finished.wait(5)
+    assert download.finished.wait(30)
     assert download.failure is None
     assert not library.cancel("smollm2-135m")
 
@@ -111,6 +111,6 @@ def test_what_was_asked_for_is_done_once_the_model_is_here(
 
     monkeypatch.setattr(llama, "obtain", fetch)
     download = library.download("smollm2-135m", then=lambda: order.append("then"))
-    assert download.finished.wait(5)
+    assert download.finished.wait(30)
     assert order == (["fetched"] if fails else ["fetched", "then"])
     assert download.failure == ("There is no such file." if fails else None)

@@ -17,7 +17,7 @@ async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None
 
     def wait() -> None:
         running.append(threading.get_ident())
-        free.wait(10)
+        free.wait(30)
 
     flood = [asyncio.create_task(ours.run(wait)) for _ in range(MOST)]
     assert await asyncio.to_thread(lambda: 7) == 7

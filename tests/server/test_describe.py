@@ -79,7 +79,7 @@ def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tm
     assert describe_health(pilot)["notice"] is None
     keeper.start(lambda _: False)
     assert keeper._behind._thread is not None
-    keeper._behind._thread.join(10)
+    keeper._behind._thread.join(30)
     notice = describe_health(pilot)["notice"]
     assert notice.startswith("Answers are not kept in the file of c.Turbopilot.results_file: a folder")
     assert str(tmp_path) not in notice
@@ -95,7 +95,7 @@ def test_before_anything_is_loaded_health_names_what_would_be(pilot: Pilot, tiny
 
 def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) -> None:
     pilot.start()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not pilot.worker.state.ready:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -194,7 +194,7 @@ def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_mod
         assert describe_health(pilot)["study"] is None
         file.mkdir()
         pilot.completer.study = study_of(settings, "server")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while not (trouble := describe_health(pilot, logged=True)["study"]["trouble"]):
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -198,7 +198,7 @@ def at_server(
             await started.wait()
             await visit(port)
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(served, 10)
+            await asyncio.wait_for(served, 30)
 
         asyncio.run(serve())
 
@@ -210,7 +210,7 @@ async def health_at(port: int) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        return await asyncio.wait_for(reader.readline(), 10)
+        return await asyncio.wait_for(reader.readline(), 30)
     except ConnectionError:
         return b""
     finally:
@@ -246,7 +246,7 @@ def test_serve_closes_connections_above_the_limit(at_server: Any, monkeypatch: p
         assert await health_at(port) == b""
         for _, writer in held:
             writer.close()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not await health_at(port):
             assert time.monotonic() < end
             await asyncio.sleep(0.01)
@@ -260,7 +260,7 @@ def test_a_connection_without_a_whole_head_is_closed(at_server: Any, monkeypatch
     async def visit(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /v1/comp")
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
 
     at_server(visit)

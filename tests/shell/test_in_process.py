@@ -39,7 +39,7 @@ def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> No
     replies = local.replies(request(stream=True))
     next(replies)
     replies.close()  # type: ignore[attr-defined]
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not desk.engine.released:
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -57,7 +57,7 @@ def test_a_wait_for_the_model_is_notified_once(tiny_model: Path) -> None:
     local = InProcess(Turbopilot(model=str(tiny_model)), notify)
 
     def load(*_: object) -> ScriptedEngine:
-        released.wait(5)
+        released.wait(30)
         return ScriptedEngine("1")
 
     local.pilot = pilot_with(local.pilot.settings, load)

@@ -387,7 +387,7 @@ def test_ghost_text_waits_for_the_model_and_that_is_shown(shell: Shell, tiny_mod
     release = threading.Event()
 
     def load(*_: object) -> ScriptedEngine:
-        release.wait(5)
+        release.wait(30)
         return ScriptedEngine("1")
 
     local.pilot = pilot_with(local.pilot.settings, load)

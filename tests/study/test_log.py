@@ -363,7 +363,7 @@ def test_study_does_not_disturb_suggestions_if_its_file_is_unusable(tmp_path: Pa
     d = Desk(tmp_path)
     d.ask(["values"])
     d.tell("shown", 6)
-    for _ in range(500):
+    for _ in range(3000):
         if d.study.trouble:
             break
         time.sleep(0.01)

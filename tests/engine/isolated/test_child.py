@@ -43,7 +43,7 @@ def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FramePipe, SimpleQ
     thread.start()
     yield pipe, heard, ended
     pipe.close()
-    thread.join(10)
+    thread.join(30)
     own.close()
     assert ended == [0]
 
@@ -54,7 +54,7 @@ def test_attention_reaches_the_request_before_it_and_no_other(
     pipe, heard, _ = parent
     for message in (Attention(), Step((1,)), Attention(), Step((2,)), Step((3,)), Attention(), UseThreads(1)):
         pipe.send(encode(message))
-    asked = [heard.get(timeout=10) for _ in range(4)]
+    asked = [heard.get(timeout=30) for _ in range(4)]
     assert [one.request for one in asked] == [Step((1,)), Step((2,)), Step((3,)), UseThreads(1)]
     assert [one.attention.is_set() for one in asked] == [True, False, True, False]
 
@@ -65,9 +65,9 @@ def test_attention_interrupts_what_is_computed(
     pipe, heard, _ = parent
     pipe.send(encode(Step((1,))))
     interrupted = threading.Event()
-    with heard.get(timeout=10).attention.interrupting(interrupted.set):
+    with heard.get(timeout=30).attention.interrupting(interrupted.set):
         pipe.send(encode(Attention()))
-        assert interrupted.wait(10)
+        assert interrupted.wait(30)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"\xc1", encode(["Nonsense"])])

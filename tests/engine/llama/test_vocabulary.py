@@ -69,7 +69,7 @@ def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> No
     asked.wait()
     engine.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert len(refused) == 4
 
 

@@ -53,7 +53,7 @@ def held(first: str, go: threading.Event, rest: str = "") -> Any:
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
         wire.event(model="far", choices=[{"text": first, "logprobs": words_of(first)}])
-        go.wait(10)
+        go.wait(30)
         if rest:
             wire.event(choices=[{"text": rest, "logprobs": words_of(rest), "finish_reason": "stop"}])
 
@@ -103,9 +103,9 @@ def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connec
     engine = connect(serve(act))
     run = engine.start(ask())
     assert run
-    assert begun.wait(5)
+    assert begun.wait(30)
     engine.release(run)
-    assert closed.wait(5)
+    assert closed.wait(30)
 
 
 def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: Connect) -> None:
@@ -122,7 +122,7 @@ def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: C
 
     engine = connect(serve(act))
     assert write(engine, ask(most=7)) == b"abcabca"
-    assert closed.wait(5)
+    assert closed.wait(30)
 
 
 def test_a_connection_is_kept_for_the_next_text(serve: Serve, connect: Connect) -> None:
@@ -247,7 +247,7 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
         arrived.release()
-        go.wait(10)
+        go.wait(30)
 
     engine = connect(serve(act), timeout=20.0)
     worker = Worker()
@@ -259,7 +259,7 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
         for _ in range(3):
             jobs.append(Job(until_cancelled, Told()))
             worker.submit(jobs[-1])
-            assert arrived.acquire(timeout=5)
+            assert arrived.acquire(timeout=30)
     finally:
         go.set()
         worker.stop()
@@ -285,9 +285,9 @@ def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
 
     engine = connect(serve(act))
     assert engine.start(ask())
-    assert begun.wait(5)
+    assert begun.wait(30)
     engine.close()
-    assert closed.wait(5)
+    assert closed.wait(30)
 
 
 def test_a_session_and_an_owner_go_with_each_request(serve: Serve, connect: Connect) -> None:

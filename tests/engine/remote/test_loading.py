@@ -233,7 +233,7 @@ def test_a_load_can_be_stopped(serve: Serve) -> None:
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         cancel.set("test")
-        go.wait(10)
+        go.wait(30)
 
     server = serve()
     server.routes["/v1/models"] = act

@@ -48,7 +48,7 @@ c.JupyterHub.load_roles = [
 exec(on_host(given["python"], given["models"], "").replace(str(PORT), str(given["service"])))
 service = c.JupyterHub.services[-1]
 service["command"] = ["sh", "-c", given["held"], str(folder / "service"), *service["command"], "-m", given["model"]]
-service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder))
+service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder), OMP_THREAD_LIMIT="1")
 
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
@@ -255,7 +255,7 @@ class RealHub:
             self._hub.wait(20)
         self._end_service()
         self._proxy.terminate()
-        self._proxy.wait(10)
+        self._proxy.wait(30)
         self.admin.close()
         self._log.close()
 

@@ -66,7 +66,7 @@ def pilot(jp_serverapp: Any) -> Any:
 def ready(pilot: Any) -> Any:
     """The pilot, once its model is loaded."""
     pilot.start()
-    for _ in range(500):
+    for _ in range(3000):
         if describe_health(pilot)["ready"]:
             return pilot
         time.sleep(0.01)

@@ -98,7 +98,8 @@ async def test_a_download_that_succeeds_fails_or_is_stopped(ask: Ask, pilot: Any
         source.hold.clear()
         spec = f"{source.url}/m.gguf#sha256={digest}"
         running = asyncio.ensure_future(ask("models/pull", {"model": spec, "select": False}))
-        await asyncio.sleep(0.3)
+        while not source.gets("/m.gguf"):
+            await asyncio.sleep(0.01)
         source.hold.set()
         steps = [check(line, kind) for line in (await running).body.splitlines()]
         assert (steps[-1].phase, steps[-1].done) == ("done", True)

@@ -82,7 +82,7 @@ async def test_what_the_kernel_holds_reaches_the_answer(
     try:
         await client.wait_for_ready(timeout=60)
         await client.execute_interactive("a = b = c = 1", timeout=60)
-        for _ in range(200):
+        for _ in range(600):
             if ready.kernels.facts(own).names:
                 break
             await asyncio.sleep(0.05)

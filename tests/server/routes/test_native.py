@@ -103,7 +103,6 @@ async def test_closing_the_connection_stops_the_model(post: Post, ready: Any, en
     engine.answer, engine.pause = words(400), 0.01
     reader, writer = await post("complete", complete_body(stream=True))
     await reader.readline()
-    await asyncio.sleep(0.1)
     assert ready.worker.state.phase == "thinking"
     writer.close()
     while ready.worker.state.phase == "thinking":
@@ -168,17 +167,22 @@ async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
     assert (await ask("feedback", {"id": "x", "event": "shown", "seconds": 1e9})).code == 400
 
 
-async def test_what_becomes_of_a_suggestion_is_learned_and_can_be_forgotten(
-    ask: Ask, ready: Any, own_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write observations at once; to be used before the server starts."""
     monkeypatch.setattr(learner, "SETTLE", 0.01)
+
+
+async def test_what_becomes_of_a_suggestion_is_learned_and_can_be_forgotten(
+    soon: None, ask: Ask, ready: Any, own_folder: Path
+) -> None:
     kept = own_folder / "learning.json"
     body = complete_body(trigger="automatic", eagerness="balanced")
     (answer,) = [json.loads((await ask("complete", body)).body)]
     (item,) = answer["items"]
     for event in ("shown", "typed_over"):
         await ask("feedback", {"id": answer["id"], "event": event, "chars": len(item["text"])})
-    while not kept.exists():
+    while not kept.exists() or not json.loads(kept.read_bytes())["calibrations"]:
         await asyncio.sleep(0.01)
     assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 1, "taken": 0}
     (found,) = json.loads(kept.read_bytes())["calibrations"].values()
@@ -251,17 +255,15 @@ async def test_a_share_is_a_persons_however_their_programs_call_themselves(
 async def test_a_client_name_ends_what_the_same_caller_asked_and_nobody_elses(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
-    engine.answer, engine.pause = words(100), 0.005
+    engine.answer, engine.pause = words(100), 0.02
 
     async def begin(source: str, agent: str) -> asyncio.Task[Any]:
         # By a token, without a cookie: the name that Jupyter makes up for each such request says nothing.
         body = complete_body(source, client="same", lines="multi", max_tokens=60)
         task = asyncio.create_task(ask("complete", body, headers={"User-Agent": agent}))
-        for _ in range(200):
+        while not any(source in prompt for prompt in engine.prompts):
             await asyncio.sleep(0.005)
-            if any(source in prompt for prompt in engine.prompts):
-                return task
-        raise AssertionError("It was never begun.")
+        return task
 
     first = await begin("first = ", "one")
     other = await begin("other = ", "two")
