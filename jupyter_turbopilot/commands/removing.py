@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, NoOptions
-from jupyter_turbopilot.files import describe_size, size_of
-from jupyter_turbopilot.wording import count_of
+from jupyter_turbopilot.files import count_of, describe_size, size_of
 
 if TYPE_CHECKING:
     import argparse

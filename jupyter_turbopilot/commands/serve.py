@@ -146,13 +146,13 @@ def declare_hub(parser: argparse.ArgumentParser) -> None:
 def run_hub(options: HubOptions, settings: Turbopilot) -> int:
     """Print it."""
     from jupyter_turbopilot.models.folder import models_dir
-    from jupyter_turbopilot.server.hub.snippets import Installed, in_cluster, on_host
+    from jupyter_turbopilot.server.hub.snippets import in_cluster, on_host
 
     if options.kind == "helm":
         print(in_cluster(), end="")
     else:
         folder = models_dir(settings.models_dir).absolute()
-        print(on_host(Installed(sys.executable, str(folder)), WHERE[options.kind]), end="")
+        print(on_host(sys.executable, str(folder), WHERE[options.kind]), end="")
         if advice := _lacking(folder):
             print(advice, file=sys.stderr)
     return 0

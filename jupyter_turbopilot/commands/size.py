@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.evaluate.sizing import BUSIEST
-from jupyter_turbopilot.files import MEGABYTE, describe_size
+from jupyter_turbopilot.files import MEGABYTE, count_of, describe_size
 from jupyter_turbopilot.shell.numbers import positive, whole
-from jupyter_turbopilot.wording import count_of
 
 if TYPE_CHECKING:
     import argparse

@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.generation import RawRequest
-    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.memory.reader import Memory
-    from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.study.log import Study

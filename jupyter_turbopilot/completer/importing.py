@@ -11,11 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembered
-from jupyter_turbopilot.completer.installed import Installed
-from jupyter_turbopilot.completer.lasting import Lasting
-from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.completer.installed import Installed, Lasting
-from jupyter_turbopilot.context.drives import names_of
+from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 

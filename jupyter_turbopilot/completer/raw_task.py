@@ -10,11 +10,8 @@ from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
 from jupyter_turbopilot.generation import ExactAsk, RawRequest
-from jupyter_turbopilot.prompt.formats import Prompt, build_infill, build_text
-from jupyter_turbopilot.prompt.infill import taken_apart
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
-from jupyter_turbopilot.raw_request import ExactAsk, RawRequest
 from jupyter_turbopilot.suggestion.cache import TAIL, Place
 from jupyter_turbopilot.suggestion.writing import Verbatim
 

@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
-from jupyter_turbopilot.engine.job import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,9 +17,6 @@ from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 from starlette.middleware import Middleware
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.phase import Phase, not_ready
-from jupyter_turbopilot.engine.queue import PLACES
-from jupyter_turbopilot.deploy.unanswered import Unanswered
 from jupyter_turbopilot.engine.base import PLACES
 from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError

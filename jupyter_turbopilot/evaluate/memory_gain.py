@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.notebook_file import Notebook
     from jupyter_turbopilot.evaluate.traces import Trace
-    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.memory.entries import Page
-    from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.shell.in_process import InProcess
 
     Remembering = Callable[[str], Memory | None]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.generation import Markers, RawRequest
     from jupyter_turbopilot.generation import Markers
 
 READ_ANEW = 9  # tokens from the suffix's marker on that are read again at each keystroke

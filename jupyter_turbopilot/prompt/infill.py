@@ -18,8 +18,8 @@ from jupyter_turbopilot.prompt.formats import (
 )
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.prompt.formats import BoundFormat, Tokenize
-    from jupyter_turbopilot.raw_request import RawRequest
 
 REPOSITORY, FILE = "repository", "file"
 MOST_FILES = 256

@@ -27,8 +27,8 @@ from jupyter_turbopilot.server.routes.table import ROUTES
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+    from jupyter_turbopilot.memory.base import Source
     from jupyter_turbopilot.memory.build import Builder
-    from jupyter_turbopilot.memory.source import Source
 
 # Seconds. Loading holds the interpreter for moments; the server is to answer first.
 LOAD_AFTER = 1.5

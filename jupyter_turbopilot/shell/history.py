@@ -18,7 +18,7 @@ from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.reader import Memory
 
 CELLS = 60
 LONGEST_NAME = 512  # characters; no longer one is sent

@@ -22,8 +22,6 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.study import events
 from jupyter_turbopilot.study.file import Writer
 from jupyter_turbopilot.study.private_text import Surroundings, loggable, surroundings_of
-from jupyter_turbopilot.suggestion.position import LOOKED_AT, kind_of_position
-from jupyter_turbopilot.study.writer import Writer
 from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
 
 if TYPE_CHECKING:

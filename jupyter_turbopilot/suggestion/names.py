@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.grammar import fitting
-from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.context.magics import as_python, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
 from jupyter_turbopilot.suggestion.syntax import fitting, scan

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
-from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:

@@ -16,13 +16,12 @@ from jupyter_turbopilot.commands.removing import (
 from jupyter_turbopilot.completer.learner import Learned
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
-from jupyter_turbopilot.models.personal import remember_rate
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
-from jupyter_turbopilot.models.personal import LEARNING
+from jupyter_turbopilot.models.personal import LEARNING, remember_rate
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import folded

@@ -11,9 +11,7 @@ from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.generation import RawRequest
-from jupyter_turbopilot.memory.base import Memory
 from jupyter_turbopilot.memory.reader import Memory
-from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.cache import Results

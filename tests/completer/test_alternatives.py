@@ -9,11 +9,8 @@ from jupyter_turbopilot.completer.alternatives import DRAWN, branches, ranked
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.generation import RawRequest, Sampling, Token
 from jupyter_turbopilot.engine.base import Abilities
-from jupyter_turbopilot.generation import Sampling, Token
-from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.generation import RawRequest, Sampling, Token
 from jupyter_turbopilot.reply import Item
 
 from ..twins import golden

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from jupyter_turbopilot.completer.answering import Editor, LatestJobs
-from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.job import Job, Priority
 from jupyter_turbopilot.errors import EngineError
 
 from ..scripted_engine import words

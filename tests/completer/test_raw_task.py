@@ -8,16 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.raw_task import ENDLESS, priority_of
-from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.generation import Beginning, Markers, Sampling
-from jupyter_turbopilot.prompt.formats import build_text, form_for
-from jupyter_turbopilot.prompt.infill import taken_apart
-from jupyter_turbopilot.generation import Beginning, Markers, Sampling
+from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.prompt.infill import build_text, taken_apart
-from jupyter_turbopilot.raw_request import ExactAsk, RawRequest, Urgency
 from jupyter_turbopilot.request import Completion
 
 from ..scripted_engine import MARKS, ScriptedEngine

@@ -10,10 +10,8 @@ from jupyter_turbopilot.completer.suggestion_task import suggestion_task
 from jupyter_turbopilot.completer.task import Task, replay
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.generation import RawRequest, Token
 from jupyter_turbopilot.errors import NotReadyError
-from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.generation import RawRequest, Token
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.suggestion.cache import Known
 

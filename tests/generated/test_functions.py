@@ -19,9 +19,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import bounds
-from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.completer import alternatives
-from jupyter_turbopilot.context import languages, magics, notebook, private, ranking
+from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.suggestion import (

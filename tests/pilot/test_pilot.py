@@ -11,11 +11,8 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load.plan import Plan
-from jupyter_turbopilot.engine.phase import Phase
-from jupyter_turbopilot.engine.lifecycle import GAVE_UP, EngineState, Phase
-from jupyter_turbopilot.engine.load.plan import Plan
-from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError, UnknownModelError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog

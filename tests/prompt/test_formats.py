@@ -4,9 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.generation import Markers, RawRequest, Sampling
-from jupyter_turbopilot.prompt.budget import WIDEST, Budget
 from jupyter_turbopilot.generation import Markers
 from jupyter_turbopilot.prompt.formats import (
     FORMATS,

@@ -43,7 +43,7 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
 def run_info(options: Info, settings: Turbopilot) -> int:
     """Describe a file."""
     from jupyter_turbopilot.models.catalog import find
-    from jupyter_turbopilot.models.personal import measured_rate, personal_dir
+    from jupyter_turbopilot.models.personal import personal_dir
     from jupyter_turbopilot.models.store import unavailable
     from jupyter_turbopilot.pilot.library import store_of
 

@@ -6,9 +6,9 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.engine.remote.by_ids import ROUTE, read_event
 from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, Request, probability, sampling_fields
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS
+from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError
 

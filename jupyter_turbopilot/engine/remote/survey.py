@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.abilities import Abilities
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX
+from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.remote import provider
 from jupyter_turbopilot.engine.remote.by_ids import ByIds
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
@@ -18,7 +17,7 @@ from jupyter_turbopilot.engine.remote.dialect import samplers
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json, read_models, read_properties
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
-from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 

@@ -12,8 +12,8 @@ from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Limits, Sizes, 
 from jupyter_turbopilot.engine.transformers import tokenizer_file
 from jupyter_turbopilot.engine.transformers.packages import import_package, require
 from jupyter_turbopilot.errors import ConversionError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.models.convert.checkpoint import find_tensors
 from jupyter_turbopilot.models.convert.config import Config, read_json
-from jupyter_turbopilot.models.convert.weights import find_tensors
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import RawRequest
-    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply

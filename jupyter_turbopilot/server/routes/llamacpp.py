@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.phase import Phase
-from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.engine.lifecycle import Phase
+from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.server.routes.endpoint import Endpoint

@@ -12,7 +12,6 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.bounds import remembering_for
-from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path

@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText, grammar
 from jupyter_turbopilot.engine.remote.by_text import Spellings
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
-from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
-from jupyter_turbopilot.engine.remote.text_prompt import Spellings
-from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
 from .test_by_text import ids
 from .test_far_side import JSON

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.engine.remote.by_text import ByText, Spellings, TextPrompt, parts, spread
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.generation import Ask, Sampling
 from jupyter_turbopilot.prompt.formats import FORMATS
 

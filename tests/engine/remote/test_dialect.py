@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.abilities import SAMPLERS
 from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.remote.dialect import (
     UNKNOWN,
@@ -20,7 +19,6 @@ from jupyter_turbopilot.engine.remote.dialect import (
     sampling_fields,
 )
 from jupyter_turbopilot.engine.remote.far_side import Kind
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Sampling
 
 ALL = Sampling(

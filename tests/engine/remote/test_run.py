@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
 

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from jupyter_turbopilot.config import TurbopilotRemote
-from jupyter_turbopilot.engine.abilities import SAMPLERS
-from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
 from jupyter_turbopilot.engine.remote.by_text import ByText, Spellings
@@ -26,8 +25,6 @@ from jupyter_turbopilot.engine.remote.survey import (
     text_form,
 )
 from jupyter_turbopilot.engine.remote.words import FarRefusalError
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
-from jupyter_turbopilot.engine.remote.survey import AWKWARD, TextForm, compare, look, text_form
 from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 

@@ -182,14 +182,7 @@ async def test_hierarchy_bounds_parallel_requests_of_a_caller(
 async def test_hierarchy_stops_parsing_at_a_disconnect(
     ask: Ask, post: Post, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parsing, gone, seen, closed = threading.Event(), threading.Event(), [], asyncio.Event()
-    close = JobRoute.on_connection_close
-
-    def closing(route: JobRoute) -> None:
-        close(route)
-        closed.set()
-
-    monkeypatch.setattr(JobRoute, "on_connection_close", closing)
+    parsing, gone, seen = threading.Event(), threading.Event(), []
 
     def slow(source: str) -> Scopes:
         seen.append(source)

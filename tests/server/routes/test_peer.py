@@ -17,14 +17,8 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.phase import EngineState, Phase
-from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
-from jupyter_turbopilot.generation import Ask, Beginning, ExactAsk, Sampling, Token
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
-from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
-from jupyter_turbopilot.raw_request import ExactAsk
+from jupyter_turbopilot.generation import Ask, Beginning, ExactAsk, Sampling, Token
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.peer import MOST_HINTED, MOST_WAYS, offer
 from jupyter_turbopilot.server.routes.reading import read
