@@ -24,7 +24,7 @@ from jupyter_turbopilot.errors import BadRequestError, TextFailedError, Turbopil
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.prompt.formats import form_for
 
-from .test_abilities import ASKED
+from .test_base import ASKED
 
 PATIENCE = 30.0  # seconds for one text: a tiny model takes a few milliseconds
 LENGTH = 24  # tokens of a text
