@@ -13,7 +13,7 @@ from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.abilities import SAMPLERS, UNLIMITED, Abilities
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.remote.by_text import Spellings
+from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.survey import TextForm, by_ids, by_text
 from jupyter_turbopilot.engine.transformers.engine import TransformersEngine

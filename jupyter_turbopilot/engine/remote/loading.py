@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
 from jupyter_turbopilot.engine.remote import provider, words
 from jupyter_turbopilot.engine.remote.address import read_addresses, read_key, take_from_environment
-from jupyter_turbopilot.engine.remote.by_text import Spellings
+from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
 from jupyter_turbopilot.engine.remote.http_side import HttpSide

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.by_ids import LENGTH
-from jupyter_turbopilot.engine.remote.by_text import spread
+from jupyter_turbopilot.engine.remote.completions import LENGTH, spread
 from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, Heard, Request, probability
 from jupyter_turbopilot.engine.remote.far_side import read_json
 from jupyter_turbopilot.engine.remote.http_side import retry_after
-from jupyter_turbopilot.engine.remote.words import WAIT, AskedToWaitError, DiedError, refused
+from jupyter_turbopilot.engine.remote.words import DiedError, failure
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from huggingface_hub import AsyncInferenceClient
 
     from jupyter_turbopilot.engine.remote.address import Address
-    from jupyter_turbopilot.engine.remote.by_text import Spellings
+    from jupyter_turbopilot.engine.remote.completions import Spellings
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.generation import Ask
 
@@ -105,7 +103,7 @@ class ProviderSide:
     async def _refuse_redirect(self, response: Any) -> None:
         """Refuse what the library would take for an answer without a word."""
         if 300 <= response.status_code < 400:  # noqa: PLR2004
-            raise refused(self.address.host, response.status_code)
+            raise failure(self.address.host, response.status_code, None)
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncInferenceClient]:
@@ -142,11 +140,7 @@ class ProviderSide:
         while cause is not None:
             response = getattr(cause, "response", None)
             if response is not None:
-                failure = refused(self.address.host, response.status_code)
-                if response.status_code in WAIT:
-                    after = retry_after(response.headers.get("retry-after", ""), datetime.now(UTC))
-                    return AskedToWaitError(failure, after)
-                return failure
+                return failure(self.address.host, response.status_code, retry_after(response))
             cause = cause.__cause__
         if isinstance(error, ValueError):
             return EngineError(
