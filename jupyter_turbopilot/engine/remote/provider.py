@@ -88,35 +88,30 @@ class ProviderSide:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    def _connections(self) -> Any:
-        """Return what sends requests as `HttpSide` does: the library's own follows redirects, key and all."""
-        from huggingface_hub import get_async_session
-
-        connections = get_async_session()
-        if self.address.local:
-            # A proxy cannot reach this machine.
-            connections = type(connections)(trust_env=False, timeout=None)
-        connections.follow_redirects = False
-        connections.event_hooks["response"].append(self._refuse_redirect)
-        return connections
-
-    async def _refuse_redirect(self, response: Any) -> None:
-        """Refuse what the library would take for an answer without a word."""
-        if 300 <= response.status_code < 400:  # noqa: PLR2004
-            raise failure(self.address.host, response.status_code, None)
-
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncInferenceClient]:
-        from huggingface_hub import AsyncInferenceClient
+        """Return the library's client, with connections that do not follow redirects, key and all."""
+        from huggingface_hub import AsyncInferenceClient, get_async_session
 
         own: dict[str, Any] = {"token": self._key, "timeout": self._timeout}
         if self.address.root:
             client = AsyncInferenceClient(self.address.root, **own)
         else:
             client = AsyncInferenceClient(self._model, **own | {"provider": self.address.provider})
-        async with self._connections() as connections, client:
+        connections: Any = get_async_session()
+        if self.address.local:
+            # A proxy cannot reach this machine.
+            connections = type(connections)(trust_env=False, timeout=None)
+        connections.follow_redirects = False
+        connections.event_hooks["response"].append(self._refuse_redirect)
+        async with connections, client:
             setattr(client, _CONNECTIONS, connections)  # only the library's default can be set in public
             yield client
+
+    async def _refuse_redirect(self, response: Any) -> None:
+        """Refuse what the library would take for an answer without a word."""
+        if 300 <= response.status_code < 400:  # noqa: PLR2004
+            raise failure(self.address.host, response.status_code, None)
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
         """Have a text written; yield what comes."""
