@@ -165,7 +165,8 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            if self._kind is Kind.LLAMA and ask.sampling.beginning != ANY:
+            begins = ask.sampling.beginning != ANY and ask.sampling.max_tokens > 0
+            if begins and self._kind is Kind.LLAMA:
                 ask = await self._begin(ask, hear)
             if not answer.ended:
                 await self._write(ask, hear)

@@ -258,7 +258,7 @@ def test_a_line_or_an_event_without_end_is_refused(line: bytes) -> None:
 
 
 def waits(header: str) -> float | None:
-    return retry_after(httpx.Response(429, headers={"Retry-After": header.encode()}))
+    return retry_after(httpx.Response(429, headers=[(b"Retry-After", header.encode())]))
 
 
 @pytest.mark.parametrize(
