@@ -12,7 +12,7 @@ from jupyter_turbopilot import config
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Abilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.remote.by_text import Spellings
+from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.survey import TextForm, by_ids, by_text
 from jupyter_turbopilot.engine.transformers.engine import TransformersEngine

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.by_ids import piece
-from jupyter_turbopilot.engine.remote.by_text import spread
+from jupyter_turbopilot.engine.remote.completions import piece, spread
 from jupyter_turbopilot.engine.remote.dialect import (
     UNKNOWN,
     Heard,
@@ -26,7 +25,7 @@ from jupyter_turbopilot.generation import Token
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.engine.remote.by_text import Spellings
+    from jupyter_turbopilot.engine.remote.completions import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask
 

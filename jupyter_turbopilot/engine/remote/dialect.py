@@ -65,15 +65,11 @@ _VLLM = _OPENAI | {
     "ignore_end": "ignore_eos",
     "logit_bias": "logit_bias",
 }
-_LLAMA = _OPENAI | {
-    "top_k": "top_k",
-    "min_p": "min_p",
+_LLAMA = _VLLM | {
     "typical_p": "typical_p",
     "samplers": "samplers",
     "repeat_penalty": "repeat_penalty",
     "penalty_last_n": "repeat_last_n",
-    "logit_bias": "logit_bias",
-    "ignore_end": "ignore_eos",
     "drawn": "post_sampling_probs",
     "cached": "cache_prompt",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from concurrent.futures import CancelledError as Stopped
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +13,13 @@ from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
 from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
-from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError, TurbopilotError
+from jupyter_turbopilot.errors import (
+    CancelledError,
+    EngineError,
+    EngineGoneError,
+    TextFailedError,
+    TurbopilotError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -60,14 +67,17 @@ class Connections:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def wait_for(self, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
-        """Do some work and wait for it; a `CancelledError` of `concurrent.futures` where it was cancelled."""
+        """Do some work and wait for it."""
         future = self.begin(work)
 
         def stop() -> None:
             future.cancel()
 
-        with cancel.interrupting(stop):
-            return future.result()
+        try:
+            with cancel.interrupting(stop):
+                return future.result()
+        except Stopped:
+            raise CancelledError("Connecting to the server was stopped.") from None
 
     def close(self) -> None:
         """End all work, close the connections, then end the thread."""
@@ -155,7 +165,8 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            if self._kind is Kind.LLAMA and ask.sampling.beginning != ANY:
+            begins = ask.sampling.beginning != ANY and ask.sampling.max_tokens > 0
+            if begins and self._kind is Kind.LLAMA:
                 ask = await self._begin(ask, hear)
             if not answer.ended:
                 await self._write(ask, hear)

@@ -11,16 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
+from jupyter_turbopilot.engine.remote import words
 from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER, SESSION_HEADER, Heard, refused_option
-from jupyter_turbopilot.engine.remote.words import (
-    WAIT,
-    AskedToWaitError,
-    DiedError,
-    ErrorEventError,
-    StrangeAnswerError,
-    not_accepted,
-    refused,
-)
+from jupyter_turbopilot.engine.remote.words import DiedError, ErrorEventError, StrangeAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -90,7 +83,7 @@ class HttpSide:
         except ErrorEventError as event:
             if not event.status:
                 raise
-            raise self._failure(event.status, event.after) from None
+            raise words.failure(self.address.host, event.status, event.after, in_hub=self._in_hub) from None
 
     @asynccontextmanager
     async def _answer(
@@ -118,12 +111,8 @@ class HttpSide:
                 raise StrangeAnswerError("a compressed answer, which was not asked for")
             return
         if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
-            raise not_accepted(self.address.host, option)
-        raise self._failure(status, retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC)))
-
-    def _failure(self, status: int, after: float | None) -> Exception:
-        error = refused(self.address.host, status, in_hub=self._in_hub)
-        return AskedToWaitError(error, after) if status in WAIT else error
+            raise words.not_accepted(self.address.host, option)
+        raise words.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub)
 
 
 async def _whole(answer: httpx.Response) -> bytes:
@@ -195,9 +184,9 @@ class Events:
         return None
 
 
-def retry_after(header: str, now: datetime) -> float | None:
-    """Return how many seconds `Retry-After` asks for; None where it says nothing that can be read."""
-    header = header.strip()
+def retry_after(answer: httpx.Response) -> float | None:
+    """Return how many seconds an answer asks to wait for; None where it says nothing that can be read."""
+    header = answer.headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
         return float(header[:9])
     try:
@@ -206,4 +195,4 @@ def retry_after(header: str, now: datetime) -> float | None:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())

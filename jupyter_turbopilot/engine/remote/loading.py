@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import CancelledError as Stopped
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.engine.remote import provider, words
 from jupyter_turbopilot.engine.remote.address import read_addresses, read_key, take_from_environment
-from jupyter_turbopilot.engine.remote.by_text import Spellings
+from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
@@ -20,9 +19,10 @@ from jupyter_turbopilot.engine.remote.survey import by_ids, by_text, compare, lo
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
     from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
     from jupyter_turbopilot.engine.base import Abilities
@@ -45,8 +45,9 @@ def take_key(settings: Turbopilot) -> None:
 
 def address(settings: Turbopilot) -> str:
     """Return where code goes, as it may be shown; nothing where the settings make no sense."""
+    remote = settings.remote
     try:
-        return ", ".join(address.host for address in _addresses(settings.remote))
+        return ", ".join(one.host for one in read_addresses(remote.urls, plain_http=remote.plain_http))
     except TurbopilotError:
         return ""
 
@@ -56,13 +57,9 @@ def check(settings: Turbopilot) -> None:
     _keys(settings.remote)
 
 
-def _addresses(remote: TurbopilotRemote) -> tuple[Address, ...]:
-    return read_addresses(remote.urls, plain_http=remote.plain_http)
-
-
 def _keys(remote: TurbopilotRemote) -> list[tuple[Address, str]]:
     """Return the addresses, each with its key."""
-    found = _addresses(remote)
+    found = read_addresses(remote.urls, plain_http=remote.plain_http)
     if any(address.provider for address in found):
         provider.ensure_installed()
         if not remote.model and any(not address.root for address in found):
@@ -91,7 +88,8 @@ def far_side(settings: Turbopilot, cancel: Cancel) -> tuple[FarSide, float]:
     sides = _sides(settings.remote)
     connections = Connections(sides)
     try:
-        return _wait(connections, _first(sides, partial(_ask_again, settings.remote)), cancel)[1]
+        asked = _first(sides, partial(_ask_again, settings.remote))
+        return connections.wait_for(asked, cancel)[1]
     finally:
         connections.close()
 
@@ -106,36 +104,23 @@ def load(
 
     `markers`: how the fill-in-the-middle markers of known models are spelt; text with them is not sent.
     """
-    sides = _sides(settings.remote)
+    remote, sides = settings.remote, _sides(settings.remote)
     connections = Connections(sides)
+    survey = partial(_survey, settings, vocabulary_of, Spellings(markers))
+
+    async def connect() -> RemoteEngine:
+        number, (far, vocabulary, dialect, abilities) = await _first(sides, survey)
+        sides[number].known = True
+        exchange = Exchange(sides, far, dialect, partial(look, wanted=remote.model), remote.timeout)
+        for failed in exchange.places[:number]:
+            failed.rest(asyncio.get_running_loop().time())
+        return RemoteEngine(far, vocabulary, abilities, dialect, exchange, connections)
+
     try:
-        survey = partial(_survey, settings, vocabulary_of, Spellings(markers))
-        found, exchange = _wait(connections, _connect(sides, survey, settings.remote), cancel)
-        return RemoteEngine(
-            found.far, found.vocabulary, found.abilities, found.dialect, exchange, connections
-        )
+        return connections.wait_for(connect(), cancel)
     except BaseException:
         connections.close()
         raise
-
-
-def _wait(connections: Connections, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
-    try:
-        return connections.wait_for(work, cancel)
-    except Stopped:
-        raise CancelledError("Connecting to the server was stopped.") from None
-
-
-async def _connect(
-    sides: Sequence[AnySide], survey: Callable[[AnySide], Awaitable[_Found]], remote: TurbopilotRemote
-) -> tuple[_Found, Exchange]:
-    """Return the first far side that can be spoken to, and what exchanges requests and answers with it."""
-    number, found = await _first(sides, survey)
-    sides[number].known = True
-    exchange = Exchange(sides, found.far, found.dialect, partial(look, wanted=remote.model), remote.timeout)
-    for failed in exchange.places[:number]:
-        failed.rest(asyncio.get_running_loop().time())
-    return found, exchange
 
 
 async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T]]) -> tuple[int, T]:
@@ -180,22 +165,12 @@ async def _ask_again(remote: TurbopilotRemote, side: AnySide) -> tuple[FarSide, 
     return far, min(took)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A far side, and how to speak to it."""
-
-    far: FarSide
-    vocabulary: Vocabulary
-    dialect: Dialect
-    abilities: Abilities
-
-
 async def _survey(
     settings: Turbopilot,
     vocabulary_of: Callable[[str], Vocabulary | None],
     spellings: Spellings,
     side: AnySide,
-) -> _Found:
+) -> tuple[FarSide, Vocabulary, Dialect, Abilities]:
     """Find out how to speak to a far side."""
     remote = settings.remote
     far = await _ask_who(remote, side)
@@ -210,4 +185,4 @@ async def _survey(
             form = await text_form(side, far, remote.fim)
             dialect, abilities = by_text(far, form, spellings, remote)
             vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
-    return _Found(replace(far, context_size=size), vocabulary, dialect, abilities)
+    return replace(far, context_size=size), vocabulary, dialect, abilities

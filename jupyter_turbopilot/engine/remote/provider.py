@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.by_ids import LENGTH
-from jupyter_turbopilot.engine.remote.by_text import spread
+from jupyter_turbopilot.engine.remote.completions import LENGTH, spread
 from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, Heard, Request, probability
 from jupyter_turbopilot.engine.remote.far_side import read_json
 from jupyter_turbopilot.engine.remote.http_side import retry_after
-from jupyter_turbopilot.engine.remote.words import WAIT, AskedToWaitError, DiedError, refused
+from jupyter_turbopilot.engine.remote.words import DiedError, failure
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from huggingface_hub import AsyncInferenceClient
 
     from jupyter_turbopilot.engine.remote.address import Address
-    from jupyter_turbopilot.engine.remote.by_text import Spellings
+    from jupyter_turbopilot.engine.remote.completions import Spellings
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.generation import Ask
 
@@ -90,35 +88,30 @@ class ProviderSide:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    def _connections(self) -> Any:
-        """Return what sends requests as `HttpSide` does: the library's own follows redirects, key and all."""
-        from huggingface_hub import get_async_session
-
-        connections = get_async_session()
-        if self.address.local:
-            # A proxy cannot reach this machine.
-            connections = type(connections)(trust_env=False, timeout=None)
-        connections.follow_redirects = False
-        connections.event_hooks["response"].append(self._refuse_redirect)
-        return connections
-
-    async def _refuse_redirect(self, response: Any) -> None:
-        """Refuse what the library would take for an answer without a word."""
-        if 300 <= response.status_code < 400:  # noqa: PLR2004
-            raise refused(self.address.host, response.status_code)
-
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncInferenceClient]:
-        from huggingface_hub import AsyncInferenceClient
+        """Return the library's client, with connections that do not follow redirects, key and all."""
+        from huggingface_hub import AsyncInferenceClient, get_async_session
 
         own: dict[str, Any] = {"token": self._key, "timeout": self._timeout}
         if self.address.root:
             client = AsyncInferenceClient(self.address.root, **own)
         else:
             client = AsyncInferenceClient(self._model, **own | {"provider": self.address.provider})
-        async with self._connections() as connections, client:
+        connections: Any = get_async_session()
+        if self.address.local:
+            # A proxy cannot reach this machine.
+            connections = type(connections)(trust_env=False, timeout=None)
+        connections.follow_redirects = False
+        connections.event_hooks["response"].append(self._refuse_redirect)
+        async with connections, client:
             setattr(client, _CONNECTIONS, connections)  # only the library's default can be set in public
             yield client
+
+    async def _refuse_redirect(self, response: Any) -> None:
+        """Refuse what the library would take for an answer without a word."""
+        if 300 <= response.status_code < 400:  # noqa: PLR2004
+            raise failure(self.address.host, response.status_code, None)
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
         """Have a text written; yield what comes."""
@@ -142,11 +135,7 @@ class ProviderSide:
         while cause is not None:
             response = getattr(cause, "response", None)
             if response is not None:
-                failure = refused(self.address.host, response.status_code)
-                if response.status_code in WAIT:
-                    after = retry_after(response.headers.get("retry-after", ""), datetime.now(UTC))
-                    return AskedToWaitError(failure, after)
-                return failure
+                return failure(self.address.host, response.status_code, retry_after(response))
             cause = cause.__cause__
         if isinstance(error, ValueError):
             return EngineError(

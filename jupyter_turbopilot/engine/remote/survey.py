@@ -10,9 +10,8 @@ import msgspec
 
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.remote import provider
-from jupyter_turbopilot.engine.remote.by_ids import ByIds
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
-from jupyter_turbopilot.engine.remote.by_text import ByText, Spellings
+from jupyter_turbopilot.engine.remote.completions import ByIds, ByText, Spellings
 from jupyter_turbopilot.engine.remote.dialect import samplers
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json, read_models, read_properties
 from jupyter_turbopilot.engine.remote.http_side import HttpSide

@@ -88,6 +88,12 @@ class AskedToWaitError(Exception):
         self.after = after
 
 
+def failure(host: str, status: int, after: float | None, *, in_hub: bool = False) -> Exception:
+    """Return what is raised for an HTTP status that is none of success."""
+    error = refused(host, status, in_hub=in_hub)
+    return AskedToWaitError(error, after) if status in WAIT else error
+
+
 def refused(host: str, status: int, *, in_hub: bool = False) -> TurbopilotError:
     """Return the error for an HTTP status that is none of success."""
     if status == TOO_MANY:

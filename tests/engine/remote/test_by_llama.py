@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText, grammar
-from jupyter_turbopilot.engine.remote.by_text import Spellings
+from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
-from .test_by_text import ids
+from .test_completions import ids
 from .test_far_side import JSON
 
 IDS, TEXT = LlamaByIds(CodePoints()), LlamaByText(Spellings())

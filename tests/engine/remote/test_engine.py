@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError
+from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from ..jobs import Told, until_cancelled

@@ -80,9 +80,12 @@ def test_llama_server_writes_a_text_with_a_beginning_in_two_requests(
     assert "logit_bias" not in rest
 
 
-def test_llama_server_ends_a_text_that_has_no_other_token(serve: Serve, connect: Connect) -> None:
-    server = llama(serve, "")
-    asked = replace(ask(), sampling=Sampling(8, beginning=Beginning(banned=33)))
+@pytest.mark.parametrize(("text", "limit"), [("", 8), ("line", 0)])
+def test_llama_server_is_asked_once_where_there_is_no_first_token(
+    text: str, limit: int, serve: Serve, connect: Connect
+) -> None:
+    server = llama(serve, text)
+    asked = replace(ask(), sampling=Sampling(limit, beginning=Beginning(banned=33)))
     assert write(connect(server), asked) == b""
     assert len(server.asked("/completion")) == 1
 

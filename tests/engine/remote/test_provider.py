@@ -13,7 +13,7 @@ from hypothesis import given
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.remote.address import HUB_KEY, Address
-from jupyter_turbopilot.engine.remote.by_text import Spellings
+from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.dialect import Request
 from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.engine.remote.provider import ByProvider, ProviderSide, ensure_installed
@@ -30,7 +30,7 @@ from ...serving import Server
 from ...tiny_model import write_tiny_model
 from .conftest import Serve
 from .far_server import FarServer, Wire, always, settings_for, status
-from .test_by_text import ids
+from .test_completions import ids
 from .test_engine import ask, write
 from .test_far_side import JSON
 

@@ -12,7 +12,7 @@ from jupyter_turbopilot.config import TurbopilotRemote
 from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
-from jupyter_turbopilot.engine.remote.by_text import ByText, Spellings
+from jupyter_turbopilot.engine.remote.completions import ByText, Spellings
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.survey import (

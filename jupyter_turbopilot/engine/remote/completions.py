@@ -1,13 +1,20 @@
-"""OpenAI's completions with token ids both ways: our own server, vLLM and what does as they do. Pure."""
+"""OpenAI's completions, by token ids or as text. Pure.
+
+By ids: our own server, vLLM and what does as they do. As text: far sides whose vocabulary nobody knows.
+"""
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.engine.remote.dialect import (
+    UNKNOWN,
     Heard,
     Request,
     Style,
@@ -20,7 +27,7 @@ from jupyter_turbopilot.engine.remote.words import ErrorEventError, StrangeAnswe
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Sampling
@@ -30,9 +37,12 @@ MOST_DIGITS = 9
 ROUTE = "/v1/completions"
 LENGTH = "length"  # a text that ended at a limit
 _STYLES: dict[Kind, Style] = {Kind.OURS: "llama", Kind.VLLM: "vllm"}
+# What most servers read as control tokens wherever it stands in a text.
+_CONTROLS = ("<s>", "</s>", "<bos>", "<eos>", "[INST]", "[/INST]")
+_BARRED = r"<[|｜][^\s<>|｜]{1,40}[|｜]>"  # noqa: RUF001 - DeepSeek's bars
 
 
-class Logprobs(msgspec.Struct, frozen=True):
+class _Logprobs(msgspec.Struct, frozen=True):
     """The tokens of a piece of text."""
 
     tokens: list[str] = []
@@ -40,12 +50,12 @@ class Logprobs(msgspec.Struct, frozen=True):
     top_logprobs: list[dict[str, float | None] | None] | None = None
 
 
-class Choice(msgspec.Struct, frozen=True):
+class _Choice(msgspec.Struct, frozen=True):
     """A piece of a text."""
 
     text: str = ""
     index: int = 0
-    logprobs: Logprobs | None = None
+    logprobs: _Logprobs | None = None
     finish_reason: str | None = None
 
 
@@ -60,14 +70,14 @@ class _Usage(msgspec.Struct, frozen=True):
 class _Chunk(msgspec.Struct, frozen=True):
     """An event of an answer."""
 
-    choices: list[Choice] = []
+    choices: list[_Choice] = []
     model: str | None = ""
     usage: _Usage | None = None
     system_fingerprint: str | None = None
     error: Any = None
 
 
-def read_event(data: bytes, tokens_of: Callable[[Choice], list[Token]]) -> Heard:
+def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> Heard:
     """Read an event; one that tells of an error is none of an answer."""
     chunk = read_json(data, _Chunk)
     if chunk.error is not None:
@@ -123,9 +133,9 @@ class ByIds:
 
     def read(self, data: bytes) -> Heard:
         """Read an event."""
-        return read_event(data, self._tokens)
+        return _read_event(data, self._tokens)
 
-    def _tokens(self, choice: Choice) -> list[Token]:
+    def _tokens(self, choice: _Choice) -> list[Token]:
         told = choice.logprobs
         if told is None or not told.tokens:
             if choice.text:
@@ -179,3 +189,106 @@ def peer_fields(ask: Ask) -> dict[str, Any]:
     if ask.suffix_span[0] < ask.suffix_span[1]:
         fields["fixed"] = list(ask.suffix_span)
     return fields
+
+
+class TextPrompt(NamedTuple):
+    """What stands before a text and behind it; None: it has no hole."""
+
+    before: str
+    after: str | None
+
+
+class Spellings:
+    """How control tokens are spelt. In text nobody can tell them from code."""
+
+    def __init__(self, markers: Collection[str] = ()) -> None:
+        """`markers`: those of every known format."""
+        words = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
+        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, words)]))
+
+    def found(self, line: str) -> bool:
+        """Return whether a line spells a control token."""
+        return self._pattern.search(line) is not None
+
+    def prompt(self, tokens: Sequence[int]) -> TextPrompt | None:
+        """Return a prompt's text without lines that spell control tokens; None: the cursor's own does."""
+        before, after = parts(tokens)
+        above, break_, line = before.rpartition("\n")
+        rest, end, below = (after or "").partition("\n")
+        if self.found(line + rest):
+            return None
+        text = self._without(above + break_) + line
+        return TextPrompt(text, None if after is None else rest + end + self._without(below))
+
+    def _without(self, text: str) -> str:
+        if not self.found(text):
+            return text
+        return "".join(line for line in text.splitlines(keepends=True) if not self.found(line))
+
+
+def parts(tokens: Sequence[int]) -> TextPrompt:
+    """Return the texts of a prompt before and behind the hole; a prompt without markers has none."""
+    ids = list(tokens)
+    if SUFFIX not in ids:
+        return TextPrompt(_text(ids), None)
+    at = ids.index(SUFFIX)
+    end = ids.index(MIDDLE, at) if MIDDLE in ids[at:] else len(ids)
+    return TextPrompt(_text(ids[:at] + ids[end + 1 :]), _text(ids[at + 1 : end]))
+
+
+def _text(ids: Sequence[int]) -> str:
+    return "".join(chr(token) for token in ids if token < PREFIX)
+
+
+class ByText:
+    """Prompts are text, with a suffix where there is a hole."""
+
+    def __init__(self, model: str, spellings: Spellings, *, chances: bool) -> None:
+        self._model = model
+        self._spellings = spellings
+        self._chances = chances
+
+    def request(self, ask: Ask) -> Request | None:
+        """Return what is sent."""
+        prompt = self._spellings.prompt(ask.prompt)
+        if prompt is None:
+            return None
+        body = sampling_fields(ask.sampling, "openai") | {
+            "prompt": prompt.before,
+            "max_tokens": max(1, ask.sampling.max_tokens),
+            "stream": True,
+        }
+        if self._model:
+            body["model"] = self._model
+        if prompt.after is not None:
+            body["suffix"] = prompt.after
+        if self._chances:
+            body["logprobs"] = 1
+        return Request(ROUTE, body)
+
+    def read(self, data: bytes) -> Heard:
+        """Read an event."""
+        return _read_event(data, _characters)
+
+
+def _characters(choice: _Choice) -> list[Token]:
+    told = choice.logprobs
+    if told is None:
+        return spread(choice.text)
+    chances = [probability(value) for value in told.token_logprobs]
+    if len(chances) == len(told.tokens) and "".join(told.tokens) == choice.text:
+        return [
+            token
+            for text, chance in zip(told.tokens, chances, strict=True)
+            for token in spread(text, [chance])
+        ]
+    return spread(choice.text, chances)
+
+
+def spread(text: str, chances: Sequence[float] = ()) -> list[Token]:
+    """Return a text's characters as tokens; the first is as probable as all, the others follow from it."""
+    whole = math.prod(chances) if chances else UNKNOWN
+    return [
+        Token(character.encode("utf-8", "replace"), 1.0 if at else whole, ord(character))
+        for at, character in enumerate(text)
+    ]
