@@ -27,13 +27,13 @@ from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, take
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.hierarchy.parsing import Part
     from jupyter_turbopilot.hierarchy.stub import Asked
     from jupyter_turbopilot.request import Hierarchy
-    from jupyter_turbopilot.suggestion.calls import Call, MissingFunction
+    from jupyter_turbopilot.suggestion.calls import Call
 
 NO_BODY = "the model wrote no body that parses"
 TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
@@ -193,7 +193,11 @@ class _Growing:
         known, depth = self._existing.names | self._stubs.keys(), place.depth + 1
         if self._existing.open:
             return  # what a star import brings is not written again
-        for missing in self._to_write(source, missing_functions(source, known)):
+        found = missing_functions(source, known)
+        imports = imports_for([source], [each.name for each in found])
+        for missing in found:
+            if missing.name in imports or _is_class(missing.name):
+                continue
             if place.depth < self._request.depth and len(self._stubs) < self._request.functions:
                 yield self._found(Found(stub_for(missing, source), place.stub.name, depth))
             else:
@@ -204,11 +208,6 @@ class _Growing:
         if name in self._stubs:
             return takes(f"{self._stubs[name].beginning}pass", calls)
         return self._existing.takes(name, calls)
-
-    def _to_write(self, source: str, missing: tuple[MissingFunction, ...]) -> Iterable[MissingFunction]:
-        """Leave out what is imported, and classes, by Python's convention for names."""
-        imports = imports_for([source], [each.name for each in missing])
-        return (each for each in missing if each.name not in imports and not _is_class(each.name))
 
     def _free(self, name: str) -> str:
         """Return the name with the first number behind it that makes it new."""

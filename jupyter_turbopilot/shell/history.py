@@ -69,14 +69,14 @@ def facts_of(shell: Any) -> Facts:
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
     """Build what a shell asks for: a function with those it calls, after the session before it."""
-    names = [name for name in shell.user_ns if name.isidentifier() and not _KEPT.fullmatch(name)]
+    names = [
+        name
+        for name in shell.user_ns
+        if name.isidentifier() and len(name) <= LONGEST_NAME and not _KEPT.fullmatch(name)
+    ]
     length = FUNCTION_TOKENS if length is None else length
-    return Hierarchy(source=source, cells=session_cells(shell), names=_that_fit(names), max_tokens=length)
-
-
-def _that_fit(names: list[str]) -> list[str]:
-    """Return the newest names, as many and as long as a request may have."""
-    return [name for name in names if len(name) <= LONGEST_NAME][-MAX_CELLS:]
+    # The newest names, as many as a request may have.
+    return Hierarchy(source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length)
 
 
 def request_at(

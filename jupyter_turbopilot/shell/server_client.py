@@ -59,7 +59,7 @@ class ServerClient:
         # The server is on this machine: a proxy has no business in between.
         self._client = httpx.Client(
             base_url=runtime.url,
-            headers={SECRET_HEADER: runtime.secret},
+            headers={SECRET_HEADER: runtime.secret, "Content-Type": "application/json"},
             timeout=httpx.Timeout(timeout, connect=2.0),
             trust_env=False,
             verify=not runtime.url.startswith("https://127.0.0.1"),
@@ -67,25 +67,11 @@ class ServerClient:
 
     def health(self) -> dict[str, Any]:
         """Return how the server is."""
-        try:
-            answer = self._client.get("turbopilot/health")
-        except httpx.HTTPError as error:
-            raise _unreachable(error) from None
-        _check(answer)
-        return _ours(_read(answer.content), ExpectedHealth)
+        return _ours(self._ask("GET", "health"), ExpectedHealth)
 
     def complete(self, request: Completion) -> dict[str, Any]:
         """Return whole suggestions."""
-        try:
-            answer = self._client.post(
-                "turbopilot/complete",
-                content=msgspec.json.encode(request),
-                headers={"Content-Type": "application/json"},
-            )
-        except httpx.HTTPError as error:
-            raise _unreachable(error) from None
-        _check(answer)
-        return _ours(_read(answer.content), ExpectedAnswer)
+        return _ours(self._ask("POST", "complete", msgspec.json.encode(request)), ExpectedAnswer)
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
         """Yield frames as the text grows."""
@@ -96,15 +82,20 @@ class ServerClient:
         frames = self._stream("hierarchy", request)
         return (msgspec.convert(_ours(frame, Event), Event) for frame in frames)
 
+    def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
+        """Return a whole answer."""
+        try:
+            answer = self._client.request(method, f"turbopilot/{path}", content=content)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from None
+        _check(answer)
+        return _read(answer.content)
+
     def _stream(self, path: str, request: Completion | Hierarchy) -> Iterator[dict[str, Any]]:
         """Yield the lines of an answer as they come."""
+        content = msgspec.json.encode(request)
         try:
-            with self._client.stream(
-                "POST",
-                f"turbopilot/{path}",
-                content=msgspec.json.encode(request),
-                headers={"Content-Type": "application/json"},
-            ) as answer:
+            with self._client.stream("POST", f"turbopilot/{path}", content=content) as answer:
                 if answer.is_error:
                     answer.read()
                     _check(answer)
@@ -133,10 +124,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _read(data: bytes) -> dict[str, Any]:
     """Read an object of JSON; a proxy or a login page answers with something else."""
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        body = None
+    body = _json(data)
     if not isinstance(body, dict):
         raise _foreign()
     return body
@@ -167,13 +155,15 @@ def _unreachable(error: httpx.HTTPError) -> NotReadyError:
 
 
 def _check(answer: httpx.Response) -> None:
-    if not answer.is_error:
-        return
+    if answer.is_error:
+        raise _error(answer.status_code, _json(answer.content))
+
+
+def _json(data: bytes) -> Any:
     try:
-        body = json.loads(answer.content)
+        return json.loads(data)
     except (ValueError, RecursionError):
-        body = None
-    raise _error(answer.status_code, body)
+        return None
 
 
 def _error(status: int, body: Any) -> RemoteError:

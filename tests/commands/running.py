@@ -1,5 +1,9 @@
+"""The command line in this process, and as a process of its own."""
+
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,3 +21,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def jupyter(*arguments: object, into: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=into, timeout=120)

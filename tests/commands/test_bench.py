@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .process import jupyter
+from .running import jupyter
 
 
 def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path, tmp_path: Path) -> None:

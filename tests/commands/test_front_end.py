@@ -26,6 +26,14 @@ def build(folder: Path, version: str = "0.2.0", digest: str = "new") -> Path:
     return there
 
 
+def install(packages: Path, record: str) -> None:
+    """Put the metadata of an installation into a folder of packages."""
+    described = packages / "jupyter_turbopilot-0.2.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
+    (described / "RECORD").write_text(record)
+
+
 @pytest.fixture(autouse=True)
 def _version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front_end, "version", lambda _: "0.2.0")
@@ -119,11 +127,8 @@ def test_examine_reports_an_overwritten_build(tmp_path: Path, monkeypatch: pytes
     there = build(tmp_path / "share" / "jupyter" / "labextensions")
     content = (there / "package.json").read_bytes()
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-    described = tmp_path / "lib" / "jupyter_turbopilot-0.2.0.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
     name = "../share/jupyter/labextensions/jupyter-turbopilot/package.json"
-    (described / "RECORD").write_text(f"{name},sha256={digest},{len(content)}\n")
+    install(tmp_path / "lib", f"{name},sha256={digest},{len(content)}\n")
     monkeypatch.syspath_prepend(tmp_path / "lib")
     own = own_build(tmp_path / "none")
     assert not examine([str(there.parent)], own).problem
@@ -141,14 +146,11 @@ def test_the_packages_own_build_is_among_its_sources_or_where_pip_has_put_it(
 ) -> None:
     sources, packages = tmp_path / "sources", tmp_path / "lib" / "packages"
     there = build(tmp_path / "share" / "jupyter" / "labextensions")
-    described = packages / "jupyter_turbopilot-0.2.0.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
     names = (
         "jupyter_turbopilot/package.json",
         "../../share/jupyter/labextensions/jupyter-turbopilot/package.json",
     )
-    (described / "RECORD").write_text("".join(f"{name},,\n" for name in names))
+    install(packages, "".join(f"{name},,\n" for name in names))
     monkeypatch.syspath_prepend(packages)
     assert own_build(sources).resolve() == there
     old = build(tmp_path / "home", digest="old")

@@ -9,8 +9,7 @@ import pytest
 
 from jupyter_turbopilot.shell.hierarchy import Functions
 
-from .process import jupyter
-from .running import run
+from .running import jupyter, run
 
 
 def test_the_text_streams_and_the_figures_follow(tiny_model: Path) -> None:

@@ -52,6 +52,12 @@ THEIRS = (
 )
 
 
+def configure(folder: Path, results: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the file of answers in the configuration."""
+    (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(results)!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+
+
 def put_theirs(folder: Path) -> None:
     for name in THEIRS:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -191,8 +197,7 @@ def test_the_file_that_keeps_answers_goes_with_what_belongs_to_it_and_nothing_be
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     path = folder / "answers.db"
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    configure(tmp_path, path, monkeypatch)
     open_file(path).close()
     (folder / "thesis.txt").touch()
     monkeypatch.setattr("builtins.input", lambda question: print(question) or "y")
@@ -210,8 +215,7 @@ def test_of_a_link_to_the_file_that_keeps_answers_the_target_goes_too(
 ) -> None:
     target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
     link.symlink_to(target)
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(link)!r}\n")
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    configure(tmp_path, link, monkeypatch)
     open_file(target).close()
     assert run(capsys, "purge", "--yes")[0] == 0
     assert not link.is_symlink()
@@ -222,8 +226,7 @@ def test_servers_that_have_the_file_of_answers_are_named_when_it_goes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "answers.db"
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    configure(tmp_path, path, monkeypatch)
     runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), str(path)))
     for there in (False, True):
         if there:
@@ -241,8 +244,7 @@ def test_a_setting_that_names_no_file_is_said_and_the_rest_goes(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {name!r}\n")
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    configure(tmp_path, name, monkeypatch)
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
@@ -254,8 +256,7 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     capsys: pytest.CaptureFixture[str], own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "locked" / "answers.db"
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    configure(tmp_path, path, monkeypatch)
 
     def refuse(*_: object) -> None:
         raise PermissionError

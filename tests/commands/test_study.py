@@ -10,7 +10,7 @@ from filelock import FileLock
 from msgspec.structs import replace
 
 from jupyter_turbopilot.cli import read_settings
-from jupyter_turbopilot.commands import doctor, study
+from jupyter_turbopilot.commands import doctor
 from jupyter_turbopilot.pilot.kinds.base import Finding
 from jupyter_turbopilot.study import file as study_file
 from jupyter_turbopilot.study.events import SCHEMA, Requested, Session, Shown, line_of
@@ -29,13 +29,18 @@ def write(path: Path, *more: bytes) -> Path:
     return path
 
 
+def configure(folder: Path, log: Path | str) -> None:
+    """Name a log in the configuration in a folder."""
+    settings = {"Turbopilot": {"study_log": str(log)}}
+    (folder / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+
+
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The log that the settings name."""
     path = tmp_path / "study.jsonl"
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    settings = {"Turbopilot": {"study_log": str(path)}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    configure(tmp_path, path)
     return path
 
 
@@ -95,7 +100,7 @@ def test_what_is_no_log_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 def test_a_setting_that_names_no_file_is_said(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"study_log": "study.jsonl"}}')
+    configure(tmp_path, "study.jsonl")
     for action in ("report", "info", "clear"):
         status, _, err = run(capsys, "study", action)
         assert (status, "relative path" in err) == (2, True)
@@ -182,8 +187,7 @@ def test_a_name_without_a_file_is_refused_in_words(
 def test_a_setting_that_names_a_folder_is_said(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
-    settings = {"Turbopilot": {"study_log": path.anchor}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    configure(tmp_path, path.anchor)
     assert run(capsys, "study", "report")[0] == 2
     status, out, _ = run(capsys, "study", "info")
     assert (status, "It cannot be written" in out) == (1, True)
@@ -234,12 +238,10 @@ def test_purge_deletes_a_log_in_our_own_folders_and_names_any_other(
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
     file = write((own_folder if inside else tmp_path) / "study.jsonl")
-    settings = {"Turbopilot": {"study_log": str(file)}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+    configure(tmp_path, file)
     _, out, _ = run(capsys, "purge", "--yes")
     assert file.exists() != inside
     assert ("study clear deletes it" in out) != inside
-    assert study.COMMAND.name == "study"
 
 
 @pytest.mark.parametrize("linked", [False, pytest.param(True, marks=WITH_LINKS)])
@@ -261,20 +263,10 @@ def test_purge_looks_at_where_a_log_is_and_not_at_how_it_is_named(
             tmp_path / "folder" / ".." / inside.relative_to(tmp_path),
         )
     for name, file, goes in zip(names, (outside, inside), (False, True), strict=True):
-        settings = {"Turbopilot": {"study_log": str(name)}}
-        (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
+        configure(tmp_path, name)
         _, out, _ = run(capsys, "purge", "--yes")
         assert file.exists() != goes
         assert ("study clear deletes it" in out) != goes
-
-
-def configured_log(own_folder: Path, tmp_path: Path) -> Path:
-    """Write a log into Turbopilot's own folder, and a configuration that names it."""
-    own_folder.mkdir(parents=True, exist_ok=True)
-    file = write(own_folder / "study.jsonl")
-    settings = {"Turbopilot": {"study_log": str(file)}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
-    return file
 
 
 def test_purge_names_a_log_that_another_process_holds(
@@ -285,7 +277,9 @@ def test_purge_names_a_log_that_another_process_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(study_file, "PATIENCE", 0.05)
-    file = configured_log(own_folder, tmp_path)
+    own_folder.mkdir(parents=True, exist_ok=True)
+    file = write(own_folder / "study.jsonl")
+    configure(tmp_path, file)
     with FileLock(lock_path(file)):
         status, out, _ = run(capsys, "purge", "--yes")
     assert (status, f"Could not be removed:\n  {file}" in out) == (1, True)

@@ -184,9 +184,3 @@ def test_a_terminal_obeys_nothing_that_a_doctest_said() -> None:
     said = "".join(person.said) + written.failed
     assert "owned" in said
     assert "\x1b" not in said
-
-
-def test_a_prompt_in_prose_is_no_doctest() -> None:
-    person = Person("return x")
-    assert person.write("def double(x):\n    'Write it after the `>>>`.'", test=True).failed == ""
-    assert "nothing is run" in person.said[0]

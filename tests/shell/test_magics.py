@@ -98,20 +98,6 @@ def test_the_mark_is_filled(shell: Shell, says: Callable[..., ScriptedEngine]) -
     assert "<|>" not in engine.prompts[0]
 
 
-def test_a_mark_that_is_not_there_is_asked_for(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
-    says("1")
-    out = run(shell, "%%complete --fill\nx = 1\n")
-    assert "<|>" in out.stdout + out.stderr
-    assert shell.next_input is None
-
-
-def test_the_cell_itself_can_be_replaced(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
-    says("2")
-    run(shell, "%%complete --replace\nx = 1 + ")
-    assert shell.next_input is not None
-    assert shell.next_input[1]
-
-
 def test_options_reach_the_model(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("a b c d")
     run(shell, "%%complete --length 2 --temperature 0.5\nx = ")
@@ -266,13 +252,27 @@ def test_loading_the_model_is_shown_once(shell: Shell, tiny_model: Path) -> None
     assert "Loading" not in run(shell, "%complete -n 2 x = ").stderr
 
 
-@pytest.mark.parametrize("line", ["%complete", "%complete --fill", "%%complete oops\nx"])
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("%complete", "Nothing to complete"),
+        ("%complete --fill", "Nothing to complete"),
+        ("%%complete --fill\nx = 1", "<|>"),
+        ("%%complete oops\nx", "put the code on the lines below"),
+        ("%%complete --test\nx = 1", "give both"),
+        ("%%complete --hierarchical --fill\nx", "takes no --fill"),
+        ("%%complete --hierarchical -a 2\nx", "takes no --fill"),
+        ("%%complete --hierarchical --lines multi\nx", "takes no --fill"),
+    ],
+)
 def test_a_misused_magic_says_how_it_is_used(
-    shell: Shell, says: Callable[..., ScriptedEngine], line: str
+    shell: Shell, says: Callable[..., ScriptedEngine], line: str, reason: str
 ) -> None:
-    says("1")
+    engine = says("1")
     out = run(shell, line)
     assert "UsageError" in out.stdout + out.stderr
+    assert reason in out.stdout + out.stderr
+    assert engine.prompts == []
     assert shell.next_input is None
 
 
@@ -310,13 +310,6 @@ def test_a_cell_that_is_being_typed_is_not_taken_for_an_empty_one(shell: Shell) 
 def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
     out = run(shell, "%%timeit")
     assert "cell body is empty" in out.stdout + out.stderr
-
-
-def test_the_status_names_the_model(
-    shell: Shell, says: Callable[..., ScriptedEngine], tiny_model: Path
-) -> None:
-    says("1")
-    assert str(tiny_model) in run(shell, "%turbopilot").stdout
 
 
 def test_a_model_that_cannot_be_loaded_is_of_no_consequence_for_later_calls(
@@ -519,24 +512,6 @@ def test_doctests_run_only_where_that_is_asked_for(shell: Shell, says: Callable[
     assert shell.next_input is not None
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "--test\nx = 1",
-        "--hierarchical --fill\nx",
-        "--hierarchical -a 2\nx",
-        "--hierarchical --lines multi\nx",
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(
-    shell: Shell, says: Callable[..., ScriptedEngine], line: str
-) -> None:
-    engine = says("1")
-    out = run(shell, f"%%complete {line}")
-    assert "UsageError" in out.stdout + out.stderr
-    assert engine.prompts == []
-
-
 @pytest.mark.parametrize("source", ["def f(", "x" * 100_000, "def class(x):"])
 def test_what_cannot_be_written_is_said(
     shell: Shell, says: Callable[..., ScriptedEngine], source: str
@@ -659,12 +634,6 @@ def test_in_a_kernel_what_is_no_error_is_displayed(shell: Shell, server: FakeSer
     assert out.stderr == ""
     said = [shown.data["text/plain"] for shown in out.outputs]
     assert said == ["There are no doctests in what you gave: nothing is run.", "Not defined: nowhere"]
-
-
-def test_in_a_kernel_alternatives_come_from_the_server(shell: Shell, server: FakeServer) -> None:
-    run(shell, "%%complete -a 2\nx = ")
-    assert shell.next_input is not None
-    assert shell.next_input[0].endswith("one")
 
 
 def test_the_servers_reason_is_the_magics(shell: Shell, server: FakeServer) -> None:

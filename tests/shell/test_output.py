@@ -62,12 +62,6 @@ def test_a_notebook_gets_one_display_that_is_updated(monkeypatch: pytest.MonkeyP
     assert shown == ["displayed: x = 1", "updated: x = 1 + 2", "updated: x = 1 + 2 # end"]
 
 
-def test_alternatives_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(True, "x = ", "")
-    output.alternatives(["1", "2"])
-    assert COLOUR.sub("", capsys.readouterr().out) == "1:\nx = 1\n2:\nx = 2\n"
-
-
 @pytest.mark.parametrize(("terminal", "printed"), [(True, "\n"), (False, "")])
 def test_an_interrupted_line_ends_in_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: bool, printed: str

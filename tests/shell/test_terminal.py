@@ -252,58 +252,49 @@ class Prompt:
         return [job.cancel.is_set() for job in self.jobs]
 
 
-def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_server() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        first = await prompt.key()
-        prompt.buffer.insert_text("v")
-        assert await asyncio.wait_for(first, 1) is None
-        second = await prompt.key()
-        assert prompt.asked == ["x = ", "x = v"]
-        assert prompt.ended == [False, False]
-        prompt.listeners[1](Reply("b", "model", (Item("alue", 0.9, "stop"),), done=True))
-        assert await asyncio.wait_for(second, 1) == "alue"
-        assert prompt.reported == [("b", "shown")]
-
-    asyncio.run(types())
+async def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_server() -> None:
+    prompt = Prompt()
+    first = await prompt.key()
+    prompt.buffer.insert_text("v")
+    assert await asyncio.wait_for(first, 1) is None
+    second = await prompt.key()
+    assert prompt.asked == ["x = ", "x = v"]
+    assert prompt.ended == [False, False]
+    prompt.listeners[1](Reply("b", "model", (Item("alue", 0.9, "stop"),), done=True))
+    assert await asyncio.wait_for(second, 1) == "alue"
+    assert prompt.reported == [("b", "shown")]
 
 
-def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_any_more() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        (await prompt.key()).cancel()
-        await asyncio.sleep(0.01)
-        assert prompt.ended == [True]
-        waiting = await prompt.key()
-        prompt.buffer.document = Document("")
-        await asyncio.wait_for(waiting, 1)
-        await prompt.key()
-        assert prompt.ended == [True, True]
-
-    asyncio.run(types())
+async def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_any_more() -> None:
+    prompt = Prompt()
+    (await prompt.key()).cancel()
+    await asyncio.sleep(0.01)
+    assert prompt.ended == [True]
+    waiting = await prompt.key()
+    prompt.buffer.document = Document("")
+    await asyncio.wait_for(waiting, 1)
+    await prompt.key()
+    assert prompt.ended == [True, True]
 
 
 @pytest.mark.parametrize(("passing", "asked"), [(True, ["x = v", "x = v"]), (False, ["x = v"])])
-def test_what_memory_suggested_is_asked_for_again_once_the_text_was_another(
+async def test_what_memory_suggested_is_asked_for_again_once_the_text_was_another(
     passing: bool, asked: list[str]
 ) -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        prompt.suggest.connect(session := PromptSession(input=DummyInput(), output=DummyOutput()))
-        prompt.buffer = session.default_buffer
-        prompt.buffer.document = Document("x = v")
-        shown = await prompt.key()
-        prompt.listeners[-1](Reply("a", "model", (Item("alue", 0.9, "stop"),), done=True, passing=passing))
-        assert await asyncio.wait_for(shown, 1) == "alue"
-        prompt.buffer.insert_text("al")
-        assert await (await prompt.key()) == "ue"
-        prompt.buffer.delete_before_cursor(7)
-        prompt.buffer.insert_text("x = v")
-        again = await prompt.key()
-        assert prompt.asked == asked
-        again.cancel()
-
-    asyncio.run(types())
+    prompt = Prompt()
+    prompt.suggest.connect(session := PromptSession(input=DummyInput(), output=DummyOutput()))
+    prompt.buffer = session.default_buffer
+    prompt.buffer.document = Document("x = v")
+    shown = await prompt.key()
+    prompt.listeners[-1](Reply("a", "model", (Item("alue", 0.9, "stop"),), done=True, passing=passing))
+    assert await asyncio.wait_for(shown, 1) == "alue"
+    prompt.buffer.insert_text("al")
+    assert await (await prompt.key()) == "ue"
+    prompt.buffer.delete_before_cursor(7)
+    prompt.buffer.insert_text("x = v")
+    again = await prompt.key()
+    assert prompt.asked == asked
+    again.cancel()
 
 
 async def _with_import(prompt: Prompt) -> None:
@@ -314,38 +305,35 @@ async def _with_import(prompt: Prompt) -> None:
     assert await asyncio.wait_for(shown, 1) == "sns.heatmap(table)"
 
 
-def test_what_is_taken_brings_its_import_above_it() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        session = PromptSession(input=DummyInput(), output=DummyOutput())
-        prompt.buffer = session.default_buffer
-        prompt.buffer.document = Document("x = ")
-        session.rprompt = "12:00"
-        prompt.suggest.connect(session)
-        assert session.rprompt() == [("", "12:00")]
-        await _with_import(prompt)
-        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
-            prompt.buffer, prompt.buffer.document
-        )
-        assert session.rprompt() == [("class:auto-suggestion", "adds import seaborn as sns")]
-        prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each key
-        prompt.buffer.insert_text("sns")
-        assert prompt.buffer.text == "import seaborn as sns\nx = sns"
-        assert session.rprompt() == [("", "12:00")]
-        assert await (await prompt.key()) == ".heatmap(table)"
-        left = await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
-        assert left
-        assert left.imports == ()  # it stands there already
-        prompt.buffer.insert_text(".heatmap(table)")
-        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
-        assert prompt.buffer.cursor_position == len(prompt.buffer.text)
-        prompt.buffer.undo()
-        assert prompt.buffer.text == "x = "
-        assert len(prompt.asked) == 1
-        prompt.suggest.disconnect()
-        assert session.rprompt == "12:00"
-
-    asyncio.run(types())
+async def test_what_is_taken_brings_its_import_above_it() -> None:
+    prompt = Prompt()
+    session = PromptSession(input=DummyInput(), output=DummyOutput())
+    prompt.buffer = session.default_buffer
+    prompt.buffer.document = Document("x = ")
+    session.rprompt = "12:00"
+    prompt.suggest.connect(session)
+    assert session.rprompt() == [("", "12:00")]
+    await _with_import(prompt)
+    prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+        prompt.buffer, prompt.buffer.document
+    )
+    assert session.rprompt() == [("class:auto-suggestion", "adds import seaborn as sns")]
+    prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each key
+    prompt.buffer.insert_text("sns")
+    assert prompt.buffer.text == "import seaborn as sns\nx = sns"
+    assert session.rprompt() == [("", "12:00")]
+    assert await (await prompt.key()) == ".heatmap(table)"
+    left = await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
+    assert left
+    assert left.imports == ()  # it stands there already
+    prompt.buffer.insert_text(".heatmap(table)")
+    assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+    assert prompt.buffer.cursor_position == len(prompt.buffer.text)
+    prompt.buffer.undo()
+    assert prompt.buffer.text == "x = "
+    assert len(prompt.asked) == 1
+    prompt.suggest.disconnect()
+    assert session.rprompt == "12:00"
 
 
 @pytest.mark.parametrize(
@@ -356,67 +344,55 @@ def test_what_is_taken_brings_its_import_above_it() -> None:
         (accept_and_move_cursor_left, " sns.heatmap(table)"),
     ],
 )
-def test_the_cursor_is_where_the_key_means_it(take: Callable[[Any], None], left: str) -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        session = PromptSession(input=DummyInput(), output=DummyOutput())
-        prompt.buffer = session.default_buffer
-        prompt.buffer.document = Document("x = ")
-        prompt.suggest.connect(session)
-        await _with_import(prompt)
-        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
-            prompt.buffer, prompt.buffer.document
-        )
-        take(SimpleNamespace(current_buffer=prompt.buffer, arg=1))
-        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
-        assert prompt.buffer.document.text_after_cursor == left
-        await asyncio.sleep(0.01)
-        prompt.buffer.cursor_position = 4  # where it would have been put back to: by another key
-        assert prompt.buffer.cursor_position == 4
-
-    asyncio.run(types())
+async def test_the_cursor_is_where_the_key_means_it(take: Callable[[Any], None], left: str) -> None:
+    prompt = Prompt()
+    session = PromptSession(input=DummyInput(), output=DummyOutput())
+    prompt.buffer = session.default_buffer
+    prompt.buffer.document = Document("x = ")
+    prompt.suggest.connect(session)
+    await _with_import(prompt)
+    prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+        prompt.buffer, prompt.buffer.document
+    )
+    take(SimpleNamespace(current_buffer=prompt.buffer, arg=1))
+    assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+    assert prompt.buffer.document.text_after_cursor == left
+    await asyncio.sleep(0.01)
+    prompt.buffer.cursor_position = 4  # where it would have been put back to: by another key
+    assert prompt.buffer.cursor_position == 4
 
 
-def test_what_was_typed_of_a_suggestion_brings_its_import_with_the_rest() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        prompt.buffer.on_text_insert += prompt.suggest.inserted
-        await _with_import(prompt)
-        for character in "sns.":
-            prompt.buffer.insert_text(character)
-            assert await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
-        prompt.buffer.insert_text("heatmap(table)")
-        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
-
-    asyncio.run(types())
+async def test_what_was_typed_of_a_suggestion_brings_its_import_with_the_rest() -> None:
+    prompt = Prompt()
+    prompt.buffer.on_text_insert += prompt.suggest.inserted
+    await _with_import(prompt)
+    for character in "sns.":
+        prompt.buffer.insert_text(character)
+        assert await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
+    prompt.buffer.insert_text("heatmap(table)")
+    assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
 
 
-def test_what_is_typed_along_a_suggestion_brings_nothing() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        prompt.buffer.on_text_insert += prompt.suggest.inserted
-        await _with_import(prompt)
-        for character in "sns.heatmap(table)":
-            prompt.buffer.insert_text(character)
-        assert prompt.buffer.text == "x = sns.heatmap(table)"
-
-    asyncio.run(types())
+async def test_what_is_typed_along_a_suggestion_brings_nothing() -> None:
+    prompt = Prompt()
+    prompt.buffer.on_text_insert += prompt.suggest.inserted
+    await _with_import(prompt)
+    for character in "sns.heatmap(table)":
+        prompt.buffer.insert_text(character)
+    assert prompt.buffer.text == "x = sns.heatmap(table)"
 
 
-def test_a_part_that_does_not_use_the_name_brings_nothing() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        prompt.buffer.on_text_insert += prompt.suggest.inserted
-        shown = await prompt.key()
-        item = Item("table + np.pi", 0.9, "stop", imports=("import numpy as np",))
-        prompt.listeners[-1](Reply("a", "model", (item,), done=True))
-        await shown
-        prompt.buffer.insert_text("table ")
-        assert prompt.buffer.text == "x = table "
-        prompt.buffer.insert_text("+ np.pi")
-        assert prompt.buffer.text == "import numpy as np\nx = table + np.pi"
-
-    asyncio.run(types())
+async def test_a_part_that_does_not_use_the_name_brings_nothing() -> None:
+    prompt = Prompt()
+    prompt.buffer.on_text_insert += prompt.suggest.inserted
+    shown = await prompt.key()
+    item = Item("table + np.pi", 0.9, "stop", imports=("import numpy as np",))
+    prompt.listeners[-1](Reply("a", "model", (item,), done=True))
+    await shown
+    prompt.buffer.insert_text("table ")
+    assert prompt.buffer.text == "x = table "
+    prompt.buffer.insert_text("+ np.pi")
+    assert prompt.buffer.text == "import numpy as np\nx = table + np.pi"
 
 
 def _reply(*texts: str) -> Reply:
@@ -437,98 +413,83 @@ def _shown(prompt: Prompt) -> str:
     return prompt.buffer.suggestion.text if prompt.buffer.suggestion else ""
 
 
-def test_request_shows_what_the_model_is_unsure_of() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        assert not await _pressed(prompt, prompt.suggest.request)
-        assert await _pressed(prompt, prompt.suggest.request, "table.x")
-        assert _shown(prompt) == "table.x"
-        assert prompt.requests[-1].trigger == "invoke"
-        assert await _pressed(prompt, prompt.suggest.request)
-        assert len(prompt.asked) == 2  # it is shown already
-        prompt.buffer.document = Document("x = +y", 4)
-        assert not await _pressed(prompt, prompt.suggest.request)
-
-    asyncio.run(types())
+async def test_request_shows_what_the_model_is_unsure_of() -> None:
+    prompt = Prompt()
+    assert not await _pressed(prompt, prompt.suggest.request)
+    assert await _pressed(prompt, prompt.suggest.request, "table.x")
+    assert _shown(prompt) == "table.x"
+    assert prompt.requests[-1].trigger == "invoke"
+    assert await _pressed(prompt, prompt.suggest.request)
+    assert len(prompt.asked) == 2  # it is shown already
+    prompt.buffer.document = Document("x = +y", 4)
+    assert not await _pressed(prompt, prompt.suggest.request)
 
 
-def test_request_next_changes_between_different_suggestions() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        assert await _pressed(prompt, prompt.suggest.request, "one")
-        assert await _pressed(prompt, prompt.suggest.request_next, "one", "on", "two", "two", "")
-        assert _shown(prompt) == "two"
-        assert await _pressed(prompt, prompt.suggest.request_next)
-        assert _shown(prompt) == "one"
-        assert [request.n > 1 for request in prompt.requests] == [False, True]
-        assert [event for _, event in prompt.reported] == ["shown", "dismissed"] * 2 + ["shown"]
-        prompt.buffer.insert_text("o")
-        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
-            prompt.buffer, prompt.buffer.document
-        )
-        assert not await _pressed(prompt, prompt.suggest.request_next, "ne")
-        assert _shown(prompt) == "ne"
-
-    asyncio.run(types())
+async def test_request_next_changes_between_different_suggestions() -> None:
+    prompt = Prompt()
+    assert await _pressed(prompt, prompt.suggest.request, "one")
+    assert await _pressed(prompt, prompt.suggest.request_next, "one", "on", "two", "two", "")
+    assert _shown(prompt) == "two"
+    assert await _pressed(prompt, prompt.suggest.request_next)
+    assert _shown(prompt) == "one"
+    assert [request.n > 1 for request in prompt.requests] == [False, True]
+    assert [event for _, event in prompt.reported] == ["shown", "dismissed"] * 2 + ["shown"]
+    prompt.buffer.insert_text("o")
+    prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+        prompt.buffer, prompt.buffer.document
+    )
+    assert not await _pressed(prompt, prompt.suggest.request_next, "ne")
+    assert _shown(prompt) == "ne"
 
 
-def test_an_answer_after_the_cursor_has_moved_is_not_shown() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        task = asyncio.ensure_future(prompt.suggest.request(prompt.buffer))
-        await asyncio.sleep(0.01)
-        prompt.buffer.insert_text("v")
-        assert not await asyncio.wait_for(task, 1)
-        assert not _shown(prompt)
-
-    asyncio.run(types())
+async def test_an_answer_after_the_cursor_has_moved_is_not_shown() -> None:
+    prompt = Prompt()
+    task = asyncio.ensure_future(prompt.suggest.request(prompt.buffer))
+    await asyncio.sleep(0.01)
+    prompt.buffer.insert_text("v")
+    assert not await asyncio.wait_for(task, 1)
+    assert not _shown(prompt)
 
 
-def test_a_prompt_gets_keys_and_a_style_and_its_own_back() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        session = PromptSession(input=DummyInput(), output=DummyOutput())
-        grey = session.app.style.get_attrs_for_style_str("class:auto-suggestion")
-        configured = session.style, session.key_bindings, session.rprompt
-        prompt.suggest.connect(session)
-        bound = {tuple(binding.keys) for binding in session.key_bindings.bindings}
-        assert bound == {(Keys.F3,), (Keys.F4,), (Keys.Escape, "s"), (Keys.Escape, "n")}
-        prompt.buffer = session.default_buffer
-        prompt.buffer.insert_text("x = ")
-        assert session.app.style.get_attrs_for_style_str("class:auto-suggestion") == grey
-        await _pressed(prompt, prompt.suggest.request_next, "one", "two")
-        assert session.app.style.get_attrs_for_style_str("class:auto-suggestion") != grey
-        assert session.rprompt() == [("class:auto-suggestion", "1 of 2")]
-        prompt.suggest.disconnect()
-        assert (session.style, session.key_bindings, session.rprompt) == configured
-
-    asyncio.run(types())
+async def test_a_prompt_gets_keys_and_a_style_and_its_own_back() -> None:
+    prompt = Prompt()
+    session = PromptSession(input=DummyInput(), output=DummyOutput())
+    grey = session.app.style.get_attrs_for_style_str("class:auto-suggestion")
+    configured = session.style, session.key_bindings, session.rprompt
+    prompt.suggest.connect(session)
+    bound = {tuple(binding.keys) for binding in session.key_bindings.bindings}
+    assert bound == {(Keys.F3,), (Keys.F4,), (Keys.Escape, "s"), (Keys.Escape, "n")}
+    prompt.buffer = session.default_buffer
+    prompt.buffer.insert_text("x = ")
+    assert session.app.style.get_attrs_for_style_str("class:auto-suggestion") == grey
+    await _pressed(prompt, prompt.suggest.request_next, "one", "two")
+    assert session.app.style.get_attrs_for_style_str("class:auto-suggestion") != grey
+    assert session.rprompt() == [("class:auto-suggestion", "1 of 2")]
+    prompt.suggest.disconnect()
+    assert (session.style, session.key_bindings, session.rprompt) == configured
 
 
-def test_terminal_shows_each_line_of_a_suggestion_on_a_row() -> None:
-    async def shows() -> None:
-        prompt = Prompt()
-        session = PromptSession(input=DummyInput(), output=DummyOutput())
-        buffer = session.default_buffer
-        control = session.layout.current_control
+async def test_terminal_shows_each_line_of_a_suggestion_on_a_row() -> None:
+    prompt = Prompt()
+    session = PromptSession(input=DummyInput(), output=DummyOutput())
+    buffer = session.default_buffer
+    control = session.layout.current_control
 
-        def rows() -> list[str]:
-            with set_app(session.app):  # a suggestion is displayed where the focus is
-                content = control.create_content(80, 10)
-                return [fragment_list_to_text(content.get_line(at)) for at in range(content.line_count)]
+    def rows() -> list[str]:
+        with set_app(session.app):  # a suggestion is displayed where the focus is
+            content = control.create_content(80, 10)
+            return [fragment_list_to_text(content.get_line(at)) for at in range(content.line_count)]
 
-        buffer.document = Document("def f(x):\n    ")
-        buffer.suggestion = Suggestion("y = x\n    return y")
-        assert rows() == ["def f(x): ", "    y = x\n    return y "]
-        prompt.suggest.connect(session)
-        assert rows() == ["def f(x): ", "    y = x", "    return y "]
-        buffer.suggestion = None
-        assert rows() == ["def f(x): ", "     "]
-        buffer.suggestion = Suggestion("y = x\n    return y")
-        prompt.suggest.disconnect()
-        assert rows() == ["def f(x): ", "    y = x\n    return y "]
-
-    asyncio.run(shows())
+    buffer.document = Document("def f(x):\n    ")
+    buffer.suggestion = Suggestion("y = x\n    return y")
+    assert rows() == ["def f(x): ", "    y = x\n    return y "]
+    prompt.suggest.connect(session)
+    assert rows() == ["def f(x): ", "    y = x", "    return y "]
+    buffer.suggestion = None
+    assert rows() == ["def f(x): ", "     "]
+    buffer.suggestion = Suggestion("y = x\n    return y")
+    prompt.suggest.disconnect()
+    assert rows() == ["def f(x): ", "    y = x\n    return y "]
 
 
 def test_keys_for_suggestions_are_free_in_ipython() -> None:
@@ -542,22 +503,19 @@ def test_keys_for_suggestions_are_free_in_ipython() -> None:
     assert not bound & {("f3",), ("f4",), ("escape", "s"), ("escape", "n")}
 
 
-def test_outcomes_follow_the_keys_of_the_prompt_and_what_is_run() -> None:
-    async def types() -> None:
-        prompt = Prompt()
-        session = PromptSession(input=DummyInput(), output=DummyOutput())
-        prompt.suggest.connect(session)
-        prompt.buffer = session.default_buffer
-        prompt.buffer.insert_text("x = ")
-        await _pressed(prompt, prompt.suggest.request, "table")
-        prompt.buffer.insert_text("table")
-        prompt.buffer.delete_before_cursor(9)
-        prompt.buffer.insert_text("x = table")
-        session.app.key_processor.after_key_press.fire()
-        prompt.events.trigger("pre_run_cell", SimpleNamespace(raw_cell="x = table"))
-        assert prompt.reported == [("b", "shown"), ("b", "accepted"), ("b", "retained")]
-
-    asyncio.run(types())
+async def test_outcomes_follow_the_keys_of_the_prompt_and_what_is_run() -> None:
+    prompt = Prompt()
+    session = PromptSession(input=DummyInput(), output=DummyOutput())
+    prompt.suggest.connect(session)
+    prompt.buffer = session.default_buffer
+    prompt.buffer.insert_text("x = ")
+    await _pressed(prompt, prompt.suggest.request, "table")
+    prompt.buffer.insert_text("table")
+    prompt.buffer.delete_before_cursor(9)
+    prompt.buffer.insert_text("x = table")
+    session.app.key_processor.after_key_press.fire()
+    prompt.events.trigger("pre_run_cell", SimpleNamespace(raw_cell="x = table"))
+    assert prompt.reported == [("b", "shown"), ("b", "accepted"), ("b", "retained")]
 
 
 def test_history_does_not_suggest_inputs_that_failed() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ..process import jupyter
+from ..running import jupyter
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
 from jupyter_turbopilot.models.gguf import read_header
 
-from ..process import jupyter
+from ..running import jupyter
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT
 
-from ..process import jupyter
+from ..running import jupyter
 
 
 def test_a_converted_model_is_described(whole: Path) -> None:
