@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +12,7 @@ from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.reader import KeptMemory
 from jupyter_turbopilot.memory.store import Store
+from jupyter_turbopilot.sqlite_file.connection import is_busy
 
 SECONDS = 60.0
 
@@ -25,10 +27,14 @@ def until(true: Callable[[], object]) -> None:
 
 def known(place: Path) -> set[str]:
     """Return the paths that an index knows."""
-    if not place.is_file():
-        return set()
-    with closing(Store(place, looking=True)) as store:
-        return set(store.stamps())
+    while place.is_file():
+        try:
+            with closing(Store(place, looking=True)) as store:
+                return set(store.stamps())
+        except sqlite3.Error as error:  # the builder may hold it for longer than a look-up waits
+            if not is_busy(error):
+                raise
+    return set()
 
 
 def settled(builder: Builder) -> bool:
