@@ -123,14 +123,9 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
 
   test('grey text is gone, and none comes late, once the cursor has moved', async () => {
     await notebook([RECTANGLE]);
-    const isAnswer = request => request.url().includes('turbopilot/complete');
-    const ended = Promise.any(
-      ['requestfinished', 'requestfailed'].map(event => page.waitForEvent(event, isAnswer))
-    );
     await page.keyboard.type('.');
     await page.keyboard.press('Control+Home');
-    await ended;
-    await page.waitForTimeout(300);
+    await page.waitForTimeout(1000);
     assert.equal(await page.locator(GHOST).count(), 0);
     await page.keyboard.press('Control+End');
     await page.keyboard.press('Alt+\\');
@@ -174,9 +169,13 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await notebook(['import numpy as np\nx = np.']);
     await page.keyboard.press('Alt+\\');
     const first = await ghost(page);
-    await page.locator('.jp-InlineCompleter', { hasText: /1\/[2-9]/ }).waitFor({ timeout: 30000 });
+    const count = pattern =>
+      page
+        .locator('.jp-InlineCompleter', { hasText: pattern })
+        .waitFor({ state: 'attached', timeout: 30000 });
+    await count(/1\/[2-9]/);
     await page.keyboard.press('Alt+]');
-    await page.locator('.jp-InlineCompleter', { hasText: /2\/[2-9]/ }).waitFor();
+    await count(/2\/[2-9]/);
     assert.notEqual(await ghost(page), first);
   });
 
