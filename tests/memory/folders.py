@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,7 @@ from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.store import Store
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -27,8 +28,12 @@ def known(place: Path) -> set[str]:
     """Return the paths that an index knows."""
     if not place.is_file():
         return set()
-    with closing(Store(place, looking=True)) as store:
-        return set(store.stamps())
+    while True:
+        try:
+            with closing(Store(place, looking=True)) as store:
+                return set(store.stamps())
+        except sqlite3.OperationalError:  # locked: the builder writes
+            time.sleep(0.01)
 
 
 def settled(builder: Builder) -> bool:
