@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from .tiny_model import write_tiny_model
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
-# Threads of OpenMP wait for each other in a busy loop: on a busy machine two take ten times as long as one.
-os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+# Threads of PyTorch, as those of llama.cpp below, wait for each other: on a busy machine two take longer than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("default", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("default")
@@ -36,11 +37,14 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Servers that many tests share do not touch the person's own files either."""
+    # Jobs in a shell's background and workers of pytest-xdist ignore it, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_DATA_HOME", str(data := tmp_path_factory.mktemp("data")))
         patch.setenv(ON_WINDOWS, str(data))
-        patch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("JUPYTER_CONFIG_DIR", str(config := tmp_path_factory.mktemp("config")))
+        (config / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_threads = 1\n")
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
         yield
 

@@ -69,8 +69,6 @@ def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
 def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_path: Path) -> None:
     asked = (work, "-m", tiny_model, "--minutes", 0.3, "--places", 0, "--rank", 4)
     command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, asked)]
-    # Jobs in a shell's background ignore it, and so would what they start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr
         for line in child.stderr:

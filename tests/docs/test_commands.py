@@ -154,7 +154,7 @@ def run(command: str, folder: Path, models: str) -> subprocess.CompletedProcess[
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name in {"LANG", "OMP_THREAD_LIMIT", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_DATA_HOME"}
+        if name in {"LANG", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_DATA_HOME"}
     }
     environment = {
         **kept,

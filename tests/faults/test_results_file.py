@@ -128,7 +128,7 @@ def test_whatever_became_of_its_bytes_no_answer_is_wrong_and_new_ones_are_kept(
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Settings that name a file."""
-    lines = [f"results_file = {str(tmp_path / 'answers.db')!r}", "trial = False", "considerate = False"]
+    lines = [f"results_file = {str(tmp_path / 'answers.db')!r}", "trial = False", "threads = 1"]
     (tmp_path / "jupyter_turbopilot_config.py").write_text(
         "".join(f"c.Turbopilot.{line}\n" for line in lines)
     )

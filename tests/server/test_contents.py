@@ -7,7 +7,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import folder
-from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.server import extension
 from jupyter_turbopilot.server.extension import source_of
 
+from ..memory.folders import known
 from ..memory.notebooks import notebook, write
 from ..scripted_engine import ScriptedEngine, kind_with
 
@@ -90,10 +89,9 @@ def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPat
 
 
 def paths(pilot: Any) -> set[str]:
-    if pilot.memory is None or not pilot.memory.builder.place.is_file():
+    if pilot.memory is None:
         return set()
-    with closing(Store(pilot.memory.builder.place, looking=True)) as store:
-        return set(store.stamps())
+    return known(pilot.memory.builder.place)
 
 
 async def until(true: Callable[[], bool]) -> None:

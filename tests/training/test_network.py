@@ -65,19 +65,25 @@ def test_the_adapter_adds_in_llama_cpp_what_was_learnt(model: Path, tmp_path: Pa
     assert (plain.argmax(1) == got.argmax(1)).mean() < 0.9  # and it is something
 
 
-def test_a_quantised_model_is_unpacked(tiny_model: Path, default_model: Path) -> None:
-    made = load(default_model, CPU, torch.float32)
+@pytest.fixture(scope="module")
+def unpacked(default_model: Path) -> Network:
+    return load(default_model, CPU, torch.float32)
+
+
+def test_a_quantised_model_is_unpacked(unpacked: Network, default_model: Path) -> None:
     tokens = [151659, 1040, 11458, 3932, 982, 262, 470, 151661, 151660]
-    wanted, got = native.logits(default_model, tokens), logits(made, tokens)
+    wanted, got = native.logits(default_model, tokens), logits(unpacked, tokens)
     assert (wanted.argmax(1) == got.argmax(1)).mean() > 0.7  # llama.cpp rounds what it multiplies with too
     assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.99
 
 
-def test_the_default_adapter_adds_in_llama_cpp_what_it_adds_here(default_model: Path, tmp_path: Path) -> None:
+def test_the_default_adapter_adds_in_llama_cpp_what_it_adds_here(
+    unpacked: Network, default_model: Path, tmp_path: Path
+) -> None:
     adapter = ours("qwen2.5-coder-0.5b")
     assert adapter
     # In sixteen bits llama.cpp and torch multiply with the same weights; the published ones it rounds to again.
-    plain = write_model(load(default_model, CPU, torch.float32), default_model, tmp_path / "plain.gguf")
+    plain = write_model(unpacked, default_model, tmp_path / "plain.gguf")
     text = Path(network.__file__).read_text()
     with native.loaded(plain) as model:
         tokens = native.tokenize(model, text)[:500]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.engine.remote.dialect import (
     UNKNOWN,
     Heard,
@@ -24,6 +23,7 @@ from jupyter_turbopilot.engine.remote.dialect import (
 )
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json
 from jupyter_turbopilot.engine.remote.words import ErrorEventError, StrangeAnswerError
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:

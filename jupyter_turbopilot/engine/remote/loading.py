@@ -18,7 +18,6 @@ from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.survey import by_ids, by_text, compare, look, text_form
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
-from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None
 
 @pytest.mark.model
 def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(default_model: Path) -> None:
-    engine = LlamaEngine(default_model, name="default", context_size=2048, threads=2)
+    engine = LlamaEngine(default_model, name="default", context_size=2048, threads=1)
     try:
         prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
         cancel, usage = Cancel(), Usage()
@@ -127,7 +127,7 @@ def test_many_texts_in_turns_are_each_what_they_are_alone(tiny_model: Path) -> N
 
 @pytest.mark.model
 def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(default_model: Path) -> None:
-    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=2)
+    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=1)
     rest = "".join(f"\n    print('line {number} of the report')" for number in range(12))
     form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
     try:
@@ -176,7 +176,7 @@ def test_an_attention_cache_that_does_not_suit_the_model_is_said_to(tiny_model: 
 def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_it(
     default_model: Path,
 ) -> None:
-    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=2, parked=1024)
+    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=1, parked=1024)
     prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(12)) + "value_")
 
     def chances(prompt: list[int], *, cached: bool = True) -> list[tuple[tuple[int, float], ...]]:

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.remote.by_ids import ByIds, peer_fields
-from jupyter_turbopilot.engine.code_points import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.engine.remote.completions import (
     ByIds,
     ByText,
@@ -23,7 +21,7 @@ from jupyter_turbopilot.engine.remote.completions import (
 )
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
-from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 from jupyter_turbopilot.prompt.formats import FORMATS
 

@@ -48,7 +48,7 @@ c.JupyterHub.load_roles = [
 exec(on_host(given["python"], given["models"], "").replace(str(PORT), str(given["service"])))
 service = c.JupyterHub.services[-1]
 service["command"] = ["sh", "-c", given["held"], str(folder / "service"), *service["command"], "-m", given["model"]]
-service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder), OMP_THREAD_LIMIT="1")
+service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder))
 
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
@@ -122,7 +122,9 @@ class RealHub:
         self.admin_token, self.other_token, self.figures_token, proxy = tokens
         self.public, self.hub, self.api, self.service = free_ports(4)
         (folder / "config").mkdir(parents=True)
-        (folder / "config" / "jupyter_turbopilot_config.py").write_text(settings)
+        (folder / "config" / "jupyter_turbopilot_config.py").write_text(
+            f"c.Turbopilot.max_threads = 1\n{settings}"
+        )
         for name in self.people:
             (folder / "home" / name).mkdir(parents=True)
         given = {
