@@ -63,9 +63,18 @@ async def recognize(side: Any) -> FarSide:
     return FarSide(Kind.VLLM, side.model)
 
 
+def exchange_of(
+    *sides: Scripted,
+    timeout: float = 5.0,
+    far: FarSide = FarSide(Kind.VLLM, "m"),  # noqa: B008 - it is immutable
+    recognize: Callable[[Any], Any] = recognize,
+) -> Exchange:
+    return Exchange(sides, far, None, recognize, timeout)  # type: ignore[arg-type]
+
+
 def write(*sides: Scripted, timeout: float = 5.0, times: int = 1, awaited: bool = True) -> list[Heard]:
     heard: list[Heard] = []
-    exchange = Exchange(sides, FarSide(Kind.VLLM, "m"), None, recognize, timeout)  # type: ignore[arg-type]
+    exchange = exchange_of(*sides, timeout=timeout)
 
     async def all_times() -> None:
         for _ in range(times):
@@ -101,7 +110,7 @@ def test_an_address_that_hangs_while_each_key_takes_the_request_before_back_is_l
         await asyncio.sleep(60 if side is hangs else 0)
         return FarSide(Kind.VLLM, "m")
 
-    exchange = Exchange([hangs, second], FarSide(Kind.VLLM, "m"), None, recognize_others, 30.0)  # type: ignore[arg-type]
+    exchange = exchange_of(hangs, second, timeout=30.0, recognize=recognize_others)
     heard: list[Heard] = []
 
     async def keys() -> None:
@@ -117,7 +126,7 @@ def test_an_address_that_hangs_while_each_key_takes_the_request_before_back_is_l
 def test_an_address_that_is_slow_but_there_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{Exchange.__module__}.SILENT", 0.0)
     slow, second = Scripted([60.0], [60.0], [60.0], [0.05, WORD, END]), Scripted([WORD, END])
-    exchange = Exchange([slow, second], FarSide(Kind.VLLM, "m"), None, recognize, 30.0)  # type: ignore[arg-type]
+    exchange = exchange_of(slow, second, timeout=30.0)
 
     async def keys() -> None:
         for _ in range(3):
@@ -155,7 +164,7 @@ def test_after_its_first_word_a_text_ends_with_what_it_has(end: Any) -> None:
 
 def test_while_a_request_is_sent_again_to_the_only_address_others_are_served_by_it() -> None:
     side, heard = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[Heard]()
-    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 5.0)  # type: ignore[arg-type]
+    exchange = exchange_of(side)
 
     async def together() -> None:
         def hear(one: Heard) -> bool:
@@ -223,7 +232,7 @@ class Streaming(Scripted):
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_slow_text_fails_alone_while_its_address_writes_others(others: int) -> None:
     sides = [Streaming(), *(Scripted([9.0]) for _ in range(others))]
-    exchange = Exchange(sides, FarSide(Kind.VLLM, "m"), None, recognize, 0.6)  # type: ignore[arg-type]
+    exchange = exchange_of(*sides, timeout=0.6)
     heard: list[Heard] = []
 
     def hear(one: Heard) -> bool:
@@ -287,7 +296,7 @@ async def outcomes(exchange: Exchange, *asks: tuple[str, bool]) -> list[object]:
 
 def test_who_types_on_sends_nothing_before_the_wait_is_over_and_others_are_asked_for() -> None:
     side = Scripted([AskedToWaitError(refused("h", 429), 30.0)], [WORD, END])
-    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 5.0)  # type: ignore[arg-type]
+    exchange = exchange_of(side)
     asked = [("a", True), ("a", True), ("a", False), ("b", True)]
     first, again, warm, other = asyncio.run(outcomes(exchange, *asked))
     assert side.asked == 2
@@ -300,7 +309,7 @@ def test_who_types_on_sends_nothing_before_the_wait_is_over_and_others_are_asked
 
 def test_after_the_wait_the_next_key_is_asked_for_again() -> None:
     side = Scripted([AskedToWaitError(refused("h", 429), 0.3)], [WORD, END])
-    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 0.2)  # type: ignore[arg-type]
+    exchange = exchange_of(side, timeout=0.2)
 
     async def type_on() -> list[object]:
         found = await outcomes(exchange, ("a", True))
@@ -315,7 +324,7 @@ def test_after_the_wait_the_next_key_is_asked_for_again() -> None:
 def test_what_answers_cost_and_who_gives_them_is_counted() -> None:
     by_x, by_y = (Heard(replica=name, cached=cached) for name, cached in (("x", 0), ("y", 5)))
     side = Scripted([by_x, WORD, END], [by_y, WORD, END], [by_y, 60.0])
-    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 0.5)  # type: ignore[arg-type]
+    exchange = exchange_of(side, timeout=0.5)
     asyncio.run(outcomes(exchange, ("a", True), ("a", True), ("a", True)))
     counted = exchange.figures.addresses[side.address.host]
     assert (counted.answers, exchange.figures.moved, exchange.figures.hits) == (2, 1, 1)
@@ -362,7 +371,7 @@ def test_the_same_model_that_answers_in_another_way_means_that_the_engine_is_gon
     far = FarSide(Kind.OURS, "m", version="1")
     answers: list[list[Say]] = [[replace(WORD, version=version), END] for version in ("", "1", "2")]
     side = Scripted(*answers)
-    exchange = Exchange([side], far, None, recognize, 5.0)  # type: ignore[arg-type]
+    exchange = exchange_of(side, far=far)
 
     async def write_all() -> None:
         for _ in range(2):
