@@ -7,7 +7,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import folder
-from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.server import extension
 from jupyter_turbopilot.server.contents import source_of
 
+from ..memory.folders import known
 from ..memory.notebooks import notebook, write
 from ..scripted_engine import ScriptedEngine, kind_with
 
@@ -89,10 +88,7 @@ def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPat
 
 
 def paths(pilot: Any) -> set[str]:
-    if pilot.memory is None or not pilot.memory.builder.place.is_file():
-        return set()
-    with closing(Store(pilot.memory.builder.place, looking=True)) as store:
-        return set(store.stamps())
+    return known(pilot.memory.builder.place) if pilot.memory else set()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -116,7 +112,7 @@ async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
     model = {"type": "notebook", "content": json.loads(notebook("frobnicate_it(2)"))}
     await jp_fetch("api", "contents", "new.ipynb", method="PUT", body=json.dumps(model))
     await until(lambda: "new.ipynb" in paths(pilot))
-    assert rests(pilot, "frob") == ["nicate_it(2)"]
+    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a look-up does not wait for the builder
     await jp_fetch("api", "contents", "new.ipynb", method="PATCH", body=json.dumps({"path": "other.ipynb"}))
     await until(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
     await jp_fetch("api", "contents", "other.ipynb", method="DELETE")
