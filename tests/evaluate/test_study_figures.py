@@ -16,7 +16,7 @@ from jupyter_turbopilot.evaluate.scoring import drawn
 from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, Share
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
-from jupyter_turbopilot.study import writer
+from jupyter_turbopilot.study import file
 from jupyter_turbopilot.study.events import (
     SCHEMA,
     Dropped,
@@ -158,7 +158,7 @@ def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> No
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "PATIENCE", 30.0)
+    monkeypatch.setattr(file, "END_PATIENCE", 30.0)
 
 
 @settings(max_examples=40)
