@@ -123,6 +123,7 @@ export async function startLab({
         `--Turbopilot.eagerness=${eagerness}`,
         `--Turbopilot.memory=${memory ? 'True' : 'False'}`,
         `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
+        '--Turbopilot.deadline=25', // answers are whole on a busy machine, too
         `--IdentityProvider.token=${token}`,
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
@@ -392,7 +393,7 @@ export async function gone(page) {
 }
 
 /** Wait for grey text that has come to its end, and return it. */
-export async function ghost(page, { timeout = 30000 } = {}) {
+export async function ghost(page, { timeout = 60000 } = {}) {
   await page.waitForSelector(GHOST, { timeout });
   let last = '';
   for (let same = 0, tries = 0; same < 4 && tries < 400; tries++) {

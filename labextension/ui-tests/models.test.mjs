@@ -5,7 +5,10 @@ import {
   copyFileSync,
   createReadStream,
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -28,6 +31,15 @@ import {
   screenshot,
   writeNotebook
 } from './lab.mjs';
+
+/** Put a file in another place: as a link, which takes no time, unless that is on another disk. */
+function linkOrCopy(source, target) {
+  try {
+    linkSync(source, target);
+  } catch {
+    copyFileSync(source, target);
+  }
+}
 
 describe('the panel of models', { timeout: 300_000 }, () => {
   let browser;
@@ -54,7 +66,15 @@ describe('the panel of models', { timeout: 300_000 }, () => {
         'from tests.tiny_model import write_tiny_model\n' +
         `write_tiny_model(Path(${JSON.stringify(path.join(folder, 'tiny.gguf'))}))`
     );
-    copyFileSync(real, path.join(folder, path.basename(real)));
+    linkOrCopy(real, path.join(folder, path.basename(real)));
+    // The copy of it with its adapter, if there is one already.
+    const tuned = path.join(path.dirname(real), 'tuned');
+    mkdirSync(path.join(folder, 'tuned'));
+    for (const name of existsSync(tuned) ? readdirSync(tuned) : []) {
+      if (name.endsWith('.gguf')) {
+        linkOrCopy(path.join(tuned, name), path.join(folder, 'tuned', name));
+      }
+    }
     // What is a model to our own check and none to llama.cpp.
     const bad = readFileSync(path.join(folder, 'tiny.gguf'));
     const at = bad.indexOf('general.architecture') + 'general.architecture'.length + 4 + 8;
