@@ -39,6 +39,7 @@ class Server:
                 str(Path(sys.executable).parent / "jupyter"), "server", "--allow-root", "--no-browser",
                 f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={work}",
+                "--Turbopilot.trial=False",
             ],
             env=os.environ
             | {"TURBOPILOT_MODELS": str(models), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")},
@@ -57,7 +58,7 @@ class Server:
         return found
 
     def wait(self) -> None:
-        end = time.monotonic() + 90
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             try:
                 if self.health()["ready"]:
