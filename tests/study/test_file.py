@@ -76,7 +76,7 @@ def test_opened_refuses_what_is_put_there_behind_the_check(
             monkeypatch.setattr(os, "getuid", lambda: own + 1)
 
     monkeypatch.setattr(module, "check", put_after_check)
-    with pytest.raises(OSError, match="not a file|belongs to another user"):
+    with pytest.raises(OSError, match=r"not a file|belongs to another user"):
         write(path)
     assert put == "pipe" or path.read_bytes() == HEAD
 
