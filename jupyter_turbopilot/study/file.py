@@ -54,6 +54,8 @@ def located(name: str | Path) -> Path:
         raise OSError(errno.ENOENT, "its home folder is not known") from None
     if not path.is_absolute():
         raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    if "\0" in str(path) or not path.name:
+        raise OSError(errno.EINVAL, "it is not the path of a file")
     return path
 
 

@@ -188,6 +188,12 @@ def test_located_refuses_a_relative_path(name: str) -> None:
         located(name)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "."])
+def test_located_refuses_what_names_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match="not the path of a file"):
+        located(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
+
+
 def test_located_finds_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
