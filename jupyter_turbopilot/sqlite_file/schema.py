@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MOST_ASIDE = 100  # files that were not created by Turbopilot
 _OBJECTS = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
 
 
@@ -74,6 +77,7 @@ class Schema:
 
     def is_ours(self, path: Path) -> bool:
         """Return whether a file, damaged or not, has our application id."""
+        check(path)  # SQLite would write the journal of another user back into it
         if not path.is_file():
             return False
         # Only SQLite reads the file: on POSIX, closing it would release the locks of other connections.
@@ -106,7 +110,7 @@ class Schema:
                 path.chmod(0o600)
                 return
             if found is Found.FOREIGN:
-                move(path, aside := path.with_name(f"{path.name}.aside"))
+                move(path, aside := _free_name(path))
                 log.warning("Turbopilot: %s was %s. It is now %s.", path, found.value, aside)
             elif found is not Found.NOTHING:
                 log.warning("Turbopilot: %s is %s. It is deleted and begun anew.", path, found.value)
@@ -120,6 +124,15 @@ class Schema:
                     f"PRAGMA user_version = {self.version}; COMMIT"
                 )
             move(fresh, path)
+
+
+def _free_name(path: Path) -> Path:
+    """Return a name beside a file under which nothing is: an earlier file that was moved there stays."""
+    names = (path.with_name(f"{path.name}.aside{number}") for number in ("", *range(2, _MOST_ASIDE)))
+    for name in names:
+        if not any(os.path.lexists(file) for file in (name, *beside(name))):
+            return name
+    raise FileExistsError(errno.EEXIST, "it is another program's, and so are all files moved aside before")
 
 
 @cache

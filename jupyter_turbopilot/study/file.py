@@ -36,7 +36,14 @@ END_PATIENCE = 1.0  # seconds that `close` waits for the queue to be written
 PATIENCE = 2.0  # seconds to wait for the lock
 POLL = 0.005  # seconds between two attempts to get it: another process holds it for less
 FIRST_LINE = 1024  # bytes; more than a session line has
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDWR
+    | os.O_APPEND
+    | os.O_CREAT
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 def located(name: str | Path) -> Path:
@@ -47,6 +54,8 @@ def located(name: str | Path) -> Path:
         raise OSError(errno.ENOENT, "its home folder is not known") from None
     if not path.is_absolute():
         raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    if "\0" in str(path) or not path.name:
+        raise OSError(errno.EINVAL, "it is not the path of a file")
     return path
 
 
@@ -79,14 +88,18 @@ def check(path: Path) -> None:
         status = path.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EEXIST, "it is a link, a folder or a device, not a file")
-    if sys.platform != "win32" and status.st_uid != os.getuid():
-        raise OSError(errno.EACCES, "it belongs to another user")
+    _check_status(status)
     if status.st_size and not is_log(path):
         raise OSError(errno.EEXIST, "it is another file, not a study log")
     if status.st_size >= LIMIT:
         raise _full()
+
+
+def _check_status(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EEXIST, "it is a link, a folder or a device, not a file")
+    if sys.platform != "win32" and status.st_uid != os.getuid():
+        raise OSError(errno.EACCES, "it belongs to another user")
 
 
 def _full() -> OSError:
@@ -118,14 +131,21 @@ def opened(path: Path) -> Iterator[int]:
     with locked(path):
         handle = os.open(path, _FLAGS, 0o600)
         try:
+            # In a folder that others may write to, it may be another file than the one that was checked.
+            _check_status(status := os.fstat(handle))
+            if sys.platform != "win32" and status.st_mode & 0o077:
+                os.fchmod(handle, 0o600)
             yield handle
         finally:
             os.close(handle)
 
 
 def append(handle: int, data: bytes) -> None:
-    """Append whole lines, all or none."""
+    """Append whole lines, all or none, and first end a line that was cut short."""
     size = os.fstat(handle).st_size
+    if size:
+        os.lseek(handle, size - 1, os.SEEK_SET)
+        data = data if os.read(handle, 1) == b"\n" else b"\n" + data
     if size + len(data) > LIMIT:
         raise _full()
     if os.write(handle, data) != len(data):

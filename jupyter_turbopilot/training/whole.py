@@ -31,7 +31,6 @@ STEP = 8192  # tokens
 TEXT_WEIGHT = 0.5  # how much the text around cells and answers counts
 LOGITS = 2**28  # most scores of what could follow in a step: a big vocabulary takes fewer tokens
 SCORE_BYTES = 12  # for each score: itself, its loss and its slope
-LOG = logging.getLogger(__name__)
 COMPILERS = ("g++", "clang++", "c++")
 BLOCK = 128  # tokens that attend together: what lies ahead of them is not computed
 Turns = tuple[torch.Tensor, torch.Tensor]

@@ -178,6 +178,16 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no users")
+def test_is_ours_lets_sqlite_open_no_file_that_others_could_put_there(tmp_path: Path) -> None:
+    path = tmp_path / "shared" / "answers.db"
+    open_file(path).close()
+    path.parent.chmod(0o777)
+    for examine in (SCHEMA.is_ours, SCHEMA.belonging):
+        with pytest.raises(PermissionError, match="others may write to its folder"):
+            examine(path)
+
+
 def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch(0o644)
@@ -190,8 +200,9 @@ def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
 def test_a_foreign_file_is_moved_aside_unchanged(
     tmp_path: Path, foreign: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, aside = tmp_path / "answers.db", tmp_path / "answers.db.aside"
-    for number in (1, 2):
+    path = tmp_path / "answers.db"
+    moved: dict[Path, bytes] = {}
+    for number, name in enumerate(("answers.db.aside", "answers.db.aside2")):
         path.unlink(missing_ok=True)
         if foreign == "text":
             path.write_text(f"chapter {number}" * 99)
@@ -202,9 +213,10 @@ def test_a_foreign_file_is_moved_aside_unchanged(
         assert path not in SCHEMA.belonging(path)
         SCHEMA.prepare(path)
         assert SCHEMA.look(path) is Found.OURS
-        assert aside.read_bytes() == kept
+        moved[tmp_path / name] = kept
+        assert {aside: aside.read_bytes() for aside in moved} == moved
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    assert str(aside) in caplog.text
+    assert all(str(aside) in caplog.text for aside in moved)
 
 
 @pytest.mark.parametrize("why", ["older", "damaged", "damaged definition", "another table"])

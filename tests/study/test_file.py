@@ -53,6 +53,40 @@ def test_a_log_can_be_read_by_its_owner_only(path: Path) -> None:
     assert stat.S_IMODE(lock_path(path).stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_log_that_others_could_read_is_closed_to_them(path: Path) -> None:
+    write(path)
+    path.chmod(0o644)
+    write(path, SHOWN)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither users nor pipes in folders")
+@pytest.mark.parametrize("put", ["another user's file", "pipe"])
+def test_opened_refuses_what_is_put_there_behind_the_check(
+    path: Path, put: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.getuid()
+
+    def put_after_check(_: Path) -> None:
+        if put == "pipe":
+            os.mkfifo(path)
+        else:
+            path.write_bytes(HEAD)
+            monkeypatch.setattr(os, "getuid", lambda: own + 1)
+
+    monkeypatch.setattr(module, "check", put_after_check)
+    with pytest.raises(OSError, match=r"not a file|belongs to another user"):
+        write(path)
+    assert put == "pipe" or path.read_bytes() == HEAD
+
+
+def test_append_ends_a_line_that_was_cut_short(path: Path) -> None:
+    write(path, HEAD + SHOWN[:-9])
+    write(path, SHOWN)
+    assert path.read_bytes() == HEAD + SHOWN[:-9] + b"\n" + SHOWN
+
+
 def make_link(path: Path) -> None:
     path.with_name("target").write_bytes(HEAD)
     path.symlink_to(path.with_name("target"))
@@ -152,6 +186,12 @@ def test_delete_removes_the_log_and_its_lock(path: Path) -> None:
 def test_located_refuses_a_relative_path(name: str) -> None:
     with pytest.raises(OSError, match=r"relative path|home folder"):
         located(name)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "."])
+def test_located_refuses_what_names_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match="not the path of a file"):
+        located(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
 
 
 def test_located_finds_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.isolated.engine import loading
-from jupyter_turbopilot.engine.isolated.messages import Close, Start, Step
-from jupyter_turbopilot.engine.isolated.process import Verdict, refusal
+from jupyter_turbopilot.engine.isolated.messages import REFUSED, UNEXPECTED, Close, Start, Step
+from jupyter_turbopilot.engine.isolated.process import judge, refusal
 from jupyter_turbopilot.engine.load.machine import processor
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.files import read_object, replace_content
@@ -65,6 +65,7 @@ def _test(hosted: HostedLlama, timeout: float, cancel: Cancel) -> None:
         while not reply.failure and not reply.runs[0].done:
             reply = process.ask(Step((0,)), max(0.1, end - time.monotonic()))
         if reply.failure:
-            raise refusal(hosted.name, Verdict(f"it failed ({reply.failure.error().message})"))
+            message = reply.failure.error().message
+            raise refusal(hosted.name, judge(1 if message.startswith(UNEXPECTED) else REFUSED, message))
         process.ask(Close(keep=False), timeout)
         process.end()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
 
 REFUSED = 3  # the child's exit status if the file is at fault
+UNEXPECTED = "The model failed in its process"  # begins the message of an error that is none of ours
 LENGTH = 4  # bytes before each message
 LARGEST = 1 << 28  # bytes of a message; anything larger is a sign that the other side writes something else
 
@@ -148,7 +149,7 @@ class Failure(Struct, array_like=True):
     def of(cls, error: Exception) -> Failure:
         """Describe an error. Of one not meant for a person, only type and place: it may hold a prompt."""
         if not isinstance(error, TurbopilotError):
-            error = EngineError(f"The model failed in its process ({_place_of(error)}). Try again.")
+            error = EngineError(f"{UNEXPECTED} ({_place_of(error)}). Try again.")
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         plain = (str, int, float, type(None))
         return cls(

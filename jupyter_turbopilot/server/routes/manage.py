@@ -119,9 +119,6 @@ class MissingRoute(Route):
         return RefusedError(404)
 
 
-PROGRESS_SECONDS = 0.25
-
-
 class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects, `DELETE` removes."""
 

@@ -124,6 +124,29 @@ def test_a_crash_in_the_first_batch_is_refused(
         ensure(tiny_model, memory, replace(PLAN, cells=256))
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("MemoryError", "memory"), ("TypeError", "trial"), ("EngineError('decode failed')", "model_refused")],
+)
+def test_a_failure_in_the_first_batch_is_remembered_if_it_lasts(
+    error: str, code: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = f"""
+        from jupyter_turbopilot.errors import EngineError
+        from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+        def fail(self, rows, attention):
+            raise {error}
+
+        LlamaEngine.evaluate = fail
+    """
+    change(tmp_path, monkeypatch, changes)
+    with pytest.raises(ModelRefusedError) as refused:
+        ensure(tiny_model, memory)
+    assert refused.value.code == code
+    assert memory.exists() == (code == "model_refused")
+
+
 def test_a_damaged_file_of_verdicts_is_replaced(tiny_model: Path, memory: Path) -> None:
     memory.write_text("{nonsense")
     ensure(tiny_model, memory)
