@@ -238,23 +238,11 @@ def test_walk_reads_foreign_files_where_no_other_user_may_write(with_foreign_fil
     assert source.read("theirs.ipynb")
 
 
-def test_those_who_are_shown_other_files_have_another_index(tmp_path: Path) -> None:
-    plain, hiding = LocalFiles(tmp_path), LocalFiles(tmp_path, lambda _: True, "['mine*']")
-    assert plain.identity != hiding.identity
-
-
 def test_a_path_is_under_itself_and_each_folder_above() -> None:
     above = ["a/b/c.py", "a/b", "a", ""]
     assert all(is_under("a/b/c.py", {folder}) for folder in above)
     assert not is_under("a/b/c.py", {"a/b/c", "b", "a/bb", "c.py", "a/"})
     assert not is_under("a/b/c.py", ())
-
-
-def test_what_is_done_in_time_is_done() -> None:
-    done: list[int] = []
-    asking = InTime()
-    assert all(asking.run(lambda at=at: done.append(at), 20) for at in range(50))  # type: ignore[misc]
-    assert done == [*range(50)]
 
 
 def test_what_is_stuck_is_not_waited_for_and_little_waits_behind_it() -> None:
@@ -267,17 +255,6 @@ def test_what_is_stuck_is_not_waited_for_and_little_waits_behind_it() -> None:
     while not asking.run(lambda: None, 20):
         assert time.monotonic() < end
     assert len(done) <= 8
-
-
-def test_the_thread_ends_where_nothing_is_asked_and_another_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_files, "_IDLE", 0.02)
-    asking = InTime()
-    for _ in range(3):
-        assert asking.run(lambda: None, 20)
-        end = time.monotonic() + 20
-        while asking._runs:
-            assert time.monotonic() < end
-            time.sleep(0.01)
 
 
 def test_an_error_is_nobodys_and_the_next_one_is_run() -> None:

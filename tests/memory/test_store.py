@@ -94,17 +94,6 @@ def test_entries_are_found_by_their_words_unless_everybody_has_them(
     assert store.entry(10**9) is None
 
 
-def test_one_document_of_several_that_are_put_together_may_fail_alone(store: Store) -> None:
-    with store.transaction():
-        store.put("a.ipynb", "1", 1.0, page("first_name(1)"))
-        with pytest.raises(UnicodeEncodeError):
-            store.put("\ud800.ipynb", "1", 1.0, page("second_name(1)"))
-        store.put("c.ipynb", "1", 1.0, page("third_name(1)"))
-    assert set(store.stamps()) == {"a.ipynb", "c.ipynb"}
-    assert not store.having("second_name")
-    assert len(content(store)["entries"]) == 2
-
-
 def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store) -> None:
     for at in range(5):
         store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
@@ -112,22 +101,6 @@ def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store
     assert store.count() == 5
     store.keep_newest(2)
     assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
-
-
-def test_what_is_deleted_makes_it_untidy_until_the_disk_has_forgotten(store: Store, place: Path) -> None:
-    store.put("a.ipynb", "1", 1.0, page("old_name(1)"))
-    store.tidy()
-    assert not store.untidy
-    store.put("a.ipynb", "2", 2.0, page("new_name(1)"))
-    assert store.untidy
-    store._run("PRAGMA busy_timeout = 10")
-    with closing(Store(place, looking=True)) as reader, reader.transaction("DEFERRED"):
-        assert reader.count() == 1
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            store.tidy()
-        assert store.untidy
-    store.tidy()
-    assert not store.untidy
 
 
 def test_imports_are_found_by_the_name_they_bind(store: Store) -> None:
@@ -166,17 +139,6 @@ def test_what_is_forgotten_is_nowhere_in_the_file(store: Store, place: Path) -> 
     assert b"qqfrobnicate" not in held
     assert b"zyxwvut" not in held
     assert b"folder/a" not in held
-
-
-def test_everything_can_be_forgotten_at_once(store: Store, place: Path) -> None:
-    store.note("root", "/home/somebody")
-    store.put("a.ipynb", "1", 1.0, page("qqfrobnicate_secretly(1)"))
-    store.clear()
-    assert not any(content(store).values())
-    assert store.noted("root") == "/home/somebody"
-    assert b"qqfrobnicate" not in place.read_bytes()
-    store.put("a.ipynb", "1", 1.0, page("qqfrobnicate_secretly(1)"))
-    assert len(store.having("qqfrobnicate_secretly")) == 1
 
 
 def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path) -> None:

@@ -176,13 +176,6 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
     return {model["name"]: model["saved"] for model in describe_models(pilot)}
 
 
-def test_the_weeks_counts_are_for_whom_they_are_about(pilot: Pilot) -> None:
-    assert describe_health(pilot, own=True)["week"] == {"shown": 0, "taken": 0}
-    assert describe_health(pilot)["week"] is None
-    pilot.completer.learner = None
-    assert describe_health(pilot, own=True)["week"] is None
-
-
 def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
     settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)

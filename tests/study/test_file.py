@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from msgspec.structs import replace
 
-from jupyter_turbopilot.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.study import file as module
 from jupyter_turbopilot.study.events import Dropped, Event, Shown, Typing, line_of
 from jupyter_turbopilot.study.file import (
@@ -142,12 +142,6 @@ def test_opened_waits_for_another_process_only_a_while(path: Path, monkeypatch: 
     assert path.read_bytes() == HEAD
 
 
-def test_delete_removes_the_log_and_its_lock(path: Path) -> None:
-    write(path)
-    delete(path)
-    assert not [*path.parent.iterdir()]
-
-
 @pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~nobody-of-this-name/study.jsonl"])
 def test_located_refuses_a_relative_path(name: str) -> None:
     with pytest.raises(OSError, match=r"relative path|home folder"):
@@ -184,12 +178,6 @@ def test_reading_does_not_hold_a_large_log_in_memory(path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.parametrize("name", ["none.jsonl", ".", "..", "", Path.cwd().anchor])
-def test_reading_refuses_what_is_no_log(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadRequestError, match=r"does not exist|is no study log"):
-        Reading(tmp_path / name)
 
 
 def test_reading_reports_a_log_that_disappears(path: Path) -> None:

@@ -27,7 +27,7 @@ from jupyter_turbopilot.study.events import (
     Typing,
     event_of,
 )
-from jupyter_turbopilot.study.log import Study, known_language
+from jupyter_turbopilot.study.log import Study
 
 MODEL = "qwen2.5-coder-0.5b"
 Kind = TypeVar("Kind", bound=Event)
@@ -326,10 +326,6 @@ def test_study_logs_what_differs_from_the_default(desk: Callable[..., Desk]) -> 
     requested = d.all_of(Requested)[0]
     assert (requested.trigger, requested.language) == ("invoke", "r")
     assert d.all_of(Shown)[0].memory
-
-
-def test_known_language_hides_private_names() -> None:
-    assert [known_language(one) for one in ("python", "R", "adas")] == ["python", "r", "other"]
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")

@@ -141,16 +141,6 @@ def test_what_was_fetched_is_listed_once_whatever_is_selected(models_folder: Pat
     assert kind.find("facebook/incoder-1B") == kind.find("incoder-1b")
 
 
-def test_a_repository_is_fetched_though_a_folder_here_has_its_name(
-    models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kind = kind_with()
-    folder = put(kind, "facebook/incoder-1B")
-    (tmp_path / "facebook" / "incoder-1B").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    assert kind.obtain(kind.find("incoder-1b")) == folder
-
-
 def test_the_selected_checkpoint_is_listed_with_those_of_the_catalogue(checkpoint: Path) -> None:
     names = [model.name for model in kind_with().models(str(checkpoint))]
     assert names[-1] == "tiny"
