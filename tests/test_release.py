@@ -14,19 +14,12 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 RECIPE = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
-# What has to agree -----------------------------------------------------------------------------------------
 
 
 def test_the_versions_in_this_tree_agree() -> None:
     sources = release.read()
     version = json.loads(sources.package)["version"].replace("-rc.", "rc")
     assert [one for one in release.problems(version, sources) if "CHANGELOG" not in one] == []
-
-
-# The repository's address -----------------------------------------------------------------------------------
-
-
-# The recipe -------------------------------------------------------------------------------------------------
 
 
 def as_conda(requirement: str) -> str:

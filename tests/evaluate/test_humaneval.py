@@ -4,12 +4,14 @@ import gzip
 import json
 import zipfile
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.evaluate import humaneval
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
+
+if TYPE_CHECKING:
+    import pytest
 
 PROBLEM = {
     "task_id": "Own/0",

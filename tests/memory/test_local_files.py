@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from jupyter_turbopilot.memory.base import is_under
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.local_files import InTime, LocalFiles
 
+from .folders import until
 from .notebooks import write
 
 
@@ -187,9 +187,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch
         assert source.there(["a.ipynb"], otherwise=True) == {"a.ipynb"}
         assert source.there(["a.ipynb"], otherwise=False) == set()
     answers.set()
-    end = time.monotonic() + 20
-    while not source.there(["a.ipynb"], otherwise=False):
-        assert time.monotonic() < end
+    until(lambda: source.there(["a.ipynb"], otherwise=False))
 
 
 def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
@@ -251,9 +249,7 @@ def test_what_is_stuck_is_not_waited_for_and_little_waits_behind_it() -> None:
     for _ in range(50):
         assert not asking.run(lambda: done.append(1), 0.01)
     goes_on.set()
-    end = time.monotonic() + 20
-    while not asking.run(lambda: None, 20):
-        assert time.monotonic() < end
+    until(lambda: asking.run(lambda: None, 20))
     assert len(done) <= 8
 
 

@@ -158,15 +158,6 @@ def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path
         assert "old.ipynb" not in small.stamps()
 
 
-def test_two_processes_may_write_to_one_index(place: Path) -> None:
-    with closing(Store(place)) as one, closing(Store(place)) as other:
-        one.put("a.ipynb", "1", 1.0, page("first_of_all(1)"))
-        other.put("b.ipynb", "1", 1.0, page("second_of_all(1)"))
-        other.put("a.ipynb", "1", 1.0, page("first_of_all(1)"))
-        assert one.stamps() == other.stamps() == {"a.ipynb": "1", "b.ipynb": "1"}
-        assert len(one.having("first_of_all")) == 1
-
-
 def test_what_is_half_written_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(Store(place)) as opened:
         opened.put("a.ipynb", "1", 1.0, page("before_that(1)"))

@@ -23,6 +23,7 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.suggestion.cache import Place
 
+from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..tiny_adapter import make
 
@@ -262,10 +263,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
 
     pilot.kind.engine_factory = slow
     pilot.select(pilot.selected, tuned=True)
-    end = time.monotonic() + 30
-    while pilot.worker._life.loading is None:
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    until(lambda: pilot.worker._life.loading is not None)
     pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before
     gate.set()
     assert settled(pilot)["ready"]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from jupyter_turbopilot.study.file import (
     opened,
 )
 
+from ..memory.folders import until
 from .test_events import LOGGED, SESSION
 
 HEAD, *REST = map(line_of, LOGGED)
@@ -195,14 +195,6 @@ def typing(number: int) -> Typing:
 def put(writer: Writer, *events: Event) -> None:
     for event in events:
         writer.put(lambda event=event: event)
-
-
-def until(true: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError
 
 
 @pytest.fixture

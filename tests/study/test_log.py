@@ -29,6 +29,8 @@ from jupyter_turbopilot.study.events import (
 )
 from jupyter_turbopilot.study.log import Study
 
+from ..memory.folders import until
+
 MODEL = "qwen2.5-coder-0.5b"
 Kind = TypeVar("Kind", bound=Event)
 
@@ -359,10 +361,7 @@ def test_study_does_not_disturb_suggestions_if_its_file_is_unusable(tmp_path: Pa
     d = Desk(tmp_path)
     d.ask(["values"])
     d.tell("shown", 6)
-    for _ in range(3000):
-        if d.study.trouble:
-            break
-        time.sleep(0.01)
+    until(lambda: d.study.trouble)
     assert "a folder" in d.study.trouble
     assert d.heard[-1].items[0].text == "values"
     begun = time.monotonic()
