@@ -55,11 +55,7 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
 
 def load(pilot: Pilot, **more: Any) -> None:
     pilot.select(pilot.selected, **more)
-    for _ in range(3000):
-        if pilot.worker.state.phase is not Phase.LOADING:
-            return
-        time.sleep(0.01)
-    raise AssertionError(describe_health(pilot))
+    until(lambda: pilot.worker.state.phase is not Phase.LOADING)
 
 
 def test_adapters_are_in_a_copy_of_the_model(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
@@ -123,11 +119,7 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
 
 
 def wait_for(pilot: Pilot, phase: Phase) -> None:
-    for _ in range(3000):
-        if pilot.worker.state.phase is phase:
-            return
-        time.sleep(0.01)
-    raise AssertionError(pilot.worker.state)
+    until(lambda: pilot.worker.state.phase is phase)
 
 
 def settled(pilot: Pilot) -> dict[str, Any]:
