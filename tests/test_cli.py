@@ -81,12 +81,6 @@ def test_an_encoding_that_somebody_chose_for_pipes_is_kept(monkeypatch: pytest.M
     assert stream.encoding == "utf-8"
 
 
-def test_configuration_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    (tmp_path / "jupyter_server_config.py").write_text("c.Turbopilot.threads = 3\n")
-    assert cli.read_settings().threads == 3
-
-
 def test_the_command_line_stands_above_the_configuration_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

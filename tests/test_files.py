@@ -15,7 +15,6 @@ from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
-    count_of,
     describe_size,
     free_room,
     is_forbidden,
@@ -277,9 +276,3 @@ def test_a_worded_size_is_right_to_a_twentieth_or_a_tenth_of_a_megabyte(size: in
     assert 0.1 <= float(number) < 1000 or unit == "GB"
     assert said > 0
     assert abs(said - size) <= max(100_000, size / 20)
-
-
-def test_a_count_is_worded() -> None:
-    assert count_of(1, "file") == "1 file"
-    assert count_of(2, "index", "indexes") == "2 indexes"
-    assert count_of(0, "file") == "0 files"

@@ -40,11 +40,6 @@ def test_the_offset_counts_code_points() -> None:
     assert request.prefix == "s = '🎈é'"
 
 
-def test_null_characters_line_ends_marks_and_bidi_come_through_unchanged() -> None:
-    odd = "\ufeffa\x00\r\nb\u202ec\u200bd"
-    assert parse(cells=[{"source": odd}], offset=len(odd)).prefix == odd
-
-
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -26,10 +26,6 @@ def test_loading_the_magics_imports_no_engine() -> None:
     assert not modules_after(code) & {"llama_cpp", "httpx", "jupyter_server"}
 
 
-def test_the_server_extension_imports_no_engine() -> None:
-    assert "llama_cpp" not in modules_after("import jupyter_turbopilot.server.extension")
-
-
 def test_the_help_of_the_command_line_imports_nothing_heavy() -> None:
     heavy = {
         "llama_cpp",

@@ -6,11 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from jupyter_turbopilot.write_behind import WriteBehind
+
+from .memory.folders import until
 
 PATIENCE = 30.0  # how busy the machine is decides nothing
 
@@ -44,13 +46,6 @@ class File:
 @pytest.fixture
 def file() -> File:
     return File()
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_write_behind_keeps_the_order_and_writes_the_rest_at_close(file: File) -> None:

@@ -7,17 +7,9 @@ import pytest
 
 from jupyter_turbopilot.completer.answering import Editor, LatestJobs
 from jupyter_turbopilot.engine.job import Job, Priority
-from jupyter_turbopilot.errors import EngineError
 
 from ..scripted_engine import words
 from .desk import Desk, request
-
-
-def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Callable[..., Desk]) -> None:
-    d = desk("ok", fail=EngineError("llama.cpp failed with code -3."))
-    assert d.ask(request())[-1].error is not None
-    d.engine.fail = None
-    assert d.texts(request()) == ["ok"]
 
 
 def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(

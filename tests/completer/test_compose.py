@@ -30,10 +30,6 @@ def test_unasked_it_streams_what_is_sure_and_then_whole_lines(desk: Callable[...
     assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
 
 
-def test_asked_for_it_answers_however_unsure(desk: Callable[..., Desk]) -> None:
-    assert desk("a b c", probability=0.1).texts(request()) == ["a b c"]
-
-
 def test_unasked_a_line_cut_off_by_the_length_is_shown_as_far_as_it_is_sure(
     desk: Callable[..., Desk],
 ) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -240,8 +239,3 @@ def test_a_document_counts_once_whether_it_is_open_or_not(
     # Where it says nothing of the name, it may have been cut.
     assert line(Document(path="other.ipynb", source="x = 1")) == ""
     memory.close()
-
-
-def test_what_the_kernel_has_is_looked_for_in_its_own_folders(desk: Callable[..., Desk], folder: str) -> None:
-    assert not any((Path(entry) / "seaborn.py").exists() for entry in sys.path)
-    assert asked(desk("sns.heatmap(table)"), knowing(folder))

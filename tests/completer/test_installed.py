@@ -179,23 +179,6 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
     assert sorted(asked) == sorted(names)
 
 
-def test_an_answer_holds_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    answers = Lasting[str, int](10.0, 8)
-    answers.keep("a", 1)
-    now[0] = 109.9
-    assert answers.get("a") == 1
-    answers.keep("a", 2)
-    now[0] = 110.1
-    assert answers.get("a") == 2
-    now[0] = 119.9
-    assert answers.get("a") is None
-    assert answers.get("b") is None
-    assert answers.last("a") == 2
-    assert answers.last("b") is None
-
-
 def test_of_too_many_answers_the_oldest_go() -> None:
     answers = Lasting[int, int](10.0, 2)
     for number in (1, 2, 1, 3):

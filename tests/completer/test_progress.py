@@ -19,15 +19,6 @@ def progress(*texts: str) -> AnswerInProgress:
     return AnswerInProgress("one", HERE, writing, Ask([1, 2]))
 
 
-def test_what_agrees_with_the_keys_since_is_left_and_what_contradicts_them_is_not() -> None:
-    written = progress("al", "pha")
-    rest = written.rest(Place("g", "x = alp"))
-    assert rest is not None
-    assert [token.data for token in rest.tokens] == [b"ha"]
-    assert written.rest(Place("g", "x = b")) is None
-    assert written.rest(Place("g", "y")) is None
-
-
 def test_what_was_typed_ahead_is_to_be_written_first() -> None:
     written = progress()
     written.ahead = b"al"

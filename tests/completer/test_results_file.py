@@ -121,23 +121,6 @@ def test_a_row_that_is_too_long_is_neither_written_nor_read(tmp_path: Path) -> N
     assert is_damage(error.value)
 
 
-def test_a_clear_that_a_reader_blocks_fails_and_deletes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "WAIT", 0.05)
-    path = tmp_path / "answers.db"
-    database = open_file(path)
-    database.add(answers([1]))
-    with closing(connection.connect(path)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM answers").fetchall()
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            database.clear()
-    assert database.count() == 1
-    database.clear()
-    database.close()
-
-
 @pytest.fixture(autouse=True)
 def _open_to_all() -> Iterator[None]:
     """Whatever is not closed by us is open to everybody."""

@@ -31,24 +31,6 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "PATIENCE", 30.0)
 
 
-def test_what_one_process_remembers_the_next_one_knows(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    first = Keeper(path, LIMIT)
-    first.start(nothing)
-    for answer in answers(range(30)):
-        first.keep(answer)
-    first.close()
-    results = Results(MEGABYTE)
-    second = Keeper(path, LIMIT)
-    second.start(results.restore)
-    until(lambda: results.find(place(0)))
-    second.start(lambda _: pytest.fail("it has been read"))
-    known = results.find(place(7, "answer7and"))
-    assert known is not None
-    assert (known.text, known.tokens[0].id) == ("somemoreofit", 7)
-    second.close()
-
-
 def test_of_a_file_larger_than_the_memory_the_newest_are_known(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)

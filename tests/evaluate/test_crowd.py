@@ -126,8 +126,6 @@ def test_counters_that_say_nothing_together_are_refused(earlier: object, words: 
 
 
 def test_a_server_of_ours_writes_what_is_read() -> None:
-    from types import SimpleNamespace
-
     from jupyter_turbopilot.server.metrics import Metrics
 
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=0, engine=None)

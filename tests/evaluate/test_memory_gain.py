@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
-from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, MemoryGain, Shelf, in_folder, threshold_moved
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.evaluate.scoring import Tally
@@ -127,11 +126,6 @@ def test_a_folder_is_read_without_the_notebook_that_is_typed(tmp_path: Path) -> 
         assert set(paths(shelf, "work/a.ipynb")) == {"a.ipynb", "work/b.ipynb", "work/module.py"}
         assert ways(shelf, "work/a.ipynb", "other") == ["_line(2)"]
         assert ways(shelf, "work/a.ipynb", "typed") == []
-
-
-def test_where_there_is_no_folder_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(TurbopilotError, match="There is no folder"):
-        Shelf(str(tmp_path / "none"), [])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

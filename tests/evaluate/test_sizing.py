@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,13 +19,6 @@ DEMANDS = st.builds(Demand, PEOPLE, SHARES, RATES, SECONDS)
 MODELS = st.builds(
     ModelMemory, st.integers(0, 1 << 40), st.integers(0, 1 << 30), st.floats(1, 1e7), st.integers(1, 131072)
 )
-
-
-def test_three_hundred_people_need_eight_replicas_by_hand() -> None:
-    demand = Demand(300, 0.3, 0.2, 0.25)
-    assert demand.busy == pytest.approx(4.5)
-    assert demand.exactly() == 7.5
-    assert demand.replicas() == 8
 
 
 def test_rounding_adds_no_replica() -> None:

@@ -19,7 +19,6 @@ from jupyter_turbopilot.request import Cell, Completion, Feedback
 from jupyter_turbopilot.study import file
 from jupyter_turbopilot.study.events import (
     SCHEMA,
-    Dropped,
     Ended,
     Event,
     Requested,
@@ -245,11 +244,6 @@ def test_what_is_run_in_a_terminal_is_final() -> None:
         assert one.kept == kept
 
 
-def test_events_without_a_request_and_dropped_ones_are_counted() -> None:
-    found = Figured([[shown(9), Dropped(0.0, "AbC3", lines=7)]])
-    assert (found.unknown, found.dropped) == (1, 7)
-
-
 def test_intervals_are_those_of_resampling_the_units() -> None:
     events: list[Event] = [SESSION]
     units = []
@@ -266,13 +260,6 @@ def test_intervals_are_those_of_resampling_the_units() -> None:
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
     assert ours.interval == pytest.approx((low, high), abs=0.02)
-
-
-def test_units_are_logs_or_if_there_are_few_documents() -> None:
-    events = [SESSION, requested(1, doc=1), shown(1), requested(2, doc=2), shown(2)]
-    assert len(Figured([events] * ENOUGH).units) == ENOUGH
-    found = Figured([[*events, *NO_SUGGESTIONS]])
-    assert (len(found.units), len(found.writers)) == (2, 1)
 
 
 def test_a_log_without_suggestions_is_no_unit() -> None:

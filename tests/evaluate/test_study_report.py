@@ -49,11 +49,6 @@ def test_intervals_are_said_to_be_drawn_from_what_they_are_drawn_from() -> None:
     )
 
 
-def test_saved_is_less_by_each_key_that_was_pressed_for_it() -> None:
-    events = [SESSION, requested(0), shown(0, 10), taken(0, 3, typed=2), taken(0, 8)]
-    assert Figured([events]).saved.part == 8 - 2 - 2
-
-
 def test_models_are_compared_where_there_are_several() -> None:
     text = tables(Figured([log(), log(5, "n")]), 2)
     assert "| m, eager | 10 | 3 |" in text

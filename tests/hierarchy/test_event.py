@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.hierarchy.event import Event, Tree
+from jupyter_turbopilot.hierarchy.event import Tree
 from jupyter_turbopilot.request import Cell
 
 from .play import bodies, play
@@ -31,14 +31,3 @@ def test_a_renamed_call_says_what_it_was() -> None:
     for event in play("def f(x):", bodies(f="return h(x)"), cells=[Cell(source="h = 1")]):
         tree.add(event)
     assert tree.lines()[1] == "  ● h_2(x)  3 lines, called h at first"
-
-
-def test_what_is_found_and_what_is_being_written_have_marks_of_their_own() -> None:
-    tree = Tree()
-    tree.add(Event(event="found", name="f", source="f(x)"))
-    assert tree.lines() == ["○ f(x)"]
-    tree.add(Event(event="writing", name="f"))
-    assert tree.lines() == ["◐ f(x)  …"]
-    tree.add(Event(event="writing", name="f", source="def f(x):\n    y = 1"))
-    assert tree.lines() == ["◐ f(x)  2 lines…"]
-    assert tree.functions == {}

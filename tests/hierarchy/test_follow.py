@@ -8,7 +8,6 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import STOPPED, Job
-from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.follow import follow
 from jupyter_turbopilot.hierarchy.growth import grow
@@ -51,37 +50,6 @@ def replies_of(desk: Desk, jobs: list[Job]) -> Callable[[Completion], Generator[
             job.cancel.set(STOPPED)
 
     return replies
-
-
-def test_what_happens_is_told_with_each_line_and_the_end(desk: Desk) -> None:
-    events = [*follow(grow(Hierarchy(source="def total(rows):")), replies_of(desk, []))]
-    assert [(event.event, event.name, event.source.count("\n")) for event in events] == [
-        ("found", "total", 0),
-        ("writing", "total", 0),
-        ("writing", "total", 2),
-        ("writing", "total", 3),
-        ("finished", "total", 3),
-        ("found", "add", 0),
-        ("writing", "add", 0),
-        ("finished", "add", 2),
-        ("done", "total", 9),
-    ]
-    assert events[2].source == "def total(rows):\n    x = 1\n    y = 2"
-
-
-def test_closing_stops_the_model(desk: Desk) -> None:
-    desk.engine.pause = 0.005
-    jobs: list[Job] = []
-    events = follow(grow(Hierarchy(source="def total(rows):")), replies_of(desk, jobs))
-    assert next(event for event in events if event.event == "writing" and event.source)
-    events.close()
-    assert jobs[-1].cancel.is_set()
-
-
-def test_a_failure_is_raised(desk: Desk) -> None:
-    desk.engine.fail = EngineError("broken")
-    with pytest.raises(TurbopilotError):
-        list(follow(grow(Hierarchy(source="def total(rows):")), replies_of(desk, [])))
 
 
 def test_nobody_waits_for_a_text_longer_than_was_asked_for(desk: Desk) -> None:

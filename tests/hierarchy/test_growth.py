@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.facts import Fact, Facts
-from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.author import CHARACTERS, SPENT, TOO_LONG, Continuation, Question
 from jupyter_turbopilot.hierarchy.event import Event, Tree
 from jupyter_turbopilot.hierarchy.growth import (
@@ -235,19 +234,6 @@ def test_code_above_the_stub_stays_and_what_it_defines_exists() -> None:
     assert events[-1].source == (
         "import math\n\ndef area(r):\n    return math.pi * r\n\n\n# Volume.\ndef volume(r):\n    return area(r) * r\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("request_", "field"),
-    [
-        (Hierarchy(source="Do it.", language="r"), "language"),
-        (Hierarchy(source="def f("), "source"),
-    ],
-)
-def test_grow_refuses_before_anything_is_asked(request_: Hierarchy, field: str) -> None:
-    with pytest.raises(BadRequestError) as refused:
-        grow(request_)
-    assert refused.value.field == field
 
 
 LINES = st.sampled_from(

@@ -110,12 +110,6 @@ def test_few_beginnings_of_a_long_body_are_parsed(text: str) -> None:
     assert parse.call_count <= parsing.PARSED
 
 
-def test_what_is_kept_can_be_worked_on() -> None:
-    part = with_body(STUB, "y = 1\n    return " + "x + " * 400 + "x")
-    accepted(part.source)
-    assert "y = 1" in part.source
-
-
 def test_an_empty_generator_stays_one() -> None:
     stub = Stub("f", "def f():")
     assert with_body(stub, "return\n    yield\n").source == "def f():\n    return\n    yield"

@@ -43,23 +43,6 @@ def test_a_stub_is_what_a_body_goes_below(source: str, head: str, indent: str) -
     ast.parse(asked.stub.unwritten)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "def f(x",
-        "def",
-        "def class(x):",
-        "def f(x):\n    '''",
-        "def 1():",
-        "def f(x)\n",
-        "def f(:",
-    ],
-)
-def test_a_stub_that_does_not_parse_is_refused_in_words(source: str) -> None:
-    with pytest.raises(BadRequestError, match="does not parse"):
-        read_asked(source)
-
-
 def test_an_instruction_is_a_comment_line_by_line() -> None:
     asked = read_asked("  # Sort it.\n\nThen define the rest.\n")
     assert asked.stub is None

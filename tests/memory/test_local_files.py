@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from jupyter_turbopilot.memory.base import is_under
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
 from jupyter_turbopilot.memory.local_files import InTime, LocalFiles
 
+from .folders import until
 from .notebooks import write
 
 
@@ -187,9 +187,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch
         assert source.there(["a.ipynb"], otherwise=True) == {"a.ipynb"}
         assert source.there(["a.ipynb"], otherwise=False) == set()
     answers.set()
-    end = time.monotonic() + 20
-    while not source.there(["a.ipynb"], otherwise=False):
-        assert time.monotonic() < end
+    until(lambda: source.there(["a.ipynb"], otherwise=False))
 
 
 def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
@@ -238,23 +236,11 @@ def test_walk_reads_foreign_files_where_no_other_user_may_write(with_foreign_fil
     assert source.read("theirs.ipynb")
 
 
-def test_those_who_are_shown_other_files_have_another_index(tmp_path: Path) -> None:
-    plain, hiding = LocalFiles(tmp_path), LocalFiles(tmp_path, lambda _: True, "['mine*']")
-    assert plain.identity != hiding.identity
-
-
 def test_a_path_is_under_itself_and_each_folder_above() -> None:
     above = ["a/b/c.py", "a/b", "a", ""]
     assert all(is_under("a/b/c.py", {folder}) for folder in above)
     assert not is_under("a/b/c.py", {"a/b/c", "b", "a/bb", "c.py", "a/"})
     assert not is_under("a/b/c.py", ())
-
-
-def test_what_is_done_in_time_is_done() -> None:
-    done: list[int] = []
-    asking = InTime()
-    assert all(asking.run(lambda at=at: done.append(at), 20) for at in range(50))  # type: ignore[misc]
-    assert done == [*range(50)]
 
 
 def test_what_is_stuck_is_not_waited_for_and_little_waits_behind_it() -> None:
@@ -263,21 +249,8 @@ def test_what_is_stuck_is_not_waited_for_and_little_waits_behind_it() -> None:
     for _ in range(50):
         assert not asking.run(lambda: done.append(1), 0.01)
     goes_on.set()
-    end = time.monotonic() + 20
-    while not asking.run(lambda: None, 20):
-        assert time.monotonic() < end
+    until(lambda: asking.run(lambda: None, 20))
     assert len(done) <= 8
-
-
-def test_the_thread_ends_where_nothing_is_asked_and_another_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_files, "_IDLE", 0.02)
-    asking = InTime()
-    for _ in range(3):
-        assert asking.run(lambda: None, 20)
-        end = time.monotonic() + 20
-        while asking._runs:
-            assert time.monotonic() < end
-            time.sleep(0.01)
 
 
 def test_an_error_is_nobodys_and_the_next_one_is_run() -> None:

@@ -94,17 +94,6 @@ def test_entries_are_found_by_their_words_unless_everybody_has_them(
     assert store.entry(10**9) is None
 
 
-def test_one_document_of_several_that_are_put_together_may_fail_alone(store: Store) -> None:
-    with store.transaction():
-        store.put("a.ipynb", "1", 1.0, page("first_name(1)"))
-        with pytest.raises(UnicodeEncodeError):
-            store.put("\ud800.ipynb", "1", 1.0, page("second_name(1)"))
-        store.put("c.ipynb", "1", 1.0, page("third_name(1)"))
-    assert set(store.stamps()) == {"a.ipynb", "c.ipynb"}
-    assert not store.having("second_name")
-    assert len(content(store)["entries"]) == 2
-
-
 def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store) -> None:
     for at in range(5):
         store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
@@ -112,22 +101,6 @@ def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store
     assert store.count() == 5
     store.keep_newest(2)
     assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
-
-
-def test_what_is_deleted_makes_it_untidy_until_the_disk_has_forgotten(store: Store, place: Path) -> None:
-    store.put("a.ipynb", "1", 1.0, page("old_name(1)"))
-    store.tidy()
-    assert not store.untidy
-    store.put("a.ipynb", "2", 2.0, page("new_name(1)"))
-    assert store.untidy
-    store._run("PRAGMA busy_timeout = 10")
-    with closing(Store(place, looking=True)) as reader, reader.transaction("DEFERRED"):
-        assert reader.count() == 1
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            store.tidy()
-        assert store.untidy
-    store.tidy()
-    assert not store.untidy
 
 
 def test_imports_are_found_by_the_name_they_bind(store: Store) -> None:
@@ -168,17 +141,6 @@ def test_what_is_forgotten_is_nowhere_in_the_file(store: Store, place: Path) -> 
     assert b"folder/a" not in held
 
 
-def test_everything_can_be_forgotten_at_once(store: Store, place: Path) -> None:
-    store.note("root", "/home/somebody")
-    store.put("a.ipynb", "1", 1.0, page("qqfrobnicate_secretly(1)"))
-    store.clear()
-    assert not any(content(store).values())
-    assert store.noted("root") == "/home/somebody"
-    assert b"qqfrobnicate" not in place.read_bytes()
-    store.put("a.ipynb", "1", 1.0, page("qqfrobnicate_secretly(1)"))
-    assert len(store.having("qqfrobnicate_secretly")) == 1
-
-
 def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path) -> None:
     with closing(Store(place, 2_000_000)) as small:
         stored = [
@@ -194,15 +156,6 @@ def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path
         assert 0 < left[0] < 39
         assert not small.put("old.ipynb", "1", -1.0, page(*(f"old_{row} = {row}" for row in range(400))))
         assert "old.ipynb" not in small.stamps()
-
-
-def test_two_processes_may_write_to_one_index(place: Path) -> None:
-    with closing(Store(place)) as one, closing(Store(place)) as other:
-        one.put("a.ipynb", "1", 1.0, page("first_of_all(1)"))
-        other.put("b.ipynb", "1", 1.0, page("second_of_all(1)"))
-        other.put("a.ipynb", "1", 1.0, page("first_of_all(1)"))
-        assert one.stamps() == other.stamps() == {"a.ipynb": "1", "b.ipynb": "1"}
-        assert len(one.having("first_of_all")) == 1
 
 
 def test_what_is_half_written_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -14,12 +13,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError, NotWrittenError
+from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, pull
 from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
-from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 
 from .source_server import SourceServer
@@ -250,21 +248,6 @@ def test_a_page_instead_of_a_model_is_not_kept(server: SourceServer, store: Stor
     with pytest.raises(DownloadError, match="is not a model"):
         pull(store, find(f"{server.url}/m.gguf"))
     assert list(store.folder.glob("*.gguf")) == []
-
-
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_a_folder_that_others_keep_is_said_with_whom_to_ask(
-    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(NotWrittenError, match="ask whoever keeps it") as failed:
-        obtain(store, model(data))
-    assert "c.Turbopilot.models_dir" in failed.value.message
-    assert len(failed.value.message) < 140  # as long as JupyterLab's notifications are
-    assert str(store.folder) in failed.value.hint
 
 
 @pytest.mark.parametrize("noted", [True, False], ids=["downloaded", "put there by hand"])

@@ -14,7 +14,6 @@ from jupyter_turbopilot.models.folder import (
     checkpoint_files,
     checkpoint_path,
     checkpoints,
-    is_complete,
     models_dir,
     note_path,
     ours,
@@ -113,17 +112,6 @@ def test_whatever_stands_in_a_note_it_is_read(
     note = read_checkpoint_note(folder)
     assert note.digests.keys() <= set(note.files)
     assert isinstance(note.repository, str)
-
-
-def test_a_checkpoint_is_complete_while_all_its_files_are_there(tmp_path: Path) -> None:
-    assert not is_complete(tmp_path)
-    write_checkpoint_note(tmp_path, WHOLE)
-    (tmp_path / "config.json").write_text("{}")
-    assert not is_complete(tmp_path)
-    (tmp_path / "model.safetensors").write_text("")
-    assert is_complete(tmp_path)
-    write_checkpoint_note(tmp_path, CheckpointNote(WHOLE.repository, WHOLE.files))
-    assert not is_complete(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -96,21 +96,3 @@ def test_a_download_is_stopped_once_and_its_end_is_no_failure(
     assert download.finished.wait(30)
     assert download.failure is None
     assert not library.cancel("smollm2-135m")
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_what_was_asked_for_is_done_once_the_model_is_here(
-    library: Library, monkeypatch: pytest.MonkeyPatch, *, fails: bool
-) -> None:
-    order: list[str] = []
-
-    def fetch(*_: Any, **__: Any) -> None:
-        order.append("fetched")
-        if fails:
-            raise DownloadError("There is no such file.")
-
-    monkeypatch.setattr(llama, "obtain", fetch)
-    download = library.download("smollm2-135m", then=lambda: order.append("then"))
-    assert download.finished.wait(30)
-    assert order == (["fetched"] if fails else ["fetched", "then"])
-    assert download.failure == ("There is no such file." if fails else None)

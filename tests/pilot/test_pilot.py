@@ -23,6 +23,7 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.suggestion.cache import Place
 
+from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..tiny_adapter import make
 
@@ -54,11 +55,7 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
 
 def load(pilot: Pilot, **more: Any) -> None:
     pilot.select(pilot.selected, **more)
-    for _ in range(3000):
-        if pilot.worker.state.phase is not Phase.LOADING:
-            return
-        time.sleep(0.01)
-    raise AssertionError(describe_health(pilot))
+    until(lambda: pilot.worker.state.phase is not Phase.LOADING)
 
 
 def test_adapters_are_in_a_copy_of_the_model(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
@@ -122,11 +119,7 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
 
 
 def wait_for(pilot: Pilot, phase: Phase) -> None:
-    for _ in range(3000):
-        if pilot.worker.state.phase is phase:
-            return
-        time.sleep(0.01)
-    raise AssertionError(pilot.worker.state)
+    until(lambda: pilot.worker.state.phase is phase)
 
 
 def settled(pilot: Pilot) -> dict[str, Any]:
@@ -262,10 +255,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
 
     pilot.kind.engine_factory = slow
     pilot.select(pilot.selected, tuned=True)
-    end = time.monotonic() + 30
-    while pilot.worker._life.loading is None:
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    until(lambda: pilot.worker._life.loading is not None)
     pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before
     gate.set()
     assert settled(pilot)["ready"]

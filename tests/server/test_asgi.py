@@ -22,6 +22,7 @@ from jupyter_turbopilot.server.routes.base import HARD_LIMIT
 from jupyter_turbopilot.server.routes.openai import REPLICA
 from jupyter_turbopilot.server.standalone import application
 
+from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with, words
 
 KEY = "k3y"
@@ -69,10 +70,7 @@ def engine() -> ScriptedEngine:
 def pilot(engine: ScriptedEngine, tiny_model: Path) -> Iterator[Any]:
     pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: engine)
     pilot.start()
-    end = time.monotonic() + 20
-    while not describe_health(pilot)["ready"]:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: describe_health(pilot)["ready"])
     yield pilot
     pilot.stop()
 

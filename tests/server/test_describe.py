@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.pilot.pilot import Choice, Pilot, study_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
+from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 
 
@@ -95,10 +95,7 @@ def test_before_anything_is_loaded_health_names_what_would_be(pilot: Pilot, tiny
 
 def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) -> None:
     pilot.start()
-    end = time.monotonic() + 30
-    while not pilot.worker.state.ready:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: pilot.worker.state.ready)
     listed = json.loads(json.dumps(describe_models(pilot)))
     assert [model["name"] for model in listed] == [*catalog(), "tiny.gguf"]
     assert all(model["verdict"] for model in listed[:-1])
@@ -176,13 +173,6 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
     return {model["name"]: model["saved"] for model in describe_models(pilot)}
 
 
-def test_the_weeks_counts_are_for_whom_they_are_about(pilot: Pilot) -> None:
-    assert describe_health(pilot, own=True)["week"] == {"shown": 0, "taken": 0}
-    assert describe_health(pilot)["week"] is None
-    pilot.completer.learner = None
-    assert describe_health(pilot, own=True)["week"] is None
-
-
 def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
     settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)
@@ -194,11 +184,7 @@ def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_mod
         assert describe_health(pilot)["study"] is None
         file.mkdir()
         pilot.completer.study = study_of(settings, "server")
-        end = time.monotonic() + 30
-        while not (trouble := describe_health(pilot, logged=True)["study"]["trouble"]):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        assert "a folder" in trouble
+        until(lambda: "a folder" in (describe_health(pilot, logged=True)["study"]["trouble"] or ""))
     finally:
         pilot.stop()
 

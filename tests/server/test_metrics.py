@@ -35,14 +35,6 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return None
 
 
-def test_requests_are_counted_by_route_and_outcome(metrics: Metrics) -> None:
-    metrics.count("complete", "answered")
-    metrics.count("complete", "answered")
-    metrics.count("complete", "busy")
-    assert value(metrics, "turbopilot_requests_total", route="complete", outcome="answered") == 2
-    assert value(metrics, "turbopilot_requests_total", route="complete", outcome="busy") == 1
-
-
 def test_what_was_read_and_what_was_reused_are_counted_apart(metrics: Metrics) -> None:
     metrics.measure(Timings(prompt_tokens=100, cached_tokens=90, predicted_tokens=8, predicted_ms=500))
     metrics.measure(Timings(prompt_tokens=5, cached_tokens=9))

@@ -81,7 +81,3 @@ def needed(text: str, **names: object) -> tuple[str, ...]:
 def test_a_text_needs_the_imports_of_the_modules_that_the_session_lacks() -> None:
     assert needed("sns.heatmap(table)", table=[]) == ("import seaborn as sns",)
     assert needed("sns.heatmap(table)", table=[], sns=object()) == ()
-
-
-def test_what_nobody_imports_needs_none() -> None:
-    assert needed("nobody.knows(1)") == ()

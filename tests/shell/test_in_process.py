@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from jupyter_turbopilot.request import Hierarchy
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from ..completer.desk import Desk, request
+from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 
 
@@ -39,10 +39,7 @@ def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> No
     replies = local.replies(request(stream=True))
     next(replies)
     replies.close()  # type: ignore[attr-defined]
-    end = time.monotonic() + 30
-    while not desk.engine.released:
-        assert time.monotonic() < end
-        time.sleep(0.002)
+    until(lambda: desk.engine.released)
     assert desk.engine.finished == [False]
 
 

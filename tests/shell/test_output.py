@@ -46,22 +46,6 @@ def test_where_nothing_is_written_nothing_is_shown(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == ""
 
 
-def test_a_notebook_gets_one_display_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-
-    class Handle:
-        def update(self, data: dict[str, str], *, raw: bool) -> None:
-            shown.append("updated: " + data["text/plain"])
-
-    def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
-        shown.append("displayed: " + data["text/plain"])
-        return Handle()
-
-    monkeypatch.setattr("IPython.display.display", display)
-    Output(False, "x = ", " # end").follow(iter(["1", "1 + 2"]))
-    assert shown == ["displayed: x = 1", "updated: x = 1 + 2", "updated: x = 1 + 2 # end"]
-
-
 @pytest.mark.parametrize(("terminal", "printed"), [(True, "\n"), (False, "")])
 def test_an_interrupted_line_ends_in_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: bool, printed: str

@@ -34,18 +34,16 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import DummyOutput
 
-from jupyter_turbopilot.completer import recalling
 from jupyter_turbopilot.completer.waiting import Listener
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import Facts
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion, Feedback
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.shell.terminal import TurbopilotSuggest, turn_on
 
-from ..memory.folders import rests, until
+from ..memory.folders import until
 from ..memory.notebooks import write
 from ..scripted_engine import ScriptedEngine, pilot_with
 
@@ -533,47 +531,6 @@ def test_history_does_not_suggest_inputs_that_failed() -> None:
 async def _load(history: InMemoryHistory) -> None:
     async for _ in history.load():
         pass
-
-
-def test_what_is_in_the_folder_of_the_session_is_remembered_from_when_ghost_text_is_on(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "work", "a.ipynb", "frobnicate_it(1)")
-    monkeypatch.chdir(tmp_path / "work")
-    local = InProcess(Turbopilot())
-    local.pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine("1"))
-    shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None)
-    turn_on(shell, local)
-    memory = local.pilot.memory
-    assert memory
-    until(lambda: rests(memory, "frob") == ["nicate_it(1)"])
-    turn_on(shell, local)
-    assert local.pilot.memory is memory
-    local.pilot.stop()
-
-
-def test_a_line_of_a_notebook_in_that_folder_is_shown_without_the_model(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recall, "rate", lambda _: 0.95)
-    monkeypatch.setattr(recalling, "PATIENCE", 5.0)
-    write(tmp_path / "work", "a.ipynb", "frobnicate_it(1)")
-    monkeypatch.chdir(tmp_path / "work")
-    engine = ScriptedEngine("other")
-    local = InProcess(Turbopilot())
-    local.pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: engine)
-    history = SimpleNamespace(input_hist_raw=["", "x = 1"])
-    names = {"frobnicate_it": None}
-    shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None, history_manager=history, user_ns=names)
-    turn_on(shell, local)
-    memory = local.pilot.memory
-    assert memory
-    until(lambda: local.ready() and rests(memory, "frob") == ["nicate_it(1)"])
-    buffer = Buffer(document=Document("frob"))
-    found = asyncio.run(shell.auto_suggest.get_suggestion_async(buffer, buffer.document))
-    assert found.text == "nicate_it(1)"
-    assert engine.asks == []
-    local.pilot.stop()
 
 
 @pytest.mark.parametrize("why", ["the folder is gone", "it is the whole disk", "it is switched off"])

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from filelock import FileLock
 from msgspec.structs import replace
 
-from jupyter_turbopilot.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.study import file as module
 from jupyter_turbopilot.study.events import Dropped, Event, Shown, Typing, line_of
 from jupyter_turbopilot.study.file import (
@@ -26,6 +25,7 @@ from jupyter_turbopilot.study.file import (
     opened,
 )
 
+from ..memory.folders import until
 from .test_events import LOGGED, SESSION
 
 HEAD, *REST = map(line_of, LOGGED)
@@ -176,12 +176,6 @@ def test_opened_waits_for_another_process_only_a_while(path: Path, monkeypatch: 
     assert path.read_bytes() == HEAD
 
 
-def test_delete_removes_the_log_and_its_lock(path: Path) -> None:
-    write(path)
-    delete(path)
-    assert not [*path.parent.iterdir()]
-
-
 @pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~nobody-of-this-name/study.jsonl"])
 def test_located_refuses_a_relative_path(name: str) -> None:
     with pytest.raises(OSError, match=r"relative path|home folder"):
@@ -226,12 +220,6 @@ def test_reading_does_not_hold_a_large_log_in_memory(path: Path) -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", ["none.jsonl", ".", "..", "", Path.cwd().anchor])
-def test_reading_refuses_what_is_no_log(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadRequestError, match=r"does not exist|is no study log"):
-        Reading(tmp_path / name)
-
-
 def test_reading_reports_a_log_that_disappears(path: Path) -> None:
     write(path)
     reading = Reading(path)
@@ -247,14 +235,6 @@ def typing(number: int) -> Typing:
 def put(writer: Writer, *events: Event) -> None:
     for event in events:
         writer.put(lambda event=event: event)
-
-
-def until(true: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError
 
 
 @pytest.fixture

@@ -27,7 +27,9 @@ from jupyter_turbopilot.study.events import (
     Typing,
     event_of,
 )
-from jupyter_turbopilot.study.log import Study, known_language
+from jupyter_turbopilot.study.log import Study
+
+from ..memory.folders import until
 
 MODEL = "qwen2.5-coder-0.5b"
 Kind = TypeVar("Kind", bound=Event)
@@ -328,10 +330,6 @@ def test_study_logs_what_differs_from_the_default(desk: Callable[..., Desk]) -> 
     assert d.all_of(Shown)[0].memory
 
 
-def test_known_language_hides_private_names() -> None:
-    assert [known_language(one) for one in ("python", "R", "adas")] == ["python", "r", "other"]
-
-
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
 def test_study_logs_another_time_zone(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
     d = desk()
@@ -363,10 +361,7 @@ def test_study_does_not_disturb_suggestions_if_its_file_is_unusable(tmp_path: Pa
     d = Desk(tmp_path)
     d.ask(["values"])
     d.tell("shown", 6)
-    for _ in range(3000):
-        if d.study.trouble:
-            break
-        time.sleep(0.01)
+    until(lambda: d.study.trouble)
     assert "a folder" in d.study.trouble
     assert d.heard[-1].items[0].text == "values"
     begun = time.monotonic()

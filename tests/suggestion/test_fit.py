@@ -21,12 +21,6 @@ def test_a_model_without_a_fit_of_its_own_gets_the_default_models() -> None:
     assert "eager" in fit_for("somebody's.gguf").promised
 
 
-def test_what_a_fit_shares_with_the_default_models_is_written_once() -> None:
-    assert not any(
-        part in FITS[DEFAULT].values() for name in {*FITS} - {DEFAULT} for part in FITS[name].values()
-    )
-
-
 @pytest.mark.parametrize("model", FITS)
 def test_each_fit_has_a_number_for_every_feature_and_every_setting(model: str) -> None:
     fit = fit_for(model)

@@ -101,11 +101,6 @@ def test_the_line_that_the_text_continues_gets_its_imports_too() -> None:
     assert names.imports("heatmap(df)") == ("import seaborn as sns",)
 
 
-def test_a_module_that_is_not_installed_is_not_imported() -> None:
-    assert not names_at("", missing="seaborn").fit("sns.heatmap(df)")
-    assert names_at("", missing="seaborn").imports("sns.heatmap(df)") == ()
-
-
 def test_nothing_is_imported_where_not_all_names_are_known_or_in_another_language() -> None:
     assert names_at("", scope=Scope(columns={"df": frozenset()})).imports("np.mean(df)") == ()
     assert names_at("%%bash\n").imports("np.mean(df)") == ()
@@ -139,17 +134,6 @@ def test_a_text_that_lacks_a_lot_is_not_looked_into() -> None:
     assert len(names.imports("; ".join(f"n{number}.x" for number in range(16)))) == 16
     assert names.imports("; ".join(f"n{number}.x" for number in range(17))) == ()
     assert len(asked) == 16
-
-
-def test_what_is_not_known_yet_is_asked_again() -> None:
-    answers = [None, Found.ANYWHERE]
-    request = Completion(cells=[Cell(source="")], offset=0)
-    source = Sources(lambda _, *, near: [], lambda _: answers.pop(0))  # noqa: ARG005
-    names = Names(request, Scope(names=frozenset({"df"})), source)
-    assert not names.fit("np.mean(df)")
-    assert names.fit("np.mean(df)")
-    assert names.imports("np.mean(df)") == ("import numpy as np",)
-    assert answers == []
 
 
 @pytest.mark.parametrize(

@@ -70,14 +70,6 @@ def test_what_the_person_typed_is_not_judged() -> None:
     assert unresolved("other + np.meen(", "values)", SCOPE) == []
 
 
-def test_what_the_cell_itself_binds_exists() -> None:
-    assert unresolved("x = ", "mine + 1", SCOPE, bound=frozenset({"mine"})) == []
-
-
-def test_without_a_kernel_everything_may_exist() -> None:
-    assert unresolved("x = ", "other.thing(key=1)", Scope()) == []
-
-
 @pytest.mark.parametrize(
     ("source", "names"),
     [

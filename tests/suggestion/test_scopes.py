@@ -87,10 +87,6 @@ def test_a_deep_stack_of_callers_is_no_other_error(times: int) -> None:
             deeper(left)
 
 
-def test_code_that_only_warns_is_read() -> None:
-    assert [name.id for name in Scopes("f('\\w', 1 is 1)").free] == ["f"]
-
-
 def test_comments_and_text_may_be_long() -> None:
     source = f"#{'=' * 20_000}\n{'# words' * 900}\nx = '{'é ' * 900}'{' ' * 20_000}; f(x)"
     [name] = Scopes(source).free

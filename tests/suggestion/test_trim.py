@@ -30,12 +30,6 @@ def test_trim_cuts_a_finished_text(case: tuple[Any, ...]) -> None:
     assert final(*given) == kept
 
 
-def test_trim_leaves_out_an_import_of_an_earlier_cell() -> None:
-    surroundings = around("x = 1\n", earlier=("import numpy as np\n",))
-    assert trim("import numpy as np", surroundings, final=True).text == ""
-    assert trim("import math", surroundings, final=True).text == "import math"
-
-
 @pytest.mark.parametrize(("text", "prefix", "suffix", "is_final", "kept"), golden("trim", "trim/held back"))
 def test_a_word_an_indentation_and_a_fence_are_held_back_while_they_may_go_on(
     text: str, prefix: str, suffix: str, is_final: bool, kept: list[Any]

@@ -52,11 +52,6 @@ def test_a_file_that_is_nested_too_deeply_is_passed_over(tmp_path: Path) -> None
     assert [document.name for document in read([tmp_path])] == ["b.py"]
 
 
-def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(TurbopilotError, match=r"nowhere does not exist"):
-        list(read([tmp_path / "nowhere"]))
-
-
 def test_a_prepared_corpus_is_read_packed_or_not(tmp_path: Path) -> None:
     lines = "\n".join(
         json.dumps(line) for line in ({"p": "pkg", "t": GOOD}, {"p": "pkg", "c": [["code", GOOD]], "l": "r"})

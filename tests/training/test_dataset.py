@@ -3,10 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from jupyter_turbopilot.context.notebook_file import NotebookCell
-from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import LEAST_CELLS, Dataset, gather
 from jupyter_turbopilot.training.options import TrainingOptions
@@ -18,12 +15,6 @@ def document(name: str, language: str, cells: int) -> TrainingDocument:
         for number in range(cells)
     )
     return TrainingDocument(name, (NotebookCell("markdown", "# Sales"), *sources), language)
-
-
-def test_too_few_cells_are_refused_in_words() -> None:
-    Dataset([document("a", "python", LEAST_CELLS)], []).check()
-    with pytest.raises(TurbopilotError, match="There are 19 cells to learn from, but at least 20 are needed"):
-        Dataset([document("a", "python", LEAST_CELLS - 1)], []).check()
 
 
 def test_a_language_counts_when_there_is_enough_of_it() -> None:

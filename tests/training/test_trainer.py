@@ -11,7 +11,6 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.training import network
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
@@ -41,21 +40,6 @@ def data(documents: list[TrainingDocument]) -> Dataset:
 
 def trainer(options: TrainingOptions, data: Dataset, engine: LlamaEngine, path: Path) -> Trainer:
     return Trainer(options, Turbopilot(adapters=[]), data, engine, path)
-
-
-def test_an_adapter_of_the_upper_layers_is_written_and_the_next_training_resumes(
-    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
-) -> None:
-    first = trainer(options, data, engine, tiny_model)
-    assert first.unpack() == 0
-    log = first.train(silent)
-    first.write()
-    assert log.steps > 0
-    parts = check(options.output, "llama").parts
-    assert {part.name.split(".")[1] for part in parts} == {"1"}  # of two layers
-    assert {min(part.shape) for part in parts} == {options.rank}
-    assert trainer(options, data, engine, tiny_model).unpack() == log.steps
-    assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 
 def test_a_whole_model_is_written_and_given_more_time_later(

@@ -106,21 +106,6 @@ def test_a_damaged_model_is_reported_with_the_command_that_repairs_it(
     assert run(capsys, "models", "verify", "known")[:2] == (0, "known: the digest is right.\n")
 
 
-def test_info_of_a_missing_model_names_the_command_that_downloads_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    status, _, err = run(capsys, "models", "info", "smollm2-360m")
-    assert status == 1
-    assert err.endswith("run: jupyter turbopilot models pull smollm2-360m\n")
-
-
-def test_the_list_names_every_model_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = run(capsys, "models", "list")
-    assert status == 0
-    assert all(name in out for name in catalog())
-    assert json.loads(run(capsys, "models", "list", "--json")[1])[0]["name"] == "qwen2.5-coder-0.5b"
-
-
 def test_the_list_has_the_checkpoints_where_transformers_computes(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "models", "list", "--engine", "transformers")
     assert "incoder-1b" in out

@@ -145,11 +145,6 @@ def test_settings_that_are_none_are_refused(text: str, good: Path, tmp_path: Pat
     refuse(tmp_path / "hf", "config.json")
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "hf").mkdir()
-    refuse(tmp_path / "hf", "There is no config.json")
-
-
 def test_without_room_nothing_is_begun(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(good, tmp_path / "hf")
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))

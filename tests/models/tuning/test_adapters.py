@@ -5,18 +5,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, adapters_of, check, chosen, read_spec
-
-
-def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
-        check(tiny_model)
-    with pytest.raises(ModelRefusedError, match="There is no file"):
-        check(tmp_path / "none.gguf")
 
 
 def test_how_strongly_it_counts_stands_behind_its_path() -> None:

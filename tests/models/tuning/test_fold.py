@@ -129,24 +129,6 @@ def test_a_model_whose_digest_is_noted_keeps_its_copy_when_it_is_copied_for_othe
     assert len({copy, noted, unnoted, place_of(tmp_path, model, adapters)}) == 4
 
 
-def test_a_copy_that_is_there_is_used_without_writing_anything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = write_tiny_model(tmp_path / "tiny.gguf")
-    adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")), 1.0)]
-    copy = folded(tmp_path, model, adapters)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(module, "FileLock", refuse)
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    assert folded(tmp_path, model, adapters) == copy
-    copy.unlink()
-    with pytest.raises(ModelRefusedError, match="whoever keeps it makes the copy"):
-        folded(tmp_path, model, adapters)
-
-
 def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> None:
     added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
     copy = folded(tmp_path, tiny_model, added)

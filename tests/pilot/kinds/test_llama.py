@@ -181,13 +181,6 @@ def test_a_models_file_is_named_with_what_is_known_of_it(
     assert finding.text.endswith(str(tiny_model))
 
 
-def test_a_file_that_may_not_be_read_is_a_problem(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_readable", lambda _: False)
-    finding = model_file(find("smollm2-135m"), Stored(tiny_model, 1, None, True, ""))
-    assert finding.problem
-    assert str(tiny_model) in finding.text
-
-
 def test_a_copy_is_named_where_it_is_and_a_problem_only_where_this_person_cannot_make_it(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

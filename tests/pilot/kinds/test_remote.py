@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.pilot.kinds import kind_of
@@ -129,16 +129,3 @@ def test_a_model_of_the_catalogue_is_known_by_its_name_or_its_file(
 def test_the_licence_of_a_model_of_the_catalogue_is_known(model: str, licence: str) -> None:
     (told,) = kind_with("http://127.0.0.1:9/v1", model=model).models("")
     assert (told.licence, told.engine) == (licence, "remote")
-
-
-def test_there_is_nothing_to_fetch() -> None:
-    kind = kind_with("http://127.0.0.1:9/v1")
-    with pytest.raises(BadRequestError, match="nothing to fetch"):
-        kind.obtain(kind.find(""))
-
-
-@pytest.mark.parametrize("refused", [RemoteKind.obtain, RemoteKind.remove, RemoteKind.verify])
-def test_a_model_elsewhere_is_neither_fetched_nor_removed_nor_verified(refused: Callable[..., Any]) -> None:
-    kind = kind_with(model="far")
-    with pytest.raises(BadRequestError, match=r"on a remote server \(far\)"):
-        refused(kind, kind.find("far"))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from jupyter_turbopilot.pilot.library import store_of
 from ...engine.transformers.checkpoints import write
 from ...models.source_server import SourceServer
 from ...models.sources import server
+from ...models.test_repository import publish
 
 __all__ = ["server"]
 
@@ -101,12 +101,7 @@ def test_only_digests_that_were_compared_make_a_checkpoint_verified(models_folde
 def test_obtain_downloads_damaged_weights_again(server: SourceServer, models_folder: Path) -> None:
     weights = b"w" * 1000
     files = {"config.json": b"{}", "model.safetensors": weights}
-    listed = [{"rfilename": name} for name in files]
-    server.files["/api/models/owner/repository"] = json.dumps({"siblings": listed}).encode()
-    for name, data in files.items():
-        path = f"/owner/repository/resolve/main/{name}"
-        server.files[path] = data
-        server.headers[path] = {"x-linked-etag": f'"{hashlib.sha256(data).hexdigest()}"'}
+    publish(server, "owner/repository", files)
     kind = kind_with()
     model = kind.find("owner/repository")
     file = kind.obtain(model) / "model.safetensors"
@@ -139,16 +134,6 @@ def test_what_was_fetched_is_listed_once_whatever_is_selected(models_folder: Pat
         assert names.count("owner/repository") == names.count("incoder-1b") == 1
         assert "facebook/incoder-1B" not in names
     assert kind.find("facebook/incoder-1B") == kind.find("incoder-1b")
-
-
-def test_a_repository_is_fetched_though_a_folder_here_has_its_name(
-    models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kind = kind_with()
-    folder = put(kind, "facebook/incoder-1B")
-    (tmp_path / "facebook" / "incoder-1B").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    assert kind.obtain(kind.find("incoder-1b")) == folder
 
 
 def test_the_selected_checkpoint_is_listed_with_those_of_the_catalogue(checkpoint: Path) -> None:

@@ -40,12 +40,6 @@ def read(**changes: Any) -> Person:
     return msgspec.json.decode(json.dumps(MODEL | changes), type=Person)
 
 
-def test_the_hub_says_who_somebody_is() -> None:
-    person = read()
-    assert (person.name, person.admin, person.groups) == ("ada", False, ("course",))
-    assert read(admin=True).admin
-
-
 @pytest.mark.parametrize(
     ("scopes", "allowed"),
     [

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tornado.httpclient import HTTPClientError, HTTPResponse
 
 from jupyter_turbopilot.server.describe import describe_health
 
+from ...memory.folders import until
 from ...scripted_engine import ScriptedEngine, kind_with
 
 
@@ -66,11 +66,8 @@ def pilot(jp_serverapp: Any) -> Any:
 def ready(pilot: Any) -> Any:
     """The pilot, once its model is loaded."""
     pilot.start()
-    for _ in range(3000):
-        if describe_health(pilot)["ready"]:
-            return pilot
-        time.sleep(0.01)
-    raise AssertionError(describe_health(pilot))
+    until(lambda: describe_health(pilot)["ready"])
+    return pilot
 
 
 Ask = Callable[..., Awaitable[HTTPResponse]]

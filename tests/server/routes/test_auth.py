@@ -65,15 +65,6 @@ def beyond(start: Start) -> Alone:
     return start(host="0.0.0.0")  # noqa: S104 - nothing is bound to it
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{"Authorization": f"Bearer {KEY}"}, {"X-Api-Key": KEY}, {"Authorization": "Basic x", "api-key": KEY}],
-)
-def test_the_key_is_found_wherever_a_client_puts_it(server: Alone, headers: dict[str, str]) -> None:
-    headers = {"Authorization": ""} | headers
-    assert server.client.post("/infill", json=BODY, headers=headers).status_code == 200
-
-
 @pytest.mark.parametrize(("path", "method"), [*CLOSED, ("nothing/here", "GET"), ("nothing/here", "POST")])
 def test_a_missing_or_a_wrong_key_is_an_authentication_error(server: Alone, path: str, method: str) -> None:
     before = len(server.engine.prompts)

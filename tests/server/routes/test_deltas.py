@@ -79,13 +79,6 @@ def test_nothing_is_sent_where_nothing_is_new_and_nothing_after_the_end() -> Non
     assert list(deltas.of(reply(item("a", "stop")))) == []
 
 
-def test_several_texts_are_followed_apart() -> None:
-    deltas = Deltas()
-    list(deltas.of(reply(item("a"), item("x", index=1))))
-    sent = deltas.of(reply(item("ab", "stop"), item("xy", "length", 1)))
-    assert [(delta.item.index, delta.text) for delta in sent] == [(0, "b"), (1, "y")]
-
-
 def test_an_impossible_token_has_a_finite_logarithm() -> None:
     assert log_probability(Token(b"a", 0.0)) == pytest.approx(math.log(1e-30))
     assert log_probability(Token(b"a", 0.5)) == pytest.approx(math.log(0.5))

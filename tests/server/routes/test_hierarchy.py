@@ -108,13 +108,6 @@ async def test_an_engine_that_fails_in_the_middle_is_the_last_line(
     assert "finished" in [event["event"] for event in events]
 
 
-async def test_a_model_that_is_not_there_is_an_answer_with_a_status(ask: Ask, pilot: Any) -> None:
-    pilot.selected = "smollm2-135m"
-    response = await ask("hierarchy", {"source": "Do it."})
-    assert response.code == 503
-    assert error_of(response)["code"]
-
-
 async def test_closing_the_connection_stops_the_model_and_nothing_more_is_asked(
     post: Post, ready: Any, engine: ScriptedEngine
 ) -> None:

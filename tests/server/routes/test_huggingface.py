@@ -34,14 +34,6 @@ def test_nothing_to_write_is_not_the_same_as_no_limit(sent: int | None, length: 
     assert Parameters(max_new_tokens=sent).sampling(1).max_tokens == length
 
 
-async def test_an_answer_has_the_prompt_before_it_where_that_is_asked(ask: Ask, ready: Any) -> None:
-    asked = {"inputs": "x = ", "parameters": {"return_full_text": True, "details": True, "seed": 3}}
-    answer = json.loads((await ask("api/generate", asked)).body)
-    assert answer["generated_text"] == "x = a + b + c"
-    assert answer["details"]["seed"] == 3
-    assert "".join(token["text"] for token in answer["details"]["tokens"]) == "a + b + c"
-
-
 async def test_an_error_has_the_words_and_the_kind_that_its_clients_read(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:

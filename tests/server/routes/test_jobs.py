@@ -188,12 +188,6 @@ def test_so_many_are_granted_at_once_and_then_one_after_the_other() -> None:
     assert refusal(rates, "b", 6.0) == 0
 
 
-def test_what_is_done_ahead_is_refused_while_half_is_left_for_what_is_waited_for() -> None:
-    rates = Rates(60, 4)
-    assert [refusal(rates, "a", 0.0, awaited=False) for _ in range(3)] == [0, 0, 1]
-    assert [refusal(rates, "a", 0.0) for _ in range(3)] == [0, 0, 1]
-
-
 def test_what_counts_as_several_takes_their_part_and_never_more_than_there_can_be() -> None:
     rates = Rates(60, 4)
     assert [refusal(rates, "a", 0.0, count=3) for _ in range(2)] == [0, 2]

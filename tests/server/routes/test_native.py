@@ -67,20 +67,6 @@ async def test_before_the_model_is_here_the_reason_is_given(ask: Ask, pilot: Any
     assert (health["live"], health["ready"], health["code"]) == (True, False, "model_missing")
 
 
-async def test_a_full_queue_answers_429_and_everybody_else_is_served(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
-    engine.pause = 0.02
-    ready.worker._scheduler.limit = 4  # the test's own client sends ten at a time
-    ready.worker._scheduler.places = 4  # so that more have to wait than may, however slowly they come
-    responses = await asyncio.gather(*(ask("complete", complete_body(client=f"c{n}")) for n in range(50)))
-    codes = [response.code for response in responses]
-    assert set(codes) == {200, 429}
-    assert codes.count(200) >= 5
-    assert all(r.headers["Retry-After"] == "1" for r in responses if r.code == 429)
-    assert all(json.loads(r.body)["items"] for r in responses if r.code == 200)
-
-
 @pytest.fixture
 def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: Any) -> Post:
     """Send a request over a connection that the test itself closes."""
@@ -97,17 +83,6 @@ def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: An
         return reader, writer
 
     return send
-
-
-async def test_closing_the_connection_stops_the_model(post: Post, ready: Any, engine: ScriptedEngine) -> None:
-    engine.answer, engine.pause = words(400), 0.01
-    reader, writer = await post("complete", complete_body(stream=True))
-    await reader.readline()
-    assert ready.worker.state.phase == "thinking"
-    writer.close()
-    while ready.worker.state.phase == "thinking":
-        await asyncio.sleep(0.01)
-    assert engine.finished == [False]
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,6 @@ def test_an_answer_is_as_long_as_either_field_says(fields: dict[str, Any], lengt
     assert asked(**fields).texts()[0].sampling.max_tokens == length
 
 
-def test_what_the_model_cannot_draw_from_is_taken_to_the_nearest_bound() -> None:
-    sampling = asked(top_p=7, min_p=-1, top_k=-5, temperature=None).texts()[0].sampling
-    assert (sampling.top_p, sampling.min_p, sampling.top_k, sampling.temperature) == (1.0, 0.0, 0, 1.0)
-
-
 def test_copilots_indentation_counts_only_where_it_is_to_be_trimmed() -> None:
     assert asked(extra={"next_indent": 4, "trim_by_indentation": True}).texts()[0].indent == 4
     assert asked(extra={"next_indent": 4}).texts()[0].indent == 0

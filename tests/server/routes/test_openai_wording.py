@@ -72,22 +72,6 @@ def test_with_ids_no_token_is_missing_whatever_became_of_its_text(streamed: bool
     assert len([chance for part in logprobs for chance in part["token_logprobs"]]) == 6
 
 
-def test_the_events_of_a_stream_make_up_the_whole_and_the_prompt_is_echoed_once() -> None:
-    body = asked(echo=True, stream=True, logprobs=1)
-    wording, deltas = Wording(body, piece), Deltas()
-    steps = [item("a", "streaming"), item("ab", "streaming"), item("abc")]
-    choices = [
-        wording.chunk(0, reply(step), delta)["choices"][0]
-        for step in steps
-        for delta in deltas.of(reply(step))
-    ]
-    (expected,) = whole(body, reply(item("abc")))["choices"]
-    assert "".join(choice["text"] for choice in choices) == expected["text"] == "xabc"
-    tokens = [token for choice in choices for token in choice["logprobs"]["tokens"]]
-    assert tokens == expected["logprobs"]["tokens"]
-    assert [choice["finish_reason"] for choice in choices] == [None, None, "stop"]
-
-
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_cost_of_a_stream_is_the_last_event_and_null_in_the_others(wanted: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if wanted else {}

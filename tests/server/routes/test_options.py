@@ -8,7 +8,7 @@ import pytest
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.options import MAX_BIASES, MOST_BIASED, CompletionBody, biases
+from jupyter_turbopilot.server.routes.options import MOST_BIASED, CompletionBody
 from jupyter_turbopilot.server.routes.reading import read
 from jupyter_turbopilot.server.routes.tokenization import TokenizeBody
 
@@ -89,9 +89,3 @@ def test_the_bounds_leave_room_for_what_is_really_sent() -> None:
         CompletionBody,
     )
     assert len(request.texts()[0].sampling.logit_bias) == 4096
-
-
-def test_so_many_biases_are_taken_and_no_more() -> None:
-    assert len(biases([[1, 1]] * MAX_BIASES)) == MAX_BIASES
-    with pytest.raises(BadRequestError, match=f"at most {MAX_BIASES}"):
-        biases([[1, 1]] * (MAX_BIASES + 1))

@@ -33,10 +33,6 @@ def test_control_tokens_are_taken_out_of_a_text(text: str, fragments: list[str |
     assert split_specials(text, {"<s>": 1, "<s>>": 2}) == fragments
 
 
-def test_a_token_id_stays_as_it_is() -> None:
-    assert split_specials(7, {"<s>": 1}) == [7]
-
-
 @given(st.text(alphabet="<s>ab"))
 def test_nothing_of_a_text_is_lost_where_control_tokens_are_taken_out(text: str) -> None:
     names = {"<s>": 1, "<s>>": 2}
