@@ -86,20 +86,45 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
+        ("helper(1)", ["helper"]),
+        ("print(len([]))", []),
         ("display(get_ipython())", []),  # a notebook has them
+        ("b(a())", ["b", "a"]),
+        ("x.helper(1)\nhelper.x(1)", []),
+        ("helper", []),
+        ("map(helper, [])", []),
+        ("f(1)\ndef f(x): return f(x)", []),
+        ("def f(): return g()\ndef g(): return h()", ["h"]),
+        ("def f():\n    def g(): pass\ng()", ["g"]),
+        ("def f(g): return g()\ng()", ["g"]),
+        ("def f(x=g()): pass", ["g"]),
+        ("[g() for g in h()]", ["h"]),
+        ("[g for g in g()]", ["g"]),
+        ("lambda g: g(h())", ["h"]),
+        ("if (g := 1): g()", []),
+        ("[(g := 1) for x in y]\ng()", []),
         ("class A:\n    def g(self): pass\n    def m(self): return g()", ["g"]),
         ("class A:\n    def g(): pass\n    g()", []),
         ("class A:\n    def m(self): return __hidden()", []),  # no function of this name would be found
+        ("class A(base()): pass", ["base"]),
         ("def f():\n    global g\n    def g(): pass\ng()", []),
+        ("def f():\n    global g\n    g()", ["g"]),
+        ("def f():\n    g = 1\n    def h():\n        nonlocal g\n        g()", []),
         (
             "async def f():\n    await g()\n    async for x in h(): pass\n    async with i(): pass",
             ["g", "h", "i"],
         ),
         ("try:\n    import g\nexcept ImportError:\n    from x import y as g\ng()", []),
+        ("if x:\n    def g(): pass\ng()", []),
+        ("del g\ng()", []),
         ("from x import *\ng()", []),
+        ("match g():\n    case Point(x=h) if i(h): h()", ["g", "i"]),
         ("match q:\n    case {'a': h, **rest}: rest(h())", []),
         ("@memo\n@other(1)\n@a.b\ndef f(): pass", ["memo", "other"]),
+        ("try: pass\nexcept E as e: e()", []),
+        ("with g() as h: h()", ["g"]),
         ("f'{g(1)!r:>{h(2)}} i(3) {{j(4)}}'", ["g", "h"]),
+        ("import a.b\na()", []),
         ("'g()'  # h()", []),
         ("", []),
     ],
@@ -122,9 +147,11 @@ def test_what_is_known_is_not_listed() -> None:
     [
         ("f(values, start, key=None)", "values, start, *, key"),
         ("f(self.items, x[0])", "items, value"),
+        ("f(a)\nf(a, b)", "a, b=None"),
         ("f(1)\nf(width)", "width"),
         ("@f\ndef g(): pass", "function"),
         ("@f\nclass G: pass", "cls"),
+        ("f()", ""),
     ],
 )
 def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
@@ -134,8 +161,14 @@ def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
+        ("old(1, old)", "new(1, new)"),
         ("x.old(1)  # old(1)\n'old'", "x.old(1)  # old(1)\n'old'"),
+        ("def f(old): return old()\nold()", "def f(old): return old()\nnew()"),
+        ("def f():\n    global old\n    old()", "def f():\n    global old\n    new()"),
+        ("f(old=1)", "f(old=1)"),
+        ("def old(): return old()", "def old(): return old()"),
         ("é = f'é {old(é)} old'", "é = f'é {new(é)} old'"),
+        ("@old\ndef f(): pass", "@new\ndef f(): pass"),
         ("old(old.loads(x))", "new(old.loads(x))"),
     ],
 )
