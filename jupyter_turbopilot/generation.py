@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence  # noqa: TC003 - an ask is read back from a message
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
-
-from msgspec import Meta
+from typing import Literal
 
 SAMPLERS = ("top_k", "typ_p", "top_p", "min_p", "temperature")  # which cuts, in which order
 
@@ -115,8 +113,6 @@ class Ask:
     session: str = ""  # the notebook that it belongs to, for what chooses between engines
     passing: bool = False  # what is read for it is not saved for the next start
 
-
-Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all of it
 
 Urgency = Literal["typing", "text", "bulk", "ahead", "warm"]
 

@@ -23,6 +23,7 @@ MAX_CELLS = 4096
 MAX_CONTAINERS = 1 << 15
 
 Name = Annotated[str, Meta(max_length=4096)]
+Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all of it
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
 Trigger = Literal["automatic", "invoke", "warm", "ahead"]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.generation import RawRequest, Sampling, Stop
+from jupyter_turbopilot.generation import RawRequest, Sampling
+from jupyter_turbopilot.request import Stop  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.server.routes.deltas import (
     Deltas,
     PlacedToken,

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, RawRequest, Stop
+from jupyter_turbopilot.generation import Beginning, RawRequest
+from jupyter_turbopilot.request import Stop  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.server.routes.options import (
     MAX_PROMPTS,
     MAX_TEXTS,

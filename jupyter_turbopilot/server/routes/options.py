@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import SAMPLERS, RawRequest, Sampling, Stop
+from jupyter_turbopilot.generation import SAMPLERS, RawRequest, Sampling
+from jupyter_turbopilot.request import Stop  # noqa: TC001 - read by msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
