@@ -122,7 +122,7 @@ test:  ## run everything: checks, Python, front end, a real browser, the built w
 
 test-python: $(DONE)/dev
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-front: $(BUILT)
 	@(cd $(FRONT) && npm run --silent test)
