@@ -388,15 +388,6 @@ def test_after_a_failure_the_next_text_is_right() -> None:
     assert text == alone(prompt, 5)
 
 
-def test_without_room_a_text_waits() -> None:
-    engine = Arithmetic(count=4, capacity=120)
-    first = engine.start(Ask([1] * 80, Sampling(max_tokens=10)))
-    assert first is not None
-    assert engine.start(Ask([2] * 80, Sampling(max_tokens=10))) is None
-    engine.release(first)
-    assert engine.start(Ask([2] * 80, Sampling(max_tokens=10)))
-
-
 @given(prompt=st.lists(st.integers(0, VOCABULARY - 2), min_size=1, max_size=40))
 def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: list[int]) -> None:
     engine = Arithmetic()

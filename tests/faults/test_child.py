@@ -200,7 +200,7 @@ def test_a_child_that_dies_at_each_load_is_refused_in_words(
         assert refused.value.code == code
 
 
-@pytest.mark.parametrize("share", [0.25, 0.99])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
 def test_a_cut_file_is_refused_before_this_process_opens_it(
     share: float, tiny_model: Path, tmp_path: Path
 ) -> None:

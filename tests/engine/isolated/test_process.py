@@ -14,8 +14,6 @@ from jupyter_turbopilot.engine.isolated.process import (
     ProcessEndedError,
     TimeLimit,
     judge,
-    not_started,
-    refusal,
 )
 
 from .children import PLAN, play
@@ -38,18 +36,6 @@ def said(request: Load | Step = LOAD) -> str:
 @pytest.fixture
 def acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda script: play(tmp_path, monkeypatch, script)
-
-
-def test_how_it_ended_is_said_in_words(acts: Callable[[str], None]) -> None:
-    for script, words in {
-        "kill -SEGV $$": "it crashed (signal 11)",
-        "kill -KILL $$": "it was killed, as by a system without memory",
-        "echo MemoryError >&2; exit 1": "there was not enough memory",
-        "echo 'it is no model' >&2; exit 3": "it failed (it is no model)",
-        "exit 0": "it ended",
-    }.items():
-        acts(script)
-        assert said() == words
 
 
 def test_what_it_printed_after_the_load_is_not_quoted(acts: Callable[[str], None]) -> None:
@@ -162,12 +148,6 @@ def test_judge_separates_faults_of_the_file_from_others(status: int, output: str
     assert judge(status, output).code == code
 
 
-def test_a_missing_process_for_lack_of_memory_is_reported_as_such() -> None:
-    refused = refusal("m.gguf", not_started(OSError(12, "Cannot allocate memory")))
-    assert refused.code == "memory"
-    assert "Cannot allocate memory" in refused.message
-
-
 expired: SimpleQueue[float] = SimpleQueue()
 
 
@@ -177,11 +157,6 @@ def limit() -> Iterator[TimeLimit]:
     yield limit
     limit.close()
     assert not limit._thread.is_alive()
-
-
-def test_what_takes_too_long_is_told_with_its_limit(limit: TimeLimit) -> None:
-    with limit.within(0.01):
-        assert expired.get(timeout=10) == 0.01
 
 
 def test_what_is_in_time_is_not(limit: TimeLimit) -> None:

@@ -35,10 +35,6 @@ def test_the_file_of_another_model_is_dropped(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-def test_no_file_is_nothing(tmp_path: Path) -> None:
-    assert load(tmp_path / "state", "model") == []
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400))
 def test_garbage_is_dropped(tmp_path: Path, garbage: bytes) -> None:
@@ -112,12 +108,6 @@ def test_nothing_in_it_is_code(tmp_path: Path) -> None:
     raw = (tmp_path / "state").read_bytes()
     start = raw.index(b'{"key"')
     assert json.loads(raw[start : raw.index(b"}", start) + 1])["key"] == "model"
-
-
-@pytest.mark.parametrize("kept", [[], KEPT])
-def test_no_second_file_is_left_behind(tmp_path: Path, kept: list[SavedSequence]) -> None:
-    save(tmp_path / "state", "model", kept)
-    assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
 
 
 def test_what_a_killed_process_left_is_cleaned_at_the_next_start(tmp_path: Path) -> None:
