@@ -38,11 +38,6 @@ def test_an_address_that_is_refused_is_not_repeated(url: str) -> None:
     assert "hush" not in refused.value.message
 
 
-def test_no_address_is_refused() -> None:
-    with pytest.raises(ModelRefusedError, match="empty"):
-        read_addresses([], plain_http=False)
-
-
 @pytest.mark.parametrize(
     ("url", "root"),
     [

@@ -53,15 +53,6 @@ def tokenizer(count: Callable[[list[int]], list[int]] = list) -> Callable[[Wire,
     return act
 
 
-def test_llama_server_is_asked_for_its_slots(serve: Serve) -> None:
-    server = serve()
-    server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
-    properties = {"total_slots": 2, "default_generation_settings": {"n_ctx": 64}}
-    server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
-    far = ask(server, lambda side: look(side, ""))
-    assert (far.kind, far.places, far.context_size) == (Kind.LLAMA, 2, 64)
-
-
 def test_a_server_without_a_list_of_models_is_taken_by_its_word(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(404)
@@ -182,12 +173,6 @@ def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: t
     assert (abilities.holds, abilities.chances) == (False, False)
     if dialect is LlamaByText:
         assert not {"drawn", "logit_bias"} & abilities.samplers  # nobody knows whose ids they are for
-
-
-def test_a_server_of_ours_can_do_what_it_says() -> None:
-    _, abilities = by_ids(OURS, TOKENS, TurbopilotRemote())
-    assert (abilities.places, abilities.top, abilities.holds, abilities.ahead) == (5, 9, True, True)
-    assert not by_ids(OURS, TOKENS, TurbopilotRemote(ahead="no"))[1].ahead
 
 
 @pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
