@@ -19,7 +19,7 @@ from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from ..jobs import Told, until_cancelled
 from .conftest import Connect, Serve
-from .far_server import Wire, status, words
+from .far_server import Act, Wire, chances, status, words
 
 
 def ask(text: str = "x = ", most: int = 16) -> Ask:
@@ -51,16 +51,24 @@ def held(first: str, go: threading.Event, rest: str = "") -> Any:
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
-        wire.event(model="far", choices=[{"text": first, "logprobs": words_of(first)}])
+        wire.event(model="far", choices=[{"text": first, "logprobs": chances(first, -0.1)}])
         go.wait(30)
         if rest:
-            wire.event(choices=[{"text": rest, "logprobs": words_of(rest), "finish_reason": "stop"}])
+            wire.event(choices=[{"text": rest, "logprobs": chances(rest, -0.1), "finish_reason": "stop"}])
 
     return act
 
 
-def words_of(text: str) -> dict[str, Any]:
-    return {"tokens": [f"token_id:{ord(c)}" for c in text], "token_logprobs": [-0.1] * len(text)}
+def waits(begun: threading.Event, closed: threading.Event) -> Act:
+    """Begin an answer, and wait until its connection is closed."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        begun.set()
+        if wire.gone():
+            closed.set()
+
+    return act
 
 
 def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
@@ -92,14 +100,7 @@ def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve,
 
 def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
-
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        wire.begin()
-        begun.set()
-        if wire.gone():
-            closed.set()
-
-    engine = connect(serve(act))
+    engine = connect(serve(waits(begun, closed)))
     run = engine.start(ask())
     assert run
     assert begun.wait(30)
@@ -114,7 +115,7 @@ def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: C
         wire.begin()
         try:
             while True:
-                wire.event(choices=[{"text": "abc", "logprobs": words_of("abc")}])
+                wire.event(choices=[{"text": "abc", "logprobs": chances("abc", -0.1)}])
                 time.sleep(0.002)
         except OSError:
             closed.set()
@@ -275,14 +276,7 @@ def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> 
 
 def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
-
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        wire.begin()
-        begun.set()
-        if wire.gone():
-            closed.set()
-
-    engine = connect(serve(act))
+    engine = connect(serve(waits(begun, closed)))
     assert engine.start(ask())
     assert begun.wait(30)
     engine.close()

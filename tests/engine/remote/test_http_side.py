@@ -37,17 +37,14 @@ from jupyter_turbopilot.server.routes.openai_wording import error_body
 
 from .conftest import Serve
 from .far_server import Act, FarServer, Wire, status, words
+from .test_survey import ask
 
 DIALECT = ByIds(FarSide(Kind.VLLM, "m"), CodePoints())
 
 
-def side_of(server: FarServer, key: str = "") -> HttpSide:
-    return HttpSide(read_addresses([server.url], plain_http=False)[0], key, 5.0)
-
-
 def stream(server: FarServer, key: str = "") -> list[Heard]:
     async def heard() -> list[Heard]:
-        side = side_of(server, key)
+        side = HttpSide(read_addresses([server.url], plain_http=False)[0], key, 5.0)
         try:
             return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
         finally:
@@ -57,14 +54,7 @@ def stream(server: FarServer, key: str = "") -> list[Heard]:
 
 
 def fetch(server: FarServer, route: str) -> bytes | None:
-    async def fetched() -> bytes | None:
-        side = side_of(server)
-        try:
-            return await side.fetch(route)
-        finally:
-            await side.close()
-
-    return asyncio.run(fetched())
+    return ask(server, lambda side: side.fetch(route))
 
 
 def error_event(error: Any) -> Act:

@@ -91,9 +91,7 @@ def test_llama_server_is_asked_once_where_there_is_no_first_token(
 
 
 def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, connect: Connect) -> None:
-    server = serve()
-    server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
-    server.routes["/tokenize"] = tokenizer()
+    server = llama(serve, "")
     properties = {"total_slots": 2, "default_generation_settings": {"n_ctx": 64}}
     server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
 
