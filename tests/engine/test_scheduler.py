@@ -134,13 +134,6 @@ def test_scheduler_serves_prefetches_one_by_one_when_nothing_is_awaited() -> Non
 # A share for each caller --------------------------------------------------------------------------------------
 
 
-def test_scheduler_serves_the_first_job_of_every_caller_first() -> None:
-    many = [One("many") for _ in range(16)]
-    others = [One(name) for name in "abc"]
-    line = scheduler_of(*many, *others).line(TYPING)
-    assert line == [many[0], *others, *many[1 : PLACES - 3]]
-
-
 @given(EVENTS, st.integers(1, 40))
 def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
     scheduler = Scheduler(limit)

@@ -183,18 +183,6 @@ def test_no_more_is_asked_for_than_the_context_holds(serve: Serve, connect: Conn
     assert server.asked("/v1/completions")[0]["max_tokens"] == 2
 
 
-def test_one_text_fails_and_the_others_go_on(serve: Serve, connect: Connect) -> None:
-    engine = connect(serve(status(401), words("ab")))
-    bad = engine.start(ask())
-    assert bad
-    with pytest.raises(TextFailedError) as failed:
-        engine.step([bad], Cancel())
-    assert failed.value.run is bad
-    assert "key" in failed.value.message
-    engine.release(bad)
-    assert write(engine, ask()) == b"ab"
-
-
 @pytest.mark.parametrize(("priority", "times"), [("warm", 1), ("ahead", 1), ("typing", 2), ("", 2)])
 def test_what_nobody_waits_for_yields_to_a_busy_server(
     priority: str, times: int, serve: Serve, connect: Connect

@@ -152,7 +152,6 @@ def test_llama_server_is_asked_whether_its_model_fills_in(code: int, hole: str, 
     assert form == TextForm(hole, chances=True)
 
 
-TOKENS = CodePoints()
 OURS = FarSide(Kind.OURS, places=5, top=9, holds=True, chances=True, ahead=True, samplers=SAMPLERS)
 
 
