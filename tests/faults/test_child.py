@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,15 +24,9 @@ from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..engine.isolated.children import WAITS, change, load, play
 from ..engine.jobs import Told, nothing_but_one
+from ..memory.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def gone(pid: int) -> bool:

@@ -178,15 +178,3 @@ def test_it_is_told_once(limit: TimeLimit) -> None:
         expired.get(timeout=10)
         with pytest.raises(Empty):
             expired.get(timeout=0.05)
-
-
-def test_the_thread_is_not_woken_for_every_limit(limit: TimeLimit, monkeypatch: pytest.MonkeyPatch) -> None:
-    woken = []
-    notify = limit._changed.notify
-    monkeypatch.setattr(limit._changed, "notify", lambda: (woken.append(1), notify()))
-    for _ in range(1000):
-        with limit.within(60):
-            # The first wakes it; those that come before it has looked do so, too.
-            while limit._wakes > limit._end:
-                pass
-    assert len(woken) == 1

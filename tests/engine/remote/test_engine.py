@@ -13,17 +13,24 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.run import RemoteRun
-from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from ..jobs import Told, until_cancelled
+from ..test_worker import ready
 from .conftest import Connect, Serve
 from .far_server import Act, Wire, chances, status, words
 
 
 def ask(text: str = "x = ", most: int = 16) -> Ask:
     return Ask([*map(ord, text)], Sampling(most))
+
+
+def start(engine: RemoteEngine, asked: Ask) -> RemoteRun:
+    """Start a run for which there is a place."""
+    run = engine.start(asked)
+    assert run
+    return run
 
 
 def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
@@ -36,9 +43,7 @@ def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
 
 
 def write(engine: RemoteEngine, asked: Ask) -> bytes:
-    run = engine.start(asked)
-    assert run
-    return finish(engine, run)[0]
+    return finish(engine, start(engine, asked))[0]
 
 
 def step_until(engine: RemoteEngine, run: RemoteRun, count: int) -> None:
@@ -74,8 +79,7 @@ def waits(begun: threading.Event, closed: threading.Event) -> Act:
 def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
     engine = connect(serve(held("ab", go, "cd")))
-    run = engine.start(ask())
-    assert run
+    run = start(engine, ask())
     engine.step([run], Cancel())
     assert [token.data for token in run.fresh] == [b"a", b"b"]
     assert not run.done
@@ -87,8 +91,7 @@ def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
 def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
     engine = connect(serve(held("a", go)))
-    run = engine.start(ask())
-    assert run
+    run = start(engine, ask())
     step_until(engine, run, 1)
     attention = Cancel()
     threading.Timer(0.05, attention.set, ("nudge",)).start()
@@ -101,8 +104,7 @@ def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve,
 def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
     engine = connect(serve(waits(begun, closed)))
-    run = engine.start(ask())
-    assert run
+    run = start(engine, ask())
     assert begun.wait(30)
     engine.release(run)
     assert closed.wait(30)
@@ -155,12 +157,10 @@ def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Co
     go = threading.Event()
     server = serve(held("ab", go), words("cd"))
     engine = connect(server, places=1)
-    run = engine.start(ask("x", 5))
-    assert run
+    run = start(engine, ask("x", 5))
     step_until(engine, run, 2)
     engine.suspend(run)
-    other = engine.start(ask("y"))
-    assert other
+    other = start(engine, ask("y"))
     assert not engine.resume(run)
     assert finish(engine, other) == [b"cd"]
     assert engine.resume(run)
@@ -189,8 +189,7 @@ def test_what_nobody_waits_for_yields_to_a_busy_server(
 ) -> None:
     server = serve(status(503, Retry_After="0"), words("ab"))
     engine = connect(server)
-    run = engine.start(replace(ask(), priority=priority))
-    assert run
+    run = start(engine, replace(ask(), priority=priority))
     if times == 1:
         with pytest.raises(TextFailedError, match="not ready"):
             engine.step([run], Cancel())
@@ -202,9 +201,8 @@ def test_what_nobody_waits_for_yields_to_a_busy_server(
 def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, connect: Connect) -> None:
     server = serve(status(400), words("a"))
     engine, loads = connect(server), []
-    worker = Worker()
+    worker = ready(lambda _: loads.append(1) or engine)
     try:
-        worker.load("far", lambda _: loads.append(1) or engine)
 
         def writes(engine: Any, job: Job) -> Any:
             tokens: list[Token] = []
@@ -214,8 +212,6 @@ def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, c
 
         told = [Told(), Told()]
         for one in told:
-            while not worker.state.ready:
-                time.sleep(0.01)
             worker.submit(Job(writes, one))
             one.wait()
         assert isinstance(told[0].wait(), EngineError)
@@ -238,11 +234,8 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
         go.wait(30)
 
     engine = connect(serve(act), timeout=20.0)
-    worker = Worker()
+    worker = ready(lambda _: engine)
     try:
-        worker.load("far", lambda _: engine)
-        while not worker.state.ready:
-            time.sleep(0.01)
         jobs = []
         for _ in range(3):
             jobs.append(Job(until_cancelled, Told()))

@@ -84,6 +84,13 @@ def write(*sides: Scripted, timeout: float = 5.0, times: int = 1, awaited: bool 
     return heard
 
 
+def together(*writing: Callable[[], Any]) -> list[Any]:
+    async def gathered() -> list[Any]:
+        return await asyncio.gather(*(one() for one in writing), return_exceptions=True)
+
+    return asyncio.run(gathered())
+
+
 DIED = DiedError("it broke off")
 WAIT = AskedToWaitError(refused("h", 429), 0.0)
 
@@ -160,14 +167,11 @@ def test_while_a_request_is_sent_again_to_the_only_address_others_are_served_by_
     side, heard = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[Heard]()
     exchange = exchange_of(side)
 
-    async def together() -> None:
-        def hear(one: Heard) -> bool:
-            heard.append(one)
-            return one.ended
+    def hear(one: Heard) -> bool:
+        heard.append(one)
+        return one.ended
 
-        await asyncio.gather(*(exchange.write(REQUEST, hear) for _ in range(2)))
-
-    asyncio.run(together())
+    together(*[lambda: exchange.write(REQUEST, hear)] * 2)
     assert heard == [WORD, END] * 2
 
 
@@ -190,13 +194,6 @@ def test_an_address_without_its_model_is_passed_over_while_another_has_it() -> N
     first.known = False
     with pytest.raises(EngineGoneError, match="no model loaded"):
         write(first)
-
-
-def together(exchange: Exchange, *writing: Callable[[], Any]) -> list[Any]:
-    async def gathered() -> list[Any]:
-        return await asyncio.gather(*(one() for one in writing), return_exceptions=True)
-
-    return asyncio.run(gathered())
 
 
 class Streaming(Scripted):
@@ -222,7 +219,7 @@ def test_a_slow_text_fails_alone_while_its_address_writes_others(others: int) ->
         heard.append(one)
         return one.ended
 
-    first, slow = together(exchange, *[lambda: exchange.write(REQUEST, hear)] * 2)
+    first, slow = together(*[lambda: exchange.write(REQUEST, hear)] * 2)
     assert first is None
     assert heard == [WORD] * 12 + [END]
     assert type(slow) is NotReadyError
