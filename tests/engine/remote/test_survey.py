@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -25,7 +24,7 @@ from jupyter_turbopilot.engine.remote.survey import (
     text_form,
 )
 from jupyter_turbopilot.engine.remote.words import FarRefusalError
-from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve
@@ -74,15 +73,6 @@ def test_a_stranger_is_refused_in_words(serve: Serve) -> None:
     with pytest.raises(ModelRefusedError, match="another vocabulary") as refused:
         ask(server, lambda side: compare(side, FarSide(Kind.LLAMA, "m"), CodePoints()))
     assert refused.value.code == "vocabulary"
-
-
-def test_of_our_own_server_the_digest_is_compared(serve: Serve) -> None:
-    server, words = serve(), CodePoints()
-    far = FarSide(Kind.OURS, "m", vocabulary=vocabulary_digest(words))
-    ask(server, lambda side: compare(side, far, words))
-    with pytest.raises(ModelRefusedError, match="another vocabulary"):
-        ask(server, lambda side: compare(side, replace(far, vocabulary="other"), words))
-    assert server.requests == []
 
 
 def test_a_server_that_tells_ids_is_believed_where_it_cannot_tokenize(serve: Serve) -> None:
