@@ -65,7 +65,6 @@ def event(text: str, **more: Any) -> bytes:
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-LATE = threading.Event()  # never set: a server that says nothing more
 
 
 def late(*pieces: bytes) -> Act:

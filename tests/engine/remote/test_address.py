@@ -84,9 +84,7 @@ def test_a_provider_and_a_server_do_not_share_a_key() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in (address.ENGINE_KEY, address.HUB_KEY):
-        monkeypatch.delenv(variable, raising=False)
+def none_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "_taken", {})
 
 

@@ -96,11 +96,6 @@ def test_typing_evaluates_no_more_tokens_than_with_llama_cpp(checkpoint: Path, t
     assert evaluated[id(engine)] <= 1.05 * evaluated[id(other)]
 
 
-def test_a_prompt_read_in_pieces_is_continued_as_if_it_were_read_whole(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[: 3 * CHUNK + 7]
-    assert ids(written(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
-
-
 @settings(max_examples=8)
 @given(data=st.data())
 def test_whatever_was_read_before_the_text_is_the_same(checkpoint: Path, data: st.DataObject) -> None:
