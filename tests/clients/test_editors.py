@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from ..serving import Server
+from .test_copilot import ASKED as COPILOT
 
 # As llama.vim words it: the window around the cursor, the line apart, limits in milliseconds.
 LLAMA_VIM = {
@@ -159,12 +160,6 @@ def test_llama_vscode_is_answered(server: Server) -> None:
     assert {"content", "tokens_cached", "tokens_evaluated", "truncated", "stop_type", "timings"} <= set(found)
 
 
-def test_a_prompt_that_takes_longer_than_somebody_would_wait_is_given_up(server: Server) -> None:
-    long = {"prompt": "x = 1\n" * 500, "n_predict": 200, "t_max_prompt_ms": 1}
-    found = server.client.post("/completion", json=long).json()
-    assert found["tokens_predicted"] < 200
-
-
 def test_writing_ends_when_its_time_is_up(server: Server) -> None:
     asked = {"prompt": "x", "n_predict": 3000, "t_max_predict_ms": 30, "ignore_eos": True}
     found = server.client.post("/completion", json=asked).json()
@@ -222,29 +217,9 @@ def test_a_stream_of_events_ends_with_the_figures(server: Server) -> None:
     assert events[-1]["timings"]["predicted_n"] == whole["timings"]["predicted_n"]
 
 
-# What a Copilot client asks, in its order: a token, then a streamed completion with its own fields.
-COPILOT: dict[str, Any] = {
-    "prompt": "# Path: shapes.py\nimport math\n\ndef area(r):\n    return ",
-    "suffix": "\n\nprint(area(2))\n",
-    "max_tokens": 12,
-    "temperature": 0,
-    "top_p": 1,
-    "n": 1,
-    "stop": ["\n"],
-    "nwo": "somebody/shapes",
-    "stream": True,
-    "extra": {
-        "language": "python",
-        "next_indent": 0,
-        "trim_by_indentation": True,
-        "prompt_tokens": 20,
-        "suffix_tokens": 9,
-    },
-}
-
-
 def test_a_copilot_prompt_that_is_too_long_loses_its_far_end(server: Server) -> None:
-    asked = COPILOT | {"prompt": "x = 1\n" * 4000, "stream": False}
+    long = {"prompt": "x = 1\n" * 4000, "suffix": "\n\nprint(area(2))\n", "max_tokens": 12, "n": 1}
+    asked = COPILOT | long | {"stream": False}
     assert server.client.post("/v1/completions", json=asked).json()["usage"]["prompt_tokens"] > 100
     plain = {key: value for key, value in asked.items() if key != "extra"}
     refused = server.client.post("/v1/completions", json=plain)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_write
-from jupyter_turbopilot.errors import EngineGoneError
 from jupyter_turbopilot.generation import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -92,10 +91,3 @@ def test_an_engine_that_raises_anywhere_is_broken(
 
     monkeypatch.setattr(engine, method, fail)
     assert not can_write(engine)
-
-
-def test_an_engine_that_is_gone_says_so_itself() -> None:
-    engine = ScriptedEngine()
-    engine.fail = EngineGoneError("Its process has ended.")
-    with pytest.raises(EngineGoneError):
-        can_write(engine)

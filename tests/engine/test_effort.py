@@ -19,13 +19,6 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_when_all_is_quiet_the_model_has_all_its_threads() -> None:
-    one = Effort()
-    one.full = 4
-    assert (one.threads(), one.resting()) == (4, False)
-
-
-@pytest.mark.usefixtures("quiet")
 def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> None:
     one = Effort(kernel_busy=lambda: True)
     one.full = 4

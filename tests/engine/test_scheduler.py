@@ -100,15 +100,6 @@ Events = list[tuple[str, Priority, int, int]]
 # Priorities ---------------------------------------------------------------------------------------------------
 
 
-def test_scheduler_serves_typing_before_bulk_at_once() -> None:
-    scheduler = scheduler_of(*(One("a", BULK, left=1000) for _ in range(16)))
-    for _ in range(50):
-        serve(scheduler, seconds=0.5)
-    typing = One("a", left=60)
-    scheduler.add(typing)
-    assert [serve(scheduler) for _ in range(50)] == [[typing]] * 50
-
-
 def test_scheduler_gives_bulk_a_part_of_the_time_while_others_type() -> None:
     scheduler = scheduler_of(One("a", BULK, left=ENDLESS), One("b", left=ENDLESS))
     spent = Counter(serve(scheduler, 0.1)[0].priority for _ in range(4000))
@@ -141,13 +132,6 @@ def test_scheduler_serves_prefetches_one_by_one_when_nothing_is_awaited() -> Non
 
 
 # A share for each caller --------------------------------------------------------------------------------------
-
-
-def test_scheduler_serves_the_first_job_of_every_caller_first() -> None:
-    many = [One("many") for _ in range(16)]
-    others = [One(name) for name in "abc"]
-    line = scheduler_of(*many, *others).line(TYPING)
-    assert line == [many[0], *others, *many[1 : PLACES - 3]]
 
 
 @given(EVENTS, st.integers(1, 40))
@@ -285,12 +269,6 @@ def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
     changes = sum(set(before) != set(after) for before, after in pairwise(lines))
     assert changes <= 40
     assert {len(line) for line in lines} == {places}
-
-
-def test_scheduler_rotates_the_places_that_are_left_over() -> None:
-    scheduler = scheduler_of(*(One(name, left=ENDLESS) for name in "abcde" for _ in range(3)))
-    steps = Counter(one.caller for _ in range(1000) for one in serve(scheduler, 0.1))
-    assert min(steps.values()) >= 0.9 * max(steps.values())
 
 
 def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
@@ -509,13 +487,6 @@ def test_scheduler_crowds_out_the_last_job_of_the_caller_with_most() -> None:
     assert scheduler.waiting == 6
 
 
-def test_scheduler_serves_so_many_of_a_caller_though_there_is_room() -> None:
-    many = [One("many") for _ in range(5)]
-    scheduler = scheduler_of(*many, running=2)
-    assert scheduler.line(TYPING) == scheduler.together() == many[:2]
-    assert sorted(len(serve(scheduler)) for _ in range(3)) == [1, 2, 2]
-
-
 @pytest.mark.parametrize("priority", [TYPING, TEXT])
 def test_scheduler_demotes_jobs_beyond_those_that_are_served(priority: Priority) -> None:
     many, other = [One("many", priority) for _ in range(5)], One("other", priority)
@@ -589,15 +560,6 @@ def test_scheduler_demotes_only_behind_jobs_that_are_served(events: Events, runn
                 step()
     while scheduler:
         step()
-
-
-@pytest.mark.parametrize("priority", [TYPING, TEXT])
-def test_scheduler_serves_no_more_of_a_caller_than_of_the_one_with_fewest(priority: Priority) -> None:
-    many, few = [One("many", priority) for _ in range(5)], [One("few") for _ in range(2)]
-    scheduler = scheduler_of(*many, few[0], running=2)
-    assert Counter(scheduler.together()) == Counter([many[0], few[0]])
-    scheduler.add(few[1])
-    assert Counter(scheduler.together()) == Counter([*many[:2], *few])
 
 
 def test_scheduler_crowds_out_prefetches_of_a_caller_with_enough_first() -> None:

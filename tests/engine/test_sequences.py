@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from jupyter_turbopilot.engine.sequences import (
     KVSequence,
     Partition,
     Sequences,
+    Taken,
     common_prefix,
 )
 
@@ -49,6 +52,13 @@ class Memory:
                     assert not any(self.cells.values())
 
 
+def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more: Any) -> Taken:
+    """Take a sequence, for which there is room."""
+    taken = sequences.take(prompt, room, *where, **more)
+    assert taken is not None
+    return taken
+
+
 def serve(
     sequences: Sequences,
     memory: Memory,
@@ -57,8 +67,7 @@ def serve(
     partition: Partition = PLAIN,
 ) -> KVSequence:
     """Take a sequence for a prompt and read all of it."""
-    taken = sequences.take(prompt, room, partition=partition)
-    assert taken is not None
+    taken = take(sequences, prompt, room, partition=partition)
     memory.apply(taken.moves)
     rest = prompt[taken.kept :]
     memory.cells.setdefault(taken.sequence.id, []).extend(rest)
@@ -113,8 +122,7 @@ def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
     here, there = [*above, *[501] * 40], [*above, *[502] * 40]
     for prompt in (here, there):
         sequences.release(serve(sequences, memory, prompt))
-    taken = sequences.take(here, 0)
-    assert taken is not None
+    taken = take(sequences, here, 0)
     assert taken.kept == len(here) - 1
     assert sequences.used == 200 + 40 + 40 - 1
 
@@ -135,8 +143,7 @@ def test_a_notebook_outlives_many_others_and_small_tails() -> None:
         base = [number] * 700
         sequences.release(serve(sequences, memory, [*base, *[5000 + number] * 20]))
         sequences.release(serve(sequences, memory, [*base, 7, *[6000 + number] * 20]))
-    taken = sequences.take(notebook, 0)
-    assert taken is not None
+    taken = take(sequences, notebook, 0)
     memory.apply(taken.moves)
     assert taken.kept == len(notebook) - 1
     assert memory.cells[taken.sequence.id] == notebook[:-1]
@@ -147,8 +154,7 @@ def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() ->
     sequences.release(serve(sequences, memory, [1] * 900 + [2] * 50))
     sequences.release(serve(sequences, memory, [3] * 900))
     serve(sequences, memory, [4] * 700)  # busy
-    taken = sequences.take([1] * 700, 0)
-    assert taken is not None
+    taken = take(sequences, [1] * 700, 0)
     assert not any(isinstance(move, Restore) for move in taken.moves)
 
 
@@ -159,8 +165,7 @@ def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought
     for prompt in (near, far, other, [8] * 900, [9] * 900):
         sequences.release(serve(sequences, memory, prompt))
     assert len(memory.parked) >= 3
-    taken = sequences.take([1] * 250, 0)
-    assert taken is not None
+    taken = take(sequences, [1] * 250, 0)
     memory.apply(taken.moves)
     assert taken.kept == 200
     assert memory.cells[taken.sequence.id][:200] == [1] * 200
@@ -181,12 +186,10 @@ def test_what_cannot_be_brought_back_is_forgotten() -> None:
     sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
     for number in range(3):
         sequences.release(serve(sequences, memory, [number] * 900))
-    taken = sequences.take([0] * 900, 0)
-    assert taken is not None
+    taken = take(sequences, [0] * 900, 0)
     assert any(isinstance(move, Restore) for move in taken.moves)
     sequences.lose(taken)
-    again = sequences.take([0] * 900, 0)
-    assert again is not None
+    again = take(sequences, [0] * 900, 0)
     assert again.kept == 0
 
 
@@ -216,8 +219,7 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
     for prompt, fresh in prompts:
         fixed = [7] * 30
         whole = [*prompt, *fixed, 1]
-        taken = sequences.take(whole, 5, (len(prompt), len(prompt) + len(fixed)), fresh=fresh)
-        assert taken is not None
+        taken = take(sequences, whole, 5, (len(prompt), len(prompt) + len(fixed)), fresh=fresh)
         try:
             memory.apply(taken.moves)
         except MemoryError:
@@ -259,8 +261,7 @@ def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() 
 def test_a_memory_that_cannot_forget_in_part_is_continued_whole_or_not_at_all(more: list[int]) -> None:
     sequences, memory = Sequences(3, 1000, divisible=False), Memory()
     sequences.release(serve(sequences, memory, [1, 2, 3]))
-    taken = sequences.take([1, 2, *([3, 4] if more else [7, 4])], 0)
-    assert taken is not None
+    taken = take(sequences, [1, 2, *([3, 4] if more else [7, 4])], 0)
     assert taken.kept == (3 if more else 0)
 
 
@@ -268,8 +269,7 @@ def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
     sequences, memory = Sequences(4, 1000, parked=1000), Memory()
     prompt = [1] * 100
     sequences.release(serve(sequences, memory, prompt))
-    taken = sequences.take(prompt, 5, fresh=True)
-    assert taken is not None
+    taken = take(sequences, prompt, 5, fresh=True)
     assert taken.kept == 0
     assert taken.moves[-1] == Clear()
     memory.apply(taken.moves)
@@ -279,8 +279,7 @@ def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
 def test_a_fresh_sequence_leaves_those_that_are_busy() -> None:
     sequences, memory = Sequences(4, 1000), Memory()
     busy = serve(sequences, memory, [1] * 100)
-    taken = sequences.take([1] * 100, 5, fresh=True)
-    assert taken is not None
+    taken = take(sequences, [1] * 100, 5, fresh=True)
     assert (taken.kept, taken.moves) == (0, [])
     assert busy.tokens == [1] * 100
 
@@ -306,8 +305,7 @@ def test_nothing_that_was_read_for_one_partition_ever_serves_another(
     for prompt, partition, ends in prompts:
         if len(busy) == 3:
             sequences.release(busy.pop(0))
-        taken = sequences.take(prompt, 0, partition=partition)
-        assert taken is not None
+        taken = take(sequences, prompt, 0, partition=partition)
         for move in taken.moves:
             match move:
                 case Copy(source, target, _):
@@ -342,11 +340,9 @@ def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
     prompt = [*range(100), *range(200, 240), 300]
     sequences.release(serve(sequences, memory, prompt, partition=Partition("one")))
     longer = [*range(100), 7, *range(200, 240), 300]
-    other = sequences.take(longer, 0, (101, 141), Partition("other"))
-    assert other is not None
+    other = take(sequences, longer, 0, (101, 141), Partition("other"))
     assert (other.kept, other.suffix) == (0, None)
-    mine = sequences.take(longer, 0, (101, 141), Partition("one"))
-    assert mine is not None
+    mine = take(sequences, longer, 0, (101, 141), Partition("one"))
     assert mine.suffix is not None
     assert mine.suffix.sequence.partition == Partition("one")
 

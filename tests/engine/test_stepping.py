@@ -18,7 +18,6 @@ from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping import READING_MOST, Stepping, write
 from jupyter_turbopilot.engine.table_vocabulary import ByteTable
-from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
 
 VOCABULARY = 12
@@ -44,7 +43,6 @@ class Arithmetic(Stepping):
         self.rows: list[np.ndarray] = []
         self.batches: list[Sequence[BatchToken]] = []
         self.abort_next = False
-        self.fail_next = False
         self.now = 0.0
         self.row_seconds, self.batch_seconds = 0.001, 0.0
 
@@ -71,9 +69,6 @@ class Arithmetic(Stepping):
         assert 0 < len(rows) <= self.batch_size
         self.batches.append(rows)
         self.now += self.batch_seconds + len(rows) * self.row_seconds
-        if self.fail_next:
-            self.fail_next = False
-            raise EngineError("llama.cpp failed with code -3.")
         if attention and (attention.is_set() or self.abort_next):
             self.abort_next = False
             return False
@@ -106,27 +101,29 @@ LONG_PROMPT = 2 * stepping.LONG - 2
 LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
 
 
+def start(engine: Arithmetic, ask: Ask) -> StepRun:
+    """Start a run for which there is room."""
+    run = engine.start(ask)
+    assert run is not None
+    return run
+
+
 def writing() -> tuple[Arithmetic, StepRun]:
     """Return an engine that is in the middle of a text."""
     engine = Arithmetic(capacity=9000)
     engine.context_size = 1000
     engine.drafts = False
-    run = engine.start(Ask(LONG, Sampling(max_tokens=50)))
-    assert run is not None
+    run = start(engine, Ask(LONG, Sampling(max_tokens=50)))
     engine.step([run], Cancel())
     return engine, run
 
 
 def finish(engine: Arithmetic, runs: list[StepRun]) -> list[bytes]:
-    texts = [b""] * len(runs)
-    while any(not run.done for run in runs):
-        engine.step([run for run in runs if not run.done], Cancel())
-        for number, run in enumerate(runs):
-            texts[number] += b"".join(token.data for token in run.fresh)
-            run.fresh.clear()
+    while going := [run for run in runs if not run.done]:
+        engine.step(going, Cancel())
     for run in runs:
         engine.release(run)
-    return texts
+    return [b"".join(token.data for token in run.fresh) for run in runs]
 
 
 prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=60)
@@ -138,8 +135,7 @@ guesses = st.lists(st.integers(0, VOCABULARY - 1), max_size=12)
 def test_one_after_the_other_each_text_is_what_it_is_alone(asked: list[tuple[list[int], list[int]]]) -> None:
     engine = Arithmetic()
     for prompt, hint in asked:
-        run = engine.start(Ask(prompt, Sampling(max_tokens=20), Usage(), hint))
-        assert run is not None
+        run = start(engine, Ask(prompt, Sampling(max_tokens=20), Usage(), hint))
         assert finish(engine, [run]) == [alone(prompt, 20)]
 
 
@@ -158,8 +154,7 @@ def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
         prompt = [*prefix, *suffix, 9]
         usage = Usage()
         fixed = (len(prefix), len(prefix) + len(suffix))
-        run = engine.start(Ask(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
-        assert run is not None
+        run = start(engine, Ask(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
         moved += run.suffix is not None
         assert finish(engine, [run]) == [alone(prompt, 10)]
         assert engine.memory[run.sequence.id] == run.sequence.tokens
@@ -172,8 +167,7 @@ def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
     for end in range(20, 26):
         prompt = [*([1, 2] * 20)[:end], *suffix, 9]
         usage = Usage()
-        run = engine.start(Ask(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
-        assert run is not None
+        run = start(engine, Ask(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
         finish(engine, [run])
         read.append(usage.prompt_tokens - usage.cached_tokens)
     assert read == [62, 2, 2, 2, 2, 2]
@@ -182,10 +176,9 @@ def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
 def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
-        run = engine.start(
-            Ask([*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), suffix_span=(end, end + 41))
+        run = start(
+            engine, Ask([*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), suffix_span=(end, end + 41))
         )
-        assert run is not None
         if end == 20:
             finish(engine, [run])
     assert run.suffix is not None
@@ -197,25 +190,21 @@ def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
 @given(st.lists(prompts, min_size=1, max_size=5))
 def test_side_by_side_each_text_is_what_it_is_alone(asked: list[list[int]]) -> None:
     engine = Arithmetic(count=8, capacity=1000)
-    runs = [engine.start(Ask(prompt, Sampling(max_tokens=20))) for prompt in asked]
-    assert all(runs)
-    assert finish(engine, [run for run in runs if run]) == [alone(prompt, 20) for prompt in asked]
+    runs = [start(engine, Ask(prompt, Sampling(max_tokens=20))) for prompt in asked]
+    assert finish(engine, runs) == [alone(prompt, 20) for prompt in asked]
 
 
 @settings(max_examples=100)
 @given(prompts, st.sets(st.integers(0, 30), max_size=6))
 def test_a_step_that_was_cut_short_is_taken_again(prompt: list[int], aborted: set[int]) -> None:
     engine = Arithmetic()
-    run = engine.start(Ask(prompt * 3, Sampling(max_tokens=15)))
-    assert run is not None
-    text, number = b"", 0
+    run = start(engine, Ask(prompt * 3, Sampling(max_tokens=15)))
+    number = 0
     while not run.done:
         engine.abort_next = number in aborted
         engine.step([run], Cancel())
-        text += b"".join(token.data for token in run.fresh)
-        run.fresh.clear()
         number += 1
-    assert text == alone(prompt * 3, 15)
+    assert finish(engine, [run]) == [alone(prompt * 3, 15)]
 
 
 def test_a_right_hint_is_verified_in_one_batch() -> None:
@@ -224,8 +213,7 @@ def test_a_right_hint_is_verified_in_one_batch() -> None:
     wanted = alone(prompt, 6)
     hint = [byte - 97 for byte in wanted]
     usage = Usage()
-    run = engine.start(Ask(prompt, Sampling(max_tokens=6), usage, hint))
-    assert run is not None
+    run = start(engine, Ask(prompt, Sampling(max_tokens=6), usage, hint))
     assert finish(engine, [run]) == [wanted]
     assert usage.drafted_tokens == usage.accepted_tokens >= 3
     assert len(engine.batches) < 4
@@ -238,8 +226,7 @@ def places(engine: Arithmetic) -> list[Counter[int]]:
 
 def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
     engine, text = writing()
-    other = engine.start(Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
-    assert other is not None
+    other = start(engine, Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
     engine.batches.clear()
     while not other.wrote:
         engine.step([text, other], Cancel())
@@ -264,11 +251,10 @@ def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_w
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     engine.row_seconds = 1e-6
-    written = [engine.start(Ask([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
-    runs = [run for run in written if run]
+    runs = [start(engine, Ask([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
     engine.step(runs, Cancel())
-    read = [engine.start(Ask([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
-    under_way = [*runs, *(run for run in read if run)]
+    read = [start(engine, Ask([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
+    under_way = [*runs, *read]
     engine.batches.clear()
     while not any(run.wrote for run in under_way[texts:]):
         engine.step(under_way, Cancel())
@@ -281,8 +267,7 @@ def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_w
 def test_stepping_finishes_a_slow_text_beside_many_long_prompts() -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
-    text = engine.start(Ask([1, 2], Sampling(max_tokens=16)))
-    assert text
+    text = start(engine, Ask([1, 2], Sampling(max_tokens=16)))
     engine.step([text], Cancel())
     prompts = [engine.start(Ask([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(7)]
     engine.row_seconds, engine.batch_seconds = 0.004, 0.016
@@ -297,12 +282,9 @@ def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> 
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     engine.tunings = {"python": 1}
     endless = Sampling(max_tokens=1500)
-    text, other = engine.start(Ask([1, 2], endless)), engine.start(Ask([1, 2], endless, language="python"))
-    assert text
-    assert other
+    text, other = start(engine, Ask([1, 2], endless)), start(engine, Ask([1, 2], endless, language="python"))
     engine.step([text, other], Cancel())
-    prompt = engine.start(Ask([3] * 900, Sampling(max_tokens=1)))
-    assert prompt
+    prompt = start(engine, Ask([3] * 900, Sampling(max_tokens=1)))
     while not prompt.wrote:
         engine.step([text, other, prompt], Cancel())
     assert text.wrote >= 900 - 2 * CHUNK
@@ -312,12 +294,10 @@ def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
     engine, text = writing()
     engine.ends = set()
     suffix = [5] * 240
-    first = engine.start(Ask([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
-    assert first is not None
+    first = start(engine, Ask([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
     finish(engine, [first])
     engine.release(first)
-    second = engine.start(Ask([1, 2, 3, *suffix, 9], Sampling(max_tokens=1), suffix_span=(3, 243)))
-    assert second is not None
+    second = start(engine, Ask([1, 2, 3, *suffix, 9], Sampling(max_tokens=1), suffix_span=(3, 243)))
     assert second.suffix is not None
     engine.batches.clear()
     while not second.wrote:
@@ -351,12 +331,9 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
     numbers = count()
 
     def short() -> StepRun:
-        run = engine.start(Ask([next(numbers) % 10] + [4] * 60, Sampling(max_tokens=2)))
-        assert run is not None
-        return run
+        return start(engine, Ask([next(numbers) % 10] + [4] * 60, Sampling(max_tokens=2)))
 
-    long = engine.start(Ask([3] * 1000, Sampling(max_tokens=1)))
-    assert long is not None
+    long = start(engine, Ask([3] * 1000, Sampling(max_tokens=1)))
     engine.now += 1.0  # the others come later
     others = [short() for _ in range(7)]
     engine.batches.clear()
@@ -378,31 +355,11 @@ def test_a_batch_that_serves_several_is_never_cut_short() -> None:
     assert all(run and run.wrote == 1 for run in runs)
 
 
-def test_after_a_failure_the_next_text_is_right() -> None:
-    engine = Arithmetic()
-    prompt = [1, 2, 3]
-    engine.fail_next = True
-    with pytest.raises(EngineError):
-        list(write(engine, prompt, Sampling(max_tokens=5), Usage(), Cancel()))
-    text = b"".join(token.data for token in write(engine, prompt, Sampling(max_tokens=5), Usage(), Cancel()))
-    assert text == alone(prompt, 5)
-
-
-def test_without_room_a_text_waits() -> None:
-    engine = Arithmetic(count=4, capacity=120)
-    first = engine.start(Ask([1] * 80, Sampling(max_tokens=10)))
-    assert first is not None
-    assert engine.start(Ask([2] * 80, Sampling(max_tokens=10))) is None
-    engine.release(first)
-    assert engine.start(Ask([2] * 80, Sampling(max_tokens=10)))
-
-
 @given(prompt=st.lists(st.integers(0, VOCABULARY - 2), min_size=1, max_size=40))
 def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: list[int]) -> None:
     engine = Arithmetic()
     likeliest = follows(prompt)
-    run = engine.start(Ask(prompt, Sampling(max_tokens=6, beginning=Beginning(banned=likeliest))))
-    assert run
+    run = start(engine, Ask(prompt, Sampling(max_tokens=6, beginning=Beginning(banned=likeliest))))
     while not run.done:
         engine.step([run], Cancel())
     written = run.tokens[len(prompt) :]
@@ -445,12 +402,11 @@ def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
     asked: list[tuple[list[int], list[int]]], changes: list[tuple[int, bool]]
 ) -> None:
     engine = Arithmetic(capacity=1000)
-    runs = [engine.start(Ask(prompt, Sampling(max_tokens=20), Usage(), hint)) for prompt, hint in asked]
+    runs = [start(engine, Ask(prompt, Sampling(max_tokens=20), Usage(), hint)) for prompt, hint in asked]
     standing: set[int] = set()
     for place, step in changes:
         number = place % len(runs)
         run = runs[number]
-        assert run is not None
         if number in standing:
             assert engine.resume(run)
             standing.remove(number)
@@ -458,27 +414,22 @@ def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
             engine.suspend(run)
             standing.add(number)
             # Somebody else takes the room, and goes on from what was read.
-            other = engine.start(Ask([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
-            assert other is not None
+            other = start(engine, Ask([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
             finish(engine, [other])
-        if step and (
-            going := [one for i, one in enumerate(runs) if one and i not in standing and not one.done]
-        ):
+        if step and (going := [one for i, one in enumerate(runs) if i not in standing and not one.done]):
             engine.step(going, Cancel())
     for number in standing:
-        assert engine.resume(runs[number])  # type: ignore[arg-type]
-    assert finish(engine, [run for run in runs if run]) == [alone(prompt, 20) for prompt, _ in asked]
+        assert engine.resume(runs[number])
+    assert finish(engine, runs) == [alone(prompt, 20) for prompt, _ in asked]
 
 
 def test_room_that_was_given_up_is_there_for_others_and_a_release_gives_up_nothing_twice() -> None:
     engine = Arithmetic(capacity=100)
-    first = engine.start(Ask([1, 2, 3] * 20, Sampling(max_tokens=20)))
-    assert first is not None
+    first = start(engine, Ask([1, 2, 3] * 20, Sampling(max_tokens=20)))
     engine.step([first], Cancel())
     assert engine.start(Ask([5] * 60, Sampling(max_tokens=20))) is None
     engine.suspend(first)
-    second = engine.start(Ask([5] * 60, Sampling(max_tokens=20)))
-    assert second is not None
+    second = start(engine, Ask([5] * 60, Sampling(max_tokens=20)))
     assert not engine.resume(first)
     engine.release(first)
     assert engine.start(Ask([7] * 60, Sampling(max_tokens=20))) is None
@@ -491,8 +442,7 @@ def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
 ) -> None:
     engine = Arithmetic(capacity=1000)
     wanted = [[1, 2, 3], [4, 5, 6, 7], LONG]
-    runs = [engine.start(Ask(prompt, Sampling(max_tokens=12))) for prompt in wanted]
-    going = [run for run in runs if run]
+    going = [start(engine, Ask(prompt, Sampling(max_tokens=12))) for prompt in wanted]
     engine.step(going, Cancel())
     engine.step(going, Cancel())
     calls = 0
@@ -511,14 +461,7 @@ def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
         patch.setattr(engine, "evaluate" if where == "evaluate" else "_write", fail_late)
         with pytest.raises((OSError, ValueError)):
             engine.step(going, Cancel())
-    texts = [b"".join(token.data for token in run.fresh) for run in going]
-    for number, run in enumerate(going):
-        run.fresh.clear()
-        while not run.done:
-            engine.step([run], Cancel())
-            texts[number] += b"".join(token.data for token in run.fresh)
-            run.fresh.clear()
-    assert texts == [alone(prompt, 12) for prompt in wanted]
+    assert [finish(engine, [run]) for run in going] == [[alone(prompt, 12)] for prompt in wanted]
 
 
 def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,8 +469,7 @@ def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPa
     suffix = [5] * 40
     for typed in ([1, 2, 3], [1, 2, 3, 4]):
         prompt = [*typed, *suffix, 6]
-        run = engine.start(Ask(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40)))
-        assert run is not None
+        run = start(engine, Ask(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40)))
         if run.suffix:
             with monkeypatch.context() as patch:
                 patch.setattr(engine, "apply", failing_at(Reattach, engine.apply))

@@ -30,9 +30,7 @@ from .jobs import Begin, SmallEngine, Told, nothing_but_one, until_cancelled
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    worker = Worker(queue_limit=2)
-    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), queue_limit=2)
     yield worker
     worker.stop()
 
@@ -42,6 +40,14 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.002)
+
+
+def ready(make: Callable[[Cancel], Engine], **options: Any) -> Worker:
+    """Return a worker that has loaded what is made."""
+    worker = Worker(**options)
+    worker.load("scripted", make)
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    return worker
 
 
 def nothing(*_: object) -> Work:
@@ -130,9 +136,7 @@ def test_persons_advance_together(worker: Worker) -> None:
 
 def test_the_threads_are_asked_for_at_each_step() -> None:
     count = [2]
-    worker = Worker(threads=lambda: count[0])
-    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), threads=lambda: count[0])
     running, _ = submit(worker, until_cancelled)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
@@ -315,29 +319,37 @@ def test_of_a_batch_that_fails_each_is_tried_alone_and_only_the_guilty_is_ended(
         assert told.wait() is None
 
 
-@pytest.mark.parametrize("method", ["step", "release"])
-def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(method: str) -> None:
+GONE = EngineGoneError("Its process has ended.")
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [("step", Hostile()), ("release", Hostile()), ("start", GONE), ("step", GONE), ("release", GONE)],
+)
+def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(
+    method: str, error: BaseException
+) -> None:
     made: list[ScriptedEngine] = []
 
     def make(_: Cancel) -> Engine:
         made.append(ScriptedEngine("word " * 5000, pause=0.002))
         return made[-1]
 
-    worker = Worker()
-    worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase is Phase.READY)
-    setattr(made[0], method, raising(Hostile()))
+    worker = ready(make)
+    setattr(made[0], method, raising(error))
+    job, told = submit(worker, until_cancelled)
     if method == "release":
-        job, told = submit(worker, until_cancelled)
         wait_until(lambda: job.started_at > 0)
         job.cancel.set(SUPERSEDED)
         assert told.wait() is None
     else:
-        assert isinstance(submit(worker, until_cancelled)[1].wait(), EngineError)
+        said = told.wait()
+        assert isinstance(said, EngineGoneError if error is GONE else EngineError)
+        assert error is not GONE or said.message == GONE.message
     job, told = submit(worker, until_cancelled)
     wait_until(lambda: len(made) == 2 and bool(made[1].asks))
-    assert made[0].closed
-    assert not made[0].kept  # what a broken engine holds is worth nothing after a restart
+    # What a broken engine holds is worth nothing after a restart.
+    assert (made[0].closed, made[0].kept) == (True, False)
     job.cancel.set(SUPERSEDED)
     assert told.wait() is None
     worker.stop()
@@ -345,9 +357,7 @@ def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(m
 
 
 def test_an_engine_that_fails_again_and_again_says_so_and_can_be_chosen_anew() -> None:
-    worker = Worker()
-    worker.load("scripted", lambda _: ScriptedEngine("word " * 50, fail=EngineError("lost")))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: ScriptedEngine("word " * 50, fail=EngineError("lost")))
     for _ in range(2):
         assert submit(worker, until_cancelled)[1].wait() is not None
     wait_until(lambda: worker.state.phase is Phase.FAILED)
@@ -368,9 +378,7 @@ def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> N
         counted.set()
         raise error
 
-    worker = Worker(threads=threads)
-    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), threads=threads)
     running, told = submit(worker, until_cancelled)
 
     def no_generator(*_: object) -> Work:
@@ -527,9 +535,7 @@ def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: 
 def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "TURN", 0.01)
     engine = SmallEngine("word " * 5000, pause=0.002)
-    worker = Worker()
-    worker.load("small", lambda _: engine)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: engine)
     jobs = [submit(worker, until_cancelled, caller=name) for name in "abc"]
     wait_until(lambda: len(engine.asks) == 3 and all(a.usage.predicted_tokens > 10 for a in engine.asks))
     for job, _ in jobs:
@@ -541,9 +547,7 @@ def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytes
 
 def test_whoever_types_takes_the_room_of_bulk_which_goes_on_afterwards() -> None:
     engine = SmallEngine("one two three four five six", pause=0.002)
-    worker = Worker()
-    worker.load("small", lambda _: engine)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: engine)
     said: list[str] = []
 
     def write(*_: object) -> Work:
@@ -653,44 +657,13 @@ def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) 
 
 def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_still() -> None:
     engine = ScriptedEngine("word " * 5000, prompt_pause=10.0)
-    worker = Worker()
-    worker.load("scripted", lambda _: engine)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: engine)
     ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, caller="ann")
     wait_until(lambda: bool(engine.prompts))
     submit(worker, until_cancelled, priority=Priority.BULK, caller="bob")
     wait_until(lambda: len(engine.prompts) == 2)
     told = Told()
     worker.submit(Job(nothing, told, caller="ann"), ahead)
-    assert told.wait() is None
-    worker.stop()
-
-
-@pytest.mark.parametrize("method", ["start", "step", "release"])
-def test_who_asked_an_engine_that_is_gone_is_told_why_and_the_next_request_is_served(method: str) -> None:
-    made: list[ScriptedEngine] = []
-
-    def make(_: Cancel) -> Engine:
-        made.append(ScriptedEngine("word " * 5000, pause=0.002))
-        return made[-1]
-
-    worker = Worker()
-    worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase is Phase.READY)
-    setattr(made[0], method, raising(EngineGoneError("Its process has ended.")))
-    job, told = submit(worker, until_cancelled)
-    if method == "release":
-        wait_until(lambda: job.started_at > 0)
-        job.cancel.set(SUPERSEDED)
-        assert told.wait() is None
-    else:
-        error = told.wait()
-        assert isinstance(error, EngineGoneError)
-        assert error.message == "Its process has ended."
-    job, told = submit(worker, until_cancelled)
-    wait_until(lambda: len(made) == 2 and bool(made[1].asks))
-    assert (made[0].closed, made[0].kept) == (True, False)
-    job.cancel.set(SUPERSEDED)
     assert told.wait() is None
     worker.stop()
 
@@ -719,9 +692,7 @@ def test_an_engine_that_could_not_be_reached_is_loaded_without_anybody_asking(
 def test_the_engine_says_how_many_are_served_at_a_time() -> None:
     engine = ScriptedEngine("word " * 5000, pause=0.002)
     engine.abilities = Abilities(places=2)
-    worker = Worker()
-    worker.load("scripted", lambda _: engine)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: engine)
     jobs = [submit(worker, until_cancelled, caller=str(number))[0] for number in range(4)]
     wait_until(lambda: sum(ask.usage.predicted_tokens > 3 for ask in engine.asks) >= 2)
     assert len(engine.asks) == 2
@@ -741,9 +712,7 @@ def test_an_engine_elsewhere_is_waited_for_by_everybody_at_once() -> None:
         step(runs, attention)
 
     engine.step = note  # type: ignore[method-assign]
-    worker = Worker()
-    worker.load("scripted", lambda _: engine)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: engine)
     bulk, _ = submit(worker, until_cancelled, priority=Priority.BULK, caller="a")
     typing, _ = submit(worker, until_cancelled, priority=Priority.TYPING, caller="b")
     wait_until(lambda: len(engine.asks) == 2 and all(a.usage.predicted_tokens > 5 for a in engine.asks))
@@ -782,9 +751,7 @@ def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
 
 
 def test_who_has_enough_that_waits_is_told_so_and_others_are_not() -> None:
-    worker = Worker(running=1, waiting=1)
-    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), running=1, waiting=1)
     running: list[Job] = []
     for number in range(2):  # the second one in bulk
         running.append(submit(worker, until_cancelled, caller="a")[0])

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,15 +24,9 @@ from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..engine.isolated.children import WAITS, change, load, play
 from ..engine.jobs import Told, nothing_but_one
+from ..memory.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def gone(pid: int) -> bool:
@@ -138,9 +131,7 @@ def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Pa
 
 
 @signals
-def test_a_child_that_hangs_is_killed(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_child_that_hangs_is_killed(tiny_model: Path) -> None:
     engine = load(tiny_model)
     run = begin(engine)
     engine._patience = 0.2
@@ -151,9 +142,7 @@ def test_a_child_that_hangs_is_killed(
 
 
 @signals
-def test_a_child_that_does_not_mind_attention_is_killed_sooner(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_child_that_does_not_mind_attention_is_killed_sooner(tiny_model: Path) -> None:
     engine = load(tiny_model, urgent=0.2)
     run = begin(engine)
     os.kill(engine.pid, signal.SIGSTOP)
@@ -200,7 +189,7 @@ def test_a_child_that_dies_at_each_load_is_refused_in_words(
         assert refused.value.code == code
 
 
-@pytest.mark.parametrize("share", [0.25, 0.99])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
 def test_a_cut_file_is_refused_before_this_process_opens_it(
     share: float, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -212,39 +201,33 @@ def test_a_cut_file_is_refused_before_this_process_opens_it(
     assert refused.value.code == "model_refused"
 
 
-def test_too_little_memory_in_the_child_is_said(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    changes = """
-        from jupyter_turbopilot.engine.load import plan
-
-        def load(*_, **__):
-            raise MemoryError
-
-        plan.load = load
-    """
-    change(tmp_path, monkeypatch, changes)
-    with pytest.raises(ModelRefusedError, match="there was not enough memory") as refused:
-        load(tiny_model)
-    assert refused.value.code == "memory"
-
-
+@pytest.mark.parametrize(
+    ("error", "words", "code"),
+    [
+        ("MemoryError", "there was not enough memory", "memory"),
+        (
+            'ModelRefusedError("Install what is missing.", code="engine_missing")',
+            r"^Install what is missing\.$",
+            "engine_missing",
+        ),
+    ],
+)
 def test_an_error_meant_for_a_person_comes_through_a_load(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: str, words: str, code: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = """
+    changes = f"""
         from jupyter_turbopilot.engine.load import plan
         from jupyter_turbopilot.errors import ModelRefusedError
 
         def load(*_, **__):
-            raise ModelRefusedError("Install what is missing.", code="engine_missing")
+            raise {error}
 
         plan.load = load
     """
     change(tmp_path, monkeypatch, changes)
-    with pytest.raises(ModelRefusedError, match=r"^Install what is missing\.$") as refused:
+    with pytest.raises(ModelRefusedError, match=words) as refused:
         load(tiny_model)
-    assert refused.value.code == "engine_missing"
+    assert refused.value.code == code
 
 
 def test_a_load_that_is_called_off_ends_the_child(

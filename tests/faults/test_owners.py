@@ -138,19 +138,6 @@ def before(engine: Service, tmp_path: Path) -> Service:
     return Service(tmp_path, pilot=Pilot(settings))
 
 
-def test_the_engine_behind_a_front_server_keeps_its_people_apart(services: Serve, tmp_path: Path) -> None:
-    engine = services(named=False)
-    front = before(engine, tmp_path)
-    try:
-        prompt = text()
-        assert front.reused(prompt, "ada") == 0
-        assert front.reused(prompt, "eve") == 0
-        assert front.reused(prompt, "ada") == len(prompt) - 1
-        assert engine.reused(prompt, "ada") == 0, "the front server's people are not the engine's"
-    finally:
-        front.stop()
-
-
 def test_two_front_servers_before_one_engine_serve_their_people_and_mix_nobody_up(
     services: Serve, tmp_path: Path
 ) -> None:
@@ -161,6 +148,7 @@ def test_two_front_servers_before_one_engine_serve_their_people_and_mix_nobody_u
         # One cannot tell that the other's person is the same: the text is read once for each.
         assert [front.reused(prompt, name) for name in ("ada", "eve") for front in fronts] == [0] * 4
         assert [front.reused(prompt, "ada") for front in fronts] == [len(prompt) - 1] * 2
+        assert engine.reused(prompt, "ada") == 0, "the front servers' people are not the engine's"
     finally:
         for front in fronts:
             front.stop()

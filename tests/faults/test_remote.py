@@ -20,7 +20,7 @@ from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, Turbopil
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..engine.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
-from ..engine.remote.far_server import Act, FarServer, Wire, chances, settings_for, status, words
+from ..engine.remote.far_server import Act, Wire, chances, status, words
 
 __all__ = ["connect", "no_keys", "serve"]
 
@@ -65,7 +65,6 @@ def event(text: str, **more: Any) -> bytes:
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-LATE = threading.Event()  # never set: a server that says nothing more
 
 
 def late(*pieces: bytes) -> Act:
@@ -201,15 +200,6 @@ def test_a_person_is_told_in_words(
         assert "PROMPT" not in text
         assert "SECRET" not in text
         assert "hush" not in text
-
-
-def test_a_stream_without_end_is_cut_at_its_limit(serve: Serve, connect: Connect) -> None:
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        wire.begin()
-        while True:
-            wire.send(event("abc" * 50))
-
-    assert outcome(connect(serve(act)), ask(100)) == (b"abc" * 50)[:100]
 
 
 @pytest.mark.parametrize("gap", [0.01, 0.1])
@@ -377,11 +367,3 @@ def test_a_password_in_an_address_is_not_repeated(connect: Connect) -> None:
     with pytest.raises(TurbopilotError) as refused:
         connect("https://me:hush@127.0.0.1/v1")
     assert "hush" not in refused.value.message
-
-
-def test_nothing_listening_is_told_with_the_address(serve: Serve, connect: Connect) -> None:
-    server: FarServer = serve(words("ab"))
-    server.stop()
-    with pytest.raises(EngineGoneError, match=rf"127\.0\.0\.1:{server.port}"):
-        connect(server)
-    assert settings_for(server).remote.urls

@@ -14,17 +14,14 @@ from jupyter_turbopilot.engine.isolated import child
 from jupyter_turbopilot.engine.isolated.child import Asked, Host, listen
 from jupyter_turbopilot.engine.isolated.messages import (
     Attention,
-    Close,
     FramePipe,
     Release,
     Resume,
-    Start,
     Step,
     Suspend,
     UseThreads,
     encode,
 )
-from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..jobs import SmallEngine
 
@@ -59,45 +56,11 @@ def test_attention_reaches_the_request_before_it_and_no_other(
     assert [one.attention.is_set() for one in asked] == [True, False, True, False]
 
 
-def test_attention_interrupts_what_is_computed(
-    parent: tuple[FramePipe, SimpleQueue[Asked], list[int]],
-) -> None:
-    pipe, heard, _ = parent
-    pipe.send(encode(Step((1,))))
-    interrupted = threading.Event()
-    with heard.get(timeout=30).attention.interrupting(interrupted.set):
-        pipe.send(encode(Attention()))
-        assert interrupted.wait(30)
-
-
 @pytest.mark.parametrize("data", [b"", b"<html>", b"\xc1", encode(["Nonsense"])])
 def test_what_is_no_request_ends_the_process(
     parent: tuple[FramePipe, SimpleQueue[Asked], list[int]], data: bytes
 ) -> None:
     parent[0].send(data)
-
-
-def test_an_engine_of_any_kind_is_driven() -> None:
-    engine = SmallEngine("one two three")
-    host = Host(engine)
-    assert host.describe().identity == "scripted"
-    ask = Ask([1, 2, 3], Sampling(max_tokens=9))
-    (begun,) = host.reply(Start(7, ask), Cancel()).runs
-    assert (begun.pending, begun.done, begun.fresh) == (3, False, [])
-    full = host.reply(Start(8, ask), Cancel())
-    assert (full.granted, full.runs) == (False, [])
-    written = b""
-    for _ in range(20):
-        (progress,) = host.reply(Step((7,)), Cancel()).runs
-        written += b"".join(token.data for token in progress.fresh)
-        if progress.done:
-            break
-    assert written.decode().split() == ["one", "two", "three"]
-    assert host.reply(Suspend(7), Cancel()).granted
-    assert host.reply(Resume(7), Cancel()).granted
-    assert host.reply(Release(7), Cancel()).runs == []
-    assert engine.seated == []
-    assert host.reply(Close(keep=False), Cancel()).failure is None
 
 
 def test_a_run_that_nobody_knows_is_a_failure() -> None:

@@ -18,7 +18,6 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
 from jupyter_turbopilot.engine.load.plan import load as load_here
 from jupyter_turbopilot.errors import (
-    BadRequestError,
     CancelledError,
     ContextLengthError,
     EngineError,
@@ -85,13 +84,6 @@ CHOICES: list[dict[str, Any]] = [
 def test_it_says_of_itself_what_the_engine_does(isolated: IsolatedEngine, here: Engine) -> None:
     for name in ("name", "fim", "context_size", "identity", "abilities"):
         assert getattr(isolated, name) == getattr(here, name)
-
-
-def test_the_vocabulary_is_the_models(isolated: IsolatedEngine, here: Engine) -> None:
-    for name in ("markers", "specials", "ends", "unit"):
-        assert getattr(isolated.vocabulary, name) == getattr(here.vocabulary, name)
-    for prompt in PROMPTS:
-        assert isolated.vocabulary.tokenize(prompt) == here.vocabulary.tokenize(prompt)
 
 
 def test_a_hundred_prompts_get_the_same_tokens_at_the_same_cost(
@@ -167,14 +159,6 @@ def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_
     engine.release(run)
     assert len(run.fresh) == 9
     engine.close()
-
-
-def test_an_error_of_the_engine_is_raised_here_and_the_engine_goes_on(isolated: IsolatedEngine) -> None:
-    with pytest.raises(EngineError, match="A prompt of 512 tokens does not fit"):
-        write(isolated, "x" * 512)
-    with pytest.raises(BadRequestError, match="top_k"):
-        write(isolated, "x", temperature=1.0, samplers=("infill",))
-    assert len(write(isolated, "x")[0]) == 8
 
 
 def test_what_was_written_before_a_failure_is_handed_over(

@@ -46,15 +46,6 @@ def test_a_model_that_passed_is_not_tested_again(
     ensure(tiny_model, memory)
 
 
-def test_modules_in_the_working_folder_are_not_imported(
-    tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("json", "numpy", "msgspec"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
-    monkeypatch.chdir(tmp_path)
-    ensure(tiny_model, memory)
-
-
 def test_adapters_and_other_settings_are_tested_too(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
@@ -62,15 +53,6 @@ def test_adapters_and_other_settings_are_tested_too(tiny_model: Path, tmp_path: 
     broken = replace(PLAN, hardware=replace(hardware, adapters=(AdapterSpec(str(tiny_model)),)))
     with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
         ensure(tiny_model, memory, broken)
-
-
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
-def test_a_truncated_file_is_refused(tiny_model: Path, tmp_path: Path, memory: Path, share: float) -> None:
-    data = tiny_model.read_bytes()
-    cut = tmp_path / "cut.gguf"
-    cut.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ModelRefusedError, match="process of its own"):
-        ensure(cut, memory)
 
 
 @pytest.mark.parametrize("script", ["kill -KILL $$", "echo 'ImportError' >&2; exit 1", "exec sleep 60"])

@@ -33,15 +33,6 @@ def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) ->
     return b"".join(token.data for token in tokens), usage
 
 
-def test_only_what_differs_is_read_again(engine: LlamaEngine) -> None:
-    complete(engine, "abcdefgh", 1)
-    assert complete(engine, "abcdefXYZ", 1)[1].cached_tokens == 6
-
-
-def sampled(engine: LlamaEngine, **sampling: object) -> bytes:
-    return complete(engine, "sampled", 12, **sampling)[0]
-
-
 def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
     tokens = write(engine, engine.vocabulary.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
@@ -85,21 +76,6 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         assert after == fresh
     finally:
         engine.close()
-
-
-def test_what_was_read_survives_a_restart(tiny_model: Path, tmp_path: Path) -> None:
-    texts, usages = [], []
-    for _ in range(2):
-        engine = LlamaEngine(
-            tiny_model, name="t", context_size=512, threads=1, parked=2000, state=tmp_path / "state"
-        )
-        answer, usage = complete(engine, "def long(): " + "x = 1; " * 40)
-        texts.append(answer)
-        usages.append(usage)
-        engine.close()
-    assert texts[0] == texts[1]
-    assert usages[1].cached_tokens == usages[1].prompt_tokens - 1
-    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
 
 
 def test_a_damaged_state_costs_nothing_but_the_state(tiny_model: Path, tmp_path: Path) -> None:
@@ -222,16 +198,6 @@ def test_a_load_that_fails_late_gives_the_memory_back_and_leaves_what_was_kept(
         loaded()
     assert closed == [(None, None)]
     assert (tmp_path / "state").read_bytes() == kept
-
-
-def test_what_a_broken_engine_holds_is_not_kept(tiny_model: Path, tmp_path: Path) -> None:
-    for keep in (False, True):
-        engine = LlamaEngine(
-            tiny_model, name="t", context_size=512, threads=1, parked=2000, state=tmp_path / "state"
-        )
-        complete(engine, "x = 1; " * 40)
-        engine.close(keep=keep)
-        assert (tmp_path / "state").exists() == keep
 
 
 def test_a_chat_template_is_never_run(tmp_path: Path) -> None:

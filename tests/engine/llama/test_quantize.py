@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,11 @@ from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.quantization import Order
 
+from ..isolated.children import play
+
 
 def order(tmp_path: Path) -> Order:
     return Order(tmp_path / "whole.gguf", tmp_path / "small.gguf", "Q8_0", number=7, again=False)
-
-
-def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Play the child process; its fifth argument is the file to write."""
-    program = tmp_path / "python"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
 
 
 def test_formats_have_the_names_that_people_use() -> None:
@@ -31,7 +24,7 @@ def test_formats_have_the_names_that_people_use() -> None:
 def test_progress_is_reported_and_the_file_appears_when_it_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child(tmp_path, monkeypatch, 'echo "1/2 a.weight"; echo other; echo "2/2 b.weight"; printf new > "$5"')
+    play(tmp_path, monkeypatch, 'echo "1/2 a.weight"; echo other; echo "2/2 b.weight"; printf new > "$5"')
     progress: list[tuple[str, int, int]] = []
     target = quantize(order(tmp_path), 1, lambda *step: progress.append(step))
     assert progress == [("a.weight", 1, 2), ("b.weight", 2, 2)]
@@ -48,7 +41,7 @@ def test_progress_is_reported_and_the_file_appears_when_it_is_complete(
 def test_a_child_that_fails_is_an_error_with_its_last_words_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
-    child(tmp_path, monkeypatch, f'printf half > "$5"; {script}')
+    play(tmp_path, monkeypatch, f'printf half > "$5"; {script}')
     with pytest.raises(ConversionError, match=reason):
         quantize(order(tmp_path), 1)
     assert [path.name for path in tmp_path.glob("*small*")] == []
@@ -57,7 +50,7 @@ def test_a_child_that_fails_is_an_error_with_its_last_words_and_leaves_no_file(
 def test_an_error_in_the_report_of_progress_ends_the_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child(tmp_path, monkeypatch, 'echo "1/2 a.weight"; exec sleep 60')
+    play(tmp_path, monkeypatch, 'echo "1/2 a.weight"; exec sleep 60')
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

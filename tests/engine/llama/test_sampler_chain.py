@@ -49,19 +49,19 @@ def test_infill_behind_a_small_top_k_draws(engine: LlamaEngine) -> None:
     assert chain(engine, samplers=("top_k", "infill"), top_k=128).pick(FLAT) is not None
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"repeat_penalty": 1.1, "penalty_last_n": 2**31 - 1},
-        {"repeat_penalty": 1.1, "penalty_last_n": -1},
-        {"repeat_penalty": 0.0, "frequency_penalty": 1e300, "presence_penalty": -1e300},
-        {"temperature": 1e-300},
-        {"temperature": 1e300},
-        {"top_k": 0, "typical_p": 0.0, "top_p": 0.0, "min_p": 2.0},
-        {"top_k": 2**31 - 1, "samplers": SAMPLERS * 1000},
-        {"logit_bias": ((5, 1e308), (6, 1e308), (-1, 1.0), (10**9, 1.0))},
-    ],
-)
+EXTREME: list[dict[str, Any]] = [
+    {"repeat_penalty": 1.1, "penalty_last_n": 2**31 - 1},
+    {"repeat_penalty": 1.1, "penalty_last_n": -1},
+    {"repeat_penalty": 0.0, "frequency_penalty": 1e300, "presence_penalty": -1e300},
+    {"temperature": 1e-300},
+    {"temperature": 1e300},
+    {"top_k": 0, "typical_p": 0.0, "top_p": 0.0, "min_p": 2.0},
+    {"top_k": 2**31 - 1, "samplers": SAMPLERS * 1000},
+    {"logit_bias": ((5, 1e308), (6, 1e308), (-1, 1.0), (10**9, 1.0))},
+]
+
+
+@pytest.mark.parametrize("asked", EXTREME)
 def test_extreme_values_still_draw_a_token(engine: LlamaEngine, asked: dict[str, Any]) -> None:
     made = chain(engine, **asked)
     token = made.pick(FLAT)

@@ -20,15 +20,6 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     engine.close()
 
 
-def test_the_markers_are_read_from_the_file(engine: LlamaEngine) -> None:
-    assert (
-        engine.vocabulary.markers.prefix,
-        engine.vocabulary.markers.middle,
-        engine.vocabulary.markers.suffix,
-    ) == (257, 258, 259)
-    assert engine.vocabulary.find_token("<|fim_prefix|>") == 257
-
-
 def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
     engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,11 +38,6 @@ def test_an_address_that_is_refused_is_not_repeated(url: str) -> None:
     assert "hush" not in refused.value.message
 
 
-def test_no_address_is_refused() -> None:
-    with pytest.raises(ModelRefusedError, match="empty"):
-        read_addresses([], plain_http=False)
-
-
 @pytest.mark.parametrize(
     ("url", "root"),
     [
@@ -89,9 +84,7 @@ def test_a_provider_and_a_server_do_not_share_a_key() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in (address.ENGINE_KEY, address.HUB_KEY):
-        monkeypatch.delenv(variable, raising=False)
+def none_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "_taken", {})
 
 

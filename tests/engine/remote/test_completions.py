@@ -169,10 +169,6 @@ def test_a_hole_is_sent_as_a_suffix() -> None:
     assert not {"suffix", "model", "logprobs"} & plain.body.keys()
 
 
-def test_nothing_is_asked_on_a_line_with_a_marker() -> None:
-    assert TEXT.request(Ask(ids("x = '<|fim_prefix|>"))) is None
-
-
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.floats(0, 1), max_size=3))
 def test_characters_join_to_the_text_and_are_as_probable_as_it_is(text: str, chances: list[float]) -> None:
     tokens = spread(text, chances)

@@ -13,17 +13,24 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.run import RemoteRun
-from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from ..jobs import Told, until_cancelled
+from ..test_worker import ready
 from .conftest import Connect, Serve
-from .far_server import Wire, status, words
+from .far_server import Act, Wire, chances, status, words
 
 
 def ask(text: str = "x = ", most: int = 16) -> Ask:
     return Ask([*map(ord, text)], Sampling(most))
+
+
+def start(engine: RemoteEngine, asked: Ask) -> RemoteRun:
+    """Start a run for which there is a place."""
+    run = engine.start(asked)
+    assert run
+    return run
 
 
 def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
@@ -36,9 +43,7 @@ def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
 
 
 def write(engine: RemoteEngine, asked: Ask) -> bytes:
-    run = engine.start(asked)
-    assert run
-    return finish(engine, run)[0]
+    return finish(engine, start(engine, asked))[0]
 
 
 def step_until(engine: RemoteEngine, run: RemoteRun, count: int) -> None:
@@ -51,23 +56,30 @@ def held(first: str, go: threading.Event, rest: str = "") -> Any:
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
-        wire.event(model="far", choices=[{"text": first, "logprobs": words_of(first)}])
+        wire.event(model="far", choices=[{"text": first, "logprobs": chances(first, -0.1)}])
         go.wait(30)
         if rest:
-            wire.event(choices=[{"text": rest, "logprobs": words_of(rest), "finish_reason": "stop"}])
+            wire.event(choices=[{"text": rest, "logprobs": chances(rest, -0.1), "finish_reason": "stop"}])
 
     return act
 
 
-def words_of(text: str) -> dict[str, Any]:
-    return {"tokens": [f"token_id:{ord(c)}" for c in text], "token_logprobs": [-0.1] * len(text)}
+def waits(begun: threading.Event, closed: threading.Event) -> Act:
+    """Begin an answer, and wait until its connection is closed."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        begun.set()
+        if wire.gone():
+            closed.set()
+
+    return act
 
 
 def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
     engine = connect(serve(held("ab", go, "cd")))
-    run = engine.start(ask())
-    assert run
+    run = start(engine, ask())
     engine.step([run], Cancel())
     assert [token.data for token in run.fresh] == [b"a", b"b"]
     assert not run.done
@@ -79,8 +91,7 @@ def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
 def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
     engine = connect(serve(held("a", go)))
-    run = engine.start(ask())
-    assert run
+    run = start(engine, ask())
     step_until(engine, run, 1)
     attention = Cancel()
     threading.Timer(0.05, attention.set, ("nudge",)).start()
@@ -92,16 +103,8 @@ def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve,
 
 def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
-
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        wire.begin()
-        begun.set()
-        if wire.gone():
-            closed.set()
-
-    engine = connect(serve(act))
-    run = engine.start(ask())
-    assert run
+    engine = connect(serve(waits(begun, closed)))
+    run = start(engine, ask())
     assert begun.wait(30)
     engine.release(run)
     assert closed.wait(30)
@@ -114,7 +117,7 @@ def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: C
         wire.begin()
         try:
             while True:
-                wire.event(choices=[{"text": "abc", "logprobs": words_of("abc")}])
+                wire.event(choices=[{"text": "abc", "logprobs": chances("abc", -0.1)}])
                 time.sleep(0.002)
         except OSError:
             closed.set()
@@ -154,12 +157,10 @@ def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Co
     go = threading.Event()
     server = serve(held("ab", go), words("cd"))
     engine = connect(server, places=1)
-    run = engine.start(ask("x", 5))
-    assert run
+    run = start(engine, ask("x", 5))
     step_until(engine, run, 2)
     engine.suspend(run)
-    other = engine.start(ask("y"))
-    assert other
+    other = start(engine, ask("y"))
     assert not engine.resume(run)
     assert finish(engine, other) == [b"cd"]
     assert engine.resume(run)
@@ -182,26 +183,13 @@ def test_no_more_is_asked_for_than_the_context_holds(serve: Serve, connect: Conn
     assert server.asked("/v1/completions")[0]["max_tokens"] == 2
 
 
-def test_one_text_fails_and_the_others_go_on(serve: Serve, connect: Connect) -> None:
-    engine = connect(serve(status(401), words("ab")))
-    bad = engine.start(ask())
-    assert bad
-    with pytest.raises(TextFailedError) as failed:
-        engine.step([bad], Cancel())
-    assert failed.value.run is bad
-    assert "key" in failed.value.message
-    engine.release(bad)
-    assert write(engine, ask()) == b"ab"
-
-
 @pytest.mark.parametrize(("priority", "times"), [("warm", 1), ("ahead", 1), ("typing", 2), ("", 2)])
 def test_what_nobody_waits_for_yields_to_a_busy_server(
     priority: str, times: int, serve: Serve, connect: Connect
 ) -> None:
     server = serve(status(503, Retry_After="0"), words("ab"))
     engine = connect(server)
-    run = engine.start(replace(ask(), priority=priority))
-    assert run
+    run = start(engine, replace(ask(), priority=priority))
     if times == 1:
         with pytest.raises(TextFailedError, match="not ready"):
             engine.step([run], Cancel())
@@ -213,9 +201,8 @@ def test_what_nobody_waits_for_yields_to_a_busy_server(
 def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, connect: Connect) -> None:
     server = serve(status(400), words("a"))
     engine, loads = connect(server), []
-    worker = Worker()
+    worker = ready(lambda _: loads.append(1) or engine)
     try:
-        worker.load("far", lambda _: loads.append(1) or engine)
 
         def writes(engine: Any, job: Job) -> Any:
             tokens: list[Token] = []
@@ -225,8 +212,6 @@ def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, c
 
         told = [Told(), Told()]
         for one in told:
-            while not worker.state.ready:
-                time.sleep(0.01)
             worker.submit(Job(writes, one))
             one.wait()
         assert isinstance(told[0].wait(), EngineError)
@@ -249,11 +234,8 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
         go.wait(30)
 
     engine = connect(serve(act), timeout=20.0)
-    worker = Worker()
+    worker = ready(lambda _: engine)
     try:
-        worker.load("far", lambda _: engine)
-        while not worker.state.ready:
-            time.sleep(0.01)
         jobs = []
         for _ in range(3):
             jobs.append(Job(until_cancelled, Told()))
@@ -275,14 +257,7 @@ def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> 
 
 def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
-
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        wire.begin()
-        begun.set()
-        if wire.gone():
-            closed.set()
-
-    engine = connect(serve(act))
+    engine = connect(serve(waits(begun, closed)))
     assert engine.start(ask())
     assert begun.wait(30)
     engine.close()

@@ -76,12 +76,6 @@ def test_the_model_is_the_one_that_is_named_or_the_only_one() -> None:
         read_models(listing({"id": "a"}), "c", "host")
 
 
-@pytest.mark.parametrize("entries", [[], [{"id": "m", "turbopilot": {"version": 1}}]])
-def test_a_server_without_a_loaded_model_is_asked_again_later(entries: list[dict[str, Any]]) -> None:
-    with pytest.raises(EngineGoneError, match="model"):
-        read_models(listing(*entries), "", "host")
-
-
 def test_another_model_or_another_digest_is_another_identity() -> None:
     one = FarSide(Kind.OURS, "m", version="1")
     assert (
@@ -105,12 +99,6 @@ def test_only_a_server_that_says_all_its_answers_depend_on_has_lasting_ones(
     more: dict[str, Any], lasting: bool
 ) -> None:
     assert read_models(listing({"id": "default"} | more), "", "host").lasting is lasting
-
-
-def test_llama_servers_slots_are_read_off_its_properties() -> None:
-    data = json.dumps({"total_slots": 4, "default_generation_settings": {"n_ctx": 512, "x": 1}}).encode()
-    far = read_properties(data, FarSide(Kind.LLAMA, "m"))
-    assert (far.model, far.places, far.context_size) == ("m", 4, 512)
 
 
 @pytest.mark.parametrize(

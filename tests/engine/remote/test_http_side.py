@@ -37,17 +37,14 @@ from jupyter_turbopilot.server.routes.openai_wording import error_body
 
 from .conftest import Serve
 from .far_server import Act, FarServer, Wire, status, words
+from .test_survey import ask
 
 DIALECT = ByIds(FarSide(Kind.VLLM, "m"), CodePoints())
 
 
-def side_of(server: FarServer, key: str = "") -> HttpSide:
-    return HttpSide(read_addresses([server.url], plain_http=False)[0], key, 5.0)
-
-
 def stream(server: FarServer, key: str = "") -> list[Heard]:
     async def heard() -> list[Heard]:
-        side = side_of(server, key)
+        side = HttpSide(read_addresses([server.url], plain_http=False)[0], key, 5.0)
         try:
             return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
         finally:
@@ -57,14 +54,7 @@ def stream(server: FarServer, key: str = "") -> list[Heard]:
 
 
 def fetch(server: FarServer, route: str) -> bytes | None:
-    async def fetched() -> bytes | None:
-        side = side_of(server)
-        try:
-            return await side.fetch(route)
-        finally:
-            await side.close()
-
-    return asyncio.run(fetched())
+    return ask(server, lambda side: side.fetch(route))
 
 
 def error_event(error: Any) -> Act:
@@ -75,12 +65,6 @@ def error_event(error: Any) -> Act:
     return act
 
 
-def test_events_are_read_as_they_come(serve: Serve) -> None:
-    heard = stream(serve(words("ab", "c")))
-    assert [len(one.tokens) for one in heard] == [2, 1, 0, 0]
-    assert heard[-1].ended
-
-
 def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server = serve(words("a"))
@@ -89,13 +73,6 @@ def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptur
     assert headers["authorization"] == "Bearer sk-hush"
     assert "hush" not in json.dumps(body)
     assert "hush" not in caplog.text
-
-
-@pytest.mark.parametrize(("code", "after"), [(429, "7"), (503, None)])
-def test_who_is_busy_asks_to_wait(code: int, after: str | None, serve: Serve) -> None:
-    with pytest.raises(AskedToWaitError) as asked:
-        stream(serve(status(code, **({"Retry_After": after} if after else {}))))
-    assert asked.value.after == (float(after) if after else None)
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 401, 404, 500])
@@ -143,12 +120,6 @@ def test_an_option_that_is_refused_is_named(serve: Serve) -> None:
         stream(serve(lambda wire, _: wire.answer(400, refusal)))
     assert refused.value.field == "repeat_penalty"
     assert "SECRET" not in refused.value.message
-
-
-@pytest.mark.parametrize("kind", ["text/html", "application/json", ""])
-def test_what_is_no_stream_is_refused(kind: str, serve: Serve) -> None:
-    with pytest.raises(StrangeAnswerError, match="stream of events"):
-        stream(serve(lambda wire, _: wire.answer(200, b"<html>", kind)))
 
 
 def test_a_compressed_stream_is_refused(serve: Serve) -> None:

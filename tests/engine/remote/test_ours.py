@@ -19,6 +19,7 @@ from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 
 from ...serving import Server
 from ...tiny_model import learn_merges, write_tiny_model
+from .conftest import Connect
 from .far_server import always, settings_for
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\n" * 3
@@ -58,61 +59,49 @@ def write(engine: Engine, ask: Ask) -> list[Token]:
 
 
 def test_the_same_is_written_with_the_same_probabilities(
-    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+    local: LlamaEngine, server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    engine = load(settings_for(server.url), Cancel(), always(local.vocabulary))
-    try:
-        for at in range(0, 60, 3):
-            prompt = local.vocabulary.tokenize(CODE[: 20 + at])
-            hint = tuple(local.vocabulary.tokenize(CODE[20 + at : 40 + at], behind=True))
-            for sampling in SAMPLINGS:
-                here, there = (
-                    write(one, Ask(prompt, sampling, Usage(), hint, language="python"))
-                    for one in (local, engine)
-                )
-                assert [(token.id, token.data) for token in there] == [
-                    (token.id, token.data) for token in here
-                ]
-                assert [token.probability for token in there] == pytest.approx(
-                    [token.probability for token in here], rel=1e-2
-                )
-                assert [len(token.top) for token in there] == [sampling.top] * len(there)
-    finally:
-        engine.close()
+    engine = connect(server.url, vocabulary=local.vocabulary)
+    for at in range(0, 60, 3):
+        prompt = local.vocabulary.tokenize(CODE[: 20 + at])
+        hint = tuple(local.vocabulary.tokenize(CODE[20 + at : 40 + at], behind=True))
+        for sampling in SAMPLINGS:
+            here, there = (
+                write(one, Ask(prompt, sampling, Usage(), hint, language="python")) for one in (local, engine)
+            )
+            assert [(token.id, token.data) for token in there] == [(token.id, token.data) for token in here]
+            assert [token.probability for token in there] == pytest.approx(
+                [token.probability for token in here], rel=1e-2
+            )
+            assert [len(token.top) for token in there] == [sampling.top] * len(there)
 
 
 def test_what_was_not_read_again_is_known_before_the_end(
-    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+    local: LlamaEngine, server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    engine = load(settings_for(server.url), Cancel(), always(local.vocabulary))
+    engine = connect(server.url, vocabulary=local.vocabulary)
     prompt = local.vocabulary.tokenize(CODE[:90] + "z")
-    try:
-        for cached in (0, len(prompt) - 1):
-            ask = Ask(prompt, Sampling(200), Usage())
-            run: Any = engine.start(ask)
-            while not (run.fresh or run.done):
-                engine.step([run], Cancel())
-            engine.release(run)
-            assert ask.usage.cached_tokens >= cached
-    finally:
-        engine.close()
+    for cached in (0, len(prompt) - 1):
+        ask = Ask(prompt, Sampling(200), Usage())
+        run: Any = engine.start(ask)
+        while not (run.fresh or run.done):
+            engine.step([run], Cancel())
+        engine.release(run)
+        assert ask.usage.cached_tokens >= cached
 
 
 def test_a_text_of_the_same_model_that_answers_in_another_way_is_noticed(
-    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+    local: LlamaEngine, server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    engine = load(settings_for(server.url), Cancel(), always(local.vocabulary))
+    engine = connect(server.url, vocabulary=local.vocabulary)
     exchange: Any = engine._exchange
-    try:
-        assert write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
-        exchange._far = replace(exchange._far, version="0123")
-        with pytest.raises(EngineGoneError, match="another model"):
-            write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
-    finally:
-        engine.close()
+    assert write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
+    exchange._far = replace(exchange._far, version="0123")
+    with pytest.raises(EngineGoneError, match="another model"):
+        write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
 
 
 def test_a_server_with_another_vocabulary_is_refused(

@@ -11,11 +11,9 @@ import huggingface_hub
 import pytest
 from hypothesis import given
 
-from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.remote.address import HUB_KEY, Address
 from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.dialect import Request
-from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.engine.remote.provider import ByProvider, ProviderSide, ensure_installed
 from jupyter_turbopilot.engine.remote.words import (
     AskedToWaitError,
@@ -28,8 +26,8 @@ from jupyter_turbopilot.generation import Ask, Sampling
 
 from ...serving import Server
 from ...tiny_model import write_tiny_model
-from .conftest import Serve
-from .far_server import FarServer, Wire, always, settings_for, status
+from .conftest import Connect, Serve
+from .far_server import FarServer, Wire, status
 from .test_completions import ids
 from .test_engine import ask, write
 from .test_far_side import JSON
@@ -62,20 +60,17 @@ def generates(wire: Wire, body: dict[str, Any]) -> None:
 
 
 def test_a_text_comes_from_a_server_of_hugging_faces_protocol(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server(write_tiny_model(tmp_path / "tiny.gguf"))
     try:
         monkeypatch.setenv(HUB_KEY, server.key)
-        engine = load(settings_for(f"hf:{server.url}/api/generate", timeout=20.0), Cancel(), always(None))
-        try:
-            # Random bytes seldom make text: a prompt is looked for that text follows.
-            texts = {f"import {number}": generated(server, f"import {number}") for number in range(99)}
-            prompt = next(prompt for prompt, text in texts.items() if text.isascii() and len(text) == 3)
-            assert write(engine, ask(prompt, 3)).decode() == texts[prompt]
-            assert not engine.abilities.chances
-        finally:
-            engine.close()
+        engine = connect(f"hf:{server.url}/api/generate", vocabulary=None, timeout=20.0)
+        # Random bytes seldom make text: a prompt is looked for that text follows.
+        texts = {f"import {number}": generated(server, f"import {number}") for number in range(99)}
+        prompt = next(prompt for prompt, text in texts.items() if text.isascii() and len(text) == 3)
+        assert write(engine, ask(prompt, 3)).decode() == texts[prompt]
+        assert not engine.abilities.chances
     finally:
         server.stop()
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -25,7 +24,7 @@ from jupyter_turbopilot.engine.remote.survey import (
     text_form,
 )
 from jupyter_turbopilot.engine.remote.words import FarRefusalError
-from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve
@@ -53,15 +52,6 @@ def tokenizer(count: Callable[[list[int]], list[int]] = list) -> Callable[[Wire,
     return act
 
 
-def test_llama_server_is_asked_for_its_slots(serve: Serve) -> None:
-    server = serve()
-    server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
-    properties = {"total_slots": 2, "default_generation_settings": {"n_ctx": 64}}
-    server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
-    far = ask(server, lambda side: look(side, ""))
-    assert (far.kind, far.places, far.context_size) == (Kind.LLAMA, 2, 64)
-
-
 def test_a_server_without_a_list_of_models_is_taken_by_its_word(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(404)
@@ -83,15 +73,6 @@ def test_a_stranger_is_refused_in_words(serve: Serve) -> None:
     with pytest.raises(ModelRefusedError, match="another vocabulary") as refused:
         ask(server, lambda side: compare(side, FarSide(Kind.LLAMA, "m"), CodePoints()))
     assert refused.value.code == "vocabulary"
-
-
-def test_of_our_own_server_the_digest_is_compared(serve: Serve) -> None:
-    server, words = serve(), CodePoints()
-    far = FarSide(Kind.OURS, "m", vocabulary=vocabulary_digest(words))
-    ask(server, lambda side: compare(side, far, words))
-    with pytest.raises(ModelRefusedError, match="another vocabulary"):
-        ask(server, lambda side: compare(side, replace(far, vocabulary="other"), words))
-    assert server.requests == []
 
 
 def test_a_server_that_tells_ids_is_believed_where_it_cannot_tokenize(serve: Serve) -> None:
@@ -161,7 +142,6 @@ def test_llama_server_is_asked_whether_its_model_fills_in(code: int, hole: str, 
     assert form == TextForm(hole, chances=True)
 
 
-TOKENS = CodePoints()
 OURS = FarSide(Kind.OURS, places=5, top=9, holds=True, chances=True, ahead=True, samplers=SAMPLERS)
 
 
@@ -182,12 +162,6 @@ def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: t
     assert (abilities.holds, abilities.chances) == (False, False)
     if dialect is LlamaByText:
         assert not {"drawn", "logit_bias"} & abilities.samplers  # nobody knows whose ids they are for
-
-
-def test_a_server_of_ours_can_do_what_it_says() -> None:
-    _, abilities = by_ids(OURS, TOKENS, TurbopilotRemote())
-    assert (abilities.places, abilities.top, abilities.holds, abilities.ahead) == (5, 9, True, True)
-    assert not by_ids(OURS, TOKENS, TurbopilotRemote(ahead="no"))[1].ahead
 
 
 @pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])

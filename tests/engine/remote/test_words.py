@@ -35,13 +35,5 @@ def test_an_engine_is_gone_where_nothing_answers_or_another_model_does() -> None
     assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
 
 
-@pytest.mark.parametrize(("status", "words"), [(401, "revoked"), (403, "scope"), (503, "JupyterHub")])
-def test_in_a_jupyterhub_words_say_what_helps_there(status: int, words: str) -> None:
-    error = refused("host", status, in_hub=True)
-    assert words in error.message
-    assert "TURBOPILOT_ENGINE_KEY" not in error.message
-    assert type(error) is type(refused("host", status))
-
-
 def test_in_a_jupyterhub_other_statuses_are_told_as_everywhere() -> None:
     assert refused("host", 404, in_hub=True).message == refused("host", 404).message

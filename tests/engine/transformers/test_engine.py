@@ -20,7 +20,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import Stepping, write
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
-from jupyter_turbopilot.engine.transformers.engine import Held, TransformersEngine, is_divisible, new_cache
+from jupyter_turbopilot.engine.transformers.engine import Held, TransformersEngine, new_cache
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
 from jupyter_turbopilot.models.convert import convert
@@ -94,11 +94,6 @@ def test_typing_evaluates_no_more_tokens_than_with_llama_cpp(checkpoint: Path, t
             evaluated[id(each)] += usage.prompt_tokens - usage.cached_tokens
         each.close()
     assert evaluated[id(engine)] <= 1.05 * evaluated[id(other)]
-
-
-def test_a_prompt_read_in_pieces_is_continued_as_if_it_were_read_whole(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[: 3 * CHUNK + 7]
-    assert ids(written(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
 
 
 @settings(max_examples=8)
@@ -270,6 +265,7 @@ def test_threads_are_set_before_it_computes(engine: TransformersEngine) -> None:
 
 def test_layers_that_see_the_nearest_tokens_only_are_cut_like_others(tmp_path: Path) -> None:
     engine = load(checkpoints.write(tmp_path, "mistral", sliding_window=16), ONE, name="near")
+    assert engine.drafts
     prompt = engine.vocabulary.tokenize(SOURCE)[:90]
     for size in (90, 40, 70):
         assert ids(written(engine, prompt[:size], ignore_end=True)) == alone(engine, prompt[:size], 12)
@@ -375,12 +371,6 @@ def test_what_is_cut_is_gone_and_the_rest_is_as_it_was(size: int, start: int) ->
     assert positions(one) == [[float(number) for number in range(one.size)]] * 2
 
 
-def test_layers_that_got_further_than_others_are_brought_back() -> None:
-    one = held(9, 6)
-    one.cut(one.size)
-    assert positions(one) == [[0, 1, 2, 3, 4, 5]] * 2
-
-
 @given(st.integers(1, 20), st.data())
 def test_a_copy_and_its_original_go_different_ways(size: int, data: st.DataObject) -> None:
     one = held(size, size)
@@ -390,25 +380,3 @@ def test_a_copy_and_its_original_go_different_ways(size: int, data: st.DataObjec
         other.cache.update(more, more, layer)
     assert positions(one) == [[float(number) for number in range(size)]] * 2
     assert positions(other) == [[*map(float, range(other.size)), 99.0]] * 2
-
-
-def test_what_is_compact_holds_no_more_memory_than_it_needs() -> None:
-    one = held(100, 100)
-    one.cut(5)
-    assert one.cache.layers[0].keys.untyped_storage().nbytes() == 100 * 2 * 4 * 4
-    assert one.compact().cache.layers[0].keys.untyped_storage().nbytes() == 5 * 2 * 4 * 4
-    assert positions(one) == [[0, 1, 2, 3, 4]] * 2
-
-
-@pytest.mark.parametrize(
-    ("config", "divisible"),
-    [
-        (CONFIG, True),
-        (transformers.Qwen2Config(num_hidden_layers=2), True),
-        (transformers.MambaConfig(num_hidden_layers=2), False),
-        (transformers.Lfm2Config(num_hidden_layers=2, layer_types=["conv", "full_attention"]), False),
-    ],
-    ids=lambda value: getattr(value, "model_type", None),
-)
-def test_a_model_with_recurrent_layers_cannot_go_back(config: object, divisible: bool) -> None:
-    assert is_divisible(new_cache(config)) == divisible

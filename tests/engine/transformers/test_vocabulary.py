@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.table_vocabulary import LONGEST
 from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
@@ -104,13 +103,6 @@ def test_no_long_text_keeps_other_threads_waiting(vocabulary: TransformersVocabu
     assert vocabulary.join(tokens) == text.encode()
     assert max(longest) <= LONGEST + 1
     assert len(longest) <= 4 * len(text) / LONGEST + 4
-
-
-def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(vocabulary: TransformersVocabulary) -> None:
-    cancel = Cancel()
-    cancel.set("superseded")
-    with cancel.governing(), pytest.raises(Cancelled):
-        vocabulary.tokenize("x = 1\n" * 4_000)
 
 
 def test_several_threads_tokenize_at_once(vocabulary: TransformersVocabulary) -> None:
