@@ -94,11 +94,14 @@ export async function startLab({
     writeFileSync(
       path.join(config, 'jupyter_server_config.py'),
       'from pathlib import Path\n' +
-        'from tests.scripted_engine import ScriptedEngine, kind_with\n' +
+        'from jupyter_turbopilot.pilot import pilot\n' +
+        'from jupyter_turbopilot.pilot.kinds.llama import LlamaKind\n' +
+        'from tests.scripted_engine import ScriptedEngine\n' +
         'from tests.tiny_model import write_tiny_model\n' +
         `write_tiny_model(Path(${JSON.stringify(tiny)}))\n` +
         `c.Turbopilot.model = ${JSON.stringify(tiny)}\n` +
-        `c.TurbopilotExtension.kind = kind_with(lambda *_: ScriptedEngine(${JSON.stringify(says)}))\n`
+        `load = lambda *_: ScriptedEngine(${JSON.stringify(says)})\n` +
+        'pilot.kind_of = lambda settings, store: LlamaKind(settings, store, load)\n'
     );
   }
   const port = await freePort();
