@@ -189,8 +189,8 @@ def test_a_setting_that_names_a_folder_is_said(
 ) -> None:
     configure(tmp_path, path.anchor)
     assert run(capsys, "study", "report")[0] == 2
-    status, out, _ = run(capsys, "study", "info")
-    assert (status, "It cannot be written" in out) == (1, True)
+    status, _, err = run(capsys, "study", "info")
+    assert (status, "it is not the path of a file" in err) == (2, True)
 
 
 @pytest.mark.parametrize("target", [".", "..", "/", "folder"])
