@@ -260,9 +260,17 @@ export async function askInVain(page) {
   await page.keyboard.press('Alt+\\');
 }
 
-/** Type what the model knows; return the grey text behind it. */
+/**
+ * Type what the model knows; return the grey text behind it. JupyterLab drops an answer that arrives while it
+ * sets its completer up, as shortly after a page has opened: then the answer is requested once more.
+ */
 export async function typeBegun(page) {
   await page.keyboard.insertText(BEGUN.slice(0, -1));
   await page.keyboard.type(BEGUN.at(-1));
-  return ghost(page);
+  try {
+    return await ghost(page, { timeout: 20_000 });
+  } catch {
+    await page.keyboard.press('Alt+\\');
+    return ghost(page);
+  }
 }
