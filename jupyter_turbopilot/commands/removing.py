@@ -77,7 +77,7 @@ def purge(options: Options, settings: Turbopilot) -> int:
 
 
 def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
-    """Return the study log, first if it is in a folder of ours, second if it is anywhere else."""
+    """Return the usage log: first if it is in a folder of Turbopilot, second if it is elsewhere."""
     from jupyter_turbopilot.study.file import is_log, located
 
     try:
@@ -123,7 +123,7 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
 
 
 def forget(_: NoOptions, __: Turbopilot) -> int:
-    """Remove what was read of notebooks."""
+    """Remove the saved key-value sequences of notebooks."""
     from jupyter_turbopilot.models.personal import personal_dir, sequences
     from jupyter_turbopilot.server import runtime
 

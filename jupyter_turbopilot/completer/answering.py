@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Editor(NamedTuple):
-    """Who asks, and from which of their editors."""
+    """A caller, and one of the caller's editors."""
 
     caller: str
     client: str
@@ -67,7 +67,7 @@ class LatestJobs:
                 del self._latest[editor]
 
     def is_awaited(self, editor: Editor) -> bool:
-        """Tell whether somebody waits for what the editor asked last."""
+        """Return whether the editor's latest request is awaited."""
         with self._lock:
             latest = self._latest.get(editor)
         return latest is not None and latest.job.priority.awaited

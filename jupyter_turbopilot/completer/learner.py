@@ -63,7 +63,7 @@ class Learned:
         number = week_of(now)
         week = self.week if self.week.number == number else Week(number)
         taken = week.taken + observations.taken
-        # What was shown before this week may be taken in it.
+        # A suggestion that was shown before this week may be accepted in it.
         return Week(number, max(week.shown + observations.shown, taken), taken)
 
     def after(self, observations: Observations, now: float) -> Learned:

@@ -21,7 +21,7 @@ class Rest(NamedTuple):
 
     tokens: tuple[Token, ...]  # written beyond what was typed
     whole: bool = True  # whether the first of them is whole, not partly typed
-    ahead: bytes = b""  # typed beyond what was written
+    ahead: bytes = b""  # typed beyond the generated text
 
     @property
     def sure(self) -> bool:
@@ -44,7 +44,7 @@ def typed_since(older: Place, newer: Place) -> str | None:
 
 
 def rest_of(tokens: Sequence[Token], typed: bytes) -> Rest | None:
-    """Return what is left of an answer after what was typed; None if the two disagree."""
+    """Return the rest of an answer behind the typed text; None if the two disagree."""
     written = b"".join(token.data for token in tokens)
     if not (written.startswith(typed) or typed.startswith(written)):
         return None

@@ -91,7 +91,7 @@ class Task:
 
 
 def replay(name: str, model: str, task: Task, known: Known) -> Reply:
-    """Answer with what is known, through the same trimming and the same gate."""
+    """Answer with a cached completion, through the same trimming and the same gate."""
     begun = time.perf_counter()
     writing = task.writing()
     if known.typed:

@@ -38,7 +38,7 @@ def comment_mark(language: str) -> str:
 
 
 def cell_magic(source: str) -> str:
-    """Return the name of the `%%magic` that a cell begins with; "" where there is none."""
+    """Return the name of the `%%magic` at the start of a cell, or an empty text."""
     magic = _CELL_MAGIC.match(source)
     return magic["name"] if magic else ""
 

@@ -251,7 +251,7 @@ def _is_strong(value: str) -> bool:
 
 
 def _is_chosen(value: str) -> bool:
-    """Return whether a value looks like what somebody chose for a password, rather than like a name."""
+    """Return whether a value looks like a chosen password rather than a name."""
     return len(value) > _SHORT and bool(_DIGIT.search(value) and _LETTER.search(value))
 
 

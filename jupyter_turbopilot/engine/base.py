@@ -56,13 +56,13 @@ class Abilities:
     holds: bool = True  # whether it holds a text to a `Beginning`
     chances: bool = True  # whether it says how probable each token was, before temperature and penalties
     top: int = UNLIMITED  # how many of the likeliest tokens it can list at each place
-    ahead: bool = True  # whether it may read and write what nobody has asked for
+    ahead: bool = True  # whether it may prefetch
     samplers: AbstractSet[str] = SAMPLERS  # the options of `Sampling` that it honours
     elsewhere: bool = False  # whether it computes elsewhere: a step only waits, and may be cut short
     lasting: bool = True  # whether its identity says all that its answers depend on: they may outlive it
 
     def check(self, sampling: Sampling) -> None:
-        """Refuse what it would have to ignore. A default that nobody has changed is nobody's wish."""
+        """Refuse options that it would have to ignore. Unchanged defaults are accepted."""
         if sampling.top > self.top:
             most = f"at most {self.top}" if self.top else "none"
             raise BadRequestError(
@@ -79,7 +79,7 @@ class Abilities:
 
 
 def _is_moot(name: str, sampling: Sampling) -> bool:
-    """Tell whether an option has no effect beside the others."""
+    """Return whether an option has no effect beside the others."""
     if name in _OF_DRAWING:
         return sampling.temperature <= 0
     return name == "penalty_last_n" and not sampling.penalised
@@ -133,9 +133,9 @@ class Engine(Protocol):
 
 
 def can_write(engine: Engine) -> bool:
-    """Tell whether an engine writes a text of one token; True where it has no room to try.
+    """Return whether an engine generates one token; True if it has no room to try.
 
-    An engine that says itself that it is gone is not asked twice: its error goes on.
+    If the engine reports that it is gone, its error is raised.
     """
     try:
         run = engine.start(Ask([0], Sampling(max_tokens=1)))
