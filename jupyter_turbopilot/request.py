@@ -93,6 +93,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
             description="identifies the editor; a newer request replaces an older one of the same editor",
         ),
     ] = ""
+    sequence: Annotated[
+        int,
+        Meta(
+            ge=0,
+            lt=2**53,
+            description="number of the request, if the editor counts its requests: an older one that arrives "
+            "later than a newer one is not answered",
+        ),
+    ] = 0
     n: Annotated[int, Meta(ge=1, le=MOST_SUGGESTIONS, description="number of suggestions")] = 1
     max_tokens: Annotated[
         Annotated[int, Meta(ge=1, le=MOST_TOKENS)] | None,

@@ -72,7 +72,7 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self._local = _in_process(options)
         self._recorder = Recorder()
-        self._local.pilot.completer.results = self._recorder  # type: ignore[assignment]
+        self._local.pilot.completer.shared.results = self._recorder  # type: ignore[assignment]
 
     def write(self, request: Completion) -> Written:
         """Return what the model writes."""

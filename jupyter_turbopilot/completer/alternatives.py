@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.completer.progress import Rest
+from jupyter_turbopilot.completer.text import Rest
 from jupyter_turbopilot.generation import Ask, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.completer.task import Task
+    from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.reply import Item
 
@@ -29,18 +29,18 @@ class Opening(NamedTuple):
 
 
 def alternatives(
-    first: Ask, task: Task, tokens: Sequence[Token], piece: Callable[[int], bytes], *, holds: bool = True
+    first: Ask, plan: Plan, tokens: Sequence[Token], piece: Callable[[int], bytes], *, holds: bool = True
 ) -> list[Opening]:
     """Return how further answers begin: with other seeds, or where the first was unsure.
 
     `holds`: the engine can be held to a beginning; otherwise other answers have to be drawn.
     """
-    temperature = task.sampling.temperature or (0.0 if holds else DRAWN)
-    if task.best or temperature:
-        seeds = (task.sampling.seed + number for number in range(1, task.n))
+    temperature = plan.sampling.temperature or (0.0 if holds else DRAWN)
+    if plan.best or temperature:
+        seeds = (plan.sampling.seed + number for number in range(1, plan.n))
         return [_opening(first, seed=seed, temperature=temperature) for seed in seeds]
     openings = []
-    for begun, banned in branches(tokens, task.n - 1):
+    for begun, banned in branches(tokens, plan.n - 1):
         written = b"".join(piece(token.id) for token in begun)
         beginning = replace(first.sampling.beginning.after(written), banned=banned)
         left = max(1, first.sampling.max_tokens - len(begun))
@@ -70,13 +70,13 @@ def branches(tokens: Sequence[Token], count: int) -> list[tuple[Sequence[Token],
     return [(line[:at], line[at].id) for at in unsure[:count]]
 
 
-def ranked(items: list[Item], task: Task) -> list[Item]:
+def ranked(items: list[Item], plan: Plan) -> list[Item]:
     """Put the best first; of texts that were drawn for the best of them, keep so many."""
-    if task.best:
-        if len(items) > task.best:
-            items = sorted(items, key=lambda item: -_likelihood(item))[: task.best]
+    if plan.best:
+        if len(items) > plan.best:
+            items = sorted(items, key=lambda item: -_likelihood(item))[: plan.best]
         return [replace(item, index=index) for index, item in enumerate(items)]
-    return items if task.sampling.temperature else sorted(items, key=lambda item: -item.confidence)
+    return items if plan.sampling.temperature else sorted(items, key=lambda item: -item.confidence)
 
 
 def _likelihood(item: Item) -> float:

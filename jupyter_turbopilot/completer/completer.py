@@ -1,40 +1,40 @@
-"""The one completer: results -> context -> prompt -> engine -> trim -> gate."""
+"""The one completer: plan, completion cache, index, engine."""
 
 from __future__ import annotations
 
+import logging
 import secrets
+import time
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
-from jupyter_turbopilot.completer import recalling
-from jupyter_turbopilot.completer.answering import Answering, LatestJobs
+from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.importing import WouldWaitError, at_once
 from jupyter_turbopilot.completer.owner import apart, session_of
-from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
-from jupyter_turbopilot.completer.task import replay
+from jupyter_turbopilot.completer.plan import replay
+from jupyter_turbopilot.completer.raw_plan import plan_raw
+from jupyter_turbopilot.completer.suggestion_plan import Person, SuggestionPlan, plan_suggestion
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, as_error
+from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.memory.cells import ChosenCells
-from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
+from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.request import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.completer.learner import Learner
-    from jupyter_turbopilot.completer.outcomes import Terms
-    from jupyter_turbopilot.completer.task import Recollection, Task
+    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.memory.reader import Memory
@@ -43,16 +43,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.study.log import Study
     from jupyter_turbopilot.suggestion.cache import Results
 
+log = logging.getLogger(__name__)
+
 EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
 _COUNTED = ("requests", "known", "recalled", "taken_over", "ended", "hidden", *EVENTS)
+# Seconds that the index may keep a request from the engine: a key, and the reading of a notebook.
+PATIENCE, FOCUS = 0.05, 1.0
 
 
 class Completer:
-    """Turns requests into suggestions on the worker's thread.
+    """Turns requests into suggestions.
 
-    `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for; `root` is the folder that paths are relative to; `learner`, if there is one, learns from
-    feedback, and `study` logs it.
+    `results` are the cached answers. `resting` returns whether nothing may run that no user waits for. Paths
+    are relative to the folder `root`. `learner` learns from feedback, and `study` logs it.
     """
 
     def __init__(
@@ -67,18 +70,28 @@ class Completer:
     ) -> None:
         self.worker = worker
         self.settings = settings
-        self.results = results
-        self.counters = dict.fromkeys(_COUNTED, 0)
-        self.last_ms: float | None = None
-        self.latest = LatestJobs()
+        self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0))
         self.learner = learner
         self.study = study
         self.secret = secrets.token_bytes(32)  # nobody else can tell whose an owner or a session is
         self._resting = resting
         self._root = root
-        self._layout: Layout | None = None
-        self._recalling = recalling.Recalling()
         self._cells = ChosenCells()
+
+    @property
+    def results(self) -> Results:
+        """The cached answers."""
+        return self.shared.results
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """How often what has happened."""
+        return self.shared.counters
+
+    @property
+    def last_ms(self) -> float | None:
+        """How long the last answer took."""
+        return self.shared.last_ms
 
     def submit(
         self,
@@ -89,133 +102,131 @@ class Completer:
         owner: str = "",
         *,
         memory: Memory | None = None,
-    ) -> Job:
+    ) -> Generation:
         """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
 
-        `caller` is who asks, as far as is known: what one asks for never ends what another asked for.
-        `owner` is whose caches may serve it; empty where one person is served. `memory` is what is remembered
-        of the caller's own code, where the caller may read it.
+        `caller` sent the request, as far as is known: a request never ends another caller's. `owner` is whose
+        caches may serve it; empty where one person is served. `memory` is the index of the caller's own code,
+        where the caller may read it.
         """
-        if self.study and not owner and isinstance(request, Completion):
-            listener = self.study.follow(request, listener)
         with remembering_for(owner):
-            return self._submit(self._task(request, facts, owner, memory), listener, caller)
+            plan = self._plan(request, facts, owner, memory)
+            listeners = [*self._observers(request, plan), listener]
+            generation = Generation(plan, caller, listeners, self.shared)
+            self.counters["requests"] += 1
+            editors = self.shared.editors
+            if not plan.priority.awaited and (self._resting() or editors.is_awaited(generation.editor)):
+                # The machine is somebody's: nothing is computed that nobody waits for.
+                generation.cancel.set(YIELDED)
+                generation.end(None)
+            else:
+                self._begin(generation)
+            return generation
 
-    def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
-        if self.learner and task.terms and not task.place.owner:
-            listener = _noted_by(self.learner, task.terms, listener)
-        answering = Answering(task, caller, listener, self.results, self.counters, self._ended)
-        self.counters["requests"] += 1
-        if not task.priority.awaited and (self._resting() or self.latest.is_awaited(answering.editor)):
-            # The machine is somebody's: nothing is computed that nobody waits for.
-            answering.job.cancel.set(YIELDED)
-            answering.end()
-        else:
-            self._begin(answering)
-        return answering.job
-
-    def _task(
-        self, request: Completion | RawRequest, facts: Facts, owner: str = "", memory: Memory | None = None
-    ) -> Task:
+    def _plan(
+        self, request: Completion | RawRequest, facts: Facts, owner: str, memory: Memory | None
+    ) -> Plan:
+        plan: Plan
         if isinstance(request, Completion):
-            model = self.worker.state.model
-            person = Person(memory, self._cells)
+            person = Person(memory)
             if self.learner and not owner:
-                person = replace(person, calibration=self.learner.calibration)
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for, person)
-            session = session_of(self.secret, request.path)
+                person = Person(memory, self.learner.calibration)
+            planned = plan_suggestion(request, facts, self.worker.state.model, self.settings, person)
+            if planned.memory and not planned.looks_up:
+                planned = planned.with_cells(self._cells.of(request))
+            plan, session = planned, session_of(self.secret, request.path)
         else:
-            task = raw_task(request, self.settings, self._layout_for)
+            plan = plan_raw(request, self.settings)
             owner, session = apart(owner, request.salt), request.session
         # Two people's notebooks at the same path are two sessions.
-        return replace(task, place=replace(task.place, owner=owner), session=apart(session, owner))
+        return plan.for_owner(owner, apart(session, owner))
 
-    def _begin(self, answering: Answering) -> None:
-        """Answer with what is known, or put the job in the worker's queue in place of the editor's last."""
-        job, editor, task = answering.job, answering.editor, answering.task
-        older = self.latest.follow(editor, task.document, job) if task.client else None
-        while older:
-            waited, before = self._recalling.withdraw(older)
-            if not waited:
-                break
-            older.cancel.set(SUPERSEDED)
-            older.tell(None)
-            older = before
-        try:
-            if task.recall:
-                patience = recalling.PATIENCE if task.priority.awaited else recalling.FOCUS
-                then = partial(self._recalled, answering)
-                look = partial(self._look, answering.name, task, task.recall)
-                self._recalling.first(job, older, look, then, patience)
-            else:
-                self._go_on(answering, older)
-        except TurbopilotError:
-            self.latest.forget(editor, job)
-            raise
+    def _observers(self, request: Completion | RawRequest, plan: Plan) -> list[Listener]:
+        """Return what takes note of the replies: only where one person is served."""
+        observers = []
+        if not plan.place.owner and isinstance(request, Completion):
+            if self.learner and plan.terms:
+                observers.append(partial(self.learner.observe, plan.terms))
+            if self.study and (observe := self.study.follow(request)):
+                observers.append(observe)
+        return observers
 
-    def _go_on(self, answering: Answering, older: Job | None, known: Reply | None = None) -> None:
-        """Answer with what is known, or leave it to the worker."""
+    def _begin(self, generation: Generation) -> None:
+        """Ask the index if it may know more, then answer from the cache or put the request in the queue."""
+        plan, editors = generation.plan, self.shared.editors
+        generation.looks_up = isinstance(plan, SuggestionPlan) and plan.looks_up
+        if plan.client and (ended := editors.enter(generation)):
+            ended.tell(None)
+            if ended is generation:
+                return
+        if not generation.looks_up:
+            try:
+                self._queue(generation)
+            except TurbopilotError:
+                editors.leave(generation)
+                raise
+        elif lookups.submit(partial(self._look_up, generation)):
+            patience = PATIENCE if plan.priority.awaited else FOCUS
+            self.worker.call_at(time.monotonic() + patience, partial(self._continue, generation, None))
+        else:
+            self._continue(generation, None)
+
+    def _look_up(self, generation: Generation) -> None:
+        """Ask the index, on the thread for look-ups."""
+        plan, matches = generation.plan, None
         try:
-            known = known or self._replay(answering.name, answering.task)
-        except TurbopilotError:
-            _supersede(older)
-            raise
-        if not known:
-            self.worker.submit(answering.job, older)
+            if isinstance(plan, SuggestionPlan) and generation.looks_up and not generation.cancel.is_set():
+                with remembering_for(plan.place.owner):
+                    matches = plan.match(self._cells)
+        except Exception:
+            log.exception("Turbopilot: the index could not be read")
+        self._continue(generation, matches)
+
+    def _continue(self, generation: Generation, matches: Matches | None) -> None:
+        """Continue with what the index says, or without after the time limit: once."""
+        if not self.shared.editors.has_looked_up(generation):
             return
-        _supersede(older)
-        self.counters["known"] += 1
-        answering.answer(known)
-
-    def _look(self, name: str, task: Task, recall: Callable[[], Recollection]) -> Recollection:
-        """Ask memory, and judge what is known; what that works out is remembered for an owner alone."""
-        with remembering_for(task.place.owner):
-            recollection = recall()
-            line = recollection.line
-            if line and line.sure and line.whole:
-                return recollection  # that is the answer
-            with suppress(TurbopilotError):
-                known = self._replay(name, task.joined(task, recollection))
-                recollection = replace(recollection, known=known)
-            return recollection
-
-    def _recalled(self, answering: Answering, found: Recollection | None, older: Job | None) -> None:
-        """Go on with what memory says: that is the answer, or there is more to ask."""
-        job, state = answering.job, self.worker.state
-        if job.cancel.is_set():
-            _supersede(older)
-            job.tell(None)
-            return
+        plan, state = generation.plan, self.worker.state
         try:
-            with remembering_for(answering.task.place.owner):
-                if answering.recall(found, state.model if state.ready else ""):
-                    _supersede(older)
-                else:
-                    self._go_on(answering, older, found.known if found else None)
+            with remembering_for(plan.place.owner):
+                if generation.cancel.is_set():
+                    generation.supersede_older()
+                    generation.tell(None)
+                    return
+                if isinstance(plan, SuggestionPlan):
+                    cells = matches.cells if matches else self._cells.settle(plan.cursor.request)
+                    generation.plan = plan.with_cells(cells)
+                if not generation.offer(matches, state.model if state.ready else ""):
+                    self._queue(generation)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            job.tell(as_error(error))
+            generation.tell(as_error(error))
 
-    def _replay(self, name: str, task: Task) -> Reply | None:
-        """Answer with what is known, where that is all that is wanted and nothing has to be waited for."""
-        known = task.look_up(self.results)
-        if not known or not task.is_answered_by(known):
+    def _queue(self, generation: Generation) -> None:
+        """Answer from the cache, or put the request in the worker's queue."""
+        try:
+            if known := self._replay(generation):
+                self.counters["known"] += 1
+                generation.answer(known)
+            else:
+                self.worker.submit(generation)
+        except TurbopilotError:
+            generation.supersede_older()
+            raise
+
+    def _replay(self, generation: Generation) -> Reply | None:
+        """Answer with what is cached, where that is all that is wanted and nothing has to be waited for."""
+        plan = generation.plan
+        known = plan.look_up(self.results)
+        if not known or not plan.is_answered_by(known):
             return None
         if not (state := self.worker.state).ready:
             raise not_ready(state)
         with suppress(WouldWaitError), at_once():
-            return replay(name, state.model, task, known)
+            return replay(generation.id, state.model, plan, known)
         return None  # the worker has the time
 
-    def _ended(self, answering: Answering, reply: Reply) -> None:
-        """Remember how long it took, or that nothing was worth showing."""
-        self.latest.forget(answering.editor, answering.job)
-        if reply.items:
-            self.last_ms = reply.timings.total_ms
-        elif answering.task.gated and not answering.job.cancel.is_set() and not reply.error:
-            self.counters["hidden"] += 1
-
     def answer_from(self, engine: Engine) -> None:
-        """Say whose answers are known from now on: another model's, or the same otherwise tuned, are not."""
+        """Say whose answers are cached from now on: another model's, or the same otherwise tuned, are not."""
         identity = identity_of(engine, self.settings, self._root)
         self.results.answer_for(identity, lasting=engine.abilities.lasting)
 
@@ -226,29 +237,6 @@ class Completer:
             self.learner.receive(feedback)
         if self.study:
             self.study.receive(feedback)
-
-    def _layout_for(self, engine: Engine) -> Layout:
-        if self._layout is None or not self._layout.is_for(engine):
-            self._layout = Layout(engine, self.settings)
-        return self._layout
-
-
-def _noted_by(learner: Learner, terms: Terms, listener: Listener) -> Listener:
-    """Have a learner remember what a listener is sent."""
-
-    def listen(reply: Reply) -> None:
-        if reply.items:
-            item = reply.items[0]
-            judged = replace(terms, promised=None) if item.recalled else terms
-            learner.sent(reply.id, judged, len(item.text), item.confidence)
-        listener(reply)
-
-    return listen
-
-
-def _supersede(older: Job | None) -> None:
-    if older:
-        older.cancel.set(SUPERSEDED)
 
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:

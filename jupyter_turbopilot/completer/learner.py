@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.completer.outcomes import Terms
+    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
 
 SETTLE = 20.0  # seconds in which observations are gathered before they are written, or tried again
@@ -135,6 +136,13 @@ class Learner:
         """The counts of this week."""
         with self._lock:
             return self._kept.counted(self._waiting, time.time())
+
+    def observe(self, terms: Terms, reply: Reply) -> None:
+        """Remember the suggestion in a reply to an editor."""
+        if reply.items:
+            item = reply.items[0]
+            judged = replace(terms, promised=None) if item.recalled else terms
+            self.sent(reply.id, judged, len(item.text), item.confidence)
 
     def sent(self, name: str, terms: Terms, length: int, score: float) -> None:
         """Remember a suggestion that is sent to an editor."""

@@ -5,26 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Generator
+from abc import ABC, abstractmethod
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
-from jupyter_turbopilot.generation import Ask, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Engine, Run
+    from jupyter_turbopilot.generation import Ask, Token
 
 log = logging.getLogger(__name__)
 
 SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED = "superseded", "disconnected", "deadline", "stopped"
 YIELDED = "yielded"
-# Work is a generator: it yields an ask, is sent the tokens as they are written, and yields the same ask again
-# for more. An empty list means that the text has ended.
-Work = Generator[Ask, list[Token], None]
 
 
 class Priority(IntEnum):
@@ -42,45 +37,78 @@ class Priority(IntEnum):
         return self <= Priority.BULK
 
 
-class Job:
-    """Something for the worker to do. `done` is called once, from whichever thread ends it."""
+class Job(ABC):
+    """One request to the engine, and its place in the scheduler.
+
+        waiting ──▶ begun ──▶ ended
+
+    The worker calls `begin` once and `feed` after each step, both on its own thread. `end` is called once, by
+    whichever thread ends the job. A job with an `older` one takes its place in the queue and what the engine
+    computes for it.
+    """
 
     def __init__(
         self,
-        work: Callable[[Engine, Job], Work],
-        done: Callable[[TurbopilotError | None], None],
         *,
         priority: Priority = Priority.TYPING,
         deadline: float = 0.0,
         caller: str = "",
         client: str = "",
+        older: Job | None = None,
     ) -> None:
-        self.work = work
-        self.done = done
         self.priority = self.asked_as = priority  # the scheduler may lower the priority for a time
         self.caller = caller
         self.client = client  # the caller's editor
         self.cancel = Cancel()
-        self.older: Job | None = None  # the job whose place it takes, until it has begun
+        self.older = older  # the job whose place it takes, until it has begun
         self.replaced = False  # whether another takes its place
         self.stopped = False  # whether its text was ended early
-        self.progress: Any = (
-            None  # how far its work has come: a job that takes its place continues from there
-        )
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf
-        self.read = 0  # tokens of its prompts that were read and not charged yet
         # When its prompt has to be read, except for so many tokens; 0: no limit.
         self.read_by, self.read_but = 0.0, 0
+        # What the engine computes for it. Only the step loop changes this.
+        self.ask: Ask | None = None
+        self.run: Run | None = None
+        self.suspended = False  # whether its run has given its room to others
+        self.left = 0  # tokens that were to be read before the last batch that it was in
+        self.suspect = 0  # the same, where that batch failed and the job has not got beyond it since
+        self.is_read = False  # whether its prompt has been read, and counted
+        self.read = 0  # tokens of its prompts that were read and not charged yet
+
+    @abstractmethod
+    def begin(self, engine: Engine, older: Job | None) -> Ask | None:
+        """Return what the engine is to compute first; None: nothing, the job is done.
+
+        `older` is the job whose place it takes. Returning that job's ask continues what is computed for it.
+        """
+
+    @abstractmethod
+    def feed(self, tokens: list[Token]) -> Ask | None:
+        """Take tokens, none at the end of the text; return the same ask for more, another one, or None."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what `begin` needed: no more tokens will come."""
+
+    @abstractmethod
+    def end(self, error: TurbopilotError | None) -> None:
+        """Send the last reply."""
 
     def tell(self, error: TurbopilotError | None) -> None:
-        """Call `done`, once; if that raises, it is logged."""
+        """Call `end`, once; if that raises, it is logged."""
         self.cancel.watch(None)
         try:
-            self.done(error)
+            self.end(error)
         except BaseException:
             log.exception("Turbopilot: an answer could not be delivered")
+
+    def take(self, older: Job) -> None:
+        """Take over what is computed for an older job."""
+        self.ask, self.run, older.run = older.ask, older.run, None
+        self.suspended, self.suspect = older.suspended, older.suspect
+        self.is_read = older.is_read
 
 
 def as_error(failure: BaseException) -> TurbopilotError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import can_write
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
-from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, as_error
 from jupyter_turbopilot.errors import EngineGoneError, TextFailedError
 
 if TYPE_CHECKING:
@@ -17,29 +18,9 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import Ask
 
 log = logging.getLogger(__name__)
-
-
-class _ActiveJob:
-    """A job that has begun."""
-
-    def __init__(self, job: Job, work: Work) -> None:
-        self.job = job
-        self.work = work
-        self.ask: Ask | None = None
-        self.run: Run | None = None
-        self.suspended = False  # whether its run has given its room to others
-        self.left = 0  # tokens that were to be read before the last batch that it was in
-        self.suspect = 0  # the same, where that batch failed and it has not got beyond it since
-        self.is_read = False  # whether its prompt has been read, and counted
-
-    def take(self, older: _ActiveJob) -> None:
-        """Take over what is computed for an older one."""
-        self.ask, self.run, older.run = older.ask, older.run, None
-        self.suspended, self.suspect = older.suspended, older.suspect
-        self.is_read = older.is_read
 
 
 class StepLoop:
@@ -59,7 +40,7 @@ class StepLoop:
         self.gone: EngineGoneError | None = None
         self._ended = ended
         self._threads = threads
-        self._active: dict[Job, _ActiveJob] = {}
+        self._active: dict[Job, None] = {}  # in the order in which they began
         self._attention = Cancel()
 
     def nudge(self) -> None:
@@ -72,9 +53,8 @@ class StepLoop:
         for job in heirs:
             if job not in self._active:
                 self._begin(job)
-        ended = [active for job, active in self._active.items() if job.cancel.is_set() and not job.replaced]
-        for active in ended:
-            self._stop(active)
+        for job in [job for job in self._active if job.cancel.is_set() and not job.replaced]:
+            self._stop(job)
 
     def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, int] | None:
         """Advance jobs by one batch; return which, and how many tokens each wrote. None: there was no room.
@@ -84,19 +64,19 @@ class StepLoop:
         for job in line:
             if job not in self._active:
                 self._begin(job)
-        active_jobs = [self._active[job] for job in line if job in self._active]
-        if not active_jobs:
+        begun = [job for job in line if job in self._active]
+        if not begun:
             return {}
-        behind = [self._active[job] for job in (*line, *others) if job in self._active]
-        ready = self._with_room(active_jobs, behind)
+        behind = [job for job in (*line, *others) if job in self._active]
+        ready = self._with_room(begun, behind)
         # Those that got room first may have been stopped since, or have given it up.
-        runs = [(active, active.run) for active in ready if active.run and not active.suspended]
+        runs = [(job, job.run) for job in ready if job.run and not job.suspended]
         engine = self.engine
         if not runs or not engine:
             return None if any(job in self._active for job in line) else {}
         self._set_threads(engine)
-        for active, run in runs:
-            active.left = run.pending
+        for job, run in runs:
+            job.left = run.pending
         try:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
@@ -104,52 +84,52 @@ class StepLoop:
             self._after_failure(runs, failure)
             return served
         served = self._count(runs)
-        for active, run in runs:
-            if served[active.job] or run.pending < active.suspect:
-                active.suspect = 0
-            self._after_step(active, run)
+        for job, run in runs:
+            if served[job] or run.pending < job.suspect:
+                job.suspect = 0
+            self._after_step(job, run)
         return served
 
     @staticmethod
-    def _count(runs: Sequence[tuple[_ActiveJob, Run]]) -> dict[Job, int]:
+    def _count(runs: Sequence[tuple[Job, Run]]) -> dict[Job, int]:
         """Return the jobs of a step, and how many tokens each wrote: the end of a text counts as one."""
-        written = {active.job: max(len(run.fresh), int(run.done)) for active, run in runs}
-        for active, _ in runs:
-            if written[active.job] and active.ask and not active.is_read:
-                usage = active.ask.usage
-                active.is_read = True
-                active.job.read += max(0, usage.prompt_tokens - usage.cached_tokens)
+        written = {job: max(len(run.fresh), int(run.done)) for job, run in runs}
+        for job, _ in runs:
+            if written[job] and job.ask and not job.is_read:
+                usage = job.ask.usage
+                job.is_read = True
+                job.read += max(0, usage.prompt_tokens - usage.cached_tokens)
         return written
 
-    def _after_failure(self, runs: Sequence[tuple[_ActiveJob, Run]], failure: BaseException) -> None:
+    def _after_failure(self, runs: Sequence[tuple[Job, Run]], failure: BaseException) -> None:
         """Hand over what was written before a step failed; end who is at fault."""
         self._note(failure)
-        for active, run in runs:
-            self._hand_over(active, run)
-        left = [active for active, run in runs if active.run is run]
+        for job, run in runs:
+            self._hand_over(job, run)
+        left = [job for job, run in runs if job.run is run]
         if not isinstance(failure, TextFailedError):
             self._failed(left, failure)
             return
-        for active in left:
-            if active.run is failure.run:
-                self._end(active, failure.error)
+        for job in left:
+            if job.run is failure.run:
+                self._end(job, failure.error)
 
-    def _after_step(self, active: _ActiveJob, run: Run) -> None:
+    def _after_step(self, job: Job, run: Run) -> None:
         """Hand over what a step has written; end a prompt whose time is up."""
-        self._hand_over(active, run)
+        self._hand_over(job, run)
         # Only between pieces of the prompt: the next request goes on from where this one ended.
-        late = 0 < active.job.read_by < time.monotonic()
-        if late and active.run is run and run.pending > active.job.read_but:
-            active.job.cancel.set(DEADLINE)
+        late = 0 < job.read_by < time.monotonic()
+        if late and job.run is run and run.pending > job.read_but:
+            job.cancel.set(DEADLINE)
 
     def end_all(self, error: TurbopilotError | None = None) -> None:
         """End everything: with what it has, or with an error."""
-        for active in list(self._active.values()):
-            active.job.cancel.set(SUPERSEDED)
+        for job in list(self._active):
+            job.cancel.set(SUPERSEDED)
             if error:
-                self._end(active, error)
+                self._end(job, error)
             else:
-                self._stop(active)
+                self._stop(job)
 
     def close(self) -> None:
         """Free the engine's memory."""
@@ -173,142 +153,133 @@ class StepLoop:
             return  # the job that has taken its place finds the run to continue
         job.started_at = time.monotonic()
         older = self._place_of(job)
-        if older:
-            job.progress = older.job.progress
         if over or not self.engine:
             self._ended(job, None)
-            self._abandon(older)
-            return
-        try:
-            active = _ActiveJob(job, job.work(self.engine, job))
-        except BaseException as failure:  # noqa: BLE001 - one job's mistake is not the others'
-            self._ended(job, as_error(failure))
-            self._abandon(older)
-            return
-        if older:
-            active.take(older)
-        self._active[job] = active
-        if not job.replaced:
-            job.cancel.watch(self.nudge)
-        self._advance(active, None)  # a run that it has no use for is released
-        self._abandon(older)
+        else:
+            if older:
+                job.take(older)
+            self._active[job] = None
+            if not job.replaced:
+                job.cancel.watch(self.nudge)
+            self._advance(job, partial(job.begin, self.engine, older))
+        if older:  # a run that the job has no use for is released
+            self._release(older)
+            with suppress(Exception):
+                older.close()
 
-    def _place_of(self, job: Job) -> _ActiveJob | None:
+    def _place_of(self, job: Job) -> Job | None:
         """Remove and return the job whose place another takes; those between the two never began."""
         older, job.older = job.older, None
         while older and older not in self._active:
             older = older.older
-        return self._active.pop(older) if older else None
+        if older:
+            del self._active[older]
+        return older
 
-    def _abandon(self, active: _ActiveJob | None) -> None:
-        """End a job whose place has been taken."""
-        if active:
-            self._release(active)
-            with suppress(Exception):
-                active.work.close()
-
-    def _with_room(self, active_jobs: Sequence[_ActiveJob], behind: Sequence[_ActiveJob]) -> list[_ActiveJob]:
+    def _with_room(self, jobs: Sequence[Job], behind: Sequence[Job]) -> list[Job]:
         """Return those that get room; one that may have failed a batch is computed alone if it gets room."""
-        suspects = [active for active in active_jobs if active.suspect][:1]
-        ready = [active for active in suspects if self._give_room(active, behind)]
-        return ready or [active for active in active_jobs if self._give_room(active, behind)]
+        suspects = [job for job in jobs if job.suspect][:1]
+        ready = [job for job in suspects if self._give_room(job, behind)]
+        return ready or [job for job in jobs if self._give_room(job, behind)]
 
-    def _give_room(self, active: _ActiveJob, behind: Sequence[_ActiveJob]) -> bool:
+    def _give_room(self, job: Job, behind: Sequence[Job]) -> bool:
         """Give a job room in the engine; those behind it give up theirs, the last first."""
-        while active.job in self._active and active.ask and self.engine:
+        while job in self._active and job.ask and self.engine:
             try:
-                if active.run is None:
-                    active.run = self.engine.start(active.ask)
-                elif active.suspended:
-                    active.suspended = not self.engine.resume(active.run)
+                if job.run is None:
+                    job.run = self.engine.start(job.ask)
+                elif job.suspended:
+                    job.suspended = not self.engine.resume(job.run)
             except BaseException as failure:  # noqa: BLE001 - a prompt that does not fit is not the others' failure
                 self._note(failure)
-                self._end(active, as_error(failure))
+                self._end(job, as_error(failure))
                 return False
-            if active.run and not active.suspended:
+            if job.run and not job.suspended:
                 return True
-            if not self._free_room(behind[behind.index(active) + 1 :]):
+            if not self._free_room(behind[behind.index(job) + 1 :]):
                 return False
         return False
 
-    def _free_room(self, behind: Sequence[_ActiveJob]) -> bool:
+    def _free_room(self, behind: Sequence[Job]) -> bool:
         """Have the last of these that has room in the engine give it up; tell whether there was one."""
-        for active in reversed(behind):
-            if active.run is None or active.suspended:
+        for job in reversed(behind):
+            if job.run is None or job.suspended:
                 continue
-            if active.job.priority.awaited:
-                self._suspend(active)
+            if job.priority.awaited:
+                self._suspend(job)
             else:
-                active.job.cancel.watch(None)  # it would cut the step short that it makes room for
-                active.job.cancel.set(YIELDED)
-                self._stop(active)
+                job.cancel.watch(None)  # it would cut the step short that it makes room for
+                job.cancel.set(YIELDED)
+                self._stop(job)
             return True
         return False
 
-    def _suspend(self, active: _ActiveJob) -> None:
+    def _suspend(self, job: Job) -> None:
         """Suspend a text; it continues when there is room again."""
-        if not active.run or not self.engine:
+        if not job.run or not self.engine:
             return
         try:
-            self.engine.suspend(active.run)
-            active.suspended = True
+            self.engine.suspend(job.run)
+            job.suspended = True
         except BaseException as failure:  # noqa: BLE001 - see `_release`
             self._note(failure)
             self.broken = True
-            self._end(active, as_error(failure))
+            self._end(job, as_error(failure))
 
     def _note(self, failure: BaseException) -> None:
         """Note that an engine is gone, if that is why it failed."""
         if isinstance(failure, EngineGoneError):
             self.broken, self.gone = True, failure
 
-    def _failed(self, active_jobs: Sequence[_ActiveJob], failure: BaseException) -> None:
+    def _failed(self, jobs: Sequence[Job], failure: BaseException) -> None:
         """Find the job at fault: each of several is tried alone, and one that fails alone is ended."""
-        if len(active_jobs) > 1 and not self.gone:
+        if len(jobs) > 1 and not self.gone:
             log.info("Turbopilot: a batch failed (%s); its texts continue one by one", type(failure).__name__)
-            for active in active_jobs:
-                active.suspect = active.left
+            for job in jobs:
+                job.suspect = job.left
             return
-        for active in active_jobs:
-            self._end(active, as_error(failure))
+        for job in jobs:
+            self._end(job, as_error(failure))
         if self.engine and not self.broken:
             try:
                 self.broken = not can_write(self.engine)
             except EngineGoneError as gone:
                 self._note(gone)
 
-    def _hand_over(self, active: _ActiveJob, run: Run) -> None:
+    def _hand_over(self, job: Job, run: Run) -> None:
         if not run.fresh and not run.done:
             return
         fresh, run.fresh = run.fresh, []
-        self._advance(active, fresh)
-        if run.done and active.run is run:
-            self._advance(active, [])
+        self._advance(job, partial(job.feed, fresh), ends=not fresh)
+        if run.done and job.run is run:
+            self._advance(job, partial(job.feed, []), ends=True)
 
-    def _stop(self, active: _ActiveJob) -> None:
+    def _stop(self, job: Job) -> None:
         """Let a cancelled job hand over what it has."""
-        active.job.stopped = True
-        if active.ask and self._advance(active, []):
-            self._end(active, None)
+        job.stopped = True
+        if job.ask and self._advance(job, partial(job.feed, []), ends=True):
+            self._end(job, None)
 
-    def _advance(self, active: _ActiveJob, tokens: list[Token] | None) -> bool:
-        """Give a job its tokens; tell whether it continues."""
+    def _advance(self, job: Job, advance: Callable[[], Ask | None], *, ends: bool = False) -> bool:
+        """Let a job begin or take tokens; return whether it continues. `ends`: its text has ended."""
         try:
-            with active.job.cancel.governing():
-                ask = next(active.work) if tokens is None else active.work.send(tokens)
-        except (StopIteration, Cancelled):
-            self._end(active, None)
-            return False
+            with job.cancel.governing():
+                ask = advance()
+        except Cancelled:
+            ask = None
         except BaseException as failure:  # noqa: BLE001 - one job's mistake is not the others'
-            self._end(active, as_error(failure))
+            self._end(job, as_error(failure))
             return False
-        if ask is not active.ask or (tokens is not None and not tokens):
-            self._release(active)
-            active.ask = ask
+        if ask is None:
+            self._end(job, None)
+            return False
+        if ask is not job.ask or ends:
+            self._release(job)
+            job.ask = ask
         return True
 
-    def _release(self, active: _ActiveJob) -> None:
-        run, active.run, active.suspended, active.is_read = active.run, None, False, False
+    def _release(self, job: Job) -> None:
+        run, job.run, job.suspended, job.is_read = job.run, None, False, False
         if run and self.engine:
             try:
                 self.engine.release(run)
@@ -319,15 +290,16 @@ class StepLoop:
                     log.exception("Turbopilot: the engine has failed")
                 self.broken = True
 
-    def _end(self, active: _ActiveJob, error: TurbopilotError | None) -> None:
-        if self._active.pop(active.job, None) is None:
+    def _end(self, job: Job, error: TurbopilotError | None) -> None:
+        if job not in self._active:
             return
-        self._release(active)
+        del self._active[job]
+        self._release(job)
         try:
-            active.work.close()
+            job.close()
         except BaseException as failure:  # noqa: BLE001 - it has ended all the same
             error = error or as_error(failure)
-        self._ended(active.job, error)
+        self._ended(job, error)
 
 
 def _close(engine: Engine, *, keep: bool) -> None:

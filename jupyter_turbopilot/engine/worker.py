@@ -6,6 +6,8 @@ import logging
 import math
 import threading
 import time
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
@@ -29,8 +31,8 @@ NO_ROOM = 0.01
 class Worker:
     """Owns the engine. Jobs that somebody waits for advance together, step by step; others only without them.
 
-    A second thread ends waiting jobs that are cancelled or late. Both are started when they are needed, and
-    again if they have died.
+    A second thread, the timer, ends waiting jobs that are cancelled or late, and makes the calls that
+    `call_at` was given. Both are started when they are needed, and again if they have died.
     """
 
     def __init__(
@@ -51,9 +53,11 @@ class Worker:
         self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is freed
         self._thread: threading.Thread | None = None
-        self._watcher: threading.Thread | None = None
-        self._changed = threading.Event()  # wakes the watcher: a job was added or cancelled
-        self._stopped = False  # whether the watcher is to end
+        self._timer: threading.Thread | None = None
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # a heap; the number keeps their order
+        self._numbers = count()
+        self._changed = threading.Event()  # wakes the timer: a job or a call was added, or a job cancelled
+        self._stopped = False  # whether the timer is to end
 
     @property
     def state(self) -> EngineState:
@@ -93,8 +97,8 @@ class Worker:
         with self._wake:
             self._life.refuse(name, error)
 
-    def submit(self, job: Job, older: Job | None = None) -> None:
-        """Put a job in the queue, in the place of an older one of the same caller; an error says why not.
+    def submit(self, job: Job) -> None:
+        """Put a job in the queue, in the place of its older one; an error says why not.
 
         What the older one has begun in the engine continues: the newer job decides what becomes of it.
         """
@@ -103,19 +107,21 @@ class Worker:
             if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
                 raise not_ready(self._life.state)
             gone = self._scheduler.expire(time.monotonic())
-            replaced = older if older and not older.cancel.is_set() else None
-            begun = replaced in self._scheduler.begun
+            older = job.older
+            begun = older in self._scheduler.begun
             refused: tuple[Job, BusyError] | None = None
-            if replaced and self._scheduler.replace(replaced, job):
-                job.older, replaced.replaced = replaced, True
-                replaced.cancel.watch(None)  # what it has the engine do is not cut short
-                replaced.cancel.set(SUPERSEDED)
-                gone.append(replaced)
+            if older and not older.cancel.is_set() and self._scheduler.replace(older, job):
+                older.replaced = True
+                older.cancel.watch(None)  # what it has the engine do is not cut short
+                gone.append(older)
             else:
+                job.older, begun = None, False
                 refused = self._scheduler.add(job)
+            if older:
+                older.cancel.set(SUPERSEDED)
             if refused is None or refused[0] is not job:
-                # A step that ends stops jobs that have begun, the watcher ends those that wait.
-                job.cancel.watch(self._loop.nudge if job.older and begun else self._changed.set)
+                # A step that ends stops jobs that have begun, the timer ends those that wait.
+                job.cancel.watch(self._loop.nudge if begun else self._changed.set)
                 if self._cuts_short(job):
                     self._loop.nudge()
                 self._revive()
@@ -130,6 +136,13 @@ class Worker:
             awaited = crowded_out.priority.awaited
             crowded_out.cancel.set(YIELDED)
             crowded_out.tell(error if awaited else None)
+
+    def call_at(self, when: float, call: Callable[[], None]) -> None:
+        """Make a call at a time of the monotonic clock, on the timer's thread; it must not block."""
+        with self._wake:
+            heappush(self._calls, (when, next(self._numbers), call))
+            self._revive()
+        self._changed.set()
 
     def wake(self) -> None:
         """Have an engine that is asleep loaded again."""
@@ -149,7 +162,7 @@ class Worker:
             loading.set(STOPPED)
         for job in stopped:
             job.cancel.set(STOPPED)
-        self._end_watcher()
+        self._end_timer()
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
@@ -173,26 +186,34 @@ class Worker:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="turbopilot", daemon=True)
             self._thread.start()
-        if self._watcher is None or not self._watcher.is_alive():
-            self._watcher = threading.Thread(target=self._watch, name="turbopilot-deadlines", daemon=True)
-            self._watcher.start()
+        if self._timer is None or not self._timer.is_alive():
+            self._timer = threading.Thread(target=self._time, name="turbopilot-timer", daemon=True)
+            self._timer.start()
 
-    def _watch(self) -> None:
-        """End waiting jobs as soon as they are cancelled or late, whatever the worker's thread does."""
+    def _time(self) -> None:
+        """End waiting jobs as soon as they are cancelled or late, and make the calls that are due."""
         stopped = False
         while not stopped:
             stopped = self._stopped
             with self._wake:
                 now = time.monotonic()
-                gone, earliest = self._scheduler.expire(now), self._scheduler.earliest
+                gone, due = self._scheduler.expire(now), []
+                while self._calls and (stopped or self._calls[0][0] <= now):
+                    due.append(heappop(self._calls)[-1])
+                earliest = min(self._scheduler.earliest, self._calls[0][0] if self._calls else math.inf)
             for job in gone:
                 job.tell(None)
+            for call in due:
+                try:
+                    call()
+                except Exception:
+                    log.exception("Turbopilot: a delayed call failed")
             if not stopped:
                 self._changed.wait(None if earliest == math.inf else max(0.0, earliest - now))
                 self._changed.clear()
 
-    def _end_watcher(self) -> None:
-        """End the watcher once it has looked at the jobs for the last time."""
+    def _end_timer(self) -> None:
+        """End the timer once it has looked at the jobs for the last time."""
         self._stopped = True
         self._changed.set()
 
@@ -211,7 +232,7 @@ class Worker:
         self._loop.end_all()
         self._clear(None)
         self._loop.close()
-        self._end_watcher()
+        self._end_timer()
 
     def _round(self) -> bool:
         """Load, serve or rest, whatever is next; False at the end."""

@@ -116,13 +116,13 @@ class Study:
         """Why nothing is written, or an empty text."""
         return self._writer.trouble
 
-    def follow(self, request: Completion, listener: Listener) -> Listener:
-        """Log a request of an editor and its answers.
+    def follow(self, request: Completion) -> Listener | None:
+        """Log a request of an editor; return what logs its replies.
 
         Requests of programs are not logged, nor are those for alternatives, which no feedback names.
         """
         if not request.client or request.trigger not in {"automatic", "invoke"} or request.n > 1:
-            return listener
+            return None
         with self._lock:
             suggestion = self._count(request)
 
@@ -131,7 +131,6 @@ class Study:
                 self._set_session(reply.model, request.eagerness or self._eagerness)
                 if reply.items:
                     self._answer(request, suggestion, reply)
-            listener(reply)
 
         return listen
 

@@ -97,7 +97,7 @@ def test_half_a_name_that_it_was_held_to_is_gone_on_with(
 ) -> None:
     known = "alpha beta"
     monkeypatch.setattr(
-        "jupyter_turbopilot.completer.suggestion_task.names_at",
+        "jupyter_turbopilot.completer.suggestion_plan.names_at",
         lambda request, _: [known[len(request.prefix) - 4 :]],
     )
     editor = make(pause=0.2)
@@ -111,7 +111,7 @@ def test_whoever_types_faster_than_that_is_still_held_to_names(
     make: Callable[..., Editor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "jupyter_turbopilot.completer.suggestion_task.names_at",
+        "jupyter_turbopilot.completer.suggestion_plan.names_at",
         lambda request, _: ["zeta"] if "delta" in request.prefix else ["alpha beta"],
     )
     editor = make(pause=0.1)
@@ -157,7 +157,7 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
             assert sum(reply.done for reply in one.replies) == 1
         until(lambda: editor.engine.released == len(editor.engine.prompts))
         assert editor.worker.waiting == 0
-        assert len(editor.completer.latest) == 0
+        assert len(editor.completer.shared.editors) == 0
     finally:
         editor.worker.stop()
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from jupyter_turbopilot.completer.alternatives import DRAWN, branches, ranked
-from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.generation import RawRequest, Sampling, Token
@@ -82,8 +82,8 @@ def test_alternatives_of_a_suggestion_stand_by_confidence_and_drawn_ones_as_they
     assert [one.text for one in ranked(items, drawn)] == ["a", "b"]
 
 
-def written(request: RawRequest) -> Task:
-    return raw_task(request, Turbopilot(), lambda _: pytest.fail("no engine"))
+def written(request: RawRequest) -> Plan:
+    return plan_raw(request, Turbopilot())
 
 
 # The least sure tokens first, what is sure not at all; in the first line that holds anything, at no white space.

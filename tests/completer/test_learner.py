@@ -21,6 +21,7 @@ from jupyter_turbopilot.completer.learner import SUBJECTS, Learned, Learner, Wee
 from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.files import replace_content
 from jupyter_turbopilot.models.personal import LEARNING, personal_files
+from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
 
@@ -371,3 +372,14 @@ def test_a_damaged_week_has_no_counts(week: Any) -> None:
 @given(st.dictionaries(st.sampled_from(["calibrations", "week", "x"]), JSON))
 def test_no_json_is_too_odd_to_be_read(content: dict[str, Any]) -> None:
     assert read(content).counted(Observations(), NOW).shown >= 0
+
+
+@pytest.mark.parametrize("recalled", [True, False])
+def test_a_line_of_the_index_says_nothing_about_the_models_scores(file: Path, recalled: bool) -> None:
+    learner = Learner(file)
+    item = Item("alpha", 0.7, "stop", recalled=recalled)
+    learner.observe(TERMS, Reply("a", items=(item,)))
+    for event in ("shown", "dismissed"):
+        learner.receive(Feedback(id="a", event=event, chars=5))  # type: ignore[arg-type]
+    learner.close()
+    assert learner.calibration("subject").seen == (0 if recalled else 1)

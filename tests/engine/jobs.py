@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.job import Job, Work
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
@@ -16,7 +17,39 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.errors import TurbopilotError
 
+Work = Generator[Ask, list[Token], None]
 Begin = Callable[[Engine, Job], Work]
+
+
+class FunctionJob(Job):
+    """A job whose work is a generator: it yields what it wants computed, and is sent the tokens."""
+
+    def __init__(self, work: Begin, done: Callable[[TurbopilotError | None], None], **more: Any) -> None:
+        super().__init__(**more)
+        self.done = done
+        self._begin = work
+        self._work: Work | None = None
+
+    def begin(self, engine: Engine, older: Job | None) -> Ask | None:
+        self._work = self._begin(engine, self)
+        return self._advance(partial(next, self._work))
+
+    def feed(self, tokens: list[Token]) -> Ask | None:
+        assert self._work
+        return self._advance(partial(self._work.send, tokens))
+
+    def close(self) -> None:
+        if self._work:
+            self._work.close()
+
+    def end(self, error: TurbopilotError | None) -> None:
+        self.done(error)
+
+    def _advance(self, step: Callable[[], Ask]) -> Ask | None:
+        try:
+            return step()
+        except StopIteration:
+            return None
 
 
 class Told:

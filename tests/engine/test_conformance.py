@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.isolated.engine import load_isolated
 from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
-from jupyter_turbopilot.engine.load.plan import Plan
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.remote import loading as remote
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
 
@@ -36,7 +36,7 @@ def llama(folder: Path, **more: Any) -> Callable[[], Engine]:
 
 def isolated(folder: Path) -> Callable[[], Engine]:
     path = write_tiny_model(folder / "tiny.gguf")
-    hosted = HostedLlama(str(path), Plan(CONTEXT, threads=1, needs=0), "tiny")
+    hosted = HostedLlama(str(path), LoadPlan(CONTEXT, threads=1, needs=0), "tiny")
     vocabulary = load_vocabulary(path)
     return lambda: load_isolated(hosted, lambda: vocabulary, Cancel(), timeout=60)
 

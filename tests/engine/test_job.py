@@ -3,15 +3,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import Job, as_error
+from jupyter_turbopilot.engine.job import as_error
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
+
+from .jobs import FunctionJob, nothing_but_one
 
 if TYPE_CHECKING:
     import pytest
-
-
-def work(*_: object) -> object:
-    raise AssertionError
 
 
 def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
@@ -21,12 +19,12 @@ def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
         told.append(error)
         raise SystemExit
 
-    Job(work, done).tell(None)  # type: ignore[arg-type]
+    FunctionJob(nothing_but_one, done).tell(None)
     assert told == [None]
 
 
 def test_without_a_deadline_a_job_has_all_the_time_there_is() -> None:
-    endless, hurried = (Job(work, print, deadline=seconds) for seconds in (0.0, 2.0))  # type: ignore[arg-type]
+    endless, hurried = (FunctionJob(nothing_but_one, print, deadline=seconds) for seconds in (0.0, 2.0))
     assert endless.deadline == math.inf
     assert hurried.deadline == hurried.queued_at + 2.0
 

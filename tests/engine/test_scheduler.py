@@ -22,13 +22,13 @@ from jupyter_turbopilot.engine.scheduler import (
     Scheduler,
 )
 
-from .jobs import Told, until_cancelled
+from .jobs import FunctionJob, Told, until_cancelled
 
 TYPING, TEXT, BULK, AHEAD, WARM = Priority
 ENDLESS = 10**6
 
 
-class One(Job):
+class One(FunctionJob):
     """A job that takes so many steps."""
 
     def __init__(

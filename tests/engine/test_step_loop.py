@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import YIELDED, Job, Priority, Work
+from jupyter_turbopilot.engine.job import YIELDED, Priority
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import EngineError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import SmallEngine, Told, nothing_but_one, until_cancelled
+from .jobs import FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
 from .test_stepping import Arithmetic
 
 if TYPE_CHECKING:
@@ -27,15 +27,18 @@ def loop_with(engine: Engine) -> StepLoop:
 
 def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting() -> None:
     loop = loop_with(SmallEngine("word " * 50))
-    first, suspect = (Job(until_cancelled, Told()) for _ in range(2))
+    first, suspect = (FunctionJob(until_cancelled, Told()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
-    loop._active[suspect].suspect = 1
+    suspect.suspect = 1
     assert loop.step([first, suspect], []) == {first: True}
 
 
 def test_what_gives_up_its_room_for_good_does_not_cut_the_step_short_that_it_makes_room_for() -> None:
     loop = loop_with(SmallEngine("word " * 50))
-    warm, typing = Job(until_cancelled, Told(), priority=Priority.WARM), Job(until_cancelled, Told())
+    warm, typing = (
+        FunctionJob(until_cancelled, Told(), priority=Priority.WARM),
+        FunctionJob(until_cancelled, Told()),
+    )
     assert loop.step([warm], []) == {warm: True}
     assert loop.step([typing], [warm]) == {typing: True}
     assert warm.cancel.reason == YIELDED
@@ -62,8 +65,8 @@ def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
     engine = Poisoned(capacity=4000)
     engine.context_size, engine.drafts, engine.ends = 1000, False, set()
     loop, told, guilty = loop_with(engine), Told(), Told()
-    jobs = [Job(writing([n, 2, 3] * 30, 500), told) for n in range(2)]
-    jobs.append(Job(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
+    jobs = [FunctionJob(writing([n, 2, 3] * 30, 500), told) for n in range(2)]
+    jobs.append(FunctionJob(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
     steps = 0
     while not guilty.event.is_set():
         loop.step(jobs, [])
@@ -82,7 +85,7 @@ def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
                 raise EngineError("It comes too late.")
 
     told = [Told(), Told()]
-    jobs = [Job(nothing_but_one, one) for one in told]
+    jobs = [FunctionJob(nothing_but_one, one) for one in told]
     loop = loop_with(Late("word"))
     for _ in range(2):
         loop.step(jobs, [])
@@ -97,7 +100,7 @@ def test_a_text_that_fails_alone_ends_alone_and_the_engine_is_not_asked_whether_
                 raise TextFailedError(EngineError("It was refused."), runs[0])
 
     told = [Told(), Told()]
-    jobs = [Job(nothing_but_one, one) for one in told]
+    jobs = [FunctionJob(nothing_but_one, one) for one in told]
     engine = Refusing("word")
     loop = loop_with(engine)
     loop.step(jobs, [])

@@ -11,7 +11,7 @@ import pytest
 from jupyter_turbopilot.engine import lifecycle, scheduler
 from jupyter_turbopilot.engine.base import PLACES, Abilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
-from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority, Work
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import (
@@ -25,7 +25,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import Begin, SmallEngine, Told, nothing_but_one, until_cancelled
+from .jobs import Begin, FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def noting(what: Callable[[], object]) -> Begin:
 
 def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Told]:
     told = Told()
-    job = Job(work, told, **more)  # type: ignore[arg-type]
+    job = FunctionJob(work, told, **more)  # type: ignore[arg-type]
     worker.submit(job)
     return job, told
 
@@ -188,7 +188,7 @@ def test_a_job_past_its_deadline_is_stopped(worker: Worker) -> None:
 
 def test_before_a_model_is_loaded_the_reason_is_given() -> None:
     with pytest.raises(NotReadyError) as caught:
-        Worker().submit(Job(nothing, Told()))
+        Worker().submit(FunctionJob(nothing, Told()))
     assert caught.value.code == "empty"
 
 
@@ -395,7 +395,7 @@ def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> N
         raise error
         yield Ask([1])
 
-    worker.submit(Job(nothing, raising(error)))  # type: ignore[arg-type]
+    worker.submit(FunctionJob(nothing, raising(error)))  # type: ignore[arg-type]
     for work in (no_generator, raises_at_once):
         assert isinstance(submit(worker, work)[1].wait(), EngineError)
     job, ended = submit(worker, never_closes)
@@ -580,8 +580,8 @@ def test_a_job_takes_the_place_of_an_older_one_and_may_go_on_with_what_that_bega
 
     older, told = submit(worker, going_on("older"))
     wait_until(lambda: got["older"] > 3)
-    newer = Job(going_on("newer"), Told())
-    worker.submit(newer, older)
+    newer = FunctionJob(going_on("newer"), Told(), older=older)
+    worker.submit(newer)
     assert told.wait() is None
     assert older.cancel.reason == SUPERSEDED
     wait_until(lambda: got["newer"] > 3)
@@ -613,7 +613,7 @@ def test_whoever_takes_a_place_while_the_engine_fails_is_told(worker: Worker) ->
     engine.step = step  # type: ignore[method-assign]
     assert going.wait(30)
     told = Told()
-    worker.submit(Job(until_cancelled, told), older)
+    worker.submit(FunctionJob(until_cancelled, told, older=older))
     fail.set()
     assert isinstance(told.wait(), TurbopilotError)
 
@@ -621,7 +621,7 @@ def test_whoever_takes_a_place_while_the_engine_fails_is_told(worker: Worker) ->
 def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
     older, _, engine = begun(worker)
     told = Told()
-    worker.submit(Job(nothing, told), older)
+    worker.submit(FunctionJob(nothing, told, older=older))
     assert told.wait() is None
     wait_until(lambda: engine.released == 1)
     assert worker.waiting == 0
@@ -637,7 +637,7 @@ def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
         raise error
 
     told = Told()
-    worker.submit(Job(fail, told), older)
+    worker.submit(FunctionJob(fail, told, older=older))
     assert told.wait()
     wait_until(lambda: engine.released == 1)
 
@@ -646,8 +646,8 @@ def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) 
     running = crowd(worker)
     waiting, waits = submit(worker, until_cancelled)
     newer_told = Told()
-    newer = Job(nothing, newer_told)
-    worker.submit(newer, waiting)
+    newer = FunctionJob(nothing, newer_told, older=waiting)
+    worker.submit(newer)
     assert waits.wait() is None
     assert worker.waiting == 1
     for job, _ in running:
@@ -663,7 +663,7 @@ def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_st
     submit(worker, until_cancelled, priority=Priority.BULK, caller="bob")
     wait_until(lambda: len(engine.prompts) == 2)
     told = Told()
-    worker.submit(Job(nothing, told, caller="ann"), ahead)
+    worker.submit(FunctionJob(nothing, told, caller="ann", older=ahead))
     assert told.wait() is None
     worker.stop()
 

@@ -90,7 +90,9 @@ def ask(study: Study, source: str, path: str, counts: Counts) -> Callable[[Reply
     counts.lengths[path] = len(source)
     cells = [Cell(source=source)]
     asked = Completion(cells=cells, offset=len(source), trigger="automatic", client="editor", path=path)
-    return study.follow(asked, lambda _: None)
+    observe = study.follow(asked)
+    assert observe
+    return observe
 
 
 def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> None:

@@ -16,14 +16,13 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, IsolatedRun
-from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..engine.isolated.children import WAITS, change, load, play
-from ..engine.jobs import Told, nothing_but_one
+from ..engine.jobs import FunctionJob, Told, nothing_but_one
 from ..memory.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
@@ -102,7 +101,7 @@ def test_a_worker_loads_it_again_and_serves_who_asks_next(
 
     def submit() -> Told:
         told = Told()
-        worker.submit(Job(nothing_but_one, told))
+        worker.submit(FunctionJob(nothing_but_one, told))
         return told
 
     worker = Worker()
@@ -379,9 +378,9 @@ run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated import load_test
 from jupyter_turbopilot.engine.isolated.messages import HostedLlama
-from jupyter_turbopilot.engine.load.plan import Plan
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 load_test._key = lambda *_: ""
-hosted = HostedLlama("m.gguf", Plan(512, 1, 0), "m")
+hosted = HostedLlama("m.gguf", LoadPlan(512, 1, 0), "m")
 load_test.ensure_loads(hosted, Path("verdicts"), timeout=60, cancel=Cancel())
 """,
     "quantization": """

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import string
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert, structs, to_builtins
 
-from jupyter_turbopilot.completer.compose import Composer
-from jupyter_turbopilot.completer.progress import AnswerInProgress
-from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.completer.generation import Generation, Shared
+from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.facts import Facts
 from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.engine.base import Abilities
-from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 from jupyter_turbopilot.prompt.layout import Layout
@@ -189,27 +188,17 @@ def test_the_same_names_can_follow(
 
 def answer(request: Completion, engine: Said, chosen: Turbopilot, facts: Facts) -> dict[str, Any]:
     """Return what a server answers whose engine says this."""
-    layout = Layout(engine, chosen)  # type: ignore[arg-type]
-    task = suggestion_task(request, facts, engine.name, chosen, lambda _: layout)
-    job = Job(lambda *_: iter(()), lambda _: None)  # type: ignore[arg-type,return-value]
-    job.progress = AnswerInProgress()
-    frames: list[dict[str, Any]] = []
-
-    def told(reply: Reply) -> None:
-        frame = reply.frame()
-        kept = ("text", "confidence", "done", "finish_reason")
-        frames.append({name: frame[name] for name in kept if name in frame})
-
-    work = Composer("name", task, engine, job, told, Nothing()).write()  # type: ignore[arg-type]
-    last, said, tokens = None, iter([]), None
-    try:
-        while True:
-            ask = work.send(tokens)  # type: ignore[arg-type]
-            if ask is not last:
-                last, said = ask, engine.say(ask)
-            tokens = next(said)
-    except StopIteration as stop:
-        reply = replace(stop.value, done=True)
+    plan = plan_suggestion(request, facts, engine.name, chosen)
+    replies: list[Reply] = []
+    shared = Shared(chosen, Nothing(), Counter())  # type: ignore[arg-type]
+    generation = Generation(plan, "", [replies.append], shared)
+    ask = generation.begin(engine, None)  # type: ignore[arg-type]
+    last, said = None, iter([])
+    while ask:
+        if ask is not last:
+            last, said = ask, engine.say(ask)
+        ask = generation.feed(next(said))
+    generation.end(None)
     asked = [
         {
             "prompt": [*ask.prompt],
@@ -218,8 +207,9 @@ def answer(request: Completion, engine: Said, chosen: Turbopilot, facts: Facts) 
         for ask in engine.asks
     ]
     if request.n > 1:
-        return {"items": reply.body()["items"], "asked": asked}
-    told(reply)
+        return {"items": replies[-1].body()["items"], "asked": asked}
+    kept = ("text", "confidence", "done", "finish_reason")
+    frames = [{name: frame[name] for name in kept if name in frame} for frame in map(Reply.frame, replies)]
     return {"frames": frames, "asked": asked}
 
 

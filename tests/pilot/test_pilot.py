@@ -10,9 +10,8 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.lifecycle import Phase
-from jupyter_turbopilot.engine.load.plan import Plan
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError, UnknownModelError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
@@ -23,11 +22,12 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.suggestion.cache import Place
 
+from ..engine.jobs import FunctionJob, nothing_but_one
 from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..tiny_adapter import make
 
-Make = Callable[..., tuple[Pilot, list[tuple[Path, Plan]]]]
+Make = Callable[..., tuple[Pilot, list[tuple[Path, LoadPlan]]]]
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
     """A pilot whose engine only notes what it was loaded from."""
     made: list[Pilot] = []
 
-    def build(*adapters: str, **settings: Any) -> tuple[Pilot, list[tuple[Path, Plan]]]:
-        loaded: list[tuple[Path, Plan]] = []
+    def build(*adapters: str, **settings: Any) -> tuple[Pilot, list[tuple[Path, LoadPlan]]]:
+        loaded: list[tuple[Path, LoadPlan]] = []
 
-        def engine(path: Path, _: Model, plan: Plan, __: Path | None) -> ScriptedEngine:
+        def engine(path: Path, _: Model, plan: LoadPlan, __: Path | None) -> ScriptedEngine:
             loaded.append((path, plan))
             engine = ScriptedEngine()
             engine.identity = f"{path}|{plan.hardware.stamp}"
@@ -184,7 +184,7 @@ def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, fai
     wait_for(pilot, Phase.ASLEEP)
     pilot.worker._idle = None
     tries = failing(pilot, failure, failure)
-    pilot.worker.submit(Job(lambda *_: iter(()), lambda _: None))  # type: ignore[arg-type]
+    pilot.worker.submit(FunctionJob(nothing_but_one, lambda _: None))
     wait_for(pilot, Phase.FAILED)
     clock.after(0.1)
     assert settled(pilot)["phase"] == "failed"
@@ -246,7 +246,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
     gate = threading.Event()
     real = pilot.kind.engine_factory
 
-    def slow(path: Path, model: Model, plan: Plan, state: Path | None) -> Any:
+    def slow(path: Path, model: Model, plan: LoadPlan, state: Path | None) -> Any:
         gate.wait(30)
         if path != tiny_model and len(loaded) == 1:
             loaded.append((path, plan))

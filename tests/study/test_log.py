@@ -47,7 +47,6 @@ class Desk:
     def __init__(self, path: Path, *, text: bool = False, where: str = "server") -> None:
         self.path = path
         self.study = Study(path, text=text, where=where)  # type: ignore[arg-type]
-        self.heard: list[Reply] = []
 
     def ask(
         self,
@@ -62,11 +61,12 @@ class Desk:
     ) -> None:
         asked: dict[str, object] = {"client": "editor", "trigger": "automatic", "path": "home/ada/a.ipynb"}
         request = Completion(cells=[Cell(source=source)], offset=len(source), **asked | more)  # type: ignore[arg-type]
-        listen = self.study.follow(request, self.heard.append)
+        listen = self.study.follow(request)
         for number, answer in enumerate(answers):
             item = Item(answer, score + number / 100, "stop", recalled=recalled)
             done = number == len(answers) - 1
-            listen(Reply(name, model, (item,) if answer else (), done=done))
+            if listen:
+                listen(Reply(name, model, (item,) if answer else (), done=done))
 
     def tell(self, event: str, chars: int, name: str = "a", **more: object) -> None:
         self.study.receive(Feedback(id=name, event=event, chars=chars, **more))  # type: ignore[arg-type]
@@ -130,7 +130,6 @@ def test_study_logs_a_suggestion_from_its_request_to_its_rest(desk: Callable[...
         Retained(times[3], name, chars=5, after=305),
         Ended(times[4], session.session, requests=0, written=13),
     ]
-    assert len(d.heard) == 2
 
 
 @pytest.mark.parametrize(("event", "kind"), [("dismissed", Dismissed), ("typed_over", TypedOver)])
@@ -312,7 +311,6 @@ def test_study_does_not_log_requests_of_programs_and_prefetching(desk: Callable[
         d.ask(["values"], trigger, trigger=trigger)
     d.tell("shown", 6)
     d.tell("shown", 6, "of another server")
-    assert len(d.heard) == 4
     d.study.close()
     assert not d.path.exists()
 
@@ -363,7 +361,6 @@ def test_study_does_not_disturb_suggestions_if_its_file_is_unusable(tmp_path: Pa
     d.tell("shown", 6)
     until(lambda: d.study.trouble)
     assert "a folder" in d.study.trouble
-    assert d.heard[-1].items[0].text == "values"
     begun = time.monotonic()
     d.study.close()
     assert time.monotonic() - begun < 5

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from jupyter_turbopilot import errors
 from jupyter_turbopilot.engine.base import Abilities  # noqa: TC001 - read by msgspec
-from jupyter_turbopilot.engine.load.plan import Plan  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions  # noqa: TC001 - likewise
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Token, Usage  # noqa: TC001 - read by msgspec
@@ -32,7 +32,7 @@ class HostedLlama(Struct, frozen=True, tag="llama"):
     """A GGUF file in llama.cpp."""
 
     path: str
-    plan: Plan
+    plan: LoadPlan
     name: str
     fim: str = "auto"
     snapshot: str = ""  # the file of its saved sequences; empty: none

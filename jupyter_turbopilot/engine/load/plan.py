@@ -82,7 +82,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """How a model will be loaded."""
 
     context_size: int
@@ -105,7 +105,7 @@ def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
     return heads * CHUNK * PIECES * SCORE_BYTES
 
 
-def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> Plan:
+def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> LoadPlan:
     """Choose context and sequences for a GGUF file, or refuse it if there is too little memory."""
     plan = fit(sizes_of(header, hardware), name, limits, machine.free_memory())
     return replace(plan, hardware=hardware)
@@ -123,7 +123,7 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
     )
 
 
-def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
+def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
     """Choose context and sequences for a model, or refuse it if there is too little memory."""
     wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
     free = min(free, limits.max_bytes or machine.UNLIMITED)
@@ -135,7 +135,7 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
         cache = int(sizes.token * (cells + parked))
         needs = sizes.weights + cache + sizes.compute + sizes.scores * cells
         if needs <= free:
-            return Plan(wanted, limits.threads, needs, cells, parked)
+            return LoadPlan(wanted, limits.threads, needs, cells, parked)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
             continue
@@ -158,7 +158,13 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
 
 
 def load(
-    path: Path, plan: Plan, *, name: str, fim: str = "auto", chunk: int = CHUNK, snapshot: Path | None = None
+    path: Path,
+    plan: LoadPlan,
+    *,
+    name: str,
+    fim: str = "auto",
+    chunk: int = CHUNK,
+    snapshot: Path | None = None,
 ) -> LlamaEngine:
     """Load a GGUF file with llama.cpp as planned; `snapshot`: its saved sequences."""
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine

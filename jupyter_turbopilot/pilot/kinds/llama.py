@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.load.plan import Hardware, Plan, load, make_plan
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan, load, make_plan
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.files import describe_size, is_readable, is_writable
 from jupyter_turbopilot.models.catalog import catalog, find
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
+EngineFactory = Callable[[Path, Model, LoadPlan, Path | None], Engine]
 
 
-def llama_engine(path: Path, model: Model, plan: Plan, snapshot: Path | None = None) -> Engine:
+def llama_engine(path: Path, model: Model, plan: LoadPlan, snapshot: Path | None = None) -> Engine:
     """Load a model with llama.cpp, and what it had read before the last stop."""
     return load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
 
@@ -100,7 +100,7 @@ class LlamaKind(EngineKind):
         """Write the copy of a model with its adapters, for all who use the folder of models."""
         self.weights(model)
 
-    def plan(self, model: Model, *, tuned: bool) -> tuple[Path, Plan]:
+    def plan(self, model: Model, *, tuned: bool) -> tuple[Path, LoadPlan]:
         """Return the file to load and how, or refuse what cannot be loaded here."""
         path, hardware = self.weights(model, tuned=tuned)
         # Our own check first: llama.cpp ends the process on some damaged files.

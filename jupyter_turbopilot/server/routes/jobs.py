@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer.raw_task import priority_of
+from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED

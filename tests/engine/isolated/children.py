@@ -12,12 +12,12 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, load_isolated
 from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
-from jupyter_turbopilot.engine.load.plan import Plan
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 
 if TYPE_CHECKING:
     import pytest
 
-PLAN = Plan(context_size=512, threads=1, needs=0, parked=2048)
+PLAN = LoadPlan(context_size=512, threads=1, needs=0, parked=2048)
 PYTHON = sys.executable
 # Every batch waits for attention, so that a test can do what it likes in the middle of one.
 WAITS = """

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated import load_test
 from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 from jupyter_turbopilot.engine.llama import bindings
-from jupyter_turbopilot.engine.load.plan import Hardware, Plan
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
@@ -22,7 +22,7 @@ from .children import change, play
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = Plan(context_size=256, threads=1, needs=0)
+PLAN = LoadPlan(context_size=256, threads=1, needs=0)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def memory(tmp_path: Path) -> Path:
 
 
 def ensure(
-    path: Path, memory: Path, plan: Plan = PLAN, *, timeout: float = 60, cancel: Cancel | None = None
+    path: Path, memory: Path, plan: LoadPlan = PLAN, *, timeout: float = 60, cancel: Cancel | None = None
 ) -> None:
     hosted = HostedLlama(str(path), plan, path.name)
     load_test.ensure_loads(hosted, memory, timeout=timeout, cancel=cancel or Cancel())

@@ -8,7 +8,7 @@ import pytest
 from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Limits, Plan, load, make_plan, score_bytes
+from jupyter_turbopilot.engine.load.plan import Hardware, Limits, LoadPlan, load, make_plan, score_bytes
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import Header
 
@@ -75,7 +75,7 @@ def test_what_was_kept_for_one_kind_of_attention_is_not_used_with_the_other() ->
     assert "fused" in Hardware(cache_type="q8_0").stamp
 
 
-PLANNED = Plan(256, 1, needs=0, cells=512, parked=64, hardware=Hardware(cache_type="f16"))
+PLANNED = LoadPlan(256, 1, needs=0, cells=512, parked=64, hardware=Hardware(cache_type="f16"))
 
 
 def test_a_real_model_is_loaded_as_planned(tiny_model: Path) -> None:

@@ -16,7 +16,7 @@ from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 
-from ..jobs import Told, until_cancelled
+from ..jobs import FunctionJob, Told, until_cancelled
 from ..test_worker import ready
 from .conftest import Connect, Serve
 from .far_server import Act, Wire, chances, status, words
@@ -212,7 +212,7 @@ def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, c
 
         told = [Told(), Told()]
         for one in told:
-            worker.submit(Job(writes, one))
+            worker.submit(FunctionJob(writes, one))
             one.wait()
         assert isinstance(told[0].wait(), EngineError)
         assert told[1].wait() is None
@@ -238,7 +238,7 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
     try:
         jobs = []
         for _ in range(3):
-            jobs.append(Job(until_cancelled, Told()))
+            jobs.append(FunctionJob(until_cancelled, Told()))
             worker.submit(jobs[-1])
             assert arrived.acquire(timeout=30)
     finally:

@@ -2,25 +2,96 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.progress import AnswerInProgress, Rest, rest_of, typed_since
-from jupyter_turbopilot.generation import Ask, Token
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
+from jupyter_turbopilot.completer.text import Rest, Text, rest_of, typed_since
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
 from jupyter_turbopilot.suggestion.writing import Verbatim
+
+from .desk import request
 
 HERE = Place("g", "x = ")
 
 
-def progress(*texts: str) -> AnswerInProgress:
+def written_text(*texts: str) -> Text:
     writing = Verbatim()
     writing.take([Token(text.encode(), 0.9) for text in texts])
-    return AnswerInProgress("one", HERE, writing, Ask([1, 2]))
+    return Text(HERE, writing, Ask([1, 2]))
+
+
+def plan(source: str, owner: str = "", **more: object) -> Plan:
+    planned = plan_suggestion(request(source, **more), NONE, "model", Turbopilot())
+    return planned.for_owner(owner, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "continues"),
+    [("", True), ("al", True), ("alpha", True), ("alpha b", True), ("b", False), ("alpha" + "b" * 40, False)],
+)
+def test_a_request_continues_the_text_where_what_was_typed_agrees_with_it(
+    typed: str, continues: bool
+) -> None:
+    text = written_text("al", "pha")
+    text.place = plan("x = ").place
+    newer = plan("x = " + typed)
+    assert text.is_continued_by(newer, text.rest(newer.place), ()) is continues
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"n": 2},
+        {"temperature": 0.8},
+        {"max_tokens": 3},
+        {"path": "b.ipynb"},
+        {"trigger": "automatic"},
+        {"owner": "another"},
+    ],
+)
+def test_a_request_of_another_kind_does_not_continue_it(other: dict[str, object]) -> None:
+    text = written_text("al", "pha")
+    text.place = plan("x = ").place
+    newer = plan("x = al", **other)  # type: ignore[arg-type]
+    assert not text.is_continued_by(newer, text.rest(newer.place), ())
+
+
+@pytest.mark.parametrize(
+    ("names", "constrained", "continues"),
+    [
+        ((), False, True),
+        (("alpha",), False, True),
+        (("alphabet",), False, False),
+        (("alphabet",), True, True),
+        (("beta",), True, False),
+    ],
+)
+def test_a_text_that_has_to_be_a_name_is_one_or_becomes_one(
+    names: tuple[str, ...], constrained: bool, continues: bool
+) -> None:
+    text = written_text("al", "pha")
+    text.place = plan("x = ").place
+    ways = (b"alphabet",) if constrained else ()
+    text.ask = Ask([1, 2], Sampling(beginning=Beginning(ways)))
+    newer = plan("x = ")
+    assert text.is_continued_by(newer, text.rest(newer.place), names) is continues
+
+
+def test_a_text_that_the_engine_does_not_compute_any_more_is_not_continued() -> None:
+    text, newer = written_text("al"), plan("x = a")
+    text.place = plan("x = ").place
+    text.ask = None
+    assert not text.is_continued_by(newer, text.rest(newer.place), ())
 
 
 def test_what_was_typed_ahead_is_to_be_written_first() -> None:
-    written = progress()
+    written = written_text()
     written.ahead = b"al"
     rest = written.rest(Place("g", "x = p"))
     assert rest is not None
@@ -28,7 +99,7 @@ def test_what_was_typed_ahead_is_to_be_written_first() -> None:
 
 
 def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
-    results, written = Results(1 << 20), progress("al", "pha")
+    results, written = Results(1 << 20), written_text("al", "pha")
     written.keep(results)
     known = results.find(HERE)
     assert known is not None

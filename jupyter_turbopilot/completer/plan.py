@@ -1,56 +1,47 @@
-"""What is to be written for a request, whatever protocol it came by."""
+"""What is to be generated for a request, whatever protocol it came by."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.outcomes import Terms
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
-    from jupyter_turbopilot.memory.cells import Choice
-    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
-    LayoutFor = Callable[[Engine], Layout]
 
+@dataclass(frozen=True, kw_only=True)
+class Plan(ABC):
+    """What is to be generated for a request: its limits, its priority, and where its answer is cached.
 
-@dataclass(frozen=True)
-class Recollection:
-    """What memory says: cells for the prompt, and how the line goes on."""
+    A plan is made on the event loop, so making one is cheap. `prompt`, `names` and `writing` take longer:
+    the worker's thread calls them, and `writing` also whoever sends an answer out of the cache.
+    """
 
-    cells: Choice
-    line: Recalled | None = None
-    known: Reply | None = None  # an answer that is known already
-    settled: bool = True  # whether it says the same the next time, as long as nothing is written or deleted
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be written for a request. Its functions are called on the worker's thread."""
-
-    prompt: Callable[[Engine], Prompt]
-    writing: Callable[[], Writing]
-    place: Place
+    place: Place  # where the answer is cached
     sampling: Sampling
     in_units: bool = False  # whether its length is in tokens of about three characters, not the model's own
-    names: Callable[[], Sequence[str]] = tuple  # where only some can follow: one of these does
-    names_stay: bool = False  # those names may not be told to a server elsewhere
+    names_stay: bool = False  # whether `names` may not be sent to a remote engine
     n: int = 1
     best: int = 0  # of so many the likeliest are answered; 0: every one that differs
     stream: bool = False
     client: str = ""
+    sequence: int = 0  # counts the requests of the client; 0: it does not count them
+    document: str = ""
+    session: str = ""
     language: str = ""
     priority: Priority = Priority.TYPING
     moves: bool = False  # what stands behind the cursor may be moved instead of read again
@@ -60,40 +51,46 @@ class Task:
     gated: bool = False  # shown only where it is worth it
     judged: bool = False  # whether a threshold decides what is shown: that takes the tokens' probabilities
     terms: Terms | None = None  # of what appears by itself: what becomes of it says whether they were right
-    answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
-    exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
-    hint: Sequence[int] = ()  # the guess that came with an exact one
+    answers: bool = True  # a cached answer is sent again; otherwise it is only a draft to be verified
+    exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a draft
+    hint: Sequence[int] = ()  # the draft that came with an exact one
     aligned: bool = True  # whether that begins where a token began
-    recall: Callable[[], Recollection] | None = None  # what memory is asked before the engine is
-    joined: Callable[[Task, Recollection | None], Task] = lambda task, _: task  # with what that said in time
     passing: bool = False  # its prompt holds what may be deleted elsewhere: nothing of it is kept on a disk
-    document: str = ""
-    session: str = ""
+
+    @abstractmethod
+    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
+        """Lay the prompt out for an engine."""
+
+    @abstractmethod
+    def writing(self) -> Writing:
+        """Begin a text that is trimmed to its place."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of which one has to follow; none: anything may."""
+        return ()
+
+    def for_owner(self, owner: str, session: str) -> Any:
+        """Return the plan for one person's caches and notebook."""
+        return replace(self, place=replace(self.place, owner=owner), session=session)
 
     @property
     def remembered(self) -> bool:
-        """Tell whether its answer is worth remembering: the likeliest text, which may be asked for again."""
+        """Whether its answer is worth caching: the likeliest text, which may be asked for again."""
         return self.sampling.plain and not self.exact
 
-    def follows(self, anchor: Place) -> bool:
-        """Tell whether what is asked for can follow a prompt that was laid out for another key."""
-        place = self.place
-        same = (anchor.group, anchor.after, anchor.limit) == (place.group, place.after, place.limit)
-        return same and self.n == 1 and self.remembered
-
     def look_up(self, results: Results) -> Known | None:
-        """Return what is known to follow, where the likeliest text is what is asked for."""
+        """Return what the cache has, where the likeliest text is what is asked for."""
         return results.find(self.place) if self.remembered else None
 
     def is_answered_by(self, known: Known) -> bool:
-        """Tell whether what is known needs no computing."""
+        """Return whether what is known needs no computing."""
         return known.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
 
 
-def replay(name: str, model: str, task: Task, known: Known) -> Reply:
+def replay(name: str, model: str, plan: Plan, known: Known) -> Reply:
     """Answer with a cached completion, through the same trimming and the same gate."""
     begun = time.perf_counter()
-    writing = task.writing()
+    writing = plan.writing()
     if known.typed:
         writing.resume(known.tokens)
     else:

@@ -1,12 +1,11 @@
-"""What another protocol's text needs: its own prompt, the model's own words, no gate."""
+"""The plan for another protocol's text."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
 from jupyter_turbopilot.generation import ExactAsk, RawRequest
@@ -18,16 +17,42 @@ from jupyter_turbopilot.suggestion.writing import Verbatim
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.completer.task import LayoutFor
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.prompt.layout import Layout
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
 
 
-def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -> Task:
-    """Say what another protocol's text needs."""
+@dataclass(frozen=True, kw_only=True)
+class RawPlan(Plan):
+    """What another protocol's text needs: its own prompt, the model's own words, no gate."""
+
+    request: RawRequest
+    length: int  # tokens that the prompt leaves room for
+
+    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
+        """Lay the prompt out for an engine."""
+        request, size = self.request, engine.context_size
+        fresh = engine.vocabulary.tokenize
+        # What changes with each key is not worth remembering.
+        if request.window:
+            return build_infill(layout.form, layout.tokenize, fresh, request, size, self.length)
+        if isinstance(request.prompt, tuple):
+            _check_ids(engine, request.prompt, "prompt")
+        if request.exact:
+            return _exact_prompt(request, request.exact, self.length, engine)
+        sampling = replace(request.sampling, max_tokens=self.length)
+        return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
+
+    def writing(self) -> Verbatim:
+        """Begin a text that ends at a stop text, and where it is indented less than asked for."""
+        return Verbatim(self.request.stop, self.request.indent)
+
+
+def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
+    """Plan a text for another protocol."""
     request = _laid_open(request)
     if settings.engine == "remote" and not settings.remote.send_documents:
         request = replace(request, others=(), context=())
@@ -36,9 +61,9 @@ def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -
     if length < 0:
         # To the model's own end or the context's; the prompt leaves some room for that.
         sampling, length = replace(sampling, max_tokens=ENDLESS), settings.max_tokens
-    return Task(
-        prompt=partial(_prompt, request, length, layout_for),
-        writing=partial(Verbatim, request.stop, request.indent),
+    return RawPlan(
+        request=request,
+        length=length,
         place=Place(("text", request.window, request.suffix), _before(request)),
         sampling=sampling,
         n=max(request.n, request.best_of),
@@ -55,20 +80,6 @@ def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -
         hint=exact.hint,
         aligned=exact.aligned,
     )
-
-
-def _prompt(request: RawRequest, length: int, layout_for: LayoutFor, engine: Engine) -> Prompt:
-    layout, size = layout_for(engine), engine.context_size
-    fresh = engine.vocabulary.tokenize
-    # What changes with each key is not worth remembering.
-    if request.window:
-        return build_infill(layout.form, layout.tokenize, fresh, request, size, length)
-    if isinstance(request.prompt, tuple):
-        _check_ids(engine, request.prompt, "prompt")
-    if request.exact:
-        return _exact_prompt(request, request.exact, length, engine)
-    sampling = replace(request.sampling, max_tokens=length)
-    return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
 
 
 def _exact_prompt(request: RawRequest, exact: ExactAsk, length: int, engine: Engine) -> Prompt:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.suggestion_task import suggestion_task
-from jupyter_turbopilot.completer.task import Task, replay
+from jupyter_turbopilot.completer.plan import Plan, replay
+from jupyter_turbopilot.completer.raw_plan import plan_raw
+from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import NotReadyError
@@ -25,30 +25,17 @@ def test_alternatives_and_drawn_texts_are_never_remembered(desk: Callable[..., D
     assert d.completer.counters["known"] == 0
 
 
-def task(asked: Completion) -> Task:
-    return suggestion_task(asked, NONE, "model", Turbopilot(), lambda _: pytest.fail("no engine"))
-
-
-def test_a_task_can_follow_what_was_laid_out_for_another_key_of_the_same_kind() -> None:
-    anchor = task(request("x = ")).place
-    assert task(request("x = al")).follows(anchor)
-    for other in (
-        {"n": 2},
-        {"temperature": 0.8},
-        {"max_tokens": 3},
-        {"path": "b.ipynb"},
-        {"trigger": "automatic"},
-    ):
-        assert not task(request("x = al", **other)).follows(anchor)
+def plan(asked: Completion) -> Plan:
+    return plan_suggestion(asked, NONE, "model", Turbopilot())
 
 
 def test_a_whole_answer_needs_no_computing_but_where_it_is_only_read_or_several_are_wanted() -> None:
     whole = Known((), "", complete=True, ended=True, aligned=True)
-    assert task(request()).is_answered_by(whole)
-    assert not task(request()).is_answered_by(replace(whole, complete=False))
-    assert not task(request(n=2)).is_answered_by(whole)
-    assert not task(request(trigger="warm")).is_answered_by(whole)
-    text = raw_task(RawRequest("x"), Turbopilot(), lambda _: pytest.fail("no engine"))
+    assert plan(request()).is_answered_by(whole)
+    assert not plan(request()).is_answered_by(replace(whole, complete=False))
+    assert not plan(request(n=2)).is_answered_by(whole)
+    assert not plan(request(trigger="warm")).is_answered_by(whole)
+    text = plan_raw(RawRequest("x"), Turbopilot())
     assert not text.is_answered_by(whole)
 
 
@@ -69,10 +56,10 @@ def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., De
 
 
 def test_what_is_known_goes_through_the_same_trimming() -> None:
-    task = raw_task(RawRequest("x = ", stop=("\n",)), Turbopilot(), lambda _: pytest.fail("no engine"))
+    planned = plan_raw(RawRequest("x = ", stop=("\n",)), Turbopilot())
     tokens = (Token(b"one", 0.5), Token(b" two\nthree", 0.5))
     reply = replay(
-        "id", "model", task, Known(tokens, "one two\nthree", complete=True, ended=False, aligned=True)
+        "id", "model", planned, Known(tokens, "one two\nthree", complete=True, ended=False, aligned=True)
     )
     assert [(item.text, item.finish_reason, item.stopped_by) for item in reply.items] == [
         ("one two", "stop", "\n")
@@ -80,14 +67,14 @@ def test_what_is_known_goes_through_the_same_trimming() -> None:
 
 
 def test_nothing_to_show_is_no_item() -> None:
-    task = raw_task(RawRequest("x = "), Turbopilot(), lambda _: pytest.fail("no engine"))
+    planned = plan_raw(RawRequest("x = "), Turbopilot())
     known = Known((), "", complete=True, ended=True, aligned=True)
-    assert replay("id", "model", task, known).items == ()
+    assert replay("id", "model", planned, known).items == ()
 
 
 @pytest.mark.parametrize(("typed", "text"), [(False, "pass"), (True, "  pass")])
 def test_spaces_are_the_models_indentation_only_where_the_answer_begins(typed: bool, text: str) -> None:
     asked = request("if x:\n    ")
-    task = suggestion_task(asked, NONE, "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    planned = plan_suggestion(asked, NONE, "model", Turbopilot())
     known = Known((Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed)
-    assert [item.text for item in replay("id", "model", task, known).items] == [text]
+    assert [item.text for item in replay("id", "model", planned, known).items] == [text]

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.suggestion_plan import Person, plan_suggestion
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
@@ -37,9 +37,7 @@ def test_what_may_have_come_from_another_open_document_or_is_private_does_not_la
     def place(*sources: str, path: str = "a.ipynb") -> Place:
         extra = [Document(path="utils.py", source=source) for source in sources]
         asked = request(path=path, extra=extra)
-        return suggestion_task(
-            asked, NONE, "m", Turbopilot(), lambda _: pytest.fail("no engine"), Person()
-        ).place
+        return plan_suggestion(asked, NONE, "m", Turbopilot(), Person()).place
 
     assert place().lasts
     assert not place("def load(): ...").lasts
@@ -62,18 +60,14 @@ def test_whoever_asks_for_several_lines_has_the_time_for_more(
     trigger: str, lines: str, given: int | None, length: int
 ) -> None:
     asked = request(trigger=trigger, lines=lines, max_tokens=given)
-    task = suggestion_task(
-        asked, NONE, "model", Turbopilot(max_tokens=10), lambda _: pytest.fail("no engine")
-    )
+    task = plan_suggestion(asked, NONE, "model", Turbopilot(max_tokens=10))
     assert task.sampling.max_tokens == length
 
 
 def test_a_request_may_have_more_lines_than_the_setting_and_draw_otherwise() -> None:
-    def task(**more: object) -> Task:
+    def task(**more: object) -> Plan:
         asked = request(**more)  # type: ignore[arg-type]
-        return suggestion_task(
-            asked, NONE, "model", Turbopilot(max_lines=2), lambda _: pytest.fail("no engine")
-        )
+        return plan_suggestion(asked, NONE, "model", Turbopilot(max_lines=2))
 
     assert task().place == task(max_lines=2).place
     assert task().place != task(max_lines=3).place  # what was cut short is no answer to it
@@ -100,14 +94,13 @@ def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Des
 def test_what_was_learned_moves_the_thresholds_that_promise_something(
     trigger: str, eagerness: str, moved: bool
 ) -> None:
-    def task(calibration: Calibration) -> Task:
+    def task(calibration: Calibration) -> Plan:
         asked = request(trigger=trigger, eagerness=eagerness)
-        return suggestion_task(
+        return plan_suggestion(
             asked,
             NONE,
             "model",
             Turbopilot(),
-            lambda _: pytest.fail("no engine"),
             Person(calibration=lambda _: calibration),
         )
 
@@ -125,7 +118,7 @@ def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None
     shown = d.texts(asked)
     assert shown
     d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-        calibration=lambda *_: Calibration(1.0, -1.5, 300), sent=lambda *_: None
+        calibration=lambda *_: Calibration(1.0, -1.5, 300), observe=lambda *_: None
     )
     assert d.texts(asked) != shown
 

@@ -156,7 +156,7 @@ def test_an_engine_that_cannot_be_held_to_a_beginning_is_asked_behind_the_word_a
 def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_task.names_at", lambda *_: ["price", "date"])
+    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_plan.names_at", lambda *_: ["price", "date"])
     d = limited(desk, "prize + 1", holds=False)
     assert d.texts(request("frame.", stream=True)) == []
     d = limited(desk, "price + 1", holds=False)
@@ -197,7 +197,7 @@ def test_an_engine_is_told_who_waits(desk: Callable[..., Desk]) -> None:
 def test_names_that_must_stay_here_are_not_told_to_an_engine_elsewhere_and_filter_all_the_same(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, told: bool
 ) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_task.names_at", lambda *_: ["secret"])
+    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_plan.names_at", lambda *_: ["secret"])
     for answer, shown in (("secret + 1", ["secret + 1"]), ("other", ["other"] if told else [])):
         d = limited(desk, answer, elsewhere=True)
         d.completer.settings.engine = "remote"

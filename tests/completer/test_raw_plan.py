@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.raw_task import ENDLESS, priority_of
+from jupyter_turbopilot.completer.raw_plan import ENDLESS, priority_of
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
 from jupyter_turbopilot.prompt.formats import form_for

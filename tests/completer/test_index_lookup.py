@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import installed, recalling
-from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
-from jupyter_turbopilot.completer.task import Recollection
+from jupyter_turbopilot import lookups
+from jupyter_turbopilot.completer import completer, installed
+from jupyter_turbopilot.completer.suggestion_plan import Person, plan_suggestion
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts, Modules
 from jupyter_turbopilot.engine.worker import Worker
@@ -21,8 +21,6 @@ from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.fit import fit_for
-from jupyter_turbopilot.suggestion.learning import AS_FITTED
 
 from ..memory.folders import until
 from ..memory.remembering import Remembering
@@ -37,7 +35,9 @@ REST = LINE.removeprefix(BEGUN)
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait as long as a test may take: how busy the machine is decides nothing here."""
-    monkeypatch.setattr(recalling, "PATIENCE", 5.0)
+    monkeypatch.setattr(completer, "PATIENCE", 5.0)
+    monkeypatch.setattr(lookups, "SLOW", 5.0)
+    monkeypatch.setattr(completer, "lookups", lookups.LookupThread())
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_nor_is_an_answer_without_memory_which_was_too_slow(
 ) -> None:
     d = remembering(desk("ad(name)", settings={"eagerness": "always"}), LINE)
     with monkeypatch.context() as patch:
-        patch.setattr(recalling, "PATIENCE", 0.02)
+        patch.setattr(completer, "PATIENCE", 0.02)
         d.memory.before = gate  # type: ignore[union-attr]
         told = d.ask(typed())[-1]
         assert (told.items[0].text, told.passing) == ("ad(name)", True)
@@ -152,21 +152,6 @@ def test_nor_is_one_before_it_is_known_whether_what_the_line_needs_can_be_import
     for seconds in (61.0, 200.0):
         now[0] = seconds
         assert told().items[0].recalled
-
-
-@pytest.mark.usefixtures("sure")
-def test_nothing_is_learned_about_the_model_from_a_line_of_memory(desk: Callable[..., Desk]) -> None:
-    sent: list[tuple[int, float | None]] = []
-    learner = SimpleNamespace(
-        calibration=lambda _: AS_FITTED,
-        sent=lambda _name, terms, length, _score: sent.append((length, terms.promised)),
-    )
-    d = remembering(desk("cal(name)"), LINE)
-    d.completer.learner = learner  # type: ignore[assignment]
-    d.ask(typed(eagerness="eager"))
-    assert sent == [(len(REST), None)]
-    d.ask(typed("frame = su", eagerness="eager"))
-    assert {promised for _, promised in sent[1:]} == {fit_for("scripted").promised["eager"]}
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -307,11 +292,11 @@ def test_one_that_nobody_waits_for_any_more_goes_no_further(desk: Callable[..., 
 def test_a_memory_that_is_slow_keeps_the_engine_from_nobody(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recalling, "PATIENCE", 0.02)
+    monkeypatch.setattr(completer, "PATIENCE", 0.02)
+    monkeypatch.setattr(lookups, "SLOW", 0.0)
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
     assert d.texts(typed("x = a"))[-1] == "1"
-    time.sleep(0.03)
     # While it has yet to answer that, it is asked nothing else.
     assert d.texts(typed("y = b"))[-1] == "1"
     assert len(d.memory.asked) == 0
@@ -344,7 +329,7 @@ def test_without_another_thread_the_engine_answers_alone(
 
     d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
     with monkeypatch.context() as patch:
-        patch.setattr(recalling.threading, "Thread", NoThread)
+        patch.setattr(lookups.threading, "Thread", NoThread)
         assert d.texts(typed("x = a"))[-1] == "1"
     assert d.texts(typed("x = b"))[-1] == "1"
     assert d.memory.asked == ["x = b"]  # type: ignore[union-attr]
@@ -355,7 +340,7 @@ def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
-    waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(recalling.MOST)]
+    waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST)]
     assert d.texts(typed("x = a", client="another"))[-1] == "1"
     gate.opened.set()
     assert all(heard(replies)[-1].items for replies in waiting)
@@ -406,16 +391,14 @@ def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
 
 def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> None:
     memory = Remembering()
-    task = suggestion_task(beside("x", "y"), NONE, "m", Turbopilot(), lambda _: None, Person(memory))  # type: ignore[arg-type,return-value]
-    chosen = ChosenCells()
-    without = task.joined(task, Recollection(chosen.choose(memory, beside("x", "y"))))
-    assert without.place == task.place
+    plan = plan_suggestion(beside("x", "y"), NONE, "m", Turbopilot(), Person(memory))  # type: ignore[arg-type]
+    without = plan.with_cells(ChosenCells().choose(memory, beside("x", "y")))
+    assert without.place == plan.place
     assert without.place.lasts
     memory.documents = [ELSEWHERE]
-    choice = ChosenCells().choose(memory, beside("load_frame = 1", "y"))
-    with_cells = task.joined(task, Recollection(choice))
+    with_cells = plan.with_cells(ChosenCells().choose(memory, beside("load_frame = 1", "y")))
     assert not with_cells.place.lasts
-    assert with_cells.place.digest != task.place.digest
+    assert with_cells.place.digest != plan.place.digest
 
 
 def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> None:
@@ -433,7 +416,7 @@ def test_cells_that_are_chosen_too_late_change_no_prompt(
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = memory = Remembering(documents=[ELSEWHERE], before=gate)
-    monkeypatch.setattr(recalling, "FOCUS", 0.02)
+    monkeypatch.setattr(completer, "FOCUS", 0.02)
     d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     gate.opened.set()
     until(lambda: bool(memory.wanted))
@@ -447,8 +430,8 @@ def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk])
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recalling, "PATIENCE", 0.02)
-        patch.setattr(recalling, "FOCUS", 10.0)
+        patch.setattr(completer, "PATIENCE", 0.02)
+        patch.setattr(completer, "FOCUS", 10.0)
         d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     assert ELSEWHERE.source in d.engine.prompts[0]
 
@@ -483,7 +466,7 @@ def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value
     d.memory = Remembering.of(*("df" + line for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recall, "rate", lambda _: value)
-        patch.setattr(recalling, "PATIENCE", 5.0)
+        patch.setattr(completer, "PATIENCE", 5.0)
         replies = d.ask(typed("df", lines=kind))
     d.worker.stop()
     frames = [reply.items[0].text if reply.items else "" for reply in replies]

@@ -1,0 +1,256 @@
+"""The plan for a suggestion."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.outcomes import Terms
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.notebook import gather, text_before
+from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.ways import ways_at
+from jupyter_turbopilot.suggestion.cache import Place
+from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
+from jupyter_turbopilot.suggestion.gate import Gate
+from jupyter_turbopilot.suggestion.learning import AS_FITTED
+from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.writing import Suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.context.notebook import Context
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.memory.cells import Choice, ChosenCells
+    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.memory.recall import Recalled
+    from jupyter_turbopilot.prompt.formats import Prompt
+    from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.suggestion.features import CursorFeatures
+    from jupyter_turbopilot.suggestion.learning import Calibration
+    from jupyter_turbopilot.suggestion.resolve import Scope
+    from jupyter_turbopilot.suggestion.surroundings import Surroundings
+
+_PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What the index has for a request: cells for the prompt, and how the line continues."""
+
+    cells: Choice
+    line: Recalled | None = None
+    settled: bool = True  # whether it says the same the next time, as long as nothing is written or deleted
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is known of the person who requests a suggestion."""
+
+    memory: Memory | None = None  # the index of their own code
+    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # how scores are read, by subject
+
+
+NOBODY = Person()
+
+
+class CursorContext:
+    """What stands around the cursor, gathered when it is first needed: a cached answer needs little of it."""
+
+    def __init__(self, request: Completion, facts: Facts, settings: Turbopilot) -> None:
+        self.request = request
+        self.facts = facts
+        self._settings = settings
+
+    def with_cells(self, cells: Sequence[Document] = ()) -> Context:
+        """Return the context for a prompt, with cells that were chosen out of the index."""
+        if not cells:
+            return self._context
+        return gather(*_leaving(self.request, self.facts, self._settings), cells)
+
+    @cached_property
+    def _context(self) -> Context:
+        return gather(*_leaving(self.request, self.facts, self._settings))
+
+    @cached_property
+    def scope(self) -> Scope:
+        """What names stand for at the cursor."""
+        return scope_of(self.request, self.facts)
+
+    @cached_property
+    def features(self) -> CursorFeatures:
+        """What the gate knows of the place: without cells out of the index, as when it was fitted."""
+        return cursor_features(self.request.prefix, self.request.suffix, self._context.pieces)
+
+    @cached_property
+    def following(self) -> Sequence[str]:
+        """The names of which one has to follow; none: anything may."""
+        return names_at(self.request, self.scope)
+
+    def names(self, memory: Memory | None, *, waits: bool = True) -> Names:
+        """Return the names that a suggestion may use."""
+        # What may not be told to a server elsewhere is not added to what it will be told.
+        request, _ = _leaving(self.request, self.facts, self._settings)
+        return Names(request, self.scope, sources_of(request, self.facts, memory, waits=waits))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuggestionPlan(Plan):
+    """What a suggestion needs: context and names around the cursor, trimming, the gate."""
+
+    cursor: CursorContext
+    surroundings: Surroundings
+    memory: Memory | None = None
+    cells: Sequence[Document] = ()  # of the index, for the prompt
+    eagerness: str
+    coefficients: Mapping[str, float]
+    threshold: float  # of the score that is wanted; 0: any
+    unasked: bool  # whether it appears by itself
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether the index is asked before the engine."""
+        # Nobody has typed since the last request: what was chosen stays.
+        return self.memory is not None and self.priority is not Priority.AHEAD
+
+    def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
+        """Lay the prompt out."""
+        return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells))
+
+    def writing(self) -> Suggestion:
+        """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
+        names = self.cursor.names(self.memory)
+        gate = Gate(self.cursor.features, self.threshold, names.fit, self.coefficients)
+        return Suggestion(
+            self.surroundings,
+            gate,
+            unasked=self.unasked,
+            imports=names.imports,
+            undecided=lambda: names.undecided,
+        )
+
+    def names(self) -> Sequence[str]:
+        """Return the names of which one has to follow; none: anything may."""
+        return self.cursor.following
+
+    def match(self, cells: ChosenCells) -> Matches | None:
+        """Choose cells of the index if this one has just got the focus; say how its line continues there."""
+        request, memory = self.cursor.request, self.memory
+        if not memory:
+            return None
+        chosen = cells.choose(memory, request)
+        if request.trigger == "warm":
+            return Matches(chosen)
+        ways = ways_at(memory, request, self.surroundings, time.time())
+        if not ways:
+            return Matches(chosen)
+        # What is asked for is the model's to answer: there, a line of the index is a draft.
+        shows = request.trigger == "automatic" and request.n == 1
+        threshold = recall.fit().thresholds[self.eagerness] if shows else math.inf
+        names = self.cursor.names(memory, waits=False)
+        line = recall.recall(ways, self.cursor.features, self.surroundings, names.fit, threshold)
+        if line and line.sure:
+            line = replace(line, imports=names.imports(line.text))
+        return Matches(chosen, line, settled=not names.undecided)
+
+    def with_cells(self, choice: Choice) -> SuggestionPlan:
+        """Put cells of the index in the prompt: the answer is another one then, and does not last."""
+        if not choice.documents:
+            return self
+        place = replace(self.place, group=(self.place.group, choice.digest), lasts=False)
+        return replace(self, cells=choice.documents, place=place, passing=True)
+
+
+def plan_suggestion(
+    request: Completion, facts: Facts, model: str, settings: Turbopilot, person: Person = NOBODY
+) -> SuggestionPlan:
+    """Plan a suggestion. `model`: the one whose scores the gate reads."""
+    # What is shown becomes part of the notebook, and of what is asked of a server elsewhere next.
+    may_use = request.memory and settings.may_send_memory and not is_private_path(request.path)
+    memory = person.memory if may_use else None
+    own = request.cells[request.active]
+    language = cell_language(own.source, request.language)
+    earlier = (
+        cell.source
+        for cell in request.cells[: request.active]
+        if cell.type == own.type and cell_language(cell.source, request.language) == language
+    )
+    max_lines = request.max_lines or settings.max_lines
+    surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
+    unasked = request.trigger in {"automatic", "ahead"}
+    eagerness = request.eagerness or settings.eagerness
+    fit, subject = fit_for(model), subject_of(model, eagerness)
+    threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
+    if promised:
+        # As it is read, a score passes where it passes a moved threshold as it was fitted.
+        threshold = person.calibration(subject).threshold(threshold)
+    terms = Terms(subject, threshold, promised) if request.trigger == "automatic" else None
+    threshold = threshold if unasked else 0.0
+    before, after = text_before(request)
+    length = _length(request, settings, multi=surroundings.multi)
+    return SuggestionPlan(
+        cursor=CursorContext(request, facts, settings),
+        surroundings=surroundings,
+        memory=memory,
+        eagerness=eagerness,
+        coefficients=fit.coefficients,
+        threshold=threshold,
+        unasked=unasked,
+        names_stay=settings.engine == "remote" and not settings.remote.send_kernel_facts,
+        place=Place(
+            ((request.lines, request.language, request.path, memory is not None), facts.digest),
+            before,
+            limit=(length, max_lines, unasked, threshold),
+            after=after,
+            # Other open documents change while somebody types, which begins nothing anew; an answer that may
+            # have come from them does not last.
+            lasts=not (is_private_path(request.path) or request.extra),
+        ),
+        sampling=Sampling(length, request.temperature, seed=request.seed or 0),
+        in_units=True,
+        deadline=settings.deadline,
+        n=request.n,
+        stream=request.stream,
+        client=request.client,
+        sequence=request.sequence,
+        document=f"{request.path}\n{own.id or request.active}",
+        language=language,
+        gated=request.trigger == "automatic",
+        judged=threshold > 0,
+        terms=terms,
+        moves=settings.move_suffix,
+        priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
+    )
+
+
+def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:
+    """Leave out of a prompt what may not go to a server elsewhere."""
+    if settings.engine != "remote":
+        return request, facts
+    if not settings.remote.send_documents:
+        # A terminal's own history has no path.
+        request = structs.replace(request, extra=[other for other in request.extra if not other.path])
+    return request, facts if settings.remote.send_kernel_facts else NONE
+
+
+def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
+    if request.trigger == "warm":
+        return 0
+    # Somebody who asks for several lines has the time for more.
+    return request.max_tokens or settings.max_tokens * (4 if multi and request.trigger == "invoke" else 1)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.completer.editors import Editor
+from jupyter_turbopilot.completer.generation import Generation, Shared
+from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.engine.job import SUPERSEDED
+from jupyter_turbopilot.suggestion.cache import Results
+
+from ..scripted_engine import words
+from .desk import Desk, request
+
+
+def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk(words(400), pause=0.005, settings={"deadline": 0.3})
+    for number in range(8):
+        d.begin(request(max_tokens=400), f"{number}")
+    (reply,) = d.ask(request("y = ", max_tokens=400))
+    assert (reply.items, reply.finish_reason) == ((), "deadline") or reply.items[
+        0
+    ].finish_reason == "deadline"
+
+
+def test_after_a_thousand_requests_there_is_one_thread_and_nothing_is_kept(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a b")
+    before = threading.active_count()
+    for number in range(1_000):
+        d.ask(request(client=f"editor-{number}"))
+    assert threading.active_count() <= before + 1
+    assert len(d.completer.shared.editors) == 0
+
+
+@pytest.fixture
+def shared() -> Shared:
+    return Shared(Turbopilot(), Results(1 << 20), {})
+
+
+@pytest.fixture
+def send(shared: Shared) -> Callable[..., Generation]:
+    """Let an editor send a request; return its generation."""
+
+    def sent(
+        path: str = "a.ipynb", *, looks_up: bool = False, caller: str = "ann", **more: Any
+    ) -> Generation:
+        asked = request(path=path, client="tab", **more)
+        plan = plan_suggestion(asked, NONE, "model", Turbopilot())
+        generation = Generation(plan, caller, [], shared)
+        generation.looks_up = looks_up
+        shared.editors.enter(generation)
+        return generation
+
+    return sent
+
+
+def test_a_newer_request_takes_over_from_the_latest(send: Callable[..., Generation]) -> None:
+    first, second = send(), send()
+    assert second.older is first
+    assert not first.cancel.is_set()
+
+
+def test_a_request_of_another_caller_takes_over_nothing(send: Callable[..., Generation]) -> None:
+    first, second = send(), send(caller="bob")
+    assert second.older is None
+    assert not first.cancel.is_set()
+
+
+def test_in_another_document_the_latest_is_superseded(send: Callable[..., Generation]) -> None:
+    first, second = send(), send("b.ipynb")
+    assert second.older is None
+    assert first.cancel.reason == SUPERSEDED
+
+
+def test_one_that_waits_for_the_index_is_superseded_and_passes_on_what_it_was_to_take_over(
+    send: Callable[..., Generation], shared: Shared
+) -> None:
+    first, waiting = send(), send(looks_up=True)
+    newest = send()
+    assert waiting.cancel.reason == SUPERSEDED
+    assert newest.older is first
+    assert not shared.editors.has_looked_up(waiting)
+
+
+def test_in_another_document_the_one_before_the_waiting_one_is_superseded_too(
+    send: Callable[..., Generation],
+) -> None:
+    first, waiting = send(), send(looks_up=True)
+    newest = send("b.ipynb")
+    assert newest.older is None
+    assert first.cancel.reason == waiting.cancel.reason == SUPERSEDED
+
+
+def test_a_request_that_arrives_after_a_newer_one_is_superseded(send: Callable[..., Generation]) -> None:
+    newer, late = send(sequence=8), send(sequence=7)
+    assert late.cancel.reason == SUPERSEDED
+    assert not newer.cancel.is_set()
+    assert send(sequence=9).older is newer
+
+
+def test_a_look_up_ends_once(send: Callable[..., Generation], shared: Shared) -> None:
+    waiting = send(looks_up=True)
+    assert [shared.editors.has_looked_up(waiting) for _ in range(2)] == [True, False]
+
+
+def test_a_request_that_has_ended_is_forgotten_unless_another_was_sent_since(
+    send: Callable[..., Generation], shared: Shared
+) -> None:
+    first, second = send(), send()
+    shared.editors.leave(first)
+    assert len(shared.editors) == 1
+    shared.editors.leave(second)
+    assert len(shared.editors) == 0
+
+
+@pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("ahead", False)])
+def test_a_prefetch_is_not_awaited(
+    send: Callable[..., Generation], shared: Shared, trigger: str, awaited: bool
+) -> None:
+    editor = Editor("ann", "tab")
+    assert not shared.editors.is_awaited(editor)
+    send(trigger=trigger)
+    assert shared.editors.is_awaited(editor) is awaited
