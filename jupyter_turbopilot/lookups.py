@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SLOW = 0.05  # seconds that a call may take before further calls are refused
 STUCK, MOST_STUCK = 30.0, 3  # seconds after which another thread takes over, and how often
 IDLE = 30.0  # seconds after which a thread without calls ends
-MOST = 32  # calls in the queue
+MOST = 8  # calls in the queue
 
 
 class LookupThread:

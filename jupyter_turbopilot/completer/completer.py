@@ -143,7 +143,7 @@ class Completer:
 
     def _observers(self, request: Completion | RawRequest, plan: Plan) -> list[Listener]:
         """Return what takes note of the replies: only where one person is served."""
-        observers = []
+        observers: list[Listener] = []
         if not plan.place.owner and isinstance(request, Completion):
             if self.learner and plan.terms:
                 observers.append(partial(self.learner.observe, plan.terms))

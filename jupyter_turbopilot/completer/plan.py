@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.reply import Item, Reply, Timings
@@ -69,7 +69,7 @@ class Plan(ABC):
         """Return the names of which one has to follow; none: anything may."""
         return ()
 
-    def for_owner(self, owner: str, session: str) -> Any:
+    def for_owner(self, owner: str, session: str) -> Self:
         """Return the plan for one person's caches and notebook."""
         return replace(self, place=replace(self.place, owner=owner), session=session)
 

@@ -340,7 +340,7 @@ def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
-    waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST)]
+    waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST + 1)]
     assert d.texts(typed("x = a", client="another"))[-1] == "1"
     gate.opened.set()
     assert all(heard(replies)[-1].items for replies in waiting)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from jupyter_turbopilot.bounds import remembering_for
-from jupyter_turbopilot.completer import suggestion_task
+from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.suggestion import names, resolve, syntax
 
@@ -37,6 +37,6 @@ def _without_parsers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(syntax, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
         patch.setattr(names, "bindings", resolve._loose_bindings)
-        patch.setattr(suggestion_task, "Names", lambda request, *_: names.Names(request, resolve.Scope()))
+        patch.setattr(suggestion_plan, "Names", lambda request, *_: names.Names(request, resolve.Scope()))
         patch.setattr(notebook, "describe", lambda *_: "")
         yield
