@@ -1,0 +1,238 @@
+"""Trace two keystrokes through the real completer, and write the trace into docs/architecture.md.
+
+    python scripts/walkthrough.py [--print]
+
+The default model computes, and an index of one notebook is asked. What each step received and returned is
+noted as it happens, with the thread that it ran on; nothing is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+import threading
+import time
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from jupyter_turbopilot.completer import completer as completer_module
+from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.editors import Editors
+from jupyter_turbopilot.completer.generation import Generation
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.memory import places
+from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.reader import KeptMemory
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.shell.in_process import InProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.reply import Reply
+
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+BEGIN, END = "<!-- walk-through: scripts/walkthrough.py -->\n", "<!-- end of the walk-through -->"
+ABOVE = "import pandas as pd\n\npenguins = pd.read_csv('penguins.csv')\npenguins.head()"
+INDEXED = (ABOVE, "penguins.groupby('species')['body_mass'].mean()")
+TYPED = ("masses = penguins.gr", "masses = penguins.gro")  # the second while the first is being answered
+WIDTH = 110
+
+
+class Trace:
+    """What happened, in order, with the thread and the milliseconds since the first keystroke."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[float, str, str, str]] = []
+        self.begun = time.perf_counter()
+
+    def note(self, step: str, value: str) -> None:
+        """Note a step."""
+        ms = (time.perf_counter() - self.begun) * 1000
+        self.rows.append((ms, threading.current_thread().name, step, value))
+
+    def around(self, owner: Any, name: str, step: str, describe: Callable[..., str | None]) -> Any:
+        """Replace a function by one that notes what it was given and returned."""
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def traced(*arguments: Any, **more: Any) -> Any:
+            result = original(*arguments, **more)
+            if value := describe(result, *arguments):
+                self.note(step, value)
+            return result
+
+        return patch.object(owner, name, traced)
+
+    def table(self) -> str:
+        """Return the steps as a table."""
+        rows = [f"| {ms:.1f} | {thread} | {step} | {value} |" for ms, thread, step, value in self.rows]
+        return "\n".join(["| ms | thread | step | values |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
+def code(value: object) -> str:
+    """Return a value as it stands in a cell of a table."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    text = text if len(text) <= WIDTH else f"{text[: WIDTH // 2]} … {text[-WIDTH // 2 :]}"
+    return f"`{text.replace('|', chr(92) + '|')}`"
+
+
+def planned(plan: Plan, *_: Any) -> str:
+    """Describe a plan."""
+    place = plan.place.digest.hex()[:8]
+    threshold = f"{plan.threshold:.3f}" if hasattr(plan, "threshold") else "none"
+    return (
+        f"priority `{plan.priority.name.lower()}`, at most {plan.sampling.max_tokens} tokens, "
+        f"deadline {plan.deadline:g} s, threshold {threshold}, cache key `{place}…`"
+    )
+
+
+def asked(ask: Ask | None) -> str:
+    """Describe what the engine is to compute."""
+    if ask is None:
+        return "nothing more"
+    begins = [way.decode("utf-8", "replace") for way in ask.sampling.beginning.ways]
+    must = f", has to begin with {code(begins[0])}" if begins else ""
+    return f"{len(ask.prompt)} prompt tokens, a draft of {len(ask.hint)}{must}"
+
+
+def fed(_: Generation, tokens: list[Token]) -> str:
+    """Describe tokens."""
+    written = ", ".join(
+        f"{code(one.data.decode('utf-8', 'replace'))} {one.probability:.2f}" for one in tokens
+    )
+    return written or "end of the text"
+
+
+def frame(_: None, generation: Generation, reply: Reply) -> str:
+    """Describe a frame."""
+    shown = code(reply.items[0].text) if reply.items else "no text"
+    score = f", score {reply.items[0].confidence:.2f}" if reply.items else ""
+    how = (
+        f"last, {reply.finish_reason or (reply.items[0].finish_reason if reply.items else 'hidden')}"
+        if reply.done
+        else "more"
+    )
+    return f"{shown}{score} ({how})"
+
+
+def observed(trace: Trace) -> Iterator[Any]:
+    """Yield what notes each step."""
+    yield trace.around(completer_module, "plan_suggestion", "`plan_suggestion`", planned)
+    yield trace.around(
+        Editors,
+        "enter",
+        "`Editors.enter`",
+        lambda ended, _, new: (
+            "takes over from the request before"
+            if new.older
+            else "the editor's only request"
+            if not ended
+            else "supersedes a waiting request"
+        ),
+    )
+    yield trace.around(
+        Generation,
+        "offer",
+        "`Generation.offer`",
+        lambda whole, _, matches, __: (
+            "nothing in time"
+            if matches is None
+            else f"{len(matches.cells.documents)} cells, line {code(matches.line.text) if matches.line else 'none'}"
+            f"{', the answer' if whole else ''}"
+        ),
+    )
+    yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
+    yield trace.around(
+        Generation,
+        "begin",
+        "`Generation.begin`",
+        lambda ask, generation, *_: (
+            f"{asked(ask)}; of the prompt: {code(generation.plan.place.tail[-40:])}"
+            if not generation.text.ids
+            else f"continues the text of the request before, of which {len(generation.text.tokens)} tokens are left"
+        ),
+    )
+    yield trace.around(
+        Generation, "feed", "`Generation.feed`", lambda _, generation, tokens: fed(generation, tokens)
+    )
+    yield trace.around(Generation, "publish", "`Generation.publish`", frame)
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--print", action="store_true", help="print the trace, and leave the page as it is")
+    options = parser.parse_args()
+    trace = Trace()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(InProcess(Turbopilot(results_file="", learning=False))) as local,
+    ):
+        root = Path(folder) / "notebooks"
+        root.mkdir()
+        cells = [{"cell_type": "code", "metadata": {}, "source": source} for source in INDEXED]
+        content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        (root / "iris.ipynb").write_text(json.dumps(content), "utf-8")
+        with patch.object(places, "folder", lambda: Path(folder) / "indexes"):
+            memory = KeptMemory(LocalFiles(root))
+            memory.builder.build_now()
+            local.wait()
+            walk(local.pilot.completer, memory, trace)
+            memory.close()
+    if options.print:
+        print(trace.table())
+        return
+    page = PAGE.read_text("utf-8")
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    PAGE.write_text(pattern.sub(lambda _: f"{BEGIN}\n{trace.table()}\n{END}", page), "utf-8")
+
+
+def walk(completer: Completer, memory: KeptMemory, trace: Trace) -> None:
+    """Read the notebook, then type two keys."""
+
+    def request(source: str, trigger: str) -> Completion:
+        cells = [Cell(id="1", source=ABOVE), Cell(id="2", source=source)]
+        return Completion(
+            cells=cells,
+            active=1,
+            offset=len(source),
+            path="penguins.ipynb",
+            trigger=trigger,  # type: ignore[arg-type]
+            stream=True,
+            client="tab",
+        )
+
+    warm = Replies()
+    completer.submit(request("", "warm"), warm.listen, memory=memory)
+    warm.last()
+    patches = [*observed(trace)]
+    for one in patches:
+        one.start()
+    trace.begun = time.perf_counter()
+    replies = []
+    for number, source in enumerate(TYPED):
+        trace.note(f"**key {number + 1}**", code(source))
+        replies.append(Replies())
+        generation = completer.submit(request(source, "automatic"), replies[-1].listen, memory=memory)
+        while number + 1 < len(TYPED) and not generation.text.tokens:
+            time.sleep(0.001)  # the next key comes while this one is being answered
+    for one in replies:
+        one.last()
+    for one in patches:
+        one.stop()
+
+
+if __name__ == "__main__":
+    main()
