@@ -1,8 +1,10 @@
-"""Every way a request can fail, with the status, the code and the words a person is given."""
+"""The errors that users and clients see, with their HTTP statuses, codes and messages."""
 
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
+from typing import Any
 
 _KINDS = {
     401: "authentication_error",
@@ -11,60 +13,81 @@ _KINDS = {
     429: "rate_limit_error",
 }
 _REFUSALS = {
-    401: ("unauthenticated", "The key is missing or wrong."),
-    403: ("forbidden", "You may not do that."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address has no such method."),
+    401: ("unauthenticated", "The API key is missing or wrong. Send it in the header Authorization: Bearer."),
+    403: ("forbidden", "The server does not allow you to do this."),
+    404: ("not_found", "This URL does not exist. GET openapi.json lists the routes."),
+    405: ("method_not_allowed", "This URL does not support this method. See the header Allow."),
 }
 
 
 class TurbopilotError(Exception):
-    """Something went wrong that a person can be told about."""
+    """An error with a message for the user."""
 
     status = 500
     code = "internal"
-    exit_status = 1  # of a command; 2 where what it was given is wrong
-    hint = ""  # more for a command line: never sent to a client, so it may name a path
-    after = 1.0  # seconds until it is worth another try, where the status says that it is
+    exit_status = 1  # of a command; 2 if its input is invalid
+    hint = ""  # further advice on the command line: never sent to a client, so it may contain a path
+    after = 1.0  # seconds until a retry, for the statuses that allow one
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, code: str | None = None, after: float | None = None
+    ) -> None:
+        """`code` and `after` replace those of the class."""
         super().__init__(message)
         self.message = message
         self.field = field
+        if code is not None:
+            self.code = code
+        if after is not None:
+            self.after = after
 
     @property
     def kind(self) -> str:
-        """The kind of error, as OpenAI and llama.cpp name it."""
-        return _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")  # noqa: PLR2004
+        """The error type of OpenAI and llama.cpp."""
+        is_client_error = self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return _KINDS.get(self.status, "invalid_request_error" if is_client_error else "server_error")
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds after which the client may try again; None where the status calls for no retry."""
+        """Seconds after which the client may retry; None if the status allows no retry."""
         return max(1, math.ceil(self.after)) if self.status in {429, 503} else None
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields of the response."""
+        headers = {"Content-Type": "application/json"}
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            headers["Connection"] = "close"  # the server does not read the rest of the body
+        return headers
+
     def retry(self) -> dict[str, int | None]:
-        """Return the fields that replace the status line and Retry-After in the middle of a stream."""
+        """Return the fields that replace the status line and Retry-After within a stream."""
         return {"status": self.status, "retry_after": self.retry_after}
 
-    def body(self, field: str | None = None) -> dict[str, dict[str, str | int | None]]:
-        """Return the body of the response; `field` is the name in the request of the invalid part."""
+    def body(self, field: str | None = None) -> dict[str, Any]:
+        """Return the body of the response; `field` is the name of the invalid part in the request."""
         named = field or self.field
         error = {"code": self.code, "type": self.kind, "field": named, "message": self.message}
         return {"error": error | self.retry()}
 
 
 class RefusedError(TurbopilotError):
-    """The caller may not do this, or there is nothing to do it with: by default the status alone says why."""
+    """The request is refused for its caller, URL or method; the default message follows from the status."""
 
     def __init__(self, status: int, message: str = "") -> None:
-        other = "The request failed." if status < 500 else "The server failed."  # noqa: PLR2004
+        failed = "An internal error occurred. The server's log has the details."
+        other = "The request is invalid." if status < HTTPStatus.INTERNAL_SERVER_ERROR else failed
         code, why = _REFUSALS.get(status, ("error", other))
-        super().__init__(message or why)
-        self.status, self.code = status, code
+        super().__init__(message or why, code=code)
+        self.status = status
 
 
 class ConfigurationError(TurbopilotError):
-    """One of Jupyter's configuration files is broken, or a setting in it has an invalid value."""
+    """A configuration file of Jupyter is invalid, or a setting in it has an invalid value."""
 
     exit_status = 2
     code = "configuration"
@@ -75,7 +98,7 @@ class ConfigurationError(TurbopilotError):
 
 
 class BadRequestError(TurbopilotError):
-    """The request is not one we can act on; `field` names the part that is wrong."""
+    """The request is invalid; `field` names the invalid part."""
 
     status = 400
     exit_status = 2
@@ -83,14 +106,14 @@ class BadRequestError(TurbopilotError):
 
 
 class UnknownTokenError(BadRequestError):
-    """The loaded model has no token of this id."""
+    """The loaded model has no token with this id."""
 
     def __init__(self, token: int, *, field: str) -> None:
         super().__init__(f"The loaded model has no token {token}. Use ids from POST tokenize.", field=field)
 
 
 class BodyTooLargeError(BadRequestError):
-    """More bytes were sent than a request may hold."""
+    """The body is larger than the server accepts."""
 
     status = 413
     code = "too_large"
@@ -111,7 +134,7 @@ class WrongContentTypeError(BadRequestError):
 
 
 class ContextLengthError(BadRequestError):
-    """Prompt and answer together are more than the model can hold at once."""
+    """The prompt and the completion together exceed the model's context length."""
 
     code = "context_length_exceeded"
 
@@ -125,43 +148,31 @@ class ContextLengthError(BadRequestError):
 
 
 class BusyError(TurbopilotError):
-    """More was asked than there is room for, or than one caller may ask: `code` says which.
-
-    The client should come back in `after` seconds.
-    """
+    """The server is busy, or the caller has reached a limit; `code` says which."""
 
     status = 429
     code = "busy"
 
-    def __init__(self, message: str, *, code: str = "busy", after: float = 1.0) -> None:
-        super().__init__(message)
-        self.code = code
-        self.after = after
-
 
 class NotReadyError(TurbopilotError):
-    """No model is loaded: `code` says which of the normal reasons it is."""
+    """The server cannot answer yet, usually because no model is loaded; `code` gives the reason."""
 
     status = 503
-
-    def __init__(self, message: str, *, code: str = "not_ready") -> None:
-        super().__init__(message)
-        self.code = code
+    code = "not_ready"
 
 
 class EngineGoneError(NotReadyError):
-    """The engine is gone for good: its process has ended, or its server does not answer.
+    """The engine's process has ended, or its remote server does not answer. The worker loads it again.
 
-    The worker loads it again; `after` is how many seconds it asked to be left alone.
+    `after`: the seconds that the remote server asked to wait, or 0.
     """
 
-    def __init__(self, message: str, *, code: str = "engine_gone", after: float = 0.0) -> None:
-        super().__init__(message, code=code)
-        self.after = after
+    code = "engine_gone"
+    after = 0.0
 
 
 class UnknownModelError(TurbopilotError):
-    """The model's name is neither in the catalogue nor a form we understand."""
+    """The model's name is neither in the catalogue nor in a supported form."""
 
     status = 404
     exit_status = 2
@@ -169,18 +180,15 @@ class UnknownModelError(TurbopilotError):
 
 
 class ModelRefusedError(TurbopilotError):
-    """The file is damaged, hostile, too large for this machine, or crashed when it was tried."""
+    """The model is damaged, malicious, too large for this machine, or crashed in the load test."""
 
     status = 422
+    code = "model_refused"
     exit_status = 2
-
-    def __init__(self, message: str, *, code: str = "model_refused") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class ConversionError(TurbopilotError):
-    """A model cannot be written in llama.cpp's format, or a file cannot be quantised."""
+    """A model cannot be converted to GGUF, or a file cannot be quantised."""
 
     status = 422
     code = "conversion"
@@ -188,33 +196,27 @@ class ConversionError(TurbopilotError):
 
 
 class DownloadError(TurbopilotError):
-    """The model could not be fetched from any of its sources."""
+    """The model could not be downloaded, or not be written to the disk."""
 
     status = 502
     code = "download_failed"
 
 
-class NotWrittenError(DownloadError):
-    """The disk or the folder does not take the model; another source would not help."""
-
-    code = "not_written"
-
-
 class CancelledError(TurbopilotError):
-    """The person stopped it."""
+    """The user cancelled the operation."""
 
     status = 409
     code = "cancelled"
 
 
 class EngineError(TurbopilotError):
-    """llama.cpp refused or failed."""
+    """The engine failed."""
 
     code = "engine"
 
 
 class TextFailedError(EngineError):
-    """One text has failed, and nothing is wrong with the engine: `error` is what its caller is told."""
+    """One request failed in an engine that still works; its caller gets `error`."""
 
     def __init__(self, error: TurbopilotError, run: object) -> None:
         super().__init__(error.message)

@@ -14,7 +14,6 @@ from jupyter_turbopilot.errors import (
     CancelledError,
     DownloadError,
     ModelRefusedError,
-    NotWrittenError,
     TurbopilotError,
     UnknownModelError,
 )
@@ -103,19 +102,19 @@ def in_words(folder: Path, name: str) -> Iterator[None]:
         raise DownloadError(f"{name} could not be fetched ({type(error).__name__}).") from None
 
 
-def _not_written(folder: Path, error: OSError | NotImplementedError) -> NotWrittenError:
-    """Word why a folder did not take a model; JupyterLab's notifications end after 140 characters."""
+def _not_written(folder: Path, error: OSError | NotImplementedError) -> DownloadError:
+    """Return the error for a folder that cannot be written to: JupyterLab shows 140 characters of it."""
     if isinstance(error, OSError) and is_forbidden(error):
-        failed = NotWrittenError(
+        message = (
             "You may not write to the folder of models: ask whoever keeps it, or set "
             "c.Turbopilot.models_dir or TURBOPILOT_MODELS to yours."
         )
     else:
-        why = getattr(error, "strerror", None) or error
-        failed = NotWrittenError(
-            f"The model could not be written: {why}. "
+        message = (
+            f"The model could not be written: {getattr(error, 'strerror', None) or error}. "
             "Make room, or set TURBOPILOT_MODELS to a folder that can be written to."
         )
+    failed = DownloadError(message, code="not_written")
     failed.hint = f"The folder is {folder}."
     return failed
 

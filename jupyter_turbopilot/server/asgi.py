@@ -180,8 +180,8 @@ async def _body(receive: Receive, delegate: HTTPMessageDelegate) -> bool:
 def _refuse(connection: Connection, error: TurbopilotError) -> None:
     """Respond without a route."""
     body = compact(error.body())
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
-    connection.write_headers(ResponseStartLine("", error.status, ""), HTTPHeaders(headers), body)
+    headers = HTTPHeaders(error.headers | {"Content-Length": str(len(body)), "Connection": "close"})
+    connection.write_headers(ResponseStartLine("", error.status, ""), headers, body)
     connection.finish()
 
 
@@ -230,6 +230,6 @@ class Unanswered:
         error = NotReadyError(
             "The replica that this was sent to has ended. Send it again.", code="replica_gone"
         )
-        headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+        headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
         await send({"type": "http.response.body", "body": compact(error_body(error, None))})

@@ -25,10 +25,8 @@ class RemoteError(TurbopilotError):
     """The server answered with an error of its own."""
 
     def __init__(self, status: int, code: str, message: str, after: float) -> None:
-        super().__init__(message)
+        super().__init__(message, code=code, after=after)
         self.status = status
-        self.code = code
-        self.after = after
 
 
 class ExpectedHealth(msgspec.Struct):

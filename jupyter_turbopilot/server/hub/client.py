@@ -74,8 +74,8 @@ class Hub:
                 return await self._ask(token)
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
             raise NotReadyError(
-                "The JupyterHub does not answer, so nobody can tell whose token this is. "
-                "Try again when it runs.",
+                "The JupyterHub does not answer, so the server cannot check this token. "
+                "Try again when the hub runs.",
                 code="hub_gone",
             ) from None
 

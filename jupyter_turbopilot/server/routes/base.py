@@ -1,10 +1,11 @@
-"""What every route shares: how much may be sent, how an answer is written, how an error is worded."""
+"""What all routes share: the limits of a request, and the sending of answers, streams and errors."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from contextlib import aclosing, suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from jupyter_core.utils import ensure_async
@@ -181,74 +182,74 @@ class Route(AuthenticatedHandler):
         self.finish(body if isinstance(body, bytes) else compact(body))
 
     async def events(self, events: AsyncGenerator[dict[str, Any]], last: bytes = b"") -> None:
-        """Write server-sent events as they come; what goes wrong meanwhile is one of them."""
+        """Send server-sent events, and `last` after them."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
+        await self._send(events, b"data: %b\n\n", last=last)
+
+    async def stream(self, frames: AsyncGenerator[dict[str, Any]], failed: dict[str, Any]) -> None:
+        """Send one JSON object a line. An error is the last of them, with the fields of `failed`."""
+        self.set_header("Content-Type", NDJSON)
+        await self._send(frames, b"%b\n", failed)
+
+    async def _send(
+        self,
+        frames: AsyncGenerator[dict[str, Any]],
+        line: bytes,
+        failed: dict[str, Any] | None = None,
+        last: bytes = b"",
+    ) -> None:
+        """Send each frame as a line, and an error as the last line.
+
+        Without `failed`, an error before the first line becomes the response instead.
+        """
         self.set_header("X-Accel-Buffering", "no")
         try:
-            async with aclosing(events):
-                async for event in events:
-                    self.write(b"data: " + compact(event) + b"\n\n")
+            async with aclosing(frames):
+                async for frame in frames:
+                    self.write(line % compact(frame))
                     await self.flush()
         except TurbopilotError as error:
-            if not self._headers_written:
-                raise
-            self.write(b"data: " + compact(self.worded(error)) + b"\n\n")
+            if failed is not None or self._headers_written:
+                self.write(line % compact((failed or {}) | self.error_body(error)) + last)
+                await self.finish()
+            raise
         self.write(last)
         await self.finish()
 
     def field(self, error: TurbopilotError) -> str | None:
-        """Return what the body calls the part that is wrong."""
+        """Return the name of the invalid part in the body."""
         return self.renamed.get(error.field or "", error.field)
 
-    def worded(self, error: TurbopilotError) -> dict[str, Any]:
-        """Word an error as the protocol does."""
+    def error_body(self, error: TurbopilotError) -> dict[str, Any]:
+        """Return the body of an error in the route's protocol; clients of llama.cpp and Copilot read ours."""
         return error.body(self.field(error))
 
-    async def stream(self, frames: AsyncGenerator[dict[str, Any]]) -> None:
-        """Write one JSON object a line as they come."""
-        self.set_header("Content-Type", NDJSON)
-        self.set_header("X-Accel-Buffering", "no")
-        async with aclosing(frames):
-            async for frame in frames:
-                self.write(compact(frame) + b"\n")
-                await self.flush()
-        await self.finish()
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Word an error; nothing of a traceback, a path or the person's code is in it."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if not isinstance(error, TurbopilotError):
-            error = RefusedError(status_code)
-        self._finish_with(error)
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Answer with the status alone: an exception may hold a path or the user's code."""
+        self._finish_with(RefusedError(status_code))
 
     def _finish_with(self, error: TurbopilotError) -> Future[None]:
-        """Answer with an error, and with what its status asks for."""
+        """Answer with an error."""
         self.set_status(error.status)
-        if error.status == 401:  # noqa: PLR2004
-            self.set_header("WWW-Authenticate", "Bearer")
-        if error.status == 405:  # noqa: PLR2004
+        for name, value in error.headers.items():
+            self.set_header(name, value)
+        if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self._methods()))
-        if error.retry_after is not None:
-            self.set_header("Retry-After", str(error.retry_after))
-        if isinstance(error, BodyTooLargeError):
-            self.set_header("Connection", "close")  # the rest of it is not worth reading
-        self.set_header("Content-Type", "application/json")
-        return self.finish(compact(self.worded(error)))
+        return self.finish(compact(self.error_body(error)))
 
     def _methods(self) -> list[str]:
         unimplemented = web.RequestHandler.get
         return [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) != unimplemented]
 
     async def guard(self, work: Awaitable[None]) -> None:
-        """Run the method's work; our own errors are answers, and whoever has gone is told nothing."""
+        """Run the method's work; send its error, unless a stream has sent it or the client has gone."""
         with suppress(StreamClosedError):
             try:
                 await work
             except TurbopilotError as error:
-                if self._headers_written or self._left:
-                    return  # that somebody went away is no failure of the server's for its log
-                await self._finish_with(error)
+                if not (self._headers_written or self._left):
+                    await self._finish_with(error)
 
 
 def groups_of(user: Any) -> frozenset[str]:

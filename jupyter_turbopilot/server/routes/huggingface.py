@@ -76,8 +76,8 @@ class GenerateBody(msgspec.Struct, frozen=True, kw_only=True):
 class GenerateRoute(JobRoute):
     """`POST api/generate`."""
 
-    def worded(self, error: TurbopilotError) -> dict[str, Any]:
-        """Word an error as their server does."""
+    def error_body(self, error: TurbopilotError) -> dict[str, Any]:
+        """Return the body of an error in the format of Hugging Face's server."""
         kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
         return {"error": error.message, "error_type": kinds.get(error.status, "generation")} | error.retry()
 

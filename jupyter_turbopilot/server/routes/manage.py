@@ -151,7 +151,7 @@ class PullRoute(Route):
     async def post(self, wanted: Pull) -> None:
         """Download a model. The download continues if the connection closes; `DELETE` stops it."""
         download = self.pilot.download(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
-        await self.stream(self._progress(download))
+        await self.stream(self._progress(download), {"phase": "failed", "done": True})
 
     @staticmethod
     async def _progress(download: Download) -> AsyncGenerator[dict[str, Any]]:
@@ -159,9 +159,8 @@ class PullRoute(Route):
             yield asdict(download.step)
             await asyncio.sleep(PROGRESS_SECONDS)
         if download.error:
-            yield {"phase": "failed", "done": True} | download.error.body()
-        else:
-            yield asdict(download.step) | {"phase": "done", "done": True}
+            raise download.error
+        yield asdict(download.step) | {"phase": "done", "done": True}
 
     @Endpoint(Select, gives=Stopped, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:

@@ -64,7 +64,8 @@ class CompleteRoute(NotebookRoute):
         replies = self.replies(request, await self.facts(request), memory)
         reply = await anext(replies)
         if request.stream:
-            await self.stream(frames(reply, replies))
+            failed = {"id": reply.id, "done": True, "text": "", "finish_reason": "error"}
+            await self.stream(_frames(reply, replies), failed)
             return
         while not reply.done:
             reply = await anext(replies)
@@ -73,15 +74,14 @@ class CompleteRoute(NotebookRoute):
         self.answer(reply.body())
 
 
-async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:
+async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:
     """Turn replies into the lines of a stream."""
     while not reply.done:
         yield reply.frame()
         reply = await anext(replies)
     if reply.error:
-        yield {"id": reply.id, "done": True, "text": "", "finish_reason": "error"} | reply.error.body()
-    else:
-        yield reply.frame()
+        raise reply.error
+    yield reply.frame()
 
 
 class FeedbackRoute(Route):
@@ -115,22 +115,22 @@ class HierarchyRoute(NotebookRoute):
     @Endpoint(Hierarchy, streams=HierarchyEvent)
     async def post(self, request: Hierarchy) -> None:
         """Write a function and the functions that it calls. Nothing is run."""
-        self._outcome = ""
+        outcome = "error"
         try:
             with self._admitted(), remembering_for(self.owner):
                 facts = await self.facts(request)
                 growth = await self.parse(grow, request, facts, proceed=self.proceed)
                 events = follow_async(growth, lambda completion: self._written(completion, facts), self.parse)
-                await self.stream(self._lines(await anext(events), events))
-            self._outcome = self._outcome or "answered"
+                await self.stream(_lines(await anext(events), events), {"event": "done"})
+            outcome = "answered"
         except TurbopilotError as error:
-            self._outcome = error.code
+            outcome = error.code
             raise
         except StreamClosedError:
-            self._outcome = DISCONNECTED
+            outcome = DISCONNECTED
             raise
         finally:
-            self.metrics.count("hierarchy", self._outcome or "error")
+            self.metrics.count("hierarchy", outcome)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
@@ -150,17 +150,6 @@ class HierarchyRoute(NotebookRoute):
             if not running[self.caller]:
                 del running[self.caller]
 
-    async def _lines(self, first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
-        """Turn events into the lines of a stream; an error in the middle is the last of them."""
-        async with aclosing(events):
-            yield msgspec.to_builtins(first)
-            try:
-                async for event in events:
-                    yield msgspec.to_builtins(event)
-            except TurbopilotError as error:
-                self._outcome = error.code
-                yield {"event": "done"} | error.body()
-
     async def _written(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
         """Yield what the model writes."""
         self.proceed()
@@ -172,3 +161,11 @@ class HierarchyRoute(NotebookRoute):
                 yield reply
         finally:
             self.cancel(STOPPED)
+
+
+async def _lines(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
+    """Turn events into the lines of a stream."""
+    async with aclosing(events):
+        yield msgspec.to_builtins(first)
+        async for event in events:
+            yield msgspec.to_builtins(event)

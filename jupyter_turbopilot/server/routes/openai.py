@@ -36,10 +36,10 @@ _OFFERS: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
 
 
 class OpenAIRoute(Route):
-    """What their routes share: how an error is worded."""
+    """A route whose errors have OpenAI's format."""
 
-    def worded(self, error: TurbopilotError) -> dict[str, Any]:
-        """Word an error as OpenAI does."""
+    def error_body(self, error: TurbopilotError) -> dict[str, Any]:
+        """Return the body of an error in OpenAI's format."""
         return error_body(error, self.field(error))
 
 

@@ -137,7 +137,7 @@ def _usage(replies: list[Reply]) -> dict[str, Any]:
 
 
 def error_body(error: TurbopilotError, param: str | None) -> dict[str, Any]:
-    """Return the body of an error; `param` is the field of the request that is wrong."""
+    """Return the body of an error; `param` is the invalid field of the request."""
     code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(error.code, error.code)
     body = {"message": error.message, "type": error.kind, "param": param, "code": code}
     return {"error": body | error.retry()}

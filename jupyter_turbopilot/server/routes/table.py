@@ -99,10 +99,10 @@ def _responses(route: type[Route], declared: Endpoint, schemas: dict[Any, Any]) 
     failures = {status: RefusedError(status).message for status in (401, 403)}
     failures |= {error.status: summary(error) for error in errors}
     answers = {"application/json": declared.gives, NDJSON: declared.streams}
-    # Routes of other protocols word errors as those do.
-    worded = {"application/json": Failure} if route.worded is Route.worded else {}
+    # Routes of other protocols have other error bodies.
+    failed = {"application/json": Failure} if route.error_body is Route.error_body else {}
     responses = {declared.status: _response(_STATUSES[declared.status], answers, schemas)}
-    responses |= {status: _response(text, worded, schemas) for status, text in failures.items()}
+    responses |= {status: _response(text, failed, schemas) for status, text in failures.items()}
     return {str(status): response for status, response in sorted(responses.items())}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.errors import NotWrittenError
+from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.files import partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import CheckpointNote, checkpoint_path, write_checkpoint_note
@@ -39,7 +39,7 @@ def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
     assert "could not be written" in err
     assert len(err.strip().splitlines()) == 1
     # Another source would not help, and JupyterLab's notifications end after 140 characters.
-    with pytest.raises(NotWrittenError) as refused:
+    with pytest.raises(DownloadError) as refused:
         obtain(Store(tmp_path / "file" / "models"), find("smollm2-135m"))
     assert refused.value.code == "not_written"
     assert len(refused.value.message) < 140

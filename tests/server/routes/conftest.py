@@ -10,10 +10,11 @@ import pytest
 from jupyter_server.auth.identity import IdentityProvider, User
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
+from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.server.describe import describe_health
 
 from ...memory.folders import until
-from ...scripted_engine import ScriptedEngine, kind_with
+from ...scripted_engine import ScriptedEngine, kind_with, words
 
 
 class Named(IdentityProvider):
@@ -108,3 +109,15 @@ def lines(response: HTTPResponse) -> list[dict[str, Any]]:
 def error_of(response: HTTPResponse) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(response.body)["error"]
     return found
+
+
+def fail_within_stream(engine: ScriptedEngine, error: TurbopilotError) -> None:
+    """Have the engine raise an error after half of its text."""
+    step, engine.answer = engine.step, words(40)
+
+    def fail_later(runs: Any, attention: Any) -> None:
+        if any(run.words is not None and len(run.words) < 20 for run in runs):
+            raise error
+        step(runs, attention)
+
+    engine.step = fail_later  # type: ignore[method-assign]

@@ -8,8 +8,8 @@ import pytest
 from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import MAX_BODY
 
-from ...scripted_engine import ScriptedEngine, words
-from .conftest import Ask, complete_body, error_of
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, complete_body, error_of, fail_within_stream
 
 
 def failing(error: TurbopilotError) -> Any:
@@ -56,14 +56,7 @@ STREAMS: dict[str, dict[str, Any]] = {
 async def test_an_error_within_a_stream_has_its_status(
     ask: Ask, ready: Any, engine: ScriptedEngine, path: str, error: TurbopilotError, retry_after: int | None
 ) -> None:
-    step, engine.answer = engine.step, words(40)
-
-    def fail_later(runs: Any, attention: Any) -> None:
-        if any(run.words is not None and len(run.words) < 20 for run in runs):
-            raise error
-        step(runs, attention)
-
-    engine.step = fail_later  # type: ignore[method-assign]
+    fail_within_stream(engine, error)
     response = await ask(path, STREAMS[path])
     assert response.code == 200
     *before, last = [

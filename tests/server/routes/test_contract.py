@@ -11,16 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.server.routes import contract
 from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.native import frames
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ...models.source_server import SourceServer
-from .conftest import Ask, complete_body
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, complete_body, fail_within_stream
 
 TABLE = dict(ROUTES)
 
@@ -53,13 +51,13 @@ async def test_each_line_of_a_stream(ask: Ask, ready: Any) -> None:
     assert frames[-1].timings
 
 
-async def test_a_stream_that_fails_ends_with_the_error() -> None:
-    replies = AsyncReplies()
-    replies.put(Reply("id", items=(Item("a", 1.0, "streaming"),)))
-    replies.put(Reply("id", done=True, error=EngineError("It failed.")))
-    lines = [msgspec.json.encode(frame) async for frame in frames(await anext(replies), replies)]
-    assert [check(line, streams("complete")).text for line in lines] == ["a", ""]
-    assert check(lines[-1], streams("complete")).error.code == "engine"
+async def test_a_stream_that_fails_ends_with_the_error(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    fail_within_stream(engine, EngineError("It failed."))
+    body = complete_body(stream=True, trigger="invoke", eagerness="always", lines="multi")
+    first, *_, last = (await ask("complete", body)).body.splitlines()
+    frames = [check(line, streams("complete")) for line in (first, last)]
+    assert (frames[0].id, bool(frames[0].text)) == (frames[1].id, True)
+    assert (frames[1].text, frames[1].finish_reason, frames[1].error.code) == ("", "error", "engine")
 
 
 @pytest.mark.parametrize("loaded", [False, True])

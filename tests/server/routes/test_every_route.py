@@ -35,7 +35,7 @@ async def test_nobody_gets_in_without_a_token(ask: Ask, jp_serverapp: Any, path:
         assert response.code == 403
         assert response.headers["X-GitHub-Request-Id"]  # or Copilot's clients take it for a firewall's
         error = json.loads(response.body)["error"]
-        assert error == "You may not do that." or error["code"] == "forbidden"
+        assert error == "The server does not allow you to do this." or error["code"] == "forbidden"
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
