@@ -22,11 +22,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.outcomes import SECONDS, Outcomes, Terms
+from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration, log_odds
+from jupyter_turbopilot.learning.outcomes import SECONDS, Outcomes, Terms
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
-from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration, log_odds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

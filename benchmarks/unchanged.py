@@ -15,9 +15,9 @@ each frame begins with the one before it; of other protocols' streams the concat
 
 On the same machine, with the same number of threads, two records of the same code are equal:
 
-- The engine's clock is fixed. The length of drafts depends on the measured times of batches
-  (`engine/drafts.py`), and llama.cpp rounds differently in batches of different sizes: with the real clock
-  9 of 87 answers to the same code differed, in token counts and in the second digit of logprobs.
+- The engine's clock is fixed. The length of drafts (`engine/stepping/drafts.py`) depends on the measured
+  times of batches, and llama.cpp rounds differently in batches of different sizes: with the real clock 9 of
+  87 answers to the same code differed, in token counts and in the second digit of logprobs.
 - The number of threads is fixed, on a busy machine too.
 - Folders for settings, data and caches are new. Only the models are yours.
 - Requests do not overlap. `tests/test_overlaps.py` covers those that do.

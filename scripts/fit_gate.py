@@ -39,10 +39,10 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jupyter_turbopilot.cache.results import Place
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.suggestion.cache import Place
 
 
 class Recorder:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from jupyter_turbopilot.completer import completer as completer_module
-from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.editors import Editors
 from jupyter_turbopilot.completer.generation import Generation
 from jupyter_turbopilot.completer.waiting import Replies
@@ -36,7 +35,9 @@ from jupyter_turbopilot.shell.in_process import InProcess
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from jupyter_turbopilot.completer.completer import Completer
     from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.generation import Ask, Token
     from jupyter_turbopilot.reply import Reply
 
@@ -105,7 +106,7 @@ def asked(ask: Ask | None) -> str:
     return f"{len(ask.prompt)} prompt tokens, a draft of {len(ask.hint)}{must}"
 
 
-def fed(_: Generation, tokens: list[Token]) -> str:
+def fed(tokens: list[Token]) -> str:
     """Describe tokens."""
     written = ", ".join(
         f"{code(one.data.decode('utf-8', 'replace'))} {one.probability:.2f}" for one in tokens
@@ -113,7 +114,7 @@ def fed(_: Generation, tokens: list[Token]) -> str:
     return written or "end of the text"
 
 
-def frame(_: None, generation: Generation, reply: Reply) -> str:
+def frame(_: None, __: Generation, reply: Reply) -> str:
     """Describe a frame."""
     shown = code(reply.items[0].text) if reply.items else "no text"
     score = f", score {reply.items[0].confidence:.2f}" if reply.items else ""
@@ -125,46 +126,36 @@ def frame(_: None, generation: Generation, reply: Reply) -> str:
     return f"{shown}{score} ({how})"
 
 
+def entered(ended: Generation | None, _: Editors, new: Generation) -> str:
+    """Describe what a request does to the one before."""
+    if new.older:
+        return "takes over from the request before"
+    return "supersedes the request before" if ended else "the editor's only request"
+
+
+def offered(whole: bool, _: Generation, matches: Matches | None, __: str) -> str:
+    """Describe what the index has found."""
+    if matches is None:
+        return "nothing in time"
+    line = code(matches.line.text) if matches.line else "none"
+    return f"{len(matches.cells.documents)} cells, line {line}{', the answer' if whole else ''}"
+
+
+def began(ask: Ask | None, generation: Generation, *_: Any) -> str:
+    """Describe how a text begins."""
+    if generation.text.ids:
+        return f"continues the older text, of which {len(generation.text.tokens)} tokens are left"
+    return f"{asked(ask)}; before the cursor {code(generation.plan.place.tail[-40:])}"
+
+
 def observed(trace: Trace) -> Iterator[Any]:
     """Yield what notes each step."""
     yield trace.around(completer_module, "plan_suggestion", "`plan_suggestion`", planned)
-    yield trace.around(
-        Editors,
-        "enter",
-        "`Editors.enter`",
-        lambda ended, _, new: (
-            "takes over from the request before"
-            if new.older
-            else "the editor's only request"
-            if not ended
-            else "supersedes a waiting request"
-        ),
-    )
-    yield trace.around(
-        Generation,
-        "offer",
-        "`Generation.offer`",
-        lambda whole, _, matches, __: (
-            "nothing in time"
-            if matches is None
-            else f"{len(matches.cells.documents)} cells, line {code(matches.line.text) if matches.line else 'none'}"
-            f"{', the answer' if whole else ''}"
-        ),
-    )
+    yield trace.around(Editors, "enter", "`Editors.enter`", entered)
+    yield trace.around(Generation, "offer", "`Generation.offer`", offered)
     yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
-    yield trace.around(
-        Generation,
-        "begin",
-        "`Generation.begin`",
-        lambda ask, generation, *_: (
-            f"{asked(ask)}; of the prompt: {code(generation.plan.place.tail[-40:])}"
-            if not generation.text.ids
-            else f"continues the text of the request before, of which {len(generation.text.tokens)} tokens are left"
-        ),
-    )
-    yield trace.around(
-        Generation, "feed", "`Generation.feed`", lambda _, generation, tokens: fed(generation, tokens)
-    )
+    yield trace.around(Generation, "begin", "`Generation.begin`", began)
+    yield trace.around(Generation, "feed", "`Generation.feed`", lambda _, __, tokens: fed(tokens))
     yield trace.around(Generation, "publish", "`Generation.publish`", frame)
 
 

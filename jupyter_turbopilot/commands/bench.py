@@ -116,7 +116,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
     from jupyter_turbopilot.commands.loading import load
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
-    from jupyter_turbopilot.engine.stepping import write
+    from jupyter_turbopilot.engine.stepping.engine import write
     from jupyter_turbopilot.generation import Sampling, Usage
 
     context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)

@@ -24,7 +24,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.completer.results_file import located, unusable
+        from jupyter_turbopilot.cache.results_file import located, unusable
         from jupyter_turbopilot.sqlite_file.connection import reason_of
 
         if not settings.results_file:
@@ -43,7 +43,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
 
 def info(path: Path, settings: Turbopilot) -> int:
     """Say what the file holds, and how much of it a server reads."""
-    from jupyter_turbopilot.completer.results_file import SCHEMA, Database
+    from jupyter_turbopilot.cache.results_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = SCHEMA.look(path)
@@ -69,7 +69,7 @@ def info(path: Path, settings: Turbopilot) -> int:
 
 def clear(path: Path, settings: Turbopilot) -> int:
     """Delete every answer in the file, unless Turbopilot did not create it."""
-    from jupyter_turbopilot.completer.results_file import SCHEMA, Database
+    from jupyter_turbopilot.cache.results_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = SCHEMA.look(path)

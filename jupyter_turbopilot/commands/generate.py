@@ -172,7 +172,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     from jupyter_turbopilot.commands.loading import Clock, load
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.stepping import write
+    from jupyter_turbopilot.engine.stepping.engine import write
     from jupyter_turbopilot.generation import Sampling, Usage
 
     check(options)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.plan import Hardware
-    from jupyter_turbopilot.engine.step_run import BatchToken
+    from jupyter_turbopilot.engine.stepping.run import BatchToken
 
 
 @dataclass

@@ -108,7 +108,7 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
     import sqlite3
 
-    from jupyter_turbopilot.completer.results_file import SCHEMA, located, unusable
+    from jupyter_turbopilot.cache.results_file import SCHEMA, located, unusable
     from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.results_file:
@@ -184,7 +184,7 @@ def agreed(question: str) -> bool:
 
 def servers_with(path: Path) -> list[str]:
     """Return the addresses of the servers on this machine whose settings name the file."""
-    from jupyter_turbopilot.completer.results_file import located
+    from jupyter_turbopilot.cache.results_file import located
     from jupyter_turbopilot.server import runtime
 
     def names_it(name: str) -> bool:

@@ -29,7 +29,7 @@ from jupyter_turbopilot.request import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.learner import Learner
+    from jupyter_turbopilot.cache.results import Results
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.generation import RawRequest
+    from jupyter_turbopilot.learning.learner import Learner
     from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.study.log import Study
-    from jupyter_turbopilot.suggestion.cache import Results
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from jupyter_turbopilot.suggestion.writing import Verbatim
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from jupyter_turbopilot.cache.results import Known, Results
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.generation import Sampling, Token
     from jupyter_turbopilot.memory.recall import Recalled
-    from jupyter_turbopilot.suggestion.cache import Known, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
 

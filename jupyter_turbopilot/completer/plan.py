@@ -14,12 +14,12 @@ from jupyter_turbopilot.suggestion.writing import Verbatim
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.completer.outcomes import Terms
+    from jupyter_turbopilot.cache.results import Known, Place, Results
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
+    from jupyter_turbopilot.learning.outcomes import Terms
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
 

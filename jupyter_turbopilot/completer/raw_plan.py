@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.cache.results import TAIL, Place
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
 from jupyter_turbopilot.generation import ExactAsk, RawRequest
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
-from jupyter_turbopilot.suggestion.cache import TAIL, Place
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:

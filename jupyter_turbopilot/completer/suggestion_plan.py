@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.cache.results import Place
 from jupyter_turbopilot.completer.importing import sources_of
-from jupyter_turbopilot.completer.outcomes import Terms
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
@@ -19,13 +19,13 @@ from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.learning.calibration import AS_FITTED
+from jupyter_turbopilot.learning.outcomes import Terms
 from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.memory.ways import ways_at
-from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.learning import AS_FITTED
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.learning.calibration import Calibration
     from jupyter_turbopilot.memory.cells import Choice, ChosenCells
     from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.memory.recall import Recalled
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.request import Completion, Document
     from jupyter_turbopilot.suggestion.features import CursorFeatures
-    from jupyter_turbopilot.suggestion.learning import Calibration
     from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.suggestion.cache import TAIL, behind
+from jupyter_turbopilot.cache.results import TAIL, behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.cache.results import Place, Results
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.generation import Ask, Token
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.suggestion.cache import Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
 CAUGHT_UP = 32  # bytes that were typed before they were written: more than that was not typed

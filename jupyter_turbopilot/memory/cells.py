@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.cache.results import digest
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.memory.base import MOST_ABOVE
 from jupyter_turbopilot.memory.entries import entries_of, words_of
-from jupyter_turbopilot.suggestion.cache import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.cache.results import Results
 from jupyter_turbopilot.completer.completer import Completer
-from jupyter_turbopilot.completer.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load import machine
@@ -19,6 +19,7 @@ from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.files import MEGABYTE
+from jupyter_turbopilot.learning.learner import Learner
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
@@ -28,12 +29,11 @@ from jupyter_turbopilot.pilot.kinds.base import limits_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
 from jupyter_turbopilot.study.log import Study
-from jupyter_turbopilot.suggestion.cache import Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.results_keeper import Keeper
+    from jupyter_turbopilot.cache.results_keeper import Keeper
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -273,6 +273,6 @@ def keeper_of(settings: Turbopilot) -> Keeper | None:
     """Return what keeps answers in a file, if the settings name one and answers are remembered at all."""
     if not (settings.results_file and settings.results_memory):
         return None
-    from jupyter_turbopilot.completer.results_keeper import Keeper
+    from jupyter_turbopilot.cache.results_keeper import Keeper
 
     return Keeper(settings.results_file, settings.results_disk * MEGABYTE)

@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.sqlite_file import connection
 
-from ..completer.answers import answers, open_file, texts
+from ..cache.answers import answers, open_file, texts
 from .running import run
 
 

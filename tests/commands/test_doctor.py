@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot import files
-from jupyter_turbopilot.completer.learner import Learned
-from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
+from jupyter_turbopilot.learning.learner import Learned
+from jupyter_turbopilot.learning.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.memory.places import folder
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.suggestion.fit import subject_of

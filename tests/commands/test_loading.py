@@ -7,7 +7,7 @@ import pytest
 from jupyter_turbopilot.commands.loading import Clock, load
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.stepping import write
+from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.generation import Sampling, Usage
 

@@ -13,9 +13,9 @@ from jupyter_turbopilot.commands.removing import (
     list_names,
     remove,
 )
-from jupyter_turbopilot.completer.learner import Learned
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
+from jupyter_turbopilot.learning.learner import Learned
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import write_note
@@ -28,7 +28,7 @@ from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.sqlite_file import schema
 
-from ..completer.answers import open_file
+from ..cache.answers import open_file
 from ..models.convert import families
 from ..models.source_server import SourceServer
 from ..models.test_repository import publish

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from jupyter_turbopilot.cache.results import Results
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
@@ -14,7 +15,6 @@ from jupyter_turbopilot.generation import RawRequest
 from jupyter_turbopilot.memory.reader import Memory
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.cache import Results
 
 from ..scripted_engine import ScriptedEngine
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.cache.results import Results
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import DISCONNECTED, Job
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.cache import Results
 
 from ..memory.folders import until
 from ..scripted_engine import ScriptedEngine

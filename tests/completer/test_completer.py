@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from jupyter_turbopilot.cache.results import Answer, Place, Results
 from jupyter_turbopilot.completer.completer import Completer, identity_of
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import Facts, read_facts
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
 from ..scripted_engine import ScriptedEngine
 from .desk import Desk, heard, request

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.cache.results import Results
 from jupyter_turbopilot.completer.editors import Editor
 from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.suggestion.cache import Results
 
 from ..scripted_engine import words
 from .desk import Desk, request

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from jupyter_turbopilot.cache.results import Known
 from jupyter_turbopilot.completer.plan import Plan, replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
@@ -13,7 +14,6 @@ from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.generation import RawRequest, Token
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.suggestion.cache import Known
 
 from .desk import Desk, request
 

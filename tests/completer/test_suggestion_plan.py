@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from jupyter_turbopilot.cache.results import Place
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import Person, plan_suggestion
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
+from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
 from jupyter_turbopilot.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.cache import Place
-from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
 
 from .desk import Desk, heard, request
 

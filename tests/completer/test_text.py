@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.cache.results import TAIL, Place, Results
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Rest, Text, rest_of, typed_since
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
-from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 from .desk import request

@@ -10,12 +10,12 @@ from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
-from .test_stepping import Arithmetic
+from .stepping.test_engine import Arithmetic
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.step_run import BatchToken
+    from jupyter_turbopilot.engine.stepping.run import BatchToken
 
 
 def loop_with(engine: Engine) -> StepLoop:

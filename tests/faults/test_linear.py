@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import jupyter_turbopilot
+from jupyter_turbopilot.cache.results import Place, Results
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
@@ -27,7 +28,6 @@ from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.study import private_text
 from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
-from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of

@@ -14,7 +14,7 @@ import pytest
 from jupyter_turbopilot.completer.owner import owner_of
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.sequences import IDLE_CELLS
+from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 from ..people import GROUPS, WHO, Service

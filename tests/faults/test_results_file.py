@@ -17,16 +17,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_keeper import Keeper
-from jupyter_turbopilot.suggestion.cache import Answer, Results
+from jupyter_turbopilot.cache.results import Answer, Results
+from jupyter_turbopilot.cache.results_keeper import Keeper
 
-from ..completer.answers import MEGABYTE, answers, open_file, place, texts, whole_size
+from ..cache.answers import MEGABYTE, answers, open_file, place, texts, whole_size
 from ..serving import Server
 
 WRITER = """
 import sys
 from pathlib import Path
-from jupyter_turbopilot.completer import results_keeper as keeper
+from jupyter_turbopilot.cache import results_keeper as keeper
 from tests.completer.answers import answers
 keeper.SETTLE = 0.0
 path, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

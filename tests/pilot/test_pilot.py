@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.cache.results import Place
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.lifecycle import Phase
@@ -20,7 +21,6 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
-from jupyter_turbopilot.suggestion.cache import Place
 
 from ..engine.jobs import FunctionJob, nothing_but_one
 from ..memory.folders import until

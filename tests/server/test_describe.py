@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer.results_keeper import Keeper
+from jupyter_turbopilot.cache.results_keeper import Keeper
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file import SCHEMA
+from jupyter_turbopilot.cache.results import Answer
+from jupyter_turbopilot.cache.results_file import SCHEMA
 from jupyter_turbopilot.sqlite_file import connection
 from jupyter_turbopilot.sqlite_file.connection import (
     OpenFile,
@@ -23,9 +24,8 @@ from jupyter_turbopilot.sqlite_file.connection import (
     move,
     reason_of,
 )
-from jupyter_turbopilot.suggestion.cache import Answer
 
-from ..completer.answers import MEGABYTE, answers, open_file
+from ..cache.answers import MEGABYTE, answers, open_file
 
 
 def test_connect_creates_no_file(tmp_path: Path) -> None:

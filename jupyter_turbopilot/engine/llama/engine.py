@@ -17,10 +17,19 @@ from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
-from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
-from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
-from jupyter_turbopilot.engine.sequences import Sequences
-from jupyter_turbopilot.engine.stepping import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
+from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
+from jupyter_turbopilot.engine.stepping.moves import (
+    Clear,
+    Copy,
+    Detach,
+    Discard,
+    Park,
+    Reattach,
+    Restore,
+    Truncate,
+)
+from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
+from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import stamp
 
@@ -30,9 +39,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.moves import Move
-    from jupyter_turbopilot.engine.sampling import Logits
-    from jupyter_turbopilot.engine.step_run import BatchToken
+    from jupyter_turbopilot.engine.stepping.moves import Move
+    from jupyter_turbopilot.engine.stepping.run import BatchToken
+    from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.generation import Sampling
 
 STATE_BYTES = 64 * 1024 * 1024  # saved for the next start, all notebooks together

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.engine.sampling import Ids, Logits
+    from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
     from jupyter_turbopilot.generation import Sampling
 
 INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours

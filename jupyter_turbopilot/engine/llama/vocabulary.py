@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.table_vocabulary import TableVocabulary
+from jupyter_turbopilot.engine.stepping.vocabulary import TableVocabulary
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Markers
 

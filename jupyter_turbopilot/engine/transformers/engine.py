@@ -15,19 +15,19 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from jupyter_turbopilot.engine.base import CHUNK, Abilities
-from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate
-from jupyter_turbopilot.engine.sampling import Drawing, bias_by_id, hidden_tokens
-from jupyter_turbopilot.engine.sequences import Sequences
-from jupyter_turbopilot.engine.stepping import Stepping
+from jupyter_turbopilot.engine.stepping.engine import Stepping
+from jupyter_turbopilot.engine.stepping.moves import Clear, Copy, Discard, Park, Restore, Truncate
+from jupyter_turbopilot.engine.stepping.sampling import Drawing, bias_by_id, hidden_tokens
+from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.moves import Move
-    from jupyter_turbopilot.engine.sampling import Logits
-    from jupyter_turbopilot.engine.step_run import BatchToken
+    from jupyter_turbopilot.engine.stepping.moves import Move
+    from jupyter_turbopilot.engine.stepping.run import BatchToken
+    from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.engine.transformers.checkpoint import Loading
     from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
     from jupyter_turbopilot.generation import Sampling

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.table_vocabulary import TableVocabulary
+from jupyter_turbopilot.engine.stepping.vocabulary import TableVocabulary
 from jupyter_turbopilot.engine.transformers.packages import import_package
 from jupyter_turbopilot.engine.transformers.tokenizer_file import read
 from jupyter_turbopilot.errors import ModelRefusedError

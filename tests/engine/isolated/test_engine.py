@@ -165,7 +165,7 @@ def test_what_was_written_before_a_failure_is_handed_over(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
-        from jupyter_turbopilot.engine.stepping import Stepping
+        from jupyter_turbopilot.engine.stepping.engine import Stepping
         from jupyter_turbopilot.errors import ContextLengthError
 
         step = Stepping.step

@@ -11,7 +11,7 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
-from jupyter_turbopilot.engine.stepping import write
+from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.prompt.formats import Budget, build, form_for

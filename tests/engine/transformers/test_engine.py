@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import CHUNK, can_write
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.sequences import Sequences
-from jupyter_turbopilot.engine.stepping import Stepping, write
+from jupyter_turbopilot.engine.stepping.engine import Stepping, write
+from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.engine.transformers.engine import Held, TransformersEngine, new_cache
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.table_vocabulary import LONGEST
+from jupyter_turbopilot.engine.stepping.vocabulary import LONGEST
 from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.errors import ModelRefusedError

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer import learner
 from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.engine.load import retry
+from jupyter_turbopilot.learning import learner
 from jupyter_turbopilot.server import runtime
 
 from ...scripted_engine import ScriptedEngine, words

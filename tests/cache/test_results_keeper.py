@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer import results_keeper as keeper
-from jupyter_turbopilot.completer.results_file import Database
-from jupyter_turbopilot.completer.results_keeper import WAITING, Keeper
+from jupyter_turbopilot.cache import results_keeper as keeper
+from jupyter_turbopilot.cache.results import Answer, Results
+from jupyter_turbopilot.cache.results_file import Database
+from jupyter_turbopilot.cache.results_keeper import WAITING, Keeper
 from jupyter_turbopilot.sqlite_file import connection, schema
 from jupyter_turbopilot.sqlite_file.connection import delete, lock_path
-from jupyter_turbopilot.suggestion.cache import Answer, Results
 
 from ..memory.folders import until
 from .answers import MEGABYTE, answers, open_file, place, texts

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.table_vocabulary import _RULES, LONGEST, ByteTable, slices
+from jupyter_turbopilot.engine.stepping.vocabulary import _RULES, LONGEST, ByteTable, slices
 
-from ..tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
+from ...tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # `default` is what llama.cpp falls back to, as for gpt-neox and aquila.
 BYTE_PAIRS = ["deepseek-coder", "deepseek-llm", "falcon", "default", "gpt-2", "qwen2", "llama-bpe", "tekken"]
 VOCABULARIES = [*BYTE_PAIRS, "exaone-moe", "bloom", "sentence-pieces"]
@@ -100,7 +100,7 @@ def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) ->
     child = (
         "import sys, threading\n"
         "from pathlib import Path\n"
-        "from tests.engine.test_table_vocabulary import RUNS, loaded\n"
+        "from tests.engine.stepping.test_vocabulary import RUNS, loaded\n"
         "def read(path):\n"
         "    engine = loaded(Path(path))\n"
         "    for run in RUNS:\n"

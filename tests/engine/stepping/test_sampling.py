@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
-from jupyter_turbopilot.engine.sampling import Drawing, choose, likeliest
+from jupyter_turbopilot.engine.stepping.sampling import Drawing, choose, likeliest
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 
-from .llama.test_sampler_chain import EXTREME
+from ..llama.test_sampler_chain import EXTREME
 
 NONE = np.array([], dtype=np.int64)
 SIZE = 260  # the tiny model's tokens

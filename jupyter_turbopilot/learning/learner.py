@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.completer.outcomes import Observations, Outcomes
 from jupyter_turbopilot.files import object_in, remove, replace_content
-from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration, Count
+from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration, Count
+from jupyter_turbopilot.learning.outcomes import Observations, Outcomes
 from jupyter_turbopilot.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.completer.outcomes import Terms
+    from jupyter_turbopilot.learning.outcomes import Terms
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
 

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Move, Park, Restore, Truncate
-from jupyter_turbopilot.engine.sequences import (
+from jupyter_turbopilot.engine.stepping.moves import (
+    Clear,
+    Copy,
+    Detach,
+    Discard,
+    Move,
+    Park,
+    Restore,
+    Truncate,
+)
+from jupyter_turbopilot.engine.stepping.sequences import (
     PLAIN,
     WORTH_KEEPING,
     KVSequence,

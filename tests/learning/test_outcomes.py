@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.outcomes import MOST, SECONDS, Observations, Outcomes, Terms, Verdict
+from jupyter_turbopilot.learning.outcomes import MOST, SECONDS, Observations, Outcomes, Terms, Verdict
 from jupyter_turbopilot.request import Feedback
 
 TERMS = Terms("subject", 0.575, 0.65)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from jupyter_turbopilot.cache.results import KEY_BYTES, REACH, Answer
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.sqlite_file.connection import LONGEST, OpenFile
 from jupyter_turbopilot.sqlite_file.schema import Schema
-from jupyter_turbopilot.suggestion.cache import KEY_BYTES, REACH, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

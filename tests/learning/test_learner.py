@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import learner as module
-from jupyter_turbopilot.completer.learner import SUBJECTS, Learned, Learner, Week, read, week_of
-from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.files import replace_content
+from jupyter_turbopilot.learning import learner as module
+from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
+from jupyter_turbopilot.learning.learner import SUBJECTS, Learned, Learner, Week, read, week_of
+from jupyter_turbopilot.learning.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, personal_files
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Feedback
-from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
 
 from ..memory.folders import until
 

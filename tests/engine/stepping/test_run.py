@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.sampling import Logits
-from jupyter_turbopilot.engine.sequences import KVSequence
-from jupyter_turbopilot.engine.step_run import Guess, Share, StepRun
-from jupyter_turbopilot.engine.table_vocabulary import ByteTable
+from jupyter_turbopilot.engine.stepping.run import Guess, Share, StepRun
+from jupyter_turbopilot.engine.stepping.sampling import Logits
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence
+from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 from jupyter_turbopilot.generation import Ask, Sampling
 
 TABLE = ByteTable([b"a", b"b", b"ab", b"abc", b""])

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
+from jupyter_turbopilot.engine.stepping.sampling import UNDRAWN, choose, likeliest
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.engine.sampling import Ids, Logits
-    from jupyter_turbopilot.engine.sequences import KVSequence, MovedSuffix
-    from jupyter_turbopilot.engine.table_vocabulary import ByteTable
+    from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
+    from jupyter_turbopilot.engine.stepping.sequences import KVSequence, MovedSuffix
+    from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 _ANY = Beginning()
 

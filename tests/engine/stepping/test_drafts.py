@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.drafts import MAX_BATCH, Drafting, look_up
+from jupyter_turbopilot.engine.stepping.drafts import MAX_BATCH, Drafting, look_up
 
 small = st.lists(st.integers(0, 300), max_size=40)
 

@@ -9,7 +9,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file import SCHEMA, Database, located, unusable
+from jupyter_turbopilot.cache.results_file import SCHEMA, Database, located, unusable
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.sqlite_file.connection import is_busy, reason_of
 from jupyter_turbopilot.write_behind import WriteBehind
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.suggestion.cache import Answer
+    from jupyter_turbopilot.cache.results import Answer
 
 log = logging.getLogger(__name__)
 

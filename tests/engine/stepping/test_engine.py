@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine import stepping
 from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
-from jupyter_turbopilot.engine.sequences import Sequences
-from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
-from jupyter_turbopilot.engine.stepping import READING_MOST, Stepping, write
-from jupyter_turbopilot.engine.table_vocabulary import ByteTable
+from jupyter_turbopilot.engine.stepping import engine as stepping
+from jupyter_turbopilot.engine.stepping.engine import READING_MOST, Stepping, write
+from jupyter_turbopilot.engine.stepping.moves import Copy, Detach, Move, Reattach, Truncate
+from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
+from jupyter_turbopilot.engine.stepping.sequences import Sequences
+from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
 
 VOCABULARY = 12

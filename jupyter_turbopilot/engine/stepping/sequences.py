@@ -15,7 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.engine.moves import (
+from jupyter_turbopilot.engine.stepping.moves import (
     Clear,
     Copy,
     Detach,

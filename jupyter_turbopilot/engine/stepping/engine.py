@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, Abilities
-from jupyter_turbopilot.engine.drafts import Drafting, look_up
-from jupyter_turbopilot.engine.moves import Move, Truncate
-from jupyter_turbopilot.engine.sequences import KVSequence, Partition, Sequences, Taken
-from jupyter_turbopilot.engine.step_run import BatchToken, Guess, Sampler, Share, StepRun
+from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
+from jupyter_turbopilot.engine.stepping.moves import Move, Truncate
+from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, Share, StepRun
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Partition, Sequences, Taken
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.sampling import Ids, Logits
-    from jupyter_turbopilot.engine.table_vocabulary import ByteTable
+    from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
+    from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 # Less than one piece is computed together. Otherwise prompts and texts take turns: beside a full piece, a
 # token costs more than in a batch of its own, because attention then covers everybody's cells for each row.

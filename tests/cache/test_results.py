@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.cache.results import TAIL, Answer, Known, Place, Results, digest
 from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.cache import TAIL, Answer, Known, Place, Results, digest
 
 
 def tokens(*texts: str) -> list[Token]:
@@ -112,9 +112,7 @@ def test_what_reads_the_same_has_the_same_digest_and_nothing_else(one: Any, othe
 
 
 def test_digests_are_the_same_in_every_process() -> None:
-    said = (
-        "from jupyter_turbopilot.suggestion.cache import digest; print(digest(('ü' * 5000, 1, None)).hex())"
-    )
+    said = "from jupyter_turbopilot.cache.results import digest; print(digest(('ü' * 5000, 1, None)).hex())"
     found = {
         subprocess.run(
             [sys.executable, "-c", said],

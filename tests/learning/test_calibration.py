@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.fit import AIMS
-from jupyter_turbopilot.suggestion.learning import (
+from jupyter_turbopilot.learning.calibration import (
     AS_FITTED,
     FURTHEST,
     OFFSET,
@@ -16,6 +14,8 @@ from jupyter_turbopilot.suggestion.learning import (
     Calibration,
     log_odds,
 )
+from jupyter_turbopilot.suggestion.features import sigmoid
+from jupyter_turbopilot.suggestion.fit import AIMS
 
 SCORES = st.floats(0.0, 1.0)
 LESSONS = st.lists(st.tuples(SCORES, st.booleans()), max_size=60)

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file import (
+from jupyter_turbopilot.cache.results import Answer, Place, Results
+from jupyter_turbopilot.cache.results_file import (
     SCHEMA,
     Database,
     Row,
@@ -30,7 +31,6 @@ from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.sqlite_file import connection, schema
 from jupyter_turbopilot.sqlite_file.connection import LONGEST, check, is_damage, reason_of
 from jupyter_turbopilot.sqlite_file.schema import Found
-from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
 from .answers import MEGABYTE, answers, open_file, texts, whole_size
 

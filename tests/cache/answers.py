@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from jupyter_turbopilot.completer.results_file import SCHEMA, Database
+from jupyter_turbopilot.cache.results import Answer, Place, Results
+from jupyter_turbopilot.cache.results_file import SCHEMA, Database
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
 MEGABYTE = 1024 * 1024
 
