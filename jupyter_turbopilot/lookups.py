@@ -1,0 +1,77 @@
+"""One thread for calls into file systems, which may hang."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+SLOW = 0.05  # seconds that a call may take before further calls are refused
+STUCK, MOST_STUCK = 30.0, 3  # seconds after which another thread takes over, and how often
+IDLE = 30.0  # seconds after which a thread without calls ends
+MOST = 32  # calls in the queue
+
+
+class LookupThread:
+    """Runs calls in their order, on a daemon thread that is started when it is needed."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Callable[[], object]] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None  # that takes calls from the queue
+        self._began = math.inf  # when its call began
+        self._stuck = 0  # threads that were replaced, and whose call has not returned
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the running call has taken more than `SLOW` seconds."""
+        return time.monotonic() - self._began > SLOW
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs on the thread, where it cannot wait for another call."""
+        return threading.current_thread() is self._thread
+
+    def submit(self, call: Callable[[], object]) -> bool:
+        """Queue a call; return False where the thread is slow, the queue is full, or no thread can start."""
+        with self._changed:
+            if time.monotonic() - self._began > STUCK and self._stuck < MOST_STUCK:
+                self._thread, self._began, self._stuck = None, math.inf, self._stuck + 1
+            if not self._thread:
+                with suppress(RuntimeError):  # there can be no more threads now
+                    # A daemon: a disk that does not answer must not keep the process from ending.
+                    thread = threading.Thread(target=self._run, name="turbopilot-lookups", daemon=True)
+                    thread.start()
+                    self._thread = thread
+            if self.is_slow or len(self._queue) >= MOST or not self._thread:
+                return False
+            self._queue.append(call)
+            self._changed.notify()
+            return True
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self.is_current:
+                    self._stuck -= 1
+                    return
+                self._began = math.inf
+                if not self._changed.wait_for(lambda: self._queue, IDLE):
+                    self._thread = None
+                    return
+                call, self._began = self._queue.popleft(), time.monotonic()
+            try:
+                call()
+            except BaseException:
+                log.exception("Turbopilot: a look-up in a file system failed")
+
+
+lookups = LookupThread()  # of the process
