@@ -5,16 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from importlib.machinery import (
-    BYTECODE_SUFFIXES,
-    SOURCE_SUFFIXES,
-    ExtensionFileLoader,
-    FileFinder,
-    SourceFileLoader,
-    SourcelessFileLoader,
-)
+from functools import partial
+from importlib import machinery
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.suggestion.imports import Found
 
 if TYPE_CHECKING:
@@ -22,7 +17,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.facts import Modules
 
-PATIENCE = 0.05  # seconds that whoever asks waits: a folder may be on a machine that does not answer
+PATIENCE = 0.05  # seconds that a caller waits: a folder may be on a machine that does not answer
 LASTS = 60.0  # seconds: what is missing may be installed any time
 MOST = 1024  # answers that are kept
 K = TypeVar("K", bound="Hashable")
@@ -37,15 +32,10 @@ class Lasting(Generic[K, V]):
         self._most = most
         self._kept: OrderedDict[K, tuple[V, float]] = OrderedDict()
 
-    def get(self, key: K) -> V | None:
-        """Return an answer that still holds."""
+    def get(self, key: K, *, stale: bool = False) -> V | None:
+        """Return an answer that still holds; `stale`: or the last one that did."""
         kept = self._kept.get(key)
-        return kept[0] if kept and time.monotonic() - kept[1] < self._seconds else None
-
-    def last(self, key: K) -> V | None:
-        """Return the last answer, whether it still holds or not."""
-        kept = self._kept.get(key)
-        return kept[0] if kept else None
+        return kept[0] if kept and (stale or time.monotonic() - kept[1] < self._seconds) else None
 
     def keep(self, key: K, answer: V) -> None:
         """Keep an answer from now on."""
@@ -55,20 +45,13 @@ class Lasting(Generic[K, V]):
             self._kept.popitem(last=False)
 
 
-class _Look:
-    """A look into the folders of one kernel: what it is for, and until when others wait for it."""
-
-    def __init__(self) -> None:
-        self.wanted: set[str] = set()
-        self.until = time.monotonic() + PATIENCE
-
-
 class Installed:
-    """Looks for modules, on one thread for each kernel's folders; remembers the answers."""
+    """Looks for modules on the look-up thread; remembers the answers."""
 
     def __init__(self) -> None:
         self._known: Lasting[tuple[str, Modules], Found] = Lasting(LASTS, MOST)
-        self._looks: dict[Modules, _Look] = {}
+        # Modules that are looked for in each kernel's folders, and until when callers wait for those folders.
+        self._looks: dict[Modules, tuple[list[str], float]] = {}
         self._changed = threading.Condition()
 
     def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
@@ -84,59 +67,43 @@ class Installed:
         with self._changed:
             if (found := self._known.get(key)) is not None:
                 return found
-            look = self._looks.get(modules)
-            if look is None:  # one at a time: those folders may not answer
-                look = _Look()
-                try:
-                    threading.Thread(
-                        target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
-                    ).start()
-                except RuntimeError:  # there can be no more threads now
-                    return self._last(key)
+            # One look-up at a time for the same folders: they may not answer.
+            wanted, until = look = self._looks.get(modules) or ([module], time.monotonic() + PATIENCE)
+            if modules in self._looks or lookups.submit(partial(self._look, modules, wanted)):
                 self._looks[modules] = look
-            look.wanted.add(module)
-            if waits:
-                left = look.until - time.monotonic()
-                self._changed.wait_for(lambda: self._known.get(key) is not None, max(0.0, left))
-            return self._last(key)
+                if module not in wanted:
+                    wanted.append(module)
+                if waits:
+                    self._changed.wait_for(lambda: self._known.get(key) is not None, until - time.monotonic())
+            found = self._known.get(key, stale=True)
+            return self._known.get(key) if found is Found.NOWHERE else found
 
-    def _last(self, key: tuple[str, Modules]) -> Found | None:
-        found = self._known.last(key)
-        return self._known.get(key) if found is Found.NOWHERE else found
-
-    def _run(self, modules: Modules, look: _Look) -> None:
-        """Look for what is wanted until nothing more is."""
-        while wanted := self._wanted(modules, look):
-            finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
-            for module in wanted:
-                found = _find(module, finders, modules)
-                with self._changed:
-                    self._known.keep((module, modules), found)
-                    look.wanted.discard(module)
-                    self._changed.notify_all()
-
-    def _wanted(self, modules: Modules, look: _Look) -> list[str]:
-        """Return what is still looked for; nothing ends the look."""
-        with self._changed:
-            if not look.wanted:
-                del self._looks[modules]
-            return [*look.wanted]
+    def _look(self, modules: Modules, wanted: list[str]) -> None:
+        """Look for modules until no more are wanted."""
+        finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
+        while wanted:
+            found = _find(wanted[0], finders, modules)
+            with self._changed:
+                self._known.keep((wanted.pop(0), modules), found)
+                if not wanted:
+                    del self._looks[modules]
+                self._changed.notify_all()
 
 
-def _finder(folder: str, suffixes: tuple[str, ...]) -> FileFinder:
+def _finder(folder: str, suffixes: tuple[str, ...]) -> machinery.FileFinder:
     """Find modules in a folder as a Python does whose compiled ones end like this."""
-    return FileFinder(
+    return machinery.FileFinder(
         folder,
-        (ExtensionFileLoader, [*suffixes]),
-        (SourceFileLoader, SOURCE_SUFFIXES),
-        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        (machinery.ExtensionFileLoader, [*suffixes]),
+        (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
     )
 
 
-def _find(module: str, finders: list[tuple[str, FileFinder]], modules: Modules) -> Found:
+def _find(module: str, finders: list[tuple[str, machinery.FileFinder]], modules: Modules) -> Found:
     """Look for a module; each finder stands with the folder of the kernel's path that it belongs to."""
     name, _, inside = module.partition(".")
-    parts: list[tuple[str, FileFinder]] = []  # of a namespace package
+    parts: list[tuple[str, machinery.FileFinder]] = []  # of a namespace package
     for folder, finder in finders if name.isidentifier() else ():
         try:
             spec = finder.find_spec(name)

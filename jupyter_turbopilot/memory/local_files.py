@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 import threading
@@ -12,64 +11,21 @@ from contextlib import suppress
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.memory.base import Looked
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-log = logging.getLogger(__name__)
 MOST_IN_A_FOLDER = 100_000  # files and folders, wanted or not
 MOST_FOUND = 200_000  # folders, and files that may be remembered
 _ANSWER_IN = 0.03  # seconds to look whether files are there, for somebody who types
-_WAITING = 8  # that may wait for one that is stuck
-_IDLE = 30.0  # seconds after which the thread ends
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
-
-
-class InTime:
-    """Runs short functions one after the other, on a thread that is there while they come."""
-
-    def __init__(self) -> None:
-        self._waiting: Queue[tuple[Callable[[], object], threading.Event]] = Queue(_WAITING)
-        self._lock = threading.Lock()
-        self._runs = False
-
-    def run(self, act: Callable[[], object], seconds: float) -> bool:
-        """Run a function, and tell whether it ended in time; otherwise it may still run."""
-        done = threading.Event()
-        try:
-            with self._lock:
-                self._waiting.put_nowait((act, done))
-                if not self._runs:
-                    # A daemon: what is stuck must not keep the process from ending.
-                    threading.Thread(target=self._run, name="turbopilot-look", daemon=True).start()
-                    self._runs = True
-        except (Full, RuntimeError):  # stuck, or no more threads
-            return False
-        return done.wait(seconds)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                act, done = self._waiting.get(timeout=_IDLE)
-            except Empty:
-                with self._lock:
-                    if self._waiting.empty():
-                        self._runs = False
-                        return
-                continue
-            try:
-                act()
-            except Exception:
-                log.debug("Turbopilot: a look at the disk failed", exc_info=True)
-            else:
-                done.set()
 
 
 class LocalFiles:
@@ -85,7 +41,6 @@ class LocalFiles:
         self.root = os.path.realpath(Path(root).expanduser())
         self.identity = f"folder {self.root}" + (f" without {hidden}" if hidden else "")
         self._is_listed = is_listed
-        self._looking = InTime()
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
         """Iterate over the files under a folder, those of outer folders first."""
@@ -145,16 +100,22 @@ class LocalFiles:
         """Return those that are there; `otherwise`: whether those count that there is no time to look at."""
         wanted = list(paths)
         seen: dict[str, bool] = {}
-        until = time.monotonic() + _ANSWER_IN
+        ended, until = threading.Event(), time.monotonic() + _ANSWER_IN
 
         def look() -> None:
             for path in wanted:
                 if time.monotonic() > until:
                     return
-                seen[path] = self._is_file(path)
+                try:
+                    seen[path] = stat.S_ISREG(os.lstat(self._at(path)).st_mode)
+                except (OSError, ValueError):
+                    seen[path] = False
+            ended.set()
 
-        if wanted:
-            self._looking.run(look, _ANSWER_IN)
+        if lookups.is_current:
+            look()
+        elif wanted and lookups.submit(look):
+            ended.wait(_ANSWER_IN)
         return {path for path in wanted if seen.get(path, otherwise)}
 
     def _kind(self, entry: os.DirEntry[str], path: str, is_shared: Callable[[], bool]) -> Looked | str | None:
@@ -203,12 +164,6 @@ class LocalFiles:
             if _says_gone(error) and self._has_root():
                 return None
             raise
-
-    def _is_file(self, path: str) -> bool:
-        try:
-            return stat.S_ISREG(os.lstat(self._at(path)).st_mode)
-        except (OSError, ValueError):
-            return False
 
     def _may_hold(self, path: str) -> bool:
         """Tell whether a path leads to its place by no link, and past nothing that is left out."""

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from jupyter_turbopilot import lookups as module
+from jupyter_turbopilot.lookups import MOST, MOST_STUCK, SLOW, STUCK, LookupThread
+
+from .memory.folders import until
+
+PATIENCE = 30.0  # how busy the machine is decides nothing
+
+
+class Held:
+    """A call that returns when it is released."""
+
+    def __init__(self) -> None:
+        self.entered, self.free = threading.Event(), threading.Event()
+        self.thread = threading.current_thread()
+
+    def __call__(self) -> None:
+        self.thread = threading.current_thread()
+        self.entered.set()
+        assert self.free.wait(PATIENCE)
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[[LookupThread], Held]]:
+    """Have a thread run a call that is held; all are released at the end."""
+    made: list[Held] = []
+
+    def hold(thread: LookupThread) -> Held:
+        made.append(held := Held())
+        assert thread.submit(held)
+        assert held.entered.wait(PATIENCE)
+        return held
+
+    yield hold
+    for held in made:
+        held.free.set()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+Hold = Callable[[LookupThread], Held]
+
+
+def test_calls_run_in_their_order_on_one_daemon_thread() -> None:
+    thread, ran = LookupThread(), list[tuple[int, threading.Thread]]()
+    for number in range(MOST):
+        assert thread.submit(lambda number=number: ran.append((number, threading.current_thread())))
+    until(lambda: len(ran) == MOST)
+    assert [number for number, _ in ran] == [*range(MOST)]
+    (runs,) = {thread for _, thread in ran}
+    assert runs.daemon
+    assert runs is not threading.current_thread()
+
+
+def test_a_call_that_fails_is_logged_and_the_next_one_runs(caplog: pytest.LogCaptureFixture) -> None:
+    thread, ran = LookupThread(), threading.Event()
+
+    def fail() -> None:
+        raise SystemExit("no such disk")
+
+    assert thread.submit(fail)
+    assert thread.submit(ran.set)
+    assert ran.wait(PATIENCE)
+    assert "no such disk" in caplog.text
+
+
+def test_while_a_call_is_slow_further_calls_are_refused(hold: Hold, clock: list[float]) -> None:
+    thread, ran = LookupThread(), threading.Event()
+    held = hold(thread)
+    clock[0] = SLOW
+    assert not thread.is_slow
+    assert thread.submit(ran.set)
+    clock[0] += 0.01
+    assert thread.is_slow
+    assert not thread.submit(ran.set)
+    held.free.set()
+    assert ran.wait(PATIENCE)
+    until(lambda: not thread.is_slow)
+    assert thread.submit(lambda: None)
+
+
+def test_a_full_queue_refuses_calls(hold: Hold) -> None:
+    thread, ran = LookupThread(), list[int]()
+    held = hold(thread)
+    assert all(thread.submit(lambda: ran.append(1)) for _ in range(MOST))
+    assert not thread.submit(lambda: ran.append(1))
+    held.free.set()
+    until(lambda: len(ran) == MOST)
+
+
+def test_where_no_thread_can_be_started_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread, ran = LookupThread(), threading.Event()
+
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        assert not thread.submit(ran.set)
+    assert thread.submit(ran.set)
+    assert ran.wait(PATIENCE)
+
+
+def test_an_idle_thread_ends_and_the_next_call_starts_another(
+    hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "IDLE", 0.0)
+    thread = LookupThread()
+    for _ in range(2):
+        held = hold(thread)
+        held.free.set()
+        held.thread.join(PATIENCE)
+        assert not held.thread.is_alive()
+
+
+def test_another_thread_takes_over_the_queue_of_one_that_is_stuck(hold: Hold, clock: list[float]) -> None:
+    thread, ran = LookupThread(), list[threading.Thread]()
+    held = hold(thread)
+    assert thread.submit(lambda: ran.append(threading.current_thread()))
+    clock[0] = STUCK + 1
+    assert thread.submit(lambda: ran.append(threading.current_thread()))
+    until(lambda: len(ran) == 2)
+    assert held.thread not in ran
+    held.free.set()
+    held.thread.join(PATIENCE)
+    assert not held.thread.is_alive()
+    assert thread.submit(lambda: ran.append(threading.current_thread()))
+    until(lambda: len(ran) == 3)
+
+
+def test_so_many_threads_are_stuck_and_no_more(hold: Hold, clock: list[float]) -> None:
+    thread, ran = LookupThread(), threading.Event()
+    stuck = []
+    for _ in range(MOST_STUCK + 1):
+        stuck.append(hold(thread))
+        clock[0] += STUCK + 1
+    assert not thread.submit(ran.set)
+    stuck[0].free.set()  # its thread ends, and another may take over from the last one
+    until(lambda: thread.submit(ran.set))
+    assert ran.wait(PATIENCE)
+
+
+def test_a_call_knows_that_it_runs_on_the_thread() -> None:
+    thread, told, ended = LookupThread(), list[bool](), threading.Event()
+    thread.submit(lambda: told.append(thread.is_current))
+    thread.submit(ended.set)
+    assert ended.wait(PATIENCE)
+    assert told == [True]
+    assert not thread.is_current
