@@ -132,7 +132,7 @@ class Completer:
             if self.learner and not owner:
                 person = Person(memory, self.learner.calibration)
             planned = plan_suggestion(request, facts, self.worker.state.model, self.settings, person)
-            if planned.memory and not planned.looks_up:
+            if planned.memory and not planned.asks_index:
                 planned = planned.with_cells(self._cells.of(request))
             plan, session = planned, session_of(self.secret, request.path)
         else:
@@ -154,28 +154,32 @@ class Completer:
     def _begin(self, generation: Generation) -> None:
         """Ask the index if it may know more, then answer from the cache or put the request in the queue."""
         plan, editors = generation.plan, self.shared.editors
-        generation.looks_up = isinstance(plan, SuggestionPlan) and plan.looks_up
+        generation.awaits_index = isinstance(plan, SuggestionPlan) and plan.asks_index
         if plan.client and (ended := editors.enter(generation)):
-            ended.tell(None)
+            ended.finish(None)
             if ended is generation:
                 return
-        if not generation.looks_up:
+        if not generation.awaits_index:
             try:
                 self._queue(generation)
             except TurbopilotError:
                 editors.leave(generation)
                 raise
-        elif lookups.submit(partial(self._look_up, generation)):
+        elif lookups.submit(partial(self._ask_index, generation)):
             patience = PATIENCE if plan.priority.awaited else FOCUS
             self.worker.call_at(time.monotonic() + patience, partial(self._continue, generation, None))
         else:
             self._continue(generation, None)
 
-    def _look_up(self, generation: Generation) -> None:
+    def _ask_index(self, generation: Generation) -> None:
         """Ask the index, on the thread for look-ups."""
         plan, matches = generation.plan, None
         try:
-            if isinstance(plan, SuggestionPlan) and generation.looks_up and not generation.cancel.is_set():
+            if (
+                isinstance(plan, SuggestionPlan)
+                and generation.awaits_index
+                and not generation.cancel.is_set()
+            ):
                 with remembering_for(plan.place.owner):
                     matches = plan.match(self._cells)
         except Exception:
@@ -184,14 +188,14 @@ class Completer:
 
     def _continue(self, generation: Generation, matches: Matches | None) -> None:
         """Continue with what the index says, or without after the time limit: once."""
-        if not self.shared.editors.has_looked_up(generation):
+        if not self.shared.editors.end_look_up(generation):
             return
         plan, state = generation.plan, self.worker.state
         try:
             with remembering_for(plan.place.owner):
                 if generation.cancel.is_set():
                     generation.supersede_older()
-                    generation.tell(None)
+                    generation.finish(None)
                     return
                 if isinstance(plan, SuggestionPlan):
                     cells = matches.cells if matches else self._cells.settle(plan.cursor.request)
@@ -199,7 +203,7 @@ class Completer:
                 if not generation.offer(matches, state.model if state.ready else ""):
                     self._queue(generation)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            generation.tell(as_error(error))
+            generation.finish(as_error(error))
 
     def _queue(self, generation: Generation) -> None:
         """Answer from the cache, or put the request in the worker's queue."""
@@ -216,7 +220,7 @@ class Completer:
     def _replay(self, generation: Generation) -> Reply | None:
         """Answer with what is cached, where that is all that is wanted and nothing has to be waited for."""
         plan = generation.plan
-        known = plan.look_up(self.results)
+        known = plan.find_cached(self.results)
         if not known or not plan.is_answered_by(known):
             return None
         if not (state := self.worker.state).ready:

@@ -51,8 +51,8 @@ class Editors:
             self._latest[new.editor] = new
             if not latest:
                 return None
-            waits, latest.looks_up = latest.looks_up, False
-            is_same = latest.plan.document == new.plan.document
+            waits, latest.awaits_index = latest.awaits_index, False
+            is_same = latest.plan.cell_key == new.plan.cell_key
             if is_same:
                 new.older = latest.older if waits else latest
             elif waits and latest.older:
@@ -61,10 +61,10 @@ class Editors:
                 latest.cancel.set(SUPERSEDED)
             return latest if waits else None
 
-    def has_looked_up(self, generation: Generation) -> bool:
+    def end_look_up(self, generation: Generation) -> bool:
         """End a request's look-up; return False if it had ended before: then something else continues it."""
         with self._lock:
-            looked_up, generation.looks_up = generation.looks_up, False
+            looked_up, generation.awaits_index = generation.awaits_index, False
             return looked_up
 
     def leave(self, generation: Generation) -> None:

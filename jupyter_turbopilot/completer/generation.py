@@ -65,7 +65,7 @@ class Generation(Job):
     `end` are called by whichever thread has something to tell. The listener's last reply is `done`.
     """
 
-    looks_up = False  # whether it waits for the index; only `Editors` decides whether it still does
+    awaits_index = False  # whether it waits for the index; only `Editors` decides whether it still does
 
     def __init__(self, plan: Plan, caller: str, listeners: Sequence[Listener], shared: Shared) -> None:
         """`listeners`: who is told each reply, in this order."""
@@ -76,7 +76,7 @@ class Generation(Job):
         self.text = Text()
         self._listeners = listeners
         self._shared = shared
-        self._begun = time.perf_counter()
+        self._submitted_at = time.perf_counter()
         self._reply = Reply(id=self.id)  # the answer, as far as it is known
         # What the index says.
         self._line: Recalled | None = None
@@ -112,7 +112,7 @@ class Generation(Job):
         if not (line and line.sure and model and (self.plan.stream or line.whole)):
             return False
         self._shared.counters["recalled"] += 1
-        timings = Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
+        timings = Timings(total_ms=(time.perf_counter() - self._submitted_at) * 1000)
         self._shown = Reply(self.id, model, (_item_of(line),), timings, passing=True)
         if line.whole:
             self.answer(self._shown)
@@ -204,7 +204,7 @@ class Generation(Job):
         if self._is_beyond(engine):
             self._reply = Reply(self.id, engine.name)
             return
-        known = plan.look_up(self._shared.results)
+        known = plan.find_cached(self._shared.results)
         if known and plan.is_answered_by(known):
             self._reply = replay(self.id, engine.name, plan, known)
             return
@@ -308,7 +308,7 @@ class Generation(Job):
             writing, whole = yield from self._text(engine, opening, text)
             if not text.sure and not writing.shown and not self.cancel.is_set():
                 text.keep(self._shared.results)
-                opening = self._asked(engine, plan.look_up(self._shared.results), None)
+                opening = self._asked(engine, plan.find_cached(self._shared.results), None)
                 writing, whole = yield from self._text(engine, opening, text)
             short = text.ask is not None and text.ask.usage.cut and not whole
             if text.place and plan.sampling.max_tokens and not (self.stopped or text.ahead or short):

@@ -40,7 +40,7 @@ class Plan(ABC):
     stream: bool = False
     client: str = ""
     sequence: int = 0  # counts the requests of the client; 0: it does not count them
-    document: str = ""
+    cell_key: str = ""  # the document and the cell with the cursor
     session: str = ""
     language: str = ""
     priority: Priority = Priority.TYPING
@@ -78,7 +78,7 @@ class Plan(ABC):
         """Whether its answer is worth caching: the likeliest text, which may be asked for again."""
         return self.sampling.plain and not self.exact
 
-    def look_up(self, results: Results) -> Known | None:
+    def find_cached(self, results: Results) -> Known | None:
         """Return what the cache has, where the likeliest text is what is asked for."""
         return results.find(self.place) if self.remembered else None
 

@@ -124,7 +124,7 @@ class SuggestionPlan(Plan):
     unasked: bool  # whether it appears by itself
 
     @property
-    def looks_up(self) -> bool:
+    def asks_index(self) -> bool:
         """Whether the index is asked before the engine."""
         # Nobody has typed since the last request: what was chosen stays.
         return self.memory is not None and self.priority is not Priority.AHEAD
@@ -229,7 +229,7 @@ def plan_suggestion(
         stream=request.stream,
         client=request.client,
         sequence=request.sequence,
-        document=f"{request.path}\n{own.id or request.active}",
+        cell_key=f"{request.path}\n{own.id or request.active}",
         language=language,
         gated=request.trigger == "automatic",
         judged=threshold > 0,

@@ -96,7 +96,7 @@ class Job(ABC):
     def end(self, error: TurbopilotError | None) -> None:
         """Send the last reply."""
 
-    def tell(self, error: TurbopilotError | None) -> None:
+    def finish(self, error: TurbopilotError | None) -> None:
         """Call `end`, once; if that raises, it is logged."""
         self.cancel.watch(None)
         try:

@@ -128,14 +128,14 @@ class Worker:
                 self._wake.notify()
                 self._changed.set()
         for other in gone:
-            other.tell(None)
+            other.finish(None)
         if refused:
             crowded_out, error = refused
             if crowded_out is job:
                 raise error
             awaited = crowded_out.priority.awaited
             crowded_out.cancel.set(YIELDED)
-            crowded_out.tell(error if awaited else None)
+            crowded_out.finish(error if awaited else None)
 
     def call_at(self, when: float, call: Callable[[], None]) -> None:
         """Make a call at a time of the monotonic clock, on the timer's thread; it must not block."""
@@ -202,7 +202,7 @@ class Worker:
                     due.append(heappop(self._calls)[-1])
                 earliest = min(self._scheduler.earliest, self._calls[0][0] if self._calls else math.inf)
             for job in gone:
-                job.tell(None)
+                job.finish(None)
             for call in due:
                 try:
                     call()
@@ -326,7 +326,7 @@ class Worker:
             if there and whole and job.started_at and job.priority.awaited:
                 self._scheduler.ended(time.monotonic() - job.started_at)
         if there:
-            job.tell(error)
+            job.finish(error)
 
     # Loading ------------------------------------------------------------------------------------------------
 

@@ -51,12 +51,12 @@ def send(shared: Shared) -> Callable[..., Generation]:
     """Let an editor send a request; return its generation."""
 
     def sent(
-        path: str = "a.ipynb", *, looks_up: bool = False, caller: str = "ann", **more: Any
+        path: str = "a.ipynb", *, awaits_index: bool = False, caller: str = "ann", **more: Any
     ) -> Generation:
         asked = request(path=path, client="tab", **more)
         plan = plan_suggestion(asked, NONE, "model", Turbopilot())
         generation = Generation(plan, caller, [], shared)
-        generation.looks_up = looks_up
+        generation.awaits_index = awaits_index
         shared.editors.enter(generation)
         return generation
 
@@ -84,17 +84,17 @@ def test_in_another_document_the_latest_is_superseded(send: Callable[..., Genera
 def test_one_that_waits_for_the_index_is_superseded_and_passes_on_what_it_was_to_take_over(
     send: Callable[..., Generation], shared: Shared
 ) -> None:
-    first, waiting = send(), send(looks_up=True)
+    first, waiting = send(), send(awaits_index=True)
     newest = send()
     assert waiting.cancel.reason == SUPERSEDED
     assert newest.older is first
-    assert not shared.editors.has_looked_up(waiting)
+    assert not shared.editors.end_look_up(waiting)
 
 
 def test_in_another_document_the_one_before_the_waiting_one_is_superseded_too(
     send: Callable[..., Generation],
 ) -> None:
-    first, waiting = send(), send(looks_up=True)
+    first, waiting = send(), send(awaits_index=True)
     newest = send("b.ipynb")
     assert newest.older is None
     assert first.cancel.reason == waiting.cancel.reason == SUPERSEDED
@@ -108,8 +108,8 @@ def test_a_request_that_arrives_after_a_newer_one_is_superseded(send: Callable[.
 
 
 def test_a_look_up_ends_once(send: Callable[..., Generation], shared: Shared) -> None:
-    waiting = send(looks_up=True)
-    assert [shared.editors.has_looked_up(waiting) for _ in range(2)] == [True, False]
+    waiting = send(awaits_index=True)
+    assert [shared.editors.end_look_up(waiting) for _ in range(2)] == [True, False]
 
 
 def test_a_request_that_has_ended_is_forgotten_unless_another_was_sent_since(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot import lookups
-from jupyter_turbopilot.completer import importing, installed, recalling
+from jupyter_turbopilot.completer import completer, importing, installed
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.waiting import Replies
@@ -31,7 +31,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How busy the machine is decides nothing here."""
     monkeypatch.setattr(installed, "PATIENCE", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
-    monkeypatch.setattr(recalling, "PATIENCE", 5.0)
+    monkeypatch.setattr(completer, "PATIENCE", 5.0)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
         told.append(error)
         raise SystemExit
 
-    FunctionJob(nothing_but_one, done).tell(None)
+    FunctionJob(nothing_but_one, done).finish(None)
     assert told == [None]
 
 

@@ -29,7 +29,7 @@ from ..scripted_engine import ScriptedEngine
 
 @pytest.fixture
 def loop() -> StepLoop:
-    return StepLoop(lambda job, error: job.tell(error))
+    return StepLoop(lambda job, error: job.finish(error))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def loop_with(engine: Engine) -> StepLoop:
     """Return a loop that writes with an engine, a step at a time."""
-    loop = StepLoop(lambda job, error: job.tell(error))
+    loop = StepLoop(lambda job, error: job.finish(error))
     loop.engine = engine
     return loop
 
