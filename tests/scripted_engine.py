@@ -106,10 +106,14 @@ class ScriptedEngine:
             usage = run.ask.usage
             usage.predicted_tokens = min(usage.predicted_tokens + 1, run.ask.sampling.max_tokens)
             if run.words:
-                word = run.words.pop(0)
-                run.fresh.append(Token(word.encode(), self.probability, ord(word.strip()[:1] or " ")))
+                run.fresh.append(self.token(run, run.words[0]))
+                run.words.pop(0)
             else:
                 run.done = self.finished[run.number] = True
+
+    def token(self, run: ScriptedRun, word: str) -> Token:
+        """Return the token for the next word of a run."""
+        return Token(word.encode(), self.probability, ord(word.strip()[:1] or " "))
 
     def suspend(self, run: ScriptedRun) -> None:
         self.suspended.append(run)

@@ -11,6 +11,7 @@ have these words in them, all of them without; the difference is for reading.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import re
 import ssl
@@ -20,7 +21,9 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -28,11 +31,20 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
+from jupyter_turbopilot.completer import recalling
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import read_facts
+from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError
+from jupyter_turbopilot.generation import Ask, Token
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application
 
-from .scripted_engine import ScriptedEngine, pilot_with
+from .memory.remembering import Remembering, sighting
+from .people import People
+from .scripted_engine import ScriptedEngine, ScriptedRun, pilot_with
 from .tiny_model import write_tiny_model
 
 RECORD = Path(__file__).parent / "data" / "overlaps.json"
@@ -48,29 +60,112 @@ State = dict[str, Any]
 
 
 class SteppedEngine(ScriptedEngine):
-    """Reads a prompt, and says a word of each text, when it is told to."""
+    """Reads a prompt, and says a word of each text, when it is told to.
 
-    def __init__(self, answers: list[list[str]], probability: float) -> None:
+    Of a script it takes `answers`: the text for each prompt that contains a part, or a list of the texts that
+    are said for it one after the other, or null: reading it makes the batch fail. A word with a question mark
+    is as likely as not. `fails` has parts of prompts, and after how many words a text for such a prompt makes
+    the batch fail; `refuses` those for which no text can be started. `room`: how many tokens of prompts fit.
+    """
+
+    def __init__(self, script: dict[str, Any]) -> None:
+        answers = copy.deepcopy(script["answers"])
+
         def answer(prompt: str) -> str:
-            return next(text for part, text in answers if part in prompt)
+            text = next(text for part, text in answers if part in prompt)
+            if text is None:
+                raise IndexError
+            return str(text if isinstance(text, str) else text.pop(0))
 
-        super().__init__(answer, probability=probability)
+        super().__init__(
+            answer,
+            probability=script.get("probability", 0.99),
+            context_size=script.get("context_size", 4096),
+        )
+        self.abilities = Abilities(**script.get("abilities", {}))
+        self.loads = 0
+        self._may_load = threading.Event()
+        self._may_load.set()
+        self._fails: list[tuple[str, int]] = script.get("fails", [])
+        self._refuses: list[str] = script.get("refuses", [])
+        self._room: int | None = script.get("room")
+        self._seated: list[ScriptedRun] = []
         self._told = threading.Semaphore(0)
+        self._failure: Exception | None = None  # of the step that is under way
         self._runs: Any = ()
         self._waits: Any = None  # what would cut the wait short
+
+    def load(self, *_: object) -> SteppedEngine:
+        self.loads += 1
+        self._may_load.wait()
+        return self
 
     def go(self) -> None:
         self._told.release()
 
+    def release_load(self) -> None:
+        self._may_load.set()
+
+    def fail_step(self, reason: str, after: float, *, held: bool) -> None:
+        """Have the step that is under way fail; `held`: the next load takes until it is released."""
+        if held:
+            self._may_load.clear()
+        refused = EngineError("The server refused the text.")
+        self._failure = {
+            "error": RuntimeError(),
+            "gone": EngineGoneError("The model's process has ended.", after=after),
+            "refused": TextFailedError(refused, self._runs[0]),
+        }[reason]
+        self.go()
+
+    def start(self, ask: Ask) -> ScriptedRun | None:  # type: ignore[override]
+        if not self._has_room(ask):
+            return None
+        run = super().start(ask)
+        if any(part in run.text for part in self._refuses):
+            raise EngineError("The prompt does not fit.")
+        self._seated.append(run)
+        return run
+
+    def suspend(self, run: ScriptedRun) -> None:
+        super().suspend(run)
+        self._seated.remove(run)
+
+    def resume(self, run: ScriptedRun) -> bool:
+        return self._has_room(run.ask) and super().resume(run)
+
+    def release(self, run: ScriptedRun) -> None:
+        super().release(run)
+        if run in self._seated:
+            self._seated.remove(run)
+
+    def close(self, *, keep: bool = True) -> None:
+        super().close(keep=keep)
+        self._seated.clear()
+
     def step(self, runs: Any, attention: Any) -> None:
         self._runs = runs
         super().step(runs, attention)
+
+    def token(self, run: ScriptedRun, word: str) -> Token:
+        if any(part in run.text and count < run.ask.usage.predicted_tokens for part, count in self._fails):
+            raise IndexError
+        token = super().token(run, word)
+        return replace(token, probability=0.5) if word.endswith("?") else token
+
+    def _has_room(self, ask: Ask) -> bool:
+        return self._room is None or self._room >= len(ask.prompt) + sum(
+            len(run.ask.prompt) for run in self._seated
+        )
 
     def _wait(self, seconds: float, cancel: Any) -> None:  # type: ignore[override]
         self._waits = cancel
         while not cancel.is_set() and not self._told.acquire(timeout=0.001):
             pass
         self._waits = None
+        failure, self._failure = self._failure, None
+        if failure:
+            raise failure
 
     @property
     def at(self) -> list[list[int]] | None:
@@ -78,7 +173,57 @@ class SteppedEngine(ScriptedEngine):
         waits = self._waits
         if waits is None or waits.is_set():
             return None
-        return [[r.number, -1 if r.words is None else r.ask.usage.predicted_tokens] for r in self._runs]
+        return sorted([r.number, -1 if r.words is None else r.ask.usage.predicted_tokens] for r in self._runs)
+
+    def asked(self, names: list[str]) -> list[dict[str, Any]]:
+        """Return some fields of what was asked: hints as text, owners and sessions by number."""
+        numbers: dict[Any, int] = {}
+
+        def shown(ask: Ask, name: str) -> Any:
+            if name == "begins":
+                return [way.decode() for way in ask.sampling.beginning.ways]
+            value = getattr(ask, name)
+            if name == "hint":
+                return "".join(map(chr, value))
+            return numbers.setdefault((name, value), len(numbers)) if name in {"owner", "session"} else value
+
+        return [{name: shown(ask, name) for name in names} for ask in self.asks]
+
+
+class SteppedIndex(Remembering):
+    """A notebook index of a few lines. While it is held, a look-up takes until the index is released."""
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        lines = {line: sighting("", documents) for line, documents in about.get("lines", {}).items()}
+        documents = [Document(path=path, source=source) for path, source in about.get("cells", {}).items()]
+        super().__init__(lines, documents, self._wait)
+        self.looking = False  # whether a look-up is under way
+        self._fails: bool = about.get("fails", False)
+        self._released = threading.Event()
+        self._released.set()
+
+    def hold(self) -> None:
+        self._released.clear()
+
+    def release(self) -> None:
+        self._released.set()
+
+    def close(self) -> None:
+        self.release()
+
+    def _wait(self) -> None:
+        if self._fails:
+            raise OSError
+        self.looking = not self._released.is_set()
+        self._released.wait()
+        self.looking = False
+
+
+class Known(People):
+    """People who may all see the metrics."""
+
+    def may_manage(self, user: Any) -> bool:
+        return True
 
 
 class Asked:
@@ -91,7 +236,8 @@ class Asked:
         self._task = asyncio.create_task(self._ask(client, step))
 
     async def _ask(self, client: httpx.AsyncClient, step: dict[str, Any]) -> None:
-        route, headers = step.get("route", "complete"), {"User-Agent": step.get("agent", "editor")}
+        route = step.get("route", "complete")
+        headers = {"User-Agent": step.get("agent", "editor")} | step.get("headers", {})
         try:
             async with client.stream("POST", f"/{route}", json=_body(step), headers=headers) as reply:
                 self.status = reply.status_code
@@ -133,19 +279,36 @@ def _plain(line: str) -> Any:
 class Play:
     """A script being played."""
 
-    def __init__(self, client: httpx.AsyncClient, engine: SteppedEngine) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, pilot: Pilot, engine: SteppedEngine, index: SteppedIndex | None
+    ) -> None:
         self.client = client
+        self.pilot = pilot
         self.engine = engine
+        self.index = index
         self.asked: dict[str, Asked] = {}
 
     async def do(self, step: dict[str, Any]) -> None:
+        await asyncio.sleep(step.get("pause", 0.0))
         match step["do"]:
             case "ask":
+                if step.get("held") and self.index:
+                    self.index.hold()
                 self.asked[step["who"]] = Asked(self.client, step)
             case "go":
                 self.engine.go()
             case "leave":
                 await self.asked[step["who"]].leave()
+            case "fail":
+                self.engine.fail_step(step["reason"], step.get("after", 0.0), held=step.get("held", False))
+            case "release":
+                self.engine.release_load()
+                if self.index:
+                    self.index.release()
+            case "load":
+                self.pilot.start()
+            case "stop":
+                await asyncio.to_thread(self.pilot.stop)
             case "wait":
                 pass
             case other:
@@ -153,11 +316,15 @@ class Play:
 
     def near(self) -> State:
         """Look at what can be seen without asking."""
-        return {
+        near = {
             "engine": self.engine.at,
             "frames": {who: len(one.frames) for who, one in self.asked.items()},
             "closed": {who: one.ended for who, one in self.asked.items() if one.ended},
         }
+        if self.index:
+            # Of requests that wait for a look-up nothing else is seen.
+            near |= {"looking": self.index.looking, "begun": self.pilot.completer.counters["requests"]}
+        return near if self.pilot.worker.state.ready else near | {"ready": False}
 
     async def seen(self) -> State:
         """Look at everything that can be seen; at what is near once more, so that nothing happened meanwhile."""
@@ -174,50 +341,70 @@ class Play:
 
     async def reaches(self, wanted: State) -> State:
         """Wait until what can be seen is what was recorded; return what it is, however that ends."""
-        near = {name: wanted[name] for name in self.near()}
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if self.near() == near and (seen := await self.seen()) == wanted:
+            near = self.near()
+            if near == {name: wanted.get(name) for name in near} and (seen := await self.seen()) == wanted:
                 return seen
             await asyncio.sleep(0.0005)
         return await self.seen()
 
-    def outcome(self) -> dict[str, Any]:
-        """Return what came of all requests."""
+    def outcome(self, asked: list[str] | None) -> dict[str, Any]:
+        """Return what came of all requests, and these fields of what was asked of the engine."""
         return {
             "requests": {who: {"status": o.status, "frames": o.frames} for who, o in self.asked.items()},
             "prompts": self.engine.prompts,
+            **({"asked": self.engine.asked(asked)} if asked else {}),
+            **({"loads": self.engine.loads} if self.engine.loads > 1 else {}),
         }
 
 
 @asynccontextmanager
 async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
-    """Start a server for a script."""
-    engine = SteppedEngine(script["answers"], script.get("probability", 0.99))
+    """Start a server for a script.
+
+    `people`: each request says in a header who sends it. `kernels`: what each kernel of the notebook holds.
+    `index`: the notebook index, and its `patience`: the seconds that a request waits for a look-up.
+    """
+    engine = SteppedEngine(script)
+    index = SteppedIndex(script["index"]) if "index" in script else None
+    kernels = script.get("kernels", {})
     settings = {"considerate": False, "keep_sequences": False, "deadline": 100.0} | script.get("settings", {})
-    pilot = pilot_with(Turbopilot(model=str(model), **settings), lambda *_: engine)
-    server = HTTPServer(application(pilot, KeyIdentity(KEY, "127.0.0.1")))
+    pilot = pilot_with(
+        Turbopilot(model=str(model), **settings),
+        engine.load,
+        kernels=SimpleNamespace(facts=lambda name: read_facts(kernels[name]), close=lambda: None),
+    )
+    pilot.memory = index  # type: ignore[assignment]
+    app = application(pilot, Known() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
+    app.settings["session_manager"] = SimpleNamespace(get_session=lambda **_: {"path": "a.ipynb"})
+    server = HTTPServer(app)
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     pilot.start()
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    headers = {"Authorization": f"Bearer {KEY}"}
+    headers = {"Authorization": f"Bearer {KEY}", "X-Who": "admin"}
     limits = httpx.Limits(max_connections=None)
     unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # making the default one takes longer than a script
-    async with httpx.AsyncClient(
-        base_url=url, headers=headers, trust_env=False, timeout=30, limits=limits, verify=unused
-    ) as client:
-        try:
-            while not (await client.get("/health")).json()["ready"]:
-                await asyncio.sleep(0.002)
-            play = Play(client, engine)
-            yield play
-        finally:
-            for one in play.asked.values():
-                await one.leave()
-            server.stop()
-            await server.close_all_connections()
-            await asyncio.to_thread(pilot.stop)
+    patience = script.get("index", {}).get("patience", PATIENCE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recalling, "PATIENCE", patience)
+        patch.setattr(recalling, "FOCUS", patience)
+        async with httpx.AsyncClient(
+            base_url=url, headers=headers, trust_env=False, timeout=30, limits=limits, verify=unused
+        ) as client:
+            play = Play(client, pilot, engine, index)
+            try:
+                while not pilot.worker.state.ready:
+                    await asyncio.sleep(0.002)
+                yield play
+            finally:
+                for one in play.asked.values():
+                    await one.leave()
+                server.stop()
+                await server.close_all_connections()
+                engine.release_load()
+                await asyncio.to_thread(pilot.stop)
 
 
 async def replay(script: dict[str, Any], model: Path) -> None:
@@ -226,7 +413,7 @@ async def replay(script: dict[str, Any], model: Path) -> None:
             await play.do(step)
             seen = await play.reaches(step["seen"])
             assert seen == step["seen"], f"after step {number}: {step['do']} {step.get('who', '')}"
-        assert play.outcome() == script["outcome"]
+        assert play.outcome(script.get("asked")) == script["outcome"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script["name"] for script in SCRIPTS])
@@ -251,7 +438,7 @@ async def record(script: dict[str, Any], model: Path) -> dict[str, Any]:
                     break
         return {k: v for k, v in script.items() if k not in {"steps", "outcome"}} | {
             "steps": steps,
-            "outcome": play.outcome(),
+            "outcome": play.outcome(script.get("asked")),
         }
 
 
@@ -288,13 +475,18 @@ def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
             + "]}"
             for who, one in outcome["requests"].items()
         ]
-        prompts = ",\n     ".join(map(dump, outcome["prompts"]))
+        more = {name: outcome[name] for name in ("prompts", "asked") if name in outcome}
+        told = ",\n    ".join(
+            f"{dump(name)}: [\n     " + ",\n     ".join(map(dump, lines)) + "]"
+            for name, lines in more.items()
+        )
+        loads = f',\n    "loads": {outcome["loads"]}' if "loads" in outcome else ""
         requests = ",\n    ".join(frames)
         found.append(
             "{"
             + ",\n  ".join(head)
             + f',\n  "steps": [\n   {steps}],\n  "outcome": {{"requests": {{\n    {requests}}},'
-            f'\n    "prompts": [\n     {prompts}]}}}}'
+            f"\n    {told}{loads}}}}}"
         )
     return "[\n" + ",\n".join(found) + "\n]\n"
 
