@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SLOW = 0.05  # seconds that a call may take before further calls are refused
 STUCK, MOST_STUCK = 30.0, 3  # seconds after which another thread takes over, and how often
 IDLE = 30.0  # seconds after which a thread without calls ends
-MOST = 8  # calls in the queue
+MOST = 8  # calls that run or wait
 
 
 class LookupThread:
@@ -51,7 +51,8 @@ class LookupThread:
                     thread = threading.Thread(target=self._run, name="turbopilot-lookups", daemon=True)
                     thread.start()
                     self._thread = thread
-            if self.is_slow or len(self._queue) >= MOST or not self._thread:
+            calls = len(self._queue) + (self._began < math.inf)
+            if self.is_slow or calls >= MOST or not self._thread:
                 return False
             self._queue.append(call)
             self._changed.notify()

@@ -31,7 +31,8 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from jupyter_turbopilot.completer import recalling
+from jupyter_turbopilot import lookups
+from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import read_facts
 from jupyter_turbopilot.engine.base import Abilities
@@ -388,8 +389,10 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # making the default one takes longer than a script
     patience = script.get("index", {}).get("patience", PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recalling, "PATIENCE", patience)
-        patch.setattr(recalling, "FOCUS", patience)
+        patch.setattr(completer, "PATIENCE", patience)
+        patch.setattr(completer, "FOCUS", patience)
+        patch.setattr(lookups, "SLOW", patience)
+        patch.setattr(completer, "lookups", lookups.LookupThread())
         async with httpx.AsyncClient(
             base_url=url, headers=headers, trust_env=False, timeout=30, limits=limits, verify=unused
         ) as client:
