@@ -294,7 +294,10 @@ class Play:
             case "ask":
                 if step.get("held") and self.index:
                     self.index.hold()
-                self.asked[step["who"]] = Asked(self.client, step)
+                before = self._begun
+                asked = self.asked[step["who"]] = Asked(self.client, step)
+                while self._begun == before and not asked.ended:  # it is on its way
+                    await asyncio.sleep(0.0005)
             case "go":
                 self.engine.go()
             case "leave":
@@ -314,6 +317,10 @@ class Play:
             case other:
                 raise AssertionError(other)
 
+    @property
+    def _begun(self) -> int:
+        return self.pilot.completer.counters["requests"]
+
     def near(self) -> State:
         """Look at what can be seen without asking."""
         near = {
@@ -322,8 +329,7 @@ class Play:
             "closed": {who: one.ended for who, one in self.asked.items() if one.ended},
         }
         if self.index:
-            # Of requests that wait for a look-up nothing else is seen.
-            near |= {"looking": self.index.looking, "begun": self.pilot.completer.counters["requests"]}
+            near["looking"] = self.index.looking
         return near if self.pilot.worker.state.ready else near | {"ready": False}
 
     async def seen(self) -> State:
