@@ -328,6 +328,8 @@ class Play:
             "frames": {who: len(one.frames) for who, one in self.asked.items()},
             "closed": {who: one.ended for who, one in self.asked.items() if one.ended},
         }
+        if self.engine.loads > 1:
+            near["loads"] = self.engine.loads
         if self.index:
             near["looking"] = self.index.looking
         return near if self.pilot.worker.state.ready else near | {"ready": False}
@@ -361,7 +363,6 @@ class Play:
             "requests": {who: {"status": o.status, "frames": o.frames} for who, o in self.asked.items()},
             "prompts": self.engine.prompts,
             **({"asked": self.engine.asked(asked)} if asked else {}),
-            **({"loads": self.engine.loads} if self.engine.loads > 1 else {}),
         }
 
 
@@ -486,13 +487,12 @@ def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
             f"{dump(name)}: [\n     " + ",\n     ".join(map(dump, lines)) + "]"
             for name, lines in more.items()
         )
-        loads = f',\n    "loads": {outcome["loads"]}' if "loads" in outcome else ""
         requests = ",\n    ".join(frames)
         found.append(
             "{"
             + ",\n  ".join(head)
             + f',\n  "steps": [\n   {steps}],\n  "outcome": {{"requests": {{\n    {requests}}},'
-            f"\n    {told}{loads}}}}}"
+            f"\n    {told}}}}}"
         )
     return "[\n" + ",\n".join(found) + "\n]\n"
 
