@@ -295,7 +295,10 @@ class Play:
             case "ask":
                 if step.get("held") and self.index:
                     self.index.hold()
-                self.asked[step["who"]] = Asked(self.client, step)
+                before = self._begun
+                asked = self.asked[step["who"]] = Asked(self.client, step)
+                while self._begun == before and not asked.ended:  # it is on its way
+                    await asyncio.sleep(0.0005)
             case "go":
                 self.engine.go()
             case "leave":
@@ -315,6 +318,10 @@ class Play:
             case other:
                 raise AssertionError(other)
 
+    @property
+    def _begun(self) -> int:
+        return self.pilot.completer.counters["requests"]
+
     def near(self) -> State:
         """Look at what can be seen without asking."""
         near = {
@@ -322,9 +329,10 @@ class Play:
             "frames": {who: len(one.frames) for who, one in self.asked.items()},
             "closed": {who: one.ended for who, one in self.asked.items() if one.ended},
         }
+        if self.engine.loads > 1:
+            near["loads"] = self.engine.loads
         if self.index:
-            # Of requests that wait for a look-up nothing else is seen.
-            near |= {"looking": self.index.looking, "begun": self.pilot.completer.counters["requests"]}
+            near["looking"] = self.index.looking
         return near if self.pilot.worker.state.ready else near | {"ready": False}
 
     async def seen(self) -> State:
@@ -356,7 +364,6 @@ class Play:
             "requests": {who: {"status": o.status, "frames": o.frames} for who, o in self.asked.items()},
             "prompts": self.engine.prompts,
             **({"asked": self.engine.asked(asked)} if asked else {}),
-            **({"loads": self.engine.loads} if self.engine.loads > 1 else {}),
         }
 
 
@@ -483,13 +490,12 @@ def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
             f"{dump(name)}: [\n     " + ",\n     ".join(map(dump, lines)) + "]"
             for name, lines in more.items()
         )
-        loads = f',\n    "loads": {outcome["loads"]}' if "loads" in outcome else ""
         requests = ",\n    ".join(frames)
         found.append(
             "{"
             + ",\n  ".join(head)
             + f',\n  "steps": [\n   {steps}],\n  "outcome": {{"requests": {{\n    {requests}}},'
-            f"\n    {told}{loads}}}}}"
+            f"\n    {told}}}}}"
         )
     return "[\n" + ",\n".join(found) + "\n]\n"
 
