@@ -35,11 +35,6 @@ class LookupThread:
         """Whether the running call has taken more than `SLOW` seconds."""
         return time.monotonic() - self._began > SLOW
 
-    @property
-    def is_current(self) -> bool:
-        """Whether the caller runs on the thread, where it cannot wait for another call."""
-        return threading.current_thread() is self._thread
-
     def submit(self, call: Callable[[], object]) -> bool:
         """Queue a call; return False where the thread is slow, the queue is full, or no thread can start."""
         with self._changed:
@@ -61,7 +56,7 @@ class LookupThread:
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self.is_current:
+                if threading.current_thread() is not self._thread:
                     self._stuck -= 1
                     return
                 self._began = math.inf

@@ -98,8 +98,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             lt=2**53,
-            description="number of the request, if the editor counts its requests: an older one that arrives "
-            "later than a newer one is not answered",
+            description="number of the request, if the editor counts its requests; while a newer request is "
+            "being answered, an older one that arrives late is superseded",
         ),
     ] = 0
     n: Annotated[int, Meta(ge=1, le=MOST_SUGGESTIONS, description="number of suggestions")] = 1

@@ -150,12 +150,3 @@ def test_so_many_threads_are_stuck_and_no_more(hold: Hold, clock: list[float]) -
     stuck[0].free.set()  # its thread ends, and another may take over from the last one
     until(lambda: thread.submit(ran.set))
     assert ran.wait(PATIENCE)
-
-
-def test_a_call_knows_that_it_runs_on_the_thread() -> None:
-    thread, told, ended = LookupThread(), list[bool](), threading.Event()
-    thread.submit(lambda: told.append(thread.is_current))
-    thread.submit(ended.set)
-    assert ended.wait(PATIENCE)
-    assert told == [True]
-    assert not thread.is_current

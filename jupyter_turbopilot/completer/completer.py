@@ -118,7 +118,7 @@ class Completer:
             if not plan.priority.awaited and (self._resting() or editors.is_awaited(generation.editor)):
                 # The machine is somebody's: nothing is computed that nobody waits for.
                 generation.cancel.set(YIELDED)
-                generation.end(None)
+                generation.finish(None)
             else:
                 self._begin(generation)
             return generation
@@ -154,21 +154,25 @@ class Completer:
     def _begin(self, generation: Generation) -> None:
         """Ask the index if it may know more, then answer from the cache or put the request in the queue."""
         plan, editors = generation.plan, self.shared.editors
-        generation.awaits_index = isinstance(plan, SuggestionPlan) and plan.asks_index
+        generation.awaits_index = asks_index = isinstance(plan, SuggestionPlan) and plan.asks_index
         if plan.client and (ended := editors.enter(generation)):
             ended.finish(None)
             if ended is generation:
                 return
-        if not generation.awaits_index:
+        if not asks_index:
             try:
                 self._queue(generation)
             except TurbopilotError:
                 editors.leave(generation)
                 raise
-        elif lookups.submit(partial(self._ask_index, generation)):
-            patience = PATIENCE if plan.priority.awaited else FOCUS
-            self.worker.call_at(time.monotonic() + patience, partial(self._continue, generation, None))
-        else:
+            return
+        patience = PATIENCE if plan.priority.awaited else FOCUS
+        try:
+            self.worker.call_at(time.monotonic() + patience, partial(self._time_out, generation))
+            is_asked = lookups.submit(partial(self._ask_index, generation))
+        except RuntimeError:  # there can be no more threads now
+            is_asked = False
+        if not is_asked:
             self._continue(generation, None)
 
     def _ask_index(self, generation: Generation) -> None:
@@ -186,7 +190,11 @@ class Completer:
             log.exception("Turbopilot: the index could not be read")
         self._continue(generation, matches)
 
-    def _continue(self, generation: Generation, matches: Matches | None) -> None:
+    def _time_out(self, generation: Generation) -> None:
+        """Continue without the index, on the timer's thread; the worker looks into the cache."""
+        self._continue(generation, None, replays=False)
+
+    def _continue(self, generation: Generation, matches: Matches | None, *, replays: bool = True) -> None:
         """Continue with what the index says, or without after the time limit: once."""
         if not self.shared.editors.end_look_up(generation):
             return
@@ -201,14 +209,14 @@ class Completer:
                     cells = matches.cells if matches else self._cells.settle(plan.cursor.request)
                     generation.plan = plan.with_cells(cells)
                 if not generation.offer(matches, state.model if state.ready else ""):
-                    self._queue(generation)
+                    self._queue(generation, replays=replays)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             generation.finish(as_error(error))
 
-    def _queue(self, generation: Generation) -> None:
+    def _queue(self, generation: Generation, *, replays: bool = True) -> None:
         """Answer from the cache, or put the request in the worker's queue."""
         try:
-            if known := self._replay(generation):
+            if replays and (known := self._replay(generation)):
                 self.counters["known"] += 1
                 generation.answer(known)
             else:

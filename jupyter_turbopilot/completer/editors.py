@@ -9,6 +9,7 @@ from jupyter_turbopilot.engine.job import SUPERSEDED
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.completer.generation import Generation
+    from jupyter_turbopilot.engine.job import Job
 
 
 class Editor(NamedTuple):
@@ -39,27 +40,28 @@ class Editors:
         return len(self._latest)
 
     def enter(self, new: Generation) -> Generation | None:
-        """Make a request its editor's latest; return one that has ended by that, to be told so.
+        """Make a request its editor's latest; return one that has ended by that, to be finished.
 
         That may be the request itself, which then goes no further.
         """
+        superseded: list[Job | None] = []
         with self._lock:
             latest = self._latest.get(new.editor)
-            if latest and 0 < new.plan.sequence < latest.plan.sequence:
-                new.cancel.set(SUPERSEDED)
-                return new
-            self._latest[new.editor] = new
-            if not latest:
-                return None
-            waits, latest.awaits_index = latest.awaits_index, False
-            is_same = latest.plan.cell_key == new.plan.cell_key
-            if is_same:
-                new.older = latest.older if waits else latest
-            elif waits and latest.older:
-                latest.older.cancel.set(SUPERSEDED)
-            if waits or not is_same:
-                latest.cancel.set(SUPERSEDED)
-            return latest if waits else None
+            is_late = latest is not None and 0 < new.plan.sequence < latest.plan.sequence
+            if not is_late:
+                self._latest[new.editor] = new
+            waits = False
+            if latest and not is_late:
+                waits, latest.awaits_index = latest.awaits_index, False
+                if latest.plan.cell_key == new.plan.cell_key:
+                    new.older = latest.older if waits else latest
+                    superseded = [latest] if waits else []
+                else:
+                    superseded = [latest, latest.older if waits else None]
+        for job in superseded if not is_late else [new]:
+            if job:
+                job.cancel.set(SUPERSEDED)
+        return new if is_late else latest if waits else None
 
     def end_look_up(self, generation: Generation) -> bool:
         """End a request's look-up; return False if it had ended before: then something else continues it."""

@@ -100,7 +100,7 @@ class Generation(Job):
         """End with an answer that needs no engine."""
         self.supersede_older()
         self._reply = reply
-        self.end(None)
+        self.finish(None)
 
     def offer(self, matches: Matches | None, model: str) -> bool:
         """Take what the index says, show its line if it is sure; return whether that is the whole answer.
@@ -189,6 +189,7 @@ class Generation(Job):
         """Cache what was written as a draft, unless another request continues it."""
         if self._work:
             self._work.close()
+        self.text.keep(self._shared.results)
 
     def _advance(self, step: Callable[[], Ask]) -> Ask | None:
         try:

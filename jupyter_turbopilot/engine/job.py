@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from abc import ABC, abstractmethod
 from enum import IntEnum
@@ -63,6 +64,7 @@ class Job(ABC):
         self.older = older  # the job whose place it takes, until it has begun
         self.replaced = False  # whether another takes its place
         self.stopped = False  # whether its text was ended early
+        self._ending = threading.Lock()  # held from the end on
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf
@@ -97,7 +99,9 @@ class Job(ABC):
         """Send the last reply."""
 
     def finish(self, error: TurbopilotError | None) -> None:
-        """Call `end`, once; if that raises, it is logged."""
+        """Call `end`, the first time; if that raises, it is logged."""
+        if not self._ending.acquire(blocking=False):
+            return
         self.cancel.watch(None)
         try:
             self.end(error)

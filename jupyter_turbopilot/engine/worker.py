@@ -108,18 +108,24 @@ class Worker:
                 raise not_ready(self._life.state)
             gone = self._scheduler.expire(time.monotonic())
             older = job.older
+            while older and older not in self._scheduler:
+                # It is on its way to the queue, or has ended: its own older one may be there.
+                older.cancel.set(SUPERSEDED)
+                older = older.older
             begun = older in self._scheduler.begun
             refused: tuple[Job, BusyError] | None = None
-            if older and not older.cancel.is_set() and self._scheduler.replace(older, job):
-                older.replaced = True
-                older.cancel.watch(None)  # what it has the engine do is not cut short
-                gone.append(older)
+            job.older = older if older and not older.cancel.is_set() else None
+            if job.cancel.is_set():
+                gone.append(job)
+            elif job.older and self._scheduler.replace(job.older, job):
+                job.older.replaced = True
+                job.older.cancel.watch(None)  # what it has the engine do is not cut short
+                job.older.cancel.set(SUPERSEDED)
+                gone.append(job.older)
             else:
-                job.older, begun = None, False
+                begun = False
                 refused = self._scheduler.add(job)
-            if older:
-                older.cancel.set(SUPERSEDED)
-            if refused is None or refused[0] is not job:
+            if job not in gone and (refused is None or refused[0] is not job):
                 # A step that ends stops jobs that have begun, the timer ends those that wait.
                 job.cancel.watch(self._loop.nudge if begun else self._changed.set)
                 if self._cuts_short(job):
@@ -209,7 +215,7 @@ class Worker:
                 except Exception:
                     log.exception("Turbopilot: a delayed call failed")
             if not stopped:
-                self._changed.wait(None if earliest == math.inf else max(0.0, earliest - now))
+                self._changed.wait(None if earliest == math.inf else max(0.0, earliest - time.monotonic()))
                 self._changed.clear()
 
     def _end_timer(self) -> None:

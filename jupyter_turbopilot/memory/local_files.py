@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.lookups import lookups
+from jupyter_turbopilot.lookups import LookupThread
 from jupyter_turbopilot.memory.base import Looked
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
 
@@ -26,6 +26,8 @@ _ANSWER_IN = 0.03  # seconds to look whether files are there, for somebody who t
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
+
+_checks = LookupThread()  # apart from index look-ups, which wait for it
 
 
 class LocalFiles:
@@ -112,9 +114,7 @@ class LocalFiles:
                     seen[path] = False
             ended.set()
 
-        if lookups.is_current:
-            look()
-        elif wanted and lookups.submit(look):
+        if wanted and _checks.submit(look):
             ended.wait(_ANSWER_IN)
         return {path for path in wanted if seen.get(path, otherwise)}
 

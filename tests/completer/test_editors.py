@@ -13,7 +13,10 @@ from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
+from jupyter_turbopilot.reply import Reply
 
+from ..memory.folders import until
+from ..memory.remembering import Remembering
 from ..scripted_engine import words
 from .desk import Desk, request
 
@@ -130,3 +133,25 @@ def test_a_prefetch_is_not_awaited(
     assert not shared.editors.is_awaited(editor)
     send(trigger=trigger)
     assert shared.editors.is_awaited(editor) is awaited
+
+
+def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("a b")
+    d.memory = Remembering()
+    replies: list[Reply] = []
+    enter = d.completer.shared.editors.enter
+
+    def entered(generation: Generation) -> Generation | None:
+        ended = enter(generation)
+        if generation.plan.place.before == "x = ":
+            # Another thread sends the editor's next request before this one goes on.
+            d.ask(request("x = a", client="tab", trigger="automatic"))
+        return ended
+
+    monkeypatch.setattr(d.completer.shared.editors, "enter", entered)
+    d.completer.submit(request("x = ", client="tab", trigger="automatic"), replies.append, memory=d.memory)
+    until(lambda: bool(replies))
+    d.ask(request("y = ", client="tab"))
+    assert [reply.finish_reason for reply in replies] == ["superseded"]

@@ -23,6 +23,14 @@ def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
     assert told == [None]
 
 
+def test_a_job_ends_once() -> None:
+    told: list[TurbopilotError | None] = []
+    job = FunctionJob(nothing_but_one, told.append)
+    for _ in range(2):
+        job.finish(None)
+    assert told == [None]
+
+
 def test_without_a_deadline_a_job_has_all_the_time_there_is() -> None:
     endless, hurried = (FunctionJob(nothing_but_one, print, deadline=seconds) for seconds in (0.0, 2.0))
     assert endless.deadline == math.inf

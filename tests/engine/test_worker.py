@@ -618,6 +618,30 @@ def test_whoever_takes_a_place_while_the_engine_fails_is_told(worker: Worker) ->
     assert isinstance(told.wait(), TurbopilotError)
 
 
+def test_submit_takes_over_through_a_job_that_is_not_in_the_queue_yet(worker: Worker) -> None:
+    first, first_told, _ = begun(worker)
+    late_told, newest_told = Told(), Told()
+    late = FunctionJob(until_cancelled, late_told, older=first)
+    worker.submit(FunctionJob(until_cancelled, newest_told, older=late))
+    assert first_told.wait() is None
+    worker.submit(late)
+    assert late_told.wait() is None
+    assert late.cancel.reason == SUPERSEDED
+    assert not newest_told.event.is_set()
+    assert worker.waiting == 0
+
+
+def test_submit_ends_a_cancelled_job_and_leaves_the_queue_as_it_is(worker: Worker) -> None:
+    crowd(worker)
+    waiting = [submit(worker, nothing)[1] for _ in range(2)]
+    told = Told()
+    job = FunctionJob(nothing, told)
+    job.cancel.set(SUPERSEDED)
+    worker.submit(job)
+    assert told.wait() is None
+    assert not any(one.event.is_set() for one in waiting)
+
+
 def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
     older, _, engine = begun(worker)
     told = Told()

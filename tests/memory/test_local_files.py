@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory.base import is_under
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
@@ -189,17 +188,6 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch
         assert source.there(["a.ipynb"], otherwise=False) == set()
     answers.set()
     until(lambda: source.there(["a.ipynb"], otherwise=False))
-
-
-def test_on_the_look_up_thread_files_are_looked_at_directly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)  # how busy the machine is decides nothing
-    write(tmp_path, "a.ipynb", "x = 1")
-    source, found = LocalFiles(tmp_path), list[set[str]]()
-    until(lambda: lookups.submit(lambda: found.append(source.there(["a.ipynb", "b.ipynb"], otherwise=True))))
-    until(lambda: found)
-    assert found == [{"a.ipynb"}]
 
 
 def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
