@@ -49,6 +49,8 @@ export interface IRequest {
   stream: boolean;
   /** identifies the editor; a newer request replaces an older one of the same editor */
   client: string;
+  /** increases with each request of a client: an older request never replaces a newer one; 0 if unknown */
+  sequence: number;
   /** number of suggestions */
   n: number;
   /** maximum length in tokens; null for the server's default */
