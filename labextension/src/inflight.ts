@@ -5,12 +5,13 @@ import type { IInlineCompletionItem } from '@jupyterlab/completer';
 import { UUID } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
+import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import type { ICurrent, Trigger } from './decision';
 import { placeOf } from './editor';
 import type { Outcomes } from './outcomes';
-import type { IPlace, Suggestion } from './suggestion';
-import type { IFrame, IRequest } from './wire';
+import { type IPlace, Suggestion } from './suggestion';
+import type { IRequest } from './wire';
 
 /** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
 const MOST_OPEN = 2;
@@ -19,6 +20,13 @@ const MOST_OPEN = 2;
 export interface IActivity {
   thinking: boolean;
   lastMs: number | null;
+}
+
+/** Where and why JupyterLab calls the provider. */
+export interface ICall {
+  editor: CodeEditor.IEditor;
+  place: IPlace;
+  trigger: Trigger;
 }
 
 /** What the completer is given, and fields that it ignores. */
@@ -65,12 +73,6 @@ export class SuggestionRequest {
     Object.assign(this, { id, shown, shownAt, reportedAs });
   }
 
-  take(frame: IFrame): void {
-    this.id = frame.id;
-    this.suggestion.grow(frame.text, frame.imports);
-    this.uncached ||= frame.passing ?? false;
-  }
-
   /** identifies it to the completer */
   readonly token = UUID.uuid4();
   item: ISuggestedItem | null = null;
@@ -79,16 +81,15 @@ export class SuggestionRequest {
   /** the `id` for which the server was notified that it is shown */
   reportedAs = '';
   announced = false;
-  /** whether its answer must not be cached */
-  uncached = false;
+  isCacheable = true;
 }
 
 /**
- * Sends requests. States: no current request, a current one. The frames of all others are dropped. A request that
- * another replaces stays open, because the server may continue its generation for the other.
+ * The current request, and the connections of those that it has replaced: the server may continue their generation for
+ * it, but their frames are dropped. States: no current request, one that is waited for, one that is done.
  */
 export class InFlight {
-  /** `finished` is called for a current request that was answered, `failed` for one that was not. */
+  /** `finished` is called for a current request that has a suggestion, `failed` for one that has failed. */
   constructor(
     private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
@@ -102,38 +103,43 @@ export class InFlight {
         this._report({ lastMs: null }); // it was another model's, or another engine's
       }
       if (before.open && !now.open) {
-        this._stall();
+        this._close();
+        if (this.current && !this.current.suggestion.done) {
+          this.current.suggestion.finish(); // the shown text stays
+          this._failed(this.current); // at once: the server may be back before the connection has ended
+        }
       }
     });
   }
 
   current: SuggestionRequest | null = null;
+  readonly cache = new SuggestionCache();
   readonly activity = new Signal<this, IActivity>(this);
 
-  /** Make a request the current one, and send it after a delay if it is the current one still. */
-  send(request: SuggestionRequest, body: IRequest, delay: number): void {
-    const isHere = this.current?.editor === request.editor;
-    this._replace(request, isHere && this.current?.rest !== null);
-    setTimeout(() => void this._send(request, body), delay);
+  /**
+   * Make a request for a call the current one, and send it after a delay unless the answer is cached. `keep`: it begins
+   * with the shown text.
+   */
+  start({ editor, place, trigger }: ICall, body: IRequest, keep: boolean, delay: number): SuggestionRequest {
+    const before = this.current;
+    const cached = trigger === 'automatic' ? this.cache.recall(body, place) : null;
+    const suggestion = cached?.suggestion ?? new Suggestion(place);
+    const request = new SuggestionRequest(editor, suggestion, trigger, cached?.id);
+    if (keep && before) {
+      request.keep(before);
+    }
+    this._replace(request, before?.editor === editor && before.rest !== null);
+    if (cached) {
+      this._close();
+    } else {
+      setTimeout(() => void this._send(request, body), delay);
+    }
+    return request;
   }
 
-  /** Make a request the current one that the cache has answered. */
-  recall(request: SuggestionRequest): void {
-    this.cancel();
-    this.current = request;
-  }
-
-  /** Cancel all requests. */
   cancel(): void {
     this._replace(null, false);
-    this._open.forEach(abort => this._close(abort));
-  }
-
-  /** Send no feedback on the current suggestion: the user has not judged it. */
-  withdraw(): void {
-    if (this.current) {
-      this.current.shown = false;
-    }
+    this._close();
   }
 
   /** Yield the text that is left at the cursor whenever it has changed, while the request is the current one. */
@@ -165,17 +171,10 @@ export class InFlight {
     }
   }
 
-  private _close(abort: AbortController): void {
-    this._open.delete(abort);
-    abort.abort();
-  }
-
-  /** The server is gone: close the requests. The shown text stays. */
-  private _stall(): void {
-    this._open.forEach(abort => this._close(abort));
-    if (this.current && !this.current.suggestion.done) {
-      this.current.suggestion.finish();
-      this._failed(this.current); // at once: the server may be back before the connection has ended
+  /** Close the oldest open requests; `most` stay open. */
+  private _close(most = 0): void {
+    while (this._open.length > most) {
+      this._open.shift()?.abort();
     }
   }
 
@@ -184,22 +183,26 @@ export class InFlight {
       return;
     }
     const abort = new AbortController();
-    this._open.add(abort);
-    if (this._open.size > MOST_OPEN) {
-      this._close([...this._open][0]);
-    }
+    this._open.push(abort);
+    this._close(MOST_OPEN);
     this._report({ thinking: true });
     try {
-      await this._client.complete(body, abort.signal, frame => {
+      await this._client.complete(body, abort.signal, ({ id, text, imports, passing, timings }) => {
         if (this.current === request) {
-          request.take(frame);
-          if (frame.timings) {
-            this._report({ lastMs: frame.timings.total_ms }); // without the time in which a model was loaded
+          request.id = id;
+          request.isCacheable &&= !passing;
+          request.suggestion.grow(text, imports);
+          if (timings) {
+            this._report({ lastMs: timings.total_ms }); // without the time in which a model was loaded
           }
         }
       });
       this._availability.answered();
-      if (this.current === request) {
+      if (this.current === request && request.suggestion.text) {
+        const { suggestion, id, isCacheable, trigger } = request;
+        if (isCacheable && trigger === 'automatic') {
+          this.cache.remember(body, { suggestion, id });
+        }
         this._finished(request, body);
       }
     } catch (reason) {
@@ -211,8 +214,8 @@ export class InFlight {
       }
     } finally {
       request.suggestion.finish();
-      this._open.delete(abort);
-      this._report({ thinking: this._open.size > 0 });
+      this._open = this._open.filter(other => other !== abort);
+      this._report({ thinking: this._open.length > 0 });
     }
   }
 
@@ -223,5 +226,5 @@ export class InFlight {
 
   private _activity: IActivity = { thinking: false, lastMs: null };
   /** of the requests that have been sent and not ended, the oldest first */
-  private readonly _open = new Set<AbortController>();
+  private _open: AbortController[] = [];
 }

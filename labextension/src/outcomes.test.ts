@@ -157,16 +157,20 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('is not said where the text before it is another by now, or the editor is gone', () => {
+  it('is not said where the text around it is another by now, or the editor is gone', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.insert('y = 1\n', 0);
     desk.offset = desk.text.length;
     desk.outcomes.left(request, false);
+    desk.text += '\nz';
+    const above = desk.show('more');
+    desk.text += ' = 2';
+    desk.outcomes.left(above, false);
     const other = desk.show('more');
     Object.assign(desk.editor, { isDisposed: true });
     desk.outcomes.left(other, false);
-    expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown']);
+    expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown', 'shown']);
   });
 
   it('is not said while another may go on with it, nor of what was not shown', () => {

@@ -14,8 +14,6 @@ export const TYPING = 30000;
 export const LATER = 300000;
 /** A longer pause than this between two keystrokes is no typing. */
 export const PAUSE = 5000;
-/** Accepted texts that are followed at a time. */
-const MOST = 128;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
 
@@ -124,9 +122,6 @@ export class Outcomes {
     // Of a suggestion that is accepted in parts, the last part is followed.
     [...this._accepted].find(other => other.id === id)?.end();
     this._accepted.add(accepted);
-    if (this._accepted.size > MOST) {
-      [...this._accepted][0].end();
-    }
   }
 
   /** Count the time since the user's last action as typing, up to a pause; return the time. */

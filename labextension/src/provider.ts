@@ -10,7 +10,6 @@ import {
 } from '@jupyterlab/completer';
 import { type ISignal, Signal } from '@lumino/signaling';
 import { type Availability, type IChange, servesAnother } from './availability';
-import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import { decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained } from './decline';
@@ -25,12 +24,18 @@ import {
   whenUnchanged
 } from './editor';
 import { type IInsertion, insertInto } from './imports';
-import { type IActivity, InFlight, type ISuggestedItem, SuggestionRequest } from './inflight';
+import {
+  type IActivity,
+  type ICall,
+  InFlight,
+  type ISuggestedItem,
+  type SuggestionRequest
+} from './inflight';
 import { Outcomes } from './outcomes';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
 import { DEFAULTS, type ISettings } from './settings';
-import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
+import { editedAtCursor, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
 export const NOTHING: IInlineCompletionList = { items: [] };
@@ -38,19 +43,6 @@ export const NOTHING: IInlineCompletionList = { items: [] };
 const RETRIES = 5;
 /** Milliseconds for which an editor has the focus before the server evaluates its prompt: the user may pass through. */
 const SETTLE = 120;
-
-/** A complete suggestion that is shown, and the import lines that come with it. */
-export interface ICompleted {
-  text: string;
-  imports: readonly string[];
-}
-
-/** Where and why JupyterLab calls the provider. */
-interface ICall {
-  editor: CodeEditor.IEditor;
-  place: IPlace;
-  trigger: Trigger;
-}
 
 export class Provider implements IInlineCompletionProvider {
   readonly name = 'Turbopilot';
@@ -77,7 +69,11 @@ export class Provider implements IInlineCompletionProvider {
       _client,
       _availability,
       this._outcomes,
-      (request, body) => this._finished(request, body),
+      ({ suggestion }, body) => {
+        if (this.settings.ahead) {
+          this._prefetch(this._requests.afterAccepting(body, suggestion));
+        }
+      },
       ({ editor, trigger }) => (this._pending = { editor, place: placeOf(editor), trigger })
     );
     _availability.changed.connect((_, change) => this._healthChanged(change));
@@ -96,9 +92,9 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Each suggestion that is shown, once its text is complete. */
-  readonly completed = new Signal<this, ICompleted>(this);
+  readonly completed = new Signal<this, Pick<Suggestion, 'text' | 'imports'>>(this);
 
-  /** Why an explicit request shows nothing. */
+  /** Why the user's command shows nothing. */
   readonly declined = new Signal<this, Explained>(this);
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
@@ -143,7 +139,9 @@ export class Provider implements IInlineCompletionProvider {
           continue;
         case 'request': {
           const body = this._requests.build(document, context, place, this.settings, trigger);
-          awaited = this._request(call, body, action.keep);
+          const delay = trigger === 'automatic' ? this.settings.delay : 0;
+          awaited = this._inFlight.start(call, body, action.keep, delay);
+          this._pending = null;
           event = 'ended';
           break;
         }
@@ -190,14 +188,12 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Have the server evaluate the prompt around the cursor of an editor that got the focus. */
   warm(editor = this._page.editor): void {
-    // While the application starts, an editor has the focus before its document is the current one.
     const { widget } = this._page;
-    if (!editor || !widget || !this.settings.ahead || !this._availability.open || this._inFlight.current) {
-      return;
-    }
     clearTimeout(this._warmUp);
     this._warmUp = setTimeout(() => {
-      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus()) {
+      // While the application starts, an editor has the focus before its document is the current one.
+      const isReady = widget && !widget.isDisposed && editor && !editor.isDisposed && editor.hasFocus();
+      if (!isReady || !this.settings.ahead || !this._availability.open || this._inFlight.current) {
         return;
       }
       const place = placeOf(editor);
@@ -246,11 +242,6 @@ export class Provider implements IInlineCompletionProvider {
     return inserted;
   }
 
-  /** Report why an explicit request shows nothing. */
-  decline(reason: Explained): void {
-    this.declined.emit(reason);
-  }
-
   /** Another document has the focus. */
   documentChanged(): void {
     this._requests.documentChanged();
@@ -259,7 +250,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** The cached suggestions may no longer be right: a cell has run. */
   forget(): void {
-    this._cache.clear();
+    this._inFlight.cache.clear();
   }
 
   /** Report on all accepted texts: the page is being closed. */
@@ -309,28 +300,9 @@ export class Provider implements IInlineCompletionProvider {
     return trigger === 'automatic' && seen !== undefined && !editedAtCursor(seen, place);
   }
 
-  /** Answer a call from the cache, or send a request for it. `keep`: begin with the shown text. */
-  private _request({ editor, place, trigger }: ICall, body: IRequest, keep: boolean): SuggestionRequest {
-    clearTimeout(this._warmUp);
-    this._pending = null;
-    const cached = trigger === 'automatic' ? this._cache.recall(body, place) : null;
-    const suggestion = cached?.suggestion ?? new Suggestion(place);
-    const request = new SuggestionRequest(editor, suggestion, trigger, cached?.id);
-    if (keep && this._inFlight.current) {
-      request.keep(this._inFlight.current);
-    }
-    if (cached) {
-      this._inFlight.recall(request);
-    } else {
-      this._inFlight.send(request, body, trigger === 'automatic' ? this.settings.delay : 0);
-    }
-    return request;
-  }
-
   private _declined(call: ICall, reason: Decline): void {
     const { editor, trigger } = call;
     if (reason === 'foreign edit') {
-      this._inFlight.withdraw();
       this._page.dismiss();
     } else if (reason === 'composing') {
       afterComposing(editor, () => whenUnchanged(editor, 0, () => this._trigger('automatic')));
@@ -338,7 +310,7 @@ export class Provider implements IInlineCompletionProvider {
       this._pending = call;
     }
     if (trigger === 'invoke' && isExplained(reason)) {
-      this.decline(reason);
+      this.declined.emit(reason);
     }
   }
 
@@ -380,21 +352,6 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
-  /** The server has answered the current request. */
-  private _finished({ suggestion, id, trigger, uncached }: SuggestionRequest, body: IRequest): void {
-    if (!suggestion.text) {
-      return;
-    }
-    // The cache answers automatic requests only.
-    if (!uncached && trigger === 'automatic') {
-      this._cache.remember(body, { suggestion, id });
-    }
-    if (this.settings.ahead) {
-      clearTimeout(this._warmUp);
-      this._prefetch(this._requests.afterAccepting(body, suggestion));
-    }
-  }
-
   /** Send a request whose answer no user waits for. */
   private _prefetch(body: IRequest): void {
     this._client.alternatives(body, new AbortController().signal).catch(() => undefined);
@@ -430,7 +387,6 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
-  private readonly _cache = new SuggestionCache();
   /** the text of an editor at the last call */
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Suggestion>();

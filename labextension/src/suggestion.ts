@@ -111,7 +111,7 @@ export class Suggestion {
 
   /**
    * Return how much was typed at a place, and how much of that is a prefix of it: 0 where the cursor has moved back.
-   * `null`: the text before it is another by now.
+   * `null`: the text around it is another by now.
    */
   typedAt(place: IPlace): { length: number; same: number } | null {
     const head = place.text.slice(0, place.offset);
@@ -119,7 +119,9 @@ export class Suggestion {
       return this._before.startsWith(head) ? { length: 0, same: 0 } : null;
     }
     const typed = head.slice(this._before.length);
-    return { length: typed.length, same: commonHead(typed, this.text) };
+    return place.text.endsWith(this._after)
+      ? { length: typed.length, same: commonHead(typed, this.text) }
+      : null;
   }
 
   /** Wait until it has grown or is done. */
