@@ -124,7 +124,7 @@ export class Provider implements IInlineCompletionProvider {
       };
       const action = decide(state, event);
       if (action.reason) {
-        this._declined(call, action.reason);
+        this._report(call, action.reason);
       }
       if (action.cancel) {
         this.cancel();
@@ -189,11 +189,13 @@ export class Provider implements IInlineCompletionProvider {
   /** Have the server evaluate the prompt around the cursor of an editor that got the focus. */
   warm(editor = this._page.editor): void {
     const { widget } = this._page;
+    if (!editor || !widget) {
+      return; // while the application starts, an editor has the focus before its document is the current one
+    }
     clearTimeout(this._warmUp);
     this._warmUp = setTimeout(() => {
-      // While the application starts, an editor has the focus before its document is the current one.
-      const isReady = widget && !widget.isDisposed && editor && !editor.isDisposed && editor.hasFocus();
-      if (!isReady || !this.settings.ahead || !this._availability.open || this._inFlight.current) {
+      const isThere = !editor.isDisposed && !widget.isDisposed && editor.hasFocus();
+      if (!isThere || !this.settings.ahead || !this._availability.open || this._inFlight.current) {
         return;
       }
       const place = placeOf(editor);
@@ -290,7 +292,7 @@ export class Provider implements IInlineCompletionProvider {
     );
   }
 
-  /** Note the text of a call; return whether the last edit was made elsewhere than at the cursor, by another user. */
+  /** Note the text of a call, and end a dismissal that is over; return whether another user has edited the text. */
   private _noticeEdit({ editor, place, trigger }: ICall): boolean {
     if (trigger === 'invoke' || !this._dismissed.get(editor)?.restOnLine(place)) {
       this._dismissed.delete(editor);
@@ -300,7 +302,7 @@ export class Provider implements IInlineCompletionProvider {
     return trigger === 'automatic' && seen !== undefined && !editedAtCursor(seen, place);
   }
 
-  private _declined(call: ICall, reason: Decline): void {
+  private _report(call: ICall, reason: Decline): void {
     const { editor, trigger } = call;
     if (reason === 'foreign edit') {
       this._page.dismiss();
