@@ -1,8 +1,8 @@
-/** What the provider does when JupyterLab calls it: a state and an event give an action. Pure. */
+/** Decides what the provider does when JupyterLab calls it. Pure. */
 
 import type { Decline } from './decline';
 
-/** What causes a call: a keystroke or a timer, or the user's command. */
+/** Cause of a call: a keystroke or a timer, or the user's command. */
 export type Trigger = 'automatic' | 'invoke';
 
 /** The current request, as of the place of the call. */
@@ -26,7 +26,7 @@ export interface IState {
   trigger: Trigger;
   /** null: none in this editor */
   current: ICurrent | null;
-  /** what prevents a request, whether or not the server can answer */
+  /** reason that prevents a request, whether or not the server can answer */
   obstacle: Decline | null;
   /** whether the server can answer */
   isOpen: boolean;

@@ -1,4 +1,4 @@
-/** Why nothing is suggested at a place. */
+/** Reasons to show no suggestion. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { Trigger } from './decision';
@@ -29,7 +29,7 @@ export function isExplained(decline: Decline): decline is Explained {
   return !(SILENT as readonly string[]).includes(decline);
 }
 
-/** Return why no suggestion is requested in an editor; `null` where one may be. */
+/** Return the reason to request no suggestion in an editor, or `null`. */
 export function declineOf(
   editor: CodeEditor.IEditor,
   document: IDocument,

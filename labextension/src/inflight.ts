@@ -22,17 +22,17 @@ export interface IActivity {
   lastMs: number | null;
 }
 
-/** Where and why JupyterLab calls the provider. */
+/** A call of the provider. */
 export interface ICall {
   editor: CodeEditor.IEditor;
   place: IPlace;
   trigger: Trigger;
 }
 
-/** What the completer is given, and fields that it ignores. */
+/** An item for the completer, with fields that it ignores. */
 export type ISuggestedItem = IInlineCompletionItem & {
   imports?: readonly string[];
-  /** Where the line begins on which it begins; missing: where the cursor's does. */
+  /** Start of the line that the suggestion begins on; missing: of the cursor's line. */
   from?: number;
 };
 

@@ -94,7 +94,7 @@ export class Provider implements IInlineCompletionProvider {
   /** Each suggestion that is shown, once its text is complete. */
   readonly completed = new Signal<this, Pick<Suggestion, 'text' | 'imports'>>(this);
 
-  /** Why the user's command shows nothing. */
+  /** The reason why the user's command shows nothing. */
   readonly declined = new Signal<this, Explained>(this);
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {

@@ -21,14 +21,9 @@ export class RequestBuilder {
     settings: ISettings,
     trigger: Trigger
   ): IRequest {
-    const window = chooseWindow(
-      document.count,
-      index => document.cellAt(index),
-      document.active,
-      place.offset
-    );
+    const { count, active } = document;
     return {
-      ...window,
+      ...chooseWindow(count, index => document.cellAt(index), active, place.offset),
       extra: settings.otherDocuments ? this._others(document) : [],
       memory: settings.memory,
       path: document.path.slice(-4096),

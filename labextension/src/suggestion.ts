@@ -37,7 +37,7 @@ export class Suggestion {
     return this.needs.filter(line => !this._added.has(line));
   }
 
-  /** Where the line begins on which it begins. */
+  /** Start of the line that it begins on. */
   get from(): number {
     return lineStart(this._before, this._before.length);
   }
