@@ -79,6 +79,16 @@ describe('the action after an event', () => {
       kind: 'continue',
       trigger: 'invoke'
     }),
+    row(
+      'a timer behind an answer',
+      TYPED,
+      { current: { ...SHOWN, trigger: 'invoke', isHere: true } },
+      'called',
+      {
+        kind: 'continue',
+        trigger: 'automatic'
+      }
+    ),
     row('a timer where nothing was found', TYPED, { current: { ...OTHER, isHere: true } }, 'called', {
       kind: 'request',
       keep: false
@@ -86,6 +96,22 @@ describe('the action after an event', () => {
 
     // The user's command where there is a current request.
     row('invoked, shown', INVOKED, { current: SHOWN }, 'called', { kind: 'request', keep: true }),
+    row('invoked, shown here', INVOKED, { current: { ...SHOWN, isHere: true } }, 'called', {
+      kind: 'request',
+      keep: true
+    }),
+    row('invoked, dismissed', INVOKED, { current: { ...SHOWN, shown: false } }, 'called', {
+      kind: 'request',
+      keep: false
+    }),
+    row('invoked, all of it typed', INVOKED, { current: { ...SHOWN, hasRest: false } }, 'called', {
+      kind: 'request',
+      keep: false
+    }),
+    row('invoked behind an answer', INVOKED, { current: { ...SHOWN, trigger: 'invoke' } }, 'called', {
+      kind: 'request',
+      keep: true
+    }),
     row('invoked, another text dropped', INVOKED, { current: DROPPED }, 'called', {
       kind: 'request',
       keep: true
@@ -99,6 +125,10 @@ describe('the action after an event', () => {
       keep: false
     }),
     row('invoked twice', INVOKED, { current: { ...INVOKED_GROWING, isHere: true } }, 'called', {
+      kind: 'continue',
+      trigger: 'invoke'
+    }),
+    row('invoked, typed along', INVOKED, { current: { ...INVOKED_GROWING, hasRest: true } }, 'called', {
       kind: 'continue',
       trigger: 'invoke'
     }),
@@ -124,6 +154,7 @@ describe('the action after an event', () => {
 
     // The current request has ended.
     row('nothing left', TYPED, { current: OTHER }, 'continued', { kind: 'request', keep: false }),
+    row('dismissed', TYPED, { current: SHOWN }, 'continued', { kind: 'request', keep: false }),
     row('nothing left, moved on', TYPED, { current: OTHER, isOutdated: true }, 'continued', {
       kind: 'decline',
       reason: 'outdated'
