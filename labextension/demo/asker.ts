@@ -4,7 +4,7 @@ import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
 import { SuggestionCache } from '../src/cache';
 import type { ICompletionClient } from '../src/client';
-import { Dismissal, type IPlace, Suggestion } from '../src/suggestion';
+import { type IPlace, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/trouble';
 import { chooseWindow } from '../src/window';
 import type { IFrame, IRequest } from '../src/wire';
@@ -62,7 +62,7 @@ export class Asker {
 
   /** Ask because the person wants to. */
   invoke(view: EditorView): void {
-    this._dismissal = null;
+    this._dismissed = null;
     this._ask(view, 'invoke');
   }
 
@@ -71,7 +71,7 @@ export class Asker {
     const place = placeIn(view);
     const rest = this._suggestion?.rest(place);
     if (rest) {
-      this._dismissal = new Dismissal(rest, place);
+      this._dismissed = new Suggestion(place, rest);
     }
     this.clear(view);
   }
@@ -89,8 +89,8 @@ export class Asker {
       }
       return;
     }
-    if (!this._dismissal?.holds(placeIn(view))) {
-      this._dismissal = null;
+    if (!this._dismissed?.restOnLine(placeIn(view))) {
+      this._dismissed = null;
     }
     const rest = this._suggestion?.rest(placeIn(view));
     const typed = transactions.some(one => one.isUserEvent('input') || one.isUserEvent('delete'));
@@ -122,7 +122,7 @@ export class Asker {
   private _show(view: EditorView): string {
     const place = placeIn(view);
     const rest = this._suggestion?.rest(place) ?? '';
-    const shown = this._dismissal?.hides(rest, place) ? '' : rest;
+    const shown = this._dismissed?.hides(rest, place) ? '' : rest;
     showGhost(view, shown);
     return shown;
   }
@@ -137,8 +137,7 @@ export class Asker {
       return;
     }
     const request = this._request(place, trigger);
-    const suggestion = (this._suggestion = new Suggestion('', place));
-    suggestion.grow(shown);
+    const suggestion = (this._suggestion = new Suggestion(place, shown));
     const abort = (this._abort = new AbortController());
     let ms = 0;
     const grow = ({ text, timings }: IFrame): void => {
@@ -185,6 +184,7 @@ export class Asker {
       eagerness,
       stream: true,
       client: 'page',
+      sequence: 0,
       n: 1,
       max_tokens: null,
       temperature: 0
@@ -199,7 +199,7 @@ export class Asker {
 
   private readonly _cache = new SuggestionCache();
   private _suggestion: Suggestion | null = null;
-  private _dismissal: Dismissal | null = null;
+  private _dismissed: Suggestion | null = null;
   private _abort: AbortController | null = null;
 }
 

@@ -29,11 +29,7 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } 
   const provider = {
     invoked,
     settings: { ...DEFAULTS, alternatives },
-    settled: () => {
-      const suggestion = new Suggestion('m', { text: 'x', offset: 1 });
-      suggestion.grow(main);
-      return Promise.resolve(suggestion);
-    },
+    settled: () => Promise.resolve(new Suggestion({ text: 'x', offset: 1 }, main)),
     alternativesBody: () => ({})
   } as unknown as Provider;
   const editor = {

@@ -1,4 +1,4 @@
-/** Further suggestions for who asks: a provider of its own, since one answers once. */
+/** Further suggestions for an explicit request: a second provider, because a provider answers once. */
 
 import type {
   CompletionHandler,
@@ -24,35 +24,30 @@ export class Alternatives implements IInlineCompletionProvider {
   }
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
-    this._abort?.abort();
+    this.cancel();
     const abort = (this._abort = new AbortController());
-    const { invoked } = this._main;
-    // The completer takes whoever answers first for the one to show.
-    const main = await this._main.settled();
-    const place = placeIn(request);
-    const shown = withoutSpaces(main?.rest(place) ?? '');
-    if (!invoked || !shown || this._main.settings.alternatives === 0) {
-      return NOTHING;
-    }
+    const { invoked, settings } = this._main;
+    // The completer shows the first answer that it gets.
+    const suggestion = await this._main.settled();
     const { editor } = context;
-    // An answer that comes after the cursor has moved, or after Escape, is nobody's.
-    const wanted = () => !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
-    if (!wanted()) {
+    const place = placeIn(request);
+    const shown = withoutSpaces(suggestion?.rest(place) ?? '');
+    // An answer that comes after the cursor has moved, or after Escape, is dropped.
+    const isWanted = () =>
+      !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
+    if (!invoked || !shown || settings.alternatives === 0 || !isWanted()) {
       return NOTHING;
     }
-    try {
-      const answer = await this._client.alternatives(
-        this._main.alternativesBody(request, context),
-        abort.signal
-      );
-      const items = distinct(answer.items, shown).map(({ text, imports }) => ({ insertText: text, imports }));
-      return wanted() ? { items } : NOTHING;
-    } catch {
+    const body = this._main.alternativesBody(request, context);
+    const answer = await this._client.alternatives(body, abort.signal).catch(() => null);
+    if (!answer || !isWanted()) {
       return NOTHING;
     }
+    const items = distinct(answer.items, shown);
+    return { items: items.map(({ text, imports }) => ({ insertText: text, imports })) };
   }
 
-  /** Give up the request for alternatives that is under way. */
+  /** Cancel the request for alternatives. */
   cancel(): void {
     this._abort?.abort();
   }
@@ -60,7 +55,7 @@ export class Alternatives implements IInlineCompletionProvider {
   private _abort: AbortController | null = null;
 }
 
-/** A text without the white space within its lines and at its ends; the indentation of further lines stays. */
+/** Return a text without the white space within its lines and at its ends; further lines stay indented. */
 function withoutSpaces(text: string): string {
   return text.trimEnd().replace(/(^|\S)[^\S\n]+/g, '$1');
 }

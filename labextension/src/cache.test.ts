@@ -17,8 +17,7 @@ const body = (source: string, above = 'above'): IRequest =>
 const end = (text: string) => ({ text, offset: text.length });
 
 function made(source: string, text: string) {
-  const suggestion = new Suggestion(text, end(source));
-  suggestion.grow(text);
+  const suggestion = new Suggestion(end(source), text);
   suggestion.finish();
   return { suggestion, id: `for ${source}` };
 }
@@ -28,7 +27,7 @@ describe('the cache of suggestions', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1 + 2'));
     cache.remember(body('x = 4'), made('x = 4', '2'));
-    expect(cache.recall(body('x = '), end('x = '))?.id).toBe('for x = ');
+    expect(cache.recall({ ...body('x = '), sequence: 9 }, end('x = '))?.id).toBe('for x = ');
     expect(cache.recall(body('x = 1'), end('x = 1'))?.suggestion.rest(end('x = 1'))).toBe(' + 2');
   });
 

@@ -1,4 +1,4 @@
-/** Suggestions that were made: who deletes back or returns to a place is answered without asking. Pure. */
+/** Cached suggestions: a user who deletes back or returns to a place sees one without a request. Pure. */
 
 import type { IRequest } from './wire';
 import type { IPlace, Suggestion } from './suggestion';
@@ -6,34 +6,31 @@ import type { IPlace, Suggestion } from './suggestion';
 const PLACES = 4;
 const SUGGESTIONS = 16;
 
-/** A suggestion that is finished, and the server's name for it. */
+/** A suggestion that is done, and the server's name for it. */
 export interface ICached {
   suggestion: Suggestion;
   id: string;
 }
 
-/** All that an answer depends on, except the text of the cell itself: a suggestion looks after that. */
+/** What an answer depends on, except the text of the active cell: the suggestion compares that. */
 function contextKey(body: IRequest): string {
   const cells = body.cells.map((cell, index) => (index === body.active ? null : cell));
-  return JSON.stringify({ ...body, cells, offset: 0 });
+  return JSON.stringify({ ...body, cells, offset: 0, sequence: 0 });
 }
 
 export class SuggestionCache {
-  /** Keep a suggestion with what it was asked with. */
+  /** Cache the suggestion that answered a request. */
   remember(body: IRequest, made: ICached): void {
     const key = contextKey(body);
     const known = this._made.get(key) ?? [];
     this._made.delete(key);
     this._made.set(key, [made, ...known].slice(0, SUGGESTIONS));
-    for (const oldest of this._made.keys()) {
-      if (this._made.size <= PLACES) {
-        break;
-      }
-      this._made.delete(oldest);
+    if (this._made.size > PLACES) {
+      this._made.delete([...this._made.keys()][0]);
     }
   }
 
-  /** Find one that goes on from a place, first of those that were made there. */
+  /** Return one that fits a place, preferably one that was requested there. */
   recall(body: IRequest, place: IPlace): ICached | null {
     const known = this._made.get(contextKey(body)) ?? [];
     return (
@@ -43,7 +40,6 @@ export class SuggestionCache {
     );
   }
 
-  /** Forget all. */
   clear(): void {
     this._made.clear();
   }

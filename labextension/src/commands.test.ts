@@ -38,8 +38,7 @@ function bench() {
   };
   const provider = {
     snoozed: new Set<string>(),
-    declined: { connect: () => undefined },
-    decline: (why: string) => log.push(`decline ${why}`),
+    declined: { connect: () => undefined, emit: (reason: string) => log.push(`decline ${reason}`) },
     cancel: note('cancel'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };

@@ -166,14 +166,14 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
     execute: () => {
       const { editor } = page;
       if (!editor) {
-        provider.decline('nowhere');
+        provider.declined.emit('nowhere');
         return;
       }
       // A menu or the palette has taken the focus.
       editor.focus();
       if (hasSelectedText(editor)) {
         // JupyterLab does not even ask a provider.
-        provider.decline('selection');
+        provider.declined.emit('selection');
         return;
       }
       page.invoke();

@@ -1,13 +1,17 @@
-/** Why nothing is suggested at a place. */
+/** Reasons to show no suggestion. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { Trigger } from './decision';
 import type { IDocument } from './document';
-import { hasSeveralCursors, isReadOnly } from './editor';
+import { hasSeveralCursors, isComposing, isReadOnly } from './editor';
 import { isPrivatePath } from './language';
 import type { ISettings } from './settings';
 
-/** Why nothing was shown to somebody who asked. */
-export type Decline =
+/** Reasons without a message: the request is automatic, or another call shows the suggestion or reports its reason. */
+const SILENT = ['foreign edit', 'on demand', 'unfocused', 'composing', 'outdated', 'reported'] as const;
+
+/** Reasons with a message for a user who invoked the request. */
+export type Explained =
   | 'off'
   | 'snoozed'
   | 'language'
@@ -19,27 +23,31 @@ export type Decline =
   | 'nowhere'
   | 'nothing';
 
-/** Why nothing is suggested in an editor, whoever asks; `null` where something may be. */
+export type Decline = Explained | (typeof SILENT)[number];
+
+export function isExplained(decline: Decline): decline is Explained {
+  return !(SILENT as readonly string[]).includes(decline);
+}
+
+/** Return the reason to request no suggestion in an editor, or `null`. */
 export function declineOf(
   editor: CodeEditor.IEditor,
   document: IDocument,
   settings: ISettings,
-  snoozed: ReadonlySet<string>
+  snoozed: ReadonlySet<string>,
+  trigger: Trigger
 ): Decline | null {
-  if (!settings.enabled) {
-    return 'off';
-  }
-  if (snoozed.has(document.path)) {
-    return 'snoozed';
-  }
-  if (isReadOnly(editor)) {
-    return 'read-only';
-  }
-  if (settings.disabledLanguages.includes(document.here.toLowerCase())) {
-    return 'language';
-  }
-  if (isPrivatePath(document.path)) {
-    return 'private';
-  }
-  return hasSeveralCursors(editor) ? 'cursors' : null;
+  const isAutomatic = trigger === 'automatic';
+  const reasons: [Decline, boolean][] = [
+    ['off', !settings.enabled],
+    ['snoozed', snoozed.has(document.path)],
+    ['read-only', isReadOnly(editor)],
+    ['language', settings.disabledLanguages.includes(document.here.toLowerCase())],
+    ['private', isPrivatePath(document.path)],
+    ['cursors', hasSeveralCursors(editor)],
+    ['on demand', isAutomatic && settings.mode === 'on demand'],
+    ['unfocused', isAutomatic && !editor.hasFocus()],
+    ['composing', isComposing(editor)]
+  ];
+  return reasons.find(([, applies]) => applies)?.[0] ?? null;
 }

@@ -1,6 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
-import { describe, expect, it, vi } from 'vitest';
-import { follow, hasSelectedText, isAt, placeOf } from './editor';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { follow, hasSelectedText, isAt, isOnBlankLine, placeOf, whenUnchanged } from './editor';
 
 /** An editor of one line, `changes` and `moves` as it would tell of them. */
 function bench(text: string, offset: number) {
@@ -8,11 +8,12 @@ function bench(text: string, offset: number) {
   const signal = (name: string) => ({
     connect: (slot: (sender: unknown, change: unknown) => void) => (slots[name] = slot)
   });
-  const state = { text, offset, disposed: false };
+  const state = { text, offset, disposed: false, focused: true };
   const editor = {
     get isDisposed() {
       return state.disposed;
     },
+    hasFocus: () => state.focused,
     getCursorPosition: () => state.offset,
     getOffsetAt: (position: number) => position,
     getSelections: () => [{ start: { line: 0, column: 1 }, end: { line: 0, column: state.offset } }],
@@ -28,6 +29,9 @@ function bench(text: string, offset: number) {
 }
 
 describe('an editor', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
   it('is at a place until its text or its cursor changes, or it is gone', () => {
     const { editor, state } = bench('ab', 1);
     const place = placeOf(editor);
@@ -47,7 +51,6 @@ describe('an editor', () => {
   });
 
   it('that is followed tells of a moved cursor when it has settled, and of new lines', () => {
-    vi.useFakeTimers();
     const { editor, slots } = bench('', 0);
     const log: string[] = [];
     follow(
@@ -62,6 +65,28 @@ describe('an editor', () => {
     expect(log).toEqual(['line']);
     vi.runAllTimers();
     expect(log).toEqual(['line', 'moved']);
-    vi.useRealTimers();
+  });
+
+  it.each([
+    ['def f():\n    ', true],
+    ['def f():\n    x', false],
+    ['\n  ', false],
+    ['x ', false]
+  ])('is on a blank line below code at the end of %j: %s', (text, isBlank) => {
+    expect(isOnBlankLine(bench(text, text.length).editor)).toBe(isBlank);
+  });
+
+  it.each([
+    ['nothing', {}, 1],
+    ['a key', { text: 'xy' }, 0],
+    ['a change of focus', { focused: false }, 0],
+    ['its removal', { disposed: true }, 0]
+  ])('is unchanged after %s: %j', (_, change, calls) => {
+    const { editor, state } = bench('x', 1);
+    const then = vi.fn();
+    whenUnchanged(editor, 10, then);
+    Object.assign(state, change);
+    vi.advanceTimersByTime(10);
+    expect(then).toHaveBeenCalledTimes(calls);
   });
 });

@@ -50,14 +50,31 @@ export function hasSelectedText(editor: CodeEditor.IEditor): boolean {
     .some(({ start, end }) => start.line !== end.line || start.column !== end.column);
 }
 
-/** Call `then` once an input method has finished composing; return false where none is composing. */
-export function deferWhileComposing(editor: CodeEditor.IEditor, then: () => void): boolean {
-  const view = viewOf(editor);
-  if (!view?.composing) {
-    return false;
-  }
-  view.dom.addEventListener('compositionend', then, { once: true });
-  return true;
+/** Whether an input method is composing text in an editor. */
+export function isComposing(editor: CodeEditor.IEditor): boolean {
+  return viewOf(editor)?.composing === true;
+}
+
+/** Call `then` once the input method has finished composing. */
+export function afterComposing(editor: CodeEditor.IEditor, then: () => void): void {
+  viewOf(editor)?.dom.addEventListener('compositionend', then, { once: true });
+}
+
+/** Whether the cursor is on a blank line below code. */
+export function isOnBlankLine(editor: CodeEditor.IEditor): boolean {
+  const { text, offset } = placeOf(editor);
+  const before = text.slice(0, offset);
+  return before.trim() !== '' && /\n[ \t]*$/.test(before);
+}
+
+/** Call `then` after a delay, unless the text changes or the editor loses the focus meanwhile. */
+export function whenUnchanged(editor: CodeEditor.IEditor, delay: number, then: () => void): void {
+  const { text } = placeOf(editor);
+  setTimeout(() => {
+    if (!editor.isDisposed && editor.hasFocus() && placeOf(editor).text === text) {
+      then();
+    }
+  }, delay);
 }
 
 /** Call `moved` after the cursor has moved, and `newLine` when a line break has been inserted. */

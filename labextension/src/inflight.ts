@@ -1,220 +1,230 @@
-/** The requests in flight: the latest, and the one before it until the server has ended that. */
+/** The requests for suggestions that are in flight, and the one whose suggestion may be shown. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionItem } from '@jupyterlab/completer';
+import { UUID } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
+import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
+import type { ICurrent, Trigger } from './decision';
 import { placeOf } from './editor';
 import type { Outcomes } from './outcomes';
 import { type IPlace, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
-/** How often a request is sent again that an older one ended. */
-const TRIES = 4;
+/** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
+const MOST_OPEN = 2;
 
-/** How the requests are doing, for the status bar. */
+/** The activity of the server for this page, for the status bar. */
 export interface IActivity {
   thinking: boolean;
   lastMs: number | null;
 }
 
-/** What the completer is given, and what it leaves alone. */
+/** A call of the provider. */
+export interface ICall {
+  editor: CodeEditor.IEditor;
+  place: IPlace;
+  trigger: Trigger;
+}
+
+/** An item for the completer, with fields that it ignores. */
 export type ISuggestedItem = IInlineCompletionItem & {
   imports?: readonly string[];
-  /** Where the line begins on which it begins; missing: where the cursor's does. */
+  /** Start of the line that the suggestion begins on; missing: of the cursor's line. */
   from?: number;
 };
 
-/** Something asked of the server, and where. */
-export class Run {
-  /** `invoked`: the person asked for it, rather than a key or a timer. `id`: the server's name for it. */
+/**
+ * A request for a suggestion, and what the user has seen of the suggestion. States: not shown, shown; `announced` once
+ * its complete text was emitted.
+ */
+export class SuggestionRequest {
+  /** `id`: the server's name for its response. */
   constructor(
     readonly editor: CodeEditor.IEditor,
-    readonly place: IPlace,
     readonly suggestion: Suggestion,
-    readonly invoked: boolean,
+    readonly trigger: Trigger,
     public id = ''
   ) {}
 
-  /** What is left of the suggestion where the cursor is now; `null`: the cursor has left its way. */
+  /** The text that is left at the cursor; `null`: the text before the cursor, or after it, is another. */
   get rest(): string | null {
     return this.editor.isDisposed ? null : this.suggestion.rest(placeOf(this.editor));
   }
 
-  readonly abort = new AbortController();
+  stateAt(place: IPlace): ICurrent {
+    const { trigger, shown, suggestion } = this;
+    return {
+      trigger,
+      shown,
+      done: suggestion.done,
+      isHere: suggestion.isFor(place),
+      hasRest: Boolean(suggestion.rest(place)),
+      isUsedUp: suggestion.isUsedUpAt(place),
+      hasDropped: suggestion.hasDropped
+    };
+  }
+
+  /** Begin with the text that is left of another request. */
+  keep({ id, rest, suggestion, shown, shownAt, reportedAs }: SuggestionRequest): void {
+    this.suggestion.grow(rest ?? '', suggestion.imports);
+    Object.assign(this, { id, shown, shownAt, reportedAs });
+  }
+
+  /** identifies it to the completer */
+  readonly token = UUID.uuid4();
   item: ISuggestedItem | null = null;
-  sent = false;
   shown = false;
+  shownAt: number | null = null;
+  /** the `id` for which the server was notified that it is shown */
+  reportedAs = '';
   announced = false;
-  /** Whether it may hold what is deleted elsewhere, or the server may answer otherwise soon. */
-  passing = false;
-  settled: Promise<void> = Promise.resolve();
+  isCacheable = true;
 }
 
+/**
+ * The current request, and the connections of those that it has replaced: the server may continue their generation for
+ * it, but their frames are dropped. States: no current request, one that is waited for, one that is done.
+ */
 export class InFlight {
-  /** `finished` gets each latest request that was answered, `failed` each that was not. */
+  /** `finished` is called for a current request that has a suggestion, `failed` for one that has failed. */
   constructor(
     private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _outcomes: Outcomes,
-    private readonly _finished: (run: Run, body: IRequest) => void,
-    private readonly _failed: (run: Run) => void
+    private readonly _finished: (request: SuggestionRequest, body: IRequest) => void,
+    private readonly _failed: (request: SuggestionRequest) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
       const isAnother = before.model !== '' && before.model !== now.model;
       if (isAnother || (before.health && !now.health)) {
-        this._report({ lastMs: null }); // that was another model, or another engine
+        this._report({ lastMs: null }); // it was another model's, or another engine's
+      }
+      if (before.open && !now.open) {
+        this._close();
+        if (this.current && !this.current.suggestion.done) {
+          this.current.suggestion.finish(); // the shown text stays
+          this._failed(this.current); // at once: the server may be back before the connection has ended
+        }
       }
     });
   }
 
-  latest: Run | null = null;
+  current: SuggestionRequest | null = null;
+  readonly cache = new SuggestionCache();
   readonly activity = new Signal<this, IActivity>(this);
 
-  /** Send the request of a run after a delay. */
-  send(run: Run, body: IRequest, delay: number): void {
-    run.settled = this._send(run, body, delay);
+  /**
+   * Make a request for a call the current one, and send it after a delay unless the answer is cached. `keep`: it begins
+   * with the shown text.
+   */
+  start({ editor, place, trigger }: ICall, body: IRequest, keep: boolean, delay: number): SuggestionRequest {
+    const before = this.current;
+    const cached = trigger === 'automatic' ? this.cache.recall(body, place) : null;
+    const suggestion = cached?.suggestion ?? new Suggestion(place);
+    const request = new SuggestionRequest(editor, suggestion, trigger, cached?.id);
+    if (keep && before) {
+      request.keep(before);
+    }
+    this._replace(request, before?.editor === editor && before.rest !== null);
+    if (cached) {
+      this._close();
+    } else {
+      setTimeout(() => void this._send(request, body), delay);
+    }
+    return request;
   }
 
-  /** Forget the latest; in the same editor the server may go on with it for what is asked next. */
-  leave(editor: CodeEditor.IEditor | null): void {
-    const run = this.latest;
-    this.latest = null;
-    if (!run) {
+  cancel(): void {
+    this._replace(null, false);
+    this._close();
+  }
+
+  /** Yield the text that is left at the cursor whenever it has changed, while the request is the current one. */
+  async *rests(request: SuggestionRequest, last = ''): AsyncGenerator<string> {
+    for (;;) {
+      const { done } = request.suggestion;
+      const { rest } = request;
+      if (rest === null || this.current !== request) {
+        return;
+      }
+      if (rest && rest !== last) {
+        last = rest;
+        yield rest;
+      }
+      if (done) {
+        return;
+      }
+      await request.suggestion.changed();
+    }
+  }
+
+  /** `mayReturn`: the next suggestion may be the same. */
+  private _replace(next: SuggestionRequest | null, mayReturn: boolean): void {
+    const before = this.current;
+    this.current = next;
+    if (before) {
+      this._outcomes.left(before, mayReturn);
+      before.suggestion.finish();
+    }
+  }
+
+  /** Close the oldest open requests; `most` stay open. */
+  private _close(most = 0): void {
+    while (this._open.length > most) {
+      this._open.shift()?.abort();
+    }
+  }
+
+  private async _send(request: SuggestionRequest, body: IRequest): Promise<void> {
+    if (this.current !== request || request.suggestion.done) {
       return;
     }
-    const here = run.editor === editor;
-    if (run.sent || !here) {
-      this.closeOlder();
-    }
-    if (run.sent && here) {
-      this._older = run;
-    } else {
-      run.abort.abort();
-    }
-    // What is asked next may go on with it.
-    this._outcomes.left(run, here && run.rest !== null);
-    run.suggestion.finish();
-  }
-
-  /** Close the request before the latest, if the server has not ended it yet. */
-  closeOlder(): void {
-    this._older?.abort.abort();
-    this._older = null;
-  }
-
-  /** Stop what is under way and forget it. */
-  cancel(): void {
-    this.leave(null);
-    this.closeOlder();
-  }
-
-  /** The server has gone: what it was writing does not come. What is shown of it stays. */
-  stall(): void {
-    this.closeOlder();
-    const run = this.latest;
-    if (run && !run.suggestion.done) {
-      run.abort.abort();
-      run.suggestion.finish();
-      this._failed(run); // at once: it may be asked again before whoever was writing has heard of it
-    }
-  }
-
-  /** Do the same where it is nobody's decision, which says nothing of what is shown. */
-  withdraw(): void {
-    if (this.latest) {
-      this.latest.shown = false;
-    }
-    this.cancel();
-  }
-
-  private async _send(run: Run, body: IRequest, delay: number): Promise<void> {
-    const { abort, suggestion } = run;
+    const abort = new AbortController();
+    this._open.push(abort);
+    this._close(MOST_OPEN);
+    this._report({ thinking: true });
     try {
-      await sleep(delay, abort.signal);
-      this._report({ thinking: true });
-      this._asking = run;
-      run.sent = true;
-      const lastMs = await this._complete(run, body);
-      if (lastMs !== null && this.latest === run) {
-        this._report({ lastMs });
-      }
+      await this._client.complete(body, abort.signal, ({ id, text, imports, passing, timings }) => {
+        if (this.current === request) {
+          request.id = id;
+          request.isCacheable &&= !passing;
+          request.suggestion.grow(text, imports);
+          if (timings) {
+            this._report({ lastMs: timings.total_ms }); // without the time in which a model was loaded
+          }
+        }
+      });
       this._availability.answered();
-      if (this.latest === run) {
-        this._finished(run, body);
+      if (this.current === request && request.suggestion.text) {
+        const { suggestion, id, isCacheable, trigger } = request;
+        if (isCacheable && trigger === 'automatic') {
+          this.cache.remember(body, { suggestion, id });
+        }
+        this._finished(request, body);
       }
     } catch (reason) {
       if (!abort.signal.aborted) {
-        if (this.latest === run) {
-          this._failed(run);
+        if (this.current === request) {
+          this._failed(request);
         }
         this._availability.failed(reason);
       }
     } finally {
-      suggestion.finish();
-      if (this._older === run) {
-        this._older = null;
-      }
-      if (this._asking === run) {
-        this._asking = null;
-        this._report({ thinking: false });
-      }
-    }
-  }
-
-  /**
-   * Ask the server. The request before may reach it later, on another connection, and ends this one there: then the
-   * newest is asked again. Return the milliseconds that the answer took, without those in which a model was loaded.
-   */
-  private async _complete(run: Run, body: IRequest): Promise<number | null> {
-    let overtaken = true;
-    let ms: number | null = null;
-    for (let tries = 0; overtaken && tries < TRIES && !run.abort.signal.aborted; tries++) {
-      await this._client.complete(body, run.abort.signal, frame => {
-        run.id = frame.id;
-        run.suggestion.grow(frame.text, frame.imports);
-        run.passing ||= frame.passing ?? false;
-        this._passOn(run, frame.text, frame.imports);
-        overtaken = frame.finish_reason === 'superseded' && this.latest === run;
-        ms = frame.timings?.total_ms ?? ms;
-      });
-    }
-    return ms;
-  }
-
-  /** What comes for the request before the latest may be right for the text as it is by now. */
-  private _passOn(run: Run, text: string, imports?: string[]): void {
-    if (this._older !== run || this.latest?.editor !== run.editor) {
-      return;
-    }
-    const late = new Suggestion(run.suggestion.id, run.place);
-    late.grow(text);
-    const rest = late.rest(this.latest.place);
-    if (rest) {
-      this.latest.suggestion.grow(rest, imports);
-      this.latest.passing ||= run.passing;
+      request.suggestion.finish();
+      this._open = this._open.filter(other => other !== abort);
+      this._report({ thinking: this._open.length > 0 });
     }
   }
 
   private _report(change: Partial<IActivity>): void {
-    this._state = { ...this._state, ...change };
-    this.activity.emit(this._state);
+    this._activity = { ...this._activity, ...change };
+    this.activity.emit(this._activity);
   }
 
-  private _state: IActivity = { thinking: false, lastMs: null };
-  /** What was asked before the latest, until the server has ended it. */
-  private _older: Run | null = null;
-  /** What was sent to the server last, until it has ended. */
-  private _asking: Run | null = null;
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(new Error('aborted'));
-    });
-  });
+  private _activity: IActivity = { thinking: false, lastMs: null };
+  /** of the requests that have been sent and not ended, the oldest first */
+  private _open: AbortController[] = [];
 }

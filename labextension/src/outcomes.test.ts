@@ -1,6 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { describe, expect, it, vi } from 'vitest';
-import { Run } from './inflight';
+import { SuggestionRequest } from './inflight';
 import type { IStep } from './kept';
 import { LATER, Outcomes, PAUSE, TYPING } from './outcomes';
 import { Suggestion } from './suggestion';
@@ -27,12 +27,11 @@ class Desk {
   }
 
   /** A suggestion that is shown at the cursor. */
-  show(text: string, id = 'id'): Run {
-    const place = { text: this.text, offset: this.offset };
-    const run = new Run(this.editor, place, new Suggestion('s', place), false, id);
-    run.suggestion.grow(text);
-    this.outcomes.shown(run);
-    return run;
+  show(text: string, id = 'id'): SuggestionRequest {
+    const suggestion = new Suggestion({ text: this.text, offset: this.offset }, text);
+    const request = new SuggestionRequest(this.editor, suggestion, 'automatic', id);
+    this.outcomes.shown(request);
+    return request;
   }
 
   insert(text: string, at = this.offset): void {
@@ -55,10 +54,10 @@ class Desk {
   }
 
   /** Take it with a key that JupyterLab handles, or with the mouse: no key reaches the editor. */
-  accept(run: Run, text: string): void {
-    const stands = this.outcomes.accepted(run, text);
+  accept(request: SuggestionRequest, text: string): void {
+    const inserted = this.outcomes.accepted(request, text);
     this.insert(text);
-    stands();
+    inserted();
   }
 
   /** Type elsewhere in the document for so many milliseconds; another person presses no keys here. */
@@ -97,10 +96,10 @@ class Desk {
 describe('what becomes of a suggestion', () => {
   it('is sent with how much of it stands there, and when', () => {
     const desk = new Desk('x = ');
-    const run = desk.show('total');
+    const request = desk.show('total');
     desk.now += 1300;
     desk.insert('to');
-    desk.accept(run, 'tal');
+    desk.accept(request, 'tal');
     expect(desk.feedback.mock.calls).toEqual([
       [{ id: 'id', event: 'shown', chars: 5, length: 5, before: 0, seconds: 0 }],
       [{ id: 'id', event: 'accepted', chars: 5, length: 5, before: 2, seconds: 1.3 }]
@@ -114,9 +113,9 @@ describe('what becomes of a suggestion', () => {
     ['total!', 5]
   ])('is typed over by %s', (typed, same) => {
     const desk = new Desk('x = ');
-    const run = desk.show('total');
+    const request = desk.show('total');
     desk.insert(typed);
-    desk.outcomes.left(run, false);
+    desk.outcomes.left(request, false);
     expect(desk.sent.at(-1)).toEqual(['typed_over', same, 0]);
   });
 
@@ -137,9 +136,9 @@ describe('what becomes of a suggestion', () => {
 
   it('is dismissed where nothing else is typed, or the cursor goes back', () => {
     const desk = new Desk('x = ');
-    const run = desk.show('total');
+    const request = desk.show('total');
     desk.insert('to');
-    desk.outcomes.left(run, false);
+    desk.outcomes.left(request, false);
     expect(desk.sent.at(-1)).toEqual(['dismissed', 2, 0]);
     const more = desk.show('more');
     desk.offset = 1;
@@ -158,34 +157,38 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('is not said where the text before it is another by now, or the editor is gone', () => {
+  it('is not said where the text around it is another by now, or the editor is gone', () => {
     const desk = new Desk('x = ');
-    const run = desk.show('total');
+    const request = desk.show('total');
     desk.insert('y = 1\n', 0);
     desk.offset = desk.text.length;
-    desk.outcomes.left(run, false);
+    desk.outcomes.left(request, false);
+    desk.text += '\nz';
+    const above = desk.show('more');
+    desk.text += ' = 2';
+    desk.outcomes.left(above, false);
     const other = desk.show('more');
     Object.assign(desk.editor, { isDisposed: true });
     desk.outcomes.left(other, false);
-    expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown']);
+    expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown', 'shown']);
   });
 
   it('is not said while another may go on with it, nor of what was not shown', () => {
     const desk = new Desk('x = ');
-    const run = desk.show('total');
+    const request = desk.show('total');
     desk.insert('to');
-    desk.outcomes.left(run, true);
-    desk.outcomes.left(new Run(desk.editor, run.place, run.suggestion, false, 'other'), false);
+    desk.outcomes.left(request, true);
+    desk.outcomes.left(new SuggestionRequest(desk.editor, request.suggestion, 'automatic', 'other'), false);
     expect(desk.events).toEqual([['shown', 5]]);
   });
 
   it('is sent under the name that the server gives it, once it has one', () => {
     const desk = new Desk('x = ');
-    const run = desk.show('total', '');
+    const request = desk.show('total', '');
     expect(desk.sent).toEqual([]);
-    run.id = 'late';
+    request.id = 'late';
     desk.now += 2000;
-    desk.accept(run, 'total');
+    desk.accept(request, 'total');
     expect(desk.feedback.mock.calls.map(([{ id, event, seconds }]) => [id, event, seconds])).toEqual([
       ['late', 'shown', 2],
       ['late', 'accepted', 2]
@@ -260,20 +263,20 @@ describe('what becomes of a suggestion', () => {
   it('does not take the time in which it was read for typing after it', () => {
     const desk = new Desk('x = ');
     desk.typeFor(1000);
-    const run = desk.show('total');
+    const request = desk.show('total');
     desk.now += PAUSE;
-    desk.accept(run, 'total');
+    desk.accept(request, 'total');
     desk.typeFor(2 * TYPING);
     expect(desk.sent.at(-1)).toEqual(['retained', 5, 30]);
   });
 
   it('counts what was taken piece by piece, and typed before, as one', () => {
     const desk = new Desk('x = ');
-    const run = desk.show('total(values)');
+    const request = desk.show('total(values)');
     desk.insert('to');
-    desk.accept(run, 'tal(');
-    desk.outcomes.shown(run);
-    desk.accept(run, 'values)');
+    desk.accept(request, 'tal(');
+    desk.outcomes.shown(request);
+    desk.accept(request, 'values)');
     desk.typeFor(TYPING + 500);
     expect(desk.events).toEqual([
       ['shown', 13],

@@ -1,36 +1,32 @@
-/** What becomes of the suggestions that are shown, in numbers: no text is sent. */
+/** Feedback on the suggestions that are shown, in numbers: no text is sent. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { ICompletionClient } from './client';
 import { placeOf } from './editor';
-import type { Run } from './inflight';
+import type { SuggestionRequest } from './inflight';
 import { type IStep, Kept } from './kept';
 import { codePoints } from './window';
 import type { IFeedback } from './wire';
 
-/** Milliseconds of typing after which feedback says what is left of what was taken. */
+/** Milliseconds of typing after which feedback reports how much of an accepted text is retained. */
 export const TYPING = 30000;
-/** Milliseconds since it was taken after which feedback says that once more, at the next key. */
+/** Milliseconds since it was accepted after which feedback reports that once more, at the next keystroke. */
 export const LATER = 300000;
-/** A longer pause than this between two keys is no typing. */
+/** A longer pause than this between two keystrokes is no typing. */
 export const PAUSE = 5000;
-/** Texts that are followed at a time. */
-const MOST = 128;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
 
-interface ITaken {
+/** An accepted text that is followed. */
+interface IAccepted {
   id: string;
   at: number;
-  /** How long the person had been typing when it was taken. */
+  /** How long the user had been typing when it was accepted. */
   typed: number;
-  /** How much of the suggestion stood there before that. */
-  before: number;
-  /** How much there was of it. */
-  length: number;
-  /** Whether it was said already what is left of it. */
-  told: boolean;
-  kept: Kept;
+  isReported: boolean;
+  /** Send feedback how much of it is retained. */
+  report: () => void;
+  /** Follow it no more. */
   end: () => void;
 }
 
@@ -40,56 +36,57 @@ export class Outcomes {
     private readonly _now: () => number = () => performance.now()
   ) {}
 
-  /** Know when the person types in an editor: its text may be changed by others, too. */
+  /** Notice when the user types in an editor: other users may change its text, too. */
   watch(editor: CodeEditor.IEditor): void {
-    editor.host.addEventListener('keydown', () => this._tick());
+    editor.host.addEventListener('keydown', () => this._keystroke());
   }
 
   /** A suggestion is shown. */
-  shown(run: Run): void {
-    run.shown = true;
-    if (!this._since.has(run)) {
-      this._since.set(run, this._now());
-    }
-    this._name(run);
+  shown(request: SuggestionRequest): void {
+    request.shown = true;
+    request.shownAt ??= this._now();
+    this._reportShown(request);
   }
 
-  /** Part or all of what is left of it is taken; call what is returned once that stands before the cursor. */
-  accepted(run: Run, text: string): () => void {
-    run.shown = false;
-    const { rest } = run;
-    // Another one may have been taken in its place.
-    const stands = rest?.startsWith(text) ? run.suggestion.text.length - (rest.length - text.length) : 0;
-    const before = Math.max(0, stands - text.length);
-    this._send(run, 'accepted', stands, before);
-    return () => this._follow(run, text, before);
+  /** The user accepts part or all of what is left; call what is returned once that is in the document. */
+  accepted(request: SuggestionRequest, text: string): () => void {
+    request.shown = false;
+    const { rest } = request;
+    // An alternative may have been accepted instead.
+    const end = rest?.startsWith(text) ? request.suggestion.text.length - (rest.length - text.length) : 0;
+    const before = Math.max(0, end - text.length);
+    this._send(request, 'accepted', end, before);
+    return () => this._follow(request, text, before);
   }
 
-  /** A suggestion that was shown is left. `goesOn`: for one that may be the same. */
-  left(run: Run, goesOn: boolean): void {
-    if (!run.shown) {
+  /** A suggestion is no longer shown. `mayReturn`: the next one may be the same. */
+  left(request: SuggestionRequest, mayReturn: boolean): void {
+    if (!request.shown) {
       return;
     }
-    const typed = run.editor.isDisposed ? null : run.suggestion.typedAt(placeOf(run.editor));
+    const typed = request.editor.isDisposed ? null : request.suggestion.typedAt(placeOf(request.editor));
     if (!typed) {
-      return; // others have changed the text that it was about
+      return; // another user has changed the text before it
     }
-    const whole = typed.same === run.suggestion.text.length;
-    if (whole || typed.length > typed.same) {
-      this._send(run, 'typed_over', typed.same);
-    } else if (!goesOn) {
-      this._send(run, 'dismissed', typed.same);
+    const isWhole = typed.same === request.suggestion.text.length;
+    if (isWhole || typed.length > typed.same) {
+      this._send(request, 'typed_over', typed.same);
+    } else if (!mayReturn) {
+      this._send(request, 'dismissed', typed.same);
     }
   }
 
-  /** Say what is left of all that was taken, and follow nothing any more. */
+  /** The page is being closed: report on all accepted texts. */
   settle(): void {
-    this._report(() => true);
+    for (const accepted of this._accepted) {
+      accepted.report();
+      accepted.end();
+    }
   }
 
-  /** Follow what was taken while the person types on. */
-  private _follow(run: Run, text: string, before: number): void {
-    const { id, editor } = run;
+  /** Follow an accepted text while the user types on. */
+  private _follow(request: SuggestionRequest, text: string, before: number): void {
+    const { id, editor } = request;
     const { text: source, offset } = placeOf(editor);
     const from = offset - text.length;
     if (!id || source.slice(from, offset) !== text) {
@@ -100,77 +97,63 @@ export class Outcomes {
     const change = (_: IModel, { sourceChange }: { sourceChange?: IStep[] }): void =>
       kept.change(sourceChange ?? []);
     model.changed.connect(change);
-    const end = (): void => void model.changed.disconnect(change);
-    // Of one that is taken piece by piece, the last piece is followed.
-    this._end(({ id: other }) => other === id);
-    const { text: whole } = run.suggestion;
-    // What it took to read it does not count as typing after it.
-    const at = this._count();
-    this._taken.push({
+    const whole = request.suggestion.text;
+    const length = codePoints(whole);
+    const charsBefore = codePoints(whole.slice(0, before));
+    const at = this._countTyping(); // the time of reading it is not typing after it
+    const accepted: IAccepted = {
       id,
       at,
       typed: this._typed,
-      before: codePoints(whole.slice(0, before)),
-      length: codePoints(whole),
-      told: false,
-      kept,
-      end
-    });
-    if (this._taken.length > MOST) {
-      this._taken.shift()?.end();
-    }
+      isReported: false,
+      report: () => {
+        accepted.isReported = true;
+        if (kept.length !== null) {
+          const chars = charsBefore + kept.length;
+          const seconds = Math.round((this._now() - at) / 1000);
+          this._client.feedback({ id, event: 'retained', chars, length, before: 0, seconds });
+        }
+      },
+      end: () => {
+        model.changed.disconnect(change);
+        this._accepted.delete(accepted);
+      }
+    };
+    // Of a suggestion that is accepted in parts, the last part is followed.
+    [...this._accepted].find(other => other.id === id)?.end();
+    this._accepted.add(accepted);
   }
 
-  /** The person did something: count the time since the last thing as typed, unless it was a pause; return the time. */
-  private _count(): number {
+  /** Count the time since the user's last action as typing, up to a pause; return the time. */
+  private _countTyping(): number {
     const now = this._now();
     this._typed += Math.min(PAUSE, now - this._last);
     this._last = now;
     return now;
   }
 
-  /** A key was pressed. */
-  private _tick(): void {
-    const now = this._count();
-    const due = this._taken.filter(({ typed }) => this._typed - typed >= TYPING);
-    this._report(taken => due.includes(taken) && now - taken.at >= LATER);
-    for (const taken of due) {
-      if (!taken.told && now - taken.at < LATER) {
-        taken.told = true;
-        this._tell(taken);
+  private _keystroke(): void {
+    const now = this._countTyping();
+    for (const accepted of this._accepted) {
+      const isLast = now - accepted.at >= LATER;
+      if (this._typed - accepted.typed >= TYPING && (isLast || !accepted.isReported)) {
+        accepted.report();
+        if (isLast) {
+          accepted.end();
+        }
       }
     }
   }
 
-  /** Say for the last time what is left of some of what was taken; nothing where that is not known any more. */
-  private _report(which: (taken: ITaken) => boolean): void {
-    this._end(which).forEach(taken => this._tell(taken));
-  }
-
-  private _tell({ id, at, before, length, kept }: ITaken): void {
-    if (kept.length !== null) {
-      const seconds = Math.round((this._now() - at) / 1000);
-      const chars = before + kept.length;
-      this._client.feedback({ id, event: 'retained', chars, length, before: 0, seconds });
-    }
-  }
-
-  private _end(which: (taken: ITaken) => boolean): ITaken[] {
-    const ended = this._taken.filter(which);
-    this._taken = this._taken.filter(taken => !which(taken));
-    ended.forEach(({ end }) => end());
-    return ended;
-  }
-
-  /** `stands`: how much of it stands in the document, in UTF-16 units; `before`: and before that was taken. */
-  private _send(run: Run, event: IFeedback['event'], stands: number, before = 0): void {
-    if (this._name(run)) {
-      const { text } = run.suggestion;
-      const since = this._since.get(run) ?? this._now();
+  /** `end`: how many UTF-16 units of it are in the document; `before`: how many were before it was accepted. */
+  private _send(request: SuggestionRequest, event: IFeedback['event'], end: number, before = 0): void {
+    if (this._reportShown(request)) {
+      const { text } = request.suggestion;
+      const since = request.shownAt ?? this._now();
       this._client.feedback({
-        id: run.id,
+        id: request.id,
         event,
-        chars: codePoints(text.slice(0, stands)),
+        chars: codePoints(text.slice(0, end)),
         length: codePoints(text),
         before: codePoints(text.slice(0, before)),
         seconds: Math.round((this._now() - since) / 100) / 10
@@ -178,19 +161,16 @@ export class Outcomes {
     }
   }
 
-  /** Say once that it is shown, as soon as the server has named it; return whether it has a name. */
-  private _name(run: Run): boolean {
-    if (run.id && this._named.get(run) !== run.id) {
-      this._named.set(run, run.id);
-      this._send(run, 'shown', run.suggestion.text.length);
+  /** Report once that it is shown, as soon as the server has given it an id; return whether it has one. */
+  private _reportShown(request: SuggestionRequest): boolean {
+    if (request.id && request.reportedAs !== request.id) {
+      request.reportedAs = request.id;
+      this._send(request, 'shown', request.suggestion.text.length);
     }
-    return run.id !== '';
+    return request.id !== '';
   }
 
-  private readonly _since = new WeakMap<Run, number>();
-  /** Under which name it was said that they are shown. */
-  private readonly _named = new WeakMap<Run, string>();
-  private _taken: ITaken[] = [];
+  private readonly _accepted = new Set<IAccepted>();
   private _typed = 0;
   private _last = 0;
 }

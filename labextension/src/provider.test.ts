@@ -1,5 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionList } from '@jupyterlab/completer';
+import type { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 vi.mock('@jupyterlab/completer', () => ({ InlineCompletionTriggerKind: { Invoke: 0, Automatic: 1 } }));
@@ -50,11 +51,15 @@ class Bench {
             signal.addEventListener('abort', () => fail(new Error('aborted')));
             this.asked.push({ body, signal, frame: part => frame(part as IFrame), end, fail });
           }),
+        alternatives: (body: IRequest) => {
+          this.prefetched.push(body);
+          return Promise.reject(new Error('busy'));
+        },
         feedback: ({ id, event }: IFeedback) => void this.said.push(`${event} ${id}`)
       } as unknown as ICompletionClient);
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, {
-      widget: null,
+      widget: { isDisposed: false, context: { path: 'a.py' } } as unknown as Widget,
       editor: null,
       invoke: () => void this.fetch(INVOKE),
       dismiss: () => undefined,
@@ -134,6 +139,7 @@ class Bench {
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
   readonly asked: IAsked[] = [];
+  readonly prefetched: IRequest[] = [];
   /** What became of suggestions. */
   readonly said: string[] = [];
   readonly provider: Provider;
@@ -165,19 +171,6 @@ describe('an answer that is not to be kept', () => {
     expect(await at(bench, 'y(', { text: 'otal' })).toBe('otal');
     expect(await at(bench, 'x = t', { text: 'imes' })).toBe('imes');
     expect(await at(bench, 'y(', { text: 'imes' })).toBe('otal');
-  });
-
-  it('is not kept either where its text went over to a newer request, whose own is another', async () => {
-    const bench = new Bench('x = ');
-    await bench.ask();
-    bench.type('t');
-    await bench.ask();
-    bench.asked[0].frame({ id: 'a', text: 'table()', passing: true });
-    await bench.answer(0, { text: '', finish_reason: 'superseded' });
-    expect(await bench.textShown()).toBe('able()');
-    await bench.answer(1, { id: 'b', text: 'otal' });
-    await at(bench, 'y', { text: '' });
-    expect(await at(bench, 'x = t', { text: 'imes' })).toBe('imes');
   });
 
   it('is one that the person asked for, which would only push others out', async () => {
@@ -231,26 +224,6 @@ describe('a request of a person, right behind a key', () => {
     await bench.ask();
     return bench;
   }
-
-  it('is asked again where the one of the key reached the server after it', async () => {
-    const bench = new Bench('min(');
-    await bench.ask();
-    await bench.ask(INVOKE);
-    await bench.answer(1, { text: '', finish_reason: 'superseded' });
-    expect(bench.triggers).toEqual(['automatic', 'invoke', 'invoke']);
-    await bench.shows(2, 'values');
-  });
-
-  it('is not asked for ever', async () => {
-    const bench = new Bench('min(');
-    void bench.fetch(INVOKE);
-    for (let tries = 0; tries < 20; tries++) {
-      await later();
-      await bench.answer(-1, { text: '', finish_reason: 'superseded' });
-    }
-    expect(bench.asked.length).toBeLessThan(10);
-    expect(await bench.textShown()).toBeUndefined();
-  });
 
   it('goes on behind what was taken of it while it was still being written', async () => {
     const bench = await taken();
@@ -493,15 +466,17 @@ describe('a request that the next key comes before', () => {
     expect(bench.asked.length).toBe(2);
   });
 
-  it('shows what still comes of it from the cursor on, where it agrees with what stands there now', async () => {
+  it('shows nothing of what still comes of it, even if it agrees with the text', async () => {
     const bench = await typed('v');
-    await bench.shows(0, 'values', 'alues');
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    await bench.shows(1, 'alid');
   });
 
-  it('shows nothing of it that does not agree', async () => {
-    const bench = await typed('n');
-    bench.asked[0].frame({ id: 'a', text: 'values' });
-    await bench.shows(1, 'ames');
+  it('has a smaller sequence number, so that the server knows its order', async () => {
+    const bench = await typed('v');
+    await bench.ask(INVOKE);
+    const [first, ...others] = bench.asked.map(({ body }) => body.sequence);
+    expect(others).toEqual([first + 1, first + 2]);
   });
 
   it('is closed with the newer one when the cursor goes elsewhere', async () => {
@@ -721,5 +696,42 @@ describe('a text that replaced the selection', () => {
     void bench.fetch(AUTOMATIC);
     await later(1000);
     expect(bench.asked).toHaveLength(2);
+  });
+});
+
+describe('prefetching', () => {
+  function bench(): Bench {
+    const bench = new Bench('x = ');
+    bench.provider.settings = DEFAULTS;
+    return bench;
+  }
+
+  it('evaluates the prompt of an editor in which the user stays', async () => {
+    const passed = bench();
+    passed.provider.warm(passed.editor);
+    await later(50);
+    passed.text = 'stayed = ';
+    passed.provider.warm(passed.editor);
+    await later(500);
+    expect(passed.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['warm', 9]]);
+  });
+
+  it.each([
+    ['has lost the focus', (one: Bench) => (one.focused = false)],
+    ['has a request', (one: Bench) => void one.fetch(AUTOMATIC)]
+  ])('evaluates no prompt of an editor that %s', async (_, change) => {
+    const one = bench();
+    one.provider.warm(one.editor);
+    change(one);
+    await later(500);
+    expect(one.prefetched).toEqual([]);
+  });
+
+  it('continues behind a suggestion as if the user had accepted it', async () => {
+    const one = bench();
+    await one.ask();
+    await one.answer(0, { text: '1 + ' });
+    expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['ahead', 8]]);
+    expect(one.prefetched[0].sequence).toBeGreaterThan(one.asked[0].body.sequence);
   });
 });

@@ -1,7 +1,4 @@
-/**
- * The inline completion provider: no request while the person types into the grey text. A newer one does not close
- * the older: the server goes on with what it is writing where that agrees with the newer text.
- */
+/** The inline completion provider: runs the actions that `decide` returns, and follows the editors. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import {
@@ -11,41 +8,41 @@ import {
   type IInlineCompletionProvider,
   InlineCompletionTriggerKind
 } from '@jupyterlab/completer';
-import { UUID } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
-import { Ahead } from './ahead';
 import { type Availability, type IChange, servesAnother } from './availability';
-import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
-import { type Decline, declineOf } from './decline';
-import { Dismissal, editedAtCursor, type IPlace, Suggestion } from './suggestion';
+import { decide, type Event, type IState, type Trigger } from './decision';
+import { type Decline, declineOf, type Explained, isExplained } from './decline';
 import { type IContext, placeIn, readDocument } from './document';
-import { deferWhileComposing, follow, hasSelectedText, isAt, placeOf } from './editor';
-import { type IActivity, InFlight, Run } from './inflight';
+import {
+  afterComposing,
+  follow,
+  hasSelectedText,
+  isAt,
+  isOnBlankLine,
+  placeOf,
+  whenUnchanged
+} from './editor';
 import { type IInsertion, insertInto } from './imports';
+import {
+  type IActivity,
+  type ICall,
+  InFlight,
+  type ISuggestedItem,
+  type SuggestionRequest
+} from './inflight';
 import { Outcomes } from './outcomes';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
-import { SelfTrigger } from './selftrigger';
 import { DEFAULTS, type ISettings } from './settings';
+import { editedAtCursor, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
 export const NOTHING: IInlineCompletionList = { items: [] };
-/** After so many failures in a row a request is not repeated by itself: the next key asks. */
-const REPEATED = 5;
-
-/** A complete suggestion that is shown, and the import lines that come with it. */
-export interface ICompleted {
-  text: string;
-  imports: readonly string[];
-}
-
-/** Where an answer was wanted while the server could not be asked. */
-interface IPending {
-  editor: CodeEditor.IEditor;
-  place: IPlace;
-  invoked: boolean;
-}
+/** After so many failures in a row, the next keystroke sends a request again, not the provider. */
+const RETRIES = 5;
+/** Milliseconds for which an editor has the focus before the server evaluates its prompt: the user may pass through. */
+const SETTLE = 120;
 
 export class Provider implements IInlineCompletionProvider {
   readonly name = 'Turbopilot';
@@ -62,30 +59,32 @@ export class Provider implements IInlineCompletionProvider {
   };
 
   constructor(
-    client: ICompletionClient,
+    private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _page: IPage
   ) {
-    this._ahead = new Ahead(client);
-    this._outcomes = new Outcomes(client);
+    this._outcomes = new Outcomes(_client);
     this._requests = new RequestBuilder((path, language) => _page.otherDocuments(path, language));
     this._inFlight = new InFlight(
-      client,
+      _client,
       _availability,
       this._outcomes,
-      (run, body) => this._finished(run, body),
-      ({ editor, invoked }) => (this._pending = { editor, place: placeOf(editor), invoked })
+      ({ suggestion }, body) => {
+        if (this.settings.ahead) {
+          this._prefetch(this._requests.afterAccepting(body, suggestion));
+        }
+      },
+      ({ editor, trigger }) => (this._pending = { editor, place: placeOf(editor), trigger })
     );
-    this._selfTrigger = new SelfTrigger(() => _page.invoke());
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
   settings: ISettings = DEFAULTS;
 
-  /** Paths the person wants no suggestions in for now. */
+  /** Paths of documents in which suggestions are snoozed. */
   readonly snoozed = new Set<string>();
 
-  /** Whether the person asked for what was fetched last. */
+  /** Whether the suggestion of the last call was requested by the user's command. */
   invoked = false;
 
   get activity(): ISignal<InFlight, IActivity> {
@@ -93,10 +92,10 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Each suggestion that is shown, once its text is complete. */
-  readonly completed = new Signal<this, ICompleted>(this);
+  readonly completed = new Signal<this, Pick<Suggestion, 'text' | 'imports'>>(this);
 
-  /** Somebody asked, and nothing is shown. */
-  readonly declined = new Signal<this, Decline>(this);
+  /** The reason why the user's command shows nothing. */
+  readonly declined = new Signal<this, Explained>(this);
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor } = context;
@@ -105,226 +104,163 @@ export class Provider implements IInlineCompletionProvider {
     }
     this.watch(editor);
     const place = placeIn(request);
-    const selfTriggered = this._selfTrigger.take();
-    const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !selfTriggered;
-    this.invoked = invoked;
-    if (invoked || !this._dismissed.get(editor)?.holds(place)) {
-      this._dismissed.delete(editor);
-    }
-    const before = this._seen.get(editor);
-    this._seen.set(editor, place.text);
-
-    const run = this._inFlight.latest;
-    // Who asks wants more than what a key asked for.
-    if (run?.editor === editor && !(invoked && (run.suggestion.done || !run.invoked))) {
-      const { suggestion } = run;
-      // A timer may ask behind a person at the same place: that is no reason to end what they asked for.
-      const repeated = !suggestion.done && suggestion.isFor(place);
-      // What the person asked for goes on behind the part that they have taken.
-      const goesOn = !invoked && run.invoked && !suggestion.done && suggestion.isUsedUpAt(place);
-      // Otherwise there is nothing to wait for: the newer text asks for itself.
-      if (suggestion.rest(place) || repeated || goesOn) {
-        this.invoked ||= repeated && run.invoked;
-        const answer = await this._answer(run);
-        const nothingMore = this._inFlight.latest === run && this._availability.open && isAt(editor, place);
-        if (answer.items.length > 0 || repeated || !nothingMore) {
-          return answer;
+    const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
+    const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
+    const call = { editor, place, trigger };
+    const isForeignEdit = this._noticeEdit(call);
+    this.invoked = trigger === 'invoke';
+    let awaited = this._inFlight.current;
+    let event: Event = 'called';
+    for (;;) {
+      const { current } = this._inFlight;
+      const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
+      const obstacle = declineOf(editor, document, this.settings, this.snoozed, trigger);
+      const state: IState = {
+        trigger,
+        current: current?.editor === editor ? current.stateAt(place) : null,
+        obstacle: isForeignEdit ? 'foreign edit' : obstacle,
+        isOpen: this._availability.open,
+        isOutdated: current !== awaited || !isAt(editor, place)
+      };
+      const action = decide(state, event);
+      if (action.reason) {
+        this._report(call, action.reason);
+      }
+      if (action.cancel) {
+        this.cancel();
+      }
+      switch (action.kind) {
+        case 'decline':
+          return NOTHING;
+        case 'check':
+          awaited = this._inFlight.current;
+          await this._availability.check();
+          event = 'checked';
+          continue;
+        case 'request': {
+          const body = this._requests.build(document, context, place, this.settings, trigger);
+          const delay = trigger === 'automatic' ? this.settings.delay : 0;
+          awaited = this._inFlight.start(call, body, action.keep, delay);
+          this._pending = null;
+          event = 'ended';
+          break;
         }
+        case 'continue':
+          this.invoked = action.trigger === 'invoke';
+          event = 'continued';
+      }
+      const item = awaited && (await this._itemOf(awaited));
+      if (item) {
+        return { items: [item] };
       }
     }
-    if (!invoked && before !== undefined && !editedAtCursor(before, place)) {
-      // Somebody else's edit: what stands there in grey was meant for another text.
-      this._inFlight.withdraw();
-      this._page.dismiss();
-      return NOTHING;
-    }
-    // Who asks once more at the same place sees what did not go on with what is shown.
-    const wantsAnother = run?.suggestion.hasDropped && run.suggestion.isFor(place);
-    const shown = invoked && run?.editor === editor && run.shown && !wantsAnother ? run : null;
-    if (!shown) {
-      this._inFlight.leave(editor);
-    }
-    const answer = await this._fetch(request, context, editor, place, invoked, shown);
-    if (shown && this._inFlight.latest === shown && typeof answer === 'string') {
-      if (answer === 'unavailable') {
-        this.decline(answer);
-        return this._answer(shown);
-      }
-      this._inFlight.leave(editor);
-    }
-    if (!this._inFlight.latest) {
-      this._inFlight.closeOlder();
-    }
-    if (invoked && typeof answer === 'string') {
-      this.decline(answer);
-    }
-    return typeof answer === 'string' ? NOTHING : answer;
-  }
-
-  private async _fetch(
-    request: CompletionHandler.IRequest,
-    context: IContext,
-    editor: CodeEditor.IEditor,
-    place: IPlace,
-    invoked: boolean,
-    shown: Run | null
-  ): Promise<IInlineCompletionList | Decline> {
-    const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
-    const decline = declineOf(editor, document, this.settings, this.snoozed);
-    if (decline) {
-      return decline;
-    }
-    if (!invoked && (this.settings.mode === 'on demand' || !editor.hasFocus())) {
-      return NOTHING;
-    }
-    if (deferWhileComposing(editor, () => this._selfTrigger.askSoon(editor))) {
-      return NOTHING;
-    }
-    if (!this._availability.open) {
-      this._pending = { editor, place, invoked };
-      if (!invoked) {
-        return 'unavailable';
-      }
-      await this._availability.check();
-      if (!this._availability.open) {
-        return 'unavailable';
-      }
-      if (this._inFlight.latest !== shown || !isAt(editor, place)) {
-        return NOTHING;
-      }
-    }
-    if (shown) {
-      this._inFlight.leave(editor);
-    }
-    this._pending = null;
-    const body = this._requests.build(document, context, place, this.settings, invoked);
-    const run =
-      this._recall(editor, place, body, invoked) ?? this._start(editor, place, body, invoked, shown);
-    const answer = await this._answer(run);
-    const nothing = answer.items.length === 0 && this._inFlight.latest === run && isAt(editor, place);
-    return nothing ? (this._availability.open ? 'nothing' : 'unavailable') : answer;
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
-    const run = this._inFlight.latest;
-    if (run?.suggestion.id !== token) {
+    const request = this._inFlight.current;
+    if (request?.token !== token) {
       return;
     }
-    let last = run.item?.insertText ?? '';
-    for (;;) {
-      const done = run.suggestion.done;
-      const { rest } = run;
-      if (rest === null || run.abort.signal.aborted) {
-        return;
+    for await (const rest of this._inFlight.rests(request, request.item?.insertText)) {
+      if (request.item) {
+        // The completer would filter the longer text by what it noted for the shorter one.
+        request.item.filterText = undefined;
+        request.item.imports = request.suggestion.imports;
       }
-      if (rest && rest !== last) {
-        last = rest;
-        if (run.item) {
-          // What the completer noted while the text was shorter would hide the longer one.
-          run.item.filterText = undefined;
-          run.item.imports = run.suggestion.imports;
-        }
-        yield { response: { insertText: rest } };
-      }
-      if (done) {
-        return;
-      }
-      await run.suggestion.changed();
+      yield { response: { insertText: rest } };
     }
   }
 
-  /** Wait until what was asked last is answered; return it. */
+  /** Wait until the current suggestion is complete, and return it. */
   async settled(): Promise<Suggestion | null> {
-    const run = this._inFlight.latest;
-    await run?.settled;
-    return run?.suggestion ?? null;
+    const suggestion = this._inFlight.current?.suggestion ?? null;
+    await suggestion?.finished();
+    return suggestion;
   }
 
-  /** Build what further alternatives are asked with. */
+  /** Build the request for alternatives. */
   alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
     const place = placeIn(request);
     const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
-    const body = this._requests.build(document, context, place, this.settings, true);
+    const body = this._requests.build(document, context, place, this.settings, 'invoke');
     return this._requests.forAlternatives(body, this.settings.alternatives);
   }
 
-  /** Let the server read what stands around the cursor of an editor that got the focus. */
+  /** Have the server evaluate the prompt around the cursor of an editor that got the focus. */
   warm(editor = this._page.editor): void {
-    // While the application starts, an editor has the focus before its document is the current one.
     const { widget } = this._page;
-    if (!editor || !widget || !this.settings.ahead || !this._availability.open || this._inFlight.latest) {
-      return;
+    if (!editor || !widget) {
+      return; // while the application starts, an editor has the focus before its document is the current one
     }
-    this._ahead.warm(() => {
-      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus()) {
-        return null;
+    clearTimeout(this._warmUp);
+    this._warmUp = setTimeout(() => {
+      const isThere = !editor.isDisposed && !widget.isDisposed && editor.hasFocus();
+      if (!isThere || !this.settings.ahead || !this._availability.open || this._inFlight.current) {
+        return;
       }
       const place = placeOf(editor);
       const context = { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic };
       const document = readDocument(context, place.text, editor.model.mimeType);
-      return declineOf(editor, document, this.settings, this.snoozed)
-        ? null
-        : this._requests.build(document, context, place, this.settings, false);
-    });
+      if (!declineOf(editor, document, this.settings, this.snoozed, 'invoke')) {
+        const body = this._requests.build(document, context, place, this.settings, 'automatic');
+        this._prefetch({ ...body, trigger: 'warm', stream: false });
+      }
+    }, SETTLE);
   }
 
-  /** Stop what is under way and forget it. */
   cancel(): void {
     this._inFlight.cancel();
   }
 
-  /** The person does not want the text that the page shows: it does not come back at the next key. */
+  /** The user dismisses the text that the page shows: the next keystroke does not show it again. */
   dismiss(text: string): void {
-    const run = this._inFlight.latest;
-    if (run?.shown && text) {
-      this._dismissed.set(run.editor, new Dismissal(text, placeOf(run.editor)));
+    const { current } = this._inFlight;
+    if (current?.shown && text) {
+      this._dismissed.set(current.editor, new Suggestion(placeOf(current.editor), text));
     }
     this.cancel();
   }
 
   /**
-   * The person takes this much of what is shown, and import lines are put in with it; call what is returned once it
-   * stands before the cursor.
+   * The user accepts this much of what is shown, and import lines are inserted with it. Call what is returned once the
+   * text is before the cursor.
    */
   accepted(text: string, imports: IInsertion | null): () => void {
-    const run = this._inFlight.latest;
-    const stands = run ? this._outcomes.accepted(run, text) : () => undefined;
-    if (run?.suggestion.done) {
-      run.announced = false; // its rest is the next suggestion
+    const { current } = this._inFlight;
+    if (!current) {
+      return () => undefined;
     }
-    if (run && imports) {
-      // What is left of it goes on below them, and the next edit is not taken for somebody else's.
-      run.suggestion.moveBehind(imports);
-      const seen = this._seen.get(run.editor);
+    const inserted = this._outcomes.accepted(current, text);
+    if (current.suggestion.done) {
+      current.announced = false; // its rest is the next suggestion
+    }
+    if (imports) {
+      current.suggestion.moveBehind(imports);
+      const seen = this._seen.get(current.editor);
       if (seen !== undefined) {
-        this._seen.set(run.editor, insertInto(seen, imports));
+        this._seen.set(current.editor, insertInto(seen, imports)); // or it counts as another user's edit
       }
     }
-    return stands;
+    return inserted;
   }
 
-  /** Tell somebody who asked why nothing is shown. */
-  decline(why: Decline): void {
-    this.declined.emit(why);
-  }
-
-  /** Another document has the focus now. */
+  /** Another document has the focus. */
   documentChanged(): void {
     this._requests.documentChanged();
     this.warm();
   }
 
-  /** What was suggested may no longer be right: a cell has run. */
+  /** The cached suggestions may no longer be right: a cell has run. */
   forget(): void {
-    this._cache.clear();
+    this._inFlight.cache.clear();
   }
 
-  /** The page is being closed: nothing more becomes of suggestions. */
+  /** Report on all accepted texts: the page is being closed. */
   settle(): void {
     this._outcomes.settle();
   }
 
-  /** Follow an editor: a moved cursor ends a request, a new line begins one. */
+  /** Follow an editor: a moved cursor cancels a request, a new line triggers one. */
   watch(editor: CodeEditor.IEditor): void {
     if (this._watched.has(editor)) {
       return;
@@ -338,18 +274,89 @@ export class Provider implements IInlineCompletionProvider {
           // JupyterLab calls no provider for the edit that replaces the selection, so the next text is compared with none.
           this._seen.delete(editor);
         }
-        const run = this._inFlight.latest;
-        if (run?.editor === editor && run.rest === null) {
+        const { current } = this._inFlight;
+        if (current?.editor === editor && current.rest === null) {
           this.cancel();
         }
       },
       () => {
         if (this.settings.mode === 'automatic') {
-          // JupyterLab asks for nothing on a line that holds only white space.
-          this._selfTrigger.askSoon(editor, { delay: this.settings.delay, blank: true });
+          // JupyterLab calls no provider on a blank line.
+          whenUnchanged(editor, this.settings.delay, () => {
+            if (isOnBlankLine(editor)) {
+              this._trigger('automatic');
+            }
+          });
         }
       }
     );
+  }
+
+  /** Note the text of a call, and end a dismissal that is over; return whether another user has edited the text. */
+  private _noticeEdit({ editor, place, trigger }: ICall): boolean {
+    if (trigger === 'invoke' || !this._dismissed.get(editor)?.restOnLine(place)) {
+      this._dismissed.delete(editor);
+    }
+    const seen = this._seen.get(editor);
+    this._seen.set(editor, place.text);
+    return trigger === 'automatic' && seen !== undefined && !editedAtCursor(seen, place);
+  }
+
+  private _report(call: ICall, reason: Decline): void {
+    const { editor, trigger } = call;
+    if (reason === 'foreign edit') {
+      this._page.dismiss();
+    } else if (reason === 'composing') {
+      afterComposing(editor, () => whenUnchanged(editor, 0, () => this._trigger('automatic')));
+    } else if (reason === 'unavailable') {
+      this._pending = call;
+    }
+    if (trigger === 'invoke' && isExplained(reason)) {
+      this.declined.emit(reason);
+    }
+  }
+
+  /** Wait until there is something to show of a request; return `null` where nothing will come. */
+  private async _itemOf(request: SuggestionRequest): Promise<ISuggestedItem | null> {
+    const { editor, suggestion } = request;
+    for await (const rest of this._inFlight.rests(request)) {
+      if (!editor.hasFocus()) {
+        break;
+      }
+      if (!this._dismissed.get(editor)?.hides(rest, placeOf(editor))) {
+        request.item = {
+          insertText: rest,
+          isIncomplete: !suggestion.done,
+          token: request.token,
+          imports: suggestion.imports,
+          from: suggestion.from
+        };
+        if (!request.shown) {
+          this._outcomes.shown(request);
+        }
+        void this._announce(request);
+        return request.item;
+      }
+    }
+    return null;
+  }
+
+  /** Emit the complete text of a suggestion, once, unless another replaces it before. */
+  private async _announce(request: SuggestionRequest): Promise<void> {
+    if (request.announced) {
+      return;
+    }
+    request.announced = true;
+    await request.suggestion.finished();
+    const { rest } = request;
+    if (rest && this._inFlight.current === request && request.editor.hasFocus()) {
+      this.completed.emit({ text: rest, imports: request.suggestion.imports });
+    }
+  }
+
+  /** Send a request whose answer no user waits for. */
+  private _prefetch(body: IRequest): void {
+    this._client.alternatives(body, new AbortController().signal).catch(() => undefined);
   }
 
   private _healthChanged(change: IChange): void {
@@ -357,128 +364,38 @@ export class Provider implements IInlineCompletionProvider {
     if (servesAnother(change)) {
       this.forget();
     }
-    if (before.open && !now.open) {
-      this._inFlight.stall();
-    } else if (!before.open && now.open) {
-      if (!before.health?.ready) {
-        this.warm();
-      }
-      if (now.failures <= REPEATED) {
-        this._retry();
-      }
-    }
-  }
-
-  /** The server can be asked again: ask for the place that is still without an answer. */
-  private _retry(): void {
-    const pending = this._pending;
-    this._pending = null;
-    if (pending && isAt(pending.editor, pending.place)) {
-      this._selfTrigger.askSoon(pending.editor, { invoked: pending.invoked });
-    }
-  }
-
-  /** Go on with a suggestion that was made here before; a person who asks gets a new one. */
-  private _recall(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, invoked: boolean): Run | null {
-    const cached = invoked ? null : this._cache.recall(body, place);
-    if (!cached) {
-      return null;
-    }
-    this._inFlight.closeOlder();
-    return this._begin(new Run(editor, place, cached.suggestion, invoked, cached.id));
-  }
-
-  /** Ask for a suggestion; one that is shown there stays, and what comes may only continue it. */
-  private _start(
-    editor: CodeEditor.IEditor,
-    place: IPlace,
-    body: IRequest,
-    invoked: boolean,
-    shown: Run | null
-  ): Run {
-    const run = this._begin(new Run(editor, place, new Suggestion(UUID.uuid4(), place), invoked));
-    const rest = shown?.suggestion.rest(place);
-    if (shown && rest) {
-      run.suggestion.grow(rest, shown.suggestion.imports);
-      run.id = shown.id;
-      run.shown = true;
-    }
-    this._inFlight.send(run, body, invoked ? 0 : this.settings.delay);
-    return run;
-  }
-
-  private _begin(run: Run): Run {
-    this._inFlight.latest = run;
-    this._ahead.yield();
-    return run;
-  }
-
-  /** The server has answered the latest request. */
-  private _finished({ suggestion, id, passing, invoked }: Run, body: IRequest): void {
-    if (suggestion.text) {
-      // Only keys are answered from the cache, and what they ask is another question.
-      if (!passing && !invoked) {
-        this._cache.remember(body, { suggestion, id });
-      }
-      if (this.settings.ahead) {
-        this._ahead.follow(body, suggestion);
-      }
-    }
-  }
-
-  /** Wait until there is something to show of a run, or nothing will come. */
-  private async _answer(run: Run): Promise<IInlineCompletionList> {
-    for (;;) {
-      const done = run.suggestion.done;
-      const { rest } = run;
-      // An answer that comes after the cursor has moved is nobody's.
-      if (rest === null || this._inFlight.latest !== run || !run.editor.hasFocus()) {
-        return NOTHING;
-      }
-      if (rest && !this._dismissed.get(run.editor)?.hides(rest, placeOf(run.editor))) {
-        run.item = {
-          insertText: rest,
-          isIncomplete: !run.suggestion.done,
-          token: run.suggestion.id,
-          imports: run.suggestion.imports,
-          from: run.suggestion.from
-        };
-        if (!run.shown) {
-          this._outcomes.shown(run);
-        }
-        void this._announce(run);
-        return { items: [run.item] };
-      }
-      if (done) {
-        return NOTHING;
-      }
-      await run.suggestion.changed();
-    }
-  }
-
-  /** Emit the complete text of a run, once, unless another run replaces it before. */
-  private async _announce(run: Run): Promise<void> {
-    if (run.announced) {
+    if (before.open || !now.open) {
       return;
     }
-    run.announced = true;
-    while (!run.suggestion.done) {
-      await run.suggestion.changed();
+    if (!before.health?.ready) {
+      this.warm();
     }
-    const { rest } = run;
-    if (rest && this._inFlight.latest === run && run.editor.hasFocus()) {
-      this.completed.emit({ text: rest, imports: run.suggestion.imports });
+    if (now.failures <= RETRIES) {
+      const pending = this._pending;
+      this._pending = null;
+      if (pending && isAt(pending.editor, pending.place)) {
+        whenUnchanged(pending.editor, 0, () => this._trigger(pending.trigger));
+      }
     }
   }
 
-  private readonly _ahead: Ahead;
+  /** Have JupyterLab call its providers, which it does before `invoke` returns. */
+  private _trigger(trigger: Trigger): void {
+    this._triggered = trigger;
+    this._page.invoke();
+    this._triggered = null;
+  }
+
   private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
-  private readonly _selfTrigger: SelfTrigger;
-  private readonly _cache = new SuggestionCache();
+  /** the text of an editor at the last call */
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
-  private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Dismissal>();
+  private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Suggestion>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
-  private _pending: IPending | null = null;
+  /** the last call that the server could not answer */
+  private _pending: ICall | null = null;
+  /** the trigger of the call that the provider causes itself */
+  private _triggered: Trigger | null = null;
+  private _warmUp: ReturnType<typeof setTimeout> | undefined;
 }

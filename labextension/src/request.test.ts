@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { IContext, IDocument } from './document';
+import { requestOf } from './local/testing/request';
 import { RequestBuilder } from './request';
 import { DEFAULTS } from './settings';
 
@@ -29,7 +31,7 @@ function bench() {
 describe('a request', () => {
   it('says who asks, and leaves to the server what the settings leave to it', () => {
     const { builder } = bench();
-    const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, false);
+    const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'automatic');
     expect(body).toMatchObject({
       trigger: 'automatic',
       offset: 4,
@@ -38,7 +40,7 @@ describe('a request', () => {
       max_tokens: null
     });
     const settings = { ...DEFAULTS, eagerness: 'quiet', maxTokens: 9 } as const;
-    expect(builder.build(document('a.py'), CONTEXT, PLACE, settings, true)).toMatchObject({
+    expect(builder.build(document('a.py'), CONTEXT, PLACE, settings, 'invoke')).toMatchObject({
       trigger: 'invoke',
       eagerness: 'quiet',
       max_tokens: 9
@@ -47,7 +49,7 @@ describe('a request', () => {
 
   it('reads other documents once, until another one has the focus', () => {
     const { builder, read } = bench();
-    const build = (path: string) => builder.build(document(path), CONTEXT, PLACE, DEFAULTS, false);
+    const build = (path: string) => builder.build(document(path), CONTEXT, PLACE, DEFAULTS, 'automatic');
     expect(build('a.py').extra).toHaveLength(1);
     build('a.py');
     build('b.py');
@@ -59,22 +61,76 @@ describe('a request', () => {
   it('holds no other documents where they are not to be used', () => {
     const { builder, read } = bench();
     const settings = { ...DEFAULTS, otherDocuments: false };
-    expect(builder.build(document('a.py'), CONTEXT, PLACE, settings, false).extra).toEqual([]);
+    expect(builder.build(document('a.py'), CONTEXT, PLACE, settings, 'automatic').extra).toEqual([]);
     expect(read).toEqual([]);
   });
 
   it('says whether the other notebooks may be used that the server remembers', () => {
     const { builder } = bench();
     const build = (memory: boolean) =>
-      builder.build(document('a.py'), CONTEXT, PLACE, { ...DEFAULTS, memory }, false).memory;
+      builder.build(document('a.py'), CONTEXT, PLACE, { ...DEFAULTS, memory }, 'automatic').memory;
     expect([build(true), build(false)]).toEqual([true, false]);
   });
 
   it('for alternatives asks for one more than are shown, as another client', () => {
     const { builder } = bench();
-    const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, true);
+    const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'invoke');
     const more = builder.forAlternatives(body, 2);
     expect(more).toEqual({ ...body, stream: false, n: 3, client: more.client });
     expect(more.client).not.toBe(body.client);
+  });
+
+  it('has a greater sequence number than all before it', () => {
+    const { builder } = bench();
+    const build = () => builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'automatic');
+    const first = build();
+    const bodies = [first, build(), builder.afterAccepting(first, { text: '1', needs: [] }), build()];
+    expect(bodies.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+  });
+});
+
+describe('the request after a suggestion is accepted', () => {
+  function after(source: string, offset: number, text: string, needs: string[] = []) {
+    const cells = [
+      { id: '0', type: 'code', source: 'above', executed: true },
+      { id: '1', type: 'code', source, executed: null }
+    ] as const;
+    const body = requestOf('', { cells: [...cells], active: 1, offset });
+    return bench().builder.afterAccepting(body, { text, needs });
+  }
+
+  it('has the text at the cursor and the cursor behind it, whatever the characters', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 20 });
+    fc.assert(
+      fc.property(text, text, text, (before, accepted, behind) => {
+        const offset = [...before].length;
+        const next = after(before + behind, offset, accepted);
+        expect(next.cells[1].source).toBe(before + accepted + behind);
+        expect(next.offset).toBe(offset + [...accepted].length);
+        expect(next.cells[0].source).toBe('above');
+        expect([next.trigger, next.stream]).toEqual(['ahead', false]);
+      })
+    );
+  });
+
+  it.each([
+    [
+      'further up, as accepting it does',
+      '%%time\nx = ',
+      'np.pi',
+      'import numpy as np',
+      '%%time\nimport numpy as np\nx = np.pi'
+    ],
+    ['counted in code points', '', '𝛼.x', 'import a as 𝛼', 'import a as 𝛼\n𝛼.x'],
+    [
+      'not at all where the top of the cell is not above the cursor',
+      '%%timeit ',
+      'np.pi',
+      'import numpy as np',
+      '%%timeit np.pi'
+    ]
+  ])('has its imports %s', (_, source, text, needed, expected) => {
+    const next = after(source, source.length, text, [needed]);
+    expect([next.cells[1].source, next.offset]).toEqual([expected, [...expected].length]);
   });
 });

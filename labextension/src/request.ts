@@ -1,41 +1,40 @@
-/** Building a request: the document, other open documents, the person's settings. */
+/** Builds the requests of this page: for suggestions, alternatives and prefetching. */
 
+import { Text } from '@jupyterlab/coreutils';
 import { UUID } from '@lumino/coreutils';
+import type { Trigger } from './decision';
 import type { IContext, IDocument } from './document';
+import { importsFor, insertInto } from './imports';
 import type { ISettings } from './settings';
-import type { IPlace } from './suggestion';
-import { chooseWindow } from './window';
+import type { IPlace, Suggestion } from './suggestion';
+import { chooseWindow, codePoints } from './window';
 import type { IOtherDocument, IRequest } from './wire';
 
 export class RequestBuilder {
   constructor(private readonly _readOthers: (path: string, language: string) => IOtherDocument[]) {}
 
-  /** Build a request for a suggestion; `invoked`: the person asked for it. */
+  /** Build a request for a suggestion. */
   build(
     document: IDocument,
     context: IContext,
     place: IPlace,
     settings: ISettings,
-    invoked: boolean
+    trigger: Trigger
   ): IRequest {
-    const window = chooseWindow(
-      document.count,
-      index => document.cellAt(index),
-      document.active,
-      place.offset
-    );
+    const { count, active } = document;
     return {
-      ...window,
+      ...chooseWindow(count, index => document.cellAt(index), active, place.offset),
       extra: settings.otherDocuments ? this._others(document) : [],
       memory: settings.memory,
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
       kernel_id: context.session?.kernel?.id ?? null,
-      trigger: invoked ? 'invoke' : 'automatic',
+      trigger,
       lines: settings.lines,
       eagerness: settings.eagerness === 'default' ? null : settings.eagerness,
       stream: true,
       client: this._clientId,
+      sequence: ++this._sequence,
       n: 1,
       max_tokens: settings.maxTokens || null,
       temperature: 0
@@ -48,12 +47,30 @@ export class RequestBuilder {
     return { ...body, stream: false, client: `${this._clientId}-more`, n: alternatives + 1 };
   }
 
-  /** Another document has the focus now: the others may have changed meanwhile. */
+  /** Turn the request for a suggestion into the next one, after the user has accepted that with its imports. */
+  afterAccepting(body: IRequest, { text, needs }: Pick<Suggestion, 'text' | 'needs'>): IRequest {
+    const cells = [...body.cells];
+    const { source } = cells[body.active];
+    const at = Text.charIndexToJsIndex(body.offset, source);
+    const accepted = insertInto(source, { at, text });
+    const above = importsFor({ text: source, offset: at }, text, needs);
+    cells[body.active] = { ...cells[body.active], source: above ? insertInto(accepted, above) : accepted };
+    return {
+      ...body,
+      cells,
+      offset: body.offset + codePoints(text) + codePoints(above?.text ?? ''),
+      trigger: 'ahead',
+      stream: false,
+      sequence: ++this._sequence
+    };
+  }
+
+  /** Another document has the focus: the others may have changed meanwhile. */
   documentChanged(): void {
     this._known = null;
   }
 
-  /** Other documents as they stood when this one got the focus: no key in it changes them. */
+  /** Read the other documents once while this one has the focus: no keystroke in it changes them. */
   private _others({ path, language }: IDocument): IOtherDocument[] {
     if (this._known?.path !== path || this._known.language !== language) {
       this._known = { path, language, others: this._readOthers(path, language) };
@@ -62,5 +79,7 @@ export class RequestBuilder {
   }
 
   private readonly _clientId = UUID.uuid4();
+  /** the number of the last request: the server cannot rely on their order of arrival */
+  private _sequence = 0;
   private _known: { path: string; language: string; others: IOtherDocument[] } | null = null;
 }

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Dismissal, editedAtCursor, firstLine, firstWord, Suggestion } from './suggestion';
+import { editedAtCursor, firstLine, firstWord, Suggestion } from './suggestion';
 
 const at = (marked: string) => ({ text: marked.replace('|', ''), offset: marked.indexOf('|') });
 
 function suggestion(marked: string, text: string, done = true): Suggestion {
-  const made = new Suggestion('id', at(marked));
-  made.grow(text);
+  const made = new Suggestion(at(marked), text);
   if (done) {
     made.finish();
   }
@@ -15,7 +14,7 @@ function suggestion(marked: string, text: string, done = true): Suggestion {
 
 describe('the imports of a suggestion', () => {
   it('come with its text, and with as much of it as has come', () => {
-    const made = new Suggestion('id', at('|'));
+    const made = new Suggestion(at('|'));
     made.grow('np.', ['import numpy as np']);
     expect(made.imports).toEqual(['import numpy as np']);
     made.grow('other', ['import other']);
@@ -95,7 +94,7 @@ describe('what is left of a suggestion', () => {
         fc.string({ unit: fc.constantFrom(...'a()[]{}"\'\\') }),
         fc.constantFrom(')', ']', '"', '")'),
         (text, closed) => {
-          const made = new Suggestion('id', at('|'));
+          const made = new Suggestion(at('|'));
           let shown = '';
           for (let length = 1; length <= text.length; length++) {
             made.grow(`(${text.slice(0, length)}`);
@@ -120,7 +119,7 @@ describe('what is left of a suggestion', () => {
   it('typed and left together are always the whole', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), fc.nat(), (before, after, text, count) => {
-        const made = new Suggestion('id', { text: before + after, offset: before.length });
+        const made = new Suggestion({ text: before + after, offset: before.length });
         made.grow(text);
         made.finish();
         const typed = text.slice(0, count % (text.length + 1));
@@ -130,8 +129,21 @@ describe('what is left of a suggestion', () => {
     );
   });
 
+  it('is waited for until it is done', async () => {
+    const made = new Suggestion(at('|'));
+    const log: string[] = [];
+    const waiting = made.finished().then(() => log.push('finished'));
+    const grown = made.changed().then(() => log.push('grown'));
+    made.grow('a');
+    await grown;
+    log.push('more');
+    made.finish();
+    await waiting;
+    expect(log).toEqual(['grown', 'more', 'finished']);
+  });
+
   it('is waited for until it grows', async () => {
-    const made = new Suggestion('id', at('|'));
+    const made = new Suggestion(at('|'));
     const woken = made.changed();
     made.grow('a');
     await woken;
@@ -204,8 +216,8 @@ describe('a part of a suggestion', () => {
   });
 });
 
-describe('what was dismissed', () => {
-  const dismissal = new Dismissal('1 + 2\ny = 3', at('x = |'));
+describe('a suggestion that was dismissed', () => {
+  const dismissed = new Suggestion(at('x = |'), '1 + 2\ny = 3');
 
   it.each([
     ['x = |', '1 + 2\ny = 3', true],
@@ -217,26 +229,26 @@ describe('what was dismissed', () => {
     ['x = 2|', ' + 2', false],
     ['x =|', ' 1 + 2\ny = 3', false],
     ['x = 1 + 2\ny = 3|', '', false]
-  ])('at %j stays away as %j: %s', (marked, text, hidden) => {
-    expect(dismissal.hides(text, at(marked))).toBe(hidden);
+  ])('at %j hides %j: %s', (marked, text, hidden) => {
+    expect(dismissed.hides(text, at(marked))).toBe(hidden);
   });
 
   it.each([
-    ['x = 1|', true],
-    ['x = |', true],
-    ['x = 2|', false],
-    ['x = 1 + 2\n|', false],
-    ['y = |', false]
-  ])('holds at %j: %s', (marked, holds) => {
-    expect(dismissal.holds(at(marked))).toBe(holds);
+    ['x = 1|', ' + 2\ny = 3'],
+    ['x = |', '1 + 2\ny = 3'],
+    ['x = 2|', ''],
+    ['x = 1 + 2\n|', ''],
+    ['y = |', '']
+  ])('has left at %j on its line: %j', (marked, rest) => {
+    expect(dismissed.restOnLine(at(marked))).toBe(rest);
   });
 
-  it('stays away wherever somebody is on its line, and another text does not', () => {
+  it('hides its rest wherever the cursor is on its line, and no other text', () => {
     const text = fc.string({ minLength: 2 }).filter(one => !/[\n'"`()[\]{}]/.test(one));
     fc.assert(
       fc.property(fc.string(), text, fc.nat(), (before, shown, cut) => {
         const typed = shown.slice(0, cut % shown.length);
-        const made = new Dismissal(shown, { text: before, offset: before.length });
+        const made = new Suggestion({ text: before, offset: before.length }, shown);
         const place = { text: before + typed, offset: before.length + typed.length };
         expect(made.hides(shown.slice(typed.length), place)).toBe(true);
         expect(made.hides(`\n${shown}`, place)).toBe(false);

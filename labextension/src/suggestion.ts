@@ -1,4 +1,4 @@
-/** One suggestion and the text it was asked for. It knows what is left of it as the person types. Pure. */
+/** The text of a suggestion, and how much of it is left as the user types. Pure. */
 
 import { type IInsertion, insertInto, lineStart } from './imports';
 
@@ -12,21 +12,24 @@ const CLOSERS = /^[)\]}"'`]+$/;
 const QUOTES = '"\'`';
 const PAIRS: Record<string, string> = { '(': ')', '[': ']', '{': '}', '"': '"', "'": "'", '`': '`' };
 
+/**
+ * The text that was suggested for a place, from the cursor there on. States: growing, done. `grow` makes it longer until
+ * `finish`; afterwards the text does not change.
+ */
 export class Suggestion {
+  /** `text`: the first part of it. */
   constructor(
-    readonly id: string,
-    place: IPlace
+    place: IPlace,
+    public text = ''
   ) {
     this._before = place.text.slice(0, place.offset);
     this._after = place.text.slice(place.offset);
   }
 
-  /** All of it, from the cursor it was asked for. */
-  text = '';
   /** The import lines that it needs and that the notebook lacked. */
   needs: readonly string[] = [];
   done = false;
-  /** Whether a text has come that does not continue it: a user who asks once more is to see that. */
+  /** Whether a text has come that does not continue the one before: a user who requests once more wants that. */
   hasDropped = false;
 
   /** The import lines that have still to be inserted. */
@@ -34,23 +37,23 @@ export class Suggestion {
     return this.needs.filter(line => !this._added.has(line));
   }
 
-  /** Where the line begins on which it begins. */
+  /** Start of the line that it begins on. */
   get from(): number {
     return lineStart(this._before, this._before.length);
   }
 
-  /** Whether it was asked for at this very place. */
+  /** Whether it was requested for this very place. */
   isFor(place: IPlace): boolean {
     return place.offset === this._before.length && place.text === this._before + this._after;
   }
 
-  /** Whether all of it that there is so far has been typed or taken, and no more than that. */
+  /** Whether all of its text so far has been typed or accepted, and no more than that. */
   isUsedUpAt(place: IPlace): boolean {
     const before = this._before + this.text;
     return this.text !== '' && place.offset === before.length && place.text === before + this._after;
   }
 
-  /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
+  /** Make it longer. The shown text never changes, so a text that does not continue it is dropped. */
   grow(text: string, imports: readonly string[] = []): void {
     if (!this.done && text.startsWith(this.text)) {
       this.text = text;
@@ -61,27 +64,20 @@ export class Suggestion {
     }
   }
 
-  /** Imports are put in further up: it goes on in what the cell is then. */
+  /** Import lines were inserted above it. */
   moveBehind({ at, text }: IInsertion): void {
     this._before = insertInto(this._before, { at, text });
     text.split('\n').forEach(line => this._added.add(line.trim()));
   }
 
-  /** Nothing more will come. */
   finish(): void {
     this.done = true;
     this._wake();
   }
 
-  /**
-   * What is left of it at a place: `null` where the place is not on its way.
-   * Empty: all there is so far has been typed.
-   */
+  /** Return what is left of it at a place; empty: all of it so far was typed; `null`: the text there is another. */
   rest(place: IPlace): string | null {
-    if (!place.text.startsWith(this._before)) {
-      return null;
-    }
-    if (place.offset < this._before.length) {
+    if (!place.text.startsWith(this._before) || place.offset < this._before.length) {
       return null;
     }
     const typed = place.text.slice(this._before.length, place.offset);
@@ -101,9 +97,21 @@ export class Suggestion {
     return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
   }
 
+  /** Return whether it, dismissed by the user, hides a text at a place on its line: the same, a beginning, or a longer one. */
+  hides(text: string, place: IPlace): boolean {
+    const rest = this.restOnLine(place);
+    return rest !== '' && (rest.startsWith(text) || text.startsWith(rest));
+  }
+
+  /** Return what is left of it at a place on the line that it begins on, else ''. */
+  restOnLine(place: IPlace): string {
+    const typed = place.text.slice(this._before.length, place.offset);
+    return typed.includes('\n') ? '' : (this.rest(place) ?? '');
+  }
+
   /**
-   * How much was typed at a place, and how much of that is a beginning of it: nothing where the cursor has gone back.
-   * `null` where the text before it is another by now.
+   * Return how much was typed at a place, and how much of that is a prefix of it: 0 where the cursor has moved back.
+   * `null`: the text around it is another by now.
    */
   typedAt(place: IPlace): { length: number; same: number } | null {
     const head = place.text.slice(0, place.offset);
@@ -111,15 +119,21 @@ export class Suggestion {
       return this._before.startsWith(head) ? { length: 0, same: 0 } : null;
     }
     const typed = head.slice(this._before.length);
-    return { length: typed.length, same: commonHead(typed, this.text) };
+    return place.text.endsWith(this._after)
+      ? { length: typed.length, same: commonHead(typed, this.text) }
+      : null;
   }
 
-  /** Wait until there is more of it, or it is finished. */
+  /** Wait until it has grown or is done. */
   changed(): Promise<void> {
-    if (this.done) {
-      return Promise.resolve();
+    return this.done ? Promise.resolve() : new Promise(resolve => this._waiting.push(resolve));
+  }
+
+  /** Wait until it is done. */
+  async finished(): Promise<void> {
+    while (!this.done) {
+      await this.changed();
     }
-    return new Promise(resolve => this._waiting.push(resolve));
   }
 
   private _wake(): void {
@@ -135,8 +149,8 @@ export class Suggestion {
 }
 
 /**
- * How much of a text can stand before what the editor has closed, without any of it being closed twice.
- * The text may write it only where it opens the same again.
+ * Return how much of a text fits before the brackets and quotes that the editor has closed, so that none is closed
+ * twice. The text may contain a closing one only where it opens the same again.
  */
 function lengthBefore(text: string, closed: string): number {
   const base = [...closed].reverse();
@@ -161,8 +175,8 @@ function lengthBefore(text: string, closed: string): number {
 }
 
 /**
- * Whether an edit was made at the cursor, as typing, deleting and pasting are.
- * Somebody else's edit in a shared document is not.
+ * Return whether an edit was made at the cursor, as typing, deleting and pasting are.
+ * Another user's edit in a shared document is not.
  */
 export function editedAtCursor(before: string, after: IPlace): boolean {
   const behind = after.text.slice(after.offset);
@@ -187,46 +201,12 @@ function commonHead(one: string, other: string): number {
   return at;
 }
 
-/** The first word of a suggestion: white space, then a name, a number or a run of signs. */
+/** The first word of a suggestion: white space, then a name, a number or a run of punctuation. */
 export function firstWord(text: string): string {
   return /^\s*([\p{L}\p{N}_]+|[^\p{L}\p{N}_\s]+)?/u.exec(text)?.[0] || text;
 }
 
-/** The first line of a suggestion that holds anything. */
+/** The first line of a suggestion that is not blank. */
 export function firstLine(text: string): string {
   return /^\s*[^\n]*/.exec(text)?.[0] || text;
-}
-
-export class Dismissal {
-  /** `text` was shown at a place. */
-  constructor(
-    text: string,
-    private readonly _place: IPlace
-  ) {
-    this._dismissed = new Suggestion('', _place);
-    this._dismissed.grow(text);
-    this._dismissed.finish();
-  }
-
-  /** Whether what was typed since is a beginning of it, on the same line. */
-  holds(place: IPlace): boolean {
-    return this._rest(place) !== '';
-  }
-
-  /**
-   * Whether a text at a place is the one that was dismissed, or a beginning of it, or goes on behind it. However short
-   * it was: while an answer is written its beginning is shown, and who dismisses that wants none of the rest either.
-   */
-  hides(text: string, place: IPlace): boolean {
-    const rest = this._rest(place);
-    return rest !== '' && (rest.startsWith(text) || text.startsWith(rest));
-  }
-
-  /** What is left of it; empty: it is over. */
-  private _rest(place: IPlace): string {
-    const typed = place.text.slice(this._place.offset, place.offset);
-    return typed.includes('\n') ? '' : (this._dismissed.rest(place) ?? '');
-  }
-
-  private readonly _dismissed: Suggestion;
 }

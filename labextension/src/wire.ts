@@ -49,6 +49,8 @@ export interface IRequest {
   stream: boolean;
   /** identifies the editor; a newer request replaces an older one of the same editor */
   client: string;
+  /** number of the request, if the editor counts its requests; while a newer request is being answered, an older one that arrives late is superseded */
+  sequence: number;
   /** number of suggestions */
   n: number;
   /** maximum length in tokens; null for the server's default */

@@ -1,7 +1,7 @@
 /** Troubles and refusals, in words that say what to do next. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Decline } from './decline';
+import type { Explained } from './decline';
 import { type ITrouble, type Kind, troubleOf } from './trouble';
 
 /** Say what went wrong when the server was asked. */
@@ -36,10 +36,10 @@ export function describeError(trans: TranslationBundle, reason: unknown): string
 /** Say why nothing is suggested to somebody who asked. */
 export function describeDecline(
   trans: TranslationBundle,
-  decline: Decline,
+  decline: Explained,
   trouble: ITrouble | null
 ): string {
-  const words: Record<Decline, string> = {
+  const words: Record<Explained, string> = {
     off: trans.__('Suggestions are switched off. Switch them on in the menu Settings, Turbopilot.'),
     snoozed: trans.__('Suggestions are snoozed in this document.'),
     language: trans.__(

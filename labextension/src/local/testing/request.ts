@@ -14,6 +14,7 @@ export function requestOf(source: string, more: Partial<IRequest> = {}): IReques
     lines: 'auto',
     stream: true,
     client: 'tab',
+    sequence: 0,
     n: 1,
     temperature: 0,
     ...more
