@@ -12,15 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer import installed, recalling
-from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
-from jupyter_turbopilot.completer.task import Recollection
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.facts import NONE, Fact, Facts, Modules
+from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.context.facts import Fact, Facts, Modules
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.memory import recall
-from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.suggestion.cache import Answer, Results
 from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.learning import AS_FITTED
 
@@ -404,18 +402,16 @@ def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
     assert any(ELSEWHERE.source in prompt for prompt in engine.prompts) <= asked
 
 
-def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> None:
-    memory = Remembering()
-    task = suggestion_task(beside("x", "y"), NONE, "m", Turbopilot(), lambda _: None, Person(memory))  # type: ignore[arg-type,return-value]
-    chosen = ChosenCells()
-    without = task.joined(task, Recollection(chosen.choose(memory, beside("x", "y"))))
-    assert without.place == task.place
-    assert without.place.lasts
-    memory.documents = [ELSEWHERE]
-    choice = ChosenCells().choose(memory, beside("load_frame = 1", "y"))
-    with_cells = task.joined(task, Recollection(choice))
-    assert not with_cells.place.lasts
-    assert with_cells.place.digest != task.place.digest
+@pytest.mark.parametrize("documents", [[], [ELSEWHERE]])
+def test_answer_to_a_prompt_with_cells_from_memory_is_not_kept_on_the_disk(
+    desk: Callable[..., Desk], documents: list[Document]
+) -> None:
+    d = desk("1")
+    kept: list[Answer] = []
+    d.completer.results = Results(1 << 20, kept.append)
+    d.memory = Remembering(documents=documents)
+    d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
+    assert len(kept) == (not documents)
 
 
 def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> None:

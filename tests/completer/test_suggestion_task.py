@@ -11,7 +11,7 @@ from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.cache import Place
+from jupyter_turbopilot.suggestion.cache import Answer, Results
 from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
 
 from .desk import Desk, heard, request
@@ -33,18 +33,22 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
     assert d.engine.samplings[0].max_tokens == 0
 
 
-def test_what_may_have_come_from_another_open_document_or_is_private_does_not_last() -> None:
-    def place(*sources: str, path: str = "a.ipynb") -> Place:
-        extra = [Document(path="utils.py", source=source) for source in sources]
-        asked = request(path=path, extra=extra)
-        return suggestion_task(
-            asked, NONE, "m", Turbopilot(), lambda _: pytest.fail("no engine"), Person()
-        ).place
-
-    assert place().lasts
-    assert not place("def load(): ...").lasts
-    assert not place(path=".env").lasts
-    assert place("a").digest == place("b").digest
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({}, True),
+        ({"extra": [Document(path="utils.py", source="def load(): ...")]}, False),
+        ({"path": ".env"}, False),
+    ],
+)
+def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
+    desk: Callable[..., Desk], more: dict[str, object], kept: bool
+) -> None:
+    d = desk("1")
+    answers: list[Answer] = []
+    d.completer.results = Results(1 << 20, answers.append)
+    assert d.texts(request("x = ", **({"path": "a.ipynb"} | more))) == ["1"]
+    assert len(answers) == kept
 
 
 @pytest.mark.parametrize(
@@ -59,25 +63,18 @@ def test_what_may_have_come_from_another_open_document_or_is_private_does_not_la
     ],
 )
 def test_whoever_asks_for_several_lines_has_the_time_for_more(
-    trigger: str, lines: str, given: int | None, length: int
+    desk: Callable[..., Desk], trigger: str, lines: str, given: int | None, length: int
 ) -> None:
-    asked = request(trigger=trigger, lines=lines, max_tokens=given)
-    task = suggestion_task(
-        asked, NONE, "model", Turbopilot(max_tokens=10), lambda _: pytest.fail("no engine")
-    )
-    assert task.sampling.max_tokens == length
+    d = desk("1", settings={"max_tokens": 10})
+    d.ask(request(trigger=trigger, lines=lines, max_tokens=given, eagerness="always"))
+    assert [sampling.max_tokens for sampling in d.engine.samplings] == [length]
 
 
-def test_a_request_may_have_more_lines_than_the_setting_and_draw_otherwise() -> None:
-    def task(**more: object) -> Task:
-        asked = request(**more)  # type: ignore[arg-type]
-        return suggestion_task(
-            asked, NONE, "model", Turbopilot(max_lines=2), lambda _: pytest.fail("no engine")
-        )
-
-    assert task().place == task(max_lines=2).place
-    assert task().place != task(max_lines=3).place  # what was cut short is no answer to it
-    assert [task(seed=seed).sampling.seed for seed in (None, 7)] == [0, 7]
+def test_suggestion_is_drawn_with_the_seed_of_the_request(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    for seed in (None, 7):
+        d.ask(request(temperature=0.8, seed=seed))
+    assert [sampling.seed for sampling in d.engine.samplings] == [0, 7]
 
 
 def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Desk]) -> None:
