@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.outcomes import Terms
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.facts import NONE, Fact, Facts
+from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
@@ -95,25 +94,23 @@ def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Des
     ],
 )
 def test_what_was_learned_moves_the_thresholds_that_promise_something(
-    trigger: str, eagerness: str, moved: bool
+    desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
 ) -> None:
-    def task(calibration: Calibration) -> Task:
-        asked = request(trigger=trigger, eagerness=eagerness)
-        return suggestion_task(
-            asked,
-            NONE,
-            "model",
-            Turbopilot(),
-            lambda _: pytest.fail("no engine"),
-            Person(calibration=lambda _: calibration),
+    d = desk("alpha + beta + gamma", probability=1.0)
+    sent: list[Terms] = []
+
+    def learn(calibration: Calibration) -> None:
+        d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
+            calibration=lambda _: calibration, sent=lambda _, terms, *__: sent.append(terms)
         )
 
-    fitted, strict = task(AS_FITTED), task(Calibration(1.0, -0.8, 300))
-    assert (fitted.place.limit != strict.place.limit) is moved  # what was cut at another one is no answer
-    assert (fitted.terms is not None) is (trigger == "automatic")
-    if strict.terms and fitted.terms:
-        assert (strict.terms.threshold > fitted.terms.threshold) is moved
-        assert (strict.terms.promised is not None) is moved
+    for calibration in (AS_FITTED, Calibration(1.0, -0.8, 300)):
+        learn(calibration)
+        d.ask(request(trigger=trigger, eagerness=eagerness, max_tokens=3))
+    # What was cut at another threshold is no answer.
+    assert len(d.engine.asks) == 1 + moved
+    assert all((terms.promised is not None) is moved for terms in sent)
+    assert trigger == "automatic" or not sent
 
 
 def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None:
