@@ -52,7 +52,7 @@ RECORD = Path(__file__).parent / "data" / "overlaps.json"
 KEY = "overlaps"
 SCRIPTS: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
 PATIENCE = 30.0  # seconds for what was recorded to come about
-STILL = 0.08  # while recording: seconds in which nothing happens any more
+STILL = 0.2  # while recording: seconds in which nothing happens any more
 _TIME = re.compile(r"id|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
 _COUNT = re.compile(r'turbopilot_requests_total\{outcome="(\w+)",route="(\w+)"\} (\d+)')
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)
@@ -290,6 +290,11 @@ class Play:
         self.asked: dict[str, Asked] = {}
 
     async def do(self, step: dict[str, Any]) -> None:
+        """Do a step of the script, after its `pause`, in seconds.
+
+        ask: a client sends a request, which arrives; `held`: look-ups take until `release`. leave: it closes
+        the connection. go: the engine takes a step; fail: it fails in it. load: the model is chosen again.
+        """
         await asyncio.sleep(step.get("pause", 0.0))
         match step["do"]:
             case "ask":

@@ -84,56 +84,8 @@ def make() -> Iterator[Callable[..., Editor]]:
         one.worker.stop()
 
 
-def test_indentation_that_was_not_typed_is_not_lost_on_the_way(make: Callable[..., Editor]) -> None:
-    editor = make("def f():\n    return one", pause=0.1)
-    editor.ask("", lines="multi")
-    until(lambda: _wrote(editor))
-    assert editor.ask("def f():\n ", lines="multi").text() == "   return one"
-    assert len(editor.engine.prompts) == 1
-
-
-def test_half_a_name_that_it_was_held_to_is_gone_on_with(
-    make: Callable[..., Editor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = "alpha beta"
-    monkeypatch.setattr(
-        "jupyter_turbopilot.completer.suggestion_plan.names_at",
-        lambda request, _: [known[len(request.prefix) - 4 :]],
-    )
-    editor = make(pause=0.2)
-    first = editor.ask("x = ")
-    until(lambda: first.texts[:1] == ["alpha"])
-    assert editor.ask("x = al").text() == ANSWER[2:]
-    assert (len(editor.engine.prompts), editor.counted) == (1, (1, 0))
-
-
-def test_whoever_types_faster_than_that_is_still_held_to_names(
-    make: Callable[..., Editor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "jupyter_turbopilot.completer.suggestion_plan.names_at",
-        lambda request, _: ["zeta"] if "delta" in request.prefix else ["alpha beta"],
-    )
-    editor = make(pause=0.1)
-    first = editor.ask("x = ")
-    until(lambda: first.texts[:1] == ["alpha"])
-    editor.ask("x = alpha beta gamma delta").text()
-    assert len(editor.engine.prompts) == 2  # a prompt of its own, held to the other name
-
-
 def _wrote(editor: Editor) -> bool:
     return any(ask.usage.predicted_tokens for ask in editor.engine.asks)
-
-
-def test_closing_the_older_stream_first_leaves_a_draft(make: Callable[..., Editor]) -> None:
-    editor = make()
-    first = editor.ask("x = ")
-    until(lambda: len(first.texts) > 1)
-    first.job.cancel.set(DISCONNECTED)
-    assert first.done.wait(60)
-    assert first.reason == "disconnected"
-    editor.ask("x = alp").text()
-    assert "ha beta" in "".join(map(chr, editor.engine.asks[-1].hint))
 
 
 @settings(max_examples=15, deadline=None)
@@ -162,16 +114,6 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
         editor.worker.stop()
 
 
-def test_a_text_that_ends_where_it_was_to_be_cut_off_is_asked_for_no_further(
-    make: Callable[..., Editor],
-) -> None:
-    editor = make(lambda prompt: "" if prompt.split(MIDDLE)[1] else "one two three", pause=0.1)
-    first = editor.ask("x = ", max_tokens=3)
-    until(lambda: len(first.texts) > 0)
-    assert editor.ask("x = one", max_tokens=3).text() == " two three"
-    assert len(editor.engine.prompts) == 2
-
-
 def test_indenting_by_hand_shortens_what_is_shown_by_what_was_typed(make: Callable[..., Editor]) -> None:
     editor = make("    return one + two")
     first = editor.ask("def f():\n")
@@ -179,25 +121,6 @@ def test_indenting_by_hand_shortens_what_is_shown_by_what_was_typed(make: Callab
     assert editor.ask("def f():\n ").text() == "   return one + two"
     # Once more, when it is known.
     assert editor.ask("def f():\n  ").text() == "  return one + two"
-
-
-def test_another_model_ends_what_was_about_to_be_taken_over(make: Callable[..., Editor]) -> None:
-    editor = make(prompt_pause=0.2, pause=0.0)
-    editor.ask("x = ")
-    until(lambda: bool(editor.engine.prompts))
-    second = editor.ask("x = y")
-    loading, go_on = threading.Event(), threading.Event()
-
-    def load(_: object) -> ScriptedEngine:
-        loading.set()
-        go_on.wait(600)
-        return ScriptedEngine(ANSWER)
-
-    editor.worker.load("another", load)
-    assert loading.wait(60)
-    assert second.done.wait(60)  # while that loads
-    assert second.reason == "superseded"
-    go_on.set()
 
 
 def test_what_an_answer_cost_is_told_once(make: Callable[..., Editor]) -> None:

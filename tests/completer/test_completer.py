@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -9,10 +10,14 @@ from jupyter_turbopilot.completer.completer import Completer, identity_of
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import Facts, read_facts
 from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.cancel import Cancel, check
+from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.generation import RawRequest, Token
+from jupyter_turbopilot.reply import Reply
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, heard, request
 
 
@@ -103,3 +108,76 @@ def test_the_same_facts_after_another_execution_know_the_answer_and_other_facts_
     for kind in ("int", "int", "str"):
         ask(read_facts({"names": {"y": {"type": kind}}}))
     assert len(d.engine.asks) == 2
+
+
+# What fails for one request ------------------------------------------------------------------------------
+
+
+def test_completer_reports_a_prompt_that_fails_to_its_caller_alone(desk: Callable[..., Desk]) -> None:
+    class Odd(CodePoints):
+        def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+            if "odd" in text:
+                raise ValueError(text)
+            return super().tokenize(text, behind=behind)
+
+    d = desk("a + b")
+    d.engine.vocabulary = Odd(unit=1)
+    (reply,) = d.ask(RawRequest("odd"))
+    assert reply.error
+    assert "ValueError" in reply.error.message
+    assert "odd" not in reply.error.message
+    assert d.texts(RawRequest("x = ")) == ["a + b"]
+
+
+def test_completer_stops_a_request_whose_prompt_is_being_tokenized(desk: Callable[..., Desk]) -> None:
+    begun = threading.Event()
+
+    class Slow(CodePoints):
+        def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+            while "slow" in text:
+                begun.set()
+                check()
+            return super().tokenize(text, behind=behind)
+
+    d = desk("a + b")
+    d.engine.vocabulary = Slow(unit=1)
+    job, replies = d.begin(RawRequest("slow"))
+    assert begun.wait(60)
+    job.cancel.set("disconnected")
+    assert heard(replies)[-1].finish_reason == "disconnected"
+    assert d.texts(RawRequest("x = ")) == ["a + b"]
+
+
+def test_completer_continues_after_a_listener_that_raises(desk: Callable[..., Desk]) -> None:
+    def listen(_: Reply) -> None:
+        raise SystemExit
+
+    d = desk("a + b")
+    d.completer.submit(RawRequest("y = "), listen)
+    assert d.texts(RawRequest("x = ")) == ["a + b"]
+
+
+def test_completer_sends_a_text_that_had_ended_when_the_batch_failed() -> None:
+    class Late(ScriptedEngine):
+        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+            super().step(runs, attention)
+            if any(run.done for run in runs):
+                raise EngineError("It comes too late.")
+
+    d = Desk(Late("a + b"))
+    assert d.texts(RawRequest("x = ")) == ["a + b"]
+    d.worker.stop()
+
+
+def test_completer_has_an_engine_loaded_again_that_cannot_release_a_text(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b")
+    release = d.engine.release
+
+    def fail(_: ScriptedRun) -> None:
+        d.engine.release = release  # type: ignore[method-assign]
+        raise RuntimeError
+
+    d.engine.release = fail  # type: ignore[method-assign]
+    assert d.texts(RawRequest("x = ")) == ["a + b"]
+    assert d.texts(RawRequest("y = ")) == ["a + b"]
+    assert (d.engine.closed, d.engine.kept) == (True, False)

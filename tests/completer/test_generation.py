@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.context.facts import read_facts
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import YIELDED
@@ -15,7 +16,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Beginning, RawRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .desk import Desk, request
+from .desk import Desk, heard, request
 
 
 def test_asked_for_it_streams_by_token_and_holds_back_a_word_that_may_go_on(
@@ -153,14 +154,20 @@ def test_an_engine_that_cannot_be_held_to_a_beginning_is_asked_behind_the_word_a
     assert held.engine.samplings[0].beginning.ways == (b"l",)
 
 
-def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_plan.names_at", lambda *_: ["price", "date"])
-    d = limited(desk, "prize + 1", holds=False)
-    assert d.texts(request("frame.", stream=True)) == []
-    d = limited(desk, "price + 1", holds=False)
-    assert d.texts(request("frame.", stream=True))[-1] == "price + 1"
+FACTS = read_facts({"names": {"frame": {"columns": [["price", "float64"], ["date", "object"]], "all": True}}})
+
+
+def named(d: Desk, **more: object) -> list[str]:
+    """Return what is shown where the name of a column has to follow."""
+    replies = heard(d.begin(request('x = frame["', **more), facts=FACTS)[1])
+    return [reply.items[0].text for reply in replies if reply.items]
+
+
+def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(desk: Callable[..., Desk]) -> None:
+    d = limited(desk, 'prize"] + 1', holds=False)
+    assert named(d, stream=True) == []
+    d = limited(desk, 'price"] + 1', holds=False)
+    assert named(d, stream=True)[-1] == 'price"] + 1'
     assert d.engine.samplings[0].beginning == Beginning()
 
 
@@ -195,13 +202,12 @@ def test_an_engine_is_told_who_waits(desk: Callable[..., Desk]) -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_names_that_must_stay_here_are_not_told_to_an_engine_elsewhere_and_filter_all_the_same(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, told: bool
+    desk: Callable[..., Desk], told: bool
 ) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_plan.names_at", lambda *_: ["secret"])
-    for answer, shown in (("secret + 1", ["secret + 1"]), ("other", ["other"] if told else [])):
+    for answer, shown in (('price"]', ['price"]']), ('other"]', ['other"]'] if told else [])):
         d = limited(desk, answer, elsewhere=True)
         d.completer.settings.engine = "remote"
         d.completer.settings.remote.send_kernel_facts = told
-        assert d.texts(request("frame.")) == shown
+        assert named(d) == shown
         (ask,) = d.engine.asks
-        assert ("secret" in repr(ask)) == told
+        assert ("price" in repr(ask)) == told

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import lookups
+from jupyter_turbopilot.cache.results import Answer, Results
 from jupyter_turbopilot.completer import completer, installed
-from jupyter_turbopilot.completer.suggestion_plan import Person, plan_suggestion
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.facts import NONE, Fact, Facts, Modules
+from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.context.facts import Fact, Facts, Modules
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.memory import recall
-from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
 
@@ -389,16 +388,16 @@ def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
     assert any(ELSEWHERE.source in prompt for prompt in engine.prompts) <= asked
 
 
-def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> None:
-    memory = Remembering()
-    plan = plan_suggestion(beside("x", "y"), NONE, "m", Turbopilot(), Person(memory))  # type: ignore[arg-type]
-    without = plan.with_cells(ChosenCells().choose(memory, beside("x", "y")))
-    assert without.place == plan.place
-    assert without.place.lasts
-    memory.documents = [ELSEWHERE]
-    with_cells = plan.with_cells(ChosenCells().choose(memory, beside("load_frame = 1", "y")))
-    assert not with_cells.place.lasts
-    assert with_cells.place.digest != plan.place.digest
+@pytest.mark.parametrize("documents", [[], [ELSEWHERE]])
+def test_answer_to_a_prompt_with_cells_from_memory_is_not_kept_on_the_disk(
+    desk: Callable[..., Desk], documents: list[Document]
+) -> None:
+    d = desk("1")
+    kept: list[Answer] = []
+    d.completer.shared.results = Results(1 << 20, kept.append)
+    d.memory = Remembering(documents=documents)
+    d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
+    assert len(kept) == (not documents)
 
 
 def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.raw_plan import ENDLESS, priority_of
+from jupyter_turbopilot.completer.raw_plan import ENDLESS
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
 from jupyter_turbopilot.prompt.formats import form_for
@@ -15,7 +15,7 @@ from jupyter_turbopilot.prompt.infill import build_text, taken_apart
 from jupyter_turbopilot.request import Completion
 
 from ..scripted_engine import MARKS, ScriptedEngine
-from .desk import Desk, heard, request
+from .desk import Desk, request
 
 
 @pytest.mark.parametrize("family", ["qwen", "starcoder", "codestral"])
@@ -55,9 +55,10 @@ def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> Non
 
 
 def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
-    d = desk("a b c", pause=0.001)
-    jobs = [d.begin(RawRequest(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
-    assert [job.priority for job in jobs] == [Priority.WARM, Priority.TEXT]
+    d = desk("a b c")
+    for ahead in (True, False):
+        d.ask(RawRequest(prompt="x", ahead=ahead, sampling=Sampling(1)))
+    assert [ask.priority for ask in d.engine.asks] == ["warm", "text"]
 
 
 def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., Desk]) -> None:
@@ -84,9 +85,9 @@ def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., De
 def test_who_asks_for_several_texts_is_not_typing(
     desk: Callable[..., Desk], asked: Completion | RawRequest, priority: Priority
 ) -> None:
-    job, replies = desk("a").begin(asked)
-    assert job.priority is priority
-    assert heard(replies, 5)
+    d = desk("a")
+    d.ask(asked)
+    assert d.engine.asks[0].priority == priority.name.lower()
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,11 @@ def test_who_asks_for_several_texts_is_not_typing(
     ],
 )
 def test_another_server_says_how_urgent_a_text_is_but_several_texts_wait(
-    urgency: Urgency | None, more: dict[str, Any], priority: Priority
+    desk: Callable[..., Desk], urgency: Urgency | None, more: dict[str, Any], priority: Priority
 ) -> None:
-    assert priority_of(RawRequest((1,), exact=ExactAsk(urgency=urgency), **more)) is priority
+    d = desk("a")
+    d.ask(RawRequest((120,), exact=ExactAsk(urgency=urgency), **more))
+    assert d.engine.asks[0].priority == priority.name.lower()
 
 
 def test_each_priority_has_a_name_that_another_server_may_send() -> None:

@@ -5,13 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.cache.results import Place
-from jupyter_turbopilot.completer.plan import Plan
-from jupyter_turbopilot.completer.suggestion_plan import Person, plan_suggestion
+from jupyter_turbopilot.cache.results import Answer, Results
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.facts import NONE, Fact, Facts
+from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
+from jupyter_turbopilot.learning.outcomes import Terms
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 from .desk import Desk, heard, request
@@ -33,16 +32,22 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
     assert d.engine.samplings[0].max_tokens == 0
 
 
-def test_what_may_have_come_from_another_open_document_or_is_private_does_not_last() -> None:
-    def place(*sources: str, path: str = "a.ipynb") -> Place:
-        extra = [Document(path="utils.py", source=source) for source in sources]
-        asked = request(path=path, extra=extra)
-        return plan_suggestion(asked, NONE, "m", Turbopilot(), Person()).place
-
-    assert place().lasts
-    assert not place("def load(): ...").lasts
-    assert not place(path=".env").lasts
-    assert place("a").digest == place("b").digest
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({}, True),
+        ({"extra": [Document(path="utils.py", source="def load(): ...")]}, False),
+        ({"path": ".env"}, False),
+    ],
+)
+def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
+    desk: Callable[..., Desk], more: dict[str, object], kept: bool
+) -> None:
+    d = desk("1")
+    answers: list[Answer] = []
+    d.completer.shared.results = Results(1 << 20, answers.append)
+    assert d.texts(request("x = ", **({"path": "a.ipynb"} | more))) == ["1"]
+    assert len(answers) == kept
 
 
 @pytest.mark.parametrize(
@@ -57,21 +62,18 @@ def test_what_may_have_come_from_another_open_document_or_is_private_does_not_la
     ],
 )
 def test_whoever_asks_for_several_lines_has_the_time_for_more(
-    trigger: str, lines: str, given: int | None, length: int
+    desk: Callable[..., Desk], trigger: str, lines: str, given: int | None, length: int
 ) -> None:
-    asked = request(trigger=trigger, lines=lines, max_tokens=given)
-    task = plan_suggestion(asked, NONE, "model", Turbopilot(max_tokens=10))
-    assert task.sampling.max_tokens == length
+    d = desk("1", settings={"max_tokens": 10})
+    d.ask(request(trigger=trigger, lines=lines, max_tokens=given, eagerness="always"))
+    assert [sampling.max_tokens for sampling in d.engine.samplings] == [length]
 
 
-def test_a_request_may_have_more_lines_than_the_setting_and_draw_otherwise() -> None:
-    def task(**more: object) -> Plan:
-        asked = request(**more)  # type: ignore[arg-type]
-        return plan_suggestion(asked, NONE, "model", Turbopilot(max_lines=2))
-
-    assert task().place == task(max_lines=2).place
-    assert task().place != task(max_lines=3).place  # what was cut short is no answer to it
-    assert [task(seed=seed).sampling.seed for seed in (None, 7)] == [0, 7]
+def test_suggestion_is_drawn_with_the_seed_of_the_request(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    for seed in (None, 7):
+        d.ask(request(temperature=0.8, seed=seed))
+    assert [sampling.seed for sampling in d.engine.samplings] == [0, 7]
 
 
 def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Desk]) -> None:
@@ -92,24 +94,23 @@ def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Des
     ],
 )
 def test_what_was_learned_moves_the_thresholds_that_promise_something(
-    trigger: str, eagerness: str, moved: bool
+    desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
 ) -> None:
-    def task(calibration: Calibration) -> Plan:
-        asked = request(trigger=trigger, eagerness=eagerness)
-        return plan_suggestion(
-            asked,
-            NONE,
-            "model",
-            Turbopilot(),
-            Person(calibration=lambda _: calibration),
+    d = desk("alpha + beta + gamma", probability=1.0)
+    sent: list[Terms] = []
+
+    def learn(calibration: Calibration) -> None:
+        d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
+            calibration=lambda _: calibration, observe=lambda terms, _: sent.append(terms)
         )
 
-    fitted, strict = task(AS_FITTED), task(Calibration(1.0, -0.8, 300))
-    assert (fitted.place.limit != strict.place.limit) is moved  # what was cut at another one is no answer
-    assert (fitted.terms is not None) is (trigger == "automatic")
-    if strict.terms and fitted.terms:
-        assert (strict.terms.threshold > fitted.terms.threshold) is moved
-        assert (strict.terms.promised is not None) is moved
+    for calibration in (AS_FITTED, Calibration(1.0, -0.8, 300)):
+        learn(calibration)
+        d.ask(request(trigger=trigger, eagerness=eagerness, max_tokens=3))
+    # What was cut at another threshold is no answer.
+    assert len(d.engine.asks) == 1 + moved
+    assert all((terms.promised is not None) is moved for terms in sent)
+    assert trigger == "automatic" or not sent
 
 
 def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None:
