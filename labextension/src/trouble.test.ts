@@ -40,7 +40,9 @@ describe('a trouble', () => {
     });
     expect(troubleOf(new ServerError(404, 'unknown_model', 'No such model.')).kind).toBe('told');
     expect(troubleOf(new ServerError(404, FOREIGN, 'Not Found')).kind).toBe('absent');
-    expect(troubleOf(new ServerError(403, 'forbidden', 'The server does not allow you to do this.')).kind).toBe('refused');
+    expect(
+      troubleOf(new ServerError(403, 'forbidden', 'The server does not allow you to do this.')).kind
+    ).toBe('refused');
     expect(troubleOf(new ServerError(424, FOREIGN, 'Failed Dependency')).kind).toBe('stopped');
   });
 });
