@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models import connection as connection_module
-from jupyter_turbopilot.models.connection import connection, in_words
+from jupyter_turbopilot.models.connection import connection, source_errors
 
 from .source_server import SourceServer
 
@@ -36,7 +36,7 @@ def test_a_redirect_leads_to_public_hosts_and_over_https_alone(
     server.says("/m", 302, {"Location": location})
     with (
         pytest.raises(DownloadError, match=words),
-        in_words("It"),
+        source_errors("It"),
         connection(server.url) as client,
     ):
         client.get(f"{server.url}/m")
@@ -127,7 +127,7 @@ def test_a_public_sources_file_host_is_never_asked_without_encryption(server: So
 def test_an_answer_that_does_not_end_is_not_read(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "MOST_PAGE", 1000)
+    monkeypatch.setattr(connection_module, "MAX_PAGE_BYTES", 1000)
     server.files["/list"] = b"x" * 2000
     with pytest.raises(DownloadError, match="more than"), connection(server.url) as client:
         connection_module.page(client, f"{server.url}/list", {})
@@ -135,7 +135,7 @@ def test_an_answer_that_does_not_end_is_not_read(
 
 @pytest.mark.parametrize("failure", [httpx.InvalidURL("x"), ValueError(), KeyError("a"), RecursionError()])
 def test_whatever_a_source_sends_is_an_error_in_words(failure: Exception) -> None:
-    with pytest.raises(DownloadError, match="The server"), in_words("The server"):
+    with pytest.raises(DownloadError, match="The server"), source_errors("The server"):
         raise failure
 
 

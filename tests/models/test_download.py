@@ -79,7 +79,7 @@ def test_a_cut_download_goes_on_where_it_stopped(server: SourceServer, store: St
 
 def test_bytes_of_another_file_are_thrown_away(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data[:-1] + b"!"
-    with pytest.raises(DownloadError, match="digest differs"):
+    with pytest.raises(DownloadError, match="digest of the downloaded file differs"):
         pull(store, model(data))
     assert list(store.folder.glob("*.gguf")) == []
     assert leftovers(store) == []
@@ -111,7 +111,7 @@ def test_a_mirror_is_used_only_with_the_persons_yes(server: SourceServer, store:
     wanted = mirrored(server, data)
     with pytest.raises(DownloadError) as caught:
         pull(store, wanted)
-    assert "allow it" in caught.value.hint
+    assert "Allow it" in caught.value.hint
     assert not [path for _, path, _ in server.requests if path.startswith("/simple")]
     assert pull(store, wanted, mirrors=True).read_bytes() == data
 
@@ -213,7 +213,7 @@ def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(
     assert stored.verified
     store.remove(wanted)
     server.headers[HUB_PATH]["X-Linked-Etag"] = f'"{"0" * 64}"'
-    with pytest.raises(DownloadError, match="digest differs"):
+    with pytest.raises(DownloadError, match="digest of the downloaded file differs"):
         pull(store, wanted)
 
 

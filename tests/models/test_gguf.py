@@ -80,7 +80,7 @@ ARCHITECTURE = string("general.architecture") + struct.pack("<I", 8) + string("l
         (file(pairs=(ARCHITECTURE, string("general.alignment") + struct.pack("<II", 4, 0))), "alignment"),
         (file(tensor=string("t") + struct.pack("<IQIQ", 1, 32, 0, 10**9)), "short of its last tensor"),
         (file(tensor=string("t") + struct.pack("<IQIQ", 1, 10**9, 0, 0)), "short of its last tensor"),
-        (file(tensor=string("t") + struct.pack("<IQIQ", 1, 31, 2, 0)), "impossible shape"),
+        (file(tensor=string("t") + struct.pack("<IQIQ", 1, 31, 2, 0)), "invalid shape"),
         (file(tensor=string("t") + struct.pack("<I", 9)), "9 dimensions"),
         (file(tensors=2, tensor=2 * (string("t") + struct.pack("<IQIQ", 1, 32, 0, 0))), "twice"),
     ],

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.recommend import FLUENT, SHARE, advise, measured
+from jupyter_turbopilot.models.recommend import MEMORY_SHARE, MIN_TOKENS_PER_SECOND, advise, measured
 
 GB = 10**9
 
@@ -41,8 +41,8 @@ def test_what_is_recommended_fits_and_at_most_one_is(free: float, rate: float) -
     advice = advise(catalog().values(), int(free), rate)
     chosen = [one for one in advice if one.verdict == "recommended"]
     assert len(chosen) == 1
-    assert chosen[0].memory <= free * SHARE
-    assert all(one.tokens_a_second < FLUENT for one in advice if one.verdict == "slow")
+    assert chosen[0].memory <= free * MEMORY_SHARE
+    assert all(one.tokens_a_second < MIN_TOKENS_PER_SECOND for one in advice if one.verdict == "slow")
 
 
 def test_what_was_measured_is_of_models_in_the_catalogue_and_shares() -> None:

@@ -128,7 +128,7 @@ def test_what_is_neither_a_folder_nor_a_repository_is_refused(source: str, tmp_p
 
 def test_a_repository_without_a_checkpoint_is_refused(server: SourceServer, tmp_path: Path) -> None:
     publish(server, REPO, {"README.md": b"x"})
-    with pytest.raises(ConversionError, match="holds no checkpoint"):
+    with pytest.raises(ConversionError, match="contains no checkpoint"):
         Repositories(tmp_path).checkpoint(REPO)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models import sources
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Source, Url
-from jupyter_turbopilot.models.sources import fetch, files_of, look
+from jupyter_turbopilot.models.sources import fetch, fetch_metadata, list_files
 from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
 from .source_server import SourceServer
@@ -76,18 +76,18 @@ def test_no_kind_of_source_gives_more_than_the_model_has(
 
 def test_only_hugging_face_says_anything_before(server: SourceServer) -> None:
     for kind in ("url", "index"):
-        assert look(publish(server, kind)) == RemoteFile()
+        assert fetch_metadata(publish(server, kind)) == RemoteFile()
     assert server.requests == []
     server.headers[PATH] = {"X-Linked-Size": str(len(BYTES))}
-    assert look(publish(server, "hub")) == RemoteFile(len(BYTES))
+    assert fetch_metadata(publish(server, "hub")) == RemoteFile(len(BYTES))
 
 
 def test_the_publisher_says_how_large_a_file_is_and_its_digest(server: SourceServer) -> None:
     digest = hashlib.sha256(b"model").hexdigest()
     server.says(PATH, 200, {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": "5"})
-    assert look(FILE) == RemoteFile(5, digest)
+    assert fetch_metadata(FILE) == RemoteFile(5, digest)
     server.says(PATH, 200, {"X-Linked-Etag": '"a git hash"', "X-Linked-Size": "five"})
-    assert look(FILE) == RemoteFile()
+    assert fetch_metadata(FILE) == RemoteFile()
 
 
 @pytest.mark.parametrize("said", ["1", "on", "Yes", "TRUE"])
@@ -95,8 +95,8 @@ def test_offline_nothing_is_asked(
     said: str, server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", said)
-    assert look(FILE) == RemoteFile()
-    for ask in (lambda: fetch(FILE, transfer(tmp_path / "f")), lambda: files_of("owner/repo")):
+    assert fetch_metadata(FILE) == RemoteFile()
+    for ask in (lambda: fetch(FILE, transfer(tmp_path / "f")), lambda: list_files("owner/repo")):
         with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
             ask()
     assert server.requests == []
@@ -105,11 +105,11 @@ def test_offline_nothing_is_asked(
 def test_of_a_repositorys_files_those_in_its_first_folder_are_named(server: SourceServer) -> None:
     body = b'{"siblings": [{"rfilename": "config.json"}, {"rfilename": "a/b.json"}, {"rfilename": "../x"}]}'
     server.says("/api/models/owner/repo", 200, {"Content-Type": "application/json"}, body)
-    assert files_of("owner/repo") == ["config.json"]
+    assert list_files("owner/repo") == ["config.json"]
     for nonsense in (b"[]", b"{}", b'{"siblings": [{}]}', b"<html>"):
         server.says("/api/models/owner/repo", 200, {}, nonsense)
         with pytest.raises(DownloadError, match="does not list its files"):
-            files_of("owner/repo")
+            list_files("owner/repo")
 
 
 def listing(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

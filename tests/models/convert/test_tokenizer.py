@@ -61,7 +61,7 @@ def write(folder: Path, found: object) -> Path:
         ({"pre_tokenizer": None}, "splits text like this"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "Whitespace"),
         ({"added_tokens": [{"content": "x", "id": 10**6, "special": True}]}, "embedding has 600 rows"),
-        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}}, "more than two parts"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}}, "does not have two parts"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}, "ignore_merges": True}}, "ignores its merges"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}, "end_of_word_suffix": "</w>"}}, "end_of_word_suffix"),
         ({"normalizer": {"type": "Lowercase"}}, "Lowercase"),

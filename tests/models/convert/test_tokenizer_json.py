@@ -70,9 +70,9 @@ def test_whether_bos_is_added_is_read(
     [
         ({"added_tokens": 5}, "is damaged"),
         ({"added_tokens": [{"id": 5}]}, "is damaged"),
-        ({"added_tokens": [{"content": "x", "id": -1}]}, "impossible number"),
-        ({"added_tokens": [{"content": "x", "id": "1"}]}, "impossible number"),
-        ({"model": {"vocab": {"x": True}}}, "impossible number"),
+        ({"added_tokens": [{"content": "x", "id": -1}]}, "invalid id"),
+        ({"added_tokens": [{"content": "x", "id": "1"}]}, "invalid id"),
+        ({"model": {"vocab": {"x": True}}}, "invalid id"),
         ({"model": None}, "no vocabulary"),
         ({"model": {"vocab": [1]}}, "no vocabulary"),
     ],

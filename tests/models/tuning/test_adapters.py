@@ -21,7 +21,7 @@ def test_how_strongly_it_counts_stands_behind_its_path() -> None:
     assert read_spec("me@work/a.gguf") == ("me@work/a.gguf", 1.0, "")
     assert read_spec("~/a.gguf")[0].startswith("/")
     for spec in ("a=0", "a=-1", "a=99", "a=nan"):
-        with pytest.raises(BadRequestError, match="has to be above 0 and at most 8"):
+        with pytest.raises(BadRequestError, match="must be above 0 and at most 8"):
             read_spec(spec)
 
 

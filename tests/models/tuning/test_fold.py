@@ -55,11 +55,11 @@ def test_what_was_quantised_is_kept_in_eight_bits_where_it_changes(tiny_model: P
     ("changed", "reason"),
     [
         ({"kind": "model"}, "is not a LoRA adapter"),
-        ({"architecture": "qwen2"}, "trained for a qwen2"),
-        ({"width": 32}, "is for another model"),
-        ({"other_rank": 5}, "is for another model"),
-        ({"alpha": float("nan")}, "impossible adapter.lora.alpha"),
-        ({"value": float("inf")}, "holds NaN or infinity"),
+        ({"architecture": "qwen2"}, "trained for qwen2"),
+        ({"width": 32}, "trained for another model"),
+        ({"other_rank": 5}, "trained for another model"),
+        ({"alpha": float("nan")}, "invalid adapter.lora.alpha"),
+        ({"value": float("inf")}, "contains NaN or infinity"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(
@@ -105,7 +105,7 @@ def test_older_copies_go(tmp_path: Path) -> None:
     for scale in (1.0, 0.5, 0.25):
         last = folded(tmp_path, model, [AdapterSpec(adapter, scale)])
     found = copies(tmp_path, model)
-    assert len(found) == module.KEPT
+    assert len(found) == module.MAX_COPIES
     assert last in found
     assert stays.is_file()
 
