@@ -244,7 +244,7 @@ def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
             header = adapters.check(path)
             size = describe_size(header.file_size)
             where = f" in {language} alone" if language else ""
-            counts = f"for a {header.architecture}, counts {scale:g}{where}"
+            counts = f"for {header.architecture}, strength {scale:g}{where}"
             yield Finding("adapter", f"{path.name}, {size}, {counts}")
         except TurbopilotError as error:
             yield Finding("adapter", error.message, problem=True)
