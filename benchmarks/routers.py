@@ -134,9 +134,7 @@ def main() -> None:
 
 def report(fleets: dict[str, Any], requests: int) -> None:
     """Measure all fleets."""
-    print(
-        "| load balancer | p50 | p95 | added p50 | tokens per keystroke | closed → free, p50 and p95 |"
-    )
+    print("| load balancer | p50 | p95 | added p50 | tokens per keystroke | closed → free, p50 and p95 |")
     print("| --- | --- | --- | --- | --- | --- |")
     times = round_trips({name: fleets[name] for name in fleets if "random" not in name}, requests)
     alone = times["one server"]

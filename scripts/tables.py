@@ -71,19 +71,19 @@ def abilities() -> str:
     engines: dict[str, Abilities] = {
         "llama": LlamaEngine.abilities,
         "transformers": TransformersEngine.abilities,
-        "ours elsewhere": by_ids(ours, tokens, remote)[1],
+        "remote Turbopilot": by_ids(ours, tokens, remote)[1],
         "llama-server": by_ids(FarSide(Kind.LLAMA, places=1), tokens, remote)[1],
         "vLLM": by_ids(FarSide(Kind.VLLM), tokens, remote)[1],
         "text": by_text(FarSide(Kind.OPENAI), TextForm("suffix", chances=False), Spellings(), remote)[1],
     }
     word = {True: "yes", False: "no"}
     rows = {
-        "texts at a time": [str(one.places) for one in engines.values()],
-        "can be held to a beginning": [word[one.holds] for one in engines.values()],
-        "says how probable each token was": [word[one.chances] for one in engines.values()],
-        "likeliest tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
-        "works ahead": [word[one.ahead] for one in engines.values()],
-        "options of sampling": [_options(one) for one in engines.values()],
+        "concurrent sequences": [str(one.places) for one in engines.values()],
+        "prefix constraint": [word[one.holds] for one in engines.values()],
+        "logprobs": [word[one.chances] for one in engines.values()],
+        "most likely tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
+        "prefetch": [word[one.ahead] for one in engines.values()],
+        "sampling options": [_options(one) for one in engines.values()],
     }
     return _table(["", *engines], ([name, *cells] for name, cells in rows.items()))
 

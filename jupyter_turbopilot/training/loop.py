@@ -192,7 +192,7 @@ class Training:
             try:
                 torch.save(state, partial)
             except RuntimeError:  # torch's unspecific error for a full disk
-                raise OSError("the file could not be written (is the disk full?)") from None
+                raise OSError("the disk may be full") from None
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)

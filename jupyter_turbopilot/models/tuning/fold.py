@@ -72,8 +72,8 @@ def place_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path
 
 def kept_by(folder: Path) -> str:
     """Return the advice for a read-only models folder."""
-    how = "its owner can create the copy with `jupyter turbopilot models pull`."
-    return f"You may not write to {folder}: {how}"
+    how = "Its owner can create the copy with `jupyter turbopilot models pull`."
+    return f"You may not write to {folder}. {how}"
 
 
 def _identity(model: Path) -> str:

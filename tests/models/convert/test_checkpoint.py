@@ -72,7 +72,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_odd_weights_are_refused(case: str, good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_invalid_weights(case: str, good: Path, tmp_path: Path) -> None:
     change, reason = ODD[case]
     refuse(changed(tmp_path / "hf", good, change), reason)
 
@@ -92,12 +92,14 @@ def test_odd_weights_are_refused(case: str, good: Path, tmp_path: Path) -> None:
         ({"n_layer": 4}, "is missing"),
     ],
 )
-def test_odd_settings_are_refused(values: dict[str, Any], reason: str, good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_unsupported_settings(
+    values: dict[str, Any], reason: str, good: Path, tmp_path: Path
+) -> None:
     refuse(set_(tmp_path / "hf", good, **values), reason)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
-def test_weights_that_were_cut_are_refused(share: float, good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_truncated_weights(share: float, good: Path, tmp_path: Path) -> None:
     shutil.copytree(good, tmp_path / "hf")
     path = tmp_path / "hf" / "model.safetensors"
     data = path.read_bytes()
@@ -105,7 +107,7 @@ def test_weights_that_were_cut_are_refused(share: float, good: Path, tmp_path: P
     refuse(tmp_path / "hf", "damaged or incomplete")
 
 
-def test_tensors_that_lie_over_each_other_are_refused(good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_overlapping_tensors(good: Path, tmp_path: Path) -> None:
     shutil.copytree(good, tmp_path / "hf")
     path = tmp_path / "hf" / "model.safetensors"
     data = path.read_bytes()
@@ -118,7 +120,7 @@ def test_tensors_that_lie_over_each_other_are_refused(good: Path, tmp_path: Path
     refuse(tmp_path / "hf", "damaged or incomplete")
 
 
-def test_an_index_that_points_out_of_the_folder_is_refused(good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_an_index_that_leaves_the_folder(good: Path, tmp_path: Path) -> None:
     shutil.copytree(good, tmp_path / "hf")
     (tmp_path / "hf" / "model.safetensors.index.json").write_text(
         '{"weight_map": {"x": "../../secret.safetensors"}}'
@@ -126,7 +128,7 @@ def test_an_index_that_points_out_of_the_folder_is_refused(good: Path, tmp_path:
     refuse(tmp_path / "hf", "refers to a file outside")
 
 
-def test_a_pickle_that_would_run_something_is_refused(good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_a_pickle_with_code(good: Path, tmp_path: Path) -> None:
     class Hostile:
         def __reduce__(self) -> Any:
             return os.system, (f"touch {tmp_path / 'pwned'}",)
@@ -139,19 +141,19 @@ def test_a_pickle_that_would_run_something_is_refused(good: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "7"])
-def test_settings_that_are_none_are_refused(text: str, good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_invalid_json(text: str, good: Path, tmp_path: Path) -> None:
     shutil.copytree(good, tmp_path / "hf")
     (tmp_path / "hf" / "config.json").write_text(text)
     refuse(tmp_path / "hf", "config.json")
 
 
-def test_without_room_nothing_is_begun(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convert_checks_disk_space_first(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(good, tmp_path / "hf")
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
     refuse(tmp_path / "hf", "Delete files")
 
 
-def test_a_disk_that_fills_up_leaves_nothing_behind(
+def test_convert_removes_its_file_when_the_disk_is_full(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(good, tmp_path / "hf")
@@ -163,13 +165,13 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(
     refuse(tmp_path / "hf", "No space left on device")
 
 
-def test_numbers_too_large_for_f16_are_refused_with_a_way_out(good: Path, tmp_path: Path) -> None:
+def test_convert_refuses_numbers_too_large_for_f16_with_advice(good: Path, tmp_path: Path) -> None:
     folder = changed(tmp_path / "hf", good, lambda t: t["transformer.wte.weight"].fill_(1e6))
     refuse(folder, "--outtype bf16")
     assert convert(folder, tmp_path / "model.gguf", outtype="bf16").is_file()
 
 
-def test_codegen2_is_not_guessed(tmp_path: Path) -> None:
+def test_convert_requires_the_shards_of_codegen2(tmp_path: Path) -> None:
     families.make("codegen", tmp_path / "hf")
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "x"}}))
