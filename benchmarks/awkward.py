@@ -1,4 +1,4 @@
-"""What `hostile.py` sends: awkward texts, notebooks and bodies, each made from a seed alone."""
+"""The requests of `hostile.py`: unusual texts, notebooks and bodies, each generated from a seed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CANARY = "zq7canary"  # stands in every text that is sent, and must stand in no log
-MOST = 1_100_000  # characters; a little more than the server takes
+CANARY = "zq7canary"  # part of every text that is sent; must not appear in a log
+MOST = 1_100_000  # characters; slightly more than the server accepts
 
 
 @dataclass(frozen=True)
 class Sending:
-    """One request, and how its client behaves."""
+    """A request and its client's behaviour."""
 
     path: str
     body: bytes = b""
     method: str = "POST"
     kind: str = "application/json"
-    manner: str = "read"  # to the end; "cut" before the answer; "drip" of a body; "storm" of many at once
+    manner: str = (
+        "read"  # the whole response; "cut": close before it; "drip": send slowly; "storm": many at once
+    )
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -42,17 +44,17 @@ UNITS = (
 
 
 def often(rng: random.Random, share: float = 0.5) -> bool:
-    """Tell whether this time."""
+    """Return True with this probability."""
     return rng.random() < share
 
 
 def length(rng: random.Random) -> int:
-    """Draw a length: mostly short, now and then all that is taken."""
+    """Draw a length, usually short, sometimes the maximum."""
     return int(10 ** rng.uniform(0, 4.5 if often(rng, 0.8) else 6.0))
 
 
 def text(rng: random.Random, most: int = MOST) -> str:
-    """One unit or two, over and over, between sane lines."""
+    """Return one or two repeated units between valid lines."""
     size = min(length(rng), most)
     unit = "".join(rng.sample(UNITS, rng.choice((1, 1, 2, 3))))
     run = (unit * (size // len(unit) + 1))[:size]
@@ -64,7 +66,7 @@ def text(rng: random.Random, most: int = MOST) -> str:
 
 
 def nested(rng: random.Random) -> str:
-    """Brackets or blocks within each other."""
+    """Return deeply nested brackets or blocks."""
     depth = rng.choice((10, 100, 1000, 20_000, 100_000))
     if often(rng):
         return f"{CANARY} = " + rng.choice("([{") * depth
@@ -72,7 +74,7 @@ def nested(rng: random.Random) -> str:
 
 
 def line(rng: random.Random) -> str:
-    """A long line of many different words, as data pasted into a cell has."""
+    """Return a long line of different words, like data pasted into a cell."""
     words = (f"{rng.choice('abcxyz')}{rng.randrange(10**6)}" for _ in range(min(length(rng), 100_000)))
     return f"{CANARY} = [" + rng.choice((", ", " ", ".", "=", "','")).join(words)
 
@@ -81,7 +83,7 @@ SHAPES: tuple[Callable[[random.Random], str], ...] = (text, text, text, nested, 
 
 
 def shape(rng: random.Random) -> str:
-    """Any of them."""
+    """Return a random text of any of these kinds."""
     return rng.choice(SHAPES)(rng)
 
 
@@ -105,12 +107,12 @@ def _native(rng: random.Random, cells: list[dict[str, Any]], **more: Any) -> Sen
 
 
 def native_cell(rng: random.Random) -> Sending:
-    """One awkward cell."""
+    """A cell with an unusual text."""
     return _native(rng, [{"source": shape(rng)}])
 
 
 def native_notebook(rng: random.Random) -> Sending:
-    """Many cells of every kind."""
+    """Many cells of all kinds."""
     cells = [
         {
             "id": str(number), "type": rng.choice(("code", "code", "markdown", "raw")),
@@ -125,7 +127,7 @@ def native_notebook(rng: random.Random) -> Sending:
 
 
 def native_documents(rng: random.Random) -> Sending:
-    """Other open documents beside a plain cell."""
+    """Other open documents with an ordinary cell."""
     extra = [
         {"path": f"{n}.py", "language": "python", "source": text(rng, 60_000)}
         for n in range(rng.randint(1, 8))
@@ -134,7 +136,7 @@ def native_documents(rng: random.Random) -> Sending:
 
 
 def native_alternatives(rng: random.Random) -> Sending:
-    """Several long answers, warm ones too."""
+    """Several long suggestions, including warm-ups."""
     more = {
         "n": rng.choice((2, 4, 8)),
         "max_tokens": rng.choice((1, 64, 2048)),
@@ -145,7 +147,7 @@ def native_alternatives(rng: random.Random) -> Sending:
 
 
 def native_values(rng: random.Random) -> Sending:
-    """A field that is not what it should be."""
+    """A field with an invalid value."""
     odd = (-1, 0, 1e9, True, "8", 2.5, None, [], {}, 2**64, text(rng, 2000), [[]] * 50, float("nan"))
     names = "path cells active offset trigger stream client n max_tokens temperature lines language extra"
     body: dict[str, Any] = {"cells": [{"source": f"x = {CANARY}"}], "offset": 3}
@@ -178,14 +180,14 @@ def _llama(rng: random.Random) -> dict[str, Any]:
 
 
 def infill(rng: random.Random) -> Sending:
-    """As llama.vim asks, with rings of extra texts."""
+    """A request like llama.vim's, with extra context."""
     extra = [{"filename": "a.py", "text": text(rng, 20_000)} for _ in range(rng.choice((0, 1, 16, 64)))]
     body = {"input_prefix": shape(rng), "input_suffix": text(rng, 20_000), "prompt": "", "input_extra": extra}
     return Sending("infill", dumps(rng, body | _llama(rng)), manner=manner(rng))
 
 
 def completion(rng: random.Random) -> Sending:
-    """llama.cpp's completion, of any sort of prompt."""
+    """llama.cpp's completion with all kinds of prompts."""
     prompts = (
         shape(rng),
         [1, 2, 3] * rng.choice((1, 1000)),
@@ -199,7 +201,7 @@ def completion(rng: random.Random) -> Sending:
 
 
 def openai(rng: random.Random) -> Sending:
-    """Many prompts, many answers, and every option."""
+    """Many prompts, many completions, and every option."""
     prompts = (
         text(rng, 30_000),
         [text(rng, 3000) for _ in range(rng.choice((2, 16, 17)))],
@@ -222,7 +224,7 @@ def openai(rng: random.Random) -> Sending:
 
 
 def copilot(rng: random.Random) -> Sending:
-    """As a Copilot client does: its token first, then a stream that is cut."""
+    """Like a Copilot client: request a token, then close a stream early."""
     if often(rng, 0.2):
         return Sending("copilot_internal/v2/token", method="GET")
     body = {"prompt": text(rng, 20_000), "suffix": text(rng, 5000), "max_tokens": 500, "n": 1,
@@ -240,7 +242,7 @@ def huggingface(rng: random.Random) -> Sending:
 
 
 def tokens(rng: random.Random) -> Sending:
-    """Tokenising whatever it is."""
+    """Tokenize arbitrary texts."""
     if often(rng, 0.3):
         return Sending(
             "detokenize",
@@ -249,11 +251,11 @@ def tokens(rng: random.Random) -> Sending:
     return Sending("tokenize", dumps(rng, {"content": shape(rng), "with_pieces": often(rng)}))
 
 
-# Bodies that are none, and other calls ----------------------------------------------------------------------
+# Invalid bodies and other requests --------------------------------------------------------------------------
 
 
 def broken(rng: random.Random) -> Sending:
-    """A body that is no request."""
+    """A body that is not a valid request."""
     body = rng.choice((
         b"", b"[1]", b'"x"', b"null", b"{", b"\xff\xfe", b"[" * 200_000, b'{"a":' * 100_000, b"9" * 5000,
         b'{"cells": [{"source": "\\ud800' + CANARY.encode() + b'"}], "offset": 1}', b'{"offset": NaN}',
@@ -280,7 +282,7 @@ ROUTES = (
 
 
 def odd_call(rng: random.Random) -> Sending:
-    """Another method, a strange header, what is only told."""
+    """Other methods, unusual headers, and requests without a response body."""
     about = (
         "health",
         "metrics",
@@ -301,19 +303,19 @@ def odd_call(rng: random.Random) -> Sending:
 
 
 def feedback(rng: random.Random) -> Sending:
-    """Events of suggestions that nobody made."""
+    """Feedback about suggestions that do not exist."""
     events = ("shown", "accepted", "dismissed", CANARY)
     body = {"id": text(rng, 300), "event": rng.choice(events), "chars": rng.choice((-1, 0, 10**12))}
     return Sending("feedback", dumps(rng, body))
 
 
 def dumps(rng: random.Random, body: Any) -> bytes:
-    """Write JSON, with escapes or without."""
+    """Return JSON, with or without escapes."""
     return json.dumps(body, ensure_ascii=often(rng)).encode("utf-8", "surrogatepass")
 
 
 def manner(rng: random.Random) -> str:
-    """Draw how a client behaves."""
+    """Draw a client's behaviour."""
     return rng.choices(("read", "cut", "drip", "storm"), (6, 3, 0.5, 0.5))[0]
 
 
@@ -328,12 +330,12 @@ CASES: dict[str, tuple[int, Callable[[random.Random], Sending]]] = {
 
 
 def name_of(seed: int, number: int) -> str:
-    """Return the case that a number stands for."""
+    """Return the name of the case with this number."""
     names = list(CASES)
     drawn = random.Random(f"{seed} {number}").choices(names, [CASES[name][0] for name in names])[0]  # noqa: S311
     return f"{drawn}:{seed}:{number}"
 
 
 def sending(name: str) -> Sending:
-    """Make a case anew from its name."""
+    """Create a case from its name."""
     return CASES[name.split(":", 1)[0]][1](random.Random(name))  # noqa: S311

@@ -1,9 +1,9 @@
-"""Build what we measure ourselves against: llama.cpp's own server and benchmark, from the bindings' source.
+"""Build llama.cpp's server and benchmark, from the bindings' source, for comparison.
 
 python benchmarks/baseline.py
 
-The source distribution of llama-cpp-python carries llama.cpp whole, so both sides run the same engine code.
-What is built is kept under the user's cache, by version and CPU.
+The source distribution of llama-cpp-python includes llama.cpp, so both sides run the same engine code. The
+programs are cached by version and CPU.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ FLAGS = (
 
 
 def folder() -> Path:
-    """Return where the programs are kept."""
+    """Return the cache folder of the programs."""
     words = "|".join((wanted_version(), *(f for f in FLAGS if "_INCLUDE" not in f), cpu_features()))
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "jupyter-turbopilot" / "baseline" / hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def programs() -> dict[str, Path]:
-    """Return the programs, built first if they are not there."""
+    """Return the programs; build them if necessary."""
     kept = folder()
     if not all((kept / name).exists() for name in PROGRAMS):
         build(kept)
@@ -58,7 +58,7 @@ def programs() -> dict[str, Path]:
 def build(kept: Path) -> None:
     """Build the programs from the source distribution."""
     version = wanted_version()
-    print(f"Building {' and '.join(PROGRAMS)} {version}: some minutes, once.", flush=True)
+    print(f"Building {' and '.join(PROGRAMS)} {version}: this takes several minutes, once.", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         pip("download", "-q", "--no-deps", "--no-binary", PACKAGE, "-d", scratch, f"{PACKAGE}=={version}")
         with tarfile.open(next(Path(scratch).glob("*.tar.gz"))) as archive:

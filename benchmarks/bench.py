@@ -1,9 +1,9 @@
-"""Run the measurements of `make bench` one after another; one that fails does not end the others.
+"""Run the measurements of `make bench` one after another, continuing after failures.
 
 python benchmarks/bench.py --into FOLDER [--set NOTEBOOKS] [--small] [--only NAME ...]
 
-The output of each is kept in FOLDER, in a file of its own, and listed at the end. `--small` runs as little of
-each as shows whether it works; its figures mean nothing.
+The output of each measurement is saved in a file in FOLDER, and listed at the end. `--small` runs only enough
+of each to check that it works; its results are meaningless.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a measurement."""
+    """The result of a measurement."""
 
     name: str
     status: int
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
-    """Return the measurements in their order."""
+    """Return the measurements in order."""
 
     def script(name: str, *options: str, less: tuple[str, ...] = ("--small",)) -> list[str]:
         return [sys.executable, str(HERE / f"{name}.py"), *options, *(less if small else ())]
@@ -81,7 +81,7 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
 
 
 def run(step: Step, into: Path) -> Outcome:
-    """Run a measurement; show and keep its output."""
+    """Run a measurement; print and save its output."""
     file = into / f"{step.name}.txt"
     begun = time.monotonic()
     print(f"\n== {step.name}: {' '.join(step.command)}", flush=True)
@@ -109,7 +109,7 @@ def run(step: Step, into: Path) -> Outcome:
 
 
 def summary(outcomes: list[Outcome], into: Path) -> str:
-    """Return a line for each measurement, and how many failed."""
+    """Return one line for each measurement, and the number of failures."""
     lines = [
         f"{outcome.name:12} {'done' if not outcome.status else f'FAILED ({outcome.status})':12} "
         f"{outcome.seconds:6.0f} s  {outcome.file}"
@@ -117,7 +117,7 @@ def summary(outcomes: list[Outcome], into: Path) -> str:
     ]
     failed = sum(bool(outcome.status) for outcome in outcomes)
     end = f"{failed} of {len(outcomes)} failed." if failed else f"All {len(outcomes)} are done."
-    return "\n".join(["", *lines, f"{end} Copy figures worth keeping from {into} to benchmarks/results."])
+    return "\n".join(["", *lines, f"{end} Copy results worth keeping from {into} to benchmarks/results."])
 
 
 def main() -> None:
@@ -126,7 +126,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--into", type=Path, required=True)
-    parser.add_argument("--set", type=Path, help="notebooks to type; default: those of three packages")
+    parser.add_argument("--set", type=Path, help="notebooks to replay; default: those of three packages")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     options = parser.parse_args()
@@ -137,7 +137,7 @@ def main() -> None:
     wanted = steps(notebooks, into, small=options.small)
     if options.only:
         if unknown := set(options.only) - {step.name for step in wanted}:
-            sys.exit(f"There is no measurement {', '.join(sorted(unknown))}.")
+            sys.exit(f"Unknown measurement: {', '.join(sorted(unknown))}.")
         wanted = [step for step in wanted if step.name in options.only]
     if not (options.set or any(notebooks.glob("*.ipynb"))):
         subprocess.run([sys.executable, HERE / "gather.py", notebooks], check=True)

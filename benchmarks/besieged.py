@@ -1,10 +1,10 @@
-"""The server that `hostile.py` attacks, and who watches it: a poller, somebody who types, and their kernel.
+"""The server that `hostile.py` attacks, and its observers: a poller, a typing user, and the user's kernel.
 
     python benchmarks/besieged.py poll PORT
     python benchmarks/besieged.py type PORT KERNEL [NOTEBOOKS]
 
-Each watcher is a process of its own, so that only the server delays it. For each request it prints a line of
-JSON: when, how long, how it ended.
+Each observer is a separate process, so that only the server delays it. For each request it prints a line of
+JSON with time, duration and outcome.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import mixed
 
 TOKEN, OK = "hostile", 200
-POLL, KEY = 0.1, 0.2  # seconds between two looks, between two keys
-LOOKS = 10.0  # how long the person looks for a suggestion at the end of a line
+POLL, KEY = 0.1, 0.2  # seconds between two polls, between two keystrokes
+LOOKS = 10.0  # seconds that the user waits for a suggestion at the end of a line
 PATIENCE = 40.0
 TYPED = """import numpy as np
 
@@ -55,7 +55,7 @@ globals().update({f"name_{n}": n for n in range(50_000)})
 
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-    """Ask something plain, and wait."""
+    """Send a request and wait for the response."""
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
@@ -67,12 +67,12 @@ def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, bytes
 
 
 def note(at: float, begun: float, end: int | str) -> None:
-    """Tell how a request went, in one piece: several threads do so."""
+    """Print the outcome of a request in one write, because several threads print."""
     os.write(1, json.dumps([at, time.monotonic() - begun, end]).encode() + b"\n")
 
 
 class Server:
-    """A Jupyter server of its own process with temporary folders, on this machine alone."""
+    """A Jupyter server in a separate process with temporary folders, on the loopback interface."""
 
     def __init__(self, folder: Path, settings: str = "") -> None:
         with socket.socket() as found:
@@ -107,26 +107,26 @@ class Server:
             return False
 
     def memory(self) -> float:
-        """Return its resident memory in MB."""
+        """Return the resident memory in MB."""
         return float(psutil.Process(self.process.pid).memory_info().rss / 1e6)
 
     def good(self) -> str:
-        """Ask for a plain completion; where none comes, end the server with its stacks in the log."""
+        """Request an ordinary completion; if it fails, abort the server to log its stacks."""
         body = {"cells": [{"source": "import num"}], "offset": 10, "trigger": "invoke"}
         try:
             return str(ask(self.port, "POST", "turbopilot/complete", body)[0])
         except (OSError, http.client.HTTPException) as error:
             self.process.send_signal(signal.SIGABRT)
-            return f"{type(error).__name__}; what each thread was at stands in the log"
+            return f"{type(error).__name__}; the log contains the stack of each thread"
 
     def kernel(self) -> str:
-        """Start the person's kernel."""
+        """Start the user's kernel."""
         body = {"path": "person.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
         found: str = json.loads(ask(self.port, "POST", "api/sessions", body)[1])["kernel"]["id"]
         return found
 
     def execute(self, kernel: str, stop: threading.Event) -> None:
-        """Run cells with hostile objects in it, until told to stop."""
+        """Execute cells with hostile objects until `stop` is set."""
         client = BlockingKernelClient(connection_file=str(self.runtime / f"kernel-{kernel}.json"))
         client.load_connection_file()
         client.start_channels()
@@ -135,14 +135,14 @@ class Server:
         client.stop_channels()
 
     def watch(self, file: Path, *what: str) -> subprocess.Popen[bytes]:
-        """Start a watcher that writes to a file."""
+        """Start an observer that writes to a file."""
         with file.open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, __file__, what[0], str(self.port), *what[1:]], stdout=output
             )
 
     def stop(self) -> float:
-        """End it as a service manager does; return the seconds that took."""
+        """Stop the server like a service manager; return the seconds this took."""
         begun = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -155,7 +155,7 @@ class Server:
 
 
 def poll(port: int) -> None:
-    """Look at `/api/status`, again and again."""
+    """Poll `/api/status` repeatedly."""
     while True:
         at, begun = time.time(), time.monotonic()
         try:
@@ -167,7 +167,7 @@ def poll(port: int) -> None:
 
 
 def type_on(port: int, kernel: str, source: str = "") -> None:
-    """Type at a person's pace, asking at each key; stop at the end of a line to see what is suggested."""
+    """Type in real time with a request per keystroke; pause at the end of a line for a suggestion."""
     while True:
         for cells, active, written in notebooks(source):
             for place in range(1, len(written) + 1):
@@ -183,7 +183,7 @@ def type_on(port: int, kernel: str, source: str = "") -> None:
 
 
 def suggestion(port: int, body: dict[str, Any]) -> None:
-    """Ask for one."""
+    """Request a suggestion."""
     at, begun = time.time(), time.monotonic()
     try:
         status, said = ask(port, "POST", "turbopilot/complete", body)
@@ -202,7 +202,7 @@ def suggestion(port: int, body: dict[str, Any]) -> None:
 
 
 def notebooks(source: str) -> list[tuple[list[str], int, str]]:
-    """Return what to type: the cells, which one, and what is written into it."""
+    """Return the cells, the index of the active one, and the text to type into it."""
     if not source:
         return [([f"# {number}\n{TYPED}", ""], 1, TYPED) for number in range(3)]
     steps = [trace.keystrokes[0] for trace in mixed(read(Path(source)), 200) if trace.kind == "append"]

@@ -1,4 +1,4 @@
-"""Is a keystroke's time constant? Long notebooks, other cells, cancelling, the step loop, memory, restarts.
+"""Latency of a keystroke in long notebooks, after cell changes, cancelling and restarts; step loop; memory.
 
 python benchmarks/constant.py
 """
@@ -27,8 +27,8 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
 
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"
-PROMPT, WRITTEN = 512, 64  # tokens of the step loop's test
-TOKEN_BYTES, CELLS = 12288, 8192  # of a token's keys and values; of the cache
+PROMPT, WRITTEN = 512, 64  # tokens in the test of the step loop
+TOKEN_BYTES, CELLS = 12288, 8192  # bytes per token in the KV cache; cells of the cache
 
 
 def infill(before: str, after: str, count: int) -> RawRequest:
@@ -55,13 +55,13 @@ def request_at(cells: list[str], active: int, text: str) -> Completion:
 
 
 def type_cell(local: LocalPilot, cells: list[str], every: int) -> list[float]:
-    """Type into an empty cell below; return the milliseconds of each request but the first."""
+    """Type into an empty cell below; return the milliseconds of all requests except the first."""
     requests = (request_at([*cells, ""], len(cells), TYPED[:end]) for end in range(3, len(TYPED), every))
     return [local.ask(request)[0] for request in requests][1:]
 
 
 def long_and_short(local: LocalPilot, every: int) -> None:
-    """Compare a keystroke in a long notebook with one in a short one, in turns."""
+    """Compare a keystroke in a long notebook with one in a short one, alternating."""
     notebooks = {"short": [cell(n) for n in range(8)], "long": [cell(n) for n in range(115)]}
     figures: dict[str, list[float]] = {name: [] for name in notebooks}
     for _ in range(2):
@@ -84,11 +84,11 @@ def other_cell(local: LocalPilot, every: int) -> None:
         local.ask(request_at(cells, 4, TYPED[:end]))
         back.append(local.ask(request_at(cells, 12, TYPED[: end + 2]))[0])
     a, b = statistics.mean(back), statistics.mean(stay)
-    print(f"first key after another cell {a:.0f} ms, in the same cell {b:.0f} ms; {a / b:.2f}")
+    print(f"first keystroke after another cell {a:.0f} ms, in the same cell {b:.0f} ms; {a / b:.2f}")
 
 
 def cancelling(local: LocalPilot, count: int) -> None:
-    """Cancel at different moments of a long prompt; print the time until the worker is free."""
+    """Cancel at different times of a long prompt; print the time until the worker is free."""
     took = []
     for number in range(count):
         text = f"# {number}\n" + "".join(f"value_{n} = {n} * {number}\n" for n in range(420))
@@ -102,14 +102,14 @@ def cancelling(local: LocalPilot, count: int) -> None:
 
 
 def step_loop(rounds: int) -> None:
-    """Compare the step loop with llama.cpp's own benchmark, in turns.
+    """Compare the step loop with llama.cpp's own benchmark, alternating.
 
-    No worker may be left: a second thread that computes has OpenMP threads of its own. Where there are more
-    of these than cores, none spins while it waits, and everything takes half as long again.
+    No worker may be running: a second computing thread has its own OpenMP threads. With more of these than
+    cores, none spins while waiting, and everything takes 1.5 times as long.
     """
     path = default_weights()
     engine = LlamaEngine(path, name=DEFAULT, context_size=4096, threads=int(THREADS), cells=CELLS)
-    speeds: dict[str, list[tuple[float, float]]] = {"pp": [], "tg": []}  # ours and theirs
+    speeds: dict[str, list[tuple[float, float]]] = {"pp": [], "tg": []}  # Turbopilot and llama-bench
     command = [str(programs()["llama-bench"]), "-m", str(path), "-t", THREADS, "-fa", "0", "-r", "1"]
     command += ["-p", str(PROMPT), "-n", str(WRITTEN)]
     for number in range(rounds):
@@ -119,12 +119,12 @@ def step_loop(rounds: int) -> None:
             speeds[name].append((speed, theirs[name]))
     for pairs, name in zip(speeds.values(), ("prompt", "decode"), strict=True):
         a, b = (statistics.median(each) for each in zip(*pairs, strict=True))
-        print(f"{name}: ours {a:.1f}, llama-bench {b:.1f} tokens per second; {a / b:.2f}")
+        print(f"{name}: Turbopilot {a:.1f}, llama-bench {b:.1f} tokens per second; {a / b:.2f}")
     engine.close()
 
 
 def step_speeds(engine: Any, seed: int) -> tuple[float, float]:
-    """Evaluate a new prompt, generate behind a short one; return tokens per second of both."""
+    """Evaluate a new prompt, then generate after a short one; return tokens per second of both."""
     engine.drafts, engine.ends = False, set()
     prompt = [(seed * 7919 + n * 104729) % 100000 + 100 for n in range(PROMPT)]
     usage = Usage()
@@ -143,19 +143,19 @@ def step_speeds(engine: Any, seed: int) -> tuple[float, float]:
 
 
 def memory() -> None:
-    """Print the memory of the process beyond the model, its keys and its values."""
+    """Print the memory of the process beyond the model and its KV cache."""
     before = psutil.Process().memory_info().rss
     local = LocalPilot()
     type_cell(local, [cell(n) for n in range(40)], 3)
     total = (psutil.Process().memory_info().rss - before) / 1e6
     size, keys = default_weights().stat().st_size / 1e6, TOKEN_BYTES * CELLS / 1e6
-    print(f"memory of the engine {total:.0f} MB: the model {size:.0f}, keys and values {keys:.0f}, ", end="")
+    print(f"memory of the engine {total:.0f} MB: the model {size:.0f}, KV cache {keys:.0f}, ", end="")
     print(f"the rest {total - size - keys:.0f}")
     local.close()
 
 
 def restart() -> None:
-    """Compare the first keystroke after a restart with kept sequences and without."""
+    """Compare the first keystroke after a restart with and without saved sequences."""
     for keep in (False, True):
         with tempfile.TemporaryDirectory() as folder:
             target = Pilot(Turbopilot()).store.path(find(DEFAULT))
@@ -167,14 +167,14 @@ def restart() -> None:
                 local.close()
                 stopped = (time.perf_counter() - begun) * 1000
         cached = f"{reply.timings.cached_tokens} of {reply.timings.prompt_tokens} tokens cached"
-        print(f"restart, sequences kept: {keep}: load {local.load_ms:.0f} ms, ", end="")
-        print(f"first key {took:.0f} ms ({cached}), stop {stopped:.0f} ms")
+        print(f"restart, sequences saved: {keep}: load {local.load_ms:.0f} ms, ", end="")
+        print(f"first keystroke {took:.0f} ms ({cached}), stop {stopped:.0f} ms")
 
 
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--small", action="store_true", help="too few requests for figures")
+    parser.add_argument("--small", action="store_true", help="too few requests for meaningful results")
     small = parser.parse_args().small
     every, cancels, rounds = (24, 2, 1) if small else (3, 30, 4)
     memory()

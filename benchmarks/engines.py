@@ -1,11 +1,11 @@
-"""The cost of other engines beside the default one, and the fate of requests when an engine ends.
+"""The overhead of other engines, and the outcome of requests when an engine fails.
 
     python benchmarks/engines.py isolated --set notebooks.json.gz
     python benchmarks/engines.py remote --set notebooks.json.gz
     python benchmarks/engines.py failover --set notebooks.json.gz
     python benchmarks/engines.py killed
 
-`isolated` and `remote` ask two engines the same in turn, A B B A, because a machine's speed drifts.
+`isolated` and `remote` alternate between two engines (A B B A), because a machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from jupyter_turbopilot.request import Cell, Completion
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# With the default, each engine would take the other's work for another program's, and leave it a core.
+# By default each engine would mistake the other for another program, and leave a core to it.
 ALL_THREADS: dict[str, Any] = {"considerate": False}
 SERVER_CONFIG = "c.Turbopilot.considerate = False\nc.Turbopilot.results_memory = 0\n"
-TOGETHER = 8  # requests at a time, of `failover`
+TOGETHER = 8  # concurrent requests of `failover`
 SOURCE = "def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    "
 
 
 def compare(name: str, local: LocalPilot, other: LocalPilot, asked: Sequence[Completion]) -> None:
-    """Ask both in turn; print mean times, tokens evaluated, and how many answers agree."""
+    """Send the same requests to both; print mean times, evaluated tokens and the share of equal texts."""
     pilots = local, other
     times: tuple[list[float], list[float]] = ([], [])
     evaluated, same = [0, 0], 0
@@ -49,7 +49,7 @@ def compare(name: str, local: LocalPilot, other: LocalPilot, asked: Sequence[Com
         same += texts[0] == texts[1]
     for title, each, tokens in zip(("in process", name), times, evaluated, strict=True):
         print(
-            f"{title}: a key takes {statistics.mean(each):.1f} ms on average, "
+            f"{title}: {statistics.mean(each):.1f} ms per keystroke on average, "
             f"{statistics.median(each):.1f} at the median; {tokens / len(asked):.2f} tokens evaluated"
         )
     print(
@@ -75,7 +75,7 @@ def remote_pilot(*servers: ServerProcess, vocabulary: str = DEFAULT) -> LocalPil
 
 
 def remote(options: argparse.Namespace) -> None:
-    """Compare a server of ours, and llama-server, with the engine in this process."""
+    """Compare a remote Turbopilot server and llama-server with the engine in this process."""
     asked = typed_requests(options.set, options.requests)
     local = LocalPilot(**ALL_THREADS)
     with turbopilot_server(SERVER_CONFIG) as server:
@@ -91,7 +91,7 @@ def remote(options: argparse.Namespace) -> None:
 
 
 def failover(options: argparse.Namespace) -> None:
-    """Kill the first of two servers under load; count the requests that were lost without a token."""
+    """Kill the first of two servers under load; count the requests that failed without a token."""
     asked = typed_requests(options.set, options.requests)
     lost = cut = 0
     with turbopilot_server(SERVER_CONFIG) as first, turbopilot_server(SERVER_CONFIG) as second:
@@ -99,7 +99,7 @@ def failover(options: argparse.Namespace) -> None:
         for at in range(0, len(asked), TOGETHER):
             begun = [local.submit(request)[1] for request in asked[at : at + TOGETHER]]
             if at <= len(asked) // 2 < at + TOGETHER:
-                time.sleep(0.3)  # some of them have a token then, some have none
+                time.sleep(0.3)  # some of them have received tokens by then
                 first.process.kill()
             for replies in begun:
                 reply = replies.last()
@@ -107,8 +107,8 @@ def failover(options: argparse.Namespace) -> None:
                 cut += any(item.finish_reason != "stop" for item in reply.items)
         local.close()
     print(
-        f"{len(asked)} requests, {TOGETHER} at a time, the first of two servers killed: {lost} lost without "
-        f"a token, {cut} cut short or ended by their length"
+        f"{len(asked)} requests, {TOGETHER} at a time, first of two servers killed: {lost} failed without "
+        f"a token, {cut} truncated or ended by their length"
     )
 
 
@@ -125,7 +125,7 @@ def killed(options: argparse.Namespace) -> None:
         _, replies = local.submit(request(number, max_tokens=400, stream=True))
         while not (reply := replies.within(60)) or not (reply.done or reply.items):
             pass
-        assert not reply.done, "the text ended before the process could be killed"
+        assert not reply.done, "the generation ended before the process could be killed"
         engine: Any = local.pilot.worker.engine
         os.kill(engine.pid, signal.SIGKILL)
         begun = time.perf_counter()
@@ -142,7 +142,7 @@ def killed(options: argparse.Namespace) -> None:
         fresh.close()
     wait, load = statistics.mean(waits), statistics.mean(loads)
     print(
-        f"killed {options.times} times: {explained} answers gave the reason; the next suggestion came after "
+        f"killed {options.times} times: {explained} replies gave the reason; the next suggestion came after "
         f"{wait:.2f} s on average, {max(waits):.2f} at most; a load takes {load:.2f} s: {wait / load:.2f}"
     )
 
@@ -158,7 +158,7 @@ def main() -> None:
         command.set_defaults(run=run)
     command = commands.add_parser("killed", help=killed.__doc__)
     command.add_argument("--times", type=int, default=20)
-    command.add_argument("--pause", type=float, default=11.0, help="seconds before the next one")
+    command.add_argument("--pause", type=float, default=11.0, help="seconds before the next kill")
     command.set_defaults(run=killed)
     options = parser.parse_args()
     options.run(options)

@@ -1,4 +1,4 @@
-"""Gather real notebooks from the source distributions of pinned packages; none are kept in this repository.
+"""Extract notebooks from the source distributions of pinned packages; none are kept in this repository.
 
 python benchmarks/gather.py FOLDER [PACKAGE==VERSION ...]
 """
@@ -20,7 +20,7 @@ PACKAGES = ("holoviews==1.20.2", "hvplot==0.11.3", "sktime==0.36.0")
 
 
 def main() -> None:
-    """Download, take the notebooks out, name them by package and path."""
+    """Download, extract the notebooks, and name them by package and path."""
     if len(sys.argv) < 2:  # noqa: PLR2004
         sys.exit(__doc__)
     target = Path(sys.argv[1])
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def members(archive: Path) -> list[tuple[str, bytes]]:
-    """Read the files of a source distribution."""
+    """Read the notebooks of a source distribution."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as opened:
             return [(name, opened.read(name)) for name in opened.namelist()]

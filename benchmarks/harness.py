@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: the product in this process, servers in processes of their own, statistics."""
+"""Shared by the benchmarks: the completer in this process, servers in separate processes, statistics."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
 
 DEFAULT = "qwen2.5-coder-0.5b"
-THREADS = "2"  # of llama-server, as many as ours takes on the two cores of the results
+THREADS = "2"  # of llama-server: the same as Turbopilot's on the two cores of the results
 TURBOPILOT = str(Path(sys.executable).with_name("jupyter-turbopilot"))
-STARTED = 120.0  # seconds in which a server has to be ready
+STARTED = 120.0  # timeout in seconds for starting a server
 OK = 200
 
 
@@ -44,18 +44,18 @@ def default_weights() -> Path:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` of all do not exceed."""
+    """Return the value that a `share` of all values does not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def typed_requests(source: Path, count: int) -> list[Completion]:
-    """Return the requests of an editor, keystroke by keystroke, in the held-out notebooks."""
+    """Return an editor's requests, keystroke by keystroke, in the held-out notebooks."""
     steps = [step for trace in mixed(read(source)[1::2], count) for step in trace.keystrokes]
     return [step.request(trigger="automatic", eagerness="always") for step in steps[:count]]
 
 
 class LocalPilot(InProcess):
-    """The product in this process; it uses nothing from earlier runs and no cached completions."""
+    """The completer in this process, without state of earlier runs and cached completions."""
 
     def __init__(self, **settings: Any) -> None:
         fresh = {"keep_sequences": False, "learning": False, "results_file": "", "results_memory": 0}
@@ -70,7 +70,7 @@ class LocalPilot(InProcess):
         return self.pilot.completer.submit(request, replies.listen), replies
 
     def ask(self, request: Completion | RawRequest) -> tuple[float, Reply]:
-        """Submit a request and wait; return milliseconds and the answer."""
+        """Submit a request and wait; return the milliseconds and the reply."""
         begun = time.perf_counter()
         reply = self.submit(request)[1].last()
         return (time.perf_counter() - begun) * 1000, reply
@@ -84,7 +84,7 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """A server in a process of its own, asked over one connection."""
+    """A server in a separate process, with one connection."""
 
     def __init__(self, name: str, command: list[str], config: str = "") -> None:
         self.name, self.port = name, free_port()
@@ -128,7 +128,7 @@ class ServerProcess:
                 reply = self._link.getresponse()
                 break
             except (BrokenPipeError, http.client.RemoteDisconnected):
-                self._link.close()  # the server closed a connection that was idle for long
+                self._link.close()  # the server closed the idle connection
         found: dict[str, Any] = json.loads(reply.read())
         if reply.status != OK:
             raise RuntimeError(f"{self.name}: {reply.status} {found}")

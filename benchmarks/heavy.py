@@ -1,9 +1,9 @@
-"""A model of full size with random weights: CodeGen-6B, converted, quantised and run in 4 GiB.
+"""Convert, quantise and run a full-size model with random weights, CodeGen-6B, in 4 GiB.
 
 python benchmarks/heavy.py FOLDER
 
-Needs about 35 GB of disk and, for the memory's limit, root and control groups (version 1 or 2); without them
-the limit is not set and the report says so.
+Needs about 35 GB of disk space and, for the memory limit, root and control groups (version 1 or 2). Without
+them no limit is set, as the report states.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CODEGEN_6B: dict[str, Any] = {
 
 
 def main() -> None:
-    """Make, convert, quantise, run, report."""
+    """Create, convert, quantise, run and report."""
     if len(sys.argv) != 2:  # noqa: PLR2004
         sys.exit(__doc__)
     folder = Path(sys.argv[1])
@@ -94,7 +94,7 @@ def write_checkpoint(folder: Path) -> None:
 
 
 def tokenizer() -> dict[str, Any]:
-    """Return a tokenizer of bytes: the text is not what is measured."""
+    """Return a byte tokenizer: the text does not matter."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -105,19 +105,19 @@ def tokenizer() -> dict[str, Any]:
 
 
 def convert(source: Path, target: Path, largest: int) -> Path:
-    """Convert through the command line; print the time and the memory."""
+    """Convert with the command line; print time and memory."""
     if not target.is_file():
         begun = time.perf_counter()
         _, peak = command("models", "convert", str(source), "-o", str(target))
         say(f"{source.name}: converted to F16 in, s", time.perf_counter() - begun)
-        say("memory of its own at most, MB", peak / 1e6)
-        say("of the largest tensor's bytes", peak / largest)
+        say("peak anonymous memory, MB", peak / 1e6)
+        say("relative to the largest tensor", peak / largest)
     say(f"{target.name}, MB", target.stat().st_size / 1e6)
     return target
 
 
 def quantize(source: Path, target: Path, kind: str) -> Path:
-    """Quantise through the command line."""
+    """Quantise with the command line."""
     if not target.is_file():
         begun = time.perf_counter()
         command("models", "quantize", str(source), str(target), kind)
@@ -127,7 +127,7 @@ def quantize(source: Path, target: Path, kind: str) -> Path:
 
 
 def command(*arguments: str, before: Any = None) -> tuple[str, int]:
-    """Run a command; return its output and the most memory of its own that it held, without mapped files."""
+    """Run a command; return its output and its peak anonymous memory."""
     most = 0
     with (
         tempfile.TemporaryFile("w+") as out,
@@ -158,8 +158,8 @@ def own_memory(pid: int) -> int:
 def run_limited(model: Path) -> None:
     """Generate 128 tokens in 4 GiB, and count the pages that are read from the disk."""
     group = limited_group()
-    say("memory's limit", f"{LIMIT / GIB:.0f} GiB, no swap" if group else "none: no control groups here")
-    # The file that was just written has to come from the disk.
+    say("memory limit", f"{LIMIT / GIB:.0f} GiB, no swap" if group else "none: no control groups here")
+    # Make sure that the file is read from the disk.
     with model.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     config = model.parent / "config"
@@ -174,20 +174,20 @@ def run_limited(model: Path) -> None:
     out, most = command("generate", "-m", str(model), *arguments, before=enter)
     found = json.loads(out)
     say("tokens", found["predicted_tokens"])
-    say("ms a token", found["predict_ms"] / (found["predicted_tokens"] - 1))
+    say("ms per token", found["predict_ms"] / (found["predicted_tokens"] - 1))
     say("major faults", resource.getrusage(resource.RUSAGE_CHILDREN).ru_majflt - faults)
-    say("memory of its own at most, MB", most / 1e6)
-    say("attention cache for 512 tokens, MB", found["memory_per_token"] * 512 / 1e6)
-    say("attention cache for 2 048 tokens, MB", found["memory_per_token"] * 2048 / 1e6)
+    say("peak anonymous memory, MB", most / 1e6)
+    say("KV cache for 512 tokens, MB", found["memory_per_token"] * 512 / 1e6)
+    say("KV cache for 2 048 tokens, MB", found["memory_per_token"] * 2048 / 1e6)
     if group:
         for name in ("memory.max_usage_in_bytes", "memory.peak"):
             if (group / name).is_file():
-                say("the group's most, MB", int((group / name).read_text()) / 1e6)
+                say("the group's peak, MB", int((group / name).read_text()) / 1e6)
         group.rmdir()
 
 
 def limited_group() -> Path | None:
-    """Make a control group with the limit; none where that cannot be."""
+    """Create a control group with the limit; return None if that is impossible."""
     for root, limit, swap in (
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
         (Path("/sys/fs/cgroup"), "memory.max", "memory.swap.max"),
@@ -198,7 +198,7 @@ def limited_group() -> Path | None:
             (group / limit).write_text(str(LIMIT))
         except OSError:
             continue
-        with suppress(OSError):  # no accounting of swap: then there has to be none
+        with suppress(OSError):  # without swap accounting there must be no swap
             (group / swap).write_text(str(LIMIT if "memsw" in swap else 0))
         return group
     return None

@@ -1,10 +1,10 @@
-"""A real Jupyter server under awkward notebooks, bodies and clients, while somebody types.
+"""Attack a Jupyter server with unusual notebooks, bodies and clients while a user types.
 
     python benchmarks/hostile.py [--minutes 5] [--seed 1] [--set notebooks.json.gz] [--second MODEL]
     python benchmarks/hostile.py --only native_cell:1:17
 
-Prints a report as Markdown. Exits 1 where the server ended, stalled, grew, kept the person waiting or logged
-what it should not. The cases are in `awkward.py`; each is made again, alone, from its name.
+Prints a report in Markdown. Exits with 1 if the server ended, stalled, grew, delayed the user or logged what
+it should not. The cases are in `awkward.py`; each can be reproduced by its name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from besieged import OK, PATIENCE, TOKEN, Server, ask
 
 QUIET, RECOVERY, STORM = 30.0, 20.0, 20  # seconds before and after; connections at once
 STATUS_BOUND, STOP_BOUND = 0.5, 5.0  # seconds
-GAP_BOUND = 10.5  # seconds: one deadline, and the time until its answer has arrived
+GAP_BOUND = 10.5  # seconds: one deadline, and the transfer of its reply
 GROWTH_BOUND = 60.0  # MB, after the first third
 
 
@@ -45,14 +45,14 @@ def _rng(*seed: object) -> random.Random:
 
 @dataclass
 class Attack:
-    """Sends cases, and remembers when and how each ended."""
+    """Sends cases, and records the time and outcome of each."""
 
     port: int
     sent: list[tuple[float, float, str, str]] = field(default_factory=list)
     flying: dict[str, float] = field(default_factory=dict)
 
     async def lane(self, seed: int, number: int, lanes: int, end: float) -> None:
-        """Send each so-many-th case of a seed until the time is up."""
+        """Send every `lanes`-th case of a seed until the time is up."""
         while time.monotonic() < end:
             await self.case(name_of(seed, number))
             await asyncio.sleep(_rng("pause", number).uniform(0.0, 0.4))
@@ -67,11 +67,11 @@ class Attack:
         self.sent.append((self.flying.pop(name), time.time(), name, ends[0]))
 
     def during(self, since: float, until: float) -> list[str]:
-        """Return the cases that were under way at some time."""
+        """Return the cases that were running at some time."""
         return [name for begun, ended, name, _ in self.sent if begun <= until and ended >= since]
 
     async def one(self, made: Sending, rng: random.Random) -> str:
-        """Send it over a connection of its own."""
+        """Send a request over a new connection."""
         try:
             async with asyncio.timeout(PATIENCE):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -87,7 +87,7 @@ class Attack:
     async def talk(
         self, made: Sending, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> str:
-        """Behave as its client does."""
+        """Behave like the case's client."""
         head = {"Host": f"127.0.0.1:{self.port}", "Authorization": f"token {TOKEN}", "Connection": "close",
                 "Content-Type": made.kind, "Content-Length": str(len(made.body)), **made.headers}  # fmt: skip
         told = "".join(f"{name}: {value}\r\n" for name, value in head.items())
@@ -111,7 +111,7 @@ class Attack:
 
 
 async def besiege(attack: Attack, options: argparse.Namespace) -> None:
-    """Let several attack at once, or send one case alone; switch models where there are two."""
+    """Run several lanes, or send a single case; switch models if there are two."""
     if options.only:
         for _ in range(3):
             await attack.case(options.only)
@@ -124,7 +124,7 @@ async def besiege(attack: Attack, options: argparse.Namespace) -> None:
 
 
 async def switch(port: int, second: str, end: float) -> None:
-    """Change to the other model and back, every minute."""
+    """Switch to the other model and back every minute."""
     first = json.loads(ask(port, "GET", "turbopilot/health")[1])["model"]
     while time.monotonic() < end:
         for model in (second, first):
@@ -132,31 +132,31 @@ async def switch(port: int, second: str, end: float) -> None:
             await asyncio.to_thread(ask, port, "POST", "turbopilot/models", {"model": model})
 
 
-# What came of it --------------------------------------------------------------------------------------------
+# Results ----------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Report:
-    """Figures for a table, and which of them break a bound."""
+    """The results in a table, and those that exceed a bound."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     def say(self, what: str, value: str, *, bad: bool = False) -> None:
-        """Note a figure."""
-        self.rows.append((what, value + (" **broken**" if bad else "")))
+        """Add a row."""
+        self.rows.append((what, value + (" **exceeded**" if bad else "")))
         if bad and what not in self.broken:
             self.broken.append(what)
 
     def __str__(self) -> str:
-        """Word it as a table of Markdown."""
+        """Format the results as a Markdown table."""
         return "| | |\n| --- | --- |\n" + "\n".join(f"| {what} | {value} |" for what, value in self.rows)
 
 
 def gap(events: list[Any], begun: float, end: float) -> tuple[float, float]:
-    """Return the longest time in which the person asked and got no answer, and when it began.
+    """Return the longest time that the user waited for a reply, and its start.
 
-    It counts from the first request that was not answered yet: while nobody asks, nobody waits.
+    It starts with the first request without a reply: without requests the user does not wait.
     """
     worst, since, answered = 0.0, begun, begun
     asked = sorted(at for at, *_ in events)
@@ -169,7 +169,7 @@ def gap(events: list[Any], begun: float, end: float) -> tuple[float, float]:
 
 
 def spread(values: list[float]) -> str:
-    """Word the middle and the end of some times."""
+    """Format the median and the maximum of durations."""
     if not values:
         return "none"
     values = sorted(values)
@@ -181,7 +181,7 @@ def spread(values: list[float]) -> str:
 
 
 def read(file: Path) -> list[Any]:
-    """Read what a watcher wrote; its last line may be half."""
+    """Read an observer's output, whose last line may be incomplete."""
     return [json.loads(line) for line in file.read_text().split("\n")[:-1]]
 
 
@@ -197,46 +197,46 @@ def judge(found: Report, attack: Attack, folder: Path, quiet: float, hostile: fl
         )
         events = [event for event in typed if since <= event[0] < until]
         ends = Counter(str(how) for *_, how in events)
-        found.say(f"the person's requests, {name}", ", ".join(f"{n} {how}" for how, n in ends.most_common()))
+        found.say(f"the user's requests, {name}", ", ".join(f"{n} {how}" for how, n in ends.most_common()))
         worst, at = gap(events, since, until)
         found.say(
-            f"the person's answers, {name}",
+            f"the user's replies, {name}",
             spread([took for _, took, how in events if how == "answered"])
-            + f"; longest without any {worst:.1f} s, from {at - since:.0f} s on",
+            + f"; longest wait {worst:.1f} s, starting at {at - since:.0f} s",
             bad=counts and worst > GAP_BOUND,
         )
         if counts:
-            found.say("beside that", ", ".join(attack.during(at, at + worst)[-12:]) or "nothing")
+            found.say("during that", ", ".join(attack.during(at, at + worst)[-12:]) or "nothing")
     slow = [poll for poll in polls if poll[0] >= hostile and (poll[1] > STATUS_BOUND or poll[2] != OK)]
     for at, seconds, status in slow[:12]:
         during = ", ".join(attack.during(at, at + seconds)[-6:])
-        words = f"{status} after {seconds:.2f} s, {at - hostile:.1f} s in, beside {during}"
-        found.say("a slow look", words)
+        words = f"{status} after {seconds:.2f} s, {at - hostile:.1f} s in, during {during}"
+        found.say("a slow poll", words)
 
 
 def judge_memory(found: Report, weighed: list[tuple[float, float]], hostile: float, end: float) -> None:
-    """Fit a line through what it took after the first third."""
+    """Fit a line through the memory use after the first third."""
     later = [(at, size) for at, size in weighed if at >= hostile + (end - hostile) / 3]
     if len({at for at, _ in later}) < 3:  # noqa: PLR2004
         return
     slope = statistics.linear_regression([at for at, _ in later], [size for _, size in later]).slope
     sizes = " ".join(f"{size:.0f}" for _, size in weighed[:: max(1, len(weighed) // 12)])
     grown = slope * (later[-1][0] - later[0][0])
-    found.say("memory, MB", f"{sizes}; {slope * 60:+.2f} a minute in the end", bad=grown > GROWTH_BOUND)
+    found.say("memory, MB", f"{sizes}; {slope * 60:+.2f} per minute at the end", bad=grown > GROWTH_BOUND)
 
 
 _LEVEL = re.compile(r"\[([DIWEC]) ")
 _VARYING = re.compile(r"\b[0-9a-f]{8,}[-0-9a-f]*|\d+(?:\.\d+)*")
-# Jupyter logs each 503 as an error, with its headers; ours say that a deadline passed or there is no room.
+# Jupyter logs each 503 as an error, with its headers; Turbopilot's 503s report a deadline or a full queue.
 _BUSY = re.compile(r"ServerApp\] (?:503 [A-Z]+ /turbopilot/|\{$)")
 _FAULT = re.compile(r"Traceback|Task |Error|exception|assert|abort", re.IGNORECASE)
 
 
 def judge_log(found: Report, log: str) -> None:
-    """Look for what was sent, for errors, and for what was printed past the log."""
+    """Search the log for sent texts, errors, and output that bypassed the logger."""
     found.say("texts in the log", str(log.count(CANARY)), bad=CANARY in log)
     told: Counter[tuple[str, str]] = Counter()
-    for entry in re.split(r"\n(?=\S)", log):  # what is indented goes on with the line above
+    for entry in re.split(r"\n(?=\S)", log):  # indented lines continue the line above
         first, *more = entry.rstrip().split("\n")
         level = begins[1] if (begins := _LEVEL.match(first)) else "printed"
         if _BUSY.search(first):
@@ -251,7 +251,7 @@ def judge_log(found: Report, log: str) -> None:
 
 
 def siege(folder: Path, options: argparse.Namespace) -> Report:
-    """Start a server, watch it at rest, attack it, let it recover, stop it."""
+    """Start a server, observe it at rest, attack it, let it recover, and stop it."""
     server = Server(folder, f"c.Turbopilot.model = {options.model!r}\n" if options.model else "")
     found, attack, stop = Report(), Attack(server.port), threading.Event()
     weighed: list[tuple[float, float]] = []
@@ -304,21 +304,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lanes", type=int, default=4, help="clients that attack at once")
-    parser.add_argument(
-        "--set", default="", help="notebooks that the person types; a few lines of ours otherwise"
-    )
-    parser.add_argument("--model", help="another model than the default one")
+    parser.add_argument("--lanes", type=int, default=4, help="number of concurrent attackers")
+    parser.add_argument("--set", default="", help="notebooks that the user types; default: a few lines")
+    parser.add_argument("--model", help="the model to use instead of the default one")
     parser.add_argument("--second", help="a model to switch to and back")
     parser.add_argument("--only", help="one case, by its name")
     parser.add_argument("--log", type=Path, help="keep the server's log here")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the server is not left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop the server, too
     with tempfile.TemporaryDirectory() as name:
         found = siege(Path(name), options)
     print(f"\n{options.only or f'Seed {options.seed}, {options.minutes:g} minutes'}\n\n{found}")
     if found.broken:
-        print(f"\nBroken: {', '.join(found.broken)}.")
+        print(f"\nExceeded: {', '.join(found.broken)}.")
     raise SystemExit(1 if found.broken else 0)
 
 

@@ -1,10 +1,10 @@
-"""What a JupyterHub's proxy and its tokens cost, and how soon a closed connection ends the work behind it.
+"""The overhead of a JupyterHub's proxy and tokens, and the delay until a closed connection ends generation.
 
 python benchmarks/hub.py [--requests 300] [--closed 60]
 
-A real hub with its proxy and our service, and beside it `serve` with a key; each has the default model. Every
-round asks each of them once, in turn. What the engine took is subtracted. Then texts that would be long are
-begun through the proxy, and the connection is closed while they are being written.
+Compares a real hub with its proxy and Turbopilot's service to `serve` with a key; each has the default model.
+Every round sends one request to each, alternating; the engine's time is subtracted. Then long generations are
+started through the proxy, and the connections are closed meanwhile.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ WARM = 20
 
 
 def beyond(client: httpx.Client) -> float:
-    """Ask once; return the milliseconds that were not the engine's."""
+    """Send a request; return the milliseconds outside of the engine."""
     begun = time.perf_counter()
     found = client.post("completion", json=SHORT).raise_for_status().json()["timings"]
     return (time.perf_counter() - begun) * 1000 - found["prompt_ms"] - found["predicted_ms"]
 
 
 def interval(values: list[float], seed: int = 1) -> tuple[float, float]:
-    """Return where the median lies with 95 %, by resampling."""
+    """Return the 95 % bootstrap interval of the median."""
     draw = random.Random(seed)  # noqa: S311
     medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(1000))
     return medians[25], medians[974]
 
 
 def busy(client: httpx.Client) -> bool:
-    """Whether the service is writing."""
+    """Return whether the service is generating."""
     return bool(client.get("slots").json()[0]["is_processing"])
 
 
 def closed(through: httpx.Client, direct: httpx.Client, draw: random.Random) -> float:
-    """Close a connection through the proxy; return the milliseconds until the service writes no more."""
+    """Close a connection through the proxy; return the milliseconds until the service stops generating."""
     with through.stream("POST", "completion", json=LONG) as answer:
         lines = answer.raise_for_status().iter_lines()
         for _ in range(6):
             next(lines)
         time.sleep(draw.uniform(0.0, 0.2))
-        assert busy(direct), "the text has ended by itself"
+        assert busy(direct), "the generation ended by itself"
         begun = time.perf_counter()
     while busy(direct):
         time.sleep(0.001)

@@ -1,13 +1,12 @@
-"""How many suggestions that are hidden for a missing module would be shown, and with which import.
+"""How many suggestions that are hidden for a missing import could be shown, and with which import.
 
 python benchmarks/imports.py --set NOTEBOOKS [--names 20]
 
-Every line of real notebooks stands for a suggestion, in a notebook from which all imports are removed. It
-would be hidden if a name is missing that the notebook imports. It is right if the added lines bind the same
-objects as those of the notebook, and wrong if one binds another object, or a name that the notebook never
-imports: of lines that lack such names, too, those count that are shown. With the index, the other notebooks
-of the same package are the user's own, without those that share half of their lines with the one that is
-typed. Every module counts as installed.
+Every line of the notebooks is treated as a suggestion, in a notebook without imports. It is hidden if it uses
+a name that the notebook imports. It is correct if the added lines bind the same objects as those of the
+notebook, and wrong if one binds another object, or a name that the notebook never imports. With the index,
+the other notebooks of the package are the user's own, except those that share half of their lines with the
+typed one. Every module counts as installed.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """Counts of what is shown."""
+    """Counts of outcomes."""
 
     texts: int = 0
-    seconds: float = 0.0  # in which they were judged
+    seconds: float = 0.0  # of judging
     hidden: int = 0
     right: int = 0
     wrong: int = 0
-    unknown: int = 0  # of the wrong ones, those with an import of a name that the notebook never imports
+    unknown: int = 0  # wrong ones with an import of a name that the notebook never imports
     names: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
@@ -67,7 +66,7 @@ def bare_cells(notebook: TypedNotebook) -> list[str]:
 
 
 def without_imports(source: str) -> str | None:
-    """Return a cell without its imports; None if Python cannot parse it."""
+    """Return a cell without its imports, or None if Python cannot parse it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -81,7 +80,7 @@ def without_imports(source: str) -> str | None:
 
 
 def own_imports(notebook: TypedNotebook) -> dict[str, set[str]]:
-    """Return the lines that bind each imported name."""
+    """Return the import lines by imported name."""
     found: dict[str, set[str]] = {}
     for cell in notebook.cells:
         try:
@@ -99,7 +98,7 @@ def own_imports(notebook: TypedNotebook) -> dict[str, set[str]]:
 
 
 def means(line: str) -> str:
-    """Return the object that a line of one name binds."""
+    """Return the object that an import line of one name binds."""
     words = line.split()
     if words[0] == "from":
         return f"{words[1]}.{words[3]}"
@@ -112,7 +111,7 @@ def nothing(_: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG001
 
 
 def indexed(memory: Memory) -> Callable[..., Sequence[tuple[str, int]]]:
-    """Return a function that looks imports up in an index; all of its notebooks are in one folder."""
+    """Return a function that looks up imports in an index."""
 
     def imports(name: str, *, near: bool) -> Sequence[tuple[str, int]]:  # noqa: ARG001
         return memory.imports(name)
@@ -126,7 +125,7 @@ def anywhere(_: str) -> Found:
 
 
 class Bare:
-    """A notebook from which all imports are taken away, all of whose cells have run."""
+    """A notebook without its imports, whose cells were all executed."""
 
     def __init__(self, notebook: TypedNotebook) -> None:
         self._cells = bare_cells(notebook)
@@ -134,7 +133,7 @@ class Bare:
         self.scope = Scope(names=frozenset().union(*map(bindings, self._cells)) - self.own.keys())
 
     def lines(self) -> Iterator[tuple[Completion, str]]:
-        """Yield every line of code with the request that it would be the answer to."""
+        """Iterate over the lines of code, each with the request that it answers."""
         for number, cell in enumerate(self._cells):
             above = [Cell(source=source, executed=True) for source in self._cells[:number]]
             at = 0
@@ -153,14 +152,14 @@ class Bare:
                 at += len(line) + 1
 
     def lacks(self, request: Completion, text: str) -> set[str]:
-        """Return the names that hide a text."""
+        """Return the missing names that hide a text."""
         if Names(request, self.scope).fit(text):
-            return set()  # it is for a shell or a magic, or within a string
+            return set()  # a shell command, a magic, or within a string
         line = request.prefix.rpartition("\n")[2]
         return set(unresolved(line, text, self.scope, bindings(request.prefix)))
 
     def count(self, request: Completion, text: str, sources: Sources | None, outcome: Outcome) -> None:
-        """Count what becomes of a text."""
+        """Count the outcome of a text."""
         begun = time.perf_counter()
         names = Names(request, self.scope, sources)
         shown = names.fit(text)
@@ -171,7 +170,7 @@ class Bare:
             return
         added = {bound_name(line): line for line in lines} if shown else {}
         if not (shown or missing <= self.own.keys()):
-            return  # it lacks something else, and stays hidden
+            return  # hidden for another reason
         bad = [name for name, line in added.items() if means(line) not in map(means, self.own.get(name, ()))]
         outcome.hidden += 1
         outcome.wrong += bool(bad)
@@ -187,7 +186,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--set", type=Path, required=True, help="a folder of notebooks, or a prepared set")
-    parser.add_argument("--names", type=int, default=0, help="print so many names that were hidden or wrong")
+    parser.add_argument("--names", type=int, default=0, help="number of hidden or wrong names to print")
     parser.add_argument("--small", action="store_true", help="three notebooks")
     options = parser.parse_args()
     notebooks = read(options.set)
@@ -199,7 +198,7 @@ def main() -> None:
             index = Sources(indexed(shelf.beside(notebook.name)), anywhere)
             ways = [*zip(outcomes.values(), (None, Sources(nothing, anywhere), index), strict=True)]
             for request, text in bare.lines():
-                # The one that is judged first fills the caches for the others: each in turn.
+                # The first one fills the caches of the others, so alternate the order.
                 for outcome, sources in sorted(ways, key=lambda _: turns.random()):
                     bare.count(request, text, sources, outcome)
     for title, outcome in outcomes.items():

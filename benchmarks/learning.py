@@ -1,15 +1,15 @@
-"""What a threshold that learns does for users whose code the gate misjudges, and for the others.
+"""The effect of a learning threshold for users whose code the gate misjudges, and for other users.
 
-python benchmarks/learning.py    (three minutes; no model, nothing but arithmetic)
+python benchmarks/learning.py    (takes three minutes; no model is needed)
 
-The scores are spread as they were where the gate was fitted (shown per 100 keys by threshold, in
-results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *as scored*, as its
-score says, less what is lost because the best of several boundaries is shown; and *as measured*, by the
-precision of the thresholds around it, which falls faster below *balanced*. For each user the log-odds of
-that are shifted such that the fitted threshold is right less or more often than its setting promises. Each
-suggestion that is shown is reported as an editor does, and goes through what the server makes of that. What
-was accepted is lost now and then before its retention is reported; what was typed over never is. Precision is
-that of the threshold at the end, over all scores, not of a sample.
+Scores are distributed as where the gate was fitted (shown per 100 keystrokes by threshold, in
+results/suggestions.md). The probability that a suggestion is correct is modelled in two ways: *as scored* is
+the score minus the loss caused by showing the best of several boundaries; *as measured* is the precision of
+the thresholds around it, which falls faster below *balanced*. For each user the log-odds are shifted so that
+the fitted threshold is correct less or more often than its setting promises. Each shown suggestion is
+reported as by an editor, and processed as by the server. Some accepted suggestions are lost before their
+retention is reported; text that the user typed over is never reported. Precision is that of the final
+threshold over all scores, not of a sample.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# Shown per 100 keys, and how many of those were right, by threshold, in the half that was fitted to.
+# Shown per 100 keystrokes, and the number of correct ones, by threshold, in the fitted half.
 SHOWN = {
     0.05: (11.3, 0.297),
     0.3: (7.8, 0.431),
@@ -43,18 +43,18 @@ SHOWN = {
     0.85: (0.7, 0.842),
     1.0: (0.0, 1.0),
 }
-ODDS = -0.35  # by which the log-odds of being right lie below the score's, from *balanced* on
-TARGET = 0.03  # how far precision may be from what is promised
-SHARES = (0.8, 1.0, 1.2)  # precision at the fitted threshold, as a share of what is promised
-SIZE = 4000  # suggestions that a world has
+ODDS = -0.35  # difference of the log-odds from the score's, from *balanced* on
+TARGET = 0.03  # tolerated difference from the promised precision
+SHARES = (0.8, 1.0, 1.2)  # precision at the fitted threshold relative to the promise
+SIZE = 4000  # suggestions in a world
 LENGTH = 20  # characters of each
 PAUSE = SECONDS / 100  # between two suggestions
 LOST = 0.05  # share of accepted suggestions whose retention is never reported
-# What users do with a suggestion, how often, and what is left of it after a while.
+# The users' reactions to a suggestion, their frequency, and the text that remains later.
 WITH_RIGHT = (
     (0.72, ("accepted", LENGTH), ("retained", LENGTH)),
     (0.25, ("typed_over", LENGTH)),
-    # A typing mistake, which is deleted: the suggestion is shown again.
+    # A typing mistake that the user deletes: the suggestion is shown again.
     (0.03, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
 )
 WITH_WRONG = (
@@ -65,12 +65,12 @@ WITH_WRONG = (
 
 
 def as_scored(score: float) -> float:
-    """Return how often a score is right, by what it says."""
+    """Return the probability of being correct, from the score."""
     return sigmoid(log_odds(score) + ODDS)
 
 
 def as_measured(score: float) -> float:
-    """Return how often a score is right, by the precision of the thresholds around it."""
+    """Return the probability of being correct, from the precision of the thresholds around it."""
     centres, rates = [], []
     for (low, (more, first)), (high, (less, second)) in pairwise(SHOWN.items()):
         centres.append((low + high) / 2)
@@ -91,30 +91,30 @@ def draw(rng: random.Random) -> float:
 
 @dataclass(frozen=True)
 class World:
-    """Scores, each with how often it is right for users whose code the gate judges well."""
+    """Scores and their probabilities of being correct for users whose code the gate judges well."""
 
     scores: Sequence[float]
     chances: Sequence[float]
 
     @classmethod
     def of(cls, chance: Callable[[float], float], seed: int) -> World:
-        """Draw one."""
+        """Draw a world."""
         rng = random.Random(seed)  # noqa: S311 - a reproducible choice
         scores = sorted(draw(rng) for _ in range(SIZE))
         return cls(scores, [log_odds(chance(score)) for score in scores])
 
     def precision(self, threshold: float, shift: float) -> float:
-        """Return how many of those shown at a threshold are right for a user."""
+        """Return the precision at a threshold for a user with this shift."""
         return statistics.fmean(
             sigmoid(chance + shift) for chance in self.chances[bisect_left(self.scores, threshold) :]
         )
 
     def shown(self, threshold: float) -> float:
-        """Return how many are shown at a threshold, of all."""
+        """Return the share of suggestions shown at a threshold."""
         return 1 - bisect_left(self.scores, threshold) / len(self.scores)
 
     def shift_for(self, precision: float, threshold: float) -> float:
-        """Return the shift with which a threshold has a precision."""
+        """Return the shift with which a threshold has this precision."""
         low, high = -4.0, 4.0
         for _ in range(40):
             middle = (low + high) / 2
@@ -124,7 +124,7 @@ class World:
 
 @dataclass
 class User:
-    """A user who types on in a world."""
+    """A user who types in a world."""
 
     world: World
     shift: float
@@ -132,7 +132,7 @@ class User:
     rng: random.Random
 
     def thresholds(self) -> Iterator[float]:
-        """Yield the threshold after each suggestion that was shown."""
+        """Iterate over the threshold after each shown suggestion."""
         learned, outcomes, fitted = AS_FITTED, Outcomes(), self.terms.threshold
         for number in range(1 << 30):
             threshold = learned.threshold(fitted)
@@ -140,7 +140,7 @@ class User:
             yield learned.threshold(fitted)
 
     def _see(self, number: int, threshold: float, learned: Calibration, outcomes: Outcomes) -> Calibration:
-        """See one suggestion, of those that pass; return what it taught."""
+        """Process one suggestion that passes the threshold; return the new calibration."""
         at = self.rng.randrange(bisect_left(self.world.scores, threshold), len(self.world.scores))
         right = self.rng.random() < sigmoid(self.world.chances[at] + self.shift)
         name, now, terms = f"{number}", number * PAUSE, replace(self.terms, threshold=threshold)
@@ -159,7 +159,7 @@ class User:
 
 
 def main() -> None:
-    """Print a table for each way in which scores are right."""
+    """Print a table for each model of probabilities."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--worlds", type=int, default=5, help="sets of scores (%(default)s)")
     parser.add_argument("--people", type=int, default=40, help="users in each of them (%(default)s)")
@@ -179,14 +179,14 @@ def main() -> None:
             promised = fit.promised[setting]
             terms = Terms(subject_of(DEFAULT, setting), fit.thresholds[setting], promised)
             for share in SHARES:
-                if promised * share < 0.9:  # noqa: PLR2004 - nothing is that often right
+                if promised * share < 0.9:  # noqa: PLR2004 - unrealistically high
                     rows(options, setting, worlds, terms, promised * share)
 
 
 def rows(
     options: argparse.Namespace, setting: str, worlds: Sequence[World], terms: Terms, before: float
 ) -> None:
-    """Print a row for each number of suggestions shown."""
+    """Print a row for each number of shown suggestions."""
     ends: dict[int, list[list[float]]] = {count: [] for count in options.shown}
     shows: dict[int, list[float]] = {count: [] for count in options.shown}
     for seed, world in enumerate(worlds):

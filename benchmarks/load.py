@@ -1,11 +1,11 @@
-"""Several clients at once, on this server and on llama.cpp's own with as many slots.
+"""Concurrent clients of this server and of llama.cpp's server with the same number of slots.
 
     python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3]
     python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
 
-`editors`: eight editors each stream one text at the same moment, behind a notebook that neither server has
-evaluated. `clients`: each asks again and again behind a short prompt. Both servers run all the time and are
-asked in turns, in another order each round, because a machine's speed drifts.
+`editors`: eight editors each stream one completion at the same time, after a notebook that neither server has
+evaluated. `clients`: each client repeatedly sends a short prompt. Both servers run all the time and are
+measured alternately, in a different order each round, because a machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EDITORS, EDITOR_TOKENS, LONGEST = 8, 48, 1800  # the prompts of all of them fit into both caches
+EDITORS, EDITOR_TOKENS, LONGEST = 8, 48, 1800  # all prompts together fit into both caches
 CLIENT_TOKENS = 24
 TOO_MANY = 429
 
 
 class Text(NamedTuple):
-    """The time to the first piece of a streamed text, its tokens, and the time to its end."""
+    """The time to the first chunk of a stream, the number of tokens, and the total time."""
 
     first_ms: float
     tokens: int
@@ -44,7 +44,7 @@ class Text(NamedTuple):
 
 
 async def stream(link: httpx.AsyncClient, step: Keystroke) -> Text:
-    """Stream one text."""
+    """Stream one completion."""
     body = {
         "input_prefix": step.prefix,
         "input_suffix": step.suffix,
@@ -66,7 +66,7 @@ async def stream(link: httpx.AsyncClient, step: Keystroke) -> Text:
 
 
 async def stream_all(port: int, steps: Sequence[Keystroke]) -> tuple[float, float, float]:
-    """Stream all texts at once; return tokens per second, the slowest first piece, a text's mean time."""
+    """Stream all completions at once; return tokens per second, the slowest first chunk and the mean time."""
     begun = time.perf_counter()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as link:
         texts = await asyncio.gather(*(stream(link, step) for step in steps))
@@ -87,12 +87,12 @@ def editors(options: argparse.Namespace) -> None:
                 print(server.name, found[server.name][-1], flush=True)
     for index, what in enumerate(("tokens per second", "slowest first token, ms", "mean time of a text, ms")):
         a, b = (statistics.mean(run[index] for run in runs) for runs in found.values())
-        print(f"{what}: ours {a:.1f}, llama-server {b:.1f}; {a / b:.2f}")
+        print(f"{what}: Turbopilot {a:.1f}, llama-server {b:.1f}; {a / b:.2f}")
 
 
 @dataclass
 class Client:
-    """The answers that one client got."""
+    """The replies to one client."""
 
     answers: int = 0
     tokens: int = 0
@@ -101,7 +101,7 @@ class Client:
     waits: list[float] = field(default_factory=list)
 
     async def ask(self, link: httpx.AsyncClient, number: int, end: float) -> None:
-        """Ask again and again with a prompt that grows, as while a user types."""
+        """Send requests with a growing prompt, like a typing user."""
         text = f"# client {number}\ndef task_{number}(values):\n    total = "
         while time.monotonic() < end:
             begun = time.monotonic()
@@ -124,7 +124,7 @@ class Client:
 
 
 async def ask_all(port: int, count: int, seconds: float) -> list[Client]:
-    """Have clients ask for some seconds."""
+    """Let clients send requests for some seconds."""
     clients = [Client() for _ in range(count)]
     limits = httpx.Limits(max_connections=count)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120, limits=limits) as link:
@@ -134,7 +134,7 @@ async def ask_all(port: int, count: int, seconds: float) -> list[Client]:
 
 
 def one_round(server: ServerProcess, count: int, seconds: float) -> float:
-    """Have clients ask one server; print what they got, and return the tokens per second."""
+    """Measure one server; print the results, and return the tokens per second."""
     process = psutil.Process(server.process.pid)
     before = process.memory_info().rss / 1e6
     begun = time.monotonic()
@@ -143,10 +143,10 @@ def one_round(server: ServerProcess, count: int, seconds: float) -> float:
     answers = [client.answers for client in clients]
     waits = [wait for client in clients for wait in client.waits]
     print(
-        f"{server.name}: {sum(answers)} answers, {rate:.1f} tokens/s; one client got {min(answers)} to "
+        f"{server.name}: {sum(answers)} replies, {rate:.1f} tokens/s; per client {min(answers)} to "
         f"{max(answers)}; {sum(client.refused for client in clients)} refused, "
         f"{sum(client.failed for client in clients)} failed; wait median {statistics.median(waits):.1f} s, "
-        f"most {max(waits):.1f} s; memory {before:.0f} to {process.memory_info().rss / 1e6:.0f} MB",
+        f"maximum {max(waits):.1f} s; memory {before:.0f} to {process.memory_info().rss / 1e6:.0f} MB",
         flush=True,
     )
     return rate
@@ -166,7 +166,7 @@ def clients(options: argparse.Namespace) -> None:
                 rates[server.name].append(one_round(server, options.clients, options.seconds))
     a, b = rates.values()
     pairs = ", ".join(f"{one / other:.2f}" for one, other in zip(a, b, strict=True))
-    print(f"tokens per second, ours / llama-server: {sum(a) / sum(b):.2f} (pairs: {pairs})")
+    print(f"tokens per second, Turbopilot / llama-server: {sum(a) / sum(b):.2f} (pairs: {pairs})")
 
 
 def main() -> None:

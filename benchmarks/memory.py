@@ -1,11 +1,11 @@
-"""The cost of the notebook index: building it, its size, its CPU time at rest, and looking things up in it.
+"""The cost of the notebook index: building, size, CPU time at rest, and lookups.
 
 python benchmarks/memory.py --set NOTEBOOKS [--files 1000] [--looked-up 5000] [--lines 100]
 
-The files are the same each time: notebooks cut out of those given and out of Python's own library, with other
-names in each and outputs as long as real ones. `--lines` types lines of the index below the cells of another
-notebook, a keystroke each 200 ms, while the default model works on what was typed before, and measures the
-time from the request to a frame that shows the line from the index.
+The files are reproducible: excerpts of the given notebooks and of Python's standard library, with some names
+changed and with outputs of realistic length. `--lines` types lines of the index below the cells of another
+notebook, one keystroke every 200 ms, while the default model generates, and measures the time from the
+request to a frame that shows the line from the index.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.build import Builder
     from jupyter_turbopilot.memory.entries import Line
 
-CELLS, FEW = 28, 10  # of a notebook on average: of those that are indexed, and of those that are looked up in
-OUTPUT, IMAGE = 600, 20_000  # characters and bytes below a cell, and below each tenth
-RENAMED = 0.2  # of the names in a notebook
+CELLS, FEW = 28, 10  # mean cells of a notebook: of the built index, and of the one for lookups
+OUTPUT, IMAGE = 600, 20_000  # characters of output per cell, and bytes of an image for every tenth
+RENAMED = 0.2  # share of the names in a notebook
 REST = 30.0  # seconds
-LOOKED_UP = 500  # times
+LOOKED_UP = 500  # lookups
 KEY = 0.2  # seconds between two keystrokes
-ABOVE, LONG = 40, 24  # cells above a line that is typed; its characters at least
+ABOVE, LONG = 40, 24  # cells above a typed line, and its minimum length
 _NAME = re.compile(r"\b[a-z_]\w{4,}\b")
 
 
 def notebook(sources: Sequence[Notebook], number: int, mean: int) -> str:
-    """Return the text of a notebook file: a part of one of those given, as another user would have it."""
+    """Return a notebook file: an excerpt of a given notebook with other names."""
     draw = random.Random(number)  # noqa: S311 - the same each time
     cells: list[str] = []
     wanted = draw.randint(mean // 2, mean * 3 // 2)
@@ -88,7 +88,7 @@ def _output(draw: random.Random, at: int) -> dict[str, object]:
 
 
 def fill(root: Path, sources: Sequence[Notebook], count: int, mean: int) -> None:
-    """Write notebooks into folders, those with higher numbers newer."""
+    """Write notebooks into folders; higher numbers are newer."""
     code = size = 0
     for number in range(count):
         path = root / f"project_{number // 50}" / f"{number}.ipynb"
@@ -98,7 +98,7 @@ def fill(root: Path, sources: Sequence[Notebook], count: int, mean: int) -> None
         os.utime(path, (1.7e9 + number, 1.7e9 + number))
         size += len(text)
         code += sum(len(entry.source) for entry in page_of(path.name, text).entries)
-    print(f"{count} notebooks, {size / 1e6:.0f} MB, of which {code / 1e6:.1f} MB are code", flush=True)
+    print(f"{count} notebooks, {size / 1e6:.0f} MB, {code / 1e6:.1f} MB of it code", flush=True)
 
 
 def start(root: Path, is_ready: Callable[[Builder], bool]) -> KeptMemory:
@@ -115,7 +115,7 @@ def start(root: Path, is_ready: Callable[[Builder], bool]) -> KeptMemory:
 
 
 def build(root: Path, count: int, rest: float) -> None:
-    """Build an index in the background, at the lowest priority; print the cost, also at rest."""
+    """Build an index in the background at the lowest priority; print the cost, also at rest."""
     os.nice(19)
     memory = start(root, lambda one: one.progress.files >= count and not one.progress.building)
     time.sleep(1)
@@ -126,11 +126,11 @@ def build(root: Path, count: int, rest: float) -> None:
     print(f"at rest: {spent * 1000:.1f} ms of a core in {rest:.0f} s, {spent / rest:.4%}", flush=True)
     memory.close()
     print("the next start: ", end="")
-    start(root, lambda one: one.used()).close()  # once it has looked at all files
+    start(root, lambda one: one.used()).close()  # once it has checked all files
 
 
 def measure(what: str, act: Callable[[Line], object], lines: Sequence[Line]) -> None:
-    """Print the time to look something up, once for each line."""
+    """Print the time of a lookup for each line."""
     took, spent, found = [], [], 0
     for line in lines:
         begun, used = time.perf_counter(), time.thread_time()
@@ -146,10 +146,10 @@ def measure(what: str, act: Callable[[Line], object], lines: Sequence[Line]) -> 
 
 
 def look_up(memory: KeptMemory) -> list[Line]:
-    """Look up lines, cells and imports, as a notebook of the folder does; return the lines."""
+    """Look up lines, cells and imports like a notebook in the folder; return the lines."""
     draw = random.Random(7)  # noqa: S311 - the same each time
     paths = [one.path for one in memory.source.walk()]
-    below: dict[Line, Completion] = {}  # for each line, an empty cell below its cell gets the focus
+    below: dict[Line, Completion] = {}  # for each line, the focus moves to an empty cell below
     for path in draw.sample(paths, min(len(paths), 100)):
         cells = [Cell(source=entry.source) for entry in page_of(path, memory.source.read(path)).entries]
         for at, cell in enumerate(cells):
@@ -170,7 +170,7 @@ def look_up(memory: KeptMemory) -> list[Line]:
 
 
 def type_line(local: LocalPilot, memory: KeptMemory, line: Line, above: Sequence[str]) -> float | None:
-    """Type a line until a frame shows it from the index; return the milliseconds of that frame."""
+    """Type a line until a frame shows it from the index; return the milliseconds to that frame."""
     counters = local.pilot.completer.counters
     cells = [Cell(id=str(number), source=source) for number, source in enumerate(above)]
     head = f"{line.above}\n" if line.above else ""
@@ -219,10 +219,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--set", type=Path, required=True, help="a prepared set, or a folder of notebooks")
-    parser.add_argument("--files", type=int, default=1000, help="notebooks of which an index is built")
-    parser.add_argument("--looked-up", type=int, default=5000, help="notebooks in the index that is asked")
-    parser.add_argument("--lines", type=int, default=100, help="lines that are typed with the model")
-    parser.add_argument("--small", action="store_true", help="too few files for figures")
+    parser.add_argument("--files", type=int, default=1000, help="number of notebooks to index")
+    parser.add_argument(
+        "--looked-up", type=int, default=5000, help="number of notebooks in the index for lookups"
+    )
+    parser.add_argument("--lines", type=int, default=100, help="number of lines to type with the model")
+    parser.add_argument("--small", action="store_true", help="too few files for meaningful results")
     parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.small:
@@ -233,7 +235,7 @@ def main() -> None:
     notebooks = read(options.set)
     sources: list[Notebook] = [*notebooks, *standard_library()]
     with tempfile.TemporaryDirectory() as folder, closing(LocalPilot()) as local:
-        os.environ["XDG_DATA_HOME"] = f"{folder}/data"  # the user's own indexes are elsewhere
+        os.environ["XDG_DATA_HOME"] = f"{folder}/data"  # separate from the user's own indexes
         if not places.folder().is_relative_to(folder):
             sys.exit(f"XDG_DATA_HOME has no effect here: indexes would be in {places.folder()}.")
         root, many = Path(folder) / "built", Path(folder) / "looked up"
@@ -245,7 +247,7 @@ def main() -> None:
         with closing(KeptMemory(LocalFiles(many))) as memory:
             memory.builder.build_now()
             size = places.size_of_index(memory.builder.place) / 1e6
-            print(f"{memory.builder.progress.files} of them in an index of {size:.1f} MB", flush=True)
+            print(f"{memory.builder.progress.files} of them indexed in {size:.1f} MB", flush=True)
         with closing(KeptMemory(LocalFiles(many))) as memory:
             lines = look_up(memory)
             long = [line for line in lines if len(line.text) > LONG][: options.lines]

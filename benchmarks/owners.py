@@ -1,14 +1,14 @@
-"""Does the time of an answer tell whether another user has sent the same text?
+"""Does response time reveal whether another user has sent the same text?
 
     python benchmarks/owners.py [--pairs 2000] [--model tiny]
 
-Against a real server that knows its users (a process of its own, over HTTP), one user sends a text that is
-not cached. Another then sends the same text, and one that was never sent, in random order, and measures the
-times. The area under the curve (AUC) says how well the times tell the two apart: 0.5 is guessing, 1 is
-certainty. With `share = "none"` it has to stay at 0.5. With "all", where texts are shared, the same listener
-has to succeed, or the measurement would show nothing. Both for raw text (`v1/completions`) and for a notebook
-(`complete`), whose context, tokens and answers are cached, too. `tiny` is a model that is made here: two
-layers, 500 tokens of prompt.
+Against a server with several users (a separate process, over HTTP), one user sends a text that is not cached.
+Another user then sends the same text and a new one in random order, and measures the times. The area under
+the curve (AUC) tells how well the times separate the two: 0.5 is chance, 1 is certainty. With `share =
+"none"` it must stay at 0.5. With "all", where caches are shared, the same listener must succeed, which
+validates the measurement. Both are tested for raw text (`v1/completions`) and for a notebook (`complete`),
+whose context, tokens and completions are cached, too. `tiny` is a generated model with two layers and 500
+prompt tokens.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 SHARES = ("none", "all")  # c.Turbopilot.share
 VICTIM, LISTENER = "victim", "listener"
-LENGTH = 500  # characters of a text, of which each is a token of the tiny model
+LENGTH = 500  # characters of a text; each is a token of the tiny model
 ROUTES = ("v1/completions", "complete")
 Z95 = 1.96
 WARM_UP = 20  # pairs that are not counted
@@ -41,7 +41,7 @@ WARM_UP = 20  # pairs that are not counted
 
 @dataclass(frozen=True)
 class Curve:
-    """The area under a curve, and how far the truth may be from it (95 %, after DeLong)."""
+    """The area under a curve with its 95 % interval (DeLong)."""
 
     area: float
     margin: float
@@ -51,7 +51,7 @@ class Curve:
 
 
 def curve_of(hits: list[float], misses: list[float]) -> Curve:
-    """Return how well times tell hits from misses, if a hit is taken to be quicker."""
+    """Return how well times separate hits from misses, assuming that hits are faster."""
     quick, slow = np.asarray(hits)[:, None], np.asarray(misses)[None, :]
     wins = (quick < slow) + 0.5 * (quick == slow)
     by_hit, by_miss = wins.mean(axis=1), wins.mean(axis=0)
@@ -60,20 +60,20 @@ def curve_of(hits: list[float], misses: list[float]) -> Curve:
 
 
 class Texts:
-    """Texts that were never sent, all of one length."""
+    """New texts of equal length."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - no secret
 
     def next(self) -> str:
-        """Return another one: they differ from the first words on."""
+        """Return a new text; all texts differ from their first words on."""
         words = [f"v{self._random.randrange(10**9):09d}" for _ in range(60)]
         lines = [f"{a} = {b} + {c}" for a, b, c in zip(words[::3], words[1::3], words[2::3], strict=True)]
         return ("\n".join(lines)[1:] + "\n")[:LENGTH]
 
 
 def body_of(route: str, text: str) -> dict[str, Any]:
-    """Return what is sent of a text."""
+    """Return the body of a request with the text."""
     if route == "complete":
         cells = [{"source": text}, {"source": "total = "}]
         return {"cells": cells, "active": 1, "offset": 8, "max_tokens": 1, "path": "a.ipynb"}
@@ -81,20 +81,20 @@ def body_of(route: str, text: str) -> dict[str, Any]:
 
 
 def reused(route: str, answer: dict[str, Any]) -> int:
-    """Return how many tokens an answer says were cached."""
+    """Return the number of cached tokens in a response."""
     if route == "complete":
         return int(answer["timings"]["cached_tokens"])
     return int(answer["usage"]["prompt_tokens_details"]["cached_tokens"])
 
 
 class Asker:
-    """One connection, which both users send their texts over."""
+    """One connection for both users."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def ask(self, route: str, text: str, who: str) -> tuple[float, int]:
-        """Return the seconds of an answer, and how many tokens it says were cached."""
+        """Return the seconds of a request, and the number of cached tokens."""
         headers = {"Content-Type": "application/json", "Authorization": "Bearer key", "X-Who": who}
         body = json.dumps(body_of(route, text))
         begun = time.perf_counter()
@@ -108,7 +108,7 @@ class Asker:
 
 
 def listen(port: int, route: str, pairs: int, seed: int) -> tuple[Curve, list[int], list[float]]:
-    """Return how well a listener tells hits from misses, the most tokens cached, and median milliseconds."""
+    """Return the AUC, the most cached tokens of hits and misses, and the median milliseconds of both."""
     asker, texts, lot = Asker(port), Texts(seed), random.Random(seed)  # noqa: S311 - no secret
     times: dict[bool, list[float]] = {True: [], False: []}
     most = {True: 0, False: 0}
@@ -125,7 +125,7 @@ def listen(port: int, route: str, pairs: int, seed: int) -> tuple[Curve, list[in
 
 
 def main() -> None:
-    """Print what the listener finds out, by who shares and by route."""
+    """Print the results by setting and route."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--model", default="tiny")

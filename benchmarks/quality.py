@@ -1,13 +1,13 @@
-"""How good the suggestions of each model are, and what its adapter adds.
+"""The quality of each model's suggestions, and the effect of adapters.
 
     python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
     python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--places 1500]
 
-Both use the half of the notebooks that the gate was not fitted to. `models` types cells with each model in a
-process of its own: precision, keystrokes saved, the time of a keystroke and memory, by eagerness. `--write`
-puts the results into `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md
-show. `adapter` counts lines that are completed exactly with the adapter and without; a third of the lines
-with others below them is completed within the finished cell.
+Both use the half of the notebooks that the gate was not fitted to. `models` replays cells with each model in
+a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness. `--write`
+updates `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show. `adapter`
+counts lines that are completed exactly with and without the adapter; a third of the lines with text below
+them are completed within the finished cell.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 EAGERNESS = ("quiet", "balanced", "eager")
-# A model, and whether it is used with the adapter that comes with the package.
+# A model, and whether it is used with the bundled adapter.
 MODELS = (
     ("qwen2.5-coder-0.5b", True),
     ("qwen2.5-coder-0.5b", False),
     ("qwen2.5-coder-1.5b", True),
     ("smollm2-135m", True),
 )
-PAGE = "characters"  # the model that completes in the browser
+PAGE = "characters"  # the browser model
 PAGE_FILE = ROOT / "labextension" / "models" / "characters.gguf"
 WRITTEN = ROOT / "jupyter_turbopilot" / "models" / "quality.json"
 
 
 def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopilot:
-    """Return the settings that a model is measured with."""
+    """Return the settings for measuring a model."""
     settings = read_settings(model)
     settings.keep_sequences = settings.learning = settings.considerate = False
     settings.results_file = ""
@@ -64,13 +64,13 @@ def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopi
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has had, in bytes."""
+    """Return the peak memory of this process in bytes."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
 
 def completers(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
-    """Yield each eagerness and what completes with it; what was cached with another one is dropped."""
+    """Iterate over the eagerness settings with their completers, without completions cached for others."""
     if options.model == PAGE:
         for eagerness in EAGERNESS:
             with closing(PageModel(PAGE_FILE, PAGE, eagerness)) as page:
@@ -86,7 +86,7 @@ def completers(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Type with one model; print a line of JSON for each eagerness."""
+    """Replay with one model; print a line of JSON for each eagerness."""
     chosen = traces.of_kind(read(options.set)[1::2], "append", options.requests)
     for eagerness, completer in completers(options):
         typed = typist.by_keystrokes(completer, chosen, lambda _: None)
@@ -104,11 +104,11 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def models(options: argparse.Namespace) -> None:
-    """Measure all models; print the table, write what the panel shows."""
+    """Measure all models; print the table, and update the panel's data."""
     if options.model:
         measure(options)
         return
-    print("| model | eagerness | precision | saved | shown | a key: median, p95, mean | memory |")
+    print("| model | eagerness | precision | saved | shown | keystroke: median, p95, mean | memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     written: list[Measured] = []
     for model, tuned in (*MODELS, (PAGE, True)):
@@ -138,7 +138,7 @@ def models(options: argparse.Namespace) -> None:
 
 
 def adapter(options: argparse.Namespace) -> None:
-    """Compare the lines completed exactly with an adapter and without."""
+    """Compare the lines completed exactly with and without an adapter."""
     notebooks = read(options.set)[1::2]
     chosen = lines.places(notebooks, options.places)
     found: list[lines.ExactLines] = []
@@ -157,8 +157,8 @@ def main() -> None:
     command = commands.add_parser("models", help=models.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--requests", type=int, default=600)
-    command.add_argument("--model", help="measure this one alone, in this process")
-    command.add_argument("--published", action="store_true", help="without its adapter")
+    command.add_argument("--model", help="measure only this model, in this process")
+    command.add_argument("--published", action="store_true", help="without its bundled adapter")
     command.add_argument("--write", action="store_true")
     command.set_defaults(run=models)
     command = commands.add_parser("adapter", help=adapter.__doc__)

@@ -1,9 +1,9 @@
-"""Type real notebooks on llama.cpp's own server and on this one, in turns, with the same model.
+"""Replay notebooks on llama.cpp's server and on this one, alternating, with the same model.
 
     python benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route complete]
 
-Prints times, tokens evaluated and predicted, drafts, the time beyond the engine's own, and how much of the
-text would have been accepted. `--route complete` types as JupyterLab does, with a pause between requests.
+Prints times, tokens evaluated and predicted, drafts, the time outside of the engine, and the share of the
+text that would have been accepted. `--route complete` types like JupyterLab, with pauses between requests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Answers = list[list["Answer"]]  # by trace
 
 @dataclass(frozen=True)
 class Answer:
-    """The text of an answer, and its cost."""
+    """The text of a completion, and its cost."""
 
     text: str
     ms: float
@@ -48,7 +48,7 @@ class Answer:
 
 
 class Infill:
-    """Asks for `/infill`, as an editor for llama.cpp's server does."""
+    """Sends `/infill` requests like an editor for llama.cpp's server."""
 
     pause = settle = 0.0
 
@@ -56,10 +56,10 @@ class Infill:
         self.server, self.name = server, server.name
 
     def focus(self, step: Keystroke) -> None:
-        """Enter a cell: nothing is prefetched."""
+        """Enter a cell, without prefetching."""
 
     def ask(self, step: Keystroke) -> Answer:
-        """Ask at a keystroke."""
+        """Send the request of a keystroke."""
         body = {
             "input_prefix": step.prefix,
             "input_suffix": step.suffix,
@@ -82,7 +82,7 @@ class Infill:
 
 
 class Complete(Infill):
-    """Asks for `/complete`, as JupyterLab does: it prefetches cells, and the text after a suggestion."""
+    """Sends `/complete` requests like JupyterLab, with prefetching of cells and of text after suggestions."""
 
     pause, settle = PAUSE, SETTLE
 
@@ -100,7 +100,7 @@ class Complete(Infill):
         threading.Thread(target=send, daemon=True).start()
 
     def ask(self, step: Keystroke) -> Answer:
-        """Ask at a keystroke."""
+        """Send the request of a keystroke."""
         begun = time.perf_counter()
         found = self.server.post("/complete", request_body(step, "automatic"))
         ms = (time.perf_counter() - begun) * 1000
@@ -120,7 +120,7 @@ class Complete(Infill):
 
 
 def request_body(step: Keystroke, trigger: str) -> dict[str, Any]:
-    """Return a keystroke in our own protocol."""
+    """Return a keystroke in Turbopilot's protocol."""
     return {
         "path": "replay.ipynb",
         "cells": [
@@ -137,7 +137,7 @@ def request_body(step: Keystroke, trigger: str) -> dict[str, Any]:
 
 
 def row(name: str, answers: Sequence[Answer]) -> str:
-    """Return a line of the table."""
+    """Return a row of the table."""
     ms = [answer.ms for answer in answers]
     accepted, drafted = sum(a.accepted for a in answers), sum(a.drafted for a in answers)
     return (
@@ -148,12 +148,12 @@ def row(name: str, answers: Sequence[Answer]) -> str:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """Return how many times the mean of theirs the mean of ours is."""
+    """Return the ratio of the means."""
     return f"{statistics.mean(ours) / statistics.mean(theirs):.2f}"
 
 
 def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
-    """Type a trace with what was suggested at each keystroke; nothing is looked at inside what was taken."""
+    """Replay a trace with the given suggestions; accepted text is not typed."""
     person = Score()
     for keystroke, text in zip(trace.keystrokes, texts, strict=True):
         if keystroke.place >= person.covered(keystroke.active):
@@ -172,7 +172,7 @@ def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> Non
         for kind in (kind for kind in KINDS if kind in kinds):
             print(row(f"{name}, {kind}", of_kind(runs, kinds, kind)))
     theirs, ours = ([a for run in runs for a in run] for runs in answers.values())
-    print(f"\nmean time, ours / theirs      {ratio([a.ms for a in ours], [a.ms for a in theirs])}")
+    print(f"\nmean time, Turbopilot / llama-server {ratio([a.ms for a in ours], [a.ms for a in theirs])}")
     size = len(ours) // rounds
     for number in range(rounds):
         part = slice(number * size, (number + 1) * size)
@@ -182,7 +182,7 @@ def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> Non
         f"tokens evaluated              {ratio([a.evaluated for a in ours], [a.evaluated for a in theirs])}"
     )
     same = sum(a.text == b.text for a, b in zip(ours, theirs, strict=True))
-    print(f"the same text                 {same / len(ours):.3f}")
+    print(f"equal texts                   {same / len(ours):.3f}")
     for name, runs in answers.items():
         scores = [
             score_trace(trace, [a.text for a in run]).total
@@ -193,26 +193,26 @@ def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> Non
 
 
 def overhead(answers: dict[str, Answers]) -> None:
-    """Print the time of HTTP, queue and Python beyond the engine's own."""
+    """Print the time of HTTP, queue and Python outside of the engine."""
     for name, runs in answers.items():
         beyond = [a.ms - a.engine_ms for run in runs for a in run if a.predicted]
         middle, late = statistics.median(beyond), percentile(beyond, 0.95)
-        print(f"{name}: beyond the engine's own time {middle:.1f} ms, p95 {late:.1f}")
+        print(f"{name}: outside of the engine {middle:.1f} ms, p95 {late:.1f}")
 
 
 def of_kind(runs: Answers, kinds: Sequence[str], kind: str) -> list[Answer]:
-    """Return the answers of one kind of typing."""
+    """Return the completions of one kind of typing."""
     return [answer for own, run in zip(kinds, runs, strict=True) if own == kind for answer in run]
 
 
 def plot(path: Path, traces: list[Trace], answers: dict[str, Answers], rounds: int, title: str) -> None:
-    """Draw which share of the keystrokes was answered within which time, for each kind of typing."""
+    """Plot the share of keystrokes answered within a time, for each kind of typing."""
     import matplotlib as mpl
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    mpl.rcParams["svg.hashsalt"] = "turbopilot"  # the same figures make the same file
+    mpl.rcParams["svg.hashsalt"] = "turbopilot"  # makes the file reproducible
     kinds = [trace.kind for trace in traces] * rounds
     figure, axes = plt.subplots(1, len(KINDS), figsize=(10, 3.2), sharey=True)
     for axis, (kind, words) in zip(axes, KINDS.items(), strict=True):
@@ -223,7 +223,7 @@ def plot(path: Path, traces: list[Trace], answers: dict[str, Answers], rounds: i
         axis.set_xlabel("ms")
         axis.set_title(words, fontsize=10)
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("share of the keys answered")
+    axes[0].set_ylabel("share of keystrokes answered")
     axes[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
@@ -262,7 +262,7 @@ def main() -> None:
     if options.route == "infill":
         overhead(answers)
     if options.plot:
-        title = f"A key, asked over {options.route}, and llama-server's infill"
+        title = f"A keystroke over {options.route}, and over llama-server's infill"
         plot(options.plot, traces, answers, options.rounds, title)
 
 

@@ -1,9 +1,9 @@
-"""What stands between a person's server and the replicas, and what it costs: Ray Serve, vllm-router, nothing.
+"""The overhead of load balancers between a user's server and the replicas: Ray Serve, vllm-router, none.
 
     python benchmarks/routers.py [--requests 300]
 
-Needs the environments of `make test-scale`. A tiny model with random weights writes one token at a time, so
-that nearly all of the time is spent between the two. Prints the tables of benchmarks/results/scale.md.
+Needs the environments of `make test-scale`. A tiny model with random weights generates one token per request,
+so that nearly all of the time is spent in the network. Prints the tables of benchmarks/results/scale.md.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from tests.serving import Server
 from tests.tiny_model import write_tiny_model
 
 PEOPLE, KEYS = 20, 30
-BEGUN, TYPED = 220, 2  # characters of a notebook when its typing begins; of a key
+BEGUN, TYPED = 220, 2  # characters in a notebook at the start of typing; per keystroke
 LONG = {"prompt": "x", "max_tokens": 900, "temperature": 1, "ignore_eos": True, "stream": True}
 CLOSED, SESSIONS, WARMING = 40, 300, 20
 
 
 class Alone(Fleet):
-    """One server with nothing before it."""
+    """One server without a load balancer."""
 
     def __init__(self, model: Path) -> None:
         self._server = Server(model, environment={"TURBOPILOT_API_KEY": KEY})
         self.url = self._server.url
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._server.stop()
 
 
 def round_trips(fleets: dict[str, Any], rounds: int) -> dict[str, list[float]]:
-    """Ask each once a round, in another order each time: what runs beside them meets all alike."""
+    """Send a request to each per round, in a different order, so that disturbances affect all alike."""
     clients = {name: fleet.client() for name, fleet in fleets.items()}
     took: dict[str, list[float]] = {name: [] for name in fleets}
     order, random = list(fleets), Random(rounds)  # noqa: S311 - no secret
@@ -64,7 +64,7 @@ def round_trips(fleets: dict[str, Any], rounds: int) -> dict[str, list[float]]:
 
 
 def evaluated(fleet: Fleet) -> float:
-    """Have twenty people type in turns; return how many tokens the engines read for a key."""
+    """Let twenty users type in turns; return the evaluated tokens per keystroke."""
     read, keys = 0, 0
     with fleet.client() as client:
         for key in range(KEYS + 1):
@@ -81,7 +81,7 @@ def evaluated(fleet: Fleet) -> float:
 
 
 def until_free(fleet: Fleet) -> list[float]:
-    """Close the connections of long answers one by one; return how long each was still written."""
+    """Close the connections of long generations one by one; return the time until each ends."""
     took: list[float] = []
     with fleet.client() as asking:
         for number in count():
@@ -89,9 +89,9 @@ def until_free(fleet: Fleet) -> list[float]:
                 break
             session = {"x-session-id": f"{number}"}
             with asking.stream("POST", "/v1/completions", json=LONG, headers=session) as answer:
-                parts = answer.iter_raw()  # whose end is the connection's
+                parts = answer.iter_raw()  # closing it closes the connection
                 next(parts)
-                writes = any(fleet.busy({"": f"{number}"}))  # a text that only repeats itself ends early
+                writes = any(fleet.busy({"": f"{number}"}))  # repetitive texts end early
                 closed = time.perf_counter()
             while writes and any(fleet.busy({"": f"{number}"})):
                 pass
@@ -101,7 +101,7 @@ def until_free(fleet: Fleet) -> list[float]:
 
 
 def moved(fleet: RayFleet) -> float:
-    """Add a replica to two; return the share of sessions that another replica answers then."""
+    """Add a replica to two; return the share of sessions that move to another replica."""
     names = [f"notebook {number}" for number in range(SESSIONS)]
     before = {name: fleet.who_answers(name) for name in names}
     fleet.deploy(3)
@@ -109,7 +109,7 @@ def moved(fleet: RayFleet) -> float:
 
 
 def main() -> None:
-    """Measure, and print tables."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--requests", type=int, default=300)
     options = parser.parse_args()
@@ -133,8 +133,8 @@ def main() -> None:
 
 
 def report(fleets: dict[str, Any], requests: int) -> None:
-    """Measure what is there."""
-    print("| before the engine | p50 | p95 | added p50 | tokens read a key | closed → free, p50 and p95 |")
+    """Measure all fleets."""
+    print("| load balancer | p50 | p95 | added p50 | tokens per keystroke | closed → free, p50 and p95 |")
     print("| --- | --- | --- | --- | --- | --- |")
     times = round_trips({name: fleets[name] for name in fleets if "random" not in name}, requests)
     alone = times["one server"]
@@ -155,7 +155,9 @@ def report(fleets: dict[str, Any], requests: int) -> None:
             cells[4] = f"{statistics.median(free) * 1000:.0f}, {percentile(free, 0.95) * 1000:.0f} ms"
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     share = moved(fleets["Ray Serve"])
-    print(f"\nMoved when two replicas become three under Ray Serve: {share:.2f} of {SESSIONS} sessions")
+    print(
+        f"\nMoved sessions when two replicas become three under Ray Serve: {share:.2f} of {SESSIONS} sessions"
+    )
 
 
 if __name__ == "__main__":

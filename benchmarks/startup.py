@@ -1,4 +1,4 @@
-"""The cost of starting: imports, the magics, the model, a Jupyter server; and of typing beside a busy kernel.
+"""Startup time: imports, the magics, the model, a Jupyter server; and the effect of typing on a busy kernel.
 
 python benchmarks/startup.py
 """
@@ -31,18 +31,18 @@ total = 0
 for number in range({}):
     total += number * number % 7
 """
-PAUSE = 0.4  # seconds between two requests of the user who types
+PAUSE = 0.4  # seconds between two requests of the typing user
 
 
 def program_seconds(code: str) -> float:
-    """Return the seconds that a program takes in a fresh interpreter, from the last setting of `begun`."""
+    """Return the seconds that a program takes in a new interpreter, from the last setting of `begun`."""
     program = f"import time\nbegun = time.perf_counter()\n{code}\nprint(time.perf_counter() - begun)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
 def server_seconds(*, enabled: bool) -> float:
-    """Return the seconds until a Jupyter server answers, with the extension or without."""
+    """Return the seconds until a Jupyter server responds, with or without the extension."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).with_name("jupyter-server")), "--allow-root", "--no-browser"]
@@ -74,7 +74,7 @@ def type_until(local: LocalPilot, stop: threading.Event) -> None:
 
 
 def beside_typing(local: LocalPilot, numbers: int, rounds: int) -> None:
-    """Compare a kernel's computation alone with one beside a user who types, in turns."""
+    """Compare a kernel's computation alone with one beside a typing user, alternating."""
     local.pilot.effort.kernel_busy = lambda: True
     alone, beside = [], []
     for _ in range(rounds):
@@ -92,7 +92,7 @@ def beside_typing(local: LocalPilot, numbers: int, rounds: int) -> None:
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--small", action="store_true", help="too few runs for figures")
+    parser.add_argument("--small", action="store_true", help="too few runs for meaningful results")
     small = parser.parse_args().small
     for name, code in (("import", "import jupyter_turbopilot"), ("%load_ext", LOAD_MAGICS)):
         took = statistics.median(program_seconds(code) for _ in range(1 if small else 7))
@@ -102,7 +102,7 @@ def main() -> None:
         for enabled, seconds in starts.items():
             seconds.append(server_seconds(enabled=enabled))
     a, b = (statistics.median(starts[enabled]) * 1000 for enabled in (True, False))
-    print(f"a server answers after {a:.0f} ms with the extension, {b:.0f} ms without; {a - b:+.0f} ms")
+    print(f"a server responds after {a:.0f} ms with the extension, {b:.0f} ms without; {a - b:+.0f} ms")
     local = LocalPilot()
     print(f"the model is ready after {local.load_ms:.0f} ms", flush=True)
     beside_typing(local, *((1_000_000, 1) if small else (60_000_000, 3)))

@@ -1,4 +1,4 @@
-"""Does every answer stay the same? Record a server's answers to 500 requests, and compare two records.
+"""Check that completions do not change: record a server's responses to 500 requests, and compare two records.
 
     python benchmarks/unchanged.py record BEFORE.json.gz --set notebooks.json.gz [--requests 500]
     python benchmarks/unchanged.py record AFTER.json.gz --set notebooks.json.gz [--tree PATH]
@@ -6,18 +6,18 @@
 
 For refactoring. `record` starts a Jupyter server with the default model and with the extension of this tree,
 or of `--tree`. It waits until the server has indexed some of the notebooks, types in the others as several
-users with several editors each, one request at a time, and writes down each status and response with its
+users with several editors each, one request at a time, and records each status and response with its
 token counts. `compare` prints every difference and exits with 1 if there is one.
 
-Identifiers and times are left out, and so is the number of frames of a stream: the server skips a frame if
-the next one is ready before it is written. Of our own streams the record has the last frame, and whether
-each frame begins with the one before it; of other protocols' streams the concatenated events.
+Identifiers and times are omitted, and so is the number of frames of a stream: the server skips a frame if the
+next one is ready before it is written. Of Turbopilot's own streams the record contains the last frame, and
+whether each frame begins with the one before it; of other protocols' streams the concatenated events.
 
 On the same machine, with the same number of threads, two records of the same code are equal:
 
 - The engine's clock is fixed. The length of drafts (`engine/stepping/drafts.py`) depends on the measured
   times of batches, and llama.cpp rounds differently in batches of different sizes: with the real clock 9 of
-  87 answers to the same code differed, in token counts and in the second digit of logprobs.
+  87 responses of the same code differed, in token counts and in the second digit of logprobs.
 - The number of threads is fixed, on a busy machine too.
 - Folders for settings, data and caches are new. Only the models are yours.
 - Requests do not overlap. `tests/test_overlaps.py` covers those that do.
@@ -77,7 +77,7 @@ _TIME = re.compile(r"created|.*_ms|.*_per_second")
 class Request:
     """A request."""
 
-    kind: str  # for the reader of the comparison
+    kind: str  # for readers of the comparison
     path: str
     body: Any = None
     method: str = "POST"
@@ -107,14 +107,14 @@ class State:
         return self.cells[self.active][1][self.offset :]
 
     def at(self, active: int, typed: str, rest: str = "") -> State:
-        """Return it with another text in a cell, and the cursor before the rest of that text."""
+        """Return the state with another text in a cell, and the cursor before `rest`."""
         kind = self.cells[active][0]
         cells = (*self.cells[:active], (kind, typed + rest), *self.cells[active + 1 :])
         return State(cells, active, len(typed))
 
 
 def keystrokes(rng: random.Random, notebook: dict[str, Any], *, whole: bool) -> list[State]:
-    """Type a part of a cell, at its end or in its middle, with slips and visits to the cell above."""
+    """Type a part of a cell, at its end or in its middle, with typos and visits to the cell above."""
     active = rng.choice(notebook["typed"])
     cells = [(cell["type"], cell["source"]) for cell in notebook["cells"]]
     if not whole:
@@ -147,7 +147,7 @@ def keystrokes(rng: random.Random, notebook: dict[str, Any], *, whole: bool) -> 
 
 
 def window(cells: list[tuple[str, str]], active: int) -> tuple[list[tuple[str, str]], int]:
-    """Return the cells around one, and its index among them."""
+    """Return the cells around the active one, and its index among them."""
     first, last = active, active + 1
     while last - first < len(cells):
         wider = cells[max(0, first - 1) : last + 1]
@@ -161,7 +161,7 @@ def window(cells: list[tuple[str, str]], active: int) -> tuple[list[tuple[str, s
 
 
 def requests(notebooks: list[dict[str, Any]], count: int, seed: int) -> list[Request]:
-    """Return the requests of several users who type at the same time; they do not depend on responses."""
+    """Return the requests of several concurrent users; they do not depend on responses."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     found = [*about(), *refused()]
     sessions: list[Iterator[Request]] = [iter(())] * len(USERS)
@@ -211,7 +211,7 @@ def refused() -> list[Request]:
 
 
 def own(rng: random.Random, states: list[State]) -> Iterator[Request]:
-    """Yield the requests of our own editors: warm-up, keystrokes, prefetching."""
+    """Iterate over the requests of Turbopilot's editors: warm-up, keystrokes, prefetching."""
     executed = rng.choice([True, False])
     common: dict[str, Any] = {
         "path": rng.choice(["typed.ipynb", "folder/other.ipynb", "module.py"]),
@@ -258,7 +258,7 @@ def own(rng: random.Random, states: list[State]) -> Iterator[Request]:
 
 
 def llama(rng: random.Random, states: list[State]) -> Iterator[Request]:
-    """Yield the requests of editors for llama.cpp's server."""
+    """Iterate over the requests of editors for llama.cpp's server."""
     common = {"temperature": 0.0, "seed": 1, "cache_prompt": True}
     infill = rng.randrange(5) < 3  # noqa: PLR2004
     logprobs = rng.randrange(4) == 0
@@ -297,7 +297,7 @@ _OPTIONS: tuple[dict[str, Any], ...] = (
 
 
 def openai(rng: random.Random, states: list[State]) -> Iterator[Request]:
-    """Yield the requests of clients of OpenAI's protocol."""
+    """Iterate over the requests of clients of OpenAI's protocol."""
     path = rng.choice(["/v1/completions", "/v1/completions", "/v1/engines/codegen/completions"])
     common: dict[str, Any] = {"model": "any", "temperature": 0, "seed": 1}
     common |= rng.choice([{}, {}, {"logprobs": 0}, {"logprobs": 3}])
@@ -347,7 +347,7 @@ def varies(name: str, value: Any) -> bool:
 
 
 def lines(frames: list[Any]) -> dict[str, Any]:
-    """Return the last frame of our own stream, and whether the frames before it are its beginnings."""
+    """Return the last frame of a stream, and whether each frame extends the previous one."""
     texts = [frame.get("text", "") for frame in frames]
     grown = all(late.startswith(early) for early, late in pairwise(texts))
     same = len({frame.get("id") for frame in frames}) == 1
@@ -370,7 +370,7 @@ def events(said: bytes) -> dict[str, Any]:
 
 
 def joined(before: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-    """Append an event to those before it: texts and lists of tokens grow, other fields are replaced."""
+    """Append an event to the previous ones: texts and lists of tokens grow, other fields are replaced."""
     found = before | event
     for name in ("content", "text", "tokens", "completion_probabilities"):
         if name in before:
@@ -382,7 +382,7 @@ def joined(before: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
 
 
 class Served:
-    """A server of a tree, with an index of notebooks, and one connection to it."""
+    """A server of a source tree with an index of notebooks, and one connection to it."""
 
     def __init__(self, options: argparse.Namespace, folder: Path, *indexed: dict[str, Any]) -> None:
         with socket.socket() as free:
@@ -424,7 +424,7 @@ class Served:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop the server."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(20)
@@ -467,7 +467,7 @@ def write(notebook: dict[str, Any], path: Path, modified: float) -> None:
 
 
 def record(options: argparse.Namespace) -> int:
-    """Send all requests, and write down the responses."""
+    """Send all requests and record the responses."""
     with gzip.open(options.set, "rt", encoding="utf-8") as given:
         notebooks = json.load(given)
     sent = requests(notebooks[INDEXED:], options.requests, options.seed)
@@ -516,7 +516,7 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def differences(old: Any, new: Any, at: str = "") -> Iterator[str]:
-    """Yield the differences between two responses."""
+    """Iterate over the differences between two responses."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
             if name not in old or name not in new:
@@ -545,12 +545,12 @@ def main() -> int:
     )
     folder = Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
     recording.add_argument("--models", type=Path, default=Path(os.environ.get("TURBOPILOT_MODELS") or folder))
-    recording.add_argument("--clock", choices=["fixed", "real"], default="fixed", help="of the engine")
+    recording.add_argument("--clock", choices=["fixed", "real"], default="fixed", help="the engine's clock")
     recording.set_defaults(run=record)
     comparing = commands.add_parser("compare")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
-    comparing.add_argument("--most", type=int, default=200, help="lines to print")
+    comparing.add_argument("--most", type=int, default=200, help="maximum number of lines to print")
     comparing.set_defaults(run=compare)
     options = parser.parse_args()
     status: int = options.run(options)

@@ -1,7 +1,7 @@
 """Configuration of the Jupyter server that `unchanged.py` records: `jupyter server --config` executes it.
 
-The engine's clock is fixed, the token of a request is the name of its user, and no setting depends on the
-machine. Everything else is the product.
+The engine's clock is fixed, a request's token is the name of its user, and no setting depends on the machine.
+Everything else is unmodified.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Users(IdentityProvider):
-    """Takes the token for the user's name."""
+    """Uses the token as the user's name."""
 
     def get_user(self, handler: Any) -> User | None:
         """Return the user, or None without a token."""
@@ -40,7 +40,7 @@ def with_fixed_clock(*arguments: Any) -> Any:
 
 
 def kind_with_fixed_clock(settings: Turbopilot, store: Store) -> LlamaKind:
-    """Return the kind of engine that the settings choose by default, with the fixed clock."""
+    """Return the default engine kind of the settings, with the fixed clock."""
     return LlamaKind(settings, store, with_fixed_clock)
 
 

@@ -1,9 +1,9 @@
-"""A long notebook that the server has not read yet: how long until its first suggestion, at a person's pace?
+"""The time to the first suggestion in a long notebook that the server has not evaluated, typed in real time.
 
     python benchmarks/unread.py [--cells 300] [--key 170]
 
-Each round has a server of its own, so that nothing is known of the notebook. Typed, no request is closed by
-the next key, as in JupyterLab; waited for, the next key comes when the answer to the one before has ended.
+Each round uses a new server, so that nothing is cached. When typing, keystrokes do not cancel requests, as in
+JupyterLab; when waiting, each keystroke follows the previous response.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CELL = """def load_{0}(path):
 
 
 def suggest(port: int, sources: list[str], shown: threading.Event) -> None:
-    """Ask at the end of the last cell, read the answer to its end, and tell when there is a text."""
+    """Request a completion at the end of the last cell, read the response, and signal its first text."""
     body = {
         "cells": [{"source": source} for source in sources],
         "active": len(sources) - 1,
@@ -45,7 +45,7 @@ def suggest(port: int, sources: list[str], shown: threading.Event) -> None:
 
 
 def first_text(cells: int, pace: float | None) -> tuple[float, int]:
-    """Return the seconds from the first key to the first text, and how many keys that took."""
+    """Return the seconds and the number of keystrokes until the first text."""
     above, text = [CELL.format(number) for number in range(cells)], CELL.format(cells)
     shown, asked = threading.Event(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -73,18 +73,18 @@ def first_text(cells: int, pace: float | None) -> tuple[float, int]:
 
 
 def main() -> None:
-    """Type into an unread notebook, and wait in another, in turn."""
+    """Type into a new notebook, and wait in another, alternating."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=300)
-    parser.add_argument("--key", type=int, default=170, help="milliseconds from key to key")
+    parser.add_argument("--key", type=int, default=170, help="milliseconds between keystrokes")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     for _ in range(args.rounds):
         waited, few = first_text(args.cells, None)
         typed, keys = first_text(args.cells, args.key / 1000)
         print(
-            f"{args.cells} cells: waited for {waited:.2f} s (key {few}), "
-            f"at {args.key} ms a key {typed:.2f} s (key {keys}); {typed / waited:.2f}"
+            f"{args.cells} cells: waiting {waited:.2f} s (keystroke {few}), "
+            f"typing at {args.key} ms per keystroke {typed:.2f} s (keystroke {keys}); {typed / waited:.2f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot`: parses the command line, reads the settings, and turns errors into exit statuses."""
+"""`jupyter turbopilot`: parse the command line, read the settings, and turn errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a subcommand; our own errors are one line and exit status 1, or 2 for a wrong request."""
+    """Run a subcommand. Expected errors are one line and exit status 1, or 2 for an invalid request."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         use_utf8(stream)
     parsed = parser().parse_args(arguments)
@@ -41,9 +41,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def use_utf8(stream: TextIO | None) -> None:
-    """Read and write UTF-8 in files and pipes, as editors and notebooks do: Windows has a code page for them.
+    """Use UTF-8 for files and pipes: on Windows the default is a code page.
 
-    A terminal, and who has said something else with PYTHONIOENCODING, keeps what it has.
+    Terminals and streams configured by PYTHONIOENCODING keep their encoding.
     """
     if not isinstance(stream, TextIOWrapper) or stream.isatty() or "PYTHONIOENCODING" in os.environ:
         return
@@ -52,7 +52,7 @@ def use_utf8(stream: TextIO | None) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose subcommands report unknown arguments with their own usage, not with that of the top."""
+    """A parser whose subcommands report unknown arguments with their own usage."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         parsed, unknown = super().parse_known_args(args, namespace)
@@ -62,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Print the version. It is read only now, because importlib.metadata is slow."""
+    """Print the version. importlib.metadata is slow, so it is imported only here."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from jupyter_turbopilot import __version__
@@ -72,7 +72,7 @@ class _Version(argparse.Action):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the command line."""
+    """Return the parser of the command line."""
     top = _Parser(prog="jupyter turbopilot", description="Code completion from a model on this machine.")
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 def read_settings(
     model: str | None = None, *, mirrors: bool = False, engine: str | None = None
 ) -> Turbopilot:
-    """Read Jupyter's configuration files; what the command line names overrides them."""
+    """Read Jupyter's configuration files; options of the command line override them."""
     from jupyter_core.paths import jupyter_config_path
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
@@ -94,7 +94,7 @@ def read_settings(
     sections = [section.__name__ for section in SECTIONS]
     config = Config()
     folders = [Path(folder) for folder in reversed(jupyter_config_path())]
-    # In the order in which Jupyter reads them for an extension of its server: what comes later overrides.
+    # In the order in which Jupyter reads them for a server extension: later files override earlier ones.
     for path, loader in (
         (folder / f"jupyter_{name}_config{ending}", loader)
         for name in ("turbopilot", "server")
@@ -105,12 +105,12 @@ def read_settings(
             try:
                 loaded = loader(path.name, str(path.parent)).load_config()
                 config.merge(Config({name: loaded[name] for name in sections if name in loaded}))
-            except Exception as error:  # a configuration file is a program of the user's
+            except Exception as error:  # a configuration file can raise any exception
                 raise ConfigurationError(str(path), error) from error
     try:
         settings = Turbopilot(config=config)
-        _ = settings.transformers, settings.remote.auth  # what the files set of these is checked now, too
-    except Exception as error:  # what the files set may be of any type
+        _ = settings.transformers, settings.remote.auth  # validate these settings now, too
+    except Exception as error:  # values of configuration files can have any type
         raise ConfigurationError("Jupyter's configuration", error) from error
     if model:
         settings.model = model

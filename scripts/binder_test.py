@@ -1,4 +1,4 @@
-"""Run Binder's steps in a copy of the checkout and an empty environment, then complete a line there.
+"""Run Binder's steps in a copy of the checkout and a new environment, then complete a line there.
 
 python scripts/binder_test.py
 """
@@ -44,7 +44,7 @@ def main() -> None:
             check=False,
         )
         if "n % 2 == 0" not in said.stdout:
-            sys.exit(f"The image would not complete: {said.stdout}{said.stderr}")
+            sys.exit(f"The completion failed: {said.stdout}{said.stderr}")
         print("Binder's steps work.")
 
 

@@ -2,9 +2,9 @@
 
 python scripts/build_site.py [--into FOLDER]
 
-The pages are written to be read on a forge, too: a link leads to a file of the repository. Here the files
-are laid out as a site: `docs/` at the top, the documents that lie elsewhere below names of their own, and
-files that are no documents as downloads. A link to a file or a heading that is not there ends the build.
+The pages are also readable on a forge, so links refer to files of the repository. This script arranges the
+files as a site: `docs/` at the top, other documents under their own names, and other files as downloads. A
+broken link to a file or heading is an error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".make" / "docs"
-MARK = ".jupyter-turbopilot-site"  # lies in folders that this script may empty
+MARK = ".jupyter-turbopilot-site"  # marks folders that this script may empty
 
-# The order of the pages. What is named here and not there is left out: not every checkout has every page.
+# The order of the pages. Pages that do not exist are left out: not every checkout has every page.
 CHAPTERS = {
     "Use it": [
         "get-started",
@@ -54,7 +54,7 @@ CHAPTERS = {
         "changes",
     ],
 }
-# Documents outside of docs/, and what they are called on the site.
+# Documents outside docs/, and their names on the site.
 ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
@@ -63,7 +63,7 @@ ELSEWHERE = {
     "labextension/models/README.md": "browser-model.md",
     "binder/README.md": "binder.md",
 }
-HIDDEN = ["browser-model", "binder"]  # pages that others link to, and no chapter has
+HIDDEN = ["browser-model", "binder"]  # pages without a chapter, which other pages link to
 _LINK = re.compile(
     r"(!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()([^()\s]+)(\))|(\b(?:src|srcset|href)=\")([^\"]+)(\")"
 )
@@ -73,22 +73,22 @@ _CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 
 
 class LinkError(Exception):
-    """A link that leads nowhere."""
+    """A broken link."""
 
 
 class FolderError(Exception):
-    """A folder with files that this script did not write."""
+    """The folder contains files that this script did not write."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where each document of the repository stands on the site."""
+    """The documents of the repository and their locations on the site."""
 
     pages: dict[Path, str]  # by its file
     source: Path
 
     def place(self, target: str, document: Path) -> str:
-        """Return where a link in a document leads to on the site."""
+        """Return the target of a document's link on the site."""
         if urlsplit(target).scheme:
             return checked(target, document)
         path, _, anchor = target.partition("#")
@@ -105,7 +105,7 @@ class Site:
 
     @staticmethod
     def _copied(file: Path) -> str:
-        """Return where a file that is no document is copied to: what lies in docs/ stays beside the pages."""
+        """Return the location of a copied file; files in docs/ stay beside the pages."""
         inside = file.relative_to(ROOT)
         return str(inside.relative_to("docs") if inside.parts[0] == "docs" else Path("files") / inside)
 
@@ -116,17 +116,17 @@ class Site:
 
 
 def checked(address: str, document: Path) -> str:
-    """Return an address outside of the site; nothing is asked for it, but it has to be one."""
+    """Return an external URL after checking its syntax; no request is sent."""
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https", "mailto"} or (
         parts.scheme != "mailto" and "." not in parts.netloc
     ):
-        raise LinkError(f"{document.relative_to(ROOT)}: {address} is no address.")
+        raise LinkError(f"{document.relative_to(ROOT)}: {address} is not a valid URL.")
     return address
 
 
 def documents() -> dict[Path, str]:
-    """Return every document of the site with its place."""
+    """Return the documents and their locations on the site."""
     found = {path: path.name for path in sorted((ROOT / "docs").glob("*.md"))}
     found |= {ROOT / name: place for name, place in ELSEWHERE.items()}
     found |= {path: f"results/{path.name}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))}
@@ -134,7 +134,7 @@ def documents() -> dict[Path, str]:
 
 
 def pieces(text: str) -> list[tuple[str, bool]]:
-    """Split a document into its lines, and say of each whether it is prose, in which links are links."""
+    """Split a document into lines; return for each whether it is prose, where links are recognized."""
     found, fence = [], ""
     for line in text.splitlines(keepends=True):
         mark = _FENCE.match(line)
@@ -150,18 +150,18 @@ def pieces(text: str) -> list[tuple[str, bool]]:
 
 
 def links(text: str) -> list[str]:
-    """Return where the links of a document lead to."""
+    """Return the targets of a document's links."""
     prose = "".join(_CODE.sub("", line) if is_prose else "\n" for line, is_prose in pieces(text))
     return [found[2] or found[5] for found in _LINK.finditer(prose)]
 
 
 def placed(text: str, document: Path, site: Site) -> str:
-    """Return a document with the links that it has on the site, without what only its source needs."""
+    """Return a document with its links adapted to the site, without comments for the source only."""
     return relinked(text, lambda target: site.place(target, document))
 
 
 def relinked(text: str, place: Callable[[str], str]) -> str:
-    """Return a document whose links lead where each is placed, without what only its source needs."""
+    """Return a document with its links replaced, without comments for the source only."""
 
     def put(found: re.Match[str]) -> str:
         before, target, after = (found[1], found[2], found[3]) if found[2] else (found[4], found[5], found[6])
@@ -174,7 +174,7 @@ def relinked(text: str, place: Callable[[str], str]) -> str:
             kept.append(code[0])
             return f"\0{len(kept) - 1}\0"
 
-        # Code inside of a link's words stays: what is hidden is brought back. A comment in code is text.
+        # Restore code inside link texts. A comment inside code is text.
         shown = _LINK.sub(put, _COMMENT.sub("", _CODE.sub(hide, line)))
         return re.sub(r"\0(\d+)\0", lambda number: kept[int(number[1])], shown)
 
@@ -190,7 +190,7 @@ def relinked(text: str, place: Callable[[str], str]) -> str:
 
 
 def contents(pages: set[str]) -> str:
-    """Return the table of contents, which the home page ends with on the site alone."""
+    """Return the table of contents, which is added to the site's home page."""
     parts = []
     for chapter, names in CHAPTERS.items():
         listed = "\n".join(name for name in names if f"{name}.md" in pages)
@@ -199,7 +199,7 @@ def contents(pages: set[str]) -> str:
 
 
 def lay_out(source: Path) -> None:
-    """Write the site's source."""
+    """Write the source of the site."""
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     site = Site(documents(), source)
@@ -224,19 +224,19 @@ def lay_out(source: Path) -> None:
 
 
 def claim(folder: Path) -> None:
-    """Mark a folder as one that this script may empty, unless it has files that it did not write."""
+    """Mark a folder as one that this script may empty, unless it contains other files."""
     mark = folder / MARK
     if folder != FOLDER and not mark.exists() and folder.exists() and any(folder.iterdir()):
         raise FolderError(
-            f"{folder} has files that this script did not write; its source/ and html/ would be deleted. "
-            "Name a new or an empty folder."
+            f"{folder} contains other files, and its source/ and html/ would be deleted. "
+            "Choose a new or empty folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
 
 
 def build(folder: Path) -> Path:
-    """Build the site; every warning is an error."""
+    """Build the site; treat warnings as errors."""
     claim(folder)
     lay_out(folder / "source")
     shutil.rmtree(folder / "html", ignore_errors=True)
@@ -268,7 +268,7 @@ def main() -> None:
         sys.exit(str(error))
     except subprocess.CalledProcessError:
         sys.exit("The site has warnings; they are printed above.")
-    print(f"The site is in {html}: open {html / 'index.html'}, or serve the folder.")
+    print(f"The site is in {html}. Open {html / 'index.html'}, or serve the folder.")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from jupyter_turbopilot.server.routes import contract
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.table import ROUTES, schemas_of, summary
 
-# What the front end calls the schemas that it uses.
+# The front end's names of the schemas it uses.
 INTERFACES: dict[str, Any] = {
     "ICell": Cell,
     "IOtherDocument": Document,
@@ -38,7 +38,7 @@ INTERFACES: dict[str, Any] = {
     "IRemoved": contract.Removed,
 }
 ENUMERATIONS: dict[str, type[StrEnum]] = {"Phase": Phase}
-WIDTH = 110  # of a line, as prettier has it
+WIDTH = 110  # prettier's line length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ Schema = dict[str, Any]
 
 
 def schemas(*kinds: Any) -> dict[str, Schema]:
-    """Return the JSON schemas of types, and of all that they are made of, by name."""
+    """Return the JSON schemas of types and of all types they refer to, by name."""
     return msgspec.json.schema_components(kinds, ref_template="{name}")[1]
 
 
@@ -67,7 +67,7 @@ def _interface(name: str, schema: Schema, names: dict[str, str]) -> str:
     for field, part in schema["properties"].items():
         if "description" in part:
             lines.append(f"  /** {part['description']} */")
-        # What has another default than null is always sent: the front end has its own.
+        # Fields with a default other than null are always sent: the front end has its own defaults.
         optional = field not in schema["required"] and part.get("default") is None
         lines.append(_declaration(f"  {field}{'?' * optional}:", _union(part, names)))
     return "\n".join([*lines, "}"])
@@ -78,7 +78,7 @@ def _literals(values: Iterable[str]) -> list[str]:
 
 
 def _declaration(head: str, alternatives: list[str]) -> str:
-    """Write a union in one line, or where it is too long in one for each of its alternatives."""
+    """Write a union on one line, or one alternative per line if it is too long."""
     line = f"{head} {' | '.join(alternatives)};"
     if len(line) <= WIDTH:
         return line
@@ -126,7 +126,7 @@ def _link(name: str) -> str:
 
 
 def fields() -> str:
-    """Return a table for each schema that a route declares, and for what these are made of."""
+    """Return a table for each schema that a route declares, and for the schemas it refers to."""
     declared = schemas_of(ROUTES)
     sent = set(schemas(*(one.takes for _, route in ROUTES for one in endpoints(route).values() if one.takes)))
     known = schemas(*declared, contract.Failure)
@@ -134,7 +134,7 @@ def fields() -> str:
 
 
 def _table(name: str, schema: Schema, *, sent: bool) -> str:
-    """Return the fields of a schema; of what is sent with their defaults."""
+    """Return the table of a schema's fields, with the defaults of request fields."""
     if "enum" in schema:
         return f"### {name}\n\n{schema['description']}\n\n{_worded({'enum': schema['enum']})}"
     head = ["field", "type", *(["default"] if sent else []), "meaning"]
@@ -155,7 +155,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _worded(part: Schema) -> str:
-    """Word a type and its bounds."""
+    """Describe a type and its bounds."""
     if "$ref" in part:
         return _link(part["$ref"])
     if "anyOf" in part:
@@ -172,7 +172,7 @@ def _worded(part: Schema) -> str:
 
 
 def _between(least: float | None, most: float | None, unit: str) -> str:
-    """Word the bounds of a number or of a length."""
+    """Describe the bounds of a number or a length."""
     if least is not None and most is not None:
         return f" ({least} to {most}{unit})"
     if most is not None:

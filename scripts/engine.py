@@ -1,10 +1,10 @@
-"""Install llama-cpp-python: a trimmed build with this CPU's instructions, reused where one was made before.
+"""Install llama-cpp-python in a trimmed build for this CPU; earlier builds are reused.
 
 python scripts/engine.py [--portable]
 
-The wheel is kept under the user's cache, keyed by version, flags and CPU features: a wheel built for one
-CPU crashes on a lesser one. `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C),
-and on other machines for any CPU of their kind.
+The wheel is cached by version, flags and CPU features: a wheel built for one CPU can crash on an older one.
+`--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C), and on other architectures for
+any CPU.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ ANY_X86 = (*ANY, "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BM
 
 
 def wanted_version() -> str:
-    """Return the version the lock file names."""
+    """Return the version in the lock file."""
     found = re.search(rf"^{PACKAGE}==(\S+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
     if not found:
-        sys.exit(f"requirements.lock does not name {PACKAGE}.")
+        sys.exit(f"requirements.lock does not list {PACKAGE}.")
     return found[1]
 
 
 def flags_for(machine: str, *, portable: bool) -> tuple[str, ...]:
-    """Return what the engine is built with on a machine of this kind. Pure."""
+    """Return the build flags for a machine type. Pure."""
     if not portable:
         return (*TRIMMED, *NATIVE)
     return (*TRIMMED, *(ANY_X86 if machine in {"x86_64", "AMD64"} else ANY))
 
 
 def cpu_features() -> str:
-    """Return what this CPU can do, as the system words it."""
+    """Return the features of this CPU as the system describes them."""
     try:
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith(("flags", "Features")):
@@ -69,7 +69,7 @@ def cpu_features() -> str:
 
 
 def cache_folder(version: str, flags: tuple[str, ...], features: str) -> Path:
-    """Return where the wheel for this version, these flags and this CPU is kept."""
+    """Return the cache folder of the wheel for a version, flags and CPU."""
     read = (path.read_text("utf-8") for path in sorted((ROOT / "scripts").glob("*.cmake")))
     named = (flag for flag in flags if "_INCLUDE" not in flag)
     words = "|".join((version, *named, *read, features, platform.platform()))
@@ -84,11 +84,11 @@ def pip(*arguments: str, **environment: str) -> None:
 
 
 def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
-    """Build the wheel and keep it."""
+    """Build the wheel and cache it."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside its final place: a rename is atomic, so another build at the same time does no harm.
+    # Build beside the final path: renaming is atomic, so concurrent builds do no harm.
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        # The archive first: pip would take a wheel it built for other flags or another CPU from its cache.
+        # Download the source first: pip's wheel cache ignores flags and CPU.
         pip("download", "-q", "--no-deps", "--no-binary", PACKAGE, "-d", scratch, f"{PACKAGE}=={version}")
         archive = next(Path(scratch).glob("*.tar.gz"))
         pip("wheel", "-q", "--no-deps", "-w", scratch, str(archive), CMAKE_ARGS=" ".join(flags))
@@ -97,7 +97,7 @@ def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
 
 
 def main() -> None:
-    """Install the engine into the Python that runs this."""
+    """Install the engine into the running Python."""
     version = wanted_version()
     portable = "--portable" in sys.argv
     flags = flags_for(platform.machine(), portable=portable)

@@ -1,10 +1,10 @@
-"""Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
+"""Collect completions at many positions of notebooks, and fit the gate's coefficients to them.
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
 
-`fit --write` writes the model's entry of the table; `--keep` fits its thresholds alone.
+`fit --write` writes the model's coefficients; `--keep` fits only its thresholds.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Stands in for the results: nothing is known, and what is written is noted."""
+    """A completion cache that finds nothing and records what is generated."""
 
     def __init__(self) -> None:
         self.tokens: list[Token] = []
         self.ended = False
 
     def find(self, place: Place) -> None:
-        """Know nothing."""
+        """Find nothing."""
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:  # noqa: ARG002
-        """Note an answer."""
+        """Record a completion."""
         self.tokens, self.ended = list(tokens), ended
 
     def answer_for(self, identity: str) -> None:
-        """Accept the answers of every engine."""
+        """Accept completions of every engine."""
 
 
 Written = tuple[list[tuple[bytes, float]], bool]  # tokens with their probabilities; whether the model ended
 
 
 class Server:
-    """Answers as the server does."""
+    """Completes like the server."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._local = _in_process(options)
@@ -75,7 +75,7 @@ class Server:
         self._local.pilot.completer.shared.results = self._recorder  # type: ignore[assignment]
 
     def write(self, request: Completion) -> Written:
-        """Return what the model writes."""
+        """Return the generated tokens."""
         self._recorder.tokens, self._recorder.ended = [], False
         self._local.last(request)
         return [(token.data, token.probability) for token in self._recorder.tokens], self._recorder.ended
@@ -86,14 +86,14 @@ class Server:
 
 
 class Page:
-    """Answers as a page does."""
+    """Completes like a web page without a server."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._model = PageModel(Path(options.model), "", "always")
         self._tokens: int = options.tokens
 
     def write(self, request: Completion) -> Written:
-        """Return what the model writes."""
+        """Return the generated tokens."""
         answer = self._model.last(structs.replace(request, max_tokens=self._tokens))
         return [(text.encode(), probability) for text, probability in answer.tokens], answer.ended
 
@@ -103,7 +103,7 @@ class Page:
 
 
 def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Iterator[dict[str, Any]]:
-    """Ask at every place of one cell."""
+    """Iterate over the completions at every position of a cell."""
     for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
         written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
         tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
@@ -123,10 +123,10 @@ def _in_process(options: argparse.Namespace) -> InProcess:
 
 
 def collect(options: argparse.Namespace) -> None:
-    """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
+    """Write a line for each position: the cell, the cursor, and the tokens with their probabilities."""
     source = Page(options) if options.page else Server(options)
     notebooks = read(options.set)
-    # One cell of each notebook, then the next: an early stop leaves some cells of every notebook.
+    # Take one cell of each notebook in turn: interrupted early, every notebook is represented.
     turns = sorted(
         (turn, number)
         for number, notebook in enumerate(notebooks)
@@ -145,7 +145,7 @@ def collect(options: argparse.Namespace) -> None:
 
 
 class Watching(Gate):
-    """Notes what the score is computed from instead of computing it."""
+    """A gate that records the features of the score instead of computing it."""
 
     def __init__(self, cursor: CursorFeatures) -> None:
         super().__init__(cursor, 0.0)
@@ -159,7 +159,7 @@ class Watching(Gate):
 
 @dataclass
 class Spot:
-    """An answer at a place: its boundaries, what is known of each, and which are right."""
+    """A completion at a position: its boundaries, their features, and which of them are correct."""
 
     notebook: int
     cell: int
@@ -172,14 +172,14 @@ class Spot:
     fit: dict[str, bool] = field(default_factory=dict)
 
     def fits(self, text: str) -> bool:
-        """Tell whether the cell could still become a program, and remember it."""
+        """Return whether the cell can still become valid code, and record it."""
         if text not in self.fit:
             self.fit[text] = fitting("python", self.before)(text)
         return self.fit[text]
 
 
 def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
-    """Run one answer through trimming and the gate's eyes."""
+    """Trim a completion and compute its features for the gate."""
     active, at = line["cell"], line["place"]
     request = request_at(notebook, active, at)
     context = gather(request)
@@ -194,7 +194,7 @@ def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     if line["ended"]:
         watching.end()
     shown = trim(text, surroundings, final=True).text
-    # The first boundary that trimming reached stands for the end of what is left.
+    # The first boundary found by trimming represents the end of the remaining text.
     ends = [0, *(boundary.end for boundary in watching.boundaries)]
     count = sum(end < len(shown) for end in ends[:-1])
     del watching.boundaries[count:], watching.found[count:]
@@ -212,14 +212,14 @@ def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
 
 
 def is_right(text: str, future: str, *, further: bool) -> bool:
-    """Tell whether a beginning would be taken."""
+    """Return whether a user would accept the text."""
     if not further:
         return judge(text, future).right == 1
     return future.startswith(text) and reaches_the_end(future, len(text))
 
 
 def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:
-    """Fit a logistic function by Newton's method."""
+    """Fit a logistic regression by Newton's method."""
     weights = np.zeros(rows.shape[1])
     for _ in range(30):
         guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
@@ -233,7 +233,7 @@ def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray
 
 
 def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float) -> Tally:
-    """Type all cells with the gate at a threshold; what was taken need not be typed."""
+    """Replay all cells with the gate at a threshold; accepted text is not typed."""
     total = Tally()
     for _, group in groupby(spots, key=lambda s: (s.notebook, s.cell)):
         person = Score()
@@ -255,12 +255,12 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
     return total
 
 
-NEARLY_ALL = 0.95  # of the most that can be saved: the rest costs an eager gate too many wrong ones
+NEARLY_ALL = 0.95  # share of the maximum savings: beyond it, an eager gate shows too many wrong suggestions
 TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
 
 
 def fit(options: argparse.Namespace) -> None:
-    """Fit to one half of the notebooks, choose the thresholds there, print both halves, write the file."""
+    """Fit to one half of the notebooks, choose thresholds there, print both halves, and write."""
     notebooks = read(options.set)
     lines = [json.loads(line) for line in options.places.open(encoding="utf-8")]
     spots = [look(line, notebooks[line["notebook"]]) for line in lines]
@@ -273,8 +273,8 @@ def fit(options: argparse.Namespace) -> None:
     fitted_parts = {"coefficients": coefficients}
     if options.keep:
         coefficients, fitted_parts = fit_for(options.model).coefficients, {}
-    print(f"{len(spots)} places; {len(rows)} boundaries in the fitted half, {right.mean():.3f} of them right")
-    print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keys")
+    print(f"{len(spots)} positions; {len(rows)} boundaries in the fitted half, {right.mean():.3f} correct")
+    print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keystrokes")
     found = {}
     for step in range(2, 39):
         threshold = step / 40
@@ -296,7 +296,7 @@ def fit(options: argparse.Namespace) -> None:
 
 
 def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
-    """Write the table that the gate reads, with parts of one entry changed."""
+    """Write the coefficients file with one entry changed."""
     table = FITS | {model: FITS.get(model, {}) | fitted}
     TARGET.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
 
@@ -308,29 +308,29 @@ def main() -> None:
     gather = commands.add_parser("collect")
     gather.add_argument("--set", type=Path, required=True)
     gather.add_argument("--out", type=Path, required=True)
-    gather.add_argument("--tokens", type=int, default=48, help="longest answer")
+    gather.add_argument("--tokens", type=int, default=48, help="maximum length in tokens")
     gather.add_argument("--half", choices=["all", "fitted", "held-out"], default="all")
-    gather.add_argument("--cells", type=int, default=0, help="so many cells; 0: all")
+    gather.add_argument("--cells", type=int, default=0, help="number of cells; 0: all")
     gather.add_argument(
-        "--adapters", nargs="*", help="instead of the configured ones; nothing behind it: none"
+        "--adapters", nargs="*", help="instead of the configured ones; nothing after it: none"
     )
-    gather.add_argument("--live", action="store_true", help="adapters beside the model")
-    gather.add_argument("-m", "--model", help="the configured one by default")
-    gather.add_argument("--engine", choices=[*KINDS], help="the configured one by default")
-    gather.add_argument("--page", action="store_true", help="as a page answers, with its own engine")
+    gather.add_argument("--live", action="store_true", help="apply adapters without merging them")
+    gather.add_argument("-m", "--model", help="default: the configured one")
+    gather.add_argument("--engine", choices=[*KINDS], help="default: the configured one")
+    gather.add_argument("--page", action="store_true", help="use the engine of web pages")
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
-    fitting.add_argument("-m", "--model", default=DEFAULT, help="whose places these are (%(default)s)")
+    fitting.add_argument("-m", "--model", default=DEFAULT, help="the model of the completions (%(default)s)")
     for name, aim in AIMS.items():
-        fitting.add_argument(f"--{name}", type=float, default=aim, help="precision aimed at (%(default)s)")
-    fitting.add_argument("--keep", action="store_true", help="the coefficients that are used now")
+        fitting.add_argument(f"--{name}", type=float, default=aim, help="target precision (%(default)s)")
+    fitting.add_argument("--keep", action="store_true", help="keep the current coefficients")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
     fitting.set_defaults(run=fit)
     options = parser.parse_args()
     if options.run is collect and options.page and not options.model:
-        parser.error("--page needs -m: the file of the model that the page runs")
+        parser.error("--page needs -m with the file of the page's model")
     options.run(options)
 
 

@@ -1,14 +1,14 @@
-"""Fit the score of lines from memory to real notebooks, each with those named like it as its memory.
+"""Fit the score of index matches to notebooks, each with its siblings as the index.
 
 python scripts/fit_recall.py --set NOTEBOOKS [--people FOLDER] [--others FOLDER] [--write]
 
-No model is needed: at each place of each cell it is known how the line went on. Cells are typed as a
-notebook is written, with none below, and some of their lines anew in the finished notebook, with the brackets
-behind the cursor that an editor closes. One half of the notebooks is fitted to, and both are reported.
+No model is needed: at each position the continuation of the line is known. Cells are typed as a notebook is
+written, without cells below, and some lines are retyped in the finished notebook, with the closing brackets
+that an editor inserts. One half of the notebooks is fitted; both halves are reported.
 
-The set has packages' notebooks, by many authors. `--people` has notebooks that one author wrote one after the
-other (`AUTHOR__NAME.ipynb`), each with the earlier ones as its memory: all of them are fitted to. Those of
-`--others` are held out, and reported by themselves.
+The set contains notebooks of packages by many authors. `--people` contains notebooks written successively by
+one author (`AUTHOR__NAME.ipynb`), each with the earlier ones as its index; all of them are fitted. The
+notebooks of `--others` are held out and reported separately.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
 
-EVERY = 2  # characters between two places
+EVERY = 2  # characters between two positions
 KINDS = ("append", "edit")
-CELLS = 6  # that are typed of each notebook by one author
-LONG = 12  # characters of a line that is typed anew
+CELLS = 6  # maximum typed cells per notebook of one author
+LONG = 12  # minimum characters of a retyped line
 AIMS = {"always": 0.55, "eager": 0.70, "balanced": 0.78, "quiet": 0.88}  # precision on the fitted half
 RIDGE, PARTS = 10.0, 5
 TARGET = Path(recall.__file__).with_name("recall.json")
@@ -57,16 +57,16 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 class EarlierOnes(Shelf):
-    """What one author had written before each notebook."""
+    """An index of the author's earlier notebooks."""
 
     def others(self, name: str) -> list[Other]:
-        """Return the earlier ones, but for those that are much the same."""
+        """Return the earlier notebooks, without near-duplicates."""
         return [other for other in super().others(name) if other.path < name]
 
 
 @dataclass
 class Candidate:
-    """A text that may follow."""
+    """A possible continuation."""
 
     text: str
     values: dict[str, float]
@@ -75,7 +75,7 @@ class Candidate:
 
 @dataclass
 class Spot:
-    """A place, and what memory says there."""
+    """A position and its index matches."""
 
     notebook: int
     kind: str
@@ -87,7 +87,7 @@ class Spot:
 
 
 def spots(number: int, notebook: TypedNotebook, memory: Memory) -> Iterator[Spot]:
-    """Ask memory at the places of a notebook."""
+    """Iterate over the positions of a notebook with their index matches."""
     now = time.time()
     for kind, active, place, request, future in (*appended(notebook), *edited(number, notebook)):
         around = surroundings_of(request.prefix, request.suffix)
@@ -107,7 +107,7 @@ Place = tuple[str, int, int, "Completion", str]
 
 
 def appended(notebook: TypedNotebook) -> Iterator[Place]:
-    """Write each cell at the end of the notebook."""
+    """Type each cell at the end of the notebook."""
     for active in notebook.typed:
         source = notebook.cells[active].source[:LONGEST_CELL]
         for place in range(EVERY, len(source), EVERY):
@@ -117,7 +117,7 @@ def appended(notebook: TypedNotebook) -> Iterator[Place]:
 
 
 def edited(number: int, notebook: TypedNotebook) -> Iterator[Place]:
-    """Write a line of each cell anew, in the finished notebook."""
+    """Retype a line of each cell in the finished notebook."""
     rng = random.Random(number)  # noqa: S311 - a reproducible choice
     for active in notebook.typed:
         source = notebook.cells[active].source
@@ -135,7 +135,7 @@ def edited(number: int, notebook: TypedNotebook) -> Iterator[Place]:
 
 
 def closers(line: str) -> str:
-    """Return the brackets that an editor has put behind the cursor."""
+    """Return the closing brackets that an editor inserts after the cursor."""
     expected = ""
     for char in line:
         if char in _PAIRS:
@@ -146,7 +146,7 @@ def closers(line: str) -> str:
 
 
 def fit_lines(found: Sequence[Spot]) -> dict[str, float]:
-    """Fit the score of lines from memory."""
+    """Fit the score of index matches."""
     known = [one for spot in found for one in spot.found]
     names = [*known[0].values]
     rows = np.array([[one.values[name] for name in names] for one in known])
@@ -155,14 +155,14 @@ def fit_lines(found: Sequence[Spot]) -> dict[str, float]:
 
 
 def best(spot: Spot, coefficients: dict[str, float], threshold: float) -> str:
-    """Return what memory shows at a place."""
+    """Return the index match that is shown at a position."""
     scored = [(value(one, coefficients), one.text) for one in spot.found]
     good = [one for one in scored if one[0] >= threshold]
     return max(good, key=lambda p: p[0] * max(0.5, len(p[1].strip()) - 1))[1] if good else ""
 
 
 def play(found: Sequence[Spot], coefficients: dict[str, float], threshold: float) -> Tally:
-    """Type everything with memory alone."""
+    """Replay with index matches only."""
     total = Tally()
     for _, group in groupby(found, key=lambda s: (s.notebook, s.kind, s.cell)):
         person, first, length = Score(), None, 0
@@ -186,16 +186,16 @@ def value(one: Candidate, coefficients: dict[str, float]) -> float:
 
 
 def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[str, float], dict[str, float]]:
-    """Fit; report; return coefficients and thresholds."""
+    """Fit and report; return coefficients and thresholds."""
     coefficients = fit_lines(fitted)
     print(f"{sum(len(spot.found) for spot in fitted)} candidates in the fitted half")
     print(json.dumps(coefficients, indent=1))
-    print("calibration on the held-out half: score, right, candidates")
+    print("calibration on the held-out half: score, correct, candidates")
     others = [(value(one, coefficients), one.right) for spot in held_out for one in spot.found]
     for step in range(10):
         within = [is_right for score, is_right in others if step / 10 <= score < (step + 1) / 10]
         print(f"{step / 10:.1f}  {sum(within) / max(1, len(within)):.3f}  {len(within)}")
-    # In the fitted half, each notebook is played with what the others were fitted to.
+    # Within the fitted half, use cross-validation by notebook.
     parts = [[spot for spot in fitted if spot.notebook // 2 % PARTS == part] for part in range(PARTS)]
     fits = [fit_lines([spot for other in parts if other is not part for spot in other]) for part in parts]
     kinds = {kind: [spot for spot in held_out if spot.kind == kind] for kind in KINDS}
@@ -220,7 +220,7 @@ def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[st
 
 
 def places_of(notebooks: Sequence[TypedNotebook], shelf: Shelf, numbers: Iterable[int]) -> list[Spot]:
-    """Ask memory at the places of notebooks; an odd number is that of a notebook that is held out."""
+    """Return the positions of notebooks; odd numbers are held out."""
     with closing(shelf):
         return [
             spot
@@ -230,7 +230,7 @@ def places_of(notebooks: Sequence[TypedNotebook], shelf: Shelf, numbers: Iterabl
 
 
 def by_one_author(folder: Path | None, first: int) -> list[Spot]:
-    """Ask memory in some cells of notebooks that their authors wrote one after the other."""
+    """Return positions in some cells of notebooks written successively by one author."""
     rng = random.Random(first)  # noqa: S311 - a reproducible choice
     notebooks = [
         replace(notebook, typed=tuple(sorted(rng.sample(notebook.typed, min(CELLS, len(notebook.typed))))))
@@ -240,7 +240,7 @@ def by_one_author(folder: Path | None, first: int) -> list[Spot]:
 
 
 def main() -> None:
-    """Fit, report, and write if that is wanted."""
+    """Fit, report, and optionally write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--people", type=Path, help="notebooks by single authors, fitted to")
@@ -251,7 +251,7 @@ def main() -> None:
     found = places_of(notebooks, Shelf(SIBLINGS, notebooks), count())
     people = by_one_author(options.people, 2 * len(notebooks))
     others = by_one_author(options.others, 2 * len(notebooks) + 1)
-    print(f"{len(found)} places, {len(people)} of single authors, and {len(others)} of others")
+    print(f"{len(found)} positions, {len(people)} of single authors, {len(others)} of others")
     fitted = [spot for spot in (*found, *people) if spot.notebook % 2 == 0]
     coefficients, thresholds = fitted_to(fitted, [spot for spot in found if spot.notebook % 2])
     for name, threshold in thresholds.items():

@@ -1,8 +1,8 @@
-"""Put frames together as an animated PNG.
+"""Combine frames into an animated PNG.
 
 python scripts/moving_picture.py FRAMES.json OUT.png
 
-FRAMES.json lies beside the frames: [["frame.png", milliseconds], …]
+FRAMES.json is in the folder of the frames: [["frame.png", milliseconds], …]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
-COLORS = 64  # an editor has few; fewer would show in the edges of letters
+COLORS = 64  # an editor has few colors; with fewer, the edges of letters look wrong
 MOST = 1_000_000  # bytes
 
 
@@ -29,7 +29,7 @@ def main() -> None:
             continue
         frames.append(image)
         durations.append(milliseconds)
-    # One palette for all: colors do not flicker, and what stays the same is not stored again.
+    # One palette for all frames: colors do not flicker, and unchanged areas are not stored again.
     sheet = Image.new(
         "RGB", (frames[0].width, sum(frame.height for frame in frames[:: max(1, len(frames) // 8)]))
     )

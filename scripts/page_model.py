@@ -1,4 +1,4 @@
-"""A model that answers requests as a page does, in a process of Node.js."""
+"""A model that answers requests like a web page, in a Node.js process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageAnswer:
-    """What a page would show, and what the model wrote for it."""
+    """A page's suggestion, and the generated tokens."""
 
     text: str
     ended: bool
@@ -28,20 +28,20 @@ class PageAnswer:
 
     @property
     def items(self) -> list[PageAnswer]:
-        """The answers there are, as a server's reply has them."""
+        """The suggestions, as in a server's reply."""
         return [self] if self.text else []
 
     @property
     def timings(self) -> Timings:
-        """How long it took."""
+        """The duration."""
         return Timings(total_ms=self.ms)
 
 
 class PageModel:
-    """A model for the browser, run by the page's own code and engine."""
+    """A browser model, run by the page's own code and engine."""
 
     def __init__(self, model: Path, name: str, eagerness: str = "balanced") -> None:
-        """`name` chooses the coefficients of the gate; `eagerness` is that of requests that name none."""
+        """`name` selects the gate's coefficients; `eagerness` is the default of requests."""
         self._eagerness: Any = eagerness
         self._folder = TemporaryDirectory()
         self._program = TypeScript(Path(__file__).with_suffix(".ts"), Path(self._folder.name))
@@ -49,7 +49,7 @@ class PageModel:
         self._ask({"name": name, "model": str(model.resolve()), "wasm": str(wasm)})
 
     def last(self, request: Completion, facts: Facts | None = None) -> PageAnswer:  # noqa: ARG002
-        """Return the whole answer."""
+        """Return the final answer."""
         eager = structs.replace(request, eagerness=request.eagerness or self._eagerness)
         return PageAnswer(**self._ask(to_builtins(eager)))
 

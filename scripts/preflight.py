@@ -1,4 +1,4 @@
-"""Name what is missing, with the command that installs it, before anything is built.
+"""List missing requirements with their installation commands before anything is built.
 
 python3 scripts/preflight.py [--browser]     Standard library only: it runs before anything is installed.
 """
@@ -18,8 +18,8 @@ OLDEST_NODE = {
     20: 19,
     21: None,
     22: 12,
-}  # the oldest minor version of each that Vite takes; newer ones are fine
-ROOM = 4 * 1000**3  # environment, front-end packages, engine build, model
+}  # the oldest minor versions that Vite supports
+ROOM = 4 * 1000**3  # bytes for the environment, front-end packages, engine build and model
 BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -31,7 +31,7 @@ BROWSERS = (
 
 
 def how(debian: str, mac: str) -> str:
-    """Return the command that installs something here."""
+    """Return the installation command for this system."""
     if platform.system() == "Darwin":
         return mac
     if shutil.which("apt-get"):
@@ -42,7 +42,7 @@ def how(debian: str, mac: str) -> str:
 
 
 def how_node() -> str:
-    """Return how to install a Node.js that is new enough: what distributions have often is not."""
+    """Return the installation command for Node.js; distributions' packages are often too old."""
     if platform.system() == "Darwin":
         return "brew install node"
     return (
@@ -52,7 +52,7 @@ def how_node() -> str:
 
 
 def browser() -> str | None:
-    """Return the browser the tests would use."""
+    """Return the browser for the tests."""
     named = os.environ.get("CHROME_BIN")
     return next((found for name in (named, *BROWSERS) if name and (found := shutil.which(name))), None)
 
@@ -68,7 +68,7 @@ def node_version() -> tuple[int, int] | None:
 
 
 def node_suits(version: tuple[int, int] | None) -> bool:
-    """Tell whether the front end's packages take this version. Pure."""
+    """Return whether the front end's packages support this version. Pure."""
     if version is None or version[0] < min(OLDEST_NODE):
         return False
     oldest = OLDEST_NODE.get(version[0], 0)
@@ -76,7 +76,7 @@ def node_suits(version: tuple[int, int] | None) -> bool:
 
 
 def missing(*, with_browser: bool) -> list[str]:
-    """Return one line for each thing that is not there."""
+    """Return one line for each missing requirement."""
     found = []
     if sys.version_info < OLDEST_PYTHON:
         found.append(
@@ -98,7 +98,7 @@ def missing(*, with_browser: bool) -> list[str]:
     elif not shutil.which("npm"):
         found.append(f"npm: {how('npm', 'brew install node')}")
     if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < ROOM:
-        found.append(f"room on the disk: {ROOM / 1e9:.0f} GB are needed, {free / 1e9:.1f} GB are free here")
+        found.append(f"disk space: {ROOM / 1e9:.0f} GB are needed, {free / 1e9:.1f} GB are free")
     if with_browser and not browser():
         found.append(
             f"Chromium or Chrome, for the browser test: {how('chromium', 'brew install --cask chromium')}"
@@ -109,4 +109,4 @@ def missing(*, with_browser: bool) -> list[str]:
 if __name__ == "__main__":
     lines = missing(with_browser="--browser" in sys.argv)
     if lines:
-        sys.exit("This is missing:\n" + "\n".join(f"  - {line}" for line in lines))
+        sys.exit("Missing requirements:\n" + "\n".join(f"  - {line}" for line in lines))

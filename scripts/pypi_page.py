@@ -1,4 +1,4 @@
-"""Hatchling runs this when it builds the package: PyPI's page is README.md, with links that work there."""
+"""Hatchling's hook that uses README.md, with adapted links, as PyPI's page."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class PyPIPage(MetadataHookInterface):
-    """Fills in `readme`."""
+    """Sets the field `readme`."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Hand the page to Hatchling."""
+        """Set the page in the metadata."""
         sys.path.insert(0, str(Path(__file__).parent))
         import repository
 

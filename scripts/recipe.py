@@ -1,9 +1,9 @@
-"""Complete the recipe for conda-forge with what is known of a release alone, and say where it goes.
+"""Complete the conda-forge recipe for a release, and print where to submit it.
 
 python scripts/recipe.py SDIST --maintainer NAME [--into dist/recipe.yaml]
 
-The recipe itself is recipe/recipe.yaml. The sdist is the one that PyPI has: its digest is what conda-forge
-checks. A maintainer is the name of a user or a team on GitHub.
+The recipe template is recipe/recipe.yaml. Use the sdist from PyPI, because conda-forge checks its digest. A
+maintainer is a user or team name on GitHub.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def completed(recipe: str, version: str, digest: str, url: str, maintainers: lis
 
 
 def version_of(sdist: Path) -> str:
-    """Return the version that an sdist's name says."""
+    """Return the version in an sdist's file name."""
     found = NAMED.fullmatch(sdist.name)
     if not found:
-        sys.exit(f"{sdist.name} is no sdist of this package: it is called jupyter_turbopilot-VERSION.tar.gz.")
+        sys.exit(f"{sdist.name} is not an sdist of this package, jupyter_turbopilot-VERSION.tar.gz.")
     return found[1]
 
 
 def main() -> None:
-    """Write it."""
+    """Write the recipe."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,13 +51,13 @@ def main() -> None:
     version = version_of(options.sdist)
     url = repository.address()
     if not url:
-        sys.exit("labextension/package.json names no `repository`: see docs/releasing.md.")
+        sys.exit("labextension/package.json has no `repository`. See docs/releasing.md.")
     with options.sdist.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     text = completed(RECIPE.read_text("utf-8"), version, digest, url, options.maintainer)
     options.into.parent.mkdir(parents=True, exist_ok=True)
     options.into.write_text(text, "utf-8")
-    print(f"{options.into} goes to recipes/jupyter-turbopilot/recipe.yaml in conda-forge/staged-recipes.")
+    print(f"Copy {options.into} to recipes/jupyter-turbopilot/recipe.yaml in conda-forge/staged-recipes.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Check that everything is ready for a release; build it into dist/, and try it. Nothing is published.
+"""Check, build and test a release in dist/. Nothing is published.
 
 python scripts/release.py VERSION [--tagged]
 
-`--tagged`: as in the workflow that publishes it. The commit has the release's tag already, and nothing is
-tried: another job does that, so that no package that is installed for it can change what is published.
-docs/releasing.md says what comes before and after.
+`--tagged` is for the publishing workflow: the commit is tagged already, and the package is not tested here,
+because another job does so: packages installed for the tests must not be able to change what is published.
+docs/releasing.md describes the steps before and after.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ VERSION = re.compile(r"(\d+\.\d+\.\d+)(?:rc(\d+))?")
 
 @dataclass(frozen=True)
 class Sources:
-    """The texts that have to agree about a release."""
+    """The files that must agree about a release."""
 
     package: str  # labextension/package.json
     lock: str  # labextension/package-lock.json
@@ -43,7 +43,7 @@ class Sources:
 
 
 def read(root: Path = ROOT) -> Sources:
-    """Read them."""
+    """Read the files."""
     front = root / "labextension"
     paths = (
         front / "package.json",
@@ -55,15 +55,15 @@ def read(root: Path = ROOT) -> Sources:
 
 
 def in_node(version: str) -> str:
-    """Return a version as npm writes it: 1.2.3-rc.1 is Python's 1.2.3rc1."""
+    """Return a version in npm's format: Python's 1.2.3rc1 becomes 1.2.3-rc.1."""
     found = VERSION.fullmatch(version)
     if not found:
-        sys.exit(f"{version} is no version: write 1.2.3, or 1.2.3rc1 for a candidate.")
+        sys.exit(f"{version} is not a valid version. Use 1.2.3, or 1.2.3rc1 for a candidate.")
     return f"{found[1]}-rc.{found[2]}" if found[2] else found[1]
 
 
 def problems(version: str, sources: Sources) -> list[str]:
-    """Return what in the sources is not as it has to be. Pure."""
+    """Return the inconsistencies of the sources. Pure."""
     found = []
     wanted = in_node(version)
     lock = json.loads(sources.lock)
@@ -79,20 +79,20 @@ def problems(version: str, sources: Sources) -> list[str]:
     headings = re.findall(r"^## .*$", sources.changelog, re.MULTILINE)
     if not headings or not re.fullmatch(rf"## {re.escape(version)}, \d{{4}}-\d\d-\d\d", headings[0]):
         first = headings[0] if headings else "nothing"
-        found.append(f"CHANGELOG.md begins with “{first}”, not with “## {version}, YEAR-MONTH-DAY”.")
+        found.append(f"CHANGELOG.md starts with “{first}”, not with “## {version}, YEAR-MONTH-DAY”.")
     elif not notes(version, sources.changelog):
-        found.append(f"CHANGELOG.md says nothing of {version}.")
+        found.append(f"CHANGELOG.md has no entries for {version}.")
     return found
 
 
 def notes(version: str, changelog: str) -> str:
-    """Return what the changelog says of a version. Pure."""
+    """Return the changelog entries of a version. Pure."""
     _, _, after = changelog.partition(f"\n## {version}, ")
     return re.split(r"^## ", after.partition("\n")[2], maxsplit=1, flags=re.MULTILINE)[0].strip()
 
 
 def state(version: str, *, tagged: bool) -> list[str]:
-    """Return what in git is not as it has to be."""
+    """Return the problems of the Git repository's state."""
     found = []
     if changed := said("git", "status", "--porcelain"):
         found.append(f"These files are not committed:\n{changed}")
@@ -101,37 +101,37 @@ def state(version: str, *, tagged: bool) -> list[str]:
     if tagged and not here:
         found.append(f"This commit has no tag v{version}.")
     if there and not tagged:
-        found.append(f"There is a tag v{version} already: a version is released once. Choose the next one.")
+        found.append(f"The tag v{version} exists already. Choose the next version.")
     if not repository.address():
         found.append(
-            "labextension/package.json names no `repository`, which PyPI, conda-forge and Binder need."
+            "labextension/package.json has no `repository`, which PyPI, conda-forge and Binder need."
         )
     return found
 
 
 def said(*command: str) -> str:
-    """Return what a command prints."""
+    """Return a command's output."""
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def run(*command: str | Path, folder: Path = ROOT) -> None:
-    """Run a command that shows what it does."""
+    """Run a command and show its output."""
     print("$", *command, flush=True)
     if subprocess.run(command, cwd=folder, check=False).returncode:
-        sys.exit("That failed; nothing has been published.")
+        sys.exit("The command failed. Nothing was published.")
 
 
 def build() -> None:
-    """Build the front end anew; then sdist, and wheel from it."""
+    """Build the front end, the sdist, and the wheel from the sdist."""
     shutil.rmtree(DIST, ignore_errors=True)
-    # Of an earlier front end nothing is left: the builder empties its folder first.
+    # The builder empties its folder, so nothing of an earlier front end remains.
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
     run(npm, "run", "--silent", "build", folder=ROOT / "labextension")
     run(sys.executable, "-m", "build", "--outdir", DIST, ".")
 
 
 def lost(wheel: Path) -> list[str]:
-    """Return the links of PyPI's page that lead nowhere there: those to files beside it."""
+    """Return the links of PyPI's page that are broken there: those to files of the repository."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         page = email.message_from_bytes(archive.read(name)).get_payload(decode=True)
@@ -152,7 +152,9 @@ def main() -> None:
     build()
     archives = sorted(path for path in DIST.iterdir() if f"-{version}" in path.name)
     if sorted(path.suffix for path in archives) != [".gz", ".whl"]:
-        sys.exit(f"dist/ has {[path.name for path in archives]}, not a wheel and an sdist of {version}.")
+        sys.exit(
+            f"dist/ contains {[path.name for path in archives]} instead of a wheel and an sdist of {version}."
+        )
     if found := lost(next(path for path in archives if path.suffix == ".whl")):
         sys.exit(f"These links of README.md would be broken on PyPI: {', '.join(found)}.")
     if not options.tagged:

@@ -1,7 +1,7 @@
-"""Where the project's repository is: the one place that says so is `repository` in labextension/package.json.
+"""The address of the project's repository, defined only by `repository` in labextension/package.json.
 
-The wheel's metadata with PyPI's page, the conda recipe and the badge in README.md take it from there; until
-it is there, the badge is left out, and nothing can be released.
+It is used in the wheel's metadata, PyPI's page, the conda recipe and the badge in README.md. Until it is set,
+the badge is left out and releases are refused.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ NOTEBOOK = "binder/demo.ipynb"
 
 
 def address(package: Path = PACKAGE) -> str:
-    """Return the repository's address for a browser; empty until package.json names it."""
+    """Return the repository's web address; empty until package.json defines it."""
     said = json.loads(package.read_text("utf-8")).get("repository", "")
     url = said.get("url", "") if isinstance(said, dict) else said
     return str(url).removeprefix("git+").removesuffix("/").removesuffix(".git")
 
 
 def badge(url: str) -> str:
-    """Return the line that opens the demo on Binder, for a repository on GitHub; empty for any other."""
+    """Return the badge line that opens the demo on Binder; empty for repositories outside GitHub."""
     place = urlsplit(url)
     if place.hostname != "github.com":
         return ""
@@ -35,7 +35,7 @@ def badge(url: str) -> str:
 
 
 def page(readme: str, url: str, version: str) -> str:
-    """Return README.md for PyPI, which has no other files: links lead to those of the release. Pure."""
+    """Return README.md for PyPI, with links to the files of the release. Pure."""
     if not url:
         return readme
 
@@ -49,5 +49,5 @@ def page(readme: str, url: str, version: str) -> str:
 
 
 def relative(target: str) -> bool:
-    """Tell whether a link leads to a file beside the document."""
+    """Return whether a link is relative."""
     return not urlsplit(target).scheme and not target.startswith("#")

@@ -1,7 +1,7 @@
-"""Make the environments in which Ray and vllm-router run: python scripts/scale_env.py FOLDER.
+"""Create the environments for Ray and vllm-router: python scripts/scale_env.py FOLDER.
 
-Ray is the version that pyproject.toml pins. The project and what it needs are seen through a .pth file: its
-engine takes minutes to build, and one build is enough.
+The version of Ray is pinned in pyproject.toml. A .pth file makes the project and its dependencies available,
+because building the engine takes minutes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def pinned() -> str:
 
 
 def make(folder: Path, requirement: str) -> None:
-    """Make an environment that has a requirement, and sees the project; one that has it stays."""
+    """Create an environment with a requirement and the project, unless it exists."""
     done = folder / "made-of"
     if done.is_file() and done.read_text("utf-8") == requirement:
         return
@@ -36,13 +36,13 @@ def make(folder: Path, requirement: str) -> None:
         check=True,
     )
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    seen = (ROOT, sysconfig.get_paths()["purelib"])  # what is installed here itself comes first
+    seen = (ROOT, sysconfig.get_paths()["purelib"])  # packages of the new environment come first
     (folder / "lib" / version / "site-packages" / "project.pth").write_text("\n".join(map(str, seen)) + "\n")
     done.write_text(requirement, "utf-8")
 
 
 def main() -> None:
-    """Make both."""
+    """Create both environments."""
     folder = Path(sys.argv[1]).resolve()
     make(folder / "ray", pinned())
     make(folder / "router", ROUTER)

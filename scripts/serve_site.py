@@ -1,4 +1,4 @@
-"""Serve a folder of static files on this machine; with --headers, as a page that is cross-origin isolated."""
+"""Serve a folder of static files on this machine, with --headers as a cross-origin isolated site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ISOLATED = {
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Answers with what browsers want of modules and WebAssembly, whatever this machine's tables say."""
+    """Sends the content types that modules and WebAssembly need, independently of the system's tables."""
 
     extensions_map = {  # noqa: RUF012 - as the base class has it
         **SimpleHTTPRequestHandler.extensions_map,
@@ -30,7 +30,7 @@ class Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
 
     def end_headers(self) -> None:
-        """Add our headers to each answer."""
+        """Add the headers to each response."""
         for name, value in {"Cache-Control": "no-cache", **self._headers_too}.items():
             self.send_header(name, value)
         super().end_headers()
@@ -41,12 +41,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", type=Path, nargs="?")
-    what.add_argument("--check", action="store_true", help="check that the port is free, and serve nothing")
+    what.add_argument("--check", action="store_true", help="only check that the port is free")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--headers", action="store_true", help="send COOP and COEP")
     chosen = parser.parse_args()
     if not (chosen.check or chosen.folder.is_dir()):
-        sys.exit(f"There is no folder {chosen.folder}: build the site first.")
+        sys.exit(f"There is no folder {chosen.folder}. Build the site first.")
     handler = partial(Handler, directory=str(chosen.folder), headers_too=ISOLATED if chosen.headers else {})
     try:
         server = ThreadingHTTPServer(("127.0.0.1", chosen.port), handler)

@@ -1,4 +1,4 @@
-"""Generated tables of the documentation and constants of the front end; `cog` runs the public functions."""
+"""Generated tables of the documentation and constants of the front end, called by `cog`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
-PAGE_MODELS = (DEFAULT, "characters")  # the one whose fit serves all others, and that of the extension
-PAGE_PARTS = ("coefficients", "thresholds")  # nothing is learned in a page
+PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
+PAGE_PARTS = ("coefficients", "thresholds")  # pages do not learn
 USUAL = ("positional arguments", "options")  # argparse's own groups
 
 
@@ -35,7 +35,7 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def settings(section: str) -> str:
-    """Return the traits of a section of the configuration."""
+    """Return the table of a configuration section's traits."""
     traits = sorted(getattr(config, section).class_own_traits(config=True).items())
     rows = (
         [f"`{name}`", "`(empty)`" if trait.default() in ("", []) else f"`{trait.default()}`", trait.help]
@@ -45,8 +45,8 @@ def settings(section: str) -> str:
 
 
 def front_end_settings() -> str:
-    """Return JupyterLab's settings of the extension, from their schema."""
-    # A backslash stands for itself in the settings' own page.
+    """Return the table of the extension's settings in JupyterLab, from their schema."""
+    # Escape backslashes: the settings' page shows them literally.
     rows = (
         [setting["title"], _default(setting["default"]), setting["description"].replace("\\", "\\\\")]
         for setting in json.loads(SCHEMA.read_text("utf-8"))["properties"].values()
@@ -63,7 +63,7 @@ def _default(value: Any) -> str:
 
 
 def abilities() -> str:
-    """Return what each engine can do: a remote server as it states it, or as the settings' defaults."""
+    """Return the table of engine capabilities; for remote servers as reported or configured."""
     remote, tokens = config.TurbopilotRemote(), CodePoints()
     ours = FarSide(
         Kind.OURS, places=8, context_size=4096, top=20, holds=True, chances=True, samplers=SAMPLERS
@@ -71,25 +71,25 @@ def abilities() -> str:
     engines: dict[str, Abilities] = {
         "llama": LlamaEngine.abilities,
         "transformers": TransformersEngine.abilities,
-        "ours elsewhere": by_ids(ours, tokens, remote)[1],
+        "remote Turbopilot": by_ids(ours, tokens, remote)[1],
         "llama-server": by_ids(FarSide(Kind.LLAMA, places=1), tokens, remote)[1],
         "vLLM": by_ids(FarSide(Kind.VLLM), tokens, remote)[1],
         "text": by_text(FarSide(Kind.OPENAI), TextForm("suffix", chances=False), Spellings(), remote)[1],
     }
     word = {True: "yes", False: "no"}
     rows = {
-        "texts at a time": [str(one.places) for one in engines.values()],
-        "can be held to a beginning": [word[one.holds] for one in engines.values()],
-        "says how probable each token was": [word[one.chances] for one in engines.values()],
-        "likeliest tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
-        "works ahead": [word[one.ahead] for one in engines.values()],
-        "options of sampling": [_options(one) for one in engines.values()],
+        "concurrent sequences": [str(one.places) for one in engines.values()],
+        "prefix constraint": [word[one.holds] for one in engines.values()],
+        "logprobs": [word[one.chances] for one in engines.values()],
+        "most likely tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
+        "prefetch": [word[one.ahead] for one in engines.values()],
+        "sampling options": [_options(one) for one in engines.values()],
     }
     return _table(["", *engines], ([name, *cells] for name, cells in rows.items()))
 
 
 def _options(one: Abilities) -> str:
-    """List the supported options of sampling, or the others where these are fewer."""
+    """List the supported sampling options, or the unsupported ones if these are fewer."""
     missing = sorted(SAMPLERS - one.samplers)
     if not missing:
         return "all"
@@ -104,7 +104,7 @@ def command_line() -> str:
 
 
 def _commands(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
-    """Yield the subcommands and their help, those of a group in its place."""
+    """Iterate over the subcommands and their help texts, including those of groups."""
     for action in top._actions:  # noqa: SLF001 - argparse has no public way to list them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for choice in action._choices_actions:  # noqa: SLF001
@@ -143,13 +143,13 @@ def _value(action: argparse.Action) -> str:
 
 
 def probe() -> str:
-    """Return the probe that is sent to kernels as TypeScript."""
+    """Return the kernel probe as TypeScript."""
     target, code = json.dumps(TARGET), json.dumps(installation())
     return f"export const TARGET = {target};\nexport const INSTALLATION =\n  {code};"
 
 
 def page_fits() -> str:
-    """Return the gate's coefficients of the models that run in a page, as prettier formats them."""
+    """Return the gate's coefficients of the browser models, formatted like prettier."""
     entries = [
         f"  {_name(model)}: {{\n"
         + ",\n".join(f"    {part}: {{\n{_values(FITS[model][part])}\n    }}" for part in PAGE_PARTS)

@@ -1,4 +1,4 @@
-"""Train the model of the browser tests: a tiny Llama of characters that knows a few lines by heart."""
+"""Train the model of the browser tests: a tiny character-level Llama that has memorised a few lines."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ STEPS, BATCH, LENGTH = 1200, 16, 128
 
 
 def sample(draw: random.Random) -> tuple[list[int], int]:
-    """Cut a text somewhere; return the prompt and the rest of the line, and where that begins."""
+    """Split a text at random; return prompt and rest of the line, and the start of the rest."""
     text = "\n\n\n".join(draw.sample(LINES, draw.choice([1, 1, 2])))
     at = draw.randrange(len(text))
     middle = text[at:].split("\n", 1)[0]
     ids = [TEXT.index(ord(character)) for character in text[:at] + middle]
-    # The text before the cursor comes last, as models of characters are prompted, or before the suffix.
+    # Like prompts of character-level models, the text before the cursor comes last, or before the suffix.
     prompt = draw.choice([[PREFIX, SUFFIX, MIDDLE, *ids[:at]], [PREFIX, *ids[:at], SUFFIX, MIDDLE]])
     return [*prompt, *ids[at:], END], len(prompt)
 
 
 def batch(draw: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return rows, and what follows each token where that is to be learnt (-100: nothing)."""
+    """Return rows and target tokens (-100: no target)."""
     rows, targets = torch.zeros(BATCH, LENGTH, dtype=torch.long), torch.full((BATCH, LENGTH), -100)
     for row in range(BATCH):
         ids, start = sample(draw)
@@ -47,7 +47,7 @@ def batch(draw: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def main(path: Path) -> None:
-    """Train, and write the weights into the file."""
+    """Train the model and write its weights into the file."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
     draw = random.Random(1)  # noqa: S311 - no secret

@@ -1,4 +1,4 @@
-"""A program in TypeScript that answers lines of JSON, in a process of Node.js."""
+"""A TypeScript program that answers lines of JSON, in a Node.js process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TypeScript:
     """A program that runs until it is closed."""
 
     def __init__(self, entry: Path, folder: Path) -> None:
-        """`folder`: where its bundle is written, and what it says besides answers."""
+        """`folder` receives the bundle and the program's standard error."""
         bundle = folder / f"{entry.stem}.mjs"
         options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning")
         subprocess.run([BUNDLER, entry, *options, f"--outfile={bundle}"], check=True, timeout=60)
@@ -35,7 +35,7 @@ class TypeScript:
 
     def ask(self, message: object) -> Any:
         """Send a message; return the answer."""
-        with suppress(BrokenPipeError):  # then there is no answer either
+        with suppress(BrokenPipeError):  # the missing answer is reported below
             self._stdin.write(json.dumps(message) + "\n")
             self._stdin.flush()
         if not (line := self._stdout.readline()):

@@ -2,8 +2,8 @@
 
     python scripts/walkthrough.py [--print]
 
-The default model computes, and an index of one notebook is asked. What each step received and returned is
-noted as it happens, with the thread that it ran on; nothing is written by hand.
+Uses the default model and an index of one notebook. The arguments and results of each step are recorded at
+runtime with their thread; nothing is written by hand.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- walk-through: scripts/walkthrough.py -->\n", "<!-- end of the walk-through -->"
 ABOVE = "import pandas as pd\n\npenguins = pd.read_csv('penguins.csv')\npenguins.head()"
 INDEXED = (ABOVE, "penguins.groupby('species')['body_mass'].mean()")
-TYPED = ("masses = penguins.gr", "masses = penguins.gro")  # the second while the first is being answered
+TYPED = ("masses = penguins.gr", "masses = penguins.gro")  # the second before the first is answered
 WIDTH = 110
 
 
 class Trace:
-    """What happened, in order, with the thread and the milliseconds since the first keystroke."""
+    """The steps in order, with their thread and the milliseconds since the first keystroke."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[float, str, str, str]] = []
         self.begun = time.perf_counter()
 
     def note(self, step: str, value: str) -> None:
-        """Note a step."""
+        """Record a step."""
         ms = (time.perf_counter() - self.begun) * 1000
         self.rows.append((ms, threading.current_thread().name, step, value))
 
     def around(self, owner: Any, name: str, step: str, describe: Callable[..., str | None]) -> Any:
-        """Replace a function by one that notes what it was given and returned."""
+        """Replace a function by one that records its arguments and result."""
         original = getattr(owner, name)
 
         @wraps(original)
@@ -81,7 +81,7 @@ class Trace:
 
 
 def code(value: object) -> str:
-    """Return a value as it stands in a cell of a table."""
+    """Format a value for a table cell."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
     text = text if len(text) <= WIDTH else f"{text[: WIDTH // 2]} … {text[-WIDTH // 2 :]}"
     return f"`{text.replace('|', chr(92) + '|')}`"
@@ -98,7 +98,7 @@ def planned(plan: Plan, *_: Any) -> str:
 
 
 def asked(ask: Ask | None) -> str:
-    """Describe what the engine is to compute."""
+    """Describe a request to the engine."""
     if ask is None:
         return "nothing more"
     begins = [way.decode("utf-8", "replace") for way in ask.sampling.beginning.ways]
@@ -127,14 +127,14 @@ def frame(_: None, __: Generation, reply: Reply) -> str:
 
 
 def entered(ended: Generation | None, _: Editors, new: Generation) -> str:
-    """Describe what a request does to the one before."""
+    """Describe the effect of a request on the previous one."""
     if new.older:
         return "takes over from the request before"
     return "supersedes the request before" if ended else "the editor's only request"
 
 
 def offered(whole: bool, _: Generation, matches: Matches | None, __: str) -> str:
-    """Describe what the index has found."""
+    """Describe index matches."""
     if matches is None:
         return "nothing in time"
     line = code(matches.line.text) if matches.line else "none"
@@ -142,14 +142,14 @@ def offered(whole: bool, _: Generation, matches: Matches | None, __: str) -> str
 
 
 def began(ask: Ask | None, generation: Generation, *_: Any) -> str:
-    """Describe how a text begins."""
+    """Describe the start of a generation."""
     if generation.text.ids:
         return f"continues the older text, of which {len(generation.text.tokens)} tokens are left"
     return f"{asked(ask)}; before the cursor {code(generation.plan.place.tail[-40:])}"
 
 
 def observed(trace: Trace) -> Iterator[Any]:
-    """Yield what notes each step."""
+    """Trace each step."""
     yield trace.around(completer_module, "plan_suggestion", "`plan_suggestion`", planned)
     yield trace.around(Editors, "enter", "`Editors.enter`", entered)
     yield trace.around(Generation, "offer", "`Generation.offer`", offered)
@@ -164,7 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--print", action="store_true", help="print the trace, and leave the page as it is")
+    parser.add_argument("--print", action="store_true", help="print the trace without changing the page")
     options = parser.parse_args()
     trace = Trace()
     with (
@@ -191,7 +191,7 @@ def main() -> None:
 
 
 def walk(completer: Completer, memory: KeptMemory, trace: Trace) -> None:
-    """Read the notebook, then type two keys."""
+    """Warm up the notebook, then type two keystrokes."""
 
     def request(source: str, trigger: str) -> Completion:
         cells = [Cell(id="1", source=ABOVE), Cell(id="2", source=source)]
@@ -218,7 +218,7 @@ def walk(completer: Completer, memory: KeptMemory, trace: Trace) -> None:
         replies.append(Replies())
         generation = completer.submit(request(source, "automatic"), replies[-1].listen, memory=memory)
         while number + 1 < len(TYPED) and not generation.text.tokens:
-            time.sleep(0.001)  # the next key comes while this one is being answered
+            time.sleep(0.001)  # send the next keystroke before the answer
     for one in replies:
         one.last()
     for one in patches:

@@ -1,6 +1,6 @@
-"""Build the wheel, install it in an empty environment, ask Jupyter whether both halves are there.
+"""Build the wheel, install it in a new environment, and check that Jupyter finds both extensions.
 
-python scripts/wheel_test.py [FOLDER]     FOLDER: where the wheel and the sdist are, if they are built already
+python scripts/wheel_test.py [FOLDER]     FOLDER: contains the wheel and the sdist, if already built
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
-    """Run a command; its output, both streams, is returned, and shown where it fails."""
+    """Run a command; return its output, and print it if the command fails."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         dist = Path(sys.argv[1] if len(sys.argv) > 1 else folder).resolve()
         if len(sys.argv) == 1:
-            # By way of the sdist, as `python -m build` does: what it leaves out would be missed here.
+            # Build from the sdist, like `python -m build`, to detect files missing in it.
             run(sys.executable, "-m", "build", "--outdir", dist, ".")
         (wheel,) = dist.glob("*.whl")
         names = run(sys.executable, "-m", "zipfile", "-l", wheel)
@@ -51,23 +51,23 @@ def main() -> None:
             "jupyter_turbopilot.json",
         ):
             if needed not in names:
-                sys.exit(f"The wheel holds no {needed}.")
+                sys.exit(f"The wheel does not contain {needed}.")
         if "node_modules" in names or "/src/" in names:
-            sys.exit("The wheel holds what it should not.")
+            sys.exit("The wheel contains files it must not contain.")
         if names.count("static/style.js") > 1:
-            sys.exit("The wheel holds the front end twice.")
+            sys.exit("The wheel contains the front end twice.")
         (sdist,) = dist.glob("*.tar.gz")
         for name, held in (
             (wheel.name, names),
             (sdist.name, run(sys.executable, "-m", "tarfile", "-l", sdist)),
         ):
             if held.count("characters.gguf") != 1:
-                sys.exit(f"{name} holds the browser's model {held.count('characters.gguf')} times.")
+                sys.exit(f"{name} contains the browser's model {held.count('characters.gguf')} times.")
         home = Path(folder) / "venv"
         venv.create(home)
         programs = Path(sysconfig.get_path("scripts", "venv", {"base": str(home)}))
         pip = (sys.executable, "-m", "pip", "--python", programs / "python")
-        # Without the engine first: it being missing is a normal state. Compiling takes longer than the rest.
+        # First test without the engine: that is a supported state, and compiling takes very long.
         install = (*pip, "install", "-q", "--no-compile", "-c", ROOT / "requirements.lock")
         run(*install, "--no-deps", wheel)
         run(*install, *without_engine(wheel))
@@ -76,27 +76,29 @@ def main() -> None:
         front = run(programs / "jupyter", "labextension", "list")
         for said, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
             if not any(what in line and "OK" in line for line in said.splitlines()):
-                sys.exit(f"Jupyter does not say OK of {what}:\n{said}")
+                sys.exit(f"Jupyter does not report OK for {what}:\n{said}")
         run(*install, "jupyterlite-core")
         site = Path(folder) / "site"
         build_site(programs / "jupyter", Path(folder) / "lite", site)
-        print("The wheel installs, Jupyter says OK of both halves, and a JupyterLite site has the extension.")
+        print(
+            "The wheel installs, Jupyter reports OK for both extensions, and JupyterLite has the extension."
+        )
 
 
 def build_site(jupyter: Path, sources: Path, site: Path) -> None:
-    """Build a JupyterLite site with no configuration, and look for the extension and its list of models."""
+    """Build a JupyterLite site without configuration, and check for the extension and its model list."""
     sources.mkdir()
     run(jupyter, "lite", "build", "--output-dir", site, folder=sources)
     config = json.loads((site / "jupyter-lite.json").read_text("utf-8"))["jupyter-config-data"]
     names = [extension["name"] for extension in config["federated_extensions"]]
     if "jupyter-turbopilot" not in names:
-        sys.exit(f"The JupyterLite site lacks the extension: it has {names}.")
+        sys.exit(f"The JupyterLite site lacks the extension: it has only {names}.")
     if not (site / "extensions" / "jupyter-turbopilot" / "static" / "models.json").is_file():
         sys.exit("The JupyterLite site lacks the list of models.")
 
 
 def without_engine(wheel: Path) -> list[str]:
-    """Return what the wheel requires, but for llama-cpp-python and extras."""
+    """Return the wheel's requirements without llama-cpp-python and extras."""
     code = (
         "import sys, zipfile, email.parser\n"
         "z = zipfile.ZipFile(sys.argv[1])\n"

@@ -17,7 +17,7 @@ from jupyter_turbopilot.commands import removing
 from .commands.running import run
 
 
-def test_it_is_a_jupyter_subcommand() -> None:
+def test_cli_is_a_jupyter_subcommand() -> None:
     said = subprocess.run(
         [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "--help"],
         capture_output=True,
@@ -31,13 +31,13 @@ def test_it_is_a_jupyter_subcommand() -> None:
     ("arguments", "words"),
     [
         (("complete", "missing.py"), "cannot be read"),
-        (("complete", "FILE", "--line", "9"), "--line 9: there are lines 1 to 2"),
-        (("complete", "FILE", "--line", "1", "--col", "99"), "columns 1 to 6"),
+        (("complete", "FILE", "--line", "9"), "--line must be from 1 to 2, not 9"),
+        (("complete", "FILE", "--line", "1", "--col", "99"), "from 1 to 6 in line 1"),
         (("models", "pull", "nonsense"), "no model called"),
         (("complete", "FILE"), "models pull"),
     ],
 )
-def test_an_error_is_one_line_that_says_what_to_do(
+def test_cli_prints_an_error_in_one_line_with_advice(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     code = tmp_path / "a.py"
@@ -48,7 +48,7 @@ def test_an_error_is_one_line_that_says_what_to_do(
     assert len(err.strip().splitlines()) == 1
 
 
-def test_pipes_are_utf_8_whatever_the_system_takes_text_to_be() -> None:
+def test_cli_uses_utf_8_for_pipes() -> None:
     code = (
         "import sys\n"
         "from jupyter_turbopilot import cli\n"
@@ -70,7 +70,7 @@ def test_pipes_are_utf_8_whatever_the_system_takes_text_to_be() -> None:
     assert said.stdout.decode() == "\xe9\u65e5\n"
 
 
-def test_an_encoding_that_somebody_chose_for_pipes_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cli_keeps_a_configured_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = TextIOWrapper(BytesIO(), encoding="latin-1")
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     cli.use_utf8(stream)
@@ -81,9 +81,7 @@ def test_an_encoding_that_somebody_chose_for_pipes_is_kept(monkeypatch: pytest.M
     assert stream.encoding == "utf-8"
 
 
-def test_the_command_line_stands_above_the_configuration_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_line_overrides_configuration_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_server_config.py").write_text("c.Turbopilot.model = 'a.gguf'\n")
     assert cli.read_settings().model == "a.gguf"
@@ -91,7 +89,7 @@ def test_the_command_line_stands_above_the_configuration_files(
     assert (settings.model, settings.mirrors) == ("b.gguf", True)
 
 
-def test_an_environment_says_where_the_engine_is_unless_somebody_set_it(
+def test_environment_sets_the_remote_engine_unless_configured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
@@ -113,7 +111,7 @@ def test_an_environment_says_where_the_engine_is_unless_somebody_set_it(
     assert (settings.remote.auth, settings.remote.plain_http) == ("", False)
 
 
-def test_what_the_environment_says_of_its_own_address_does_not_hold_for_another(
+def test_environment_key_applies_only_to_its_own_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
@@ -125,7 +123,7 @@ def test_what_the_environment_says_of_its_own_address_does_not_hold_for_another(
     assert (remote.urls, remote.auth, remote.plain_http) == (["http://far"], "", False)
 
 
-def test_an_environment_that_names_no_way_to_be_known_is_refused_in_words(
+def test_environment_with_an_unknown_authentication_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TURBOPILOT_ENGINE_URL", "http://127.0.0.1:1")
@@ -145,7 +143,7 @@ def test_an_environment_that_names_no_way_to_be_known_is_refused_in_words(
         ("jupyter_turbopilot_config.py", "c.Turbopilot.threads = 'many'", "'threads'"),
     ],
 )
-def test_a_broken_configuration_file_is_one_line_and_no_traceback(
+def test_cli_reports_a_broken_configuration_file_in_one_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -165,7 +163,7 @@ def test_a_broken_configuration_file_is_one_line_and_no_traceback(
 @pytest.mark.parametrize(
     ("end", "status", "words"), [(KeyboardInterrupt, 130, "turbopilot: stopped\n"), (BrokenPipeError, 0, "")]
 )
-def test_a_command_that_is_ended_from_outside_says_no_more_than_that(
+def test_cli_interrupted_prints_one_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     end: type[BaseException],

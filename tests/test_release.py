@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 RECIPE = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
 
 
-def test_the_versions_in_this_tree_agree() -> None:
+def test_versions_in_this_tree_agree() -> None:
     sources = release.read()
     version = json.loads(sources.package)["version"].replace("-rc.", "rc")
     assert [one for one in release.problems(version, sources) if "CHANGELOG" not in one] == []
@@ -29,7 +29,7 @@ def as_conda(requirement: str) -> str:
     return f"{wanted.name} {','.join(bounds)}".strip()
 
 
-def test_the_recipe_wants_what_the_package_wants() -> None:
+def test_recipe_requirements_match_the_package() -> None:
     _, *run = RECIPE["requirements"]["run"]
     assert sorted(run) == sorted(map(as_conda, PROJECT["project"]["dependencies"]))
     _, pip, *build = RECIPE["requirements"]["host"]

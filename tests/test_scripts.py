@@ -20,14 +20,14 @@ BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests kn
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "AMD64", "arm64", "aarch64"])
-def test_a_portable_engine_uses_no_instruction_for_being_on_this_machine(machine: str) -> None:
+def test_portable_engine_flags_exclude_native_instructions(machine: str) -> None:
     assert "-DGGML_NATIVE=ON" in engine.flags_for(machine, portable=False)
     portable = engine.flags_for(machine, portable=True)
     assert "-DGGML_NATIVE=OFF" in portable
     assert ("-DGGML_AVX2=ON" in portable) is (machine in {"x86_64", "AMD64"})
 
 
-def test_no_lock_file_holds_a_download_address() -> None:
+def test_lock_files_contain_no_download_addresses() -> None:
     for name in ("requirements.lock", "labextension/package-lock.json"):
         text = (ROOT / name).read_text()
         for trace in ('"resolved"', ".tgz", ".whl", "://registry", "://pypi", "--index-url", " @ "):
@@ -35,7 +35,7 @@ def test_no_lock_file_holds_a_download_address() -> None:
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_a_model_for_the_browser_answers_as_in_a_page() -> None:
+def test_page_model_answers_like_a_page() -> None:
     model = PageModel(RECTANGLES, "characters", "always")
     with closing(model):
         request = Completion(

@@ -13,7 +13,7 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_importing_the_package_imports_nothing_heavy() -> None:
+def test_import_of_the_package_loads_no_heavy_module() -> None:
     loaded = modules_after("import jupyter_turbopilot")
     assert not loaded & {"llama_cpp", "numpy", "IPython", "tornado", "httpx", "msgspec"}
 
@@ -26,7 +26,7 @@ def test_loading_the_magics_imports_no_engine() -> None:
     assert not modules_after(code) & {"llama_cpp", "httpx", "jupyter_server"}
 
 
-def test_the_help_of_the_command_line_imports_nothing_heavy() -> None:
+def test_command_line_help_imports_no_heavy_module() -> None:
     heavy = {
         "llama_cpp",
         "numpy",
@@ -41,7 +41,7 @@ def test_the_help_of_the_command_line_imports_nothing_heavy() -> None:
     assert not modules_after("from jupyter_turbopilot import cli; cli.parser().format_help()") & heavy
 
 
-def test_a_missing_engine_is_a_normal_state() -> None:
+def test_missing_engine_is_handled() -> None:
     code = (
         "import sys; sys.modules['llama_cpp'] = None\n"
         "from jupyter_turbopilot.engine.llama.bindings import bindings\n"
@@ -53,7 +53,7 @@ def test_a_missing_engine_is_a_normal_state() -> None:
     modules_after(code)
 
 
-def test_a_broken_engine_is_a_normal_state(tmp_path: Path) -> None:
+def test_broken_engine_is_handled(tmp_path: Path) -> None:
     (tmp_path / "llama_cpp.py").write_text("raise OSError('libllama.so: cannot open shared object file')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"

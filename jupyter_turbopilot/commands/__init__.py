@@ -1,4 +1,4 @@
-"""The subcommands of `jupyter turbopilot`; they import heavy modules when they run."""
+"""The subcommands of `jupyter turbopilot`. They import heavy modules only when they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot bench`: how fast models read and write here, by threads and by tokens at a time."""
+"""`jupyter turbopilot bench`: measure prompt evaluation and generation by threads and batch size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXT = "def mean(values):\n    return sum(values) / len(values)\n\n\nfor name in
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and how often."""
+    """The configurations to measure, and the number of rounds."""
 
     models: list[str]
     threads: list[int] | None
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one way to run a model gave."""
+    """The results of one configuration."""
 
     model: str
     size: int
@@ -47,7 +47,7 @@ class Measurement:
     prompt_a_second: float
     written: int
     written_a_second: float
-    first_ms: float  # until the first token of the answer
+    first_ms: float  # time to first token
     memory: int
 
 
@@ -60,39 +60,39 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "-t",
         "--threads",
         type=_several(whole(1, MOST_THREADS)),
-        help="numbers of threads, as 1,2,4; default: 1 and as many as the server uses",
+        help="numbers of threads, for example 1,2,4; default: 1 and the server's number",
     )
     parser.add_argument(
         "-b",
         "--batch",
         type=_several(whole(1, 4096)),
         default=[64],
-        help="tokens read at a time, as 64,256; default: 64",
+        help="batch sizes in tokens, for example 64,256; default: 64",
     )
     parser.add_argument(
-        "-p", "--prompt", type=whole(1, MOST_CONTEXT), default=512, help="tokens read (%(default)s)"
+        "-p", "--prompt", type=whole(1, MOST_CONTEXT), default=512, help="tokens in the prompt (%(default)s)"
     )
     parser.add_argument(
-        "-n", "--length", type=whole(2, MOST_CONTEXT), default=48, help="tokens written (%(default)s)"
+        "-n", "--length", type=whole(2, MOST_CONTEXT), default=48, help="tokens to generate (%(default)s)"
     )
     parser.add_argument(
         "-r",
         "--rounds",
         type=whole(1, 1000),
         default=3,
-        help="measurements; the best of them counts (%(default)s)",
+        help="number of measurements; the best is reported (%(default)s)",
     )
     parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
-    """Return the type of numbers with commas between them."""
+    """Return the type of comma-separated numbers."""
     return lambda text: [one(part) for part in text.split(",")]
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Measure each model in each way, print the speeds, draw them."""
+    """Measure every configuration, print the results, and plot them."""
     from jupyter_turbopilot.engine.load import machine
 
     threads = options.threads or sorted({1, machine.threads()})
@@ -110,7 +110,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 
 def measure(options: Options, settings: Turbopilot, model: str, threads: int, batch: int) -> Measurement:
-    """Run one model one way, several times; the best of them says what the machine can do."""
+    """Measure one configuration several times and keep the best values: noise only slows runs down."""
     import psutil
 
     from jupyter_turbopilot.commands.loading import load
@@ -130,7 +130,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
         runs = []
         for number in range(options.rounds):
             usage = Usage()
-            # Another first token each time, or what was read would not be read again.
+            # A different first token in each round prevents reuse of the evaluated prompt.
             varied = [tokens[number % len(tokens)], *prompt[1:]]
             sampling = Sampling(options.length, ignore_end=True)
             list(write(engine, varied, sampling, usage, Cancel()))
@@ -146,7 +146,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
         len(prompt),
         max((run.prompt_tokens - run.cached_tokens) / run.prompt_ms * 1000 for run in runs),
         runs[0].predicted_tokens,
-        # The prompt gave the first.
+        # Prompt evaluation yields the first token.
         max((run.predicted_tokens - 1) / max(run.predicted_ms, 0.001) * 1000 for run in runs),
         min(run.prompt_ms for run in runs),
         memory,
@@ -154,9 +154,12 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
 
 
 def table(rows: Sequence[Measurement]) -> str:
-    """Set it out as Markdown."""
+    """Format the results as a Markdown table."""
     lines = [
-        "| model | MB | threads | batch | read, tokens/s | written, tokens/s | first, ms | memory, MB |",
+        (
+            "| model | MB | threads | batch | prompt, tokens/s | generation, tokens/s | first token, ms "
+            "| memory, MB |"
+        ),
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
@@ -168,7 +171,7 @@ def table(rows: Sequence[Measurement]) -> str:
 
 
 def draw(rows: Sequence[Measurement], target: Path) -> None:
-    """Draw both speeds by threads, a line for each model and batch."""
+    """Plot both speeds by threads, with a line for each model and batch size."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -178,26 +181,26 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
     for name, batch in dict.fromkeys((row.model, row.batch) for row in rows):
         of = sorted((r for r in rows if (r.model, r.batch) == (name, batch)), key=lambda row: row.threads)
         counts = [row.threads for row in of]
-        left.plot(counts, [row.prompt_a_second for row in of], "o-", label=f"{name}, {batch} at a time")
+        left.plot(counts, [row.prompt_a_second for row in of], "o-", label=f"{name}, batch {batch}")
         right.plot(counts, [row.written_a_second for row in of], "o-", label=name)
-    for axes, title in ((left, "read, tokens a second"), (right, "written, tokens a second")):
+    for axes, title in ((left, "prompt, tokens/s"), (right, "generation, tokens/s")):
         axes.set_title(title)
         axes.set_xlabel("threads")
         axes.set_ylim(bottom=0)
         axes.legend(fontsize="small")
     try:
         figure.savefig(target)
-    except (OSError, ValueError) as error:  # ValueError: the ending of the name is not a format of an image
+    except (OSError, ValueError) as error:  # ValueError: the file name's suffix is no image format
         why = getattr(error, "strerror", None) or error
         raise BadRequestError(f"The plot {target} could not be written: {why}.", field="plot") from None
 
 
 def _remember(rows: Sequence[Measurement]) -> None:
-    """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
+    """Store how fast this machine reads weights, to estimate the speed of other models."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 
     best = max(rows, key=lambda row: row.size * row.written_a_second)
     remember_rate(personal_dir(), best.size * best.written_a_second)
 
 
-COMMAND = Command("bench", "measure how fast models read and write on this machine", Options, run, declare)
+COMMAND = Command("bench", "measure the speed of models on this machine", Options, run, declare)

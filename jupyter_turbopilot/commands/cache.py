@@ -1,4 +1,4 @@
-"""`jupyter turbopilot cache info` and `clear`: the file that keeps answers across restarts."""
+"""`jupyter turbopilot cache info` and `clear`: the persistent completion cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions, Turbopilot], int]:
-    """Make a command of what is done with the file, if the settings name one."""
+    """Return a command that calls `act` with the cache file, if the settings name one."""
 
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
@@ -28,8 +28,8 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
         from jupyter_turbopilot.sqlite_file.connection import reason_of
 
         if not settings.results_file:
-            print("No file is set: answers are kept in memory, until the server stops.")
-            print("c.Turbopilot.results_file names one.")
+            print("No cache file is set. Completions are cached in memory until the server stops.")
+            print("Set c.Turbopilot.results_file to keep them in a file.")
             return 0
         try:
             return act(located(settings.results_file), settings)
@@ -42,62 +42,62 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
 
 
 def info(path: Path, settings: Turbopilot) -> int:
-    """Say what the file holds, and how much of it a server reads."""
+    """Print the number of cached completions in the file, and how many a server loads."""
     from jupyter_turbopilot.cache.results_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = SCHEMA.look(path)
     if found is Found.NOTHING:
-        print(f"{path}: nothing is kept yet.")
+        print(f"{path}: nothing is cached yet.")
     elif found is Found.OURS:
         with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
             answers = database.count()
             room = settings.results_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
         size = describe_size(sum(map(size_of, SCHEMA.belonging(path))))
-        kept = count_of(answers, "answer")
+        kept = count_of(answers, "completion")
         print(f"{path}: {kept}, {size} of at most {settings.results_disk} MB.")
-        print(f"A server that starts reads {read} of them into {settings.results_memory} MB of memory.")
+        print(f"A starting server loads {read} of them into {settings.results_memory} MB of memory.")
         if read < answers:
-            print("c.Turbopilot.results_memory makes it more.")
+            print("Increase c.Turbopilot.results_memory to load more.")
     else:
         action = "moves it aside" if found is Found.FOREIGN else "deletes it"
-        print(f"{path} is {found.value}. The next server that starts {action} and begins a new one.")
+        print(f"{path} is {found.value}. The next server {action} and creates a new one.")
         return 1
     return 0
 
 
 def clear(path: Path, settings: Turbopilot) -> int:
-    """Delete every answer in the file, unless Turbopilot did not create it."""
+    """Delete all completions in the file, unless Turbopilot did not create it."""
     from jupyter_turbopilot.cache.results_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import Found
 
     found = SCHEMA.look(path)
     remaining: list[Path] = []
     if found is Found.NOTHING:
-        print("Nothing was kept.")
+        print("Nothing is cached.")
         return 0
     if found is Found.OURS:
         with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
             answers = database.count()
             database.clear()
-        print(f"{count_of(answers, 'answer')} removed.")
+        print(f"{count_of(answers, 'completion')} deleted.")
     elif files := SCHEMA.belonging(path):
-        print(f"{path} was {found.value}: it is removed.")
+        print(f"{path} was {found.value}: it is deleted.")
         remaining = remove(files)
-        list_names("Could not be removed", remaining)
+        list_names("Could not be deleted", remaining)
     else:
-        print(f"{path} is {found.value}: it is left as it is.")
+        print(f"{path} is {found.value}: it was not changed.")
         return 1
-    list_names("These servers remember their answers until they stop", servers_with(path))
+    list_names("These servers keep their completions in memory until they stop", servers_with(path))
     return 1 if remaining else 0
 
 
 COMMAND = Group(
     "cache",
-    "the file that keeps answers across restarts: say what it holds, or clear it",
+    "show or clear the persistent completion cache",
     (
-        Command("info", "say how many answers the file holds", NoOptions, _on_the_file(info)),
-        Command("clear", "delete every answer in the file", NoOptions, _on_the_file(clear)),
+        Command("info", "show the number of cached completions", NoOptions, _on_the_file(info)),
+        Command("clear", "delete all cached completions", NoOptions, _on_the_file(clear)),
     ),
 )

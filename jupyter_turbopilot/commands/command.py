@@ -1,4 +1,4 @@
-"""What a subcommand is: its name, its options, and what it does with them and the settings."""
+"""Subcommands: a name, options, and a function that runs with the options and the settings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Options = TypeVar("Options")
 
 
 class Entry(Protocol):
-    """A line of a parser's list of subcommands."""
+    """An entry in a list of subcommands."""
 
     def add(self, subparsers: Any) -> None:
-        """Declare it."""
+        """Declare the entry."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Command(Generic[Options]):
         parser.set_defaults(execute=self.execute)
 
     def execute(self, parsed: argparse.Namespace, settings: Turbopilot) -> int:
-        """Run it with what was parsed; return the exit status."""
+        """Run the subcommand with the parsed options; return the exit status."""
         names = [field.name for field in fields(self.options)]  # type: ignore[arg-type]
         return self.run(self.options(**{name: getattr(parsed, name) for name in names}), settings)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A subcommand that has subcommands of its own."""
+    """A subcommand with subcommands."""
 
     name: str
     help: str
@@ -55,7 +55,7 @@ class Group:
     metavar: str = "ACTION"
 
     def add(self, subparsers: Any) -> None:
-        """Declare the group and what is in it."""
+        """Declare the group and its entries."""
         parser = subparsers.add_parser(self.name, help=self.help)
         inner = parser.add_subparsers(required=True, metavar=self.metavar)
         for entry in self.entries:
@@ -64,7 +64,7 @@ class Group:
 
 @dataclass(frozen=True)
 class NoOptions:
-    """For a subcommand that has none of its own."""
+    """The options of a subcommand without any."""
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -> None:
@@ -81,5 +81,5 @@ def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Declare `--engine`, which overrides the configured one."""
     parser.add_argument(
-        "--engine", choices=[*KINDS], help="what computes (docs/engines.md); default: the configured one"
+        "--engine", choices=[*KINDS], help="the engine to use (docs/engines.md); default: the configured one"
     )

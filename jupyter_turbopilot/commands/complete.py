@@ -1,4 +1,4 @@
-"""`jupyter turbopilot complete`: print what comes next at a place in a file."""
+"""`jupyter turbopilot complete`: print a completion for a position in a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LATE = " within c.Turbopilot.deadline"
 
 @dataclass(frozen=True)
 class Options:
-    """Where to complete, and how."""
+    """The position to complete at, and the form of the answer."""
 
     file: str
     line: int | None
@@ -41,30 +41,30 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--line", type=int, help="line, from 1; default: the end of the file")
     parser.add_argument("--col", type=int, help="column, from 1; default: the end of the line")
-    parser.add_argument("--language", help="the file's language; default: by the file's name")
+    parser.add_argument("--language", help="the file's language; default: by the file's suffix")
     parser.add_argument(
         "--length",
         type=whole(1, MOST_TOKENS),
-        help=f"longest answer in tokens, up to {MOST_TOKENS}; default: by the settings",
+        help=f"maximum length in tokens, up to {MOST_TOKENS}; default: as configured",
     )
     parser.add_argument(
         "--lines",
         choices=["auto", "single", "multi"],
         default="auto",
-        help="one line at most, several, or several where the place asks for it (%(default)s)",
+        help="one line, several lines, or automatic (%(default)s)",
     )
     parser.add_argument(
         "--temperature",
         type=real(0.0, MOST_TEMPERATURE),
         default=0.0,
-        help=f"0 is the likeliest text; up to {MOST_TEMPERATURE:g} (%(default)s)",
+        help=f"0: the most likely text; up to {MOST_TEMPERATURE:g} (%(default)s)",
     )
     add_model_and_engine(parser)
-    parser.add_argument("--json", action="store_true", help="print confidence and timings too")
+    parser.add_argument("--json", action="store_true", help="print the confidence and timings as JSON")
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Complete a file at a place."""
+    """Print a completion for a position in a file."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
     request = request_of(options)
@@ -83,14 +83,14 @@ def run(options: Options, settings: Turbopilot) -> int:
         local.close()
     if not shown:
         late = reply.finish_reason == "deadline"
-        print(f"turbopilot: There is no suggestion for this place{LATE * late}.", file=sys.stderr)
+        print(f"turbopilot: There is no suggestion for this position{LATE * late}.", file=sys.stderr)
         return 1
     print()
     return 0
 
 
 def request_of(options: Options) -> Completion:
-    """Read the file and ask for what comes next."""
+    """Read the file and return the request."""
     from jupyter_turbopilot.request import Cell, Completion
 
     file = Path(options.file)
@@ -112,31 +112,35 @@ def request_of(options: Options) -> Completion:
 
 
 def language_of(name: str | None, file: Path) -> str:
-    """Return the language that was named, or that of the file's name."""
+    """Return the given language, or that of the file's suffix."""
     from jupyter_turbopilot.training.corpus import LANGUAGES
 
     if name is None:
         return LANGUAGES.get(file.suffix.lower(), "python")
     known = sorted({*LANGUAGES.values()})
     if name.lower() not in known:
-        raise BadRequestError(f"--language {name}: choose one of {', '.join(known)}.", field="language")
+        raise BadRequestError(
+            f"Unknown --language {name}. Choose one of {', '.join(known)}.", field="language"
+        )
     return name.lower()
 
 
 def offset_of(source: str, line: int | None, column: int | None) -> int:
-    """Turn a line and a column, both from 1, into an offset."""
+    """Convert a 1-based line and column to an offset."""
     if line is None and column is None:
         return len(source)
     lines = source.removesuffix("\n").split("\n")
     line = len(lines) if line is None else line
     if not 1 <= line <= len(lines):
-        raise BadRequestError(f"--line {line}: there are lines 1 to {len(lines)}.", field="line")
+        raise BadRequestError(f"--line must be from 1 to {len(lines)}, not {line}.", field="line")
     text = lines[line - 1]
     if column is None:
         column = len(text) + 1
     if not 1 <= column <= len(text) + 1:
-        raise BadRequestError(f"--col {column}: line {line} has columns 1 to {len(text) + 1}.", field="col")
+        raise BadRequestError(
+            f"--col must be from 1 to {len(text) + 1} in line {line}, not {column}.", field="col"
+        )
     return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
 
 
-COMMAND = Command("complete", "complete a file at a place and print what comes next", Options, run, declare)
+COMMAND = Command("complete", "print a completion for a position in a file", Options, run, declare)

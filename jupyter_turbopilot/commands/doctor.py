@@ -1,4 +1,4 @@
-"""`jupyter turbopilot doctor`: what is installed, how fast it is, and what to do about each problem."""
+"""`jupyter turbopilot doctor`: check the installation and its speed, and give advice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SAMPLE = "def mean(values):\n    return sum(values) / len(values)\n\n\n" * 8
 
 @dataclass(frozen=True)
 class Options:
-    """How to print the findings."""
+    """The output format."""
 
     json: bool
 
@@ -43,7 +43,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Print what is found, and count the problems."""
+    """Print the findings and the number of problems."""
     if options.json:
         findings = [asdict(finding) for finding in examine(settings)]
         print(json.dumps(findings, indent=1))
@@ -57,7 +57,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 
 def examine(settings: Turbopilot) -> Iterator[Finding]:
-    """Examine machine, packages, folders, engine, model and extensions, in this order."""
+    """Examine the machine, packages, folders, engine, model and extensions, in this order."""
     from jupyter_turbopilot.engine.load import machine
 
     yield Finding("system", f"{platform.platform()}, Python {platform.python_version()}")
@@ -85,7 +85,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _folders(settings: Turbopilot) -> Iterator[Finding]:
-    """Say where models are, and where this person's own files are."""
+    """Report the models folder and the user's cache folder."""
     from jupyter_turbopilot.files import is_readable, is_writable
     from jupyter_turbopilot.models.folder import described, models_dir
     from jupyter_turbopilot.models.personal import personal_dir
@@ -95,56 +95,56 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
     if is_writable(own):
         yield Finding("own files", f"in {own}")
     else:
-        lost = "what was read of notebooks is lost when a server stops, and each load begins with a trial"
+        lost = "evaluated prompts are lost when a server stops, and each load begins with a load test"
         yield Finding(
             "own files",
-            f"{own} cannot be written to: {lost}. Set XDG_CACHE_HOME to a folder of yours.",
+            f"{own} is not writable: {lost}. Set XDG_CACHE_HOME to a writable folder.",
             problem=True,
         )
 
 
 def _memory(settings: Turbopilot) -> Finding:
-    """Say whether an index of the person's own code is kept, and where."""
+    """Report whether a notebook index is kept, and where."""
     from jupyter_turbopilot.files import ROOM_TO_SPARE, describe_size, free_room, is_writable
     from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
 
     if not settings.memory:
-        return Finding("memory", "no index of your code is kept (c.Turbopilot.memory is False)")
+        return Finding("memory", "off: c.Turbopilot.memory is False")
     if not is_writable(folder()):
-        remedy = "Set XDG_DATA_HOME to a folder of yours" if sys.platform == "linux" else "Make it writable"
-        said = f"{folder()} cannot be written to. {remedy}, or set c.Turbopilot.memory = False."
+        remedy = "Set XDG_DATA_HOME to a writable folder" if sys.platform == "linux" else "Make it writable"
+        said = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.memory = False."
         return Finding("memory", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
-        room = f"only {describe_size(free)} are free in {folder()}"
-        needed = f"{describe_size(ROOM_TO_SPARE)} have to be before notebooks are read into an index"
-        return Finding("memory", f"{room}, and {needed}.", problem=True)
+        room = f"only {describe_size(free)} of disk space are free in {folder()}"
+        needed = f"indexing needs {describe_size(ROOM_TO_SPARE)}"
+        return Finding("memory", f"{room}, but {needed}.", problem=True)
     found = indexes()
     if not found:
-        return Finding("memory", f"no index of your code yet in {folder()}")
+        return Finding("memory", f"no notebook index yet in {folder()}")
     size = describe_size(sum(map(size_of_index, found)))
-    return Finding("memory", f"{count_of(len(found), 'index', 'indexes')} of your code in {folder()}, {size}")
+    return Finding("memory", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
 
 
 def _study(settings: Turbopilot) -> Finding:
-    """Say whether a study log is kept, and what is wrong with its file."""
+    """Report whether a usage log is kept, and problems with its file."""
     from jupyter_turbopilot.study import holdings
     from jupyter_turbopilot.study.file import check, located
 
     if not settings.study_log:
-        return Finding("study log", "none is kept (c.Turbopilot.study_log is empty)")
+        return Finding("study log", "off: c.Turbopilot.study_log is empty")
     try:
         check(located(settings.study_log))
     except OSError as error:
-        said = f"{settings.study_log} cannot be written: {error.strerror}."
-        return Finding("study log", f"{said} Set c.Turbopilot.study_log to a file of yours.", problem=True)
+        said = f"{settings.study_log} cannot be written ({error.strerror})."
+        return Finding("study log", f"{said} Set c.Turbopilot.study_log to a writable file.", problem=True)
     return Finding("study log", f"kept in {settings.study_log}: {holdings(text=settings.study_text)}")
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:
-    """Examine the engine and its model; where neither has a problem, measure how fast they are."""
+    """Examine the engine and its model; without problems, also measure their speed."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    settings.results_file = ""  # a known answer says nothing of the speed
+    settings.results_file = ""  # a cached completion would distort the speed
     local = InProcess(settings)
     try:
         kind = local.pilot.kind
@@ -165,36 +165,37 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
 
 
 def _gate(model: str) -> Finding:
-    """Say whether the decision what appears by itself is fitted to the model."""
+    """Report whether the gate is fitted to the model."""
     fitted = "fitted to this model" if is_fitted_to(model) else "not fitted to this model (docs/engines.md)"
     return Finding("gate", fitted)
 
 
 def _learned(local: InProcess) -> Finding:
-    """Say what was learned from feedback, and what that makes of the thresholds."""
+    """Report the calibration by feedback and the resulting thresholds."""
     learner, model = local.pilot.completer.learner, local.pilot.worker.state.model
     if not learner:
         return Finding("learning", "off: c.Turbopilot.learning is False")
     week, fit = learner.week, fit_for(model)
     learned = [
         f"{eagerness}, from {count_of(found.seen, 'suggestion')}: slope {found.slope:.2f}, "
-        f"offset {found.offset:+.2f}: wants a score of {found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
+        f"offset {found.offset:+.2f}: shows suggestions that score at least "
+        f"{found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
         for eagerness, fitted in fit.thresholds.items()
         if (found := learner.calibration(subject_of(model, eagerness))).seen
     ]
-    said = [f"taken {week.taken} of {week.shown} this week", *(learned or ["nothing learned yet"])]
+    said = [f"accepted {week.taken} of {week.shown} this week", *(learned or ["nothing learned yet"])]
     return Finding("learning", "; ".join(said))
 
 
 _FASTER = {
-    "llama": "close what keeps the cores busy, or use a smaller model (jupyter turbopilot models recommend)",
-    "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close what keeps the cores busy',
-    "remote": "the server or the way to it is",
+    "llama": "close busy programs, or use a smaller model (jupyter turbopilot models recommend)",
+    "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close busy programs',
+    "remote": "check the server and the network",
 }
 
 
 def _written(local: InProcess, name: str) -> Reply:
-    """Have the body of a function written."""
+    """Return a completion that generates a function body."""
     from jupyter_turbopilot.request import Cell, Completion
 
     source = f"{_SAMPLE}def {name}(values):\n    "
@@ -203,20 +204,20 @@ def _written(local: InProcess, name: str) -> Reply:
 
 
 def _kept(local: InProcess) -> Finding:
-    """Say how much of a prompt a server elsewhere has kept from the one before."""
+    """Report how much of the previous prompt a remote server reused."""
     timings = _written(local, "mode").timings
     share = timings.cached_tokens / max(1, timings.prompt_tokens)
     if share:
-        return Finding("kept", f"{share:.0%} of the next prompt need not be read again")
+        return Finding("kept", f"{share:.0%} of the next prompt was reused")
     return Finding(
         "kept",
-        "nothing of the next prompt, or the server does not say. A router before several servers has to "
-        "send a session to the same one each time (docs/engines.md)",
+        "nothing of the next prompt was reused, or the server does not report it. A router must "
+        "send all requests of a session to the same server (docs/engines.md)",
     )
 
 
 def _speed(local: InProcess) -> Finding:
-    """Say how fast a completion is."""
+    """Measure the speed of a completion."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 
     pilot, reply = local.pilot, _written(local, "median")
@@ -224,15 +225,19 @@ def _speed(local: InProcess) -> Finding:
         return Finding("speed", reply.error.message, problem=True)
     timings = reply.timings
     if not timings.predicted_tokens:
-        return Finding("speed", "not measured: nothing was written in time. Try again.", problem=True)
+        return Finding("speed", "not measured: no token was generated in time. Try again.", problem=True)
     read = timings.prompt_tokens / max(timings.prompt_ms, 0.1) * 1000
     write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
     stored = pilot.kind.stored(pilot.kind.find(pilot.selected))
-    if stored and pilot.settings.engine == "llama":  # what other engines read a second says nothing of it
+    if stored and pilot.settings.engine == "llama":  # the rate of other engines is not comparable
         remember_rate(personal_dir(), stored.size * write, rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
-    advice = f" That is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
-    return Finding("speed", f"reads {read:.0f}, writes {write:.0f} tokens a second.{advice}", problem=slow)
+    advice = f" This is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
+    return Finding(
+        "speed",
+        f"prompt evaluation {read:.0f} tokens/s, generation {write:.0f} tokens/s.{advice}",
+        problem=slow,
+    )
 
 
 def _extensions() -> Iterator[Finding]:
@@ -257,7 +262,7 @@ def _extensions() -> Iterator[Finding]:
 
 COMMAND = Command(
     "doctor",
-    "check the installation and its speed, and say what to do about problems",
+    "check the installation and its speed, and suggest fixes",
     Options,
     run,
     declare,

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot eval`: type real notebooks through the whole product, or fill in HumanEval."""
+"""`jupyter turbopilot eval`: replay notebooks as if typed, or run HumanEval infilling."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What to type, how, and what to write about it."""
+    """The notebooks to replay, the conditions, and the report."""
 
     source: Path
     humaneval: bool
@@ -55,78 +55,81 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="a notebook, a folder of notebooks, a prepared set, or HumanEval's wheel",
     )
     parser.add_argument(
-        "--humaneval", action="store_true", help="fill in lines of HumanEval; what the model writes is run"
+        "--humaneval",
+        action="store_true",
+        help="complete single lines of HumanEval and run the generated programs",
     )
     parser.add_argument(
         "--half",
         choices=["all", "fitted", "held-out"],
-        help="which half of the notebooks: those the gate was fitted to, or the others (all; with "
-        "`--memory siblings` the others)",
+        help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
+        "`--memory siblings`: held-out)",
     )
     parser.add_argument(
         "--trace",
         choices=["append", "edit", "hop"],
         nargs="+",
         default=["append"],
-        help="append: type whole cells; edit: within finished cells; hop: in two cells by turns (append)",
+        help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
+        "(append)",
     )
     parser.add_argument(
         "--requests",
         type=whole(0, 10_000_000),
         default=0,
-        help="about how many requests to make; 0: at every place (%(default)s)",
+        help="approximate number of requests; 0: at every position (%(default)s)",
     )
     parser.add_argument(
         "--eagerness",
         choices=EAGERNESS,
         nargs="+",
         default=["balanced"],
-        help="how sure a suggestion has to be to be shown (balanced)",
+        help="the eagerness to evaluate (balanced)",
     )
     parser.add_argument(
         "--clock",
         action="store_true",
-        help="type at a person's pace: only what is shown before the next key counts",
+        help="type in real time: only suggestions shown before the next keystroke count",
     )
     parser.add_argument(
         "--key",
         type=whole(20, 60_000),
         default=200,
         metavar="MS",
-        help="time between two keys with --clock, in milliseconds (%(default)s)",
+        help="time between two keystrokes with --clock, in milliseconds (%(default)s)",
     )
     parser.add_argument(
         "--busy",
         type=whole(0, 64),
         default=0,
         metavar="N",
-        help="number of other processes that each keep a core busy meanwhile (%(default)s)",
+        help="number of other processes that each keep a core busy (%(default)s)",
     )
     parser.add_argument(
         "--kernel",
         nargs="?",
         const="python3",
         metavar="NAME",
-        help="run the notebooks in a kernel of this name, and type with its facts and without",
+        help="run the notebooks in this kernel, and compare with and without kernel context",
     )
     parser.add_argument(
         "--memory",
         metavar="FOLDER",
-        help="type without memory and with it, compared at the same precision. What is remembered: the "
-        "notebooks and source files of FOLDER, or with `siblings` the other notebooks whose name is the same "
-        "up to `__`, without files that share half of their lines with the typed notebook",
+        help="compare without and with a notebook index at the same precision. Indexed are the "
+        "notebooks and source files of FOLDER, or with `siblings` the other notebooks with the same name "
+        "up to `__`, except files that share half of their lines with the replayed notebook",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model_and_engine(parser)
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Type notebooks through the whole product, or fill in HumanEval; print what came of it."""
+    """Replay notebooks, or run HumanEval infilling; print the results."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
     settings.keep_sequences = settings.learning = False
     settings.results_file = ""
-    # On a clock, beside others, it is as considerate as it is for a person.
+    # In real time, beside other programs, use the CPU as considerately as for a user.
     settings.considerate = options.clock
     local = InProcess(settings)
     try:
@@ -155,7 +158,7 @@ def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNoteboo
         return notebooks
     if len(notebooks) == 1:
         chosen = f"--half {half}" if options.half else f"--memory {SIBLINGS}"
-        raise BadRequestError(f"{chosen} needs at least two notebooks, and {options.source} has one.")
+        raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.source} has one.")
     return notebooks[half == "held-out" :: 2]
 
 
@@ -164,7 +167,7 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: Options) -> list
 
     chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
     if not chosen:
-        raise BadRequestError(f"{options.source} has no cells in which --trace {kind} could type.")
+        raise BadRequestError(f"{options.source} has no cells that are suitable for --trace {kind}.")
     return chosen
 
 
@@ -180,19 +183,19 @@ def _notebooks(options: Options, local: InProcess) -> int:
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
         for kind in options.trace:
-            local.pilot.completer.results.clear()  # what one setting asked would be known to the next
+            local.pilot.completer.results.clear()  # otherwise the next setting would find cached completions
             chosen = _traces(notebooks, kind, options)
             name = f"{eagerness}, {kind}"
             if options.clock:
                 beside = f" beside {options.busy} busy processes" if options.busy else ""
-                name += f", {options.key} ms a key{beside}"
+                name += f", {options.key} ms per keystroke{beside}"
             tell = ProgressLine(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
                     knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
                 results |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
                 for notebook, error in live.failed.items():
-                    print(f"{notebook} does not run: {error}", file=sys.stderr)
+                    print(f"{notebook} failed: {error}", file=sys.stderr)
             else:
                 with keeping_busy(options.busy):
                     results[name] = (
@@ -204,7 +207,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
 
 
 def _with_memory(options: Options, local: InProcess) -> int:
-    """Type notebooks without memory and with it."""
+    """Replay notebooks without and with a notebook index."""
     from jupyter_turbopilot.evaluate import memory_gain, traces
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
     from jupyter_turbopilot.evaluate.memory_gain import Shelf
@@ -221,7 +224,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
             local.pilot.settings.eagerness = eagerness
             for kind in options.trace:
                 chosen = _traces(notebooks, kind, options)
-                if kind == "append":  # a line that stands further down is not remembered before it is written
+                if kind == "append":  # do not index lines before they are typed
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
                 telling = partial(_telling, name, len(chosen))
@@ -232,7 +235,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
 
 
 def _pass(way: str, typed: TypingResult, words: str) -> None:
-    """Say what came of typing everything once: the whole may take hours."""
+    """Print the results of one pass: the whole run may take hours."""
     total = typed.total
     print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
 
@@ -248,7 +251,7 @@ def _say(
     results: dict[str, TypingResult],
     gains: Sequence[str] = (),
 ) -> int:
-    """Print what came of it, and write a report if one is wanted."""
+    """Print the results, and write a report if requested."""
     from importlib.metadata import version
 
     from jupyter_turbopilot.evaluate import report
@@ -258,13 +261,13 @@ def _say(
     print(report.table(results), *gains, sep="\n")
     if options.report:
         for path in report.write(options.report, "\n\n".join([head, *gains]), results):
-            print(f"written: {path}")
+            print(f"Written: {path}")
     return 0
 
 
 @contextmanager
 def keeping_busy(processes: int) -> Iterator[None]:
-    """Let so many other processes compute for nothing meanwhile."""
+    """Keep some cores busy with other processes."""
     code = f"from jupyter_turbopilot.running.cleanup import end_with_parent\nend_with_parent({os.getpid()})\n"
     command = [sys.executable, "-P", "-c", f"{code}while True: pass"]
     others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(processes)]
@@ -277,13 +280,13 @@ def keeping_busy(processes: int) -> Iterator[None]:
 
 
 class ProgressLine:
-    """Says on a terminal how far a long run is."""
+    """Shows the progress of a long run on a terminal."""
 
     def __init__(self, name: str, total: int) -> None:
         self._name, self._total, self._done = name, total, 0
 
     def __call__(self, _: str) -> None:
-        """One more is done."""
+        """Count one more finished item."""
         self._done += 1
         if sys.stderr.isatty():
             end = "\n" if self._done == self._total else ""
@@ -291,5 +294,5 @@ class ProgressLine:
 
 
 COMMAND = Command(
-    "eval", "type real notebooks and measure how useful the suggestions are", Options, run, declare
+    "eval", "replay notebooks and measure how useful the suggestions are", Options, run, declare
 )

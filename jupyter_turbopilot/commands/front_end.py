@@ -1,4 +1,4 @@
-"""Which front end JupyterLab loads, and whether it is the one of this package."""
+"""Check that JupyterLab loads the front end of this package."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _DIFFERENT = "a different build from the package's"
 
 
 class Build(NamedTuple):
-    """What tells one build from another: its version, and its first file, which is named by its digest."""
+    """The identity of a build: its version, and its entry file, whose name contains a digest."""
 
     version: str
     entry: str
 
 
 def own_build(sources: Path) -> Path:
-    """Return the folder of the package's own build: among its sources, or where pip has put it."""
+    """Return the folder of the package's own build: in its sources, or where pip installed it."""
     if not sources.is_dir() and (file := _recorded()):
         return Path(str(file.locate())).parent
     return sources
 
 
 def _recorded() -> PackagePath | None:
-    """Return the package.json of the build that pip has installed."""
+    """Return the package.json that pip installed."""
     with suppress(PackageNotFoundError):
         for file in files(_NAME) or ():
             if file.parts[-3:] == ("labextensions", _NAME, "package.json"):
@@ -47,7 +47,7 @@ def _recorded() -> PackagePath | None:
 
 
 def examine(folders: Iterable[str], own: Path) -> Finding:
-    """Compare what JupyterLab would load from these folders with the build that the package holds."""
+    """Compare the build that JupyterLab loads from these folders with the package's own."""
     there = (Path(folder) / _NAME for folder in folders)
     builds = [one for one in there if (one / "package.json").is_file()]
     if not builds:
@@ -58,7 +58,7 @@ def examine(folders: Iterable[str], own: Path) -> Finding:
         if other := _other_than_installed(build, found, own):
             return _problem(f"JupyterLab loads {found}, which is {other}. Run: {_INSTALL}, then {_RELOAD}")
         return Finding("front end", "the JupyterLab extension is installed")
-    # Where no folder behind it holds the right build, it is the one that pip installs, here or with --user.
+    # If no lower-ranked folder contains the right build, advise to reinstall the package.
     hides = expected is not None and expected in map(_whole_build_in, hidden)
     remedy = f"{'Delete that folder' if hides else f'Run: {_INSTALL}'}, then {_RELOAD}"
     if build is None or expected is None:
@@ -69,10 +69,10 @@ def examine(folders: Iterable[str], own: Path) -> Finding:
 
 
 def _other_than_installed(build: Build, found: Path, own: Path) -> str:
-    """Return how a build differs from the installed package; "" if it does not.
+    """Return how a build differs from the installed package; empty if it does not.
 
-    The package's own build is no evidence where JupyterLab loads that very folder: another installation may
-    have overwritten it.
+    If JupyterLab loads the package's own folder, comparing builds proves nothing: another package may have
+    overwritten it.
     """
     with suppress(PackageNotFoundError):
         # npm writes 1.2.3-rc.1, and Python 1.2.3rc1.
@@ -87,7 +87,7 @@ def _other_than_installed(build: Build, found: Path, own: Path) -> str:
 
 
 def build_in(folder: Path) -> Build | None:
-    """Return which build is in a folder; None where that cannot be read."""
+    """Return the build in a folder, or None if it cannot be read."""
     try:
         described = json.loads((folder / "package.json").read_text("utf-8"))
         return Build(str(described["version"]), str(described["jupyterlab"]["_build"]["load"]))
@@ -96,7 +96,7 @@ def build_in(folder: Path) -> Build | None:
 
 
 def _whole_build_in(folder: Path) -> Build | None:
-    """Return which build is in a folder if its first file is there, too."""
+    """Return the build in a folder if its entry file exists."""
     build = build_in(folder)
     return build if build and (folder / build.entry).is_file() else None
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 LENGTH = 200  # tokens
-PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # without --hierarchical alone
+PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --hierarchical
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to continue, and how."""
+    """The prompt and the sampling parameters."""
 
     prompt: str | None
     seed: int
@@ -46,7 +46,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """What it took, in milliseconds and bytes."""
+    """The costs of a generation in milliseconds and bytes."""
 
     model: str
     seed: int
@@ -62,19 +62,19 @@ class Report:
     memory: int
 
     def words(self) -> str:
-        """Word it for a person."""
+        """Format the report for the terminal."""
         read = self.prompt_ms / max(1, self.prompt_tokens)
-        wrote = self.predict_ms / max(1, self.predicted_tokens - 1)  # the prompt gives the first
+        wrote = self.predict_ms / max(1, self.predicted_tokens - 1)  # prompt evaluation yields the first
         return "\n".join(
             (
                 f"prompt          {self.prompt_tokens} tokens",
                 f"seed            {self.seed}",
                 f"load time       {self.load_ms:9.2f} ms",
-                f"prompt time     {self.prompt_ms:9.2f} ms, {read:.2f} ms a token",
+                f"prompt time     {self.prompt_ms:9.2f} ms, {read:.2f} ms per token",
                 f"predict time    {self.predict_ms:9.2f} ms, {wrote:.2f} ms each of {self.predicted_tokens}",
                 f"sample time     {self.sample_ms:9.2f} ms",
                 f"total time      {self.total_ms:9.2f} ms",
-                f"mem per token   {self.memory_per_token} bytes of attention cache",
+                f"mem per token   {self.memory_per_token} bytes of KV cache",
                 f"memory          {describe_size(self.memory)} resident",
             )
         )
@@ -89,14 +89,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--seed",
         type=whole(-1, (1 << 31) - 1),
         default=PLAIN["seed"],
-        help="seed of the random choices; -1: a new one each time (%(default)s)",
+        help="random seed; -1: a new one each time (%(default)s)",
     )
     parser.add_argument(
         "-t",
         "--threads",
         type=whole(0, MOST_THREADS),
         default=0,
-        help="threads; 0: the cores this process may use (%(default)s)",
+        help="number of threads; 0: all available cores (%(default)s)",
     )
     parser.add_argument(
         "-n",
@@ -104,70 +104,72 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--n-predict",
         dest="length",
         type=whole(1, 1 << 20),
-        help=f"most tokens to write; default: {LENGTH}, with --hierarchical {FUNCTION_TOKENS}",
+        help=f"maximum tokens to generate; default: {LENGTH}, with --hierarchical {FUNCTION_TOKENS}",
     )
     parser.add_argument(
         "--top-k",
         "--top_k",
         type=whole(0, 1 << 20),
         default=PLAIN["top_k"],
-        help="sample from this many of the likeliest tokens; 0: from all (%(default)s)",
+        help="sample from this many of the most likely tokens; 0: from all (%(default)s)",
     )
     parser.add_argument(
         "--top-p",
         "--top_p",
         type=positive(1.0),
         default=PLAIN["top_p"],
-        help="sample from the likeliest tokens that together have this probability (%(default)s)",
+        help="sample from the most likely tokens with this total probability (%(default)s)",
     )
     parser.add_argument(
         "--temp",
         type=real(0.0, 100.0),
         default=PLAIN["temp"],
-        help="temperature; 0: always the likeliest (%(default)s)",
+        help="temperature; 0: always the most likely token (%(default)s)",
     )
     parser.add_argument(
         "-b",
         "--batch",
         type=whole(1, 4096),
         default=PLAIN["batch"],
-        help="tokens read at a time (%(default)s)",
+        help="batch size in tokens (%(default)s)",
     )
     parser.add_argument(
         "-c",
         "--context",
         type=whole(0, MOST_CONTEXT),
         default=0,
-        help="tokens the model can hold; 0: as configured",
+        help="context size in tokens; 0: as configured",
     )
-    parser.add_argument("--json", action="store_true", help="print the text and the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the text and the timings as JSON")
     parser.add_argument(
         "--hierarchical",
         action="store_true",
-        help="write a Python function from a stub or an instruction, with the functions it calls "
+        help="generate a Python function and its helper functions from a stub or an instruction "
         "(docs/hierarchical.md); not with -s, --top-k, --top-p, --temp and -b",
     )
     parser.add_argument(
         "--test",
         action="store_true",
-        help="with --hierarchical: run the doctests of the stub, and write again what fails",
+        help="with --hierarchical: run the stub's doctests, and regenerate functions that fail",
     )
 
 
 def check(options: Options) -> None:
-    """Refuse options that do not go together."""
+    """Raise an error for options that cannot be combined."""
     if options.hierarchical and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
             f"--n-predict must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
         )
     if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
-        raise BadRequestError("--hierarchical takes no --seed, --top-k, --top-p, --temp or --batch.")
+        raise BadRequestError(
+            "--hierarchical cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
+        )
     if options.test and not options.hierarchical:
-        raise BadRequestError("--test runs the doctests of what --hierarchical writes: give both.")
+        raise BadRequestError("--test needs --hierarchical.")
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Continue the text as it is written, then print the timings."""
+    """Print the continuation as it is generated, then the timings."""
     import psutil
 
     from jupyter_turbopilot.commands.loading import Clock, load
@@ -227,7 +229,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 
 def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
-    """Print a function and those that it calls; what happens meanwhile goes to standard error."""
+    """Print a function and its helper functions; progress is printed to standard error."""
     from jupyter_turbopilot.request import Hierarchy
     from jupyter_turbopilot.shell.hierarchy import write
     from jupyter_turbopilot.shell.in_process import InProcess
@@ -245,10 +247,10 @@ def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
         said = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
         print(json.dumps({"prompt": source, **said}, indent=1))
     else:
-        # A terminal would obey what a pipe passes on.
+        # A terminal would interpret control sequences, which pipes pass on.
         print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
     if written.broken:
-        output.say(f"{written.broken} Not all was written.")
+        output.say(f"{written.broken} The result is incomplete.")
     if written.stopped:
         raise KeyboardInterrupt
     return 1 if written.failed or written.broken else 0

@@ -1,4 +1,4 @@
-"""A model loaded for a command of its own, without a worker: nobody else waits."""
+"""Load a model for a command, without a worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loaded:
-    """An engine, what it was loaded from and with, and how long that took."""
+    """A loaded engine, its file and hardware, and the loading time."""
 
     engine: LlamaEngine
     path: Path
@@ -41,7 +41,7 @@ class Loaded:
 
 
 def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0, chunk: int = 0) -> Loaded:
-    """Check and load a model as the server would, but without the trial: a crash ends only this command."""
+    """Check and load a model like the server, but without a load test: a crash ends only this command."""
     models = LlamaKind(settings, store_of(settings))
     model = find(spec)
     if not models.store.has(model):
@@ -52,7 +52,7 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     limits = planning.Limits(context or settings.context_size, count)
     plan = planning.make_plan(header, model.name, limits, hardware)
     begun = time.perf_counter()
-    # One text at a time needs no room for another's.
+    # A single sequence needs no extra cache cells.
     alone = replace(plan, cells=0)
     engine = planning.load(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
     seconds = time.perf_counter() - begun
@@ -61,7 +61,7 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
 
 
 class Clock:
-    """Tells how much of an engine's time is llama.cpp's computing."""
+    """Measures how much of an engine's time is spent in llama.cpp."""
 
     def __init__(self, engine: LlamaEngine) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot memory info`, `rebuild` and `clear`: the index of the person's own code."""
+"""`jupyter turbopilot memory info`, `rebuild` and `clear`: the notebook index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rebuild:
-    """Whose index is built."""
+    """The folder to index."""
 
     folder: str
 
@@ -28,17 +28,17 @@ class Rebuild:
 def declare_folder(parser: argparse.ArgumentParser) -> None:
     """Declare the folder."""
     parser.add_argument(
-        "folder", nargs="?", default=".", help="the root folder of the server; default: the current one"
+        "folder", nargs="?", default=".", help="the server's root folder; default: the current folder"
     )
 
 
 def info(_: NoOptions, settings: Turbopilot) -> int:
-    """Say which indexes there are, and what they hold."""
+    """Print the notebook indexes and their sizes."""
     from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
     from jupyter_turbopilot.memory.store import LIMIT
 
     if not settings.memory:
-        print("No index is kept: c.Turbopilot.memory is False.")
+        print("The notebook index is off: c.Turbopilot.memory is False.")
     found = indexes()
     for path in found:
         root, documents = _held(path)
@@ -46,12 +46,12 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
         print(f"{root}: {count_of(documents, 'file')}, {size} of at most {most}.")
         print(f"  {path}")
     if not found:
-        print(f"{folder()}: nothing is kept.")
+        print(f"{folder()}: there is no index.")
     return 0
 
 
 def rebuild(options: Rebuild, settings: Turbopilot) -> int:
-    """Build the index of a folder anew, at once."""
+    """Rebuild the index of a folder now."""
     import sqlite3
 
     from jupyter_turbopilot.memory.build import Builder, EndedError
@@ -60,25 +60,25 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.memory:
-        raise NotReadyError("No index is kept: c.Turbopilot.memory is False.", code="memory_off")
+        raise NotReadyError("The notebook index is off: c.Turbopilot.memory is False.", code="memory_off")
     root = Path(options.folder).expanduser()
     if not root.is_dir():
-        raise BadRequestError(f"{options.folder} is not a folder. Name the root folder of a server.")
+        raise BadRequestError(f"{options.folder} is not a folder. Pass a server's root folder.")
     source = LocalFiles(root)
     builder = Builder(place_of(source.identity), source)
     try:
         builder.build_now()
     except (OSError, NotImplementedError, sqlite3.Error) as error:
-        raise NotReadyError(f"The index cannot be built: {reason_of(error)}.", code="no_index") from None
+        raise NotReadyError(f"The index could not be built: {reason_of(error)}.", code="no_index") from None
     except EndedError:
-        raise NotReadyError("The index was emptied while it was built.", code="no_index") from None
+        raise NotReadyError("The index was cleared while it was built. Try again.", code="no_index") from None
     size = describe_size(size_of_index(builder.place))
     print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size}.")
     return 0
 
 
 def clear(_: NoOptions, __: Turbopilot) -> int:
-    """Empty every index, also those that servers have open or are building."""
+    """Clear every index, including those that servers have open or are building."""
     import secrets
     import sqlite3
 
@@ -94,22 +94,22 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
                 store.clear(secrets.token_hex(8))
         except (OSError, ValueError, sqlite3.Error):
             if left := remove(index_files(path)):
-                list_names("Could not be removed", left)
+                list_names("Could not be deleted", left)
                 status = 1
                 continue
-        print(f"{root}: {count_of(documents, 'file')} forgotten.")
+        print(f"{root}: {count_of(documents, 'file')} removed from the index.")
     if not found:
-        print("Nothing was kept.")
+        print("There is no index.")
     else:
         print(
-            "Jupyter servers and IPython begin new indexes when they are started again. "
-            "With c.Turbopilot.memory = False they do not."
+            "Jupyter servers and IPython create new indexes when they are restarted. "
+            "Set c.Turbopilot.memory = False to keep none."
         )
     return status
 
 
 def _held(path: Path) -> tuple[str, int]:
-    """Return which folder's index a file is, and how many documents it holds."""
+    """Return the folder of an index, and the number of indexed documents."""
     import sqlite3
 
     from jupyter_turbopilot.memory.store import Store
@@ -123,10 +123,10 @@ def _held(path: Path) -> tuple[str, int]:
 
 COMMAND = Group(
     "memory",
-    "the index of your notebooks and files: say what it holds, build it anew, or empty it",
+    "show, rebuild or clear the index of your notebooks and files",
     (
-        Command("info", "say which indexes there are", NoOptions, info),
-        Command("rebuild", "build the index of a folder anew", Rebuild, rebuild, declare_folder),
-        Command("clear", "empty every index", NoOptions, clear),
+        Command("info", "show the indexes", NoOptions, info),
+        Command("rebuild", "rebuild the index of a folder", Rebuild, rebuild, declare_folder),
+        Command("clear", "clear every index", NoOptions, clear),
     ),
 )

@@ -1,4 +1,4 @@
-"""A progress bar on standard error; plain lines where that is not a terminal."""
+"""A progress bar on standard error; plain lines if it is not a terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, Self
 from jupyter_turbopilot.files import describe_size
 
 WIDTH = 30
-_PAUSE = 0.1  # seconds between two pictures
-_COLUMNS = 80  # of a terminal that does not report its width
+_PAUSE = 0.1  # seconds between two updates
+_COLUMNS = 80  # the width of a terminal that does not report it
 _MINUTE, _HOUR = 60, 3600
 
 
 class Bar:
-    """One bar; its line is ended whatever happens."""
+    """A progress bar; as a context manager it always ends its line."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -26,7 +26,7 @@ class Bar:
         self._text = ""
         self._live = sys.stderr.isatty()
         self._source: str | None = None
-        self._begun = self._base = 0.0  # when the download from this source began, and the bytes there were
+        self._begun = self._base = 0.0  # start time and size of the download from this source
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +53,7 @@ class Bar:
         self.write(line + detail if len(line + detail) < columns else line)
 
     def write(self, text: str) -> None:
-        """Show a line instead of the last."""
+        """Replace the current line."""
         if text == self._text:
             return
         self._text = text
@@ -61,17 +61,17 @@ class Bar:
         sys.stderr.flush()
 
     def fetching(self, step: Any) -> None:
-        """Show how far a download is."""
+        """Show the progress of a download."""
         if step.phase == "waiting":
-            self.write(f"{self._name}: waiting for another process that downloads it")
+            self.write(f"{self._name}: waiting for another process that is downloading it")
         elif step.phase == "verifying":
-            self.write(f"{self._name}: checking the digest")
+            self.write(f"{self._name}: verifying the digest")
         elif step.phase == "fetching" and step.total:
             words = f"of {describe_size(step.total)}{self._pace(step)}"
             self.show(step.received, step.total, words, f", from {step.source}")
 
     def _pace(self, step: Any) -> str:
-        """Describe the rate of this run and the time that is left."""
+        """Describe the transfer rate and the remaining time."""
         now = time.monotonic()
         if step.source != self._source or step.received < self._base:
             self._source, self._begun, self._base = step.source, now, step.received

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot purge` and `forget`; and removal of files, which other commands share."""
+"""`jupyter turbopilot purge` and `forget`, and functions to delete files, which other commands share."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
 
-NAMED = 20  # up to here names are listed, then counted
+NAMED = 20  # maximum number of names to list
 
 
 @dataclass(frozen=True)
 class Options:
-    """Whether to ask first."""
+    """Whether to skip the confirmation."""
 
     yes: bool
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
 
 def purge(options: Options, settings: Turbopilot) -> int:
-    """Remove what we wrote."""
+    """Delete the files that Turbopilot wrote."""
     from jupyter_turbopilot.files import is_writable
     from jupyter_turbopilot.memory.places import folder, index_files
     from jupyter_turbopilot.models.folder import models_dir, others, ours
@@ -54,8 +54,8 @@ def purge(options: Options, settings: Turbopilot) -> int:
     ended = count_of(len(stale), "runtime file")
     size = size_of_all([*files, *study])
     if not options.yes and not agreed(
-        f"Remove {size} in {count_of(len(files) + len(study), 'file')} from {places}, "
-        f"and {ended} of servers that have ended?"
+        f"Delete {size} in {count_of(len(files) + len(study), 'file')} from {places}, "
+        f"and {ended} of stopped servers?"
     ):
         return 1
     remaining = remove([*files, *stale])
@@ -63,26 +63,28 @@ def purge(options: Options, settings: Turbopilot) -> int:
     remaining += stuck
     for place in (*folders, folder().parent):
         remove_empty(place, [*files, *study])
-    print(f"{size} in {count_of(len(files) + len(study) - len(stuck), 'file')} and {ended} removed.")
-    list_names("Could not be removed", remaining)
-    list_names("Left, because it is a study's (jupyter turbopilot study clear deletes it)", kept_study)
+    print(f"{size} in {count_of(len(files) + len(study) - len(stuck), 'file')} and {ended} deleted.")
+    list_names("Could not be deleted", remaining)
+    list_names(
+        "Not deleted, because it is a usage log (delete it with: jupyter turbopilot study clear)", kept_study
+    )
     left = {path for place in folders for path in others(place)}
-    list_names("Left, because no note says that it was downloaded", left - set(remaining))
-    list_names("Left, because you may not write there", [] if mine else [models])
-    list_names("Left, because their servers run, or run elsewhere", living)
-    list_names("These servers begin a new file with their next answer", servers)
+    list_names("Not deleted, because Turbopilot has no record of downloading it", left - set(remaining))
+    list_names("Not deleted, because you may not write there", [] if mine else [models])
+    list_names("Not deleted, because their servers are running, possibly on other machines", living)
+    list_names("These servers create a new file with their next completion", servers)
     if trouble:
         print(trouble)
     return 1 if remaining or trouble else 0
 
 
 def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
-    """Return the usage log: first if it is in a folder of Turbopilot, second if it is elsewhere."""
+    """Return the usage log: first if it is in a folder of Turbopilot, second if it is in another one."""
     from jupyter_turbopilot.study.file import is_log, located
 
     try:
         path = located(settings.study_log)
-        place = path.parent.resolve()  # the setting may lead out of a folder again, or into one by a link
+        place = path.parent.resolve()  # the path may contain `..` or links
         if not is_log(path):
             return [], []
         for folder in folders:
@@ -94,7 +96,7 @@ def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path],
 
 
 def _delete(log: Path) -> bool:
-    """Delete a study log; return whether it is gone."""
+    """Delete a usage log; return whether it succeeded."""
     from jupyter_turbopilot.study.file import delete
 
     try:
@@ -105,7 +107,7 @@ def _delete(log: Path) -> bool:
 
 
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:
-    """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
+    """Return the files of the completion cache, and the reason if they cannot be examined."""
     import sqlite3
 
     from jupyter_turbopilot.cache.results_file import SCHEMA, located, unusable
@@ -123,23 +125,24 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
 
 
 def forget(_: NoOptions, __: Turbopilot) -> int:
-    """Remove the saved key-value sequences of notebooks."""
+    """Delete the saved sequences of notebooks."""
     from jupyter_turbopilot.models.personal import personal_dir, sequences
     from jupyter_turbopilot.server import runtime
 
     files = list(sequences(personal_dir()))
-    done = f"{size_of_all(files)} removed." if files else "Nothing was kept."
+    done = f"{size_of_all(files)} deleted." if files else "There are no saved sequences."
     remaining = remove(files)
     print(done)
-    list_names("Could not be removed", remaining)
+    list_names("Could not be deleted", remaining)
     list_names(
-        "A server that runs keeps what it has read, and writes it down when it stops", runtime.survey()[1]
+        "These running servers keep evaluated prompts in memory, and save them when they stop",
+        runtime.survey()[1],
     )
     return 1 if remaining else 0
 
 
 def remove(files: Iterable[Path]) -> list[Path]:
-    """Delete files; return those that could not be."""
+    """Delete files; return those that could not be deleted."""
     remaining = []
     for path in files:
         try:
@@ -150,7 +153,7 @@ def remove(files: Iterable[Path]) -> list[Path]:
 
 
 def remove_empty(folder: Path, files: Iterable[Path]) -> None:
-    """Delete the folders that our files leave empty."""
+    """Delete folders that became empty when Turbopilot's files were deleted."""
     emptied = {parent for path in files for parent in path.parents if parent.is_relative_to(folder)}
     for one in sorted(emptied, key=lambda path: -len(path.parts)):
         with suppress(OSError):
@@ -158,12 +161,12 @@ def remove_empty(folder: Path, files: Iterable[Path]) -> None:
 
 
 def size_of_all(files: Iterable[Path]) -> str:
-    """Word how much files take together."""
+    """Return the total size of files, formatted."""
     return describe_size(sum(map(size_of, files)))
 
 
 def list_names(words: str, names: Iterable[Path | str]) -> None:
-    """Print the names of files or servers, the first of them where there are many."""
+    """Print the names of files or servers, up to a limit."""
     named = sorted(map(str, names))
     if not named:
         return
@@ -175,7 +178,7 @@ def list_names(words: str, names: Iterable[Path | str]) -> None:
 
 
 def agreed(question: str) -> bool:
-    """Ask; no answer is no."""
+    """Ask for confirmation; the default is no."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:
@@ -183,7 +186,7 @@ def agreed(question: str) -> bool:
 
 
 def servers_with(path: Path) -> list[str]:
-    """Return the addresses of the servers on this machine whose settings name the file."""
+    """Return the URLs of this machine's servers whose settings name the file."""
     from jupyter_turbopilot.cache.results_file import located
     from jupyter_turbopilot.server import runtime
 
@@ -198,9 +201,9 @@ def servers_with(path: Path) -> list[str]:
 
 PURGE = Command(
     "purge",
-    "remove downloaded models, what was made of them, kept answers, indexes of your code, and runtime files",
+    "delete downloaded and derived models, cached completions, notebook indexes, and runtime files",
     Options,
     purge,
     declare,
 )
-FORGET = Command("forget", "remove what was read of notebooks and kept for the next start", NoOptions, forget)
+FORGET = Command("forget", "delete the saved sequences of notebooks", NoOptions, forget)

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot serve`: the protocols of other editors, without a Jupyter server; and `hub-config`."""
+"""`jupyter turbopilot serve` (serve other editors without a Jupyter server) and `hub-config`."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 API_KEY = "TURBOPILOT_API_KEY"
 WHERE = {
-    "hub": "Add this to jupyterhub_config.py, then restart the hub and people's servers.",
+    "hub": "Add this to jupyterhub_config.py, then restart the hub and the users' servers.",
     "tljh": "Save this as /opt/tljh/config/jupyterhub_config.d/turbopilot.py, then run "
-    "`tljh-config reload` and restart people's servers.",
+    "`tljh-config reload` and restart the users' servers.",
 }
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where to listen, and for whom."""
+    """The address to listen on, and the authentication of clients."""
 
     host: str
     port: int
@@ -49,26 +49,26 @@ def declare(parser: argparse.ArgumentParser) -> None:
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
         "--api-key",
-        help="the key callers send, visible in the list of processes; one is made and printed if left out",
+        help="the key that clients send, visible in the process list; default: a new one, which is printed",
     )
     keys.add_argument(
         "--api-key-file",
         type=Path,
         metavar="FILE",
-        help=f"a file that holds the key; the environment variable {API_KEY} does as well",
+        help=f"a file with the key; alternative: the environment variable {API_KEY}",
     )
-    keys.add_argument("--no-api-key", action="store_true", help="no key; on this machine's own address only")
+    keys.add_argument("--no-api-key", action="store_true", help="no key; only with a loopback address")
     keys.add_argument(
         "--hub",
         action="store_true",
-        help="be a service of a JupyterHub (docs/jupyterhub.md): people bring their hub's tokens; the "
-        "environment says where to listen, not --host and --port",
+        help="run as a service of a JupyterHub (docs/jupyterhub.md): clients send their hub tokens; the "
+        "environment sets the address instead of --host and --port",
     )
     add_model_and_engine(parser)
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Serve editors until told to stop."""
+    """Serve editors until the process is stopped."""
     import asyncio
 
     from jupyter_turbopilot.engine import lifecycle
@@ -79,10 +79,10 @@ def run(options: Options, settings: Turbopilot) -> int:
     if identity.names_people:
         for_several(settings)
     elif not identity.may_manage(None):
-        refuse_study(settings, "without a key, nobody knows who writes")
-        settings.learning = False  # of whoever writes on this machine, and nobody could have it forgotten
+        refuse_study(settings, "without a key, users cannot be identified")
+        settings.learning = False  # without a key, users cannot be told apart, and cannot reset it
     logging.basicConfig(format="%(message)s")
-    logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # whoever looks here asks for the model
+    logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # log loading of the model
     return asyncio.run(serve(Pilot(settings, study=study_of(settings, "server")), identity, place, notice))
 
 
@@ -104,7 +104,7 @@ def _for_key(options: Options) -> tuple[StandaloneIdentity, Place, str]:
     key = key_of(options)
     if key == "" and not is_loopback(options.host):
         raise BadRequestError(
-            "Without a key, only this machine can be served: use --host 127.0.0.1, or set a key."
+            "Without a key, only this machine can be served. Use --host 127.0.0.1, or set a key."
         )
     notice = ""
     if key is None:
@@ -114,7 +114,7 @@ def _for_key(options: Options) -> tuple[StandaloneIdentity, Place, str]:
 
 
 def key_of(options: Options) -> str | None:
-    """Return the key that callers send; empty for none, None where one is to be made."""
+    """Return the clients' key; empty for none, None to create one."""
     from jupyter_turbopilot.server.standalone import checked, key_from
 
     if options.no_api_key:
@@ -127,7 +127,7 @@ def key_of(options: Options) -> str | None:
 
 @dataclass(frozen=True)
 class HubOptions:
-    """For which kind of hub."""
+    """The kind of hub."""
 
     kind: str
 
@@ -144,7 +144,7 @@ def declare_hub(parser: argparse.ArgumentParser) -> None:
 
 
 def run_hub(options: HubOptions, settings: Turbopilot) -> int:
-    """Print it."""
+    """Print the configuration."""
     from jupyter_turbopilot.models.folder import models_dir
     from jupyter_turbopilot.server.hub.snippets import in_cluster, on_host
 
@@ -159,21 +159,25 @@ def run_hub(options: HubOptions, settings: Turbopilot) -> int:
 
 
 def _lacking(folder: Path) -> str:
-    """Return what to do about a folder that the service, or people's servers, cannot use; empty: nothing."""
+    """Return advice if the models folder is empty, or not readable for the service and users; else empty."""
     if not (models := list(folder.glob("*.gguf"))):
-        return f"There is no model in {folder} yet. Fetch one: jupyter turbopilot models pull"
+        return f"There is no model in {folder} yet. Download one: jupyter turbopilot models pull"
     needed = dict.fromkeys((folder, *folder.parents), stat.S_IXOTH) | dict.fromkeys(models, stat.S_IROTH)
     needed[folder] |= stat.S_IROTH
     closed = [each for each, bits in needed.items() if each.stat().st_mode & bits != bits]
     if closed:
         return (
-            f"Only some accounts can read {closed[-1]}. Set TURBOPILOT_MODELS to a folder that everybody can "
-            "read, fetch the model there, and run this again; or let everybody read it."
+            f"Only some accounts can read {closed[-1]}. Set TURBOPILOT_MODELS to a folder that all users can "
+            "read, download the model there, and run this again; or make it readable for all users."
         )
     return ""
 
 
 SERVE = Command("serve", "serve editors without a Jupyter server", Options, run, declare)
 HUB_CONFIG = Command(
-    "hub-config", "print what a JupyterHub needs to share one model", HubOptions, run_hub, declare_hub
+    "hub-config",
+    "print the configuration of a JupyterHub that shares one model",
+    HubOptions,
+    run_hub,
+    declare_hub,
 )

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot size`: how many replicas some people need, measured here, with its assumptions."""
+"""`jupyter turbopilot size`: estimate the number of replicas from measurements and stated assumptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_PEOPLE = 10_000_000
 
 @dataclass(frozen=True)
 class Options:
-    """Who is to be served, and what is known of them."""
+    """The users to serve, and known or assumed values."""
 
     people: int
     typing_share: float
@@ -43,88 +43,88 @@ class Options:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--people", type=whole(1, MOST_PEOPLE), required=True, metavar="N", help="how many are to be served"
+        "--people", type=whole(1, MOST_PEOPLE), required=True, metavar="N", help="number of users"
     )
     parser.add_argument(
         "--typing-share",
         type=positive(1.0),
         default=0.3,
         metavar="A",
-        help="share of them that types at the same time (%(default)s, a guess)",
+        help="share of users that type at the same time (%(default)s, an assumption)",
     )
     parser.add_argument(
         "--utilisation",
         type=positive(BUSIEST),
         default=BUSIEST,
         metavar="PART",
-        help="part of the time that a replica may be busy; above %(default)s people wait for each other "
-        "(%(default)s)",
+        help="maximum utilisation of a replica; above %(default)s users wait for each other (%(default)s)",
     )
     parser.add_argument(
         "--requests-per-second",
         type=positive(100.0),
         metavar="R",
-        help="requests a second of one who types that reach the model; measured if left out",
+        help="requests per second and typing user that reach the model; default: measured",
     )
     parser.add_argument(
         "--seconds-per-request",
         type=positive(600.0),
         metavar="S",
-        help="seconds of one replica for a request, while several type; measured if left out",
+        help="seconds of a replica per request, under load; default: measured",
     )
     parser.add_argument(
         "--from-metrics",
         nargs="+",
         metavar="SOURCE",
-        help="take the requests a second from counters of a running server: a URL or a file, and perhaps a "
-        "file with earlier ones",
+        help="compute the requests per second from a running server's metrics: a URL or a file, and maybe a "
+        "file with earlier metrics",
     )
     parser.add_argument(
         "--metrics-people",
         type=whole(1, MOST_PEOPLE),
         default=1,
         metavar="N",
-        help="how many people that server serves, typing or not (%(default)s)",
+        help="number of users of that server, typing or not (%(default)s)",
     )
     parser.add_argument(
         "--notebooks",
         type=Path,
         metavar="FOLDER",
-        help="notebooks to type while measuring; default: functions of Python's own library",
+        help="notebooks to replay while measuring; default: functions of Python's standard library",
     )
     parser.add_argument(
         "--key",
         type=whole(20, 60_000),
         default=200,
         metavar="MS",
-        help="time between two keys while measuring, in milliseconds (%(default)s)",
+        help="time between two keystrokes while measuring, in milliseconds (%(default)s)",
     )
     parser.add_argument(
         "--seconds",
         type=whole(1, 3600),
         default=40,
         metavar="N",
-        help="seconds of typing: by one, and again by as many as keep the model busy for --utilisation "
-        "(%(default)s)",
+        help="duration of each measurement: one user, then as many as reach --utilisation (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     add_model_and_engine(parser)
 
 
 def run(options: Options, settings: Turbopilot) -> int:
-    """Measure what is not given, compute, and say which of the figures are guesses."""
+    """Measure missing values, compute the replicas, and print the result with its assumptions."""
     from jupyter_turbopilot.commands import size_sources as sources
     from jupyter_turbopilot.evaluate.sizing import Demand, memory_needed
 
     if options.from_metrics and options.requests_per_second:
-        raise BadRequestError("Give either --from-metrics or --requests-per-second.", field="from_metrics")
+        raise BadRequestError(
+            "Use either --from-metrics or --requests-per-second, not both.", field="from_metrics"
+        )
     rate = sources.rate(options)
     seconds = Figure(options.seconds_per_request, "given") if options.seconds_per_request else None
     runs: list[Measured] = []
     if not (rate and seconds):
         runs = sources.measure(options, settings)
         loaded = runs[-1]
-        how = f"measured here, {loaded.people} typing at once, {options.key} ms a key"
+        how = f"measured here, {loaded.people} typing at once, {options.key} ms per keystroke"
         rate = rate or Figure(loaded.requests_per_second, how)
         seconds = seconds or Figure(loaded.seconds_per_request, how)
     demand = Demand(options.people, options.typing_share, rate.value, seconds.value)
@@ -140,7 +140,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 
 class Figure(NamedTuple):
-    """A number, and where it comes from."""
+    """A number and its origin."""
 
     value: float
     how: str
@@ -148,20 +148,20 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Sized:
-    """What was found, and all that it rests on."""
+    """The result, and the values it is based on."""
 
     demand: Demand
     utilisation: float
     replicas: int
-    rate: str  # where the requests a second come from
-    seconds: str  # and the seconds a request
+    rate: str  # the origin of the requests per second
+    seconds: str  # the origin of the seconds per request
     runs: tuple[Measured, ...]
     model: ModelMemory | None
     memory: MemoryNeeded | None
 
 
 def as_json(sized: Sized) -> dict[str, Any]:
-    """Word it for a program."""
+    """Return the result as JSON values."""
     demand = sized.demand
     memory = sized.memory
     return {
@@ -186,18 +186,18 @@ def as_json(sized: Sized) -> dict[str, Any]:
 
 
 def words(sized: Sized) -> str:
-    """Word it for a person."""
+    """Format the result for the terminal."""
     demand = sized.demand
     rows = [
         ("people", f"{demand.people}", "given"),
-        ("share typing at once", f"{demand.typing_share:g}", "assumed: count yours, and set --typing-share"),
-        ("requests a second of one who types", f"{demand.requests_per_second:.3g}", sized.rate),
-        ("seconds of a replica for a request", f"{demand.seconds_per_request:.3g}", sized.seconds),
-        ("part of the time a replica is busy", f"{sized.utilisation:g}", "at most"),
+        ("share typing at once", f"{demand.typing_share:g}", "assumed; set --typing-share to your value"),
+        ("requests per second and typing user", f"{demand.requests_per_second:.3g}", sized.rate),
+        ("replica seconds per request", f"{demand.seconds_per_request:.3g}", sized.seconds),
+        ("utilisation of a replica", f"{sized.utilisation:g}", "at most"),
     ]
     head = (
         f"{count_of(sized.replicas, 'replica')}: {demand.people} people x {demand.typing_share:g} typing x "
-        f"{demand.requests_per_second:.3g} requests a second x {demand.seconds_per_request:.3g} s "
+        f"{demand.requests_per_second:.3g} requests/s x {demand.seconds_per_request:.3g} s "
         f"/ {sized.utilisation:g} = {demand.exactly(sized.utilisation):.4g}"
     )
     return "\n".join(
@@ -208,7 +208,7 @@ def words(sized: Sized) -> str:
             "",
             *_memory(sized),
             *_load(sized),
-            "A replica is a server on a machine like this one, with all that its threads use.",
+            "A replica is a server on a machine like this one, with the same number of threads.",
         ]
     )
 
@@ -216,25 +216,25 @@ def words(sized: Sized) -> str:
 def _memory(sized: Sized) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
-        return ["Memory: unknown, since no model file of the engine llama is here to read it from.", ""]
+        return ["Memory: unknown, because there is no local model file of the engine llama.", ""]
     setting = -(-needed.keys_and_values // MEGABYTE)
     each = f"{model.context} tokens x {model.token:g} bytes"
-    parts = f"model {describe_size(needed.model)}, keys and values {describe_size(needed.keys_and_values)}"
+    parts = f"model {describe_size(needed.model)}, KV cache {describe_size(needed.keys_and_values)}"
     return [
-        f"Memory of a replica: {describe_size(needed.each)}: {parts}",
+        f"Memory per replica: {describe_size(needed.each)} ({parts})",
         f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {setting}).",
-        f"Of all: {needed.all / 1e9:.1f} GB. Replicas on one machine share the file of the model in memory.",
+        f"In total: {needed.all / 1e9:.1f} GB. Replicas on one machine share the memory of the model file.",
         "",
     ]
 
 
 _DEPENDS = """\
-The seconds a request depend on the load: texts that are written together share steps, and notebooks that
-find no room are read again."""
+The seconds per request depend on the load: concurrent sequences share decoding steps, and notebooks that
+do not fit into the cache are evaluated again."""
 
 
 def _load(sized: Sized) -> list[str]:
-    """Say how the seconds depend on the load, which decides what they are worth elsewhere."""
+    """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
         f"{run.people} typing here for {run.seconds:.0f} s: {run.requests} requests, "
         f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time."
@@ -244,11 +244,11 @@ def _load(sized: Sized) -> list[str]:
     if sized.runs:
         demand = sized.demand
         lines.append(
-            "To compute again without measuring: "
+            "To repeat without measuring: "
             f"--requests-per-second {demand.requests_per_second:.3g} --seconds-per-request "
             f"{demand.seconds_per_request:.3g}"
         )
     return lines
 
 
-COMMAND = Command("size", "say how many replicas some people need", Options, run, declare)
+COMMAND = Command("size", "estimate how many replicas some users need", Options, run, declare)

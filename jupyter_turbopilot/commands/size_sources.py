@@ -1,4 +1,4 @@
-"""Where the figures of `jupyter turbopilot size` come from: given, counted by a server, measured here."""
+"""The input values of `jupyter turbopilot size`: given, from metrics of a server, or measured here."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.evaluate.crowd import Measured
 
-MOST_TYPISTS = 16  # that type here at once
-_OTHERWISE = "Or give --requests-per-second and --seconds-per-request, as they were measured before."
+MOST_TYPISTS = 16  # maximum simulated users
+_OTHERWISE = "Or set --requests-per-second and --seconds-per-request from an earlier measurement."
 
 
 def rate(options: Options) -> Figure | None:
-    """Return the requests a second of one who types, where they are given or counted elsewhere."""
+    """Return the requests per second and typing user, if given or available from metrics."""
     if options.requests_per_second:
         return Figure(options.requests_per_second, "given")
     if not options.from_metrics:
         return None
     if len(options.from_metrics) > 2:  # noqa: PLR2004
         raise BadRequestError(
-            "--from-metrics takes one source, or a source and earlier counters of the same."
+            "--from-metrics takes one source, or a source and earlier metrics of the same server."
         )
     now, *earlier = (crowd.read_counters(*_metrics(source)) for source in options.from_metrics)
     each = crowd.requests_per_second(now, *earlier) / options.metrics_people
-    since = "between the two" if earlier else "on average since it started: a busy hour has more"
-    # Counted of all, typing or not: what is divided here is multiplied again.
+    since = "between the two" if earlier else "on average since it started; a busy hour has more"
+    # The metrics count all users; the formula multiplies by the typing share again.
     return Figure(
         each / options.typing_share,
-        f"counted by a server, {each:.3g} a second of each of {options.metrics_people}, {since}",
+        f"from metrics: {each:.3g} per second and user for {options.metrics_people} users, {since}",
     )
 
 
 def _metrics(source: str) -> tuple[str, float]:
-    """Fetch or read counters; return them and when they were taken."""
+    """Download or read metrics; return them and their time."""
     try:
         if source.startswith(("http://", "https://")):
             answer = httpx.get(source, timeout=10.0)
@@ -62,20 +62,20 @@ def _metrics(source: str) -> tuple[str, float]:
         return path.read_text("utf-8"), path.stat().st_mtime
     except httpx.HTTPStatusError as error:
         raise TurbopilotError(
-            f"{source} answers {error.response.status_code}. Fetch its counters with the key that it wants "
-            "into a file, and name the file."
+            f"{source} answered {error.response.status_code}. If it requires a key, download the metrics "
+            "to a file, and pass the file."
         ) from None
     except httpx.HTTPError as error:
-        raise TurbopilotError(f"{source} cannot be fetched ({type(error).__name__}).") from None
+        raise TurbopilotError(f"{source} cannot be reached ({type(error).__name__}).") from None
     except (OSError, ValueError, httpx.InvalidURL) as error:
         raise BadRequestError(f"{source} cannot be read ({type(error).__name__}).") from None
 
 
 def measure(options: Options, settings: Turbopilot) -> list[Measured]:
-    """Have one type, then as many as load the model as it is to be loaded."""
+    """Measure one simulated user, then as many as reach the requested utilisation."""
     if settings.engine == "remote":
         raise BadRequestError(
-            "The model computes elsewhere, so its time cannot be measured here: run this command there. "
+            "The model runs on a remote server, so it cannot be measured here. Run this command there. "
             f"{_OTHERWISE}"
         )
     try:
@@ -84,15 +84,15 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
         error.hint = _OTHERWISE
         raise
     if not typed:
-        raise TurbopilotError(f"There are no notebooks with code in this Python. {_OTHERWISE}")
-    # Only these requests use the replica.
+        raise TurbopilotError(f"This Python's standard library contains no suitable functions. {_OTHERWISE}")
+    # The measured requests are the only load.
     settings.keep_sequences = settings.considerate = settings.learning = False
     settings.results_file = ""
     local = InProcess(settings)
     try:
         local.wait()
         runs: list[Measured] = []
-        for name in ("one types", "several type"):
+        for name in ("one user", "several users"):
             people = runs[0].people_for(options.utilisation, MOST_TYPISTS) if runs else 1
             if people > 1 or not runs:
                 with Bar(name) as bar:
@@ -111,14 +111,12 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
     finally:
         local.close()
     if not runs[-1].requests:
-        raise TurbopilotError(
-            f"Nothing was asked of the model in that time. Type longer (--seconds). {_OTHERWISE}"
-        )
+        raise TurbopilotError(f"No request reached the model in that time. Increase --seconds. {_OTHERWISE}")
     return runs
 
 
 def model_memory(settings: Turbopilot) -> ModelMemory | None:
-    """Read off the model's file what it takes; None where only the engine knows, or it is not here."""
+    """Return the memory use from the model's file, or None if there is no local file or another engine."""
     if settings.engine != "llama":
         return None
     kind, model = LlamaKind(settings, store_of(settings)), find(settings.model)
@@ -127,7 +125,7 @@ def model_memory(settings: Turbopilot) -> ModelMemory | None:
     path, hardware = kind.weights(model)
     header = read_header(path)
     sizes = sizes_of(header, hardware)
-    # What is kept of people's notebooks is counted by the people; here is what computes for all of them.
+    # ModelMemory adds the users' sequences separately; the plan covers the shared compute buffers.
     plan = fit(sizes, model.name, Limits(context_size=settings.context_size), machine.UNLIMITED)
     computing = plan.needs - sizes.weights
     return ModelMemory(header.file_size, computing, sizes.token, plan.context_size)

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot study report`, `info` and `clear`: the log of suggestions and their outcomes."""
+"""`jupyter turbopilot study report`, `info` and `clear`: the usage log."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 _NONE = (
-    "No study log is kept: c.Turbopilot.study_log is not set in Jupyter's configuration. If a terminal, a "
-    "server's command line or an earlier configuration named one, name that FILE."
+    "No usage log is kept: c.Turbopilot.study_log is not set in Jupyter's configuration. If a terminal, a "
+    "server's command line or an earlier configuration set one, pass its FILE."
 )
 
 
 @dataclass(frozen=True)
 class Report:
-    """Which logs, and where the report goes."""
+    """The logs to read, and the report to write."""
 
     files: list[Path]
     into: Path | None
@@ -32,14 +32,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Info:
-    """Which log."""
+    """The log to describe."""
 
     file: Path | None
 
 
 @dataclass(frozen=True)
 class Clear:
-    """Which log, and whether to delete it without asking."""
+    """The log to delete, and whether to skip the confirmation."""
 
     file: Path | None
     yes: bool
@@ -72,11 +72,11 @@ def declare_file(parser: argparse.ArgumentParser) -> None:
 def declare_clear(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     declare_file(parser)
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
 
 def report(options: Report, settings: Turbopilot) -> int:
-    """Print the figures of the logs."""
+    """Print the statistics of the logs."""
     from jupyter_turbopilot.evaluate.study_figures import Figured
     from jupyter_turbopilot.evaluate.study_report import tables, write
     from jupyter_turbopilot.study.file import Reading
@@ -88,7 +88,7 @@ def report(options: Report, settings: Turbopilot) -> int:
     found = Figured(logs)
     for log in logs:
         if log.broken:
-            print(f"{log.path}: passed over {count_of(log.broken, 'line')} that cannot be read.")
+            print(f"{log.path}: skipped {count_of(log.broken, 'unreadable line')}.")
     print(tables(found, len(logs)), end="")
     if options.into:
         for path in write(options.into, found, len(logs)):
@@ -97,7 +97,7 @@ def report(options: Report, settings: Turbopilot) -> int:
 
 
 def info(options: Info, settings: Turbopilot) -> int:
-    """Say whether a log is kept, what it holds, and what is wrong with it."""
+    """Print the state, content and problems of a log."""
     from jupyter_turbopilot.study.file import check, is_log
 
     if options.file:
@@ -110,12 +110,12 @@ def info(options: Info, settings: Turbopilot) -> int:
     if is_log(path):
         _describe(path)
     else:
-        print(f"{path}: nothing was logged yet.")
-    print("The text of suggestions is logged." if settings.study_text else "No text is logged now.")
+        print(f"{path}: nothing is logged yet.")
+    print("The text of suggestions is logged." if settings.study_text else "No text is logged.")
     try:
         check(path)
     except OSError as error:
-        print(f"It cannot be written: {error.strerror}.")
+        print(f"The file cannot be written: {error.strerror}.")
         return 1
     return 0
 
@@ -132,11 +132,11 @@ def _describe(path: Path) -> None:
         lines += 1
         if isinstance(event, Shown):
             shown.add(event.id)
-    counts = f"{count_of(lines, 'line')} on {count_of(len(shown), 'suggestion')}"
+    counts = f"{count_of(lines, 'line')} about {count_of(len(shown), 'suggestion')}"
     print(f"{path}: {counts}, {size_of_all([path])} of at most {describe_size(LIMIT)}.")
-    print(f"This log holds {'the text of suggestions' if log.has_text else 'no text'}.")
+    print(f"This log contains {'the text of suggestions' if log.has_text else 'no text'}.")
     if log.broken:
-        print(f"{count_of(log.broken, 'line')} cannot be read.")
+        print(f"{count_of(log.broken, 'unreadable line')}.")
 
 
 def clear(options: Clear, settings: Turbopilot) -> int:
@@ -152,27 +152,27 @@ def clear(options: Clear, settings: Turbopilot) -> int:
     elif not is_log(path):
         print("Nothing was logged.")
         return 0
-    if not options.yes and not agreed(f"Delete {path}? It cannot be made again."):
+    if not options.yes and not agreed(f"Delete {path}? It cannot be recreated."):
         return 1
     try:
         delete(path)
     except OSError as error:
         raise NotReadyError(
-            f"{path} was not deleted: {error.strerror}. Try again, or stop the server or terminal that logs "
+            f"{path} could not be deleted: {error.strerror}. Try again, or stop the program that logs "
             "to it first.",
             code="study_not_deleted",
         ) from None
     print(f"{path} was deleted.")
-    print("A server or terminal that still logs to it begins a new one with the next suggestion.")
+    print("A server or terminal that still logs to it creates a new file with the next suggestion.")
     return 0
 
 
 def _configured(settings: Turbopilot) -> Path:
-    """Return the log that the settings name."""
+    """Return the log of the settings."""
     from jupyter_turbopilot.study.file import located
 
     if not settings.study_log:
-        raise BadRequestError("Name the file of a study log, or set c.Turbopilot.study_log.")
+        raise BadRequestError("Pass the file of a usage log, or set c.Turbopilot.study_log.")
     try:
         return located(settings.study_log)
     except OSError as error:
@@ -184,22 +184,24 @@ def _check_target(target: Path) -> None:
     from jupyter_turbopilot.study.file import is_log
 
     if target.is_dir():
-        raise BadRequestError(f"{target} is a folder. Name the Markdown file, as report.md.")
+        raise BadRequestError(f"{target} is a folder. Pass a Markdown file, for example report.md.")
     if target.suffix.lower() == ".svg":
-        raise BadRequestError(f"{target} is the file of the plots. Name the Markdown file, as report.md.")
+        raise BadRequestError(
+            "The report's plots use the suffix .svg. Pass a Markdown file, for example report.md."
+        )
     for path in (target, target.with_suffix(".svg")):
         if is_log(path.resolve()):
             raise BadRequestError(
-                f"{path} is a study log, which the report would replace. Name another file."
+                f"{path} is a usage log, which the report would replace. Choose another file."
             )
 
 
 COMMAND = Group(
     "study",
-    "the log of suggestions and their outcomes: its figures, its contents, or delete it",
+    "summarise, describe or delete the usage log",
     (
-        Command("report", "print tables of what became of suggestions", Report, report, declare_report),
-        Command("info", "say whether a log is kept, and what one holds", Info, info, declare_file),
+        Command("report", "print statistics of suggestion outcomes", Report, report, declare_report),
+        Command("info", "describe a log", Info, info, declare_file),
         Command("clear", "delete a log", Clear, clear, declare_clear),
     ),
 )

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot train`: tune a model to notebooks and code, or train a small one from nothing."""
+"""`jupyter turbopilot train`: fine-tune a model to notebooks and code, or train a small one from scratch."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.dataset import Dataset
     from jupyter_turbopilot.training.loop import Log
 
-NEED = 'Training needs more packages. Run: python -m pip install "jupyter-turbopilot[train]"'
-LATEST = 50  # steps the bar's loss stands for
-CONTEXT = 4096  # tokens of the longest rows: a model would not learn what to do with more
+NEED = 'Training needs extra packages. Run: python -m pip install "jupyter-turbopilot[train]"'
+LATEST = 50  # steps averaged for the displayed loss
+CONTEXT = 4096  # maximum tokens per row
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths", metavar="PATH", type=Path, nargs="+", help="folders, notebooks, code, or a prepared .jsonl"
     )
-    add_model(parser, "the model to tune")
+    add_model(parser, "the model to fine-tune")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("adapter.gguf"), help="the file to write (%(default)s)"
     )
@@ -52,55 +52,55 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--rate", type=real(1e-6, 0.1), help=f"learning rate ({ADAPTER_RATE}; with --scratch, {SCRATCH_RATE})"
     )
     parser.add_argument(
-        "--cells", type=whole(0, 256), default=0, help="cells in a step; 0: one on the CPU, sixteen on a GPU"
+        "--cells", type=whole(0, 256), default=0, help="cells per step; 0: 1 on a CPU, 16 on a GPU"
     )
     parser.add_argument(
-        "--context", type=whole(64, 8192), default=768, help="longest prompt in tokens (%(default)s)"
+        "--context", type=whole(64, 8192), default=768, help="maximum prompt length in tokens (%(default)s)"
     )
     parser.add_argument(
         "--held-out",
         type=real(0.0, 0.5),
         default=0.1,
-        help="share of the documents that is held out for the test (%(default)s)",
+        help="share of the documents held out for the test (%(default)s)",
     )
     parser.add_argument(
         "--places",
         type=whole(0, 100_000),
         default=200,
-        help="held-out lines to complete before and after training; 0: no test (%(default)s)",
+        help="held-out lines to complete without and with the result; 0: no test (%(default)s)",
     )
     parser.add_argument(
         "--plain", action="store_true", help="start from the model as published, without the adapters in use"
     )
-    parser.add_argument("--fresh", action="store_true", help="do not resume a training that was stopped")
+    parser.add_argument("--fresh", action="store_true", help="do not resume an interrupted training")
     parser.add_argument(
         "--whole", action="store_true", help="train all weights and write the whole model (for small models)"
     )
-    small = parser.add_argument_group("a small model of characters, from nothing")
-    small.add_argument("--scratch", action="store_true", help="begin with random weights")
-    small.add_argument(
-        "--width", type=whole(32, 4096), default=288, help="size of a token's vector (%(default)s)"
-    )
+    small = parser.add_argument_group("a small character-level model, trained from scratch")
+    small.add_argument("--scratch", action="store_true", help="start with random weights")
+    small.add_argument("--width", type=whole(32, 4096), default=288, help="hidden size (%(default)s)")
     small.add_argument("--layers", type=whole(1, 64), default=6, help="number of layers (%(default)s)")
-    small.add_argument("--heads", type=whole(1, 64), default=6, help="attention heads a layer (%(default)s)")
+    small.add_argument(
+        "--heads", type=whole(1, 64), default=6, help="attention heads per layer (%(default)s)"
+    )
     small.add_argument(
         "--length", type=whole(256, CONTEXT), default=2048, help="context length in characters (%(default)s)"
     )
     small.add_argument(
-        "--each-language", action="store_true", help="then tune a copy to each language in the documents"
+        "--each-language", action="store_true", help="then fine-tune a copy to each language in the documents"
     )
 
 
 def check(options: TrainingOptions) -> None:
-    """Refuse options that do not go together."""
+    """Raise an error for options that cannot be combined."""
     if options.output.suffix != ".gguf":
-        raise BadRequestError("--output has to end with .gguf.", field="output")
+        raise BadRequestError("--output must end with .gguf.", field="output")
     if options.each_language and not options.scratch:
         raise BadRequestError("--each-language needs --scratch.", field="each_language")
 
 
 def run(options: TrainingOptions, settings: Turbopilot) -> int:
-    """Gather, train, write and test; then the same for each language, where that is asked for."""
+    """Collect data, train, write and test; optionally fine-tune to each language."""
     check(options)
     try:
         import torch
@@ -114,12 +114,12 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     torch.set_num_threads(machine.cores())
     options = replace(options, whole=options.whole or options.scratch)
     if options.scratch:
-        listed_beside(options.output)  # what is wrong with it is said before hours have passed
+        listed_beside(options.output)  # report errors before training
     if options.plain or options.whole:
         settings = changed(settings, adapters=[])
     data = gather(options)
     print(
-        f"{data.summary}. {data.cells} cells to learn from, "
+        f"{data.summary}. {data.cells} cells to train on, "
         f"{len(data.held_out)} documents held out for the test."
     )
     data.check()
@@ -129,7 +129,7 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     if options.each_language:
         settings = changed(settings, model=str(options.output))
         for language in data.languages():
-            print(f"\nTuning to {language}:")
+            print(f"\nFine-tuning to {language}:")
             tune = options.tune(language)
             _train(tune, settings, data.only(language))
             write_for_browsers(tune.output, language)
@@ -137,7 +137,7 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
 
 
 def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
-    """Train once, write, test."""
+    """Train, write and test once."""
     from jupyter_turbopilot.training.loop import draw
     from jupyter_turbopilot.training.trainer import blank, compare
 
@@ -163,19 +163,19 @@ def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
 
 
 def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log:
-    """Train with a bar, and write what was learnt; the network's memory is free again afterwards."""
+    """Train with a progress bar and write the result; free the network's memory afterwards."""
     from jupyter_turbopilot.commands.loading import load
     from jupyter_turbopilot.training.trainer import Trainer
 
     loaded = load(settings, settings.model, context=CONTEXT)
     try:
-        # What was learnt before is built upon: the adapters in use are part of the model.
+        # Training builds on the adapters in use, which must be merged into the model.
         if any(not adapter.language for adapter in loaded.hardware.adapters):
             raise TurbopilotError(
-                "The adapters in use could not be added to the model. Train without them: add --plain."
+                "The adapters in use could not be merged into the model. Add --plain to train without them."
             )
         trainer = Trainer(options, settings, data, loaded.engine, loaded.path)
-        print("Unpacking the model…", file=sys.stderr)
+        print("Loading the model…", file=sys.stderr)
         if steps := trainer.unpack():
             print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
         with Bar("training") as bar:
@@ -199,7 +199,7 @@ def _teller(bar: Bar) -> Callable[[Log, float], None]:
 
 
 def summary(options: TrainingOptions, log: Log) -> str:
-    """Say what was learnt."""
+    """Summarise the training."""
     size = describe_size(options.output.stat().st_size)
     text = (
         f"{options.output}: {size}. {log.steps} steps, {log.samples} samples, "
@@ -212,7 +212,7 @@ def summary(options: TrainingOptions, log: Log) -> str:
 
 COMMAND = Command(
     "train",
-    "tune a model to your notebooks and code; nothing leaves the machine",
+    "fine-tune a model to your notebooks and code, on this machine only",
     TrainingOptions,
     run,
     declare,

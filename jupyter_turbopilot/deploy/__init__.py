@@ -1,1 +1,1 @@
-"""Running on several machines, under a program that spreads requests over replicas."""
+"""Deployment on several machines, behind a load balancer."""

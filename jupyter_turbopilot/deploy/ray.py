@@ -1,7 +1,7 @@
 """Replicas under Ray Serve: `serve run jupyter_turbopilot.deploy.ray:app model=qwen2.5-coder-0.5b`.
 
-Each holds a model of its own and answers with our own server's routes. Requests that carry the same
-`x-session-id` go to the same replica, which has read that notebook already.
+Each replica has its own model and serves Turbopilot's routes. Requests with the same `x-session-id` go to the
+same replica, which has evaluated that notebook already.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application, checked, refuse_study
 
 KEY = "TURBOPILOT_API_KEY"
-ANY_HOST = "replica"  # a name that is not this machine's own: callers come by whatever name the proxy has
-# A replica is no person's machine and has a folder of models in common with others.
+ANY_HOST = "replica"  # not a loopback name: clients use the proxy's host names
+# A replica has no interactive user, and shares the models folder with others.
 OWN = {
     "considerate": False,
     "idle_minutes": 0.0,
@@ -35,7 +35,7 @@ OWN = {
     "learning": False,
     "results_file": "",
 }
-LOOKS = 0.1  # seconds between looks at a model that is being loaded
+LOOKS = 0.1  # seconds between two checks of a loading model
 
 
 @serve.deployment(
@@ -45,8 +45,8 @@ LOOKS = 0.1  # seconds between looks at a model that is being loaded
     max_queued_requests=4 * PLACES,
     backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
     request_router_config=RequestRouterConfig(request_router_class=ConsistentHashRouter),
-    # A replica more moves sessions to it, whose notebooks are read again; one fewer does so too. Half of the
-    # places taken is a replica that is waited for already.
+    # Adding or removing a replica moves sessions, whose notebooks are then evaluated again. Scale up when
+    # half of the slots are taken, because requests already queue then.
     autoscaling_config=AutoscalingConfig(
         min_replicas=1,
         max_replicas=4,
@@ -61,13 +61,13 @@ LOOKS = 0.1  # seconds between looks at a model that is being loaded
 )
 @serve.ingress()
 class Replica:
-    """One engine, and what answers for it."""
+    """One engine and its HTTP application."""
 
     def __init__(self, traits: dict[str, Any]) -> None:
         self._key = key()
         settings = Turbopilot(**OWN | traits)
-        refuse_study(settings, "a service for several people cannot ask each of them")
-        # Ray counts cores but gives none to anybody: who uses more than its own slows its neighbours.
+        refuse_study(settings, "a service for several users cannot ask each of them for consent")
+        # Ray does not limit a replica to its cores: using more slows down other replicas.
         settings.threads = settings.threads or int(_cores())
         self._pilot = Pilot(settings)
         fetch(self._pilot)
@@ -77,33 +77,33 @@ class Replica:
         self.check_health()
 
     def __serve_build_asgi_app__(self) -> Mounted:
-        """Return what answers."""
+        """Return the ASGI application."""
         return Mounted(application(self._pilot, KeyIdentity(self._key, ANY_HOST)))
 
     def check_health(self) -> None:
-        """Fail where the engine has: Ray then starts another replica in its place."""
+        """Raise an error if the engine failed: Ray then replaces this replica."""
         worker = self._pilot.worker
         working = worker.state.ready or worker.state.phase is Phase.LOADING
         if not (working and worker.alive()):
             raise RuntimeError(not_ready(worker.state).message)
 
     def __del__(self) -> None:
-        """End the engine, once what was being answered is; the constructor may have failed."""
+        """Stop the engine after finishing its requests; the constructor may have failed."""
         if hasattr(self, "_pilot"):
             self._pilot.stop()
 
 
 def key() -> str:
-    """Return the key that callers send, from the node's environment: configuration files are shown around."""
+    """Return the clients' key from the node's environment: configuration files are less private."""
     if not (found := os.environ.get(KEY, "")):
         raise BadRequestError(
-            f"Set {KEY} in the environment of every Ray node: callers send it as their key."
+            f"Set {KEY} in the environment of every Ray node. Clients send it as their key."
         )
     return checked(found)
 
 
 def fetch(pilot: Pilot) -> None:
-    """Have the model on this node: the first replica fetches and verifies it, others wait for that."""
+    """Download the model to this node; the first replica downloads it while the others wait."""
     model = pilot.kind.find(pilot.selected)
     stored = pilot.kind.stored(model)
     if stored is None or stored.damaged:
@@ -111,13 +111,13 @@ def fetch(pilot: Pilot) -> None:
 
 
 def _cores() -> float:
-    """Return how many cores Ray counts for this replica."""
+    """Return the number of cores that Ray assigns to this replica."""
     assigned = ray.get_runtime_context().get_assigned_resources()
     return max(1.0, float(assigned.get("CPU", 1.0)))
 
 
 def middlewares() -> list[Middleware]:
-    """Return what the proxies add: name it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH on every node."""
+    """Return middleware for proxies: set RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH to it on every node."""
     return [Middleware(Unanswered)]
 
 
@@ -125,12 +125,10 @@ def app(arguments: dict[str, Any]) -> Any:
     """Build the application. Arguments are settings of `c.Turbopilot`, such as `model` or `context_size`."""
     known = Turbopilot.class_traits(config=True)
     if unknown := sorted(set(arguments) - set(known)):
-        raise BadRequestError(
-            f"There is no setting {', '.join(unknown)}. docs/settings.md lists those that there are."
-        )
+        raise BadRequestError(f"Unknown settings: {', '.join(unknown)}. docs/settings.md lists all settings.")
     traits = {
         name: known[name].from_string(value) if isinstance(value, str) else value
         for name, value in arguments.items()
     }
-    Turbopilot(**traits)  # a wrong value is told here, and not by a replica that never starts
+    Turbopilot(**traits)  # report invalid values here, not in a replica that fails to start
     return Replica.bind(traits)  # type: ignore[attr-defined]  # a deployment by now

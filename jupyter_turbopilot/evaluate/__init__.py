@@ -1,1 +1,1 @@
-"""How good are the suggestions? Real notebooks, typed through the whole product."""
+"""Evaluate suggestions by replaying notebooks through the completer."""

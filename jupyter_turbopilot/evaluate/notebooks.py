@@ -1,4 +1,4 @@
-"""The notebooks to be typed: one, a folder of them, a prepared set, or Python's own library."""
+"""The notebooks to replay: one, a folder, a prepared set, or Python's standard library."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _MODULES = (
     "operator", "pathlib", "tokenize",
 )  # fmt: skip
 _WANTED = (
-    "Name a notebook (.ipynb), a folder of notebooks, or a prepared set: a gzipped JSON list of notebooks."
+    "Pass a notebook (.ipynb), a folder of notebooks, or a prepared set: a gzipped JSON list of notebooks."
 )
 
 
 @dataclass(frozen=True)
 class TypedNotebook(Notebook):
-    """A notebook, and the numbers of the cells that are typed."""
+    """A notebook, and the indices of the cells to type."""
 
     typed: tuple[int, ...] = ()
 
 
 def read(source: Path) -> list[TypedNotebook]:
-    """Read a notebook, a folder of notebooks or a prepared set; refuse one without code to type."""
+    """Read a notebook, a folder of notebooks or a prepared set; refuse a source without code to type."""
     if source.is_dir():
         if not (found := [*_folder(source)]):
             raise BadRequestError(
@@ -61,9 +61,9 @@ def _single(source: Path) -> TypedNotebook:
     except ValueError:
         notebook = None
     if not notebook:
-        raise BadRequestError(f"{source} is not a notebook: it is damaged, or another file. {_WANTED}")
+        raise BadRequestError(f"{source} is not a valid notebook. {_WANTED}")
     if not notebook.typed:
-        raise BadRequestError(f"{source} has no code cell of more than {SHORTEST_CELL} characters to type.")
+        raise BadRequestError(f"{source} has no code cell of more than {SHORTEST_CELL} characters.")
     return notebook
 
 
@@ -80,7 +80,7 @@ def _parsed(path: Path, name: str) -> TypedNotebook | None:
 
 
 def _prepared(source: Path) -> list[TypedNotebook]:
-    """Read a list of notebooks as packed JSON: name, cells with type and source, numbers of those to type."""
+    """Read a prepared set: gzipped JSON with name, cells (type, source) and indices of the cells to type."""
     try:
         raw: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
         found = [
@@ -105,9 +105,9 @@ def _prepared(source: Path) -> list[TypedNotebook]:
 
 
 def _folder(source: Path) -> Iterator[TypedNotebook]:
-    """Read the notebooks that hold something to type; what cannot be read is passed over."""
+    """Iterate over the notebooks of a folder with code to type; skip unreadable ones."""
     for path in sorted(source.rglob("*.ipynb")):
-        if not path.is_file():  # reading a pipe or a device would not end
+        if not path.is_file():  # reading a pipe or a device would block
             continue
         try:
             notebook = _parsed(path, path.relative_to(source).as_posix())
@@ -118,9 +118,9 @@ def _folder(source: Path) -> Iterator[TypedNotebook]:
 
 
 def standard_library() -> list[TypedNotebook]:
-    """Return Python's own library as notebooks, for users without notebooks.
+    """Return Python's standard library as notebooks, for users without notebooks.
 
-    There is one for each module whose source is there: its imports, then a function a cell.
+    Each available module becomes a notebook with its imports, then one function per cell.
     """
     return [notebook for name in _MODULES if (notebook := _of_module(name))]
 
@@ -136,7 +136,7 @@ def _of_module(name: str) -> TypedNotebook | None:
     functions = [part for part in ast.walk(tree) if isinstance(part, ast.FunctionDef)]
     for function in functions:
         if ast.get_docstring(function) and len(function.body) > 1:
-            del function.body[0]  # few write these in notebooks
+            del function.body[0]  # uncommon in notebooks
     sources = ["\n".join(map(ast.unparse, imports)), *map(ast.unparse, functions)]
     cells = [NotebookCell("code", source) for source in sources if source]
     typed = tuple(n for n, cell in enumerate(cells) if SHORTEST_CELL < len(cell.source) <= LONGEST_CELL)

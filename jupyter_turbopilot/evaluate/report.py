@@ -1,4 +1,4 @@
-"""The report on typed notebooks, as a table and as plots."""
+"""The report on replayed notebooks, as a table and plots."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.typist import TypingResult
 
 
-KNOWING, UNAWARE = ", knowing the kernel", ", without its facts"
+KNOWING, UNAWARE = ", with kernel context", ", without kernel context"
 
 
 def table(results: Mapping[str, TypingResult]) -> str:
-    """Return one line for each way of typing, then one for each kind of place."""
+    """Return the results by configuration and by kind of position as a Markdown table."""
     lines = [
-        "| | precision | saved | shown per 100 keys | ms median, p95 | keys |",
+        "| | precision | keystrokes saved | shown per 100 keystrokes | ms median, p95 | keystrokes |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, typed in results.items():
@@ -41,17 +41,17 @@ def table(results: Mapping[str, TypingResult]) -> str:
             often = 100 * tally.shown / max(1, total.keys)
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
     for name, typed in results.items():
-        lines.append(f"\n{name}: {typed.invalid} suggestions shown that cannot become valid code.")
+        lines.append(f"\n{name}: {typed.invalid} shown suggestions cannot become valid code.")
         if pace := typed.pace:
             lines.append(
-                f"{pace.unanswered} of {pace.asked} requests were not answered before the next key; "
-                f"{pace.taken_over} took over the text being written, {pace.ended} began again although it "
-                f"agreed with the key. {1000 * pace.cpu / max(1, typed.total.keys):.0f} s of computing for "
-                "1000 keys."
+                f"{pace.unanswered} of {pace.asked} requests were not answered before the next keystroke; "
+                f"{pace.taken_over} continued a running generation, {pace.ended} restarted one that "
+                f"agreed with it. {1000 * pace.cpu / max(1, typed.total.keys):.0f} CPU seconds per "
+                "1000 keystrokes."
             )
         if (names := typed.names).there or names.missing:
             lines.append(
-                f"Of the names in them {names.there} exist in the kernel, {names.missing} are missing "
+                f"Of the names in them, {names.there} exist in the kernel, {names.missing} are missing "
                 f"({names.share:.1%}), {names.unknown} are unknown."
             )
     if any(len(typed.notebooks) == 1 for typed in results.values()):
@@ -61,7 +61,7 @@ def table(results: Mapping[str, TypingResult]) -> str:
 
 
 def _with_interval(notebooks: Sequence[Tally], figure: Callable[[Tally], float]) -> str:
-    """Return a figure of all notebooks, and its interval if there are several to draw from."""
+    """Return a metric over all notebooks, with its interval if there are several."""
     text = f"{figure(sum(notebooks, start=Tally())):.3f}"
     if len(notebooks) > 1:
         low, high = interval(notebooks, figure)
@@ -70,7 +70,7 @@ def _with_interval(notebooks: Sequence[Tally], figure: Callable[[Tally], float])
 
 
 def _gains(results: Mapping[str, TypingResult]) -> list[str]:
-    """Say how much more the kernel's facts save, notebook by notebook drawn."""
+    """Describe how much more is saved with kernel context, with bootstrap intervals."""
     lines = []
     for name, typed in results.items():
         other = results.get(name.replace(KNOWING, UNAWARE))
@@ -84,12 +84,12 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
 
 def write(path: Path, head: str, results: Mapping[str, TypingResult]) -> list[Path]:
     """Write a Markdown file and, if matplotlib is installed, plots next to it."""
-    text = f"# How good the suggestions are\n\n{head}\n\n{table(results)}"
+    text = f"# Suggestion quality\n\n{head}\n\n{table(results)}"
     return write_report(path, text, lambda figure: _plot(figure, results))
 
 
 def write_report(path: Path, text: str, plot: Callable[[Figure], None]) -> list[Path]:
-    """Write a text and, if matplotlib is installed, plots next to it; the same data give the same files."""
+    """Write a text and, if matplotlib is installed, plots next to it; the output is reproducible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         plots = _save(path.with_suffix(".svg"), plot)
@@ -123,8 +123,10 @@ def _plot(figure: Figure, results: Mapping[str, TypingResult]) -> None:
         )
         ms = sorted(typed.ms)
         right.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post", label=name)
-    left.set(xlabel="saved", ylabel="precision", title="one point for each notebook")
-    right.set(xlabel="ms", ylabel="share of the answers", title="time to the whole answer", xscale="log")
+    left.set(xlabel="keystrokes saved", ylabel="precision", title="one point for each notebook")
+    right.set(
+        xlabel="ms", ylabel="share of the completions", title="time to the whole completion", xscale="log"
+    )
     for axis in (left, right):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)

@@ -1,4 +1,4 @@
-"""What a suggestion was worth to a user who goes on to write a known text. Pure."""
+"""Score suggestions against the text that the user is known to type. Pure."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.traces import Keystroke
 
 Item = TypeVar("Item")
-SHORTEST = 4  # characters that are worth a key, unless they end the line
+SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
 _DRAWS = 1000
 
 
 def head_of(text: str) -> str:
-    """Return the text up to the end of its first line that holds anything."""
+    """Return the text up to the end of its first non-blank line."""
     first = re.match(r"\s*[^\n]*", text)
     return first[0].rstrip() if first else ""
 
 
 def reaches_the_end(future: str, length: int) -> bool:
-    """Return whether nothing but white space is left of the line that is being written."""
+    """Return whether only white space of the current line follows the first `length` characters."""
     return not future[length:].partition("\n")[0].strip()
 
 
 def completes_the_line(text: str, future: str) -> bool:
-    """Return whether a text's first line is what is left of the line that is being written."""
+    """Return whether a text's first line exactly completes the current line."""
     head = head_of(text)
     return bool(head) and future.startswith(head) and reaches_the_end(future, len(head))
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a user does with a suggestion: characters taken, lines that were right and wrong."""
+    """The outcome of a suggestion: accepted characters, and correct and wrong lines."""
 
     taken: int
     right: int
@@ -47,9 +47,9 @@ class Judgement:
 
 
 def judge(text: str, future: str) -> Judgement:
-    """Take a suggestion by what is written next.
+    """Judge a suggestion by the text that follows.
 
-    The first line has to stand there whole and be worth a key; further lines count one by one.
+    The first line must match as a whole and be worth a keystroke; further lines count one by one.
     """
     head = head_of(text)
     if not head.strip() or not future.startswith(head):
@@ -71,7 +71,7 @@ def judge(text: str, future: str) -> Judgement:
 
 @dataclass
 class Tally:
-    """Counts over some keystrokes."""
+    """Counts over several keystrokes."""
 
     typed: int = 0
     keys: int = 0
@@ -81,17 +81,17 @@ class Tally:
 
     @property
     def precision(self) -> float:
-        """Right ones of those shown."""
+        """Correct suggestions as a share of those shown."""
         return self.right / self.shown if self.shown else 0.0
 
     @property
     def share_saved(self) -> float:
-        """Characters that need not be typed, less a key for each suggestion taken."""
+        """Keystrokes saved as a share of all: accepted characters, minus one keystroke per suggestion."""
         return self.saved / self.typed if self.typed else 0.0
 
     @property
     def per_hundred(self) -> float:
-        """Suggestions shown while a hundred keys are pressed."""
+        """Suggestions shown per 100 keystrokes."""
         return 100 * self.shown / self.keys if self.keys else 0.0
 
     def __add__(self, other: Tally) -> Tally:
@@ -100,7 +100,7 @@ class Tally:
 
 @dataclass
 class Score:
-    """One person typing one text; a suggestion that only goes on as it was typed is shown once."""
+    """The score of typing one text; a suggestion that is typed along is counted once."""
 
     total: Tally = field(default_factory=Tally)
     kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -108,11 +108,11 @@ class Score:
     _covered: dict[int, int] = field(default_factory=dict)
 
     def covered(self, cell: int) -> int:
-        """Return up to where a cell is written by what was taken."""
+        """Return the position up to which accepted suggestions cover a cell."""
         return self._covered.get(cell, 0)
 
     def see(self, cell: int, place: int, before: str, text: str, future: str) -> Judgement | None:
-        """Show a suggestion at a place; None where nothing new was shown."""
+        """Count a suggestion shown at a position; return None if it is not new."""
         if not text.strip():
             return None
         last_cell, last_place, last = self._last
@@ -124,7 +124,7 @@ class Score:
         return self._take(cell, place, kind, judgement, shown=judgement.right + judgement.wrong)
 
     def look(self, keystroke: Keystroke, text: str) -> None:
-        """Show a suggestion at a keystroke."""
+        """Count a suggestion shown at a keystroke."""
         before = keystroke.cells[keystroke.active][: keystroke.offset]
         self.see(keystroke.active, keystroke.place, before, text, keystroke.future)
 
@@ -139,20 +139,20 @@ class Score:
         return judgement
 
     def typed(self, characters: int, keys: int) -> None:
-        """Count what had to be written, and how often a key was pressed."""
+        """Count typed characters and keystrokes."""
         self.total.typed += characters
         self.total.keys += keys
 
 
 def interval(tallies: Sequence[Tally], figure: Callable[[Tally], float]) -> tuple[float, float]:
-    """Return between which values a figure lies in 95 of 100 draws of notebooks."""
+    """Return the 95 % bootstrap interval of a metric over notebooks."""
     return drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())))
 
 
 def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
-    """Return in brackets the interval of how much more the first of each pair saves than the second.
+    """Return the interval of the ratio of savings between the members of each pair, in parentheses.
 
-    Empty for one notebook, which has no interval.
+    Return an empty string for a single notebook.
     """
     if len(pairs) <= 1:
         return ""
@@ -166,7 +166,7 @@ def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
 
 
 def drawn(items: Sequence[Item], figure: Callable[[list[Item]], float]) -> tuple[float, float]:
-    """Return between which values a figure lies in 95 of 100 draws of the items."""
+    """Return the 95 % bootstrap interval of a metric over items."""
     rng = random.Random(7)  # noqa: S311 - a reproducible choice
     values = sorted(figure([rng.choice(items) for _ in items]) for _ in range(_DRAWS))
     return values[int(_DRAWS * 0.025)], values[int(_DRAWS * 0.975)]

@@ -1,79 +1,79 @@
-"""How many replicas people need, and how much memory: arithmetic on measured and guessed figures. Pure."""
+"""The number of replicas and the memory that users need, from measured and assumed values. Pure."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-# Above this utilisation, most requests wait for others.
+# Above this utilisation, most requests have to wait.
 BUSIEST = 0.6
-_NOISE = 9  # decimals: 3.0000000000000004 replicas are three
+_NOISE = 9  # decimals to round to: 3.0000000000000004 replicas are 3
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked of all replicas together."""
+    """The total load on all replicas."""
 
     people: int
-    typing_share: float  # of the people, how many type at the same time
-    requests_per_second: float  # of one who types, as far as they reach an engine
-    seconds_per_request: float  # of one replica's time
+    typing_share: float  # share of users that type at the same time
+    requests_per_second: float  # per typing user, that reach an engine
+    seconds_per_request: float  # of one replica
 
     @property
     def typing(self) -> float:
-        """How many people type at the same time."""
+        """The number of users that type at the same time."""
         return self.people * self.typing_share
 
     @property
     def busy(self) -> float:
-        """How many replicas would be busy all of the time."""
+        """The number of replicas that would be busy all the time."""
         return self.typing * self.requests_per_second * self.seconds_per_request
 
     def exactly(self, utilisation: float = BUSIEST) -> float:
-        """Return how many replicas keep each busy for this part of the time, in fractions."""
+        """Return the fractional number of replicas for a utilisation."""
         return round(self.busy / utilisation, _NOISE)
 
     def replicas(self, utilisation: float = BUSIEST) -> int:
-        """Return how many replicas are needed so that none is busier than that."""
+        """Return the number of replicas so that none exceeds the utilisation."""
         return max(1, math.ceil(self.exactly(utilisation)))
 
 
 @dataclass(frozen=True)
 class ModelMemory:
-    """What a model takes, in bytes."""
+    """The memory of a model in bytes."""
 
     weights: int
-    compute: int  # beside the weights: the cache of what is being written, buffers
-    token: float  # keys and values of one token
-    context: int  # tokens that one person's notebook may take
+    compute: int  # shared cache cells and compute buffers
+    token: float  # KV cache of one token
+    context: int  # maximum tokens of a user's notebook
 
     @property
     def person(self) -> int:
-        """Keys and values of one who types."""
+        """The KV cache of one user."""
         return math.ceil(self.token * self.context)
 
 
 @dataclass(frozen=True)
 class MemoryNeeded:
-    """The memory of one replica, in bytes, and of all together."""
+    """The memory of one replica, and of all replicas, in bytes."""
 
     model: int
-    keys_and_values: int  # of those who type at the same replica
-    people: int  # how many these are
+    keys_and_values: int  # of the users that type at the same replica
+    people: int  # the number of these users
     replicas: int
 
     @property
     def each(self) -> int:
-        """One replica's."""
+        """The memory of one replica."""
         return self.model + self.keys_and_values
 
     @property
     def all(self) -> int:
-        """Of all replicas, each with the model in memory of its own."""
+        """The memory of all replicas without sharing the model."""
         return self.each * self.replicas
 
 
 def memory_needed(demand: Demand, replicas: int, model: ModelMemory) -> MemoryNeeded:
-    """Return the memory with which no prompt is evaluated again because others type, too."""
+    """Return the memory with which users do not evict each other's cached prompts."""
     people = max(1, math.ceil(round(demand.typing / replicas, _NOISE)))
     return MemoryNeeded(model.weights + model.compute, people * model.person, people, replicas)

@@ -1,4 +1,4 @@
-"""Figures of study logs: accepted suggestions, what is left of them, characters saved, latency. Pure."""
+"""Statistics of usage logs: acceptance, retention, characters saved, latency. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
     Writing = tuple[int, str]  # the number of a log, and one of its sessions
 
-SOON, LATER = 30, 300  # seconds after which the rest of an accepted suggestion is counted
+SOON, LATER = 30, 300  # seconds after acceptance at which retained characters are counted
 ENOUGH = 5  # units to resample; with fewer logs, their documents and sessions are resampled
-UNKNOWN = "unknown"  # the model, the eagerness
+UNKNOWN = "unknown"  # placeholder for the model or the eagerness
 DRAWS = 1000
 QUANTILE_DRAWS = 200
 Interval = tuple[float, float] | None  # None: too few units
@@ -26,30 +26,30 @@ Interval = tuple[float, float] | None  # None: too few units
 
 @dataclass
 class Suggested:
-    """A suggestion."""
+    """A suggestion and its outcome."""
 
     session: Writing
     request: events.Requested
     condition: tuple[str, str]  # model and eagerness
     hour: int  # local time
-    final: bool  # whether nothing changes it after the first `retained`
+    final: bool  # whether the first `retained` event is final
     shown: bool = False
     taken: int = 0  # characters
-    keys: int = 0  # pressed for them: one for each time, and the characters that were typed
-    kept: dict[int, int] = field(default_factory=dict)  # characters, by seconds
+    keys: int = 0  # keystrokes for them: one per acceptance, plus characters typed
+    kept: dict[int, int] = field(default_factory=dict)  # retained characters by seconds
 
     @classmethod
     def of(cls, writing: Writing, request: events.Requested, session: events.Session | None) -> Suggested:
-        """Return a suggestion of a session; the session's line may be damaged."""
+        """Create a suggestion; its session's line may be missing."""
         model, eagerness, zone, final = UNKNOWN, UNKNOWN, 0, False
         if session:
-            # The numbers of models that are not in the catalogue differ between sessions.
+            # The numbers of models outside the catalogue differ between sessions.
             model = "other" if session.model.startswith("other-") else session.model
             eagerness, zone, final = session.eagerness, session.zone, session.where == "terminal"
         return cls(writing, request, (model, eagerness), int((request.t + 60 * zone) // 3600) % 24, final)
 
     def receive(self, event: events.Event) -> None:
-        """Apply one of its events."""
+        """Apply one of the suggestion's events."""
         match event:
             case events.Shown():
                 self.shown = True
@@ -63,7 +63,7 @@ class Suggested:
 
 
 class Share(NamedTuple):
-    """A share, with its 95 % interval."""
+    """A share with its 95 % interval."""
 
     part: int
     of: int
@@ -77,10 +77,10 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of some suggestions."""
+    """Statistics of a group of suggestions."""
 
-    acceptance: Share  # of those shown
-    retained: dict[int, Share]  # of the characters taken, by seconds
+    acceptance: Share  # of shown suggestions
+    retained: dict[int, Share]  # of accepted characters, by seconds
 
 
 class Draws:
@@ -98,7 +98,7 @@ class Draws:
         return len(self._units)
 
     def share(self, counts: Iterable[tuple[Hashable, int, int]]) -> Share:
-        """Return the share of parts in wholes, given as units, parts and wholes."""
+        """Return the share of parts in wholes, given as (unit, part, whole)."""
         import numpy as np
 
         sums = np.zeros((max(1, len(self)), 2))
@@ -126,12 +126,12 @@ class Draws:
 
 
 class Figured:
-    """The figures of some logs, from the same bootstrap samples."""
+    """Statistics of several logs, from the same bootstrap samples."""
 
     def __init__(self, logs: Iterable[Iterable[events.Event]]) -> None:
         self.requests = 0
         self.dropped = 0  # events that could not be written
-        self.unknown = 0  # events without a line for their request
+        self.unknown = 0  # events without their request
         self._written: Counter[Writing] = Counter()  # characters
         self.suggested = [
             one for number, log in enumerate(logs) for one in self._read(number, log) if one.shown
@@ -143,7 +143,7 @@ class Figured:
         self.writers = Draws(map(self._writer, sessions), DRAWS, seed=7)
 
     def _read(self, number: int, log: Iterable[events.Event]) -> Iterable[Suggested]:
-        """Read a log to its end; return its suggestions."""
+        """Read a log; return its suggestions."""
         suggested: dict[str, Suggested] = {}
         sessions: dict[str, events.Session] = {}
         for event in log:
@@ -182,18 +182,18 @@ class Figured:
 
     @property
     def saved(self) -> Share:
-        """The share of the characters written that were accepted, without the keys pressed for them."""
+        """The share of written characters that were accepted, minus the keystrokes for accepting."""
         taken: Counter[Writing] = Counter()
         worth: Counter[Writing] = Counter()
         for one in self.suggested:
             taken[one.session] += one.taken
             worth[one.session] += max(0, one.taken - one.keys)
-        # A killed process has not logged its last counts: it wrote at least what was accepted.
+        # A killed process did not log its last counts: it wrote at least the accepted characters.
         written = self._written | taken
         return self.writers.share((self._writer(one), worth[one], written[one]) for one in written)
 
     def of(self, chosen: Iterable[Suggested]) -> Figures:
-        """Return the figures of some of the suggestions."""
+        """Return the statistics of some suggestions."""
         shown = list(chosen)
         acceptance = self.units.share((self._unit(one), bool(one.taken), 1) for one in shown)
         retained = {
@@ -207,7 +207,7 @@ class Figured:
         return Figures(acceptance, retained)
 
     def by(self, key: Callable[[Suggested], Any]) -> dict[Any, Figures]:
-        """Return the figures of groups of suggestions, ordered by their key."""
+        """Return the statistics of groups of suggestions, ordered by key."""
         groups: defaultdict[Any, list[Suggested]] = defaultdict(list)
         for one in self.suggested:
             groups[key(one)].append(one)

@@ -1,4 +1,4 @@
-"""The report on study logs, as tables and as plots."""
+"""The report on usage logs, as tables and plots."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def tables(found: Figured, logs: int) -> str:
-    """Return the figures as Markdown."""
+    """Return the statistics as Markdown tables."""
     saved, (median, slow) = found.saved, found.latency
     latency = f"median {_time(*median)}, 95th percentile {_time(*slow)}"
-    less = "less a key each time that some were taken, and those typed before"
+    less = "minus one keystroke per acceptance and the characters typed before it"
     counts = (
         count_of(logs, "log"),
         count_of(found.requests, "request"),
@@ -35,7 +35,8 @@ def tables(found: Figured, logs: int) -> str:
     lines = [
         f"{', '.join(counts)}. {_units(found)}",
         "",
-        f"Saved: {_share(saved)} of what was written ({saved.part} of {saved.of} characters, {less}).",
+        f"Keystrokes saved: {_share(saved)} of the characters written "
+        f"({saved.part} of {saved.of} characters, {less}).",
         "",
         *_table("all suggestions", {"all": found.of(found.suggested)}),
         *_rows({", ".join(condition): figures for condition, figures in conditions.items()}),
@@ -54,21 +55,22 @@ def tables(found: Figured, logs: int) -> str:
 
 
 def _units(found: Figured) -> str:
-    """Say what is resampled for the intervals."""
+    """Describe the resampled units of the intervals."""
+    if len(found.units) < ENOUGH and len(found.writers) < ENOUGH:
+        return f"No intervals: they need at least {ENOUGH} documents."
     if found.by_log:
         units, writers = count_of(len(found.units), "log"), count_of(len(found.writers), "log")
     else:
-        units = f"{count_of(len(found.units), 'document')} in their sessions"
+        units = count_of(len(found.units), "document")
         writers = count_of(len(found.writers), "session")
-    saved = "" if units == writers else f", that of what was saved from {writers}"
-    drawn = f"95 % bootstrap intervals, drawn from {units}{saved}."
-    return f"{drawn} From fewer than {ENOUGH} none is drawn: it would be too narrow."
+    saved = "" if units == writers else f" (keystrokes saved: from {writers})"
+    return f"95 % bootstrap intervals from {units}{saved}; fewer than {ENOUGH} give none."
 
 
 def _table(name: str, figures: Mapping[str, Figures]) -> list[str]:
     later = f"{LATER // 60} min"
     return [
-        f"| {name} | shown | taken | acceptance | of the characters taken, left after {SOON} s | {later} |",
+        f"| {name} | shown | accepted | acceptance | characters retained after {SOON} s | {later} |",
         "| --- | --- | --- | --- | --- | --- |",
         *_rows(figures),
     ]
@@ -95,7 +97,7 @@ def _share(share: Share) -> str:
 
 def write(path: Path, found: Figured, logs: int) -> list[Path]:
     """Write a Markdown file and, if matplotlib is installed, plots next to it."""
-    text = f"# What became of the suggestions\n\n{tables(found, logs)}"
+    text = f"# Suggestion outcomes\n\n{tables(found, logs)}"
     return write_report(path, text, lambda figure: _plot(figure, found))
 
 
@@ -108,16 +110,16 @@ def _plot(figure: Figure, found: Figured) -> None:
     _bars(right, "acceptance by hour", {str(hour): one.acceptance for hour, one in hours.items()})
     ms = sorted(one.request.ms for one in found.suggested)
     below.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post")
-    below.set(title="time to the first text", xlabel="ms", ylabel="share of the answers")
+    below.set(title="time to the first text", xlabel="ms", ylabel="share of the suggestions")
     if ms and ms[-1] > 0:
         below.set_xscale("symlog", linthresh=10)
     retained = found.of(found.suggested).retained
     times = {f"{SOON} s": retained[SOON], f"{LATER // 60} min": retained[LATER]}
-    _bars(last, "of the characters taken, left after", times)
+    _bars(last, "accepted characters retained after", times)
 
 
 def _bars(axis: Axes, title: str, shares: Mapping[str, Share]) -> None:
-    """Draw shares with their intervals; a share of nothing has no bar, which would read as 0."""
+    """Draw shares with intervals; omit undefined shares, which would look like 0."""
     known = {name: share for name, share in shares.items() if share.of}
     values = [share.value for share in known.values()]
     axis.bar([*known], values)

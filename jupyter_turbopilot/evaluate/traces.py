@@ -1,4 +1,4 @@
-"""Real notebooks as a user types them: which requests an editor sends, and what would have been right."""
+"""Simulated typing of notebooks: the requests an editor sends, and the text that follows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 EVERY = 4  # characters between two requests
-LINES_BEFORE, LINES_AFTER = 256, 64  # what editors for llama.cpp's server send
+LINES_BEFORE, LINES_AFTER = 256, 64  # the context that editors send to llama.cpp's server
 SHARES = {"append": 0.50, "edit": 0.35, "hop": 0.15}
 LONGEST_CELL = 600
 TURN = 24  # characters typed before hopping to the other cell
@@ -22,18 +22,18 @@ TURN = 24  # characters typed before hopping to the other cell
 
 @dataclass(frozen=True)
 class Keystroke:
-    """A moment of typing: the notebook as it stands, the cursor, and what the user goes on to write."""
+    """The notebook and the cursor at one keystroke, and the text that follows."""
 
     cells: tuple[str, ...]
     types: tuple[str, ...]
     active: int
     offset: int
-    future: str  # the rest of what is being typed
-    place: int  # characters of `future`'s text that were typed already
+    future: str  # the text still to be typed
+    place: int  # characters typed before `future`
 
     @property
     def prefix(self) -> str:
-        """The text before the cursor as an editor without cells sees it."""
+        """The text before the cursor, for editors without cells."""
         before = [*self._code[: self.active], self.cells[self.active][: self.offset]]
         return "\n".join("\n\n".join(cell for cell in before if cell).split("\n")[-LINES_BEFORE:])
 
@@ -44,7 +44,7 @@ class Keystroke:
 
     @property
     def below(self) -> str:
-        """The next cell that holds anything; an editor sends it as further context."""
+        """The next non-empty cell, which an editor sends as further context."""
         return next((cell for cell in self._code[self.active + 1 :] if cell.strip()), "")
 
     @property
@@ -52,7 +52,7 @@ class Keystroke:
         return [cell if kind == "code" else "" for cell, kind in zip(self.cells, self.types, strict=True)]
 
     def request(self, *, ran: bool = False, **more: Any) -> Completion:
-        """Word it as our own editor does; `ran`: the cells above have run."""
+        """Return the request of JupyterLab's extension; `ran`: the cells above were executed."""
         cells = [
             Cell(id=str(number), source=source, type=kind, executed=ran and number < self.active)  # type: ignore[arg-type]
             for number, (source, kind) in enumerate(zip(self.cells, self.types, strict=True))
@@ -61,7 +61,7 @@ class Keystroke:
         return Completion(cells=cells, active=self.active, offset=self.offset, **where)
 
     def accepting(self, text: str) -> Keystroke:
-        """Return the keystroke as it will be once a suggestion was taken."""
+        """Return the keystroke after accepting a suggestion."""
         source = self.cells[self.active]
         source = source[: self.offset] + text + source[self.offset :]
         cells = (*self.cells[: self.active], source, *self.cells[self.active + 1 :])
@@ -70,7 +70,7 @@ class Keystroke:
 
 @dataclass(frozen=True)
 class Trace:
-    """What one person types in one go."""
+    """A sequence of keystrokes of one user."""
 
     kind: str
     name: str
@@ -78,7 +78,7 @@ class Trace:
 
     @property
     def length(self) -> int:
-        """How many characters are typed in all of its cells."""
+        """The number of characters typed in all cells."""
         return sum(
             {
                 keystroke.active: keystroke.place + len(keystroke.future) for keystroke in self.keystrokes
@@ -87,7 +87,7 @@ class Trace:
 
 
 def request_at(notebook: TypedNotebook, active: int, place: int, rest: str = "", **more: Any) -> Completion:
-    """Ask, as our own editor does, where a cell is written up to a place, and `rest` stands behind it."""
+    """Return the request for a cell that is written up to a position, with `rest` after the cursor."""
     cells = [*notebook.sources]
     cells[active] = cells[active][:place] + rest
     return Keystroke(tuple(cells), notebook.types, active, place, "", place).request(**more)
@@ -96,7 +96,7 @@ def request_at(notebook: TypedNotebook, active: int, place: int, rest: str = "",
 def of_kind(
     notebooks: Sequence[TypedNotebook], kind: str, requests: int, *, every: int = EVERY, seed: int = 11
 ) -> list[Trace]:
-    """Make traces of one kind, of about so many requests; none named: every cell, from its beginning."""
+    """Create traces of one kind with about `requests` requests; 0: every cell from its beginning."""
     if kind == "append" or every != EVERY:
         traces = _every_append(notebooks, every)
         if requests:
@@ -108,7 +108,7 @@ def of_kind(
 
 
 def from_the_top(trace: Trace) -> Trace:
-    """Leave out the cells below the one that is typed: a notebook that is written from top to bottom."""
+    """Remove the cells below the typed one, like a notebook written from top to bottom."""
     return replace(
         trace,
         keystrokes=tuple(
@@ -119,7 +119,7 @@ def from_the_top(trace: Trace) -> Trace:
 
 
 def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> list[Trace]:
-    """Make traces of all kinds, mixed by their shares of requests: what the benchmarks of speed type."""
+    """Create traces of all kinds in fixed shares, for speed benchmarks."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     traces: list[Trace] = []
     for kind, share in SHARES.items():
@@ -160,7 +160,7 @@ def _every_append(notebooks: Sequence[TypedNotebook], every: int) -> list[Trace]
 def _typing(
     notebook: TypedNotebook, active: int, start: int, text: str, rest: str, every: int = EVERY
 ) -> list[Keystroke]:
-    """Type `text` into a cell between what stands there and `rest`."""
+    """Type `text` into a cell, between the existing text and `rest`."""
     cells = notebook.sources
     head = cells[active][:start]
     keystrokes = []
@@ -204,7 +204,7 @@ def _hop(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
     turn = 0
     while min(done) < min(len(text) for text in texts) - 1 and len(keystrokes) < 60:  # noqa: PLR2004
         text = texts[turn]
-        # Typed, a bit of it taken back, typed again.
+        # Type some text, delete part of it, and type it again.
         marks = [*range(done[turn] + EVERY, done[turn] + TURN + 1, EVERY)]
         marks += [marks[-1] - EVERY, marks[-1]]
         for end in (mark for mark in marks if mark < len(text)):

@@ -1,4 +1,4 @@
-"""Types notebooks through the whole product, one keystroke after another or against the clock."""
+"""Replay notebooks through the completer, keystroke by keystroke or in real time."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.shell.in_process import InProcess
 
-SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
+SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
 
 
 @dataclass
 class Pace:
-    """What became of requests that the next key came before."""
+    """The outcomes of requests in real time."""
 
     asked: int = 0
-    unanswered: int = 0  # the next key was pressed first
-    taken_over: int = 0  # went on with what was being written
-    ended: int = 0  # began anew although what was being written agreed with the key
-    cpu: float = 0.0  # seconds of computing
+    unanswered: int = 0  # before the next keystroke
+    taken_over: int = 0  # continued a running generation
+    ended: int = 0  # restarted although the running generation agreed with the keystroke
+    cpu: float = 0.0  # CPU seconds
 
 
-Where = tuple[str, int, int]  # a notebook, a cell, and how much of it was typed
+Where = tuple[str, int, int]  # a notebook, a cell, and the number of typed characters
 
 
 @dataclass
 class TypingResult:
-    """What came of typing some notebooks."""
+    """The results of replaying notebooks."""
 
     notebooks: dict[str, Tally] = field(default_factory=dict)
     kinds: dict[str, Tally] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
-    invalid: int = 0  # shown ones after which the cell can no longer become a program
-    # What shown ones name, as a live kernel sees it.
+    invalid: int = 0  # shown suggestions after which the cell cannot become valid code
+    # Names in shown suggestions, checked in a live kernel.
     names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
-    recalled: Tally = field(default_factory=Tally)  # shown out of memory alone
-    recalled_ms: list[float] = field(default_factory=list)  # until that was shown
-    focus_ms: list[float] = field(default_factory=list)  # until a cell that got the focus was read
-    key_ms: dict[Where, float] = field(default_factory=dict)  # the same of each place
+    recalled: Tally = field(default_factory=Tally)  # shown from the index alone
+    recalled_ms: list[float] = field(default_factory=list)  # latency of these
+    focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
+    key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
 
     @property
     def total(self) -> Tally:
-        """All notebooks together."""
+        """The sum over all notebooks."""
         return sum(self.notebooks.values(), start=Tally())
 
     def add(self, name: str, person: Score) -> None:
-        """Count one trace."""
+        """Add the score of one trace."""
         self.notebooks[name] = self.notebooks.get(name, Tally()) + person.total
         for kind, tally in person.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
@@ -75,9 +75,9 @@ def by_keystrokes(
     tell: Callable[[str], None],
     remembering: Callable[[str], Memory | None] | None = None,
 ) -> TypingResult:
-    """Wait for every suggestion, however long it takes.
+    """Replay traces, waiting for every suggestion.
 
-    `remembering` says what is remembered beside each notebook; then each cell gets the focus first.
+    `remembering` returns the index for a notebook; with it, each cell gets the focus first.
     """
     typed = TypingResult()
     for trace in traces:
@@ -92,7 +92,7 @@ def by_keystrokes(
 def beside_a_kernel(
     local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
 ) -> tuple[TypingResult, TypingResult]:
-    """Type every cell twice after running those above it: with the kernel's facts, and without."""
+    """Replay each trace twice after running the cells above: with and without kernel context."""
     knowing, unaware = TypingResult(), TypingResult()
     for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
         facts = live.facts(trace)
@@ -105,7 +105,7 @@ def beside_a_kernel(
 def type_one(
     local: InProcess, trace: Trace, typed: TypingResult, facts: Facts = NONE, live: Live | None = None
 ) -> None:
-    """Type one trace and count what came of it."""
+    """Replay one trace and count the outcomes."""
     person = Score()
     for keystroke in trace.keystrokes:
         if keystroke.place < person.covered(keystroke.active):
@@ -125,7 +125,7 @@ def type_one(
 
 
 def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory | None) -> None:
-    """Type one trace as the editor does, with what is remembered; tell apart what came from there."""
+    """Replay one trace like the editor, with an index; count suggestions from the index separately."""
     person = Score()
     counters = local.pilot.completer.counters
     first = trace.keystrokes[0]
@@ -141,7 +141,7 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
         typed.ms.append(ms)
         typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
         person.look(keystroke, text)
-        if counters["recalled"] > recalled and text == begun:  # the model may have added to it
+        if counters["recalled"] > recalled and text == begun:  # the model may have extended it
             typed.recalled_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
                 gained = getattr(person.total, name) - getattr(before, name)
@@ -152,7 +152,7 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
 
 
 def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float, str]:
-    """Return what is shown in the end, how soon anything and all of it was (ms), what was shown first."""
+    """Return the final text, the latencies of the first and the final text (ms), and the first text."""
     replies, begun = Replies(), time.perf_counter()
     text = first = ""
     shown_ms = 0.0
@@ -167,7 +167,7 @@ def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tupl
 
 
 class _OpenRequest:
-    """A request as the editor keeps it: typing into what it shows asks for nothing."""
+    """An open request of the editor: typing along with its suggestion sends no new request."""
 
     def __init__(self, local: InProcess, keystroke: Keystroke, caller: str) -> None:
         self._local = local
@@ -176,12 +176,12 @@ class _OpenRequest:
         self._replies = Replies()
         self._begun = time.perf_counter()
         self.text = ""
-        self.ms = 0.0  # until the first of it was shown
+        self.ms = 0.0  # latency of the first text
         self.done = False
         self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
 
     def rest(self, keystroke: Keystroke) -> str:
-        """Return what of the text is left further on."""
+        """Return the rest of the suggestion at a later keystroke."""
         before, now = (at.cells[at.active][: at.offset] for at in (self.keystroke, keystroke))
         if keystroke.active != self.keystroke.active or not now.startswith(before):
             return ""
@@ -189,7 +189,7 @@ class _OpenRequest:
         return self.text[len(typed) :] if self.text.startswith(typed) else ""
 
     def wait(self, end: float) -> None:
-        """Take what comes until then; ask ahead for what follows an answer."""
+        """Receive replies until `end`; prefetch the completion after the final one."""
         while not self.done:
             reply = self._replies.within(max(0.001, end - time.perf_counter()))
             if reply is None:
@@ -215,11 +215,11 @@ def on_a_clock(
     seed: int = 3,
     caller: str = "",
 ) -> TypingResult:
-    """Type at a person's pace: a suggestion counts only where it stood there before the next key.
+    """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
 
-    The traces hold a keystroke for each character. As in the editor, a key asks anew unless it is typed into
-    what is shown, and leaves it to the server what becomes of what was asked before. A `caller` is one of
-    several who type at once: nothing that another had read serves them, and none waits until a cell is read.
+    The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
+    types along with the suggestion, and the server decides what happens to earlier requests. With a `caller`,
+    several users type concurrently: they share no cached prompts, and do not wait for the warm-up of a cell.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))

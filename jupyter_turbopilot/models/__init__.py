@@ -1,1 +1,1 @@
-"""Models: what there is, where it comes from, whether the file is sound."""
+"""Models: the catalogue, downloads, integrity checks, conversion and adapters."""

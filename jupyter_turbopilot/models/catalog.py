@@ -1,4 +1,4 @@
-"""The models we know by name, and how any other model is written down."""
+"""The model catalogue, and the parsing of other model specifications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.models.entries import ENTRIES
 from jupyter_turbopilot.models.model import SAFE_FILE, HubFile, Model, Url
 
-# As Hugging Face has it: two dashes are in no name, so they can stand for the slash.
+# Hugging Face allows no two dashes in a row in a name, so `--` can replace the slash.
 _NAME = r"[A-Za-z0-9](?:-(?!-)|[\w.]){0,95}+"
 REPOSITORY = re.compile(f"{_NAME}/{_NAME}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -24,18 +24,20 @@ _HOW = (
 
 def _safe_file(name: str, spec: str) -> str:
     if not SAFE_FILE.fullmatch(name) or ".." in name:
-        raise UnknownModelError(f"{spec!r} does not name a .gguf file we can store. {_HOW}", field="model")
+        raise UnknownModelError(
+            f"{spec!r} does not name a .gguf file that can be stored. {_HOW}", field="model"
+        )
     return name
 
 
 def _stored_as(label: str, identity: str) -> str:
-    """Return a file name that no other address or digest has."""
+    """Return a file name that is unique to an address and a digest."""
     return f"{hashlib.sha256(identity.encode()).hexdigest()[:12]}--{label[-150:]}"
 
 
 @lru_cache(maxsize=1)
 def catalog() -> dict[str, Model]:
-    """Return the models we know, by name."""
+    """Return the models of the catalogue, by name."""
     return {model.name: model for model in ENTRIES}
 
 
@@ -45,14 +47,14 @@ def find(spec: str) -> Model:
     if known := catalog().get(spec):
         return known
     if not spec or "\0" in spec or "\n" in spec or "\r" in spec:
-        raise UnknownModelError(f"This is not a name of a model. {_HOW}", field="model")
+        raise UnknownModelError(f"This is not a model name. {_HOW}", field="model")
     if "://" in spec:
         return _from_url(spec)
     try:
         as_path = Path(spec).expanduser()
         here = as_path.is_file()
     except (OSError, RuntimeError):  # a name that is too long; a home directory that does not exist
-        raise UnknownModelError(f"This is not a name of a model. {_HOW}", field="model") from None
+        raise UnknownModelError(f"This is not a model name. {_HOW}", field="model") from None
     if here or as_path.is_absolute() or spec.startswith(("./", ".\\", "../")):
         return Model(name=as_path.name, file=as_path.name, path=as_path)
     repo, _, file = spec.replace(":", "/", 1).partition("/")
@@ -77,11 +79,11 @@ def _from_url(spec: str) -> Model:
         parts = urlsplit(spec)
         _ = parts.port
     except ValueError:
-        raise UnknownModelError(f"This is not an address of a model. {_HOW}", field="model") from None
+        raise UnknownModelError(f"This is not a valid model URL. {_HOW}", field="model") from None
     if not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise UnknownModelError(f"This is not an address of a model. {_HOW}", field="model")
+        raise UnknownModelError(f"This is not a valid model URL. {_HOW}", field="model")
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise UnknownModelError("Models are fetched over https only.", field="model")
+        raise UnknownModelError("Models are downloaded over https only. Use an https address.", field="model")
     digest = parts.fragment.removeprefix("sha256=").lower() if parts.fragment else None
     if digest is not None and not _DIGEST.fullmatch(digest):
         raise UnknownModelError("The part after # must be sha256= and 64 hex digits.", field="model")

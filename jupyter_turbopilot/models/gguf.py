@@ -1,4 +1,4 @@
-"""Read a GGUF file's header with every count and offset checked, before llama.cpp sees the file."""
+"""Read a GGUF file's header and validate every count and offset before llama.cpp opens the file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_TENSORS = 65_536
 MAX_STRING = 16 * 1024 * 1024
 MAX_ARRAY = 4_000_000
 MAX_DIMS = 4
-_SAMPLE = 64 * 1024  # bytes of each end of a file that tell it from another of its size and time
+_SAMPLE = 64 * 1024  # bytes of each end of a file that identify it
 _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
@@ -37,46 +37,46 @@ class Part(NamedTuple):
     shape: tuple[int, ...]
     kind: int
     size: int
-    offset: int = 0  # from where the tensors begin
+    offset: int = 0  # relative to the first tensor
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of itself; arrays are represented by their length."""
+    """The file's metadata and tensor list; arrays are represented by their length."""
 
     metadata: dict[str, Any]
     parts: tuple[Part, ...]
     file_size: int
-    keys_end: int = 0  # where what it says ends, and the list of tensors begins
-    end: int = 0  # where that ends
+    keys_end: int = 0  # end of the metadata, start of the tensor list
+    end: int = 0  # end of the tensor list
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model was trained to."""
+        """The number of parameters."""
         return sum(prod(part.shape) for part in self.parts)
 
     @property
     def architecture(self) -> str:
-        """The architecture's name in llama.cpp's terms."""
+        """The architecture's name in llama.cpp."""
         return str(self.metadata.get("general.architecture", "unknown"))
 
     @property
     def alignment(self) -> int:
-        """Every tensor begins at a multiple of it."""
+        """The alignment of tensors in bytes."""
         return int(self.metadata.get("general.alignment", 32))
 
     @property
     def start(self) -> int:
-        """Where the tensors begin."""
+        """The offset of the first tensor."""
         return -(-self.end // self.alignment) * self.alignment
 
     def number(self, key: str, default: int = 0) -> int:
-        """Return an architecture-specific whole number."""
+        """Return an architecture-specific integer."""
         value = self.metadata.get(f"{self.architecture}.{key}", default)
         return value if isinstance(value, int) else default
 
     def kv_bytes(self, tokens: int) -> int:
-        """Estimate the attention cache for that many tokens at 16 bits."""
+        """Estimate the size of an F16 KV cache for that many tokens."""
         heads = max(1, self.number("attention.head_count", 1))
         width = self.number("embedding_length") // heads
         key = self.number("attention.key_length", width)
@@ -104,12 +104,12 @@ class _HeaderReader:
     def string(self) -> str:
         length: int = self.scalar("<Q")
         if length > MAX_STRING:
-            raise ModelRefusedError(f"The header holds a string of {length} bytes: the file is damaged.")
+            raise ModelRefusedError(f"The header contains a string of {length} bytes: the file is damaged.")
         start = self.need(length)
         return self.data[start : start + length].decode("utf-8", "replace")
 
     def skip_strings(self, count: int) -> None:
-        # Vocabularies are the bulk of a header: no slices, no per-item calls.
+        # Vocabularies are the bulk of a header: avoid slices and calls per item.
         unpack, data, size, at = struct.Struct("<Q").unpack_from, self.data, self.size, self.at
         for _ in range(count):
             if at + 8 > size:
@@ -126,22 +126,26 @@ class _HeaderReader:
         if kind == _STRING:
             return self.string()
         if kind != _ARRAY:
-            raise ModelRefusedError(f"The header holds a value of unknown type {kind}: the file is damaged.")
+            raise ModelRefusedError(
+                f"The header contains a value of unknown type {kind}: the file is damaged."
+            )
         item = self.scalar("<I")
         count = self.scalar("<Q")
         if count > MAX_ARRAY:
-            raise ModelRefusedError(f"The header holds a list of {count} items: the file is damaged.")
+            raise ModelRefusedError(f"The header contains a list of {count} items: the file is damaged.")
         if item == _STRING:
             self.skip_strings(count)
         elif item in _SCALARS:
             self.need(count * struct.calcsize(_SCALARS[item]))
         else:
-            raise ModelRefusedError(f"The header holds a list of unknown type {item}: the file is damaged.")
+            raise ModelRefusedError(
+                f"The header contains a list of unknown type {item}: the file is damaged."
+            )
         return count
 
 
 def read_header(path: Path) -> Header:
-    """Check the file and return its header, or refuse it with a message."""
+    """Validate the file and return its header, or raise ModelRefusedError."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -160,7 +164,7 @@ def read_header(path: Path) -> Header:
 
 
 def has_header(path: Path) -> bool:
-    """Return whether the file begins with the header of a whole model."""
+    """Return whether the file has the valid header of a whole model."""
     try:
         read_header(path)
     except ModelRefusedError:
@@ -169,7 +173,7 @@ def has_header(path: Path) -> bool:
 
 
 def stamp(path: Path) -> str:
-    """Return what distinguishes a file, or a folder's files, from others that were put in their place."""
+    """Return a fingerprint of a file, or of a folder's files, by time, size and content samples."""
     if path.is_dir():
         files = sorted(file for file in path.glob("[!.]*") if file.is_file())
         return "|".join(f"{file.name}|{stamp(file)}" for file in files)
@@ -177,18 +181,18 @@ def stamp(path: Path) -> str:
 
 
 def sample(path: Path) -> str:
-    """Return what distinguishes a file from others by its size and its contents alone."""
+    """Return a fingerprint of a file by its size and content samples."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         found = hashlib.blake2b(file.read(_SAMPLE), digest_size=8)
-        # Two trainings of one model begin alike: what they say of themselves, and the vocabulary.
+        # Two trainings of one model have the same metadata and vocabulary at the beginning.
         file.seek(max(_SAMPLE, status.st_size - _SAMPLE))
         found.update(file.read(_SAMPLE))
     return f"{status.st_size}|{found.hexdigest()}"
 
 
 def holds(path: Path, header: Header, text: str) -> bool:
-    """Return whether a text stands in the header, whole: a token of the vocabulary, for example."""
+    """Return whether the header contains a string, for example a token of the vocabulary."""
     data = text.encode()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         return mapped.find(struct.pack("<Q", len(data)) + data, 0, header.end) >= 0
@@ -207,13 +211,13 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
     for _ in range(keys):
         key = reader.string()
         if key in metadata:
-            raise ModelRefusedError(f"{name} holds the key {key[:64]!r} twice: the file is damaged.")
+            raise ModelRefusedError(f"{name} contains the key {key[:64]!r} twice: the file is damaged.")
         metadata[key] = reader.value(reader.scalar("<I"))
     if not isinstance(metadata.get("general.architecture"), str):
         raise ModelRefusedError(f"{name} does not name its architecture: the file is damaged.")
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
-        raise ModelRefusedError(f"{name} has an impossible alignment: the file is damaged.")
+        raise ModelRefusedError(f"{name} has an invalid alignment: the file is damaged.")
     keys_end = reader.at
     parts, end = _read_parts(reader, tensors, name)
     start = -(-reader.at // alignment) * alignment
@@ -231,7 +235,7 @@ def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[Pa
     for _ in range(tensors):
         tensor = reader.string()
         if tensor in names:
-            raise ModelRefusedError(f"{name} holds the tensor {tensor[:64]!r} twice: the file is damaged.")
+            raise ModelRefusedError(f"{name} contains the tensor {tensor[:64]!r} twice: the file is damaged.")
         names.add(tensor)
         dims = reader.scalar("<I")
         if not 0 < dims <= MAX_DIMS:
@@ -240,7 +244,7 @@ def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[Pa
         kind, offset = reader.scalar("<I"), reader.scalar("<Q")
         stored = tensor_type(kind)
         if 0 in shape or shape[0] % stored.block:
-            raise ModelRefusedError(f"{name} has a tensor of an impossible shape: the file is damaged.")
+            raise ModelRefusedError(f"{name} has a tensor with an invalid shape: the file is damaged.")
         parts.append(Part(tensor, tuple(shape), kind, stored.size(prod(shape)), offset))
         end = max(end, offset + parts[-1].size)
     return parts, end

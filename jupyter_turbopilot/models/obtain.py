@@ -1,4 +1,4 @@
-"""Get a model onto this machine: its file fetched, or its checkpoint fetched and converted."""
+"""Obtain a model: download its file, or download and convert its checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
 from jupyter_turbopilot.files import sha256_of
-from jupyter_turbopilot.models.download import DownloadProgress, in_words, is_intact, pull, set_aside
+from jupyter_turbopilot.models.download import (
+    DownloadProgress,
+    download_errors,
+    is_intact,
+    move_damaged_aside,
+    pull,
+)
 from jupyter_turbopilot.models.folder import is_complete, write_note
 
 if TYPE_CHECKING:
@@ -27,13 +33,13 @@ def obtain(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Return the model's path once its file is there; any failure is an error with a message."""
+    """Return the model's path after downloading it if necessary; any failure is an error with a message."""
     if model.engine != "llama":
         raise DownloadError(
             f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "
             f"c.Turbopilot.model to {model.name!r}."
         )
-    with in_words(store.folder, model.name):
+    with download_errors(store.folder, model.name):
         if model.checkpoint and not is_intact(store, model, progress):
             path = _convert(store, model, progress, cancel or threading.Event())
         else:
@@ -46,7 +52,7 @@ def obtain(
 def _convert(
     store: Store, model: Model, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Path:
-    """Fetch a checkpoint and write it as the model's file."""
+    """Download a checkpoint and convert it to the model's file."""
     from jupyter_turbopilot.models.convert import convert
     from jupyter_turbopilot.models.repository import Repositories
 
@@ -54,12 +60,12 @@ def _convert(
 
     def step(name: str, done: int, total: int) -> None:
         if cancel.is_set():
-            raise CancelledError("The conversion was stopped; what was fetched stays.")
+            raise CancelledError("The conversion was cancelled. The downloaded checkpoint is kept.")
         progress(DownloadProgress("fetching", done, total, f"converting {name}"))
 
-    kept = is_complete(repositories.where(model.checkpoint))  # another engine may run it
+    kept = is_complete(repositories.where(model.checkpoint))  # keep it for the engine that runs it
     folder = repositories.fetch(model.checkpoint, keep=False)
-    set_aside(store.path(model))
+    move_damaged_aside(store.path(model))
     path = convert(
         folder,
         store.path(model),
@@ -77,5 +83,5 @@ def _convert(
     )
     if not kept:
         with suppress(TurbopilotError):
-            repositories.remove(model.checkpoint)  # it is several times as large
+            repositories.remove(model.checkpoint)  # it is several times as large as the converted file
     return path

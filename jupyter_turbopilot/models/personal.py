@@ -1,8 +1,8 @@
-"""A person's own folder: what is kept of this person's notebooks and this machine, apart from the models.
+"""The user's cache folder: data about the user's notebooks and this machine, separate from the models.
 
-Models may be in a folder that many people read and only its keeper writes to. Here are `sequences`, what was
-read of notebooks; `trials.json`, which models could be loaded; `speed.json`, how fast this machine writes;
-`learning.json`, what was learned from suggestions that were taken or not.
+The models folder may be shared and read-only. This folder contains `sequences` (saved evaluated prompts),
+`trials.json` (results of load tests), `speed.json` (this machine's memory bandwidth) and `learning.json`
+(calibration by accepted and ignored suggestions).
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ LEARNING = "learning.json"
 SPEED = "speed.json"
 VERDICTS = "trials.json"
 SEQUENCES = "sequences"
-SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # what such a file begins with
+SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # the beginning of the file
 _VERDICT = re.compile(r"[0-9a-f]{32}")
 
 
 def personal_dir() -> Path:
-    """Return the user's own folder, a cache: its content can be made or learned again."""
+    """Return the user's cache folder; its content can be recomputed."""
     return Path(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False))
 
 
 def personal_files(folder: Path) -> Iterator[Path]:
-    """Iterate over the files in the user's own folder that Turbopilot wrote."""
+    """Iterate over the files in the user's cache folder that Turbopilot wrote."""
     yield from sequences(folder)
     yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
-    yield from _written(folder, VERDICTS, _holds_verdicts)
-    yield from _written(folder, LEARNING, _is_what_was_learned)
+    yield from _written(folder, VERDICTS, _contains_verdicts)
+    yield from _written(folder, LEARNING, _is_learning_file)
 
 
 def sequences(folder: Path) -> Iterator[Path]:
-    """Iterate over the files that hold what was read of notebooks, whole or not."""
-    return _written(folder, SEQUENCES, _begins_as_sequences)
+    """Iterate over the files with saved sequences, including unfinished ones."""
+    return _written(folder, SEQUENCES, _is_sequence_file)
 
 
 def _written(folder: Path, name: str, known: Callable[[Path], bool]) -> Iterator[Path]:
-    """Iterate over a file and what is beside it while it is written."""
+    """Iterate over a file and its temporary files."""
     for path in folder.glob(f"{name}*"):
         if path.is_file() and (is_unfinished(path.name) or known(path)):
             yield path
 
 
-def _holds_verdicts(path: Path) -> bool:
+def _contains_verdicts(path: Path) -> bool:
     return all(_VERDICT.fullmatch(key) for key in read_object(path) or {"": ""})
 
 
-def _is_what_was_learned(path: Path) -> bool:
+def _is_learning_file(path: Path) -> bool:
     """Return whether Turbopilot wrote the file, which may be damaged."""
     return path.name == LEARNING and read_object(path).keys() <= {"calibrations", "week"}
 
 
-def _begins_as_sequences(path: Path) -> bool:
+def _is_sequence_file(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
@@ -71,19 +71,19 @@ def _begins_as_sequences(path: Path) -> bool:
 
 
 def measured_rate(folder: Path) -> float:
-    """Return how many bytes of weights this machine reads a second; 0 if that was not measured.
+    """Return the measured number of weight bytes this machine reads per second, or 0.
 
-    To generate a token it reads all weights once: the rate and a file's size tell a model's speed.
+    Generating a token reads all weights once, so the rate and a file's size predict a model's speed.
     """
     measured = read_object(folder / SPEED).get("bytes_a_second")
     return float(measured) if isinstance(measured, int | float) and measured > 0 else 0.0
 
 
 def remember_rate(folder: Path, bytes_a_second: float, *, rough: bool = False) -> None:
-    """Keep a measured rate; a rough measurement does not replace a careful one."""
+    """Store a measured rate; a rough measurement does not replace a precise one."""
     before = read_object(folder / SPEED)
     if rough and before and not before.get("rough"):
         return
-    with suppress(OSError):  # where nothing can be written, it is guessed
+    with suppress(OSError):  # without it the rate is estimated
         content = json.dumps({"bytes_a_second": round(bytes_a_second), "rough": rough})
         replace_content(folder / SPEED, content.encode(), private=True)

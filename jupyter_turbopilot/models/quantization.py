@@ -1,4 +1,4 @@
-"""Which ways of quantising there are, and whether a file may be quantised at all. Pure but for the header."""
+"""Validate requests to quantise a file. Pure except for reading its header."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be quantised, and how."""
+    """A valid request to quantise a file."""
 
     source: Path
     target: Path
     kind: str
-    number: int  # llama.cpp's own
-    again: bool  # whether it was quantised before
+    number: int  # llama.cpp's number of the type
+    again: bool  # whether the source is quantised already
 
 
 def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, force: bool) -> Order:
-    """Check a request to quantise, or refuse it with a message."""
+    """Return a valid request to quantise, or raise ConversionError."""
     name = kind.upper()
     if name not in kinds:
         raise ConversionError(
@@ -39,15 +39,15 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
     if again and not force:
         called = next((key for key, number in kinds.items() if number == before), f"number {before}")
         raise ConversionError(
-            f"{source.name} is quantised already ({called}). Done twice it loses far more than once: from "
-            "Q4_K_M to Q4_0 half of the exact completions were lost. Quantise the F16 file, or add --force."
+            f"{source.name} is quantised already ({called}). Quantising again loses far more: from "
+            "Q4_K_M to Q4_0 half of the exact completions are lost. Quantise the F16 file, or add --force."
         )
     if name in NEEDS_MATRIX:
         raise ConversionError(
-            f"{name} needs an importance matrix, which cannot be made through llama-cpp-python. Make it with "
+            f"{name} needs an importance matrix, which llama-cpp-python cannot create. Create it with "
             "llama.cpp's own llama-imatrix and llama-quantize, or choose another type, IQ3_S or Q2_K."
         )
     if target.exists() and target.samefile(source):
-        raise ConversionError("The output file is the input file: choose another name.")
+        raise ConversionError("The output file is the input file. Choose another name.")
     need_room(target, header.file_size, ConversionError)
     return Order(source, target, name, kinds[name], again)

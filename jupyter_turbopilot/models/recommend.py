@@ -1,6 +1,6 @@
-"""Which model for this machine: what its memory holds, what its cores write fast enough, how good it is.
+"""Recommend a model for this machine by memory, speed and measured quality.
 
-`benchmarks/quality.py` measures how good the suggestions of models are.
+`benchmarks/quality.py` measures the quality.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.model import Model
 
-FLUENT = 12.0  # tokens a second below which ghost text is slower than typing
-SHARE = 0.6  # of the free memory: the rest is the notebooks'
-BESIDE = 250 * 1024**2  # attention cache and computing
-GUESSED_CORE = 3.5e9  # bytes of weights a core reads a second, if it was not measured
-MOST_CORES = 4  # more do not read faster
+MIN_TOKENS_PER_SECOND = 12.0  # tokens per second; below this, ghost text is slower than typing
+MEMORY_SHARE = 0.6  # of the free memory; the rest is left to notebooks
+OVERHEAD_BYTES = 250 * 1024**2  # bytes for the KV cache and compute buffers
+CORE_BYTES_PER_SECOND = 3.5e9  # bytes of weights that a core reads per second, without a measurement
+MAX_CORES = 4  # more cores do not increase memory bandwidth
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """What came of typing held-out notebooks with a model, at one eagerness."""
+    """Results of replaying held-out notebooks with a model at one eagerness."""
 
-    precision: float  # share of the suggestions shown that were right
-    saved: float  # share of the keys that they saved
-    ms: float  # median time of a key, on the machine that measured
+    precision: float  # share of shown suggestions that were correct
+    saved: float  # share of keystrokes saved
+    ms: float  # median latency per keystroke on the measuring machine
 
 
 class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was measured of a model."""
+    """The measurements of one model."""
 
     model: str
-    memory: int  # bytes: the most that the process had
+    memory: int  # peak memory of the process in bytes
     eagerness: dict[str, Quality]
-    without_adapter: bool = False  # without the one that comes with the package
+    without_adapter: bool = False  # without the bundled adapter
 
 
 @cache
 def measured() -> list[Measured]:
-    """Return what was measured."""
+    """Return the measurements of all models."""
     return msgspec.json.decode(Path(__file__).with_name("quality.json").read_bytes(), type=list[Measured])
 
 
 def share_saved(model: str) -> float | None:
-    """Return the share of what is typed that a model saves at *balanced*; None: not measured."""
+    """Return the share of keystrokes that a model saves at *balanced*, or None if it was not measured."""
     found = (one for one in measured() if one.model == model and not one.without_adapter)
     return next((one.eagerness["balanced"].saved for one in found), None)
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One model here."""
+    """The verdict about one model on this machine."""
 
     model: Model
     memory: int
@@ -64,16 +64,16 @@ class Advice:
 
 
 def guessed_rate(cores: int) -> float:
-    """Guess how many bytes of weights are read a second."""
-    return GUESSED_CORE * min(cores, MOST_CORES)
+    """Estimate the number of weight bytes read per second."""
+    return CORE_BYTES_PER_SECOND * min(cores, MAX_CORES)
 
 
 def advise(
     models: Iterable[Model], free: int, rate: float, saved: Callable[[str], float | None] = share_saved
 ) -> list[Advice]:
-    """Judge each; of those that fit, are fast enough and fill in the middle, the best is recommended.
+    """Judge each model; recommend the best of those that fit, are fast enough and support fill-in-the-middle.
 
-    That is the one that was measured to save most; where none was measured, the largest.
+    The best saves most keystrokes according to the measurements; without measurements it is the largest.
     """
     advice = [_judge(model, free, rate) for model in models if model.engine == "llama"]
     good = [one for one in advice if one.verdict == "runs" and one.model.fim != "none"]
@@ -82,7 +82,7 @@ def advise(
         key=lambda one: (saved(one.model.name) or 0, one.model.sha256 is not None, one.model.parameters),
         default=None,
     )
-    if best is None:  # nothing is fluent: the smallest that fits
+    if best is None:  # none is fast enough: take the smallest that fits
         fits = [one for one in advice if one.verdict != "too large"]
         best = min(fits, key=lambda one: one.model.bytes, default=None)
     return [
@@ -92,7 +92,9 @@ def advise(
 
 
 def _judge(model: Model, free: int, rate: float) -> Advice:
-    memory = model.bytes + BESIDE
+    memory = model.bytes + OVERHEAD_BYTES
     speed = rate / model.bytes
-    verdict = "too large" if memory > free * SHARE else "slow" if speed < FLUENT else "runs"
+    verdict = (
+        "too large" if memory > free * MEMORY_SHARE else "slow" if speed < MIN_TOKENS_PER_SECOND else "runs"
+    )
     return Advice(model, memory, speed, verdict)

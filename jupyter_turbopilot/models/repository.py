@@ -1,4 +1,4 @@
-"""Fetch a checkpoint from Hugging Face: the files a conversion reads, each checked by digest."""
+"""Download checkpoints from Hugging Face: the files that a conversion needs, verified by digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
-from jupyter_turbopilot.models.download import DownloadProgress, in_words
+from jupyter_turbopilot.models.download import DownloadProgress, download_errors
 from jupyter_turbopilot.models.folder import (
     CHECKPOINT_NOTE,
     CheckpointNote,
@@ -38,12 +38,12 @@ _TOKENIZER = (
 )  # fmt: skip
 _WEIGHTS = re.compile(r"model[\w.-]{0,200}\.safetensors(\.index\.json)?")
 _OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]{0,200}\.bin(\.index\.json)?")
-# All CodeGen models have one tokenizer; copies of them in GPT-J's layout come without it.
+# All CodeGen models share one tokenizer; copies in GPT-J's layout do not include it.
 _CODEGEN_TOKENIZER, _CODEGEN_ROWS = "Salesforce/codegen-350M-mono", 51200
 
 
 def _folder(source: str) -> Path | None:
-    """Return the folder that is meant, or nothing where a repository is."""
+    """Return the folder if `source` is one, or None if it is a repository."""
     here = Path(source).expanduser()
     if here.is_dir():
         return here
@@ -53,7 +53,7 @@ def _folder(source: str) -> Path | None:
 
 
 class Repositories:
-    """Where checkpoints are kept, and how they get there."""
+    """The downloaded checkpoints of a models folder."""
 
     def __init__(
         self,
@@ -69,17 +69,17 @@ class Repositories:
         self._cancel = cancel or threading.Event()
 
     def checkpoint(self, source: str) -> Path:
-        """Return the folder of a checkpoint: a path, or a repository that is fetched first."""
+        """Return the folder of a checkpoint, given as a path or a repository; download it if necessary."""
         return _folder(source) or self.fetch(source)
 
     def fetch(self, repository: str, *, keep: bool = True) -> Path:
-        """Return the folder of a repository's checkpoint. What is there and intact is not downloaded.
+        """Download a repository's missing or damaged files and return its folder.
 
-        Without `keep` it is not noted as complete: it serves once, and the next fetch removes it.
+        Without `keep` it is not noted as complete, so that the next conversion can remove it.
         """
         folder = self.where(repository)
         if read_checkpoint_note(folder).digests:
-            with in_words(self.folder, repository), self._locked(folder):
+            with download_errors(self.folder, repository), self._locked(folder):
                 self._set_damaged_aside(folder)
         if is_complete(folder):
             return folder
@@ -87,9 +87,11 @@ class Repositories:
         weights = [name for name in names if _WEIGHTS.fullmatch(name)]
         weights = weights or [name for name in names if _OLD_WEIGHTS.fullmatch(name)]
         if "config.json" not in names or not weights:
-            raise ConversionError(f"{repository} holds no checkpoint: config.json and model*.safetensors.")
+            raise ConversionError(
+                f"{repository} contains no checkpoint (config.json and model*.safetensors)."
+            )
         wanted = ["config.json", *(name for name in _TOKENIZER if name in names), *weights]
-        with in_words(self.folder, repository), self._locked(folder):
+        with download_errors(self.folder, repository), self._locked(folder):
             self._fetch_into(folder, repository, wanted)
             if keep:
                 write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
@@ -97,7 +99,7 @@ class Repositories:
 
     @staticmethod
     def _set_damaged_aside(folder: Path) -> None:
-        """Move files aside that were changed since the note was written and have another digest."""
+        """Move aside files that were changed after the note was written and have another digest."""
         noted = (folder / CHECKPOINT_NOTE).stat().st_mtime_ns
         for name, digest in read_checkpoint_note(folder).digests.items():
             file = folder / name
@@ -105,7 +107,7 @@ class Repositories:
                 move(file, aside_path(file))
 
     def tokenizer(self, source: str) -> Path:
-        """Return a folder that holds a tokenizer."""
+        """Return a folder with a tokenizer, given as a path or a repository."""
         if here := _folder(source):
             return here
         folder = self.where(source)
@@ -116,27 +118,27 @@ class Repositories:
         except DownloadError:
             if not any((folder / name).is_file() for name in _TOKENIZER):
                 raise
-            return folder  # what was fetched before serves
-        with in_words(self.folder, source), self._locked(folder):
+            return folder  # use the earlier download
+        with download_errors(self.folder, source), self._locked(folder):
             self._fetch_into(folder, source, [name for name in names if name in _TOKENIZER])
         return folder
 
     def tokenizer_for(self, folder: Path, family: str, rows: int) -> Path:
-        """Return where a checkpoint's tokenizer is, which need not be beside it."""
+        """Return the folder with a checkpoint's tokenizer, which may be another repository's."""
         if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
             return folder
         if family in {"gptj", "codegen"} and rows == _CODEGEN_ROWS:
             return self.tokenizer(_CODEGEN_TOKENIZER)
-        return folder  # which says what is missing
+        return folder  # the conversion reports what is missing
 
     def where(self, repository: str) -> Path:
-        """Return the folder a repository's files are kept in."""
+        """Return the folder of a repository's files."""
         return checkpoint_path(self.folder, repository)
 
     def remove(self, repository: str) -> int:
-        """Delete what was fetched of a repository, and return the bytes freed."""
+        """Delete a repository's downloaded files, and return the bytes freed."""
         freed = remove_all(checkpoint_files(self.where(repository)))
-        with suppress(OSError):  # it holds files of others
+        with suppress(OSError):  # it contains other files
             self.where(repository).rmdir()
         return freed
 
@@ -146,7 +148,7 @@ class Repositories:
         return FileLock(folder / ".lock")
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
-        from jupyter_turbopilot.models.sources import fetch, look
+        from jupyter_turbopilot.models.sources import fetch, fetch_metadata
         from jupyter_turbopilot.models.transfer import Transfer
 
         for name in names:
@@ -158,7 +160,7 @@ class Repositories:
             note = CheckpointNote(repository, files, noted.digests)  # no longer complete
             write_checkpoint_note(folder, note)
             source = HubFile(repository, name)
-            known = look(source, self._hosts)
+            known = fetch_metadata(source, self._hosts)
             partial = partial_path(target)
 
             def step(done: int, total: int | None = known.size, name: str = name) -> None:
@@ -167,7 +169,7 @@ class Repositories:
             fetch(source, Transfer(partial, known, step, self._cancel.is_set, self._hosts))
             if known.sha256 and sha256_of(partial) != known.sha256:
                 partial.unlink()
-                raise DownloadError(f"{name} was damaged on the way: its digest differs. Try again.")
+                raise DownloadError(f"{name} was damaged in transit: its digest differs. Try again.")
             move(partial, target)
             state_path(partial).unlink(missing_ok=True)
             if known.sha256:
@@ -175,6 +177,6 @@ class Repositories:
                 write_checkpoint_note(folder, replace(note, digests=digests))
 
     def _names(self, repository: str) -> list[str]:
-        from jupyter_turbopilot.models.sources import files_of
+        from jupyter_turbopilot.models.sources import list_files
 
-        return sorted(files_of(repository, self._hosts))
+        return sorted(list_files(repository, self._hosts))

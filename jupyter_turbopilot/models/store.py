@@ -1,4 +1,4 @@
-"""What of a model is in the folder: its file, whether it is sound; removing it."""
+"""Installed models: their files, integrity and removal."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stored:
-    """A model on the disk."""
+    """A model file on the disk."""
 
     path: Path
     size: int
     sha256: str | None
     verified: bool
     source: str
-    damaged: bool = False  # known by its size, an earlier check of its digest, or an earlier load
+    damaged: bool = False  # by its size, its digest or a failed load
 
 
 def unavailable(model: Model, stored: Stored | None, engine: str = "llama") -> TurbopilotError:
-    """Return the error for a model that must be downloaded first, or again; `engine`: the configured one."""
+    """Return the error for a missing or damaged model; `engine` is the configured one."""
     if model.path:
         return UnknownModelError(f"There is no model at {model.path}.")
     mirrors = [describe(source) for source in model.sources if isinstance(source, IndexParts)]
@@ -65,16 +65,16 @@ class Store:
     def __init__(self, folder: Path, *, mirrors: bool = False, hosts: Collection[str] = ()) -> None:
         self.folder = folder
         self.mirrors = mirrors
-        self.hosts = hosts  # that a download may be redirected to, though they are not public
+        self.hosts = hosts  # non-public hosts that downloads may be redirected to
 
     def path(self, model: Model) -> Path:
-        """Return where the model's file is or would be."""
+        """Return the path of the model's file, which need not exist."""
         if model.path:
             return model.path
         return self.folder / model.file
 
     def has(self, model: Model) -> bool:
-        """Return whether the model is on the disk and not known to be damaged. Sends no request."""
+        """Return whether the model's file exists and is not known to be damaged."""
         stored = self.stored(model)
         return stored is not None and not stored.damaged
 
@@ -115,28 +115,28 @@ class Store:
         return [source for source in model.sources if allowed or not isinstance(source, IndexParts)]
 
     def others(self) -> Iterator[Path]:
-        """Iterate over model files that the catalogue does not name."""
+        """Iterate over model files that are not in the catalogue."""
         known = {self.path(model).name for model in catalog().values() if self.stored(model)}
         yield from sorted(p for p in self.folder.glob("*.gguf") if p.name not in known)
 
     def verify(self, model: Model) -> bool:
-        """Read the whole file, compare it with the expected digest, and note whether it is damaged."""
+        """Compute the file's digest, compare it with the expected one, and record the result."""
         path = self.path(model)
         note = read_note(path)
         expected = model.sha256 or note.get("sha256")
         if not path.is_file():
-            read_header(path)  # raises the error that says why
+            read_header(path)  # raises the error with the reason
         status = path.stat()
         is_damaged = sha256_of(path) != expected if expected else not has_header(path)
         if expected or is_damaged:
             note = {key: value for key, value in note.items() if key != "damaged"} or _first_note(model)
             note |= {"damaged": status.st_mtime_ns} if is_damaged else {"size": status.st_size}
-            with suppress(OSError):  # in a folder that is not writable the check is repeated
+            with suppress(OSError):  # in a read-only folder the check is repeated next time
                 write_note(path, **note)
         return bool(expected) and not is_damaged
 
     def is_removable(self, model: Model) -> bool:
-        """Return whether Turbopilot put the model's files there."""
+        """Return whether Turbopilot wrote the model's files."""
         return not model.path or (model.path.parent == self.folder and bool(read_note(model.path)))
 
     def remove(self, model: Model) -> int:
@@ -144,7 +144,7 @@ class Store:
         path = self.path(model)
         if not self.is_removable(model):
             raise UnknownModelError(
-                "This file is your own, not a download; delete it yourself.", field="model"
+                "Turbopilot did not download this file. Delete it yourself.", field="model"
             )
         partial = partial_path(self.folder / model.file)
         files = [partial, state_path(partial)]
@@ -162,7 +162,7 @@ def _first_note(model: Model) -> dict[str, Any]:
 
 
 def _is_of(note: dict[str, Any], model: Model) -> bool:
-    """Return whether a file with this note is this model: by digest if one is known, else by its address."""
+    """Return whether a note belongs to a model: by its digest if known, otherwise by its address."""
     if not note:
         return True
     if model.sha256:

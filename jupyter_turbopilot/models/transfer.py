@@ -1,4 +1,4 @@
-"""Bytes from a source into a file: resumable, cancellable, capped, with progress."""
+"""Transfer bytes from a source to a file: resumable, cancellable, size-limited, with progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.files import replace_content
-from jupyter_turbopilot.models.connection import IDENTITY, connection, in_words
+from jupyter_turbopilot.models.connection import IDENTITY, connection, source_errors
 from jupyter_turbopilot.models.folder import state_path
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ _RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What is known of the file before it is fetched."""
+    """The known size and digest of a file before its download."""
 
     size: int | None = None
     sha256: str | None = None
 
 
 class TransferState(msgspec.Struct):
-    """What is noted beside a file that has come in part."""
+    """The state of a partial download, stored beside the file."""
 
     source: str = ""
     etag: str = ""
@@ -43,7 +43,7 @@ class TransferState(msgspec.Struct):
 
 
 def read_state(target: Path) -> TransferState:
-    """Read the note; what is damaged is none."""
+    """Read the state; return an empty one if it is missing or damaged."""
     try:
         return msgspec.json.decode(state_path(target).read_bytes(), type=TransferState, strict=False)
     except (OSError, ValueError):
@@ -51,40 +51,38 @@ def read_state(target: Path) -> TransferState:
 
 
 def write_state(target: Path, state: TransferState) -> None:
-    """Write the note."""
+    """Write the state."""
     replace_content(state_path(target), msgspec.json.encode(state))
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A file on its way: where it is put, what is known of it, who is told and who may stop it."""
+    """A running download: target, expected file, progress callback and cancellation."""
 
     target: Path
     known: RemoteFile
     progress: Callable[[int], None]
     cancelled: Callable[[], bool]
-    hosts: Collection[str] = ()  # that it may be redirected to, though they are not public
+    hosts: Collection[str] = ()  # non-public hosts that it may be redirected to
 
 
 def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) -> None:
-    """Fetch the bytes at an address, going on where an earlier attempt stopped; `what` names who has them."""
+    """Download a URL and resume an earlier attempt; `what` names the source in messages."""
     target, known = transfer.target, transfer.known
     headers = headers | IDENTITY
     state = read_state(target)
     done = 0
-    # Without a digest only the source itself can say that it still has the same file.
+    # Without a digest only the source itself can confirm that its file is unchanged.
     if state.source == url and (known.sha256 or state.etag) and target.exists():
         done = target.stat().st_size
     if done and done == known.size:
         return
-    with in_words(what), connection(url, transfer.hosts) as client:
-        for start_at in dict.fromkeys(
-            (done, 0)
-        ):  # a server that does not support ranges sends the whole file
+    with source_errors(what), connection(url, transfer.hosts) as client:
+        for start_at in dict.fromkeys((done, 0)):  # without range support, request the whole file
             with client.stream("GET", url, headers=headers | _range(start_at, state)) as answer:
                 if start_at and answer.headers.get("content-range") == f"bytes */{start_at}":
                     return  # nothing is missing
-                start = begins_at(answer, start_at, known, state.etag)
+                start = resume_offset(answer, start_at, known, state.etag)
                 if start is None:
                     continue
                 with target.open("r+b" if start else "wb") as file:
@@ -94,7 +92,7 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
                     received = copy(answer.iter_bytes(CHUNK), file, start, transfer)
                 check_length(received, _announced(answer, start), known)
                 return
-        raise DownloadError(f"{what} sent a part of the file that was not requested. Try again.")
+        raise DownloadError(f"{what} sent an unexpected byte range. Try again.")
 
 
 def _range(start_at: int, state: TransferState) -> dict[str, str]:
@@ -103,8 +101,8 @@ def _range(start_at: int, state: TransferState) -> dict[str, str]:
     return {"Range": f"bytes={start_at}-"} | ({"If-Range": state.etag} if state.etag else {})
 
 
-def begins_at(answer: httpx.Response, start_at: int, known: RemoteFile, etag: str) -> int | None:
-    """Return where in the file the answer's bytes belong; None where it has to be requested whole."""
+def resume_offset(answer: httpx.Response, start_at: int, known: RemoteFile, etag: str) -> int | None:
+    """Return the file offset of the response's bytes, or None if the whole file must be requested."""
     if answer.status_code == _PART:
         span = _RANGE.fullmatch(answer.headers.get("content-range", ""))
         if not start_at or not span or _encoded(answer):
@@ -124,7 +122,7 @@ def begins_at(answer: httpx.Response, start_at: int, known: RemoteFile, etag: st
 
 
 def _announced(answer: httpx.Response, start: int) -> int | None:
-    """Return how long the whole file is, as the answer says."""
+    """Return the announced length of the whole file."""
     if span := _RANGE.fullmatch(answer.headers.get("content-range", "")):
         return int(span[2]) + 1
     length = whole_number(answer.headers.get("content-length", ""))
@@ -132,11 +130,11 @@ def _announced(answer: httpx.Response, start: int) -> int | None:
 
 
 def check_length(length: int | None, announced: int | None, known: RemoteFile) -> None:
-    """Refuse a file that is longer or shorter than it is known to be, or was announced."""
+    """Raise DownloadError if the length differs from the known or announced one."""
     for expected in (known.size, announced):
         if length is not None and expected is not None and length != expected:
             more = "more" if length > expected else "fewer"
-            raise DownloadError(f"The source sends {more} bytes than the model has.")
+            raise DownloadError(f"The source sent {more} bytes than the model has.")
 
 
 def _encoded(answer: httpx.Response) -> bool:
@@ -144,24 +142,24 @@ def _encoded(answer: httpx.Response) -> bool:
 
 
 def _validator(answer: httpx.Response) -> str:
-    """Return the tag by which the rest can be requested; weak ones and those of compressed bytes are not."""
+    """Return the ETag for resuming; empty if it is weak or belongs to a compressed response."""
     etag: str = answer.headers.get("etag", "")
     return "" if etag.startswith("W/") or _encoded(answer) else etag
 
 
 def whole_number(text: str) -> int | None:
-    """Read a header that holds a size."""
+    """Parse a header that contains a size."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def copy(chunks: Iterator[bytes], file: IO[bytes], done: int, transfer: Transfer) -> int:
-    """Write what comes; return how long the file is then."""
+    """Write the chunks; return the resulting length of the file."""
     for chunk in chunks:
         if transfer.cancelled():
-            raise CancelledError("The download was stopped; it goes on from here next time.")
+            raise CancelledError("The download was cancelled. It will resume from here next time.")
         done += len(chunk)
         if done > (transfer.known.size or UNKNOWN_LIMIT):
-            raise DownloadError("The source sends more bytes than the model has.")
+            raise DownloadError("The source sent more bytes than the model has.")
         file.write(chunk)
         transfer.progress(done)
     return done

@@ -1,1 +1,1 @@
-"""Tuning a model to notebooks, and training a small one: everything on this machine."""
+"""Train LoRA adapters and small models on the user's own notebooks, locally."""

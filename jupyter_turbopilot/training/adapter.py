@@ -1,4 +1,4 @@
-"""Trains thin matrices beside a model's own, on trees of samples."""
+"""Train LoRA matrices on trees of samples."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.loop import Log
     from jupyter_turbopilot.training.network import Network
 
-HIDDEN = -1e4  # what a token sees of those it does not descend from
-STEP, WORDS_STEP = 128, 2048  # tokens of a tree, and words that compete, come in multiples of these
-PIECE = 256  # places whose losses are computed at a time: each takes a row of the vocabulary
-TEXT_WEIGHT = 0.1  # how much the text before the cursor counts
+HIDDEN = -1e4  # the attention bias that masks tokens that are not ancestors
+STEP, WORDS_STEP = 128, 2048  # pad trees and candidate tokens to multiples of these
+PIECE = 256  # positions per loss computation: each needs one row of logits
+TEXT_WEIGHT = 0.1  # weight of the text before the cursor
 
 
 class TreeLoss:
-    """How wrong the answers of a tree are: what the words that can follow are judged against.
+    """The loss of a tree's answers.
 
-    A big vocabulary costs more than the network. Where `words` are given, only they and what should follow
-    compete: nearly all of the vocabulary never stands in code.
+    Computing the logits of a large vocabulary costs more than the network. With `words`, the softmax covers
+    only these and the target tokens: most of a vocabulary never occurs in code.
 
-    What is computed comes in few sizes: for each that it meets the library keeps a copy of the weights.
+    Tensors are padded to few sizes: for each new size the library keeps a copy of the weights.
     """
 
     def __init__(self, network: Network, words: Sequence[int] = ()) -> None:
@@ -75,7 +75,7 @@ class TreeLoss:
         return total / weights.sum()
 
     def _competing(self, targets: torch.Tensor) -> torch.Tensor:
-        """Return the words in use and what follows, filled up with others."""
+        """Return the candidate tokens and the targets, padded with other tokens."""
         words = torch.unique(torch.cat([self.words, targets]))
         others = self.others[~torch.isin(self.others, targets)]
         return torch.cat([words, others[: -len(words) % WORDS_STEP]]).sort().values
@@ -83,14 +83,14 @@ class TreeLoss:
 
 @torch.no_grad()
 def loss_of(tree_loss: TreeLoss, trees: Sequence[Tree]) -> float:
-    """Return the loss of answers that are not trained on, each token counting the same."""
+    """Return the mean loss per token of held-out answers, over the whole vocabulary."""
     total = sum(tree_loss(tree, 0.0, whole=True).item() * len(tree.answers) for tree in trees)
     return total / max(1, sum(len(tree.answers) for tree in trees))
 
 
 @dataclass
 class Adapter:
-    """What a training with trees consists of."""
+    """Trees of samples to train LoRA matrices on."""
 
     network: Network
     tree_loss: TreeLoss
@@ -98,16 +98,16 @@ class Adapter:
     held_out: Sequence[Tree]
 
     def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Return what changes the matrices."""
+        """Return the optimizer of the LoRA matrices."""
         learnt = self.network.learnt().values()
         return [torch.optim.AdamW(learnt, lr=rate, betas=(0.9, 0.95), weight_decay=0.01)]
 
     def batches(self, log: Log) -> Iterator[Tree]:
-        """Yield the trees from where a log stands."""
+        """Iterate over the trees, starting at the step of a log."""
         return self.course.trees(log.steps)
 
     def size(self, batch: Tree) -> tuple[int, int]:
-        """Count the samples and tokens of a step."""
+        """Return the samples and tokens of a step."""
         return batch.samples, len(batch.tokens)
 
     def loss(self, batch: Tree) -> torch.Tensor:
@@ -115,5 +115,5 @@ class Adapter:
         return self.tree_loss(batch, TEXT_WEIGHT)
 
     def held_loss(self) -> float | None:
-        """Return the loss on what is held out."""
+        """Return the held-out loss, or None without held-out trees."""
         return loss_of(self.tree_loss, self.held_out) if self.held_out else None

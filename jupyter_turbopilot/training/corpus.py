@@ -1,4 +1,4 @@
-"""Gathers what a model is trained on, and leaves out what it had better not learn."""
+"""Collect training documents, and filter out unsuitable ones."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LANGUAGES = {
     ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php", ".kt": "kotlin", ".kts": "kotlin",
 }  # fmt: skip
 PREPARED = {".jsonl": Path.open, ".xz": lzma.open, ".gz": gzip.open}
-LARGEST = 4 * 1024**2  # bytes of a file that is still looked at
-MOST_STRANGE = 0.01  # share of characters that are not ASCII
-BLOCK = 600  # characters of a part of a module
+LARGEST = 4 * 1024**2  # bytes; larger files are skipped
+MOST_STRANGE = 0.01  # maximum share of non-ASCII characters
+BLOCK = 600  # characters per part of a split file
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"}
 _MAGIC = re.compile(
     r"""^(?P<indent>[ \t]*+)(?:[!%?].*+
@@ -43,14 +43,14 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True)
 class TrainingDocument(Notebook):
-    """A notebook, or a file as one cell; `group` names where it came from: copies stay on one side."""
+    """A notebook, or a file as one cell. Documents of a `group` are never split between training and test."""
 
     group: str = ""
 
 
 @dataclass
 class Gathered:
-    """The documents, and how many were left out for which reason."""
+    """The documents, and the number left out by reason."""
 
     documents: list[TrainingDocument] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class Gathered:
         return sum(len(document.code) for document in self.documents)
 
     def summary(self) -> str:
-        """Say what there is, and what was left out."""
+        """Summarise the documents and the reasons for leaving others out."""
         gone = ", ".join(f"{count} {why}" for why, count in self.left_out.most_common())
         return f"{len(self.documents)} documents, {describe_size(self.size)} of code" + (
             f"; left out: {gone}" if gone else ""
@@ -69,10 +69,10 @@ class Gathered:
 
 
 def read(paths: Iterable[Path]) -> Iterator[TrainingDocument]:
-    """Read notebooks, code and prepared sets out of files and folders; what cannot be read is passed over."""
+    """Read notebooks, code and prepared corpora from files and folders; skip unreadable files."""
     for path in paths:
         if not path.exists():
-            raise BadRequestError(f"{path} does not exist. Name a file or a folder.")
+            raise BadRequestError(f"{path} does not exist. Pass a file or a folder.")
         if path.is_dir():
             for file in sorted(path.rglob("*")):
                 inner = file.relative_to(path)
@@ -103,7 +103,7 @@ def _file(path: Path, name: str, group: str) -> Iterator[TrainingDocument]:
 
 
 def in_parts(document: TrainingDocument) -> TrainingDocument:
-    """Return a file in parts of the size of cells; a notebook as it is."""
+    """Split a file into parts of the size of cells; return notebooks unchanged."""
     if len(document.cells) != 1:
         return document
     parts = blocks(document.cells[0].source, BLOCK)
@@ -111,7 +111,7 @@ def in_parts(document: TrainingDocument) -> TrainingDocument:
 
 
 def _prepared(path: Path) -> Iterator[TrainingDocument]:
-    """Read a prepared corpus: a JSON object a line, with text `t` or cells `c`, and where it came from."""
+    """Read a prepared corpus: one JSON object per line, with the text `t` or cells `c`, and its group."""
     try:
         with PREPARED[path.suffix](path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]
             for number, line in enumerate(lines):
@@ -135,34 +135,34 @@ def _prepared(path: Path) -> Iterator[TrainingDocument]:
     ) as error:
         raise BadRequestError(
             f"{path.name} is not a prepared corpus ({type(error).__name__}). "
-            "It has to have a JSON object in each line, with the text `t` or the cells `c`."
+            "Each line must be a JSON object with the text `t` or the cells `c`."
         ) from None
 
 
 def clean(
     documents: Iterable[TrainingDocument], share: float = 0.99, *, ascii_only: bool = False
 ) -> Gathered:
-    """Leave out what does not parse, what is there twice, what is unusually long, and lines with secrets.
+    """Leave out unparsable, duplicate and unusually long documents, and lines with secrets.
 
-    With `ascii_only`, for a vocabulary of such characters, a few others are let through: it has a stand-in
-    for them, which has to be learnt too.
+    With `ascii_only`, for ASCII vocabularies, a small share of other characters is allowed: the model has to
+    learn the placeholder that replaces them.
     """
     gathered = Gathered()
     seen: set[bytes] = set()
     for document in documents:
         safe = [NotebookCell(cell.type, without_secrets(cell.source)) for cell in document.cells]
         if secret := sum(a != b for a, b in zip(safe, document.cells, strict=True)):
-            gathered.left_out["cells' lines that look like secrets"] += secret
+            gathered.left_out["lines that look like secrets"] += secret
         cleaned = replace(document, cells=tuple(cell for cell in safe if cell.source.strip()))
         digest = hashlib.blake2b(_SPACE.sub("", cleaned.code).encode("utf-8", "replace")).digest()
         why = (
             "without code"
             if not cleaned.code.strip()
-            else "there twice"
+            else "duplicates"
             if digest in seen
             else "that do not parse"
             if cleaned.language == "python" and not parses(cleaned)
-            else "in other characters"
+            else "with too many non-ASCII characters"
             if ascii_only and _strange(cleaned) > MOST_STRANGE
             else ""
         )
@@ -191,7 +191,7 @@ def _strange(document: TrainingDocument) -> float:
 
 
 def parses(document: TrainingDocument) -> bool:
-    """Return whether most of a document's cells are Python; IPython's own lines count as nothing."""
+    """Return whether most of a document's code cells are valid Python, apart from IPython's own syntax."""
     cells = [cell.source for cell in document.cells if cell.type == "code"]
     good = sum(map(_is_python, cells))
     return good * 2 > len(cells)
@@ -210,7 +210,7 @@ def _is_python(source: str) -> bool:
 def split(
     documents: Sequence[TrainingDocument], share: float = 0.1
 ) -> tuple[list[TrainingDocument], list[TrainingDocument]]:
-    """Hold a share out, by where documents came from; the same one whenever it is asked."""
+    """Split documents into training and held-out ones by their group, deterministically."""
     groups = sorted(
         {document.group for document in documents}, key=lambda g: hashlib.blake2b(g.encode()).digest()
     )

@@ -1,8 +1,8 @@
-"""What is learnt from in which order, as trees: the same for the same seed, from any step on.
+"""Build a deterministic sequence of training trees that can be resumed at any step.
 
-Samples of one cell share what stands before their cursors. The product reads a notebook once and pays for
-what a key adds; so does training. A cell's samples become a tree of tokens, in which a token sees those it
-descends from and no others. Some thirty sequences of a thousand tokens are one of little more than that.
+Samples of one cell share the text before their cursors. As in inference, the shared prefix is evaluated only
+once: the samples form a tree of tokens, in which each token attends to its ancestors only. About thirty
+sequences of a thousand tokens become one that is little longer.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.samples import Sample
 
-MOST = 2048  # tokens of one cell's tree
+MOST = 2048  # maximum tokens of one cell's tree
 _ROOT = -1
-_WORDS_FROM = 1500  # documents that are looked at for the words that are in use
+_WORDS_FROM = 1500  # maximum documents to search for the tokens in use
 
 
 @dataclass
 class Course:
-    """Cells of documents, a few of them a step."""
+    """The cells of documents in random order, a few per step."""
 
     documents: Sequence[TrainingDocument]
     layout: Layout
-    end: int  # the token that ends an answer
-    cells: int = 1  # for each step
+    end: int  # the end token of answers
+    cells: int = 1  # per step
     seed: int = 5
 
     def trees(self, start: int = 0) -> Iterator[Tree]:
-        """Yield a tree for each step, over and over."""
+        """Iterate over the trees of all steps, endlessly."""
         turns = [(document, cell) for document in self.documents for cell in typed_cells(document)]
         if not turns:
             return
@@ -63,10 +63,10 @@ class Course:
             if tree.answers:
                 yield tree
             elif vain > len(turns):
-                return  # nothing comes of any of them
+                return  # no cell yields a sample
 
     def plain(self) -> Iterator[Sample]:
-        """Yield samples from all over the documents, once."""
+        """Iterate once over samples from all documents."""
         turns = [
             (document, cell)
             for document in self.documents
@@ -79,7 +79,7 @@ class Course:
             yield from samples_of(rng, document, cell, self.layout, self.end)
 
     def words(self) -> list[int]:
-        """Return the tokens that stand in the documents."""
+        """Return the tokens that occur in the documents."""
         seen = {self.end}
         step = max(1, len(self.documents) // _WORDS_FROM)
         for document in self.documents[::step]:
@@ -89,19 +89,19 @@ class Course:
 
 @dataclass
 class Tree:
-    """Tokens, each behind its parent; what should follow which of them, and how much that counts."""
+    """Tokens with their parents, and the target tokens at some nodes."""
 
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
-    # A node, and the token of an answer that should follow.
+    # Pairs of a node and its target token, within answers.
     answers: list[tuple[int, int]] = field(default_factory=list)
-    texts: list[tuple[int, int]] = field(default_factory=list)  # the same of the text before the cursor
+    texts: list[tuple[int, int]] = field(default_factory=list)  # the same for the text before the cursor
     samples: int = 0
     _known: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def _grow(self, tokens: Iterable[int]) -> list[int]:
-        """Walk down from the root along tokens, growing where there is nothing yet; return the nodes."""
+        """Add a path of tokens below the root; return its nodes."""
         at, path = _ROOT, []
         for token in tokens:
             place = (at, token)
@@ -115,7 +115,7 @@ class Tree:
         return path
 
     def more(self, sample: Sample) -> int:
-        """Return how many tokens a sample would add."""
+        """Return the number of tokens a sample would add."""
         at = _ROOT
         whole = [*sample.prompt, *sample.answer[:-1]]
         for done, token in enumerate(whole):
@@ -125,7 +125,7 @@ class Tree:
         return 0
 
     def add(self, sample: Sample) -> None:
-        """Take a sample in."""
+        """Add a sample."""
         before = len(self.tokens)
         path = self._grow([*sample.prompt, *sample.answer[:-1]])
         text = zip(path[: sample.text], sample.prompt[1 : sample.text], strict=False)
@@ -134,7 +134,7 @@ class Tree:
         self.samples += 1
 
     def mask(self, more: int = 0) -> NDArray[np.bool_]:
-        """Return which token sees which; `more` see but themselves."""
+        """Return the attention mask, with `more` padding tokens that attend only to themselves."""
         sees = np.eye(len(self.tokens) + more, dtype=np.bool_)
         for node, parent in enumerate(self.parents):
             if parent != _ROOT:
@@ -143,7 +143,7 @@ class Tree:
 
 
 def grow(samples: Sequence[Sample], most: int) -> Tree:
-    """Put samples into a tree of at most so many tokens; what does not fit is left out."""
+    """Build a tree of at most `most` tokens; skip samples that do not fit."""
     tree = Tree()
     for sample in samples:
         if sample.prompt and sample.answer and len(tree.tokens) + tree.more(sample) <= most:
@@ -152,7 +152,7 @@ def grow(samples: Sequence[Sample], most: int) -> Tree:
 
 
 def arrays(tree: Tree, step: int = 1) -> dict[str, Any]:
-    """Return the tree as a network wants it, filled up to a multiple of a step."""
+    """Return the tree as arrays, padded to a multiple of `step`."""
     nodes, targets = zip(*tree.answers, strict=True)
     more = -len(tree.tokens) % step
     return {

@@ -1,4 +1,4 @@
-"""What is learnt from, and what is held out for the test."""
+"""Training and held-out documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_CELLS = 20
 
 @dataclass(frozen=True)
 class Dataset:
-    """Documents to learn from and documents to test with; `summary` says what was left out of both."""
+    """The training and held-out documents; `summary` describes all that were collected."""
 
     training: list[TrainingDocument]
     held_out: list[TrainingDocument]
@@ -30,33 +30,33 @@ class Dataset:
 
     @property
     def cells(self) -> int:
-        """How many cells there are to learn from."""
+        """The number of training cells."""
         return sum(map(_cells, self.training))
 
     def check(self) -> None:
-        """Refuse what is too little to learn from."""
+        """Raise an error if there are too few training cells."""
         if self.cells < LEAST_CELLS:
             raise TurbopilotError(
-                f"There are {self.cells} cells to learn from, but at least {LEAST_CELLS} are needed. "
+                f"There are only {self.cells} cells to train on; at least {LEAST_CELLS} are needed. "
                 "Add more notebooks."
             )
 
     def languages(self) -> list[str]:
-        """Return the languages there is enough of."""
+        """Return the languages with enough cells."""
         cells: Counter[str] = Counter()
         for document in self.training:
             cells[document.language] += _cells(document)
         return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)
 
     def only(self, language: str) -> Dataset:
-        """Return what is in one language."""
+        """Return the documents in one language."""
         return Dataset(
             [document for document in self.training if document.language == language],
             [document for document in self.held_out if document.language == language],
         )
 
     def notebooks(self) -> list[TypedNotebook]:
-        """Return the documents to test with as notebooks to type."""
+        """Return the held-out documents as notebooks to replay."""
         return [
             TypedNotebook(document.name, document.cells, document.language, tuple(typed_cells(document)))
             for document in map(corpus.in_parts, self.held_out)
@@ -64,12 +64,12 @@ class Dataset:
 
 
 def _cells(document: TrainingDocument) -> int:
-    """Count cells; a file that is learnt from whole has as many as it could be typed in."""
+    """Count the cells of a document; a file counts as several."""
     return len(typed_cells(corpus.in_parts(document)))
 
 
 def gather(options: TrainingOptions) -> Dataset:
-    """Read and clean what is there, and keep a share of it apart."""
+    """Read, filter and split the documents."""
     wanted, found = set(options.language), set[str]()
 
     def documents() -> Iterator[TrainingDocument]:
@@ -81,11 +81,11 @@ def gather(options: TrainingOptions) -> Dataset:
     gathered = corpus.clean(documents(), ascii_only=options.scratch)
     if absent := wanted - found:
         raise BadRequestError(
-            f"--language {' '.join(sorted(absent))}: there is no such code. Languages found: "
+            f"--language {' '.join(sorted(absent))}: no code in this language was found. Languages found: "
             f"{', '.join(sorted(found)) or 'none'}.",
             field="language",
         )
-    # A tree's branches start within a cell: a file is learnt from in parts, unless in plain rows.
+    # Trees need cells, so files are split, except for training in plain rows.
     kept = gathered.documents if options.whole else [*map(corpus.in_parts, gathered.documents)]
     training, held_out = corpus.split(kept, options.held_out)
     return Dataset(training, held_out, gathered.summary())

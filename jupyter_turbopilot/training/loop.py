@@ -1,4 +1,4 @@
-"""The training itself: it can be stopped at any step and gone on with, for longer too."""
+"""The training loop: resumable at any step, also with more time."""
 
 from __future__ import annotations
 
@@ -24,59 +24,58 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps
 SAVED_EVERY = 180.0  # seconds
-SMOOTH = 50  # steps that a point of the plot is the mean of
-PAUSED = 60.0  # seconds: a step that took longer, and twice as long as the one before, was interrupted
+SMOOTH = 50  # steps averaged for each point of the plot
+PAUSED = 60.0  # seconds; a step that took longer than this and twice the previous one was interrupted
 
 
 @dataclass
 class Schedule:
-    """How to train: at full rate, and at last at one that falls to nothing."""
+    """The learning rate schedule: constant, then decaying to zero."""
 
     minutes: float
     rate: float = 3e-4
-    fall: float = 1.0  # in which share of the time the rate falls
-    checks: int = 4  # how often the held-out loss is looked at
-    steps: int = 0  # most of them; 0: as many as the time allows
+    fall: float = 1.0  # share of the time in which the rate decays
+    checks: int = 4  # number of held-out evaluations
+    steps: int = 0  # maximum; 0: limited by time only
 
 
 @dataclass
 class Log:
-    """How it went."""
+    """The progress of a training."""
 
     steps: int = 0
     seconds: float = 0.0
     samples: int = 0
     tokens: int = 0
     losses: list[tuple[int, float]] = field(default_factory=list)
-    held: list[tuple[int, float]] = field(default_factory=list)  # losses on what is held out
-    falls_from: float = -1.0  # the share of the training from which the rate falls; negative: not yet
-    towards: float = 0.0  # the minutes it falls towards
+    held: list[tuple[int, float]] = field(default_factory=list)  # held-out losses
+    falls_from: float = -1.0  # the progress at which the rate started to decay; negative: not yet
+    towards: float = 0.0  # the planned minutes at that time
 
     @property
     def falls(self) -> bool:
-        """Whether the rate is falling."""
+        """Whether the rate is decaying."""
         return self.falls_from >= 0
 
 
 class DivergedError(TurbopilotError):
-    """The loss, the norm of its gradient or a weight is not finite any more."""
+    """The loss, the gradient norm or a weight is no longer finite."""
 
     def __init__(self, step: int, rate: float) -> None:
         super().__init__(
-            f"Training stopped in step {step}: its numbers are not finite any more. Run it again with a "
+            f"Training stopped in step {step}: the loss or a weight is not finite. Run it again with a "
             f"lower --rate than {rate:g}: it resumes from the last save, if there is one. "
             "Add --fresh if it stops again."
         )
 
 
 class Training:
-    """A training that can be stopped at any step and gone on with, by a file that it keeps.
+    """A training that can be interrupted at any step and resumed from its file.
 
-    When the rate begins to fall, what there is is kept in a second file: a training that is given more time
-    later goes on from there, as if the rate had never fallen.
+    A second file keeps the state before the rate starts to decay, so that a training that is given more time
+    later continues at the full rate.
 
-    `origin`: a digest of what it begins with. What is kept of a training that began with something else is
-    not gone on with.
+    `origin` is a digest of the initial model. The state of a training with another origin is not resumed.
     """
 
     def __init__(
@@ -90,11 +89,11 @@ class Training:
 
     @property
     def before_the_fall(self) -> Path:
-        """The file that keeps what there was before the rate fell."""
+        """The file with the state before the rate started to decay."""
         return self.path.with_suffix(".steady")
 
     def run(self, tell: Callable[[Log, float], None]) -> Log:
-        """Train until the time is up; tell after each step how it goes and which share is done."""
+        """Train until the time is up; call `tell` after each step with the log and the progress."""
         log, checks = self.log, self.schedule.checks
         if not log.held:
             self._check()
@@ -112,7 +111,7 @@ class Training:
             if log.held and log.held[-1][0] != log.steps:
                 self._check()
         except DivergedError:
-            is_sound = False  # what was saved last is further away from it
+            is_sound = False  # keep the earlier save
             raise
         finally:
             if is_sound:
@@ -135,16 +134,16 @@ class Training:
 
     @property
     def done(self) -> float:
-        """Which share of the training is behind us."""
+        """The progress of the training, from 0 to 1."""
         schedule, log = self.schedule, self.log
         by_time = log.seconds / (schedule.minutes * 60)
         return min(1.0, max(by_time, log.steps / schedule.steps if schedule.steps else 0.0))
 
     @property
     def slope(self) -> float:
-        """Which share of the full rate is due: all of it until it falls, then down half a wave."""
+        """The current share of the full rate: 1, then cosine decay."""
         begun = self.log.falls_from
-        if not self.log.falls or self.done < begun:  # given more time since, it goes on at full rate
+        if not self.log.falls or self.done < begun:  # with more time since then, continue at the full rate
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * (self.done - begun) / (1 - begun)))
 
@@ -192,8 +191,8 @@ class Training:
         with write_atomically(path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
-            except RuntimeError:  # which torch raises for a full disk, with a message that says nothing
-                raise OSError("the disk does not take it") from None
+            except RuntimeError:  # torch's unspecific error for a full disk
+                raise OSError("the disk may be full") from None
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)
@@ -208,7 +207,7 @@ class Training:
             state = torch.load(path, map_location=self.learning.network.device, weights_only=True)
             if state.get("origin", "") != self.origin:
                 old = path.rename(path.with_name(f"{path.name}.old"))
-                LOG.warning("%s began with another model: kept as %s. Training begins anew.", path, old.name)
+                LOG.warning("%s belongs to another model. Renamed it to %s. Starting over.", path, old.name)
                 return Log()
             with torch.no_grad():
                 for name, part in self.learnt.items():
@@ -223,7 +222,7 @@ class Training:
 
 
 def draw(log: Log, target: Path) -> Path | None:
-    """Draw the loss by steps, where matplotlib is installed."""
+    """Plot the loss by step; return None without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -236,7 +235,7 @@ def draw(log: Log, target: Path) -> Path | None:
     axes.plot(steps, [sum(part) / len(part) for part in latest], label=f"training, mean of {SMOOTH}")
     if log.held:
         axes.plot([step for step, _ in log.held], [loss for _, loss in log.held], "o-", label="held out")
-    axes.set(xlabel="steps", ylabel="loss of a token")
+    axes.set(xlabel="steps", ylabel="loss per token")
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(target, metadata={"Date": None})

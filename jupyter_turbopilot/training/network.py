@@ -1,4 +1,4 @@
-"""A GGUF model as a network that can be trained: its weights unpacked, small matrices beside some of them."""
+"""Load a GGUF model as a trainable network: dequantised weights, optionally with LoRA matrices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.models.convert.llama import neighbours
+from jupyter_turbopilot.models.convert.llama import interleave_halves
 from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
@@ -39,11 +39,11 @@ _KINDS = {
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
 }
-TURNED = ("attn_q", "attn_k")  # what llama.cpp orders otherwise where the architecture is Llama's
+TURNED = ("attn_q", "attn_k")  # matrices that llama.cpp permutes for Llama's architecture
 
 
 class Lora(nn.Module):
-    """A matrix that stays as it is, and two thin ones that learn what to add to it."""
+    """A frozen linear layer with two trainable low-rank matrices."""
 
     def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Lora(nn.Module):
         self.b = nn.Parameter(torch.zeros(base.out_features, rank, device=place))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute both and add them."""
+        """Return the layer's output plus the low-rank update."""
         added = (x @ self.a.to(x.dtype).T) @ self.b.to(x.dtype).T
         summed: torch.Tensor = self.base(x) + added * self.scale
         return summed
@@ -61,7 +61,7 @@ class Lora(nn.Module):
 
 @dataclass
 class Network:
-    """The network, and what its file says of it."""
+    """The network and the header of its file."""
 
     model: Any
     header: Header
@@ -70,22 +70,22 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device of the weights."""
         device: torch.device = self.model.device
         return device
 
     def learnt(self) -> dict[str, nn.Parameter]:
-        """Return what is trained, by names."""
+        """Return the trainable parameters by name."""
         return {name: part for name, part in self.model.named_parameters() if part.requires_grad}
 
 
 def best_device() -> torch.device:
-    """Return a graphics card where there is one."""
+    """Return the GPU if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def best_type(device: torch.device) -> torch.dtype:
-    """Return the kind of numbers that this machine multiplies faster; a processor is asked."""
+    """Return the number type with the faster matrix multiplication; on CPUs it is measured."""
     if device.type != "cpu":
         return torch.bfloat16
 
@@ -96,17 +96,17 @@ def best_type(device: torch.device) -> torch.dtype:
             begun = time.perf_counter()
             a @ b
             times.append(time.perf_counter() - begun)
-        return min(times)  # the others may have been interrupted
+        return min(times)  # slower runs may have been interrupted
 
     return min((torch.bfloat16, torch.float32), key=seconds)
 
 
 def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
-    """Unpack a model; refuse with a message what cannot be trained."""
+    """Load a model; raise an error if it cannot be trained."""
     header = read_header(path)
     if header.architecture not in _KINDS:
         raise BadRequestError(
-            f"{path.name} is a {header.architecture} model; only the architectures "
+            f"{path.name} is a {header.architecture} model. Only the architectures "
             f"{' and '.join(_KINDS)} can be trained."
         )
     config = _config(header)
@@ -119,11 +119,11 @@ def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
     for name, array in _weights(path, header):
         place = wanted.pop(name, None)
         if place is None or tuple(place.shape) != array.shape:
-            raise TurbopilotError(f"{path.name} holds {name}, which is not expected there.")
+            raise TurbopilotError(f"{path.name} contains the unexpected tensor {name}.")
         with torch.no_grad():
             place.copy_(torch.from_numpy(array))
     if wanted:
-        raise TurbopilotError(f"{path.name} lacks {', '.join(sorted(wanted)[:3])}.")
+        raise TurbopilotError(f"{path.name} lacks the tensors {', '.join(sorted(wanted)[:3])}.")
     model.model.rotary_emb = type(model.model.rotary_emb)(config).to(device)  # computed, not stored
     model.requires_grad_(requires_grad=False)
     model.train()
@@ -135,7 +135,7 @@ def _config(header: Header) -> Any:
     name = header.architecture
     scaling = values.get(f"{name}.rope.scaling.type", "none")
     if scaling not in {"none", "linear"} or any(part.name == "rope_freqs.weight" for part in header.parts):
-        raise TurbopilotError("Models that scale positions in this way cannot be trained.")
+        raise TurbopilotError("Models with this RoPE scaling cannot be trained. Choose another model.")
     rope: dict[str, Any] = {
         "rope_type": "default",
         "rope_theta": float(values.get(f"{name}.rope.freq_base", 10_000.0)),
@@ -166,7 +166,7 @@ def _config(header: Header) -> Any:
 
 
 def _weights(path: Path, header: Header) -> Iterator[tuple[str, Any]]:
-    """Yield each matrix unpacked, by its name in transformers."""
+    """Iterate over the dequantised tensors by their names in transformers."""
     import gguf
 
     for tensor in gguf.GGUFReader(path).tensors:
@@ -177,7 +177,7 @@ def _weights(path: Path, header: Header) -> Iterator[tuple[str, Any]]:
 
 
 def transformers_name(name: str) -> str:
-    """Translate a tensor's name."""
+    """Translate a tensor's name from GGUF to transformers."""
     plain = {
         "token_embd.weight": "model.embed_tokens.weight",
         "output_norm.weight": "model.norm.weight",
@@ -193,13 +193,13 @@ def transformers_name(name: str) -> str:
 
 
 def halves(matrix: Any, *, heads: int) -> Any:
-    """Order the rows of each head as transformers has them: the other way round of `neighbours`."""
+    """Reorder the rows of each head for transformers: the inverse of `interleave_halves`."""
     apart = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
     return apart.swapaxes(1, 2).reshape(matrix.shape)
 
 
 def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:
-    """Put thin matrices beside those of every layer from `first` on."""
+    """Add LoRA matrices to every layer from `first` on."""
     network.alpha = alpha
     for number, layer in enumerate(network.model.model.layers):
         if number < first:
@@ -213,12 +213,12 @@ def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:
 
 
 def free(network: Network) -> None:
-    """Train everything."""
+    """Make all parameters trainable."""
     network.model.float().requires_grad_(requires_grad=True)
 
 
 def write_model(network: Network, source: Path, target: Path) -> Path:
-    """Write all weights as they are now, in F16; the rest is copied from the file they came from."""
+    """Write the current weights in F16; copy everything else from the source file."""
     state = network.model.state_dict()
 
     def made(_: memoryview, part: Part) -> list[bytes]:
@@ -238,14 +238,14 @@ def _plain(values: torch.Tensor, kind: type[Any]) -> Any:
 
 
 def _turned(network: Network, name: str, matrix: Any) -> Any:
-    """Order a matrix's rows as llama.cpp has them."""
+    """Reorder a matrix's rows for llama.cpp."""
     if (heads := _heads(network.header, name)) == 0:
         return matrix
-    return np.ascontiguousarray(neighbours(matrix, heads=heads))
+    return np.ascontiguousarray(interleave_halves(matrix, heads=heads))
 
 
 def _heads(header: Header, name: str) -> int:
-    """Return of how many heads the rows are ordered otherwise in llama.cpp; 0: of none."""
+    """Return the number of heads whose rows llama.cpp permutes, or 0 if it does not."""
     short = name.split(".")[-2]
     if header.architecture != "llama" or short not in TURNED:
         return 0
@@ -254,7 +254,7 @@ def _heads(header: Header, name: str) -> int:
 
 
 def write_adapter(network: Network, target: Path, name: str) -> Path:
-    """Write what was learnt as an adapter that llama.cpp loads."""
+    """Write the LoRA matrices as a GGUF adapter."""
     matrices = (
         (matrix, _plain(lora.a, np.float16), _turned(network, matrix, _plain(lora.b, np.float16)))
         for matrix, lora in network.loras.items()

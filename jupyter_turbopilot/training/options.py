@@ -1,4 +1,4 @@
-"""What a training is asked for."""
+"""The options of a training."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 ADAPTER_RATE, SCRATCH_RATE = 3e-4, 6e-3
-KEPT = (".training", ".steady", ".rows", ".long")  # beside what is written, to go on from
-SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
+KEPT = (".training", ".steady", ".rows", ".long")  # files beside the output to resume from
+SHARE_OF_A_LANGUAGE = 0.1  # share of the minutes for fine-tuning to each language
 _STRANGE = re.compile(r"[^\w+#-]+")
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What to learn from, how, and where to write it."""
+    """The data, method and output of a training."""
 
     paths: list[Path]
     output: Path
     minutes: float
-    language: list[str]  # empty: all
+    language: list[str]  # empty: all languages
     rank: int
-    rate: float | None  # None: what suits the way of training
-    cells: int  # a step; 0: what suits the device
+    rate: float | None  # None: the default of the method
+    cells: int  # per step; 0: the default of the device
     context: int  # tokens before the cursor
     held_out: float
-    places: int  # to test at; 0: no test
+    places: int  # positions to test; 0: no test
     plain: bool
     fresh: bool
     whole: bool
@@ -42,10 +42,10 @@ class TrainingOptions:
     each_language: bool
 
     def tune(self, language: str) -> TrainingOptions:
-        """Ask for a tune of what was trained from scratch to one language."""
+        """Return the options for fine-tuning the trained model to one language."""
         return replace(
             self,
-            # Notebooks call their languages as they like.
+            # Notebooks may name their languages freely.
             output=self.output.with_stem(f"{self.output.stem}-{_STRANGE.sub('-', language)}"),
             minutes=self.minutes * SHARE_OF_A_LANGUAGE,
             scratch=False,
@@ -53,11 +53,11 @@ class TrainingOptions:
         )
 
     def forget(self) -> None:
-        """Delete what an earlier training kept to go on from."""
+        """Delete the files of an earlier training."""
         for ending in KEPT:
             self.output.with_suffix(ending).unlink(missing_ok=True)
 
 
 def changed(settings: Turbopilot, **traits: Any) -> Turbopilot:
-    """Return a copy of the settings with some of them changed."""
+    """Return a copy of the settings with changed traits."""
     return type(settings)(**settings.trait_values(config=True) | traits)

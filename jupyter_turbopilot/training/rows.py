@@ -1,4 +1,4 @@
-"""Samples end to end in rows of one length, laid out once in a file: what a whole model learns from."""
+"""Concatenate samples to rows of one length in a file, for training whole models."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import BoundFormat
     from jupyter_turbopilot.training.samples import Sample
 
-LEAST = 32  # tokens before a cursor; a sample that would keep fewer goes into another row
-WAITING = 128  # samples that the next one to fit is looked for among
+LEAST = 32  # minimum tokens before a cursor; otherwise the sample goes into another row
+WAITING = 128  # number of samples to choose the next one from
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The control tokens: they are not learnt, and they fill a row up."""
+    """The control tokens: excluded from the loss, and used as padding."""
 
-    middle: int | None  # what stands before an answer; None: nothing tells where answers are
-    suffix: int | None  # what stands before the text behind the cursor
+    middle: int | None  # the token before an answer; None: answers are not marked
+    suffix: int | None  # the token before the text after the cursor
     all: tuple[int, ...]
 
     @classmethod
     def of(cls, form: BoundFormat, end: int) -> Marks:
-        """Return those of a format; without one, the token that ends a text."""
+        """Return a format's control tokens; without any, the end token."""
         marks = tuple(sorted(form.markers.values())) or (end,)
         return cls(form.markers.get("middle"), form.markers.get("suffix"), marks)
 
     def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which tokens behind the first of each row are learnt: all text, and where an answer ends."""
+        """Return which tokens after the first of each row count in the loss: text and the ends of answers."""
         learnt: NDArray[np.bool_] = ~np.isin(rows[:, 1:], self.all)
         return learnt
 
     def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which of them belong to answers, or to the text of a cell that the answer goes on with.
+        """Return which of them belong to answers, or to the text of the cell before the cursor.
 
-        All of them, where that cannot be told.
+        Without a middle marker, return all of them.
         """
         if self.middle is None:
             return self.learnt(rows)
@@ -58,7 +58,7 @@ class Marks:
 
 
 def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
-    """Put samples one behind the other into rows of `length` tokens and one, cut far from the cursor."""
+    """Concatenate samples to rows of `length` + 1 tokens; truncate them far from the cursor."""
     coming = ((sample, _before(sample, marks)) for sample in samples)
     waiting = [*islice(coming, WAITING)]
     row: list[int] = []
@@ -75,14 +75,14 @@ def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[lis
             row = []
             continue
         else:
-            del waiting[0]  # it fits into no row
+            del waiting[0]  # too long for any row
         waiting += islice(coming, 1)
     if row:
         yield _filled(row, length, marks)
 
 
 def _before(sample: Sample, marks: Marks) -> list[int]:
-    """Return where the tokens of the text before the cursor stand in a prompt."""
+    """Return the positions of the tokens before the cursor in a prompt."""
     before = []
     is_behind = False
     for at, token in enumerate(sample.prompt):
@@ -98,7 +98,7 @@ def _size(sample: Sample) -> int:
 
 
 def _fits(sample: Sample, room: int, before: int) -> bool:
-    """Return whether a sample fits whole, or with enough of the text before the cursor."""
+    """Return whether a sample fits whole or with enough text before the cursor."""
     excess = _size(sample) - room
     return excess <= 0 or before - excess >= LEAST
 
@@ -109,22 +109,22 @@ def _filled(row: list[int], length: int, marks: Marks) -> list[int]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in a file, read where they are needed, each epoch in another order."""
+    """Rows in a file, memory-mapped, in a different order each epoch."""
 
-    tokens: NDArray[Any]  # rows of `length` tokens and one
+    tokens: NDArray[Any]  # rows of `length` + 1 tokens
     seed: int = 5
 
     @property
     def length(self) -> int:
-        """How many tokens a row teaches."""
+        """The number of target tokens of a row."""
         return int(self.tokens.shape[1]) - 1
 
     def batch(self, step: int, tokens: int) -> NDArray[Any]:
-        """Return the rows of a step that learns so many tokens: the same ones whenever it is asked."""
+        """Return the rows of a step of about `tokens` tokens, deterministically."""
         size = max(1, tokens // self.length)
         epoch, first = divmod(step * size, len(self.tokens))
         order = [*self._order(epoch)[first : first + size]]
-        while len(order) < size:  # the next epoch, or several of a small file
+        while len(order) < size:  # from the next epoch, or several with a small file
             epoch += 1
             order += [*self._order(epoch)[: size - len(order)]]
         return self.tokens[order]
@@ -134,16 +134,14 @@ class Rows:
 
 
 def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: bytes = b"") -> int:
-    """Write rows in the smallest numbers that hold a vocabulary's tokens; return how many there were.
+    """Write rows with the smallest integer type for the vocabulary; return their number.
 
-    `origin`: a digest of what they were made of, which stands at the end of the file.
+    `origin` is a digest of their source, stored at the end of the file.
     """
     kind = np.min_scalar_type(vocabulary - 1)
     made = [np.array(row, kind) for row in rows]
     if not made:
-        raise TurbopilotError(
-            "Nothing of the code fits into the model's context. Give it more, or longer, code."
-        )
+        raise TurbopilotError("No sample of the code fits into the model's context. Add more or longer code.")
     table = np.stack(made)
     need_room(path, table.nbytes, TurbopilotError)
     with write_atomically(path, TurbopilotError) as partial, partial.open("wb") as out:
@@ -153,7 +151,7 @@ def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: b
 
 
 def are_of(path: Path, origin: bytes) -> bool:
-    """Return whether a file holds the rows that were made of something."""
+    """Return whether a file contains the rows of this origin."""
     try:
         with path.open("rb") as file:
             file.seek(-len(origin), os.SEEK_END)
@@ -163,5 +161,5 @@ def are_of(path: Path, origin: bytes) -> bool:
 
 
 def read_rows(path: Path) -> Rows:
-    """Map a file of rows into memory."""
+    """Memory-map a file of rows."""
     return Rows(np.load(path, mmap_mode="r", allow_pickle=False))

@@ -1,4 +1,4 @@
-"""Cuts samples out of documents as the product will ask: its own context, its own prompt."""
+"""Cut samples out of documents with the same context and prompt format as at inference."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import TrainingDocument
 
-EVERY, APART = 12, 200  # characters for each branch, and for each plain sample
-PLACES = 24  # most of them in a tree
-ABOVE, BELOW = 60, 2  # cells that are looked at
-ENDS = 0.3  # how often the cell is the last
+EVERY, APART = 12, 200  # characters per branch, and per plain sample
+PLACES = 24  # maximum branches in a tree
+ABOVE, BELOW = 60, 2  # cells of context
+ENDS = 0.3  # probability that the cell is the last
 NEAR = 8192  # characters of a file on either side of the cursor
-FUTURE = 400  # characters that are looked at for an answer
+FUTURE = 400  # maximum characters of an answer
 
 
 @dataclass(frozen=True)
 class Cuts:
-    """How cells are cut."""
+    """Parameters for cutting cells."""
 
-    stays: float  # how often the text behind the cursor stays
-    whole: float  # how often more than a line is wanted
-    longest: int  # characters of a cell that are looked at
+    stays: float  # probability of keeping text after the cursor
+    whole: float  # probability of a multi-line answer
+    longest: int  # maximum characters of a cell
 
 
-BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL)  # of a tree: what stands before them is read once
-PLAIN = Cuts(0.35, 1.0, LARGEST)  # each reads everything itself: an answer should be worth it
+BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL)  # branches share the text before them
+PLAIN = Cuts(0.35, 1.0, LARGEST)  # plain samples share nothing, so they have longer answers
 
 
 @dataclass(frozen=True)
 class Example:
-    """A request, and what the user goes on to write; `whole` unless that was cut short."""
+    """A request and the text that follows; `whole` unless that text was truncated."""
 
     request: Completion
     future: str
@@ -51,15 +51,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model reads, and what it should answer; the last token may say that the answer ends."""
+    """A prompt and its answer, which may end with the end token."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
-    text: int = 0  # so many tokens of the prompt are text to learn from as well
+    text: int = 0  # number of prompt tokens that count in the loss
 
 
 def typed_cells(document: TrainingDocument) -> list[int]:
-    """Return the numbers of the cells that are long enough to be typed."""
+    """Return the indices of code cells that are long enough."""
     return [
         number
         for number, cell in enumerate(document.cells)
@@ -70,7 +70,7 @@ def typed_cells(document: TrainingDocument) -> list[int]:
 def examples(
     rng: random.Random, document: TrainingDocument, active: int, cuts: Cuts, count: int
 ) -> Iterator[Example]:
-    """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
+    """Put the cursor at random characters of a cell, also within words."""
     text = document.cells[active].source.rstrip()[: cuts.longest]
     whole = len(document.cells[active].source.rstrip()) <= cuts.longest
     above = _cells(document.cells[max(0, active - ABOVE) : active])
@@ -99,7 +99,7 @@ def _cells(cells: Sequence[NotebookCell]) -> list[Cell]:
 
 
 def _line_end(text: str, place: int, further: int) -> int:
-    """Return where the line of a place ends, or one of the lines below it."""
+    """Return the end of the line at a position, or of a line `further` down."""
     for _ in range(further + 1):
         end = text.find("\n", place)
         if end < 0:
@@ -109,12 +109,12 @@ def _line_end(text: str, place: int, further: int) -> int:
 
 
 def sample(rng: random.Random, example: Example, layout: Layout, end: int, whole: float) -> Sample | None:
-    """Return the prompt that the product would send, and the tokens that should come of it."""
+    """Return an example's prompt and answer as tokens, or None if it cannot be tokenized."""
     prompt = layout.prompt(example.request, gather(example.request))
     try:
         text = prompt.forced.decode() + example.future[:FUTURE]
     except UnicodeDecodeError:
-        return None  # the token that was backed up over ends inside a character
+        return None  # the healed token ends inside a character
     tokens = layout.vocabulary.tokenize(text)
     most = layout.settings.max_tokens * layout.unit
     if rng.random() > whole:
@@ -125,7 +125,7 @@ def sample(rng: random.Random, example: Example, layout: Layout, end: int, whole
 
 
 def _first_line(layout: Layout, tokens: Sequence[int], text: str) -> int:
-    """Return how many tokens make up the first line that holds anything, and its end."""
+    """Return the number of tokens up to the end of the first non-blank line."""
     data = text.encode()
     head = len(data) - len(data.lstrip())
     stop = data.find(b"\n", head)
@@ -148,7 +148,7 @@ def samples_of(
     cuts: Cuts = PLAIN,
     count: int = 1,
 ) -> list[Sample]:
-    """Return so many samples of one cell; fewer where nothing is left to be written."""
+    """Return up to `count` samples of one cell."""
     made = (
         sample(rng, example, layout, end, cuts.whole)
         for example in examples(rng, document, active, cuts, count)
@@ -159,12 +159,12 @@ def samples_of(
 def branches_of(
     rng: random.Random, document: TrainingDocument, active: int, layout: Layout, end: int
 ) -> list[Sample]:
-    """Return the samples of one cell's tree, the furthest first: it holds what the others begin with."""
+    """Return the samples of one cell's tree, the longest prefix first."""
     size = len(document.cells[active].source)
     count = max(4, min(PLACES, size // EVERY))
     samples = samples_of(rng, document, active, layout, end, BRANCHES, count)[::-1]
     if samples:
-        # What stands before the others' cursors stands before this one too.
+        # The longest prefix contains those of all others.
         marks = set(layout.form.markers.values())
         text = next(
             (n for n, token in enumerate(samples[0].prompt[1:], 1) if token in marks), len(samples[0].prompt)

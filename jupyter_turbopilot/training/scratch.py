@@ -1,6 +1,6 @@
-"""Small models of characters: one that has learnt nothing yet, and what a trained one becomes for browsers.
+"""Small character-level models: random initial weights, and files of trained models for browsers.
 
-They have Llama's architecture; browsers get a file of 8 bits a weight, and an entry in a list.
+They have Llama's architecture. Browsers load a Q8_0 file that is listed in models.json.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from jupyter_turbopilot.models.quantization import order
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEXT = [9, 10, 26, *range(32, 127)]  # 26 stands for any other
+TEXT = [9, 10, 26, *range(32, 127)]  # 26 represents any other character
 ROWS = 128
 _TYPE, _LIST = "Q8_0", "models.json"
-_PRIVATE = 0xE000  # where the names of control tokens begin: no text holds them
+_PRIVATE = 0xE000  # start of the control tokens' names, in a private use area
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How big it is."""
+    """The hyperparameters of the model."""
 
     width: int = 288
     layers: int = 6
@@ -38,19 +38,19 @@ class Shape:
 
     @property
     def inner(self) -> int:
-        """The width inside of a layer: eight thirds, in whole blocks."""
+        """The feed-forward width: 8/3 of the width, rounded up to whole blocks."""
         return -(-self.width * 8 // 3 // 32) * 32
 
     def check(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for an invalid shape."""
         if self.width % (2 * self.heads) or self.width % 32:
             raise BadRequestError(
-                f"--width has to be a multiple of 32 and {2 * self.heads} (twice --heads), not {self.width}."
+                f"--width must be a multiple of 32 and of {2 * self.heads} (twice --heads), not {self.width}."
             )
 
 
 def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
-    """Write a model with random weights that llama.cpp loads; every character is a token."""
+    """Write a character-level model with random weights in GGUF format."""
     import gguf
 
     shape.check()
@@ -75,7 +75,7 @@ def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
     out.add_token_list(names)
     out.add_token_types(kinds)
     never = chr(_PRIVATE + ROWS)
-    out.add_token_merges([f"{never} {never}"])  # llama.cpp asks for the list
+    out.add_token_merges([f"{never} {never}"])  # llama.cpp requires the list
     out.add_eos_token_id(first)
     out.add_add_bos_token(value=False)
     for number, name in enumerate(("fim_pre", "fim_suf", "fim_mid"), first + 1):
@@ -86,7 +86,7 @@ def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
         values = rng.standard_normal((rows, columns)) * scale / np.sqrt(columns)
         return values.astype(np.float16)
 
-    deep = 1 / np.sqrt(2 * shape.layers)  # or the stream would grow with the layers
+    deep = 1 / np.sqrt(2 * shape.layers)  # keeps the residual stream's variance constant
     out.add_tensor("token_embd.weight", matrix(ROWS, shape.width))
     out.add_tensor("output_norm.weight", np.ones(shape.width, np.float32))
     for layer in range(shape.layers):
@@ -107,7 +107,7 @@ def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
 
 
 def listed_beside(model: Path) -> dict[str, Any]:
-    """Return the list beside a model, or an empty one; refuse one that cannot be read."""
+    """Return the list beside a model, or an empty one; raise an error if it is invalid."""
     path = model.with_name(_LIST)
     if not path.exists():
         return {"models": []}
@@ -121,7 +121,7 @@ def listed_beside(model: Path) -> dict[str, Any]:
 
 
 def write_for_browsers(model: Path, language: str = "") -> Path:
-    """Quantise a model and list it, both beside it; return the list. Its other entries stay as they are."""
+    """Quantise a model and add it to the list beside it; return the list's path."""
     kept = listed_beside(model)
     target = model.with_stem(f"{model.stem}-q8")
     quantize(order(model, target, _TYPE, kinds(), force=False), machine.threads())
@@ -138,7 +138,7 @@ def write_for_browsers(model: Path, language: str = "") -> Path:
     if (at := next(same, None)) is None:
         models.append(entry)
     else:
-        models[at] |= entry  # further keys, a licence for instance, stay
+        models[at] |= entry  # keeps other keys, for example a licence
     path = model.with_name(_LIST)
     replace_content(path, (json.dumps(kept, indent=2) + "\n").encode())
     return path

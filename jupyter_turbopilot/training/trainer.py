@@ -1,4 +1,4 @@
-"""A training from the model's file to what is written: an adapter, or a whole model."""
+"""Run a training from the model's file to the written adapter or model."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.options import TrainingOptions
 
 HELD_TREES, HELD_ROWS = 24, 32
-SHORT = 1024  # tokens of a row: what stands further up is learnt from at the end, while the rate falls
-FALL = 0.2  # of the time, for whole models: before that a training can be given more time
-COMPILED_FROM = 5.0  # minutes: compiling takes one of them
-UPPER = 0.5  # which share of the layers is adapted, from the top: the others would cost as much again
-CELLS_ON_A_CARD = 16  # a step
-WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # for each weight: with what it changes by, or alone
-WORK_BYTES = 3_000_000_000  # for what a step of an adapter computes
+SHORT = 1024  # tokens per row; longer rows are used while the rate decays
+FALL = 0.2  # share of the time in which the rate of whole models decays
+COMPILED_FROM = 5.0  # minutes; compilation takes about one
+UPPER = 0.5  # share of layers to adapt on a CPU, from the top; all of them would double the cost
+CELLS_ON_A_CARD = 16  # per step
+WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # per parameter, with optimizer state or without
+WORK_BYTES = 3_000_000_000  # for the activations of an adapter's step
 OTHER_BYTES = 1_000_000_000  # for libraries and documents
 
 
 class Trainer:
-    """Trains a model once; the engine cuts texts into the model's tokens until the training has ended."""
+    """One training of a model; the engine is used as a tokenizer until it ends."""
 
     def __init__(
         self, options: TrainingOptions, settings: Turbopilot, data: Dataset, engine: LlamaEngine, path: Path
@@ -60,7 +60,7 @@ class Trainer:
 
     @property
     def resumes(self) -> Path:
-        """The file by which a training that was stopped is resumed."""
+        """The file to resume the training from."""
         return self.options.output.with_suffix(".training")
 
     @property
@@ -68,7 +68,7 @@ class Trainer:
         return self.device.type != "cpu"
 
     def unpack(self) -> int:
-        """Unpack the model; return the step that an earlier training stopped at."""
+        """Load the model; return the number of steps of the training to resume."""
         options = self.options
         if options.fresh:
             options.forget()
@@ -77,7 +77,7 @@ class Trainer:
         learning = self._whole() if options.whole else self._adapter()
         usual = SCRATCH_RATE if options.scratch else ADAPTER_RATE
         schedule = loop.Schedule(options.minutes, options.rate or usual, FALL if options.whole else 1.0)
-        # A tune begins again when the model that it tunes was trained further.
+        # Restart a fine-tuning if its base model was trained further.
         origin = sha256_of(self.path) if options.whole and not options.scratch else ""
         self._training = loop.Training(learning, schedule, self.resumes, origin)
         return self._training.log.steps
@@ -123,7 +123,7 @@ class Trainer:
         return packed(Course(documents, layout, end, seed=seed).plain(), length, Marks.of(layout.form, end))
 
     def train(self, tell: Callable[[Log, float], None]) -> Log:
-        """Train until the time is up; tell after each step how it goes and which share is done."""
+        """Train until the time is up; call `tell` after each step with the log and the progress."""
         return self._training.run(tell)
 
     def write(self) -> None:
@@ -136,7 +136,7 @@ class Trainer:
 
 
 def blank(options: TrainingOptions) -> Path:
-    """Write a model of random weights to begin with."""
+    """Write an initial model with random weights."""
     path = options.output.with_name(f"{options.output.stem}-blank.gguf").resolve()
     with write_atomically(path, TurbopilotError) as partial:
         write_blank(partial, Shape(options.width, options.layers, options.heads, options.length))
@@ -144,19 +144,19 @@ def blank(options: TrainingOptions) -> Path:
 
 
 def layout_of(engine: LlamaEngine, settings: Turbopilot, context: int) -> tuple[Layout, int]:
-    """Return what lays prompts out as the product does, and the token that ends an answer."""
+    """Return the prompt layout with a context of that length, and the end token of answers."""
     vocabulary = engine.vocabulary
     ends = [vocabulary.find_token(text) for text in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<EOT>")]
     silent = [token for token in vocabulary.ends if not vocabulary.piece(token)]
     end = next((token for token in ends if token in vocabulary.ends), min(silent, default=None))
     if end is None:
-        raise TurbopilotError("The model's vocabulary has no token that ends a text.")
+        raise TurbopilotError("The model's vocabulary has no end token. Choose another model.")
     most = engine.context_size // (2 * vocabulary.unit)
     return Layout(engine, changed(settings, prompt_tokens=min(context, most))), end
 
 
 def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[Layout, int]:
-    """Return what lays out prompts and answers that fit into rows, and the token that ends an answer."""
+    """Return the layout of prompts and answers that fit into rows, and the end token of answers."""
     layout, end = layout_of(engine, settings, length)
     unit = engine.vocabulary.unit
     shares = {"prompt_tokens": max(64, length * 5 // 8 // unit), "suffix_tokens": length // 8 // unit}
@@ -164,7 +164,7 @@ def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[
 
 
 def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
-    """Refuse a training that does not fit into memory; `length` is that of the longest rows."""
+    """Raise an error if the training does not fit into memory; `length` is that of the longest rows."""
     header, device = read_header(path), network.best_device()
     advice = "Close other programs."
     needs = header.parameters * ADAPTER_BYTES + WORK_BYTES
@@ -175,11 +175,11 @@ def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
         advice = (
             "Choose a smaller --length, --width or --layers."
             if options.scratch
-            else "Train an adapter: leave --whole out."
+            else "Train an adapter instead: remove --whole."
         )
     if needs > (free := machine.free_memory()):
         raise TurbopilotError(
-            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free. "
+            f"Training {path.name} needs {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free. "
             f"{advice}"
         )
 
@@ -187,7 +187,7 @@ def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
 def compare(
     before: Turbopilot, after: Turbopilot, data: Dataset, places: int, tell: Callable[[str, int, int], None]
 ) -> str:
-    """Complete lines of what was kept apart, before and after, and say whether it helped."""
+    """Complete lines of the held-out documents with both settings, and return a summary."""
     notebooks = data.notebooks()
     if not places or not lines.places(notebooks, 1):
         return "Not tested."

@@ -1,7 +1,7 @@
-"""Trains all weights of a model: plain rows, 16-bit products, and Muon for the matrices.
+"""Train all weights of a model: plain rows, mixed precision, and Muon for matrices.
 
-The network is written out: products of the same input put together, attention block by block. Compiled, that
-takes about half the time that the library's own takes on a processor.
+The forward pass is written out, with fused projections and blockwise attention. On a CPU, the compiled form
+takes about half the time of the library's implementation.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 STEP = 8192  # tokens
-TEXT_WEIGHT = 0.5  # how much the text around cells and answers counts
-LOGITS = 2**28  # most scores of what could follow in a step: a big vocabulary takes fewer tokens
-SCORE_BYTES = 12  # for each score: itself, its loss and its slope
+TEXT_WEIGHT = 0.5  # weight of the text outside of answers
+LOGITS = 2**28  # maximum logits per step: a large vocabulary allows fewer tokens
+SCORE_BYTES = 12  # per logit: its value, loss and gradient
 COMPILERS = ("g++", "clang++", "c++")
-BLOCK = 128  # tokens that attend together: what lies ahead of them is not computed
+BLOCK = 128  # minimum tokens per attention block
 Turns = tuple[torch.Tensor, torch.Tensor]
-Product = tuple[torch.Tensor, torch.Tensor | None]  # a matrix, and what is added
+Product = tuple[torch.Tensor, torch.Tensor | None]  # a weight matrix and a bias
 
 
 def step_bytes(header: Header, length: int, kind: torch.dtype) -> int:
-    """Return what a step with rows of a length computes and keeps, as measured and a fifth more."""
+    """Return the memory of a training step with rows of that length, as measured plus 20%."""
     vocabulary = next(part.shape[1] for part in header.parts if part.name == "token_embd.weight")
     tokens = max(length, min(STEP, LOGITS // vocabulary))
     layer = (
@@ -51,7 +51,7 @@ def step_bytes(header: Header, length: int, kind: torch.dtype) -> int:
 
 @dataclass
 class WholeModel:
-    """A network all of whose weights learn from rows: short ones, and at last ones as long as the context."""
+    """A network whose weights are all trained on rows: short ones, then ones as long as the context."""
 
     network: Network
     marks: Marks
@@ -61,7 +61,7 @@ class WholeModel:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        """Choose the numbers to multiply, and compile where that is wanted and there is a compiler."""
+        """Choose the number type, and compile if requested and possible."""
         self._type = best_type(self.network.device)
         vocabulary = self.network.model.lm_head.weight.shape[0]
         self._step = min(STEP, LOGITS // vocabulary)
@@ -69,7 +69,7 @@ class WholeModel:
         self._forward = Forward(self.network.model, self._type, compiled=compiled)
 
     def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Return what changes the matrices, and what changes all else."""
+        """Return the optimizers of the matrices and of all other parameters."""
         learnt = self.network.learnt()
         inner = {name: part for name, part in learnt.items() if part.ndim > 1 and ".layers." in name}
         outer = [part for name, part in learnt.items() if name not in inner]
@@ -79,17 +79,17 @@ class WholeModel:
         ]
 
     def batches(self, log: Log) -> Iterator[NDArray[Any]]:
-        """Yield the rows of each step from where a log stands."""
+        """Iterate over the rows of all steps, starting at the step of a log."""
         while True:
             yield (self.long if log.falls else self.short).batch(log.steps, self._step)
 
     def size(self, batch: NDArray[Any]) -> tuple[int, int]:
-        """Count the samples and tokens of a step."""
+        """Return the samples and tokens of a step."""
         middle = self.marks.middle
         return len(batch) if middle is None else int((batch == middle).sum()), batch[:, 1:].size
 
     def loss(self, batch: NDArray[Any]) -> torch.Tensor:
-        """Return the mean loss of what is learnt."""
+        """Return the weighted mean loss of a batch."""
         learnt, answered = self.marks.learnt(batch), self.marks.answered(batch)
         weights = torch.from_numpy(learnt * TEXT_WEIGHT + answered * (1 - TEXT_WEIGHT))
         losses = self._of(batch)
@@ -98,7 +98,7 @@ class WholeModel:
 
     @torch.no_grad()
     def held_loss(self) -> float | None:
-        """Return the loss of what stands behind the middle marker in rows that are not trained on."""
+        """Return the loss of held-out answers, or None without held-out rows."""
         if not len(self.held_out):
             return None
         total = count = 0.0
@@ -121,7 +121,7 @@ class WholeModel:
 
 
 class Weights(NamedTuple):
-    """A layer's weights: of its norms, and of what is multiplied together."""
+    """A layer's weights: its norms and projections."""
 
     norms: tuple[torch.Tensor, torch.Tensor]
     attending: tuple[Product, ...]
@@ -131,7 +131,7 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, layer: Any) -> Weights:
-        """Take the weights out of the library's modules."""
+        """Extract the weights from the library's modules."""
         attention, inner = layer.self_attn, layer.mlp
         return cls(
             (layer.input_layernorm.weight, layer.post_attention_layernorm.weight),
@@ -145,19 +145,19 @@ class Weights(NamedTuple):
 
 
 class Forward:
-    """Computes what could follow each token of plain rows."""
+    """Compute the logits of rows."""
 
     def __init__(self, model: Any, kind: torch.dtype, *, compiled: bool) -> None:
-        """`kind`: of the numbers that are multiplied."""
+        """Use the number type `kind` for multiplications."""
         self.model, self.kind = model, kind
         self.epsilon: float = model.config.rms_norm_eps
-        # Layers are alike: compiled once for all of them.
+        # All layers have the same shape, so one compilation serves them all.
         self._layer: Callable[..., torch.Tensor] = (
             torch.compile(_layer, dynamic=False) if compiled else _layer
         )
 
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the scores of all tokens at each place."""
+        """Return the logits at each position."""
         model, head = self.model.model, self.model.lm_head
         stream = model.embed_tokens(tokens).float()
         turns = model.rotary_emb(stream, torch.arange(tokens.shape[1], device=tokens.device)[None])
@@ -168,13 +168,13 @@ class Forward:
         return _products(stream, ((head.weight, head.bias),))[0].float()
 
     def _through(self, stream: torch.Tensor, turns: Turns, weights: Weights, head: int) -> torch.Tensor:
-        """Compute a layer; where it cannot be compiled, as it is written."""
+        """Run a layer; fall back to the uncompiled function if compilation fails."""
         try:
             return self._layer(stream, turns, weights, head, self.epsilon, self.kind)
-        except RuntimeError:  # a compiler alone does not do: it takes Python's headers, and OpenMP
+        except RuntimeError:  # compilation also needs Python's headers and OpenMP
             if self._layer is _layer:
                 raise
-            LOG.warning("The layers could not be compiled: training takes about twice as long a step.")
+            LOG.warning("The layers could not be compiled: each training step takes about twice as long.")
             self._layer = _layer
             return self._through(stream, turns, weights, head)
 
@@ -194,7 +194,7 @@ def _layer(
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Attend to what lies behind, block after block; on a graphics card the library does it well."""
+    """Compute causal attention block by block; on a GPU use the library's implementation."""
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, is_causal=True)
     length, scale = query.shape[2], query.shape[3] ** -0.5

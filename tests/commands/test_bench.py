@@ -8,7 +8,7 @@ import pytest
 from .running import jupyter
 
 
-def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path, tmp_path: Path) -> None:
+def test_bench_measures_by_threads_and_batch_and_stores_the_rate(tiny_model: Path, tmp_path: Path) -> None:
     picture = tmp_path / "speed.svg"
     done = jupyter(
         "bench", tiny_model, "-t", "1,2", "-b", "16,64", "-p", "64", "-n", "8", "-r", "2", "--plot", picture
@@ -25,7 +25,7 @@ def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path,
 
 
 @pytest.mark.parametrize("name", ["missing/speed.svg", "speed.unknown"])
-def test_bench_prints_figures_when_the_plot_cannot_be_written(
+def test_bench_prints_results_when_the_plot_cannot_be_written(
     tiny_model: Path, tmp_path: Path, name: str
 ) -> None:
     done = jupyter("bench", tiny_model, "-t", "1", "-p", "8", "-n", "2", "-r", "1", "--plot", tmp_path / name)
@@ -34,7 +34,7 @@ def test_bench_prints_figures_when_the_plot_cannot_be_written(
     assert "could not be written" in done.stderr
 
 
-def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:
+def test_bench_refuses_zero_rounds_and_sizes(tiny_model: Path) -> None:
     long = jupyter("bench", tiny_model, "-p", "100000")
     assert (long.returncode, "maximum context length" in long.stderr) == (2, True)
     for model in ("no-such-model", "./no-such-file.gguf"):

@@ -30,15 +30,15 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["info", "clear"])
-def test_without_a_file_it_says_so_and_ends_well(capsys: pytest.CaptureFixture[str], action: str) -> None:
+def test_cache_commands_succeed_without_a_file(capsys: pytest.CaptureFixture[str], action: str) -> None:
     status, out, _ = run(capsys, "cache", action)
     assert status == 0
-    assert "No file is set" in out
+    assert "No cache file is set" in out
 
 
 @pytest.mark.parametrize("name", ["answers.db", "/an\0swers.db"])
 @pytest.mark.parametrize("action", ["info", "clear"])
-def test_a_setting_that_names_no_file_is_refused_in_a_sentence(
+def test_cache_commands_refuse_an_invalid_path(
     capsys: pytest.CaptureFixture[str], named: Path, action: str, name: str
 ) -> None:
     settings = named.parent / "jupyter_turbopilot_config.py"
@@ -50,20 +50,20 @@ def test_a_setting_that_names_no_file_is_refused_in_a_sentence(
     assert ("write an absolute one" in error) == (name == "answers.db")
 
 
-def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Path) -> None:
-    assert run(capsys, "cache", "info")[:2] == (0, f"{named}: nothing is kept yet.\n")
+def test_info_prints_the_number_and_size_of_completions(
+    capsys: pytest.CaptureFixture[str], named: Path
+) -> None:
+    assert run(capsys, "cache", "info")[:2] == (0, f"{named}: nothing is cached yet.\n")
     assert not named.exists()
     fill(named)
     assert run(capsys, "cache", "info")[1].splitlines() == [
-        f"{named}: 7 answers, 0.1 MB of at most 64 MB.",
-        "A server that starts reads 7 of them into 8 MB of memory.",
+        f"{named}: 7 completions, 0.1 MB of at most 64 MB.",
+        "A starting server loads 7 of them into 8 MB of memory.",
     ]
     assert len(texts(named)) == 7
 
 
-def test_servers_with_this_file_are_named_by_address_and_no_others(
-    capsys: pytest.CaptureFixture[str], named: Path
-) -> None:
+def test_clear_lists_only_servers_with_this_file(capsys: pytest.CaptureFixture[str], named: Path) -> None:
     fill(named)
     link = named.with_name("link.db")
     link.symlink_to(named)
@@ -73,15 +73,15 @@ def test_servers_with_this_file_are_named_by_address_and_no_others(
     for name in (str(named), str(link)):
         runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), name))
         assert run(capsys, "cache", "clear")[1].splitlines() == [
-            "0 answers removed.",
-            "These servers remember their answers until they stop:",
+            "0 completions deleted.",
+            "These servers keep their completions in memory until they stop:",
             "  http://127.0.0.1:8888/",
         ]
     named.unlink()
-    assert run(capsys, "cache", "clear")[1] == "Nothing was kept.\n"
+    assert run(capsys, "cache", "clear")[1] == "Nothing is cached.\n"
 
 
-def test_what_is_none_of_ours_is_named_and_left(capsys: pytest.CaptureFixture[str], named: Path) -> None:
+def test_clear_keeps_foreign_files(capsys: pytest.CaptureFixture[str], named: Path) -> None:
     named.write_text("thesis")
     for action in ("info", "clear"):
         status, out, _ = run(capsys, "cache", action)
@@ -90,17 +90,19 @@ def test_what_is_none_of_ours_is_named_and_left(capsys: pytest.CaptureFixture[st
     assert named.read_text() == "thesis"
 
 
-def test_a_damaged_file_is_named_and_can_be_cleared(capsys: pytest.CaptureFixture[str], named: Path) -> None:
+def test_info_reports_a_damaged_file_and_clear_deletes_it(
+    capsys: pytest.CaptureFixture[str], named: Path
+) -> None:
     fill(named)
     named.write_bytes(named.read_bytes()[:5000])
     status, out, _ = run(capsys, "cache", "info")
     assert status == 1
-    assert "begins a new one" in out
+    assert "creates a new one" in out
     assert run(capsys, "cache", "clear")[0] == 0
     assert not named.exists()
 
 
-def test_whoever_only_asks_deletes_nothing_and_hears_how_many_are_read(
+def test_info_deletes_nothing_and_reports_how_many_are_loaded(
     capsys: pytest.CaptureFixture[str], named: Path
 ) -> None:
     database = open_file(named)
@@ -111,14 +113,14 @@ def test_whoever_only_asks_deletes_nothing_and_hears_how_many_are_read(
         settings.write("c.Turbopilot.results_disk = c.Turbopilot.results_memory = 1\n")
     status, out, _ = run(capsys, "cache", "info")
     assert status == 0
-    assert "1200 answers" in out
-    read = int(out.split("reads ")[1].split()[0])
+    assert "1200 completions" in out
+    read = int(out.split("loads ")[1].split()[0])
     assert read == 1_000_000 // answers([1199], "longer {} " + "text " * 30)[0].size
     assert "results_memory" in out
     assert named.stat().st_size == size
 
 
-def test_a_file_that_a_server_reads_for_long_is_not_cleared(
+def test_clear_fails_while_a_server_reads_the_file(
     capsys: pytest.CaptureFixture[str], named: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "WAIT", 0.05)
@@ -129,10 +131,10 @@ def test_a_file_that_a_server_reads_for_long_is_not_cleared(
         status, out, error = run(capsys, "cache", "clear")
     assert (status, out) == (1, "")
     assert "another process has locked it for too long" in error
-    assert run(capsys, "cache", "clear")[:2] == (0, "7 answers removed.\n")
+    assert run(capsys, "cache", "clear")[:2] == (0, "7 completions deleted.\n")
 
 
-def test_a_folder_that_others_may_write_to_is_refused_in_words(
+def test_cache_commands_refuse_a_folder_that_others_can_write_to(
     capsys: pytest.CaptureFixture[str], named: Path
 ) -> None:
     fill(named)

@@ -18,7 +18,9 @@ from jupyter_turbopilot.shell.in_process import InProcess
 from .running import run
 
 
-def test_a_file_is_completed_at_a_place(capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path) -> None:
+def test_complete_prints_a_completion_for_a_position(
+    capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
+) -> None:
     code = tmp_path / "a.py"
     code.write_text("x = 1\ny = 2\n")
     status, out, _ = run(
@@ -28,8 +30,8 @@ def test_a_file_is_completed_at_a_place(capsys: pytest.CaptureFixture[str], own:
     assert json.loads(out)["model"] == "tiny.gguf"
 
 
-@pytest.mark.parametrize(("finish", "words"), [("stop", "place."), ("deadline", "Turbopilot.deadline.")])
-def test_that_there_is_nothing_to_suggest_is_said(
+@pytest.mark.parametrize(("finish", "words"), [("stop", "position."), ("deadline", "Turbopilot.deadline.")])
+def test_complete_reports_that_there_is_no_suggestion(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -40,7 +42,7 @@ def test_that_there_is_nothing_to_suggest_is_said(
     monkeypatch.setattr(InProcess, "replies", lambda *_: iter([Reply("1", done=True, finish_reason=finish)]))
     status, out, err = run(capsys, "complete", str(tmp_path / "a.py"))
     assert (status, out) == (1, "")
-    assert "no suggestion for this place" in err
+    assert "no suggestion for this position" in err
     assert err.endswith(f"{words}\n")
 
 
@@ -48,7 +50,7 @@ def test_that_there_is_nothing_to_suggest_is_said(
     ("name", "options", "language"),
     [("a.R", [], "r"), ("a.jl", [], "julia"), ("a", [], "python"), ("a.py", ["--language", "R"], "r")],
 )
-def test_the_name_of_a_file_says_its_language(
+def test_language_of_uses_the_file_suffix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: list[str], language: str
 ) -> None:
     asked: list[Completion] = []
@@ -70,10 +72,10 @@ def test_complete_lists_the_languages_for_an_unknown_one(
     (tmp_path / "a.py").write_text("x")
     status, _, err = run(capsys, "complete", str(tmp_path / "a.py"), "--language", "klingon")
     assert status == 2
-    assert "--language klingon: choose one of bash, c, " in err
+    assert "Unknown --language klingon. Choose one of bash, c, " in err
 
 
-def test_a_wrong_model_is_exit_status_2_and_a_missing_one_1(
+def test_complete_exits_with_2_for_an_unknown_and_1_for_a_missing_model(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "a.py").write_text("x")
@@ -88,21 +90,21 @@ def test_a_wrong_model_is_exit_status_2_and_a_missing_one_1(
         assert run(capsys, "complete", str(tmp_path / "a.py"), "-m", model)[0] == status
 
 
-def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_complete_refuses_files_that_are_not_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "b.py").write_bytes(b"\xff\xfe")
     assert "not UTF-8" in run(capsys, "complete", str(tmp_path / "b.py"))[2]
 
 
 @given(st.text(alphabet="ab\n", max_size=30), st.data())
-def test_every_line_and_column_is_an_offset_and_back(source: str, data: st.DataObject) -> None:
+def test_offset_of_inverts_every_line_and_column(source: str, data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, len(source.removesuffix("\n"))))
     line = source[:offset].count("\n") + 1
     column = offset - (source[:offset].rfind("\n") + 1) + 1
     assert offset_of(source, line, column) == offset
 
 
-def test_a_last_newline_ends_a_line_and_begins_none() -> None:
-    with pytest.raises(BadRequestError, match="lines 1 to 2"):
+def test_offset_of_starts_no_line_after_a_final_newline() -> None:
+    with pytest.raises(BadRequestError, match="from 1 to 2"):
         offset_of("x = 1\ny = 2\n", 3, None)
     assert offset_of("x = 1\ny = 2\n", 2, None) == len("x = 1\ny = 2")
     assert offset_of("x = 1\ny = 2\n", None, 2) == len("x = 1\ny")

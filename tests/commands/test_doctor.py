@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_what_the_doctor_measured_is_what_is_recommended_by(
+def test_doctor_stores_the_measured_rate_for_recommendations(
     capsys: pytest.CaptureFixture[str], own: str, own_folder: Path
 ) -> None:
-    assert "guessed" in run(capsys, "models", "recommend")[1]
+    assert "estimated" in run(capsys, "models", "recommend")[1]
     run(capsys, "doctor", "-m", own)
     assert "(measured)" in run(capsys, "models", "recommend")[1]
     measured = measured_rate(own_folder)
@@ -35,7 +35,7 @@ def test_what_the_doctor_measured_is_what_is_recommended_by(
     assert measured_rate(own_folder) == 2e9 != measured
 
 
-def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_reports_problems_with_remedies(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "doctor")
     assert status == 1
     assert "✗ model" in out
@@ -53,22 +53,24 @@ def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert not findings["system"]["problem"]
 
 
-def test_the_doctor_says_what_was_learned(
+def test_doctor_reports_learned_thresholds(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     own: str,
     own_folder: Path,
 ) -> None:
-    assert "learning     taken 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
+    assert (
+        "learning     accepted 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
+    )
     terms = Terms(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
     wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
     learned = Learned().after(wrong, time.time())
     (own_folder / LEARNING).write_bytes(msgspec.json.encode(learned))
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(
-        r"learning     taken 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
-        r"offset -\d\.\d\d: wants a score of 0\.\d+ \(0\.575 as fitted\)$",
+        r"learning     accepted 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
+        r"offset -\d\.\d\d: shows suggestions that score at least 0\.\d+ \(0\.575 as fitted\)$",
         out,
         re.MULTILINE,
     )
@@ -77,7 +79,7 @@ def test_the_doctor_says_what_was_learned(
     assert "learning     off" in run(capsys, "doctor", "-m", own)[1]
 
 
-def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(
+def test_doctor_reports_a_missing_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
@@ -89,7 +91,7 @@ def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(
     )
 
 
-def test_the_doctor_looks_at_adapters(
+def test_doctor_examines_adapters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
@@ -100,7 +102,7 @@ def test_the_doctor_looks_at_adapters(
     assert "There is no file none.gguf" in out
 
 
-def test_the_doctor_says_how_far_a_server_elsewhere_is_and_what_it_keeps(
+def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
 ) -> None:
     far = Server(tiny_model, "--no-api-key")
@@ -114,24 +116,24 @@ def test_the_doctor_says_how_far_a_server_elsewhere_is_and_what_it_keeps(
         far.stop()
     assert f"code is sent to 127.0.0.1:{far.port}" in out
     assert re.search(r"a round trip takes [0-9.]+ ms", out)
-    kept = re.search(r"(\d+)% of the next prompt need not be read again", out)
+    kept = re.search(r"(\d+)% of the next prompt was reused", out)
     assert kept
     assert 50 < int(kept[1]) < 100
 
 
-def test_the_doctor_says_whether_an_index_of_the_persons_code_is_kept_and_where(
+def test_doctor_reports_the_notebook_index_and_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"✓ memory       no index of your code yet in {folder()}" in run(capsys, "doctor")[1]
+    assert f"✓ memory       no notebook index yet in {folder()}" in run(capsys, "doctor")[1]
     write(tmp_path / "work", "a.ipynb", "x_one = 1")
     run(capsys, "memory", "rebuild", str(tmp_path / "work"))
-    assert f"1 index of your code in {folder()}, 0." in run(capsys, "doctor")[1]
+    assert f"1 index in {folder()}, 0." in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
         patch.setattr(files, "is_writable", lambda path: path != folder())
-        assert f"✗ memory       {folder()} cannot be written to" in run(capsys, "doctor")[1]
+        assert f"✗ memory       {folder()} is not writable" in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
         patch.setattr(files, "free_room", lambda _: 5_000_000)
-        assert "✗ memory       only 5 MB are free" in run(capsys, "doctor")[1]
+        assert "✗ memory       only 5 MB of disk space are free" in run(capsys, "doctor")[1]
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"memory": false}}')
-    assert "✓ memory       no index of your code is kept (" in run(capsys, "doctor")[1]
+    assert "✓ memory       off: c.Turbopilot.memory is False" in run(capsys, "doctor")[1]

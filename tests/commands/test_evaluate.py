@@ -14,7 +14,7 @@ from .running import run
 NOTEBOOKS = Path(__file__).parent.parent / "data"
 
 
-def test_notebooks_are_typed_and_the_figures_written(
+def test_eval_replays_notebooks_and_writes_a_report(
     capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.md"
@@ -22,11 +22,11 @@ def test_notebooks_are_typed_and_the_figures_written(
     status, out, err = run(capsys, "eval", str(NOTEBOOKS), *asked)
     assert status == 0, err
     assert "always, append" in out
-    assert f"written: {report}" in out
+    assert f"Written: {report}" in out
     assert "2 notebooks of data" in report.read_text()
 
 
-def test_one_setting_does_not_know_what_another_asked(
+def test_eval_clears_cached_completions_between_settings(
     capsys: pytest.CaptureFixture[str], own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: list[int] = []
@@ -45,7 +45,7 @@ def test_one_setting_does_not_know_what_another_asked(
     assert (status, known) == (0, [0, 0]), err
 
 
-def test_half_of_the_notebooks_can_be_typed_and_none_is_an_error(
+def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
     capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.md"
@@ -68,21 +68,21 @@ def test_half_of_the_notebooks_can_be_typed_and_none_is_an_error(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["nope"], "nope does not exist. Name a notebook"),
+        (["nope"], "nope does not exist. Pass a notebook"),
         (["empty"], "There are no notebooks with code in empty"),
         (["text.txt"], "text.txt is neither a notebook nor a prepared set"),
-        (["damaged.ipynb"], "damaged.ipynb is not a notebook"),
+        (["damaged.ipynb"], "damaged.ipynb is not a valid notebook"),
         (["short.ipynb"], "short.ipynb has no code cell of more than 40 characters"),
         (["one.ipynb", "--half", "held-out"], "--half held-out needs at least two notebooks"),
         (["one.ipynb", "--memory", "siblings"], "--memory siblings needs at least two notebooks"),
         (["one.ipynb", "--memory", "nope"], "There is no folder nope"),
-        (["one.ipynb", "--trace", "hop"], "no cells in which --trace hop could type"),
+        (["one.ipynb", "--trace", "hop"], "no cells that are suitable for --trace hop"),
         (["one.ipynb", "--kernel", "nope"], "There is no kernel nope"),
         (["nope", "--humaneval"], "HumanEval could not be read from nope"),
         (["text.txt", "--humaneval"], "HumanEval could not be read from text.txt"),
     ],
 )
-def test_eval_refuses_what_it_cannot_type(
+def test_eval_refuses_invalid_sources(
     capsys: pytest.CaptureFixture[str],
     own: str,
     tmp_path: Path,
@@ -105,7 +105,7 @@ def test_eval_refuses_what_it_cannot_type(
     assert why in err
 
 
-def test_eval_types_one_notebook_without_an_interval(
+def test_eval_prints_no_interval_for_one_notebook(
     capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.ipynb"

@@ -44,20 +44,18 @@ def own(tmp_path: Path) -> Path:
     return build(tmp_path / "package")
 
 
-def test_the_packages_own_build_is_no_problem(tmp_path: Path, own: Path) -> None:
+def test_examine_accepts_the_packages_own_build(tmp_path: Path, own: Path) -> None:
     build(tmp_path / "lab")
     finding = examine([str(tmp_path / "empty"), str(tmp_path / "lab")], own)
     assert (finding.problem, finding.text) == (False, "the JupyterLab extension is installed")
 
 
-def test_none_is_a_problem(tmp_path: Path, own: Path) -> None:
+def test_examine_reports_a_missing_build(tmp_path: Path, own: Path) -> None:
     assert examine([str(tmp_path)], own).text == f"it is missing. {REINSTALL}"
 
 
 @pytest.mark.parametrize("behind", [None, "old", "damaged"])
-def test_an_older_one_is_installed_anew_wherever_it_is_unless_the_right_one_is_behind_it(
-    tmp_path: Path, own: Path, behind: str | None
-) -> None:
+def test_examine_advises_to_reinstall_an_older_build(tmp_path: Path, own: Path, behind: str | None) -> None:
     # With `pip install --user` it is outside of the Python's own folder.
     there = build(tmp_path / "home" / ".local", version="0.1.0", digest="old")
     if behind:
@@ -71,9 +69,7 @@ def test_an_older_one_is_installed_anew_wherever_it_is_unless_the_right_one_is_b
     )
 
 
-def test_another_build_of_the_same_version_that_hides_the_right_one_is_to_be_deleted(
-    tmp_path: Path, own: Path
-) -> None:
+def test_examine_advises_to_delete_a_build_that_hides_the_right_one(tmp_path: Path, own: Path) -> None:
     there = build(tmp_path / "home", digest="old")
     build(tmp_path / "lab")
     finding = examine([str(tmp_path / "home"), str(tmp_path / "lab")], own)
@@ -85,7 +81,7 @@ def test_another_build_of_the_same_version_that_hides_the_right_one_is_to_be_del
 
 
 @pytest.mark.parametrize("harm", ["text", "field", "entry"])
-def test_a_damaged_one_is_a_problem(tmp_path: Path, own: Path, harm: str) -> None:
+def test_examine_reports_a_damaged_build(tmp_path: Path, own: Path, harm: str) -> None:
     there = build(tmp_path / "lab")
     if harm == "entry":
         (there / "static" / "remoteEntry.new.js").unlink()
@@ -99,7 +95,7 @@ def test_a_damaged_one_is_a_problem(tmp_path: Path, own: Path, harm: str) -> Non
     assert hiding.text.startswith(f"{there} is damaged. Delete that folder, ")
 
 
-def test_a_package_that_was_not_built_is_compared_with_nothing(tmp_path: Path) -> None:
+def test_examine_accepts_any_build_if_the_package_has_none(tmp_path: Path) -> None:
     build(tmp_path / "lab")
     assert build_in(tmp_path / "none") is None
     assert not examine([str(tmp_path / "lab")], tmp_path / "none").problem
@@ -141,7 +137,7 @@ def test_examine_reports_an_overwritten_build(tmp_path: Path, monkeypatch: pytes
     )
 
 
-def test_the_packages_own_build_is_among_its_sources_or_where_pip_has_put_it(
+def test_own_build_is_in_the_sources_or_installed_by_pip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources, packages = tmp_path / "sources", tmp_path / "lib" / "packages"
@@ -160,7 +156,7 @@ def test_the_packages_own_build_is_among_its_sources_or_where_pip_has_put_it(
     assert own_build(sources) == sources
 
 
-def test_where_nothing_says_what_was_installed_there_is_no_own_build(
+def test_own_build_is_the_sources_without_a_pip_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])

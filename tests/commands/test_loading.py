@@ -12,7 +12,7 @@ from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.generation import Sampling, Usage
 
 
-def test_a_command_has_room_for_one_text_and_computes_as_it_was_asked_to(tiny_model: Path) -> None:
+def test_load_plans_a_single_sequence_with_the_given_options(tiny_model: Path) -> None:
     loaded = load(Turbopilot(max_threads=1), str(tiny_model), context=300, threads=2, chunk=16)
     engine = loaded.engine
     try:
@@ -28,7 +28,7 @@ def test_a_command_has_room_for_one_text_and_computes_as_it_was_asked_to(tiny_mo
         engine.close()
 
 
-def test_a_model_that_is_not_here_is_not_loaded_but_named() -> None:
+def test_load_reports_a_missing_model() -> None:
     with pytest.raises(NotReadyError, match="models pull --mirrors smollm2-135m") as missing:
         load(Turbopilot(), "smollm2-135m")
     assert missing.value.code == "model_missing"

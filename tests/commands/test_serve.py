@@ -18,7 +18,7 @@ def options(key: str | None = None, file: Path | None = None, *, none: bool = Fa
     return Options("127.0.0.1", 18080, key, file, none, hub=False)
 
 
-def test_the_key_is_the_options_or_the_environments_or_to_be_made(
+def test_key_of_uses_the_option_the_environment_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TURBOPILOT_API_KEY", raising=False)
@@ -33,13 +33,13 @@ def test_the_key_is_the_options_or_the_environments_or_to_be_made(
         key_of(options(""))
 
 
-def test_one_way_to_name_the_key_is_enough() -> None:
+def test_serve_refuses_several_key_options() -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["serve", "--api-key", "a", "--no-api-key"])
 
 
 @pytest.mark.parametrize("kind", ["hub", "tljh"])
-def test_the_snippet_starts_this_installation_with_the_models_that_are_here(
+def test_hub_config_uses_this_installation_and_its_models(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
@@ -51,13 +51,13 @@ def test_the_snippet_starts_this_installation_with_the_models_that_are_here(
     assert ("jupyterhub_config.d" in out) == (kind == "tljh")
 
 
-def test_a_chart_gets_values(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hub_config_prints_chart_values(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "hub-config", "--kind", "helm")
     assert status == 0
     assert yaml.safe_load(out)["hub"]["services"]
 
 
-def test_a_folder_without_a_model_is_told(
+def test_hub_config_reports_a_folder_without_a_model(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
@@ -67,7 +67,7 @@ def test_a_folder_without_a_model_is_told(
         assert f"no model in {folder}" in err
 
 
-def test_a_folder_that_others_may_not_open_is_told(
+def test_hub_config_reports_a_folder_that_is_not_accessible(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tempfile.TemporaryDirectory() as home:  # for its owner alone
@@ -81,7 +81,7 @@ def test_a_folder_that_others_may_not_open_is_told(
         assert run(capsys, "hub-config")[2] == ""
 
 
-def test_a_model_that_others_may_not_read_is_told(
+def test_hub_config_reports_a_model_that_is_not_readable(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for folder in (tmp_path, *tmp_path.parents[:3]):

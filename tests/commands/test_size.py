@@ -23,17 +23,15 @@ NOTEBOOKS = Path(__file__).parent.parent / "data"
 KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
 
 
-def test_what_is_given_is_computed_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+def test_size_computes_given_values_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "size", "--people", "300", *KNOWN)
     assert (status, err) == (0, "")
-    assert out.startswith(
-        "8 replicas: 300 people x 0.3 typing x 0.2 requests a second x 0.25 s / 0.6 = 7.5\n"
-    )
+    assert out.startswith("8 replicas: 300 people x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
     assert "assumed" in out
     assert "Memory: unknown" in out
 
 
-def test_a_short_run_measures_and_says_so(capsys: pytest.CaptureFixture[str], own: str) -> None:
+def test_size_measures_in_a_short_run(capsys: pytest.CaptureFixture[str], own: str) -> None:
     asked = ("-m", own, "--notebooks", str(NOTEBOOKS), "--seconds", "1", "--key", "20", "--json")
     status, out, err = run(capsys, "size", "--people", "5", *asked)
     assert status == 0, err
@@ -43,12 +41,10 @@ def test_a_short_run_measures_and_says_so(capsys: pytest.CaptureFixture[str], ow
     assert found["runs"][0]["people"] == 1
     assert found["memory"]["each"] > 0
     assert found["replicas"] >= 1
-    assert "one types" in err
+    assert "one user" in err
 
 
-def test_the_memory_of_a_replica_is_what_loading_it_asks_for(
-    capsys: pytest.CaptureFixture[str], own: str
-) -> None:
+def test_model_memory_equals_what_loading_needs(capsys: pytest.CaptureFixture[str], own: str) -> None:
     status, out, _ = run(capsys, "size", "--people", "40", *KNOWN, "-m", own, "--json")
     assert status == 0
     needed = json.loads(out)["memory"]
@@ -58,7 +54,7 @@ def test_the_memory_of_a_replica_is_what_loading_it_asks_for(
     assert plan.needs == pytest.approx(needed["each"], abs=2**20)
 
 
-def test_with_nothing_to_type_it_says_what_to_do(
+def test_size_advises_if_there_are_no_notebooks(
     capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -68,10 +64,10 @@ def test_with_nothing_to_type_it_says_what_to_do(
     assert "--requests-per-second" in err
 
 
-def test_a_model_that_is_elsewhere_or_missing_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_size_reports_a_remote_or_missing_model_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "size", "--people", "5", "--engine", "remote")
     assert status == 2
-    assert "run this command there" in err
+    assert "Run this command there" in err
     status, _, err = run(capsys, "size", "--people", "5")
     assert status == 1
     assert "models pull" in err
@@ -79,7 +75,7 @@ def test_a_model_that_is_elsewhere_or_missing_is_one_line(capsys: pytest.Capture
     assert run(capsys, "size", "--people", "5", "-m", "nope")[0] == 2
 
 
-def test_stopped_while_measuring_it_says_no_more(
+def test_size_interrupted_while_measuring_prints_no_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own: str
 ) -> None:
     def stopped(*_: object) -> Measured:
@@ -106,7 +102,7 @@ def answering() -> Iterator[str]:
         server.shutdown()
 
 
-def test_requests_are_counted_by_a_server_between_two_looks(
+def test_size_computes_the_rate_from_two_metrics(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, answering: str
 ) -> None:
     import os
@@ -125,15 +121,15 @@ def test_requests_are_counted_by_a_server_between_two_looks(
     assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.6, rel=0.05)
 
 
-def test_a_source_that_gives_no_counters_is_one_line(
+def test_size_reports_invalid_metrics_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, answering: str
 ) -> None:
     (tmp_path / "a.txt").write_text("hello {")
     for source, why in (
-        (f"{answering}/other", "answers 403"),
-        ("http://127.0.0.1:1/metrics", "cannot be fetched"),
+        (f"{answering}/other", "answered 403"),
+        ("http://127.0.0.1:1/metrics", "cannot be reached"),
         (str(tmp_path / "none.txt"), "cannot be read"),
-        (str(tmp_path / "a.txt"), "counters"),
+        (str(tmp_path / "a.txt"), "Prometheus metrics"),
     ):
         status, out, err = run(
             capsys, "size", "--people", "5", "--seconds-per-request", "1", "--from-metrics", source
@@ -144,7 +140,7 @@ def test_a_source_that_gives_no_counters_is_one_line(
         assert err.count("\n") == 1
     assert "either" in run(capsys, "size", "--people", "5", *KNOWN, "--from-metrics", "a")[2]
     three = ("--from-metrics", "a", "b", "c", "--seconds-per-request", "1")
-    assert "earlier counters" in run(capsys, "size", "--people", "5", *three)[2]
+    assert "earlier metrics" in run(capsys, "size", "--people", "5", *three)[2]
 
 
 DEMAND = Demand(300, 0.3, 0.2, 0.25)
@@ -153,10 +149,10 @@ MEMORY = memory_needed(DEMAND, 8, MODEL)
 SIZED = Sized(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
 
 
-def test_the_memory_comes_with_the_setting_that_gives_it() -> None:
+def test_size_prints_the_setting_for_the_memory() -> None:
     assert "c.Turbopilot.sequences_memory = 604" in words(SIZED)
 
 
-def test_one_is_singular() -> None:
+def test_size_uses_the_singular_for_one_replica() -> None:
     one = Sized(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
     assert words(one).startswith("1 replica: ")

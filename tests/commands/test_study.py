@@ -44,7 +44,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_report_is_of_the_configured_log_or_of_those_that_are_named(
+def test_report_reads_the_configured_or_the_named_logs(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
     write(path)
@@ -54,10 +54,10 @@ def test_the_report_is_of_the_configured_log_or_of_those_that_are_named(
     other = write(tmp_path / "other.jsonl", b'{"event": "sho')
     status, out, _ = run(capsys, "study", "report", str(path), str(other))
     assert "2 logs, 2 requests, 2 suggestions shown" in out
-    assert "other.jsonl: passed over 1 line that cannot be read." in out
+    assert "other.jsonl: skipped 1 unreadable line." in out
 
 
-def test_the_report_is_written_where_it_is_wanted(
+def test_report_is_written_to_the_given_file(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
     write(path)
@@ -73,7 +73,7 @@ WITH_LINKS = pytest.mark.skipif(os.name == "nt", reason="links need a privilege 
     "target",
     ["study.jsonl", "other.md", "participant.txt", "plots.svg", pytest.param("link.md", marks=WITH_LINKS)],
 )
-def test_a_report_takes_the_place_of_no_log_and_of_no_plot(
+def test_report_overwrites_neither_logs_nor_its_own_plots(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, target: str
 ) -> None:
     write(path)
@@ -83,13 +83,13 @@ def test_a_report_takes_the_place_of_no_log_and_of_no_plot(
         (tmp_path / target).symlink_to(tmp_path / "other.md")
     before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
     status, _, err = run(capsys, "study", "report", str(path), "--into", str(tmp_path / target))
-    assert (status, "Name " in err) == (2, True)
+    assert (status, "Pass " in err or "Choose " in err) == (2, True)
     assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before
 
 
-def test_what_is_no_log_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_commands_refuse_files_that_are_not_logs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, _, err = run(capsys, "study", "report")
-    assert (status, "Name the file of a study log" in err) == (2, True)
+    assert (status, "Pass the file of a usage log" in err) == (2, True)
     (tmp_path / "thesis.txt").write_text("a thesis")
     for name, why in (("thesis.txt", "is no study log"), ("nothing.jsonl", "does not exist")):
         for action in ("report", "info", "clear"):
@@ -97,7 +97,7 @@ def test_what_is_no_log_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Pa
             assert (status, f"{name} {why}" in err) == (2, True)
 
 
-def test_a_setting_that_names_no_file_is_said(
+def test_commands_refuse_an_invalid_configured_path(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
     configure(tmp_path, "study.jsonl")
@@ -106,48 +106,50 @@ def test_a_setting_that_names_no_file_is_said(
         assert (status, "relative path" in err) == (2, True)
 
 
-def test_info_says_what_is_logged_and_what_is_wrong(capsys: pytest.CaptureFixture[str], path: Path) -> None:
-    assert "nothing was logged yet" in run(capsys, "study", "info")[1]
+def test_info_describes_the_log_and_its_problems(capsys: pytest.CaptureFixture[str], path: Path) -> None:
+    assert "nothing is logged yet" in run(capsys, "study", "info")[1]
     write(path, b"{")
     status, out, _ = run(capsys, "study", "info")
     assert status == 0
-    assert "3 lines on 1 suggestion, 0.1 MB of at most 100 MB." in out
-    assert "No text is logged now." in out
-    assert "This log holds no text." in out
-    assert "1 line cannot be read." in out
+    assert "3 lines about 1 suggestion, 0.1 MB of at most 100 MB." in out
+    assert "No text is logged." in out
+    assert "This log contains no text." in out
+    assert "1 unreadable line." in out
     path.unlink()
     path.mkdir()
     status, out, _ = run(capsys, "study", "info")
-    assert (status, "It cannot be written: it is a link, a folder or a device" in out) == (1, True)
+    assert (status, "The file cannot be written: it is a link, a folder or a device" in out) == (1, True)
 
 
-def test_info_says_that_a_log_holds_text_whatever_the_setting_is_now(
+def test_info_reports_text_in_a_log_independently_of_the_setting(
     capsys: pytest.CaptureFixture[str], path: Path
 ) -> None:
     write(path, WITH_TEXT)
-    assert "This log holds the text of suggestions." in run(capsys, "study", "info")[1]
+    assert "This log contains the text of suggestions." in run(capsys, "study", "info")[1]
 
 
-def test_a_line_that_was_edited_by_hand_is_passed_over(
-    capsys: pytest.CaptureFixture[str], path: Path
-) -> None:
+def test_report_skips_lines_edited_by_hand(capsys: pytest.CaptureFixture[str], path: Path) -> None:
     write(path, b'{"event": "requested"}\n', line_of(SHOWN).replace(b":5", b':"many"'))
     status, out, _ = run(capsys, "study", "report")
-    assert (status, "passed over 2 lines that cannot be read." in out) == (0, True)
+    assert (status, "skipped 2 unreadable lines." in out) == (0, True)
 
 
-def test_without_a_setting_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_report_that_no_log_is_set(capsys: pytest.CaptureFixture[str]) -> None:
     for action in ("info", "clear"):
         status, out, _ = run(capsys, "study", action)
-        assert (status, out.startswith("No study log is kept")) == (0, True)
+        assert (status, out.startswith("No usage log is kept")) == (0, True)
 
 
-def test_a_log_is_described_and_deleted_by_its_name_after_the_setting_is_gone(
+def test_commands_accept_a_named_log_without_the_setting(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = write(tmp_path / "terminal.jsonl")
     status, out, _ = run(capsys, "study", "info", str(file))
-    assert (status, "3 lines on 1 suggestion" in out, "This log holds no text." in out) == (0, True, True)
+    assert (status, "3 lines about 1 suggestion" in out, "This log contains no text." in out) == (
+        0,
+        True,
+        True,
+    )
     assert "is logged" not in out
     assert run(capsys, "study", "clear", str(file), "-y")[0] == 0
     assert not file.exists()
@@ -158,7 +160,7 @@ def test_a_log_is_described_and_deleted_by_its_name_after_the_setting_is_gone(
     assert file.read_text() == "a thesis"
 
 
-def test_clear_asks_and_deletes_the_log_alone(
+def test_clear_asks_and_deletes_only_the_log(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "Nothing was logged." in run(capsys, "study", "clear")[1]
@@ -175,7 +177,7 @@ def test_clear_asks_and_deletes_the_log_alone(
 
 
 @pytest.mark.parametrize("name", [".", "..", "/", "...1", "..1"])
-def test_a_name_without_a_file_is_refused_in_words(
+def test_commands_report_a_missing_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -184,7 +186,7 @@ def test_a_name_without_a_file_is_refused_in_words(
         assert (status, "is no study log" in err or "does not exist" in err) == (2, True)
 
 
-def test_a_setting_that_names_a_folder_is_said(
+def test_commands_refuse_a_configured_folder(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
     configure(tmp_path, path.anchor)
@@ -194,7 +196,7 @@ def test_a_setting_that_names_a_folder_is_said(
 
 
 @pytest.mark.parametrize("target", [".", "..", "/", "folder"])
-def test_a_report_is_not_written_into_a_folder_that_is_named_as_its_file(
+def test_report_refuses_a_folder_as_its_file(
     capsys: pytest.CaptureFixture[str],
     path: Path,
     tmp_path: Path,
@@ -206,18 +208,18 @@ def test_a_report_is_not_written_into_a_folder_that_is_named_as_its_file(
     (tmp_path / "folder").mkdir()
     before = sorted(tmp_path.rglob("*"))
     status, _, err = run(capsys, "study", "report", "--into", target)
-    assert (status, "is a folder. Name the Markdown file" in err) == (2, True)
+    assert (status, "is a folder. Pass a Markdown file" in err) == (2, True)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_log_that_another_process_holds_is_not_deleted_and_that_is_said(
+def test_clear_reports_a_log_that_another_process_holds(
     capsys: pytest.CaptureFixture[str], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study_file, "PATIENCE", 0.05)
     write(path)
     with FileLock(lock_path(path)):
         status, _, err = run(capsys, "study", "clear", "-y")
-    assert (status, "was not deleted: another process has held it for too long" in err) == (1, True)
+    assert (status, "could not be deleted: another process has held it for too long" in err) == (1, True)
     assert path.exists()
 
 
@@ -225,15 +227,15 @@ def finding() -> Finding:
     return next(one for one in doctor.examine(read_settings()) if one.name == "study log")
 
 
-def test_the_doctor_says_what_is_logged_and_what_is_wrong(path: Path) -> None:
+def test_doctor_describes_the_log_and_its_problems(path: Path) -> None:
     assert (finding().problem, finding().text) == (False, f"kept in {path}: numbers, no text")
     path.mkdir()
     assert finding().problem
-    assert "cannot be written: it is a link, a folder or a device" in finding().text
+    assert "cannot be written (it is a link, a folder or a device" in finding().text
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_purge_deletes_a_log_in_our_own_folders_and_names_any_other(
+def test_purge_deletes_logs_in_own_folders_and_lists_others(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, own_folder: Path, inside: bool
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
@@ -241,11 +243,11 @@ def test_purge_deletes_a_log_in_our_own_folders_and_names_any_other(
     configure(tmp_path, file)
     _, out, _ = run(capsys, "purge", "--yes")
     assert file.exists() != inside
-    assert ("study clear deletes it" in out) != inside
+    assert ("jupyter turbopilot study clear" in out) != inside
 
 
 @pytest.mark.parametrize("linked", [False, pytest.param(True, marks=WITH_LINKS)])
-def test_purge_looks_at_where_a_log_is_and_not_at_how_it_is_named(
+def test_purge_resolves_the_path_of_a_log(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, own_folder: Path, linked: bool
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
@@ -266,10 +268,10 @@ def test_purge_looks_at_where_a_log_is_and_not_at_how_it_is_named(
         configure(tmp_path, name)
         _, out, _ = run(capsys, "purge", "--yes")
         assert file.exists() != goes
-        assert ("study clear deletes it" in out) != goes
+        assert ("jupyter turbopilot study clear" in out) != goes
 
 
-def test_purge_names_a_log_that_another_process_holds(
+def test_purge_lists_a_log_that_another_process_holds(
     capsys: pytest.CaptureFixture[str],
     path: Path,
     tmp_path: Path,
@@ -282,4 +284,4 @@ def test_purge_names_a_log_that_another_process_holds(
     configure(tmp_path, file)
     with FileLock(lock_path(file)):
         status, out, _ = run(capsys, "purge", "--yes")
-    assert (status, f"Could not be removed:\n  {file}" in out) == (1, True)
+    assert (status, f"Could not be deleted:\n  {file}" in out) == (1, True)

@@ -47,16 +47,14 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
-    work: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_train_writes_an_adapter_and_reports_the_gain(work: Path, tiny_model: Path, tmp_path: Path) -> None:
     done = train(work, "-m", tiny_model, "--minutes", 0.2, "--places", 12, "--rank", 4, into=tmp_path)
     assert re.search(r"8 documents, 0\.1 MB of code; left out: 1 .*secrets, 1 without code", done.stdout)
-    assert "28 cells to learn from, 1 documents held out for the test" in done.stdout
+    assert "28 cells to train on, 1 documents held out for the test" in done.stdout
     assert re.search(r"adapter\.gguf: [\d.]+ MB\. \d+ steps, \d+ samples", done.stdout)
     assert re.search(r"Loss on the held-out documents: \d\.\d+ before, \d\.\d+ after", done.stdout)
-    assert re.search(r"of 12 lines exact without, .* with: .* points", done.stdout)
-    assert re.search(r"Typed, \d+ keys: without, .* saved; with, .* saved\.", done.stdout)
+    assert re.search(r"of 12 lines completed exactly without, .* with: .* points", done.stdout)
+    assert re.search(r"Replayed \d+ keystrokes: without, .* saved \S+; with, .* saved \S+\.", done.stdout)
     assert f"c.Turbopilot.adapters = ['default', '{tmp_path}/adapter.gguf']" in done.stdout
     assert "100%" in done.stderr
     header = check(tmp_path / "adapter.gguf", "llama")
@@ -66,7 +64,7 @@ def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
     assert after < before
 
 
-def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_train_resumes_an_interrupted_training(work: Path, tiny_model: Path, tmp_path: Path) -> None:
     asked = (work, "-m", tiny_model, "--minutes", 0.3, "--places", 0, "--rank", 4)
     command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, asked)]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
@@ -91,30 +89,32 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
     ("arguments", "code", "reason"),
     [
         (["nowhere"], 2, "nowhere does not exist"),
-        (["."], 1, "0 cells to learn from, but at least 20 are needed"),
-        ([".", "--language", "r", "klingon"], 2, "--language klingon r: there is no such code.*found: none"),
-        ([".", "-o", "adapter.bin"], 2, r"has to end with \.gguf"),
-        ([".", "-m", "codegen-350m-mono"], 1, "cells to learn from"),
+        (["."], 1, "0 cells to train on; at least 20 are needed"),
+        (
+            [".", "--language", "r", "klingon"],
+            2,
+            "--language klingon r: no code in this language was found.*found: none",
+        ),
+        ([".", "-o", "adapter.bin"], 2, r"must end with \.gguf"),
+        ([".", "-m", "codegen-350m-mono"], 1, "cells to train on"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments: list[str], code: int, reason: str, tmp_path: Path) -> None:
+def test_train_refuses_invalid_options(arguments: list[str], code: int, reason: str, tmp_path: Path) -> None:
     assert re.search(reason, train(*arguments, into=tmp_path, code=code).stderr)
 
 
-def test_a_list_of_models_that_cannot_be_read_is_said_before_anything_is_learnt(
-    work: Path, tmp_path: Path
-) -> None:
+def test_train_reports_a_damaged_model_list_before_training(work: Path, tmp_path: Path) -> None:
     (tmp_path / "models.json").write_text('{"models": [}')
     done = train(work, "--scratch", "-o", "small.gguf", into=tmp_path, code=2)
     assert "models.json cannot be read: Expecting value: line 1 column 13" in done.stderr
     assert "cells" not in done.stdout
 
 
-def test_a_model_that_is_not_there_or_of_another_kind_is_said(work: Path, tmp_path: Path) -> None:
+def test_train_reports_a_missing_or_unsupported_model(work: Path, tmp_path: Path) -> None:
     assert "models pull" in train(work, "-m", "smollm2-135m", into=tmp_path, code=1).stderr
 
 
-def test_a_small_model_is_trained_from_nothing_and_tuned_to_each_language(work: Path, tmp_path: Path) -> None:
+def test_train_from_scratch_fine_tunes_to_each_language(work: Path, tmp_path: Path) -> None:
     (work / "tools").mkdir()
     for number in range(60):
         line = f"export function scale{number}(value) {{\n  return value * {number} + 1;\n}}\n\n\n"

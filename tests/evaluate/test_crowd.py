@@ -56,7 +56,7 @@ def typed() -> list[TypedNotebook]:
     return notebooks.read(DATA)
 
 
-def test_each_types_as_somebody_else(typed: list[TypedNotebook]) -> None:
+def test_type_at_once_uses_a_different_user_for_each_thread(typed: list[TypedNotebook]) -> None:
     local = Local()
     passed: list[float] = []
     found = type_at_once(local, typed, 3, 0.2, 0.01, passed.append)  # type: ignore[arg-type]
@@ -66,14 +66,14 @@ def test_each_types_as_somebody_else(typed: list[TypedNotebook]) -> None:
     assert passed == sorted(passed)
 
 
-def test_a_model_elsewhere_is_not_measured(typed: list[TypedNotebook]) -> None:
+def test_type_at_once_refuses_a_remote_model(typed: list[TypedNotebook]) -> None:
     engine = Engine()
     engine.abilities = SimpleNamespace(elsewhere=True)
-    with pytest.raises(TurbopilotError, match="does not compute here"):
+    with pytest.raises(TurbopilotError, match="runs on a remote server"):
         type_at_once(Local(engine=engine), typed, 1, 1.0, 0.1)  # type: ignore[arg-type]
 
 
-def test_the_next_run_has_as_many_people_as_load_the_engine_as_wanted() -> None:
+def test_people_for_reaches_the_requested_utilisation() -> None:
     alone = Measured(1, 40.0, 60, 8.0)
     assert (alone.requests_per_second, alone.utilisation) == (1.5, 0.2)
     assert alone.seconds_per_request == pytest.approx(8 / 60)
@@ -98,14 +98,14 @@ def counters(known: int = 0, taken_over: int = 0, since: float = 1000.0, **outco
     )
 
 
-def test_what_is_counted_reached_the_model() -> None:
+def test_read_counters_counts_requests_that_reached_the_model() -> None:
     text = counters(
         known=10, taken_over=15, answered=100, superseded=20, disconnected=3, busy=500, yielded=40, loading=7
     )
     assert read_counters(text, 1200.0).requests == 98
 
 
-def test_a_rate_is_that_since_the_start_or_since_the_earlier_counters() -> None:
+def test_requests_per_second_uses_the_start_or_earlier_metrics() -> None:
     now = read_counters(counters(answered=100), 1100.0)
     assert requests_per_second(now) == 1.0
     assert requests_per_second(now, read_counters(counters(answered=40), 1080.0)) == 3.0
@@ -114,18 +114,18 @@ def test_a_rate_is_that_since_the_start_or_since_the_earlier_counters() -> None:
 @pytest.mark.parametrize(
     ("earlier", "words"),
     [
-        (read_counters(counters(answered=200), 1050.0), "started again"),
-        (read_counters(counters(answered=1, since=1.0), 20.0), "started again"),
-        (read_counters(counters(answered=100), 1050.0), "Nothing was counted"),
-        (read_counters(counters(answered=90), 1100.0), "Nothing was counted"),
+        (read_counters(counters(answered=200), 1050.0), "restarted"),
+        (read_counters(counters(answered=1, since=1.0), 20.0), "restarted"),
+        (read_counters(counters(answered=100), 1050.0), "No requests were counted"),
+        (read_counters(counters(answered=90), 1100.0), "No requests were counted"),
     ],
 )
-def test_counters_that_say_nothing_together_are_refused(earlier: object, words: str) -> None:
+def test_requests_per_second_refuses_inconsistent_metrics(earlier: object, words: str) -> None:
     with pytest.raises(BadRequestError, match=words):
         requests_per_second(read_counters(counters(answered=100), 1100.0), earlier)  # type: ignore[arg-type]
 
 
-def test_a_server_of_ours_writes_what_is_read() -> None:
+def test_read_counters_reads_the_metrics_of_a_server() -> None:
     from jupyter_turbopilot.server.metrics import Metrics
 
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=0, engine=None)
@@ -138,13 +138,13 @@ def test_a_server_of_ours_writes_what_is_read() -> None:
 
 
 @given(st.one_of(st.text(), st.text(alphabet='turbopilot_known_total{}="# TYPE\n01e+,')))
-def test_what_is_no_counters_is_refused_in_words(text: str) -> None:
-    with pytest.raises(BadRequestError, match=r"no counters|not the counters"):
+def test_read_counters_refuses_other_texts(text: str) -> None:
+    with pytest.raises(BadRequestError, match=r"no counters|not the metrics"):
         read_counters(text, 0.0)
 
 
 @pytest.mark.parametrize("number", ["NaN", "+Inf", "-Inf"])
-def test_numbers_that_are_none_are_refused(number: str) -> None:
+def test_read_counters_refuses_invalid_numbers(number: str) -> None:
     text = counters(answered=7).replace("7.0", number)
-    with pytest.raises(BadRequestError, match="not the counters"):
+    with pytest.raises(BadRequestError, match="not the metrics"):
         read_counters(text, 1e4)

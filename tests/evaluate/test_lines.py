@@ -23,7 +23,7 @@ def lines(*exact: tuple[int, bool]) -> ExactLines:
     return ExactLines({Cursor(number, 0, at): right for at, (number, right) in enumerate(exact)})
 
 
-def test_places_are_chosen_all_over_and_something_follows_each() -> None:
+def test_places_are_spread_and_followed_by_text() -> None:
     notebooks = [
         notebook("alpha = 1\n\nbeta = alpha + 2\n"),
         notebook("print('x')"),
@@ -55,7 +55,7 @@ class Answering:
         return SimpleNamespace(items=[SimpleNamespace(text=self.text)], timings=SimpleNamespace(total_ms=1.0))
 
 
-def test_the_lines_below_stand_behind_the_cursor_only_within_a_cell() -> None:
+def test_complete_keeps_the_lines_below_only_within_a_cell() -> None:
     local: Any = Answering("= 1")
     chosen = [Cursor(0, 0, 6), Cursor(0, 0, 6, within=True), Cursor(0, 0, 16, within=True)]
     answers = complete(local, [notebook("alpha = 1\nbeta = 22\ngamma = 3")], chosen, lambda _: None)
@@ -69,21 +69,23 @@ def test_the_lines_below_stand_behind_the_cursor_only_within_a_cell() -> None:
     assert answers.of(within=False).share == 1.0
 
 
-def test_a_gain_is_only_said_where_it_is_sure() -> None:
+def test_gain_is_claimed_only_if_significant() -> None:
     before = lines(*[(n, False) for n in range(40)])
     after = lines(*[(n, n % 2 == 0) for n in range(40)])
     helped = gain(before, after)
-    assert helped.words.startswith("It helps. 0.0% of 40 lines exact without, 50.0% with: +50.0 points")
+    assert helped.words.startswith(
+        "It helps. 0.0% of 40 lines completed exactly without, 50.0% with: +50.0 points"
+    )
     assert gain(after, before).words.startswith("It makes completions worse: do not use it.")
-    assert gain(before, before).words.startswith("Too few places")
-    assert gain(lines(), lines()).words.startswith("Too few places")
+    assert gain(before, before).words.startswith("No significant difference")
+    assert gain(lines(), lines()).words.startswith("No significant difference")
 
 
-def test_only_places_that_both_were_asked_at_are_compared() -> None:
+def test_gain_compares_only_common_positions() -> None:
     assert gain(lines((0, True), (0, False)), lines((0, True))).places == 1
 
 
-def test_the_interval_is_of_notebooks_not_of_places() -> None:
+def test_gain_resamples_notebooks_instead_of_positions() -> None:
     # One notebook alone gained, at many places: that may not be so for the next.
     before = lines(*[(n // 20, False) for n in range(80)])
     after = lines(*[(n // 20, n < 20) for n in range(80)])

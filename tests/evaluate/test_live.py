@@ -18,7 +18,7 @@ def all_of(name: str) -> list[traces.Trace]:
     return traces.of_kind(read, "append", 0)
 
 
-def test_a_cell_is_typed_with_what_the_cells_above_made() -> None:
+def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
     typed = all_of("harbour.ipynb")
     with Live("python3") as live:
         first, second, *_ = (live.facts(trace) for trace in typed)
@@ -37,7 +37,7 @@ def test_a_cell_is_typed_with_what_the_cells_above_made() -> None:
         assert (found.there, found.missing, found.unknown) == (1, 2, 1)
 
 
-def test_a_cell_that_fails_is_told_and_typing_goes_on(tmp_path: Path) -> None:
+def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
     path = notebook(tmp_path / "a.ipynb")
     text = (path / "a.ipynb").read_text()
     (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = 1 / 0"))
@@ -47,7 +47,7 @@ def test_a_cell_that_fails_is_told_and_typing_goes_on(tmp_path: Path) -> None:
         assert live.failed == {"a.ipynb": "cell 1: ZeroDivisionError: division by zero"}
 
 
-def test_every_cell_is_typed_with_facts_and_without() -> None:
+def test_beside_a_kernel_replays_with_and_without_context() -> None:
     local = Knows(lambda request: "swing_it(" if request.prefix.endswith("= ") else "")
     with Live("python3") as live:
         knowing, unaware = typist.beside_a_kernel(
@@ -80,14 +80,14 @@ def test_every_cell_is_typed_with_facts_and_without() -> None:
         ("%matplotlib inline\nx = ", "ships", [Question(("ships",))]),
     ],
 )
-def test_only_what_the_suggestion_itself_names_is_asked(
+def test_questions_include_only_names_of_the_suggestion(
     before: str, text: str, asked: list[Question]
 ) -> None:
     found, _ = questions(before, text)
     assert sorted(found, key=str) == sorted(asked, key=str)
 
 
-def test_what_the_cell_itself_binds_cannot_be_told() -> None:
+def test_questions_count_names_bound_in_the_cell_as_unknown() -> None:
     assert questions("total = sum(values)\nprint(", "total.mean())") == ([], 2)
 
 
@@ -104,7 +104,7 @@ def test_what_the_cell_itself_binds_cannot_be_told() -> None:
         (Question(("ships",), "tonnes"), False),
     ],
 )
-def test_the_kernel_answers_by_its_objects(question: Question, told: object) -> None:
+def test_live_checks_names_with_the_kernels_objects(question: Question, told: object) -> None:
     frame = type("DataFrame", (), {"columns": ["tonnage"]})
     scope: dict[str, object] = {}
     exec(_ANSWER, scope)  # noqa: S102

@@ -33,7 +33,7 @@ class AtDesk:
         self.last = lambda request, _: desk.ask(request)[-1]
 
 
-def test_what_memory_shows_is_counted_apart(appended: list[Trace]) -> None:
+def test_with_memory_counts_index_suggestions_separately(appended: list[Trace]) -> None:
     desk = Desk(ScriptedEngine(""))
     memory = Remembering.of(*CODE.splitlines(), documents=20)
     result = by_keystrokes(AtDesk(desk), appended, lambda _: None, lambda _: memory)  # type: ignore[arg-type]
@@ -45,29 +45,29 @@ def test_what_memory_shows_is_counted_apart(appended: list[Trace]) -> None:
     assert all(ms > 0 for ms in result.recalled_ms)
 
 
-def test_keys_are_compared_that_were_asked_for_in_both_ways() -> None:
+def test_gain_compares_positions_requested_in_both_configurations() -> None:
     without, with_it = typed(70, 100, 20), typed(70, 100, 40)
     without.key_ms = {("a", 1, 0): 10.0, ("a", 1, 4): 30.0, ("a", 1, 8): 500.0}
     with_it.key_ms = {("a", 1, 0): 15.0, ("a", 1, 4): 35.0}
     without.ms, with_it.ms = [*without.key_ms.values()], [*with_it.key_ms.values()]
     words = MemoryGain({0.0: without}, {0.0: with_it}).words
-    assert "took 25 ms on average with memory and 20 ms without (1.250 times)" in words
-    assert "all keys 0 and 1 seconds" in words
+    assert "took 25 ms on average with the index, 20 ms without (1.250 times)" in words
+    assert "all requests 0 and 1 seconds" in words
 
 
-def test_where_it_is_less_often_right_the_threshold_is_raised() -> None:
+def test_measure_raises_the_threshold_if_precision_is_lower() -> None:
     gain = MemoryGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(71, 100, 24)})
     assert gain.moved(gain.with_it) == 0.05
     assert "At a precision of 0.700 or above" in gain.words
     assert "1.20 times" in gain.words
 
 
-def test_where_no_threshold_is_precise_enough_that_is_said() -> None:
+def test_gain_reports_that_no_threshold_is_precise_enough() -> None:
     gain = MemoryGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(65, 100, 24)})
-    assert gain.words.startswith("No threshold with memory is as precise as 0.700")
+    assert gain.words.startswith("With the index, no threshold reaches a precision of 0.700")
 
 
-def test_a_threshold_that_was_moved_is_put_back() -> None:
+def test_threshold_moved_restores_the_threshold() -> None:
     before = dict(fit_for(DEFAULT).thresholds)
     with threshold_moved(DEFAULT, "quiet", 9.0):
         assert fit_for(DEFAULT).thresholds["quiet"] < 1.0
@@ -90,7 +90,7 @@ def paths(shelf: Shelf, name: str) -> Sequence[str]:
     return [other.path for other in shelf.others(name)]
 
 
-def test_siblings_are_the_notebooks_whose_name_begins_alike() -> None:
+def test_shelf_uses_notebooks_with_the_same_prefix_as_siblings() -> None:
     notebooks = [
         named("one__a.ipynb", "first_line(1)"),
         named("one__b.ipynb", "second_line(2)"),
@@ -103,7 +103,7 @@ def test_siblings_are_the_notebooks_whose_name_begins_alike() -> None:
         assert ways(shelf, "one__a.ipynb", "third") == []
 
 
-def test_what_shares_half_of_its_lines_is_left_out() -> None:
+def test_shelf_omits_near_duplicates() -> None:
     notebooks = [
         named("one__a.ipynb", LINES, "delta_line = 4"),
         named("one__copy.ipynb", "alpha_line = 1\nbeta_line = 2\nother_line = 5\nfurther_line = 6"),
@@ -113,7 +113,7 @@ def test_what_shares_half_of_its_lines_is_left_out() -> None:
         assert paths(shelf, "one__a.ipynb") == ["one__other.ipynb"]
 
 
-def test_a_folder_is_read_without_the_notebook_that_is_typed(tmp_path: Path) -> None:
+def test_shelf_of_a_folder_omits_the_typed_notebook(tmp_path: Path) -> None:
     write(tmp_path, "work/a.ipynb", "typed_line(1)")
     write(tmp_path, "work/b.ipynb", "other_line(2)")
     write(tmp_path, ".hidden/c.ipynb", "hidden_line(3)")

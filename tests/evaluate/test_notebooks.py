@@ -20,7 +20,7 @@ def prepared(path: Path, content: Any) -> Path:
     return path
 
 
-def test_cells_of_code_that_are_long_enough_are_typed(tmp_path: Path) -> None:
+def test_read_selects_code_cells_that_are_long_enough(tmp_path: Path) -> None:
     for name, length in (("long", SHORTEST_CELL + 1), ("short", SHORTEST_CELL)):
         cells = [{"cell_type": kind, "source": "x" * length} for kind in ("markdown", "code")]
         (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
@@ -28,7 +28,7 @@ def test_cells_of_code_that_are_long_enough_are_typed(tmp_path: Path) -> None:
     assert (only.name, only.typed) == ("long.ipynb", (1,))
 
 
-def test_notebooks_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+def test_read_skips_unreadable_notebooks(tmp_path: Path) -> None:
     notebook(tmp_path / "a.ipynb")
     for name, text in (("b", "{"), ("c", "[]"), ("d", '{"cells": [{"source": 1}]}'), ("e", '{"cells": 3}')):
         (tmp_path / f"{name}.ipynb").write_text(text)
@@ -43,7 +43,7 @@ def test_read_skips_a_pipe_in_a_folder(tmp_path: Path) -> None:
         assert [found.name for found in read(tmp_path)] == ["a.ipynb"]
 
 
-def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
+def test_read_accepts_a_prepared_set(tmp_path: Path) -> None:
     content = [{"name": "a", "cells": [{"type": "code", "source": "x = 1"}], "typed": [0]}]
     assert read(prepared(tmp_path / "set.json.gz", content)) == [
         TypedNotebook("a", (NotebookCell("code", "x = 1"),), typed=(0,))
@@ -60,18 +60,18 @@ def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
         [{"name": "a", "cells": [{"type": "code", "source": "x = 1"}], "typed": [0.0]}],
     ],
 )
-def test_json_of_another_kind_is_not_a_prepared_set(tmp_path: Path, content: Any) -> None:
+def test_read_refuses_other_json(tmp_path: Path, content: Any) -> None:
     with pytest.raises(BadRequestError, match="is neither a notebook nor a prepared set"):
         read(prepared(tmp_path / "set.json.gz", content))
 
 
-def test_a_file_that_is_not_packed_is_not_a_prepared_set(tmp_path: Path) -> None:
+def test_read_refuses_a_file_that_is_not_compressed(tmp_path: Path) -> None:
     (tmp_path / "set.json.gz").write_text("nothing")
-    with pytest.raises(BadRequestError, match=r"neither a notebook nor a prepared set\. Name a notebook"):
+    with pytest.raises(BadRequestError, match=r"neither a notebook nor a prepared set\. Pass a notebook"):
         read(tmp_path / "set.json.gz")
 
 
-def test_every_module_is_a_notebook_of_functions_without_docstrings() -> None:
+def test_standard_library_has_functions_without_docstrings() -> None:
     found = standard_library()
     assert len(found) >= 16  # as many as type at once
     assert len({module.name for module in found}) == len(found)

@@ -9,7 +9,9 @@ from jupyter_turbopilot.evaluate import report, traces, typist
 from tests.evaluate.test_typist import Knows, rest_of_line
 
 
-def test_a_report_is_a_table_with_intervals_and_plots(appended: list[traces.Trace], tmp_path: Path) -> None:
+def test_report_contains_a_table_with_intervals_and_plots(
+    appended: list[traces.Trace], tmp_path: Path
+) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
     written = report.write(tmp_path / "new" / "report.md", "A head.", {"balanced": typed})
@@ -20,13 +22,13 @@ def test_a_report_is_a_table_with_intervals_and_plots(appended: list[traces.Trac
     assert f"({written[1].name})" in text
 
 
-def test_a_folder_that_cannot_be_written_is_named_in_words(tmp_path: Path) -> None:
+def test_report_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TurbopilotError, match="could not be written"):
         report.write(tmp_path / "file" / "report.md", "A head.", {})
 
 
-def test_what_the_facts_gain_is_told_of_a_pair_alone(appended: list[traces.Trace]) -> None:
+def test_table_reports_the_gain_only_for_a_pair(appended: list[traces.Trace]) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
     pair = {"x" + report.KNOWING: typed, "x" + report.UNAWARE: typed}
@@ -37,6 +39,6 @@ def test_what_the_facts_gain_is_told_of_a_pair_alone(appended: list[traces.Trace
 def test_table_gives_no_interval_of_one_notebook(appended: list[traces.Trace]) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     table = report.table({"x" + report.KNOWING: typed, "x" + report.UNAWARE: typed})
-    assert "| x, knowing the kernel | 1.000 |" in table
+    assert "| x, with kernel context | 1.000 |" in table
     assert "saves 1.00 times as much." in table
     assert "they need at least two notebooks" in table

@@ -23,20 +23,20 @@ from jupyter_turbopilot.evaluate.scoring import Judgement, Score, Tally, interva
         ("   ", "x", 0, 0, 1),
     ],
 )
-def test_a_suggestion_is_taken_for_what_is_written_next(
+def test_judge_accepts_suggestions_that_match_the_following_text(
     text: str, future: str, taken: int, right: int, wrong: int
 ) -> None:
     assert judge(text, future) == Judgement(taken, right, wrong)
 
 
 @given(st.text("ab(\n ", max_size=30), st.text("ab(\n ", max_size=30))
-def test_only_what_stands_next_is_ever_taken(text: str, future: str) -> None:
+def test_judge_accepts_only_text_at_the_cursor(text: str, future: str) -> None:
     verdict = judge(text, future)
     assert future.startswith(text[: verdict.taken])
     assert verdict.right <= 1
 
 
-def test_a_suggestion_that_goes_on_as_typed_is_shown_once() -> None:
+def test_score_counts_a_suggestion_that_is_typed_along_once() -> None:
     score = Score()
     score.see(0, 0, "", "wrong_name", "right")
     score.see(0, 2, "", "ong_name", "ght")
@@ -45,7 +45,7 @@ def test_a_suggestion_that_goes_on_as_typed_is_shown_once() -> None:
     assert score.total.shown == 2
 
 
-def test_what_was_taken_need_not_be_typed_but_for_one_key() -> None:
+def test_score_saves_accepted_characters_minus_one_keystroke() -> None:
     score = Score()
     score.see(0, 3, "x =", " value", " value\n")
     score.typed(10, 4)
@@ -55,7 +55,7 @@ def test_what_was_taken_need_not_be_typed_but_for_one_key() -> None:
     assert score.total.per_hundred == 25.0
 
 
-def test_an_interval_holds_the_figure_and_is_wider_for_unequal_notebooks() -> None:
+def test_interval_contains_the_value_and_widens_with_variance() -> None:
     equal = [Tally(typed=100, saved=20)] * 10
     unequal = [Tally(typed=100, saved=0), Tally(typed=100, saved=40)] * 5
     assert interval(equal, lambda t: t.share_saved) == (0.2, 0.2)

@@ -21,27 +21,29 @@ MODELS = st.builds(
 )
 
 
-def test_rounding_adds_no_replica() -> None:
+def test_replicas_ignores_rounding_errors() -> None:
     assert Demand(3, 0.1, 1.0, 6.0).exactly() == 3.0
     assert Demand(3, 0.1, 1.0, 6.0).replicas() == 3
 
 
 @given(DEMANDS, PARTS)
-def test_no_replica_is_busier_than_it_may_be_and_none_is_too_many(demand: Demand, part: float) -> None:
+def test_replicas_is_the_smallest_number_within_the_utilisation(demand: Demand, part: float) -> None:
     replicas = demand.replicas(part)
     assert demand.busy <= replicas * part * (1 + 1e-9) + 1e-9
     assert replicas == 1 or demand.busy > (replicas - 1) * part * (1 - 1e-9) - 1e-9
 
 
 @given(DEMANDS, st.integers(1, 10_000), MODELS)
-def test_everybody_who_types_has_room_somewhere(demand: Demand, replicas: int, model: ModelMemory) -> None:
+def test_memory_needed_has_room_for_every_typing_user(
+    demand: Demand, replicas: int, model: ModelMemory
+) -> None:
     needed = memory_needed(demand, replicas, model)
     assert needed.people * replicas >= demand.typing - 1e-6
     assert needed.keys_and_values >= needed.people * model.token * model.context * (1 - 1e-9)
     assert needed.all == replicas * (model.weights + model.compute + needed.keys_and_values)
 
 
-def test_the_default_models_memory_by_hand() -> None:
+def test_memory_needed_matches_a_manual_calculation() -> None:
     needed = memory_needed(Demand(300, 0.3, 0.2, 0.25), 8, ModelMemory(500, 100, 12 * 1024, 4096))
     assert (needed.people, needed.keys_and_values) == (12, 12 * 12 * 1024 * 4096)
     assert needed.each == 600 + needed.keys_and_values

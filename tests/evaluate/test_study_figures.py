@@ -164,7 +164,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.lists(PROCESS, min_size=1, max_size=4), min_size=1, max_size=ENOUGH + 1))
-def test_the_figures_are_those_that_were_counted_independently(
+def test_figures_match_independent_counts(
     tmp_path_factory: pytest.TempPathFactory, people: list[list[tuple[int, list[dict[str, Any]], bool]]]
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("study")
@@ -239,14 +239,14 @@ def test_suggestions_of_a_damaged_session_line_are_counted() -> None:
     assert (one.hour, one.condition) == (23, ("unknown", "unknown"))
 
 
-def test_what_is_run_in_a_terminal_is_final() -> None:
+def test_retained_text_in_a_terminal_is_final() -> None:
     events = [requested(1), shown(1), taken(1, 5), retained(1, 4, after=6.5)]
     for where, kept in (("terminal", {SOON: 4, LATER: 4}), ("server", {})):
         (one,) = Figured([[replace(SESSION, where=where), *events]]).suggested
         assert one.kept == kept
 
 
-def test_intervals_are_those_of_resampling_the_units() -> None:
+def test_intervals_match_resampled_units() -> None:
     events: list[Event] = [SESSION]
     units = []
     for document in range(40):
@@ -264,7 +264,7 @@ def test_intervals_are_those_of_resampling_the_units() -> None:
     assert ours.interval == pytest.approx((low, high), abs=0.02)
 
 
-def test_a_log_without_suggestions_is_no_unit() -> None:
+def test_draws_ignore_logs_without_suggestions() -> None:
     some = [requested(1), shown(1), *NO_SUGGESTIONS]
     few = Figured([some, some, *[NO_SUGGESTIONS] * 3])
     assert (few.by_log, len(few.units), len(few.writers)) == (False, 2, 5)
@@ -273,7 +273,7 @@ def test_a_log_without_suggestions_is_no_unit() -> None:
 
 
 @pytest.mark.parametrize(("documents", "drawn"), [(1, False), (ENOUGH - 1, False), (ENOUGH, True)])
-def test_few_units_give_no_interval(documents: int, drawn: bool) -> None:
+def test_intervals_are_none_with_few_units(documents: int, drawn: bool) -> None:
     events: list[Event] = [SESSION]
     for number in range(40):
         events += [requested(number, doc=number % documents), shown(number)]
@@ -283,13 +283,13 @@ def test_few_units_give_no_interval(documents: int, drawn: bool) -> None:
     assert found.saved.interval is None, "there is one session"
 
 
-def test_models_that_are_not_in_the_catalogue_are_one_condition() -> None:
+def test_conditions_combine_models_outside_the_catalogue() -> None:
     sessions = [replace(SESSION, model=model) for model in ("other-123", "other-9")]
     events = [sessions[0], requested(1), shown(1), sessions[1], requested(2), shown(2)]
     assert {one.condition for one in Figured([events]).suggested} == {("other", "eager")}
 
 
-def test_an_empty_log_has_no_figures() -> None:
+def test_figures_of_an_empty_log_are_zero() -> None:
     found = Figured([[]])
     assert found.saved == Share(0, 0)
     assert found.of([]).acceptance.value == 0.0
@@ -297,7 +297,7 @@ def test_an_empty_log_has_no_figures() -> None:
     assert found.by(lambda one: one.hour) == {}
 
 
-def test_latency_is_that_of_suggestions_that_were_shown() -> None:
+def test_latency_includes_only_shown_suggestions() -> None:
     events: list[Event] = [SESSION]
     for number in range(100):
         events += [requested(number, ms=number + 1, doc=number), shown(number)]

@@ -24,12 +24,12 @@ def log(accepted: int = 3, model: str = "m") -> list[Event]:
     return events
 
 
-def test_the_tables_say_what_became_of_the_suggestions() -> None:
+def test_tables_summarise_suggestion_outcomes() -> None:
     text = tables(Figured([log()]), 1)
     assert "1 log, 10 requests, 10 suggestions shown, 1000 characters written." in text
-    assert "from 10 documents in their sessions, that of what was saved from 1 session." in text
-    assert "From fewer than 5 none is drawn" in text
-    assert "Saved: 0.027 of what was written" in text
+    assert "95 % bootstrap intervals from 10 documents (keystrokes saved: from 1 session)" in text
+    assert "fewer than 5 give none." in text
+    assert "Keystrokes saved: 0.027 of the characters written" in text
     assert "| all | 10 | 3 | 0.300 (" in text
     assert "| 0.800 | 0.600 |" in text
     assert "| after = | 5 | 2 | 0.400 (" in text
@@ -39,30 +39,30 @@ def test_the_tables_say_what_became_of_the_suggestions() -> None:
     assert "could not be written" not in text
 
 
-def test_intervals_are_said_to_be_drawn_from_what_they_are_drawn_from() -> None:
+def test_tables_name_the_resampled_units() -> None:
     few = tables(Figured([log(), log(), *[NO_SUGGESTIONS] * 3]), 5)
     assert "5 logs, " in few
-    assert "drawn from 20 documents in their sessions, that of what was saved from 5 sessions." in few
-    assert "drawn from 5 logs." in tables(Figured([log()] * 5), 5)
-    assert "drawn from 5 logs, that of what was saved from 6 logs." in tables(
+    assert "intervals from 20 documents (keystrokes saved: from 5 sessions);" in few
+    assert "intervals from 5 logs;" in tables(Figured([log()] * 5), 5)
+    assert "intervals from 5 logs (keystrokes saved: from 6 logs);" in tables(
         Figured([*[log()] * 5, NO_SUGGESTIONS]), 6
     )
 
 
-def test_models_are_compared_where_there_are_several() -> None:
+def test_tables_compare_several_models() -> None:
     text = tables(Figured([log(), log(5, "n")]), 2)
     assert "| m, eager | 10 | 3 |" in text
     assert "| n, eager | 10 | 5 |" in text
     assert "m, eager" not in tables(Figured([log()]), 1)
 
 
-def test_what_is_missing_is_said() -> None:
+def test_tables_report_missing_events() -> None:
     events = [*log(), Dropped(0.0, "AbC3", lines=1), shown(99)]
     text = tables(Figured([events]), 1)
     assert "1 line could not be written; 1 event refers to a request that is not in the log." in text
 
 
-def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> None:
+def test_write_creates_reproducible_plots(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     paths = write(tmp_path / "new" / "report.md", Figured([log()]), 1)
     assert [path.name for path in paths] == ["report.md", "report.svg"]
@@ -74,13 +74,15 @@ def test_a_report_is_written_with_plots_the_same_each_time(tmp_path: Path) -> No
     write(paths[0], Figured([[]]), 1)
 
 
-def test_without_matplotlib_there_are_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_creates_only_tables_without_matplotlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert write(tmp_path / "report.md", Figured([log()]), 1) == [tmp_path / "report.md"]
     assert "svg" not in (tmp_path / "report.md").read_text("utf-8")
 
 
-def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_write_reports_an_unwritable_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TurbopilotError, match="The report could not be written"):
         write(tmp_path / "file" / "report.md", Figured([log()]), 1)

@@ -40,21 +40,21 @@ def rest_of_line(request: Completion) -> str:
     return CODE[request.offset :].split("\n", maxsplit=1)[0] if CODE.startswith(request.prefix) else ""
 
 
-def test_a_person_who_is_told_every_line_types_little(appended: list[traces.Trace]) -> None:
+def test_by_keystrokes_saves_typing_with_perfect_suggestions(appended: list[traces.Trace]) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     assert typed.total.precision == 1.0
     assert typed.total.share_saved > 0.5
     assert typed.notebooks.keys() == {"a.ipynb"}
 
 
-def test_nothing_is_asked_inside_what_was_taken(appended: list[traces.Trace]) -> None:
+def test_by_keystrokes_sends_no_request_within_accepted_text(appended: list[traces.Trace]) -> None:
     knows = Knows(rest_of_line)
     typist.by_keystrokes(knows, appended, lambda _: None)  # type: ignore[arg-type]
     offsets = [request.offset for request in knows.asked]
     assert offsets == [4, 20, 32, 36]
 
 
-def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[traces.Trace]) -> None:
+def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: list[traces.Trace]) -> None:
     typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
@@ -68,7 +68,7 @@ def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[tr
     assert typed.total.saved == 0
 
 
-def test_on_a_clock_typing_into_what_is_shown_asks_nothing_and_what_follows_is_written_ahead(
+def test_on_a_clock_types_along_without_requests_and_prefetches(
     appended: list[traces.Trace],
 ) -> None:
     # Right for the next four characters only.
@@ -83,7 +83,7 @@ def test_on_a_clock_typing_into_what_is_shown_asks_nothing_and_what_follows_is_w
     ]
 
 
-def test_one_of_several_asks_under_a_name_and_does_not_wait_for_a_cell_to_be_read(
+def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
     appended: list[traces.Trace],
 ) -> None:
     knows = Knows(rest_of_line)

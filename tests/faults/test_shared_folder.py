@@ -118,7 +118,7 @@ def test_without_a_copy_the_adapters_are_used_beside_the_model_and_one_line_says
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
     assert line == (
-        f"tiny.gguf has no copy with its adapters. You may not write to {models_folder}: whoever keeps it makes "
+        f"tiny.gguf has no copy with merged adapters. You may not write to {models_folder}. Its owner can create "
         "the copy with `jupyter turbopilot models pull`. The adapters are used beside the model, which is slower."
     )
     assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
@@ -134,8 +134,8 @@ def test_a_copy_that_may_not_be_read_is_said_and_costs_time_alone(
     copy.chmod(0)
     done = person.run("complete", "-m", str(model), "--line", "1", str(Path(__file__)))
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
-    assert f"You may not read {copy}. Ask whoever keeps it." in done.stderr
-    assert "You may not read it: ask whoever keeps it" in person.run("doctor", "-m", str(model)).stdout
+    assert f"You may not read {copy}. Ask its owner for access." in done.stderr
+    assert "You may not read it: ask its owner for access" in person.run("doctor", "-m", str(model)).stdout
 
 
 def test_the_doctor_and_the_list_say_what_may_not_be_written(
@@ -148,15 +148,15 @@ def test_the_doctor_and_the_list_say_what_may_not_be_written(
     assert f"✓ own files    in {person.own}" in told
     assert "✗ copy         there is none. The adapters are used beside the model, which is slower." in told
     listed = person.run("models", "list").stdout
-    assert listed.endswith(f"Models are kept in {models_folder}, which you may read but not write to\n")
+    assert listed.endswith(f"Models are stored in {models_folder}, which you may read but not write to\n")
     assert person.kept() >= {"speed.json", "trials.json"}
     person.run("models", "pull", str(model), before=())  # as root, whom nothing stops, or in vain
     model.chmod(0)
     told = person.run("doctor", "-m", str(model)).stdout
-    assert f"✗ model        you may not read {model}: ask whoever keeps it" in told
+    assert f"✗ model        you may not read {model}: ask its owner for access" in told
     models_folder.chmod(0)
     told = person.run("doctor", "-m", str(model)).stdout
-    assert f"✗ models       in {models_folder}, which you may not read: ask whoever keeps it" in told
+    assert f"✗ models       in {models_folder}, which you may not read: ask its owner for access" in told
 
 
 def test_the_doctor_says_when_a_person_has_no_folder_of_their_own(
@@ -167,7 +167,7 @@ def test_the_doctor_says_when_a_person_has_no_folder_of_their_own(
     home.chmod(0o555)
     done = person.run("doctor", "-m", str(model))
     home.chmod(0o755)
-    assert f"✗ own files    {person.own} cannot be written to" in done.stdout
+    assert f"✗ own files    {person.own} is not writable" in done.stdout
     assert "Set XDG_CACHE_HOME" in done.stdout
     assert len([line for line in done.stderr.splitlines() if line]) <= 1
 
@@ -181,7 +181,7 @@ def test_a_pull_says_at_once_whom_to_ask(
     done = person.run("models", "pull", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert "You may not write to the folder of models: ask whoever keeps it" in line
+    assert "You may not write to the models folder. Ask its owner" in line
     assert f"The folder is {models_folder}." in line
     assert model.is_file()
 
@@ -197,10 +197,10 @@ def test_nothing_of_a_shared_folder_is_removed_and_a_persons_own_goes(
     refused = person.run("models", "rm", str(model))
     assert refused.returncode == 2
     assert refused.stderr.startswith(
-        "turbopilot: The model could not be removed: Permission denied. Ask whoever"
+        "turbopilot: The model could not be removed: Permission denied. Ask the owner"
     )
     purged = person.run("purge", "--yes")
     assert purged.returncode == 0
-    assert f"Left, because you may not write there:\n  {models_folder}\n" in purged.stdout
+    assert f"Not deleted, because you may not write there:\n  {models_folder}\n" in purged.stdout
     assert not person.own.exists()
     assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before

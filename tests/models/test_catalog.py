@@ -14,7 +14,7 @@ DIGEST = "a" * 64
 
 
 @pytest.mark.parametrize("model", catalog().values(), ids=lambda m: m.name)
-def test_an_entry_says_where_it_is_from_what_it_takes_and_whose_it_is(model: Model) -> None:
+def test_entries_have_a_source_a_size_and_a_licence(model: Model) -> None:
     assert bool(model.sources) != bool(model.checkpoint)
     assert model.bytes > 50_000_000
     assert model.licence != "unknown"
@@ -22,13 +22,13 @@ def test_an_entry_says_where_it_is_from_what_it_takes_and_whose_it_is(model: Mod
     assert model.use
 
 
-def test_digests_and_sizes_stand_together_or_not_at_all() -> None:
+def test_entries_have_both_digest_and_size_or_neither() -> None:
     counted = [model for model in catalog().values() if model.sha256 or model.size]
     assert len(counted) == 3
     assert all(len(model.sha256 or "") == 64 and (model.size or 0) > 1_000_000 for model in counted)
 
 
-def test_every_model_that_the_ancestors_name_is_there() -> None:
+def test_entries_include_all_required_models() -> None:
     names = " ".join(catalog())
     for name in [
         "codegen-350m-mono",
@@ -58,25 +58,25 @@ def test_every_model_that_the_ancestors_name_is_there() -> None:
         assert name in names
 
 
-def test_the_publisher_is_asked_before_a_mirror() -> None:
+def test_sources_list_the_publisher_before_a_mirror() -> None:
     assert [type(source) for source in catalog()["qwen2.5-coder-0.5b"].sources] == [HubFile, IndexParts]
 
 
 @pytest.mark.parametrize("spec", ["owner/repo/file.gguf", "owner/repo/sub/file.gguf", "owner/repo:file.gguf"])
-def test_a_hugging_face_file_is_a_model(spec: str) -> None:
+def test_find_accepts_a_hugging_face_file(spec: str) -> None:
     (source,) = find(spec).sources
     assert isinstance(source, HubFile)
     assert source.repo == "owner/repo"
     assert source.file.endswith("file.gguf")
 
 
-def test_an_address_is_a_model_and_may_carry_its_digest() -> None:
+def test_find_accepts_a_url_with_a_digest() -> None:
     model = find(f"https://example.org/m/x.gguf?download=1#sha256={DIGEST}")
     assert (model.file.endswith("--x.gguf"), model.sha256) == (True, DIGEST)
     assert model.sources == (Url("https://example.org/m/x.gguf?download=1"),)
 
 
-def test_each_address_and_each_digest_is_a_model_of_its_own_with_a_file_of_its_own() -> None:
+def test_find_gives_each_url_and_digest_its_own_file() -> None:
     specs = [
         "https://example.org/m/x.gguf",
         f"https://example.org/m/x.gguf#sha256={DIGEST}",
@@ -98,12 +98,12 @@ def test_each_address_and_each_digest_is_a_model_of_its_own_with_a_file_of_its_o
     assert all(find(model.spec) == model for model in models)
 
 
-def test_the_file_of_an_entry_is_that_entry_whoever_names_it() -> None:
+def test_find_returns_the_entry_for_its_hugging_face_file() -> None:
     default = catalog()["qwen2.5-coder-0.5b"]
     assert find("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf") is default
 
 
-def test_a_path_is_a_model(tmp_path: Path) -> None:
+def test_find_accepts_a_path(tmp_path: Path) -> None:
     assert find(str(tmp_path / "own.gguf")).path == tmp_path / "own.gguf"
 
 
@@ -131,14 +131,14 @@ def test_a_path_is_a_model(tmp_path: Path) -> None:
         "https://example.org:99999/x.gguf",
     ],
 )
-def test_anything_else_is_refused_in_words(spec: str) -> None:
+def test_find_refuses_other_texts(spec: str) -> None:
     with pytest.raises(UnknownModelError) as caught:
         find(spec)
     assert caught.value.message
 
 
 @given(st.text(max_size=60))
-def test_no_text_leads_out_of_the_models_folder(spec: str) -> None:
+def test_find_never_leaves_the_models_folder(spec: str) -> None:
     try:
         model = find(spec)
     except UnknownModelError:
@@ -153,6 +153,6 @@ def test_no_text_leads_out_of_the_models_folder(spec: str) -> None:
     "spec",
     ["0" * 2048, "/" + "a" * 300, "./" + "b" * 300, "~nobody-has-this-home/x.gguf", "https://[x/y.gguf"],
 )
-def test_what_no_file_system_takes_is_no_model(spec: str) -> None:
+def test_find_refuses_names_that_no_file_system_accepts(spec: str) -> None:
     with pytest.raises(UnknownModelError):
         find(spec)

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models import connection as connection_module
-from jupyter_turbopilot.models.connection import connection, in_words
+from jupyter_turbopilot.models.connection import connection, source_errors
 
 from .source_server import SourceServer
 
@@ -30,26 +30,26 @@ from .source_server import SourceServer
         ("file:///etc/passwd", "without encryption"),
     ],
 )  # fmt: skip
-def test_a_redirect_leads_to_public_hosts_and_over_https_alone(
+def test_connection_redirects_only_to_public_https_hosts(
     server: SourceServer, location: str, words: str
 ) -> None:
     server.says("/m", 302, {"Location": location})
     with (
         pytest.raises(DownloadError, match=words),
-        in_words("It"),
+        source_errors("It"),
         connection(server.url) as client,
     ):
         client.get(f"{server.url}/m")
 
 
-def test_a_redirect_within_the_source_is_followed(server: SourceServer) -> None:
+def test_connection_follows_redirects_within_the_source(server: SourceServer) -> None:
     server.says("/m", 302, {"Location": "/n"})
     server.files["/n"] = b"here"
     with connection(server.url) as client:
         assert client.get(f"{server.url}/m").content == b"here"
 
 
-def test_a_redirect_to_another_port_of_this_machine_is_followed_only_where_it_is_named(
+def test_connection_follows_local_redirects_only_if_allowed(
     server: SourceServer,
 ) -> None:
     other = SourceServer()
@@ -77,7 +77,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rebound.example", "REBOUND.example.", "xn--fiqs8s.example", "2130706433"])
-def test_a_name_is_judged_by_the_address_that_was_connected_to(
+def test_connection_checks_the_connected_address(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     port = httpx.URL(server.url).port
@@ -88,7 +88,9 @@ def test_a_name_is_judged_by_the_address_that_was_connected_to(
     assert [path for _, path, _ in server.requests] == ["/m"]
 
 
-def test_a_host_that_is_named_may_be_private(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_allows_listed_private_hosts(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = httpx.URL(server.url).port
     server.says("/m", 302, {"Location": f"https://rebound.example:{port}/n"})
     resolved(monkeypatch, "127.0.0.1")
@@ -108,7 +110,7 @@ def test_a_host_that_is_named_may_be_private(server: SourceServer, monkeypatch: 
         ("nothf.co", DownloadError),
     ],
 )
-def test_the_public_sources_file_hosts_may_have_private_addresses_behind_a_proxy(
+def test_connection_allows_private_addresses_of_public_file_hosts(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception]
 ) -> None:
     port = httpx.URL(server.url).port
@@ -118,24 +120,22 @@ def test_the_public_sources_file_hosts_may_have_private_addresses_behind_a_proxy
         client.get(f"{server.url}/m")
 
 
-def test_a_public_sources_file_host_is_never_asked_without_encryption(server: SourceServer) -> None:
+def test_connection_requires_https_for_public_file_hosts(server: SourceServer) -> None:
     server.says("/m", 302, {"Location": "http://cdn-lfs.hf.co/n"})
     with pytest.raises(DownloadError, match="without encryption"), connection(server.url) as client:
         client.get(f"{server.url}/m")
 
 
-def test_an_answer_that_does_not_end_is_not_read(
-    server: SourceServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection_module, "MOST_PAGE", 1000)
+def test_page_refuses_an_endless_response(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "MAX_PAGE_BYTES", 1000)
     server.files["/list"] = b"x" * 2000
     with pytest.raises(DownloadError, match="more than"), connection(server.url) as client:
         connection_module.page(client, f"{server.url}/list", {})
 
 
 @pytest.mark.parametrize("failure", [httpx.InvalidURL("x"), ValueError(), KeyError("a"), RecursionError()])
-def test_whatever_a_source_sends_is_an_error_in_words(failure: Exception) -> None:
-    with pytest.raises(DownloadError, match="The server"), in_words("The server"):
+def test_source_errors_describes_any_failure(failure: Exception) -> None:
+    with pytest.raises(DownloadError, match="The server"), source_errors("The server"):
         raise failure
 
 
@@ -149,7 +149,7 @@ def test_whatever_a_source_sends_is_an_error_in_words(failure: Exception) -> Non
         ["http://127.0.0.1/m", "http://127.0.0.1:8080/m"],
     ],
 )
-def test_nothing_leads_from_https_to_http(chain: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_never_downgrades_https(chain: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -162,16 +162,16 @@ def test_nothing_leads_from_https_to_http(chain: list[str], monkeypatch: pytest.
     assert asked == chain[:-1]
 
 
-def test_a_proxy_of_the_persons_own_may_be_anywhere(
-    server: SourceServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_allows_a_private_proxy(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.says("/m", 302, {"Location": "https://example.org/n"})
     with pytest.raises(httpx.ProxyError), connection(server.url) as client:
         client.get(f"{server.url}/m")  # it got as far as the proxy, which does not know how
 
 
-def test_each_chain_begins_anew(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_checks_each_redirect_chain_separately(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     def answer(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:

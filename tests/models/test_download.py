@@ -35,7 +35,7 @@ def leftovers(store: Store) -> list[str]:
     return sorted(p.name for p in store.folder.iterdir() if p.suffix in {".partial", ".state"})
 
 
-def test_a_model_is_fetched_checked_and_put_in_its_place(
+def test_pull_downloads_verifies_and_installs_a_model(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files[HUB_PATH] = data
@@ -50,7 +50,7 @@ def test_a_model_is_fetched_checked_and_put_in_its_place(
     assert store.verify(wanted)
 
 
-def test_a_model_that_is_here_asks_the_network_nothing(
+def test_pull_sends_no_request_for_an_intact_model(
     store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (store.folder / "m.gguf").write_bytes(data)
@@ -64,7 +64,7 @@ def test_a_model_that_is_here_asks_the_network_nothing(
     assert pull(store, model(data)) == store.folder / "m.gguf"
 
 
-def test_a_cut_download_goes_on_where_it_stopped(server: SourceServer, store: Store, data: bytes) -> None:
+def test_pull_resumes_an_interrupted_download(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data
     server.cut[HUB_PATH] = 300_000
     with pytest.raises(DownloadError):
@@ -77,15 +77,15 @@ def test_a_cut_download_goes_on_where_it_stopped(server: SourceServer, store: St
     assert (store.folder / "m.gguf").read_bytes() == data
 
 
-def test_bytes_of_another_file_are_thrown_away(server: SourceServer, store: Store, data: bytes) -> None:
+def test_pull_discards_a_file_with_another_digest(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data[:-1] + b"!"
-    with pytest.raises(DownloadError, match="digest differs"):
+    with pytest.raises(DownloadError, match="digest of the downloaded file differs"):
         pull(store, model(data))
     assert list(store.folder.glob("*.gguf")) == []
     assert leftovers(store) == []
 
 
-def test_the_next_source_is_tried_and_all_failures_are_named(
+def test_pull_tries_all_sources_and_names_all_failures(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.status[HUB_PATH] = 503
@@ -107,16 +107,16 @@ def mirrored(server: SourceServer, data: bytes) -> Model:
     return model(data, HUB, IndexParts((("part-1", "1.0"), ("part-2", "1.0")), "/data/p{n:02}.bin"))
 
 
-def test_a_mirror_is_used_only_with_the_persons_yes(server: SourceServer, store: Store, data: bytes) -> None:
+def test_pull_uses_a_mirror_only_if_allowed(server: SourceServer, store: Store, data: bytes) -> None:
     wanted = mirrored(server, data)
     with pytest.raises(DownloadError) as caught:
         pull(store, wanted)
-    assert "allow it" in caught.value.hint
+    assert "Allow it" in caught.value.hint
     assert not [path for _, path, _ in server.requests if path.startswith("/simple")]
     assert pull(store, wanted, mirrors=True).read_bytes() == data
 
 
-def test_the_parts_of_a_mirror_are_put_together_without_installing_anything(
+def test_pull_joins_the_parts_of_a_mirror_without_installing(
     server: SourceServer, models_folder: Path, data: bytes
 ) -> None:
     store = Store(models_folder, mirrors=True)
@@ -128,7 +128,7 @@ def test_the_parts_of_a_mirror_are_put_together_without_installing_anything(
     ]
 
 
-def test_a_mirror_goes_on_with_the_part_it_stopped_at(
+def test_pull_resumes_a_mirror_at_the_interrupted_part(
     server: SourceServer, models_folder: Path, data: bytes
 ) -> None:
     store = Store(models_folder, mirrors=True)
@@ -142,7 +142,7 @@ def test_a_mirror_goes_on_with_the_part_it_stopped_at(
     assert len(server.gets(first)) == 1
 
 
-def test_a_member_that_is_too_large_or_missing_is_not_taken(
+def test_pull_refuses_a_missing_or_too_large_member(
     server: SourceServer, models_folder: Path, data: bytes
 ) -> None:
     store = Store(models_folder, mirrors=True)
@@ -155,7 +155,7 @@ def test_a_member_that_is_too_large_or_missing_is_not_taken(
         pull(store, model(data, IndexParts((("empty", "1.0"),), "/data/p{n:02}.bin")))
 
 
-def test_two_at_once_fetch_once(server: SourceServer, store: Store, data: bytes) -> None:
+def test_pull_downloads_once_for_two_callers(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data
     server.hold.clear()
     begun = threading.Event()
@@ -171,9 +171,7 @@ def test_two_at_once_fetch_once(server: SourceServer, store: Store, data: bytes)
     assert len(server.gets(HUB_PATH)) == 1
 
 
-def test_a_download_can_be_stopped_and_keeps_what_came(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
+def test_pull_keeps_partial_files_when_cancelled(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data
     cancel = threading.Event()
 
@@ -187,7 +185,7 @@ def test_a_download_can_be_stopped_and_keeps_what_came(
     assert pull(store, model(data)).read_bytes() == data
 
 
-def test_no_room_on_the_disk_is_said_before_anything_is_fetched(
+def test_pull_checks_disk_space_first(
     server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 10})()
@@ -198,7 +196,7 @@ def test_no_room_on_the_disk_is_said_before_anything_is_fetched(
     assert server.requests == []
 
 
-def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(
+def test_pull_verifies_hugging_face_files_by_the_publishers_digest(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files[HUB_PATH] = data
@@ -213,11 +211,11 @@ def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(
     assert stored.verified
     store.remove(wanted)
     server.headers[HUB_PATH]["X-Linked-Etag"] = f'"{"0" * 64}"'
-    with pytest.raises(DownloadError, match="digest differs"):
+    with pytest.raises(DownloadError, match="digest of the downloaded file differs"):
         pull(store, wanted)
 
 
-def test_the_persons_token_goes_to_hugging_face_alone(
+def test_pull_sends_the_users_token_only_to_hugging_face(
     server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -228,7 +226,7 @@ def test_the_persons_token_goes_to_hugging_face_alone(
     assert "Authorization" not in server.gets("/o/x.gguf")[0]
 
 
-def test_a_file_from_an_address_without_a_digest_is_shown_as_unverified_and_watched_from_then_on(
+def test_pull_marks_files_without_a_digest_as_unverified(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/m.gguf"] = data
@@ -243,7 +241,7 @@ def test_a_file_from_an_address_without_a_digest_is_shown_as_unverified_and_watc
     assert not store.verify(wanted)
 
 
-def test_a_page_instead_of_a_model_is_not_kept(server: SourceServer, store: Store) -> None:
+def test_pull_refuses_a_page_instead_of_a_model(server: SourceServer, store: Store) -> None:
     server.files["/m.gguf"] = b"<html>" + b"Please sign in. " * 10
     with pytest.raises(DownloadError, match="is not a model"):
         pull(store, find(f"{server.url}/m.gguf"))

@@ -38,7 +38,9 @@ def put(folder: Path, *names: str, content: str = "") -> list[Path]:
     return paths
 
 
-def test_the_folder_is_the_persons_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_models_dir_uses_the_setting_and_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path / "there"))
     assert models_dir() == tmp_path / "there"
     assert models_dir(str(tmp_path / "configured")) == tmp_path / "configured"
@@ -46,7 +48,7 @@ def test_the_folder_is_the_persons_choice(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert models_dir().name == "models"
 
 
-def test_a_note_says_where_a_file_is_from_and_goes_with_it(tmp_path: Path) -> None:
+def test_remove_with_note_deletes_the_note(tmp_path: Path) -> None:
     (path,) = put(tmp_path, "m.gguf", content="abc")
     write_note(path, "somewhere", size=3)
     assert read_note(path) == {"source": "somewhere", "size": 3}
@@ -56,7 +58,7 @@ def test_a_note_says_where_a_file_is_from_and_goes_with_it(tmp_path: Path) -> No
     assert remove_with_note(path) == 0
 
 
-def test_what_a_download_left_is_ours_once_it_does_not_run(tmp_path: Path) -> None:
+def test_ours_includes_files_of_stopped_downloads(tmp_path: Path) -> None:
     files = set(put(tmp_path, ".m.gguf.partial", ".m.gguf.lock"))
     files |= set(put(tmp_path, ".m.gguf.state", content='{"source": "https://example.org/m.gguf"}'))
     put(tmp_path, ".n.gguf.partial", ".n.gguf.state", content="somebody's")
@@ -68,7 +70,7 @@ def test_what_a_download_left_is_ours_once_it_does_not_run(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "names", [["../../thesis.txt"], ["/etc/passwd"], [7], "config.json", None, [".hidden"]]
 )
-def test_a_note_names_nothing_outside_of_its_folder(names: object, tmp_path: Path) -> None:
+def test_checkpoint_note_refers_to_no_file_outside_its_folder(names: object, tmp_path: Path) -> None:
     folder = checkpoint_path(tmp_path, "owner/model")
     put(folder, "config.json")
     put(folder, ".fetched.json", content=json.dumps({"files": names}))
@@ -85,9 +87,7 @@ def test_a_note_names_nothing_outside_of_its_folder(names: object, tmp_path: Pat
         st.booleans(),
     )
 )
-def test_a_note_is_read_as_it_was_written(
-    tmp_path_factory: pytest.TempPathFactory, note: CheckpointNote
-) -> None:
+def test_checkpoint_note_round_trips(tmp_path_factory: pytest.TempPathFactory, note: CheckpointNote) -> None:
     folder = tmp_path_factory.mktemp("checkpoint")
     write_checkpoint_note(folder, note)
     assert read_checkpoint_note(folder) == note
@@ -104,7 +104,7 @@ json_values = st.recursive(
     st.dictionaries(st.sampled_from(["repository", "files", "digests", "complete"]), json_values)
     | json_values
 )
-def test_whatever_stands_in_a_note_it_is_read(
+def test_checkpoint_note_accepts_any_content(
     tmp_path_factory: pytest.TempPathFactory, content: object
 ) -> None:
     folder = tmp_path_factory.mktemp("checkpoint")
@@ -127,13 +127,11 @@ def test_whatever_stands_in_a_note_it_is_read(
         ),
     ],
 )
-def test_a_checkpoint_is_verified_once_all_its_weights_were_compared(
-    note: CheckpointNote, *, verified: bool
-) -> None:
+def test_checkpoint_is_verified_once_all_weights_are(note: CheckpointNote, *, verified: bool) -> None:
     assert note.verified == verified
 
 
-def test_a_tokenizer_alone_is_no_checkpoint(tmp_path: Path) -> None:
+def test_checkpoints_omit_a_tokenizer_alone(tmp_path: Path) -> None:
     write_checkpoint_note(checkpoint_path(tmp_path, "owner/model"), WHOLE)
     write_checkpoint_note(
         checkpoint_path(tmp_path, "owner/words"), CheckpointNote("owner/words", ("tokenizer.json",))

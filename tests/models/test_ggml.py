@@ -32,31 +32,31 @@ def lib() -> ctypes.CDLL:
 
 
 @pytest.mark.parametrize("number", TYPES)
-def test_a_type_is_what_the_engine_says_it_is(number: int, lib: ctypes.CDLL) -> None:
+def test_tensor_types_match_the_engine(number: int, lib: ctypes.CDLL) -> None:
     known = TYPES[number]
     assert known.name.lower() == lib.ggml_type_name(number).decode().lower()
     assert (known.block, known.block_bytes) == (lib.ggml_blck_size(number), lib.ggml_type_size(number))
     assert known.size(4 * known.block) == 4 * known.block_bytes
 
 
-def test_a_type_that_is_not_known_has_a_name_and_no_size() -> None:
+def test_tensor_type_of_an_unknown_number_has_no_size() -> None:
     assert tensor_type(99) == ("type 99", 1, 0)
     assert tensor_type(99).size(1000) == 0
 
 
 @pytest.mark.parametrize("name", FILE_NUMBERS)
-def test_a_type_of_files_is_what_the_gguf_package_says_it_is(name: str) -> None:
+def test_file_types_match_the_gguf_package(name: str) -> None:
     number = FILE_NUMBERS[name]
     theirs = gguf.LlamaFileType(number).name
     assert theirs.removeprefix("MOSTLY_").removeprefix("ALL_") == name == FILE_TYPES[number]
 
 
-def test_only_files_of_plain_numbers_should_be_quantised() -> None:
+def test_unquantised_files_have_plain_types() -> None:
     assert {FILE_TYPES[number] for number in UNQUANTISED_FILES} == {"F32", "F16", "BF16"}
     assert not set(NEEDS_MATRIX) & set(FILE_NUMBERS)
 
 
-def test_what_is_offered_is_known() -> None:
+def test_outtypes_are_known_types() -> None:
     assert all(name.upper() in NUMBERS and name.upper() in FILE_NUMBERS for name in OUTTYPES)
     assert set(Turbopilot.cache_type.values) == set(CACHE_TYPES)
     assert CACHE_TYPES == {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}

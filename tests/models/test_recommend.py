@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.recommend import FLUENT, SHARE, advise, measured
+from jupyter_turbopilot.models.recommend import MEMORY_SHARE, MIN_TOKENS_PER_SECOND, advise, measured
 
 GB = 10**9
 
@@ -15,37 +15,37 @@ def recommended(free: float, rate: float, saved: dict[str, float]) -> str:
     return next(one.model.name for one in advice if one.verdict == "recommended")
 
 
-def test_the_model_that_was_measured_to_save_most_is_recommended() -> None:
+def test_advise_recommends_the_model_that_saves_most() -> None:
     small, larger = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
     assert recommended(16 * GB, 30 * GB, {small: 0.37, larger: 0.31}) == small
     assert recommended(16 * GB, 30 * GB, {small: 0.31, larger: 0.37}) == larger
     assert recommended(4 * GB, 10 * GB, {small: 0.31, larger: 0.37}) == small, "the larger one is too slow"
 
 
-def test_where_none_was_measured_the_largest_that_is_fast_enough_is_recommended() -> None:
+def test_advise_recommends_the_largest_fast_model_without_measurements() -> None:
     assert recommended(4 * GB, 10 * GB, {}) == "qwen2.5-coder-0.5b"
     assert recommended(16 * GB, 30 * GB, {}) == "qwen2.5-coder-1.5b"
 
 
-def test_the_default_is_what_the_measurements_recommend() -> None:
+def test_advise_recommends_the_default_model_by_measurements() -> None:
     advice = advise(catalog().values(), 64 * GB, 100 * GB)
     assert [one.model.name for one in advice if one.verdict == "recommended"] == [Turbopilot().model]
 
 
-def test_where_nothing_is_quick_the_smallest_is_recommended() -> None:
+def test_advise_recommends_the_smallest_if_none_is_fast() -> None:
     assert recommended(4 * GB, 0.1 * GB, {}) == "smollm2-135m"
 
 
 @given(free=st.floats(GB, 500 * GB), rate=st.floats(GB, 2000 * GB))
-def test_what_is_recommended_fits_and_at_most_one_is(free: float, rate: float) -> None:
+def test_advise_recommends_at_most_one_model_that_fits(free: float, rate: float) -> None:
     advice = advise(catalog().values(), int(free), rate)
     chosen = [one for one in advice if one.verdict == "recommended"]
     assert len(chosen) == 1
-    assert chosen[0].memory <= free * SHARE
-    assert all(one.tokens_a_second < FLUENT for one in advice if one.verdict == "slow")
+    assert chosen[0].memory <= free * MEMORY_SHARE
+    assert all(one.tokens_a_second < MIN_TOKENS_PER_SECOND for one in advice if one.verdict == "slow")
 
 
-def test_what_was_measured_is_of_models_in_the_catalogue_and_shares() -> None:
+def test_measured_contains_catalogue_models_and_valid_shares() -> None:
     assert {one.model for one in measured()} <= catalog().keys()
     for one in measured():
         assert {*one.eagerness} == {"quiet", "balanced", "eager"}

@@ -35,7 +35,7 @@ def publish(server: SourceServer, repo: str, files: dict[str, bytes], *extra: st
 FILES = {"config.json": b"{}", "model.safetensors": b"w" * 1000, "tokenizer.json": b"{}"}
 
 
-def test_what_a_conversion_reads_is_fetched_once(server: SourceServer, tmp_path: Path) -> None:
+def test_fetch_downloads_the_needed_files_once(server: SourceServer, tmp_path: Path) -> None:
     publish(server, REPO, FILES, "README.md", "model.onnx", "sub/config.json", "../evil.json")
     steps: list[DownloadProgress] = []
     folder = Repositories(tmp_path, steps.append).checkpoint(REPO)
@@ -46,7 +46,7 @@ def test_what_a_conversion_reads_is_fetched_once(server: SourceServer, tmp_path:
     assert len(server.requests) == before
 
 
-def test_a_file_that_was_changed_on_its_way_is_refused(server: SourceServer, tmp_path: Path) -> None:
+def test_fetch_refuses_a_file_with_another_digest(server: SourceServer, tmp_path: Path) -> None:
     publish(server, REPO, FILES)
     server.files[f"/{REPO}/resolve/main/model.safetensors"] = b"x" * 1000
     with pytest.raises(DownloadError, match="digest"):
@@ -62,7 +62,7 @@ def test_fetch_replaces_a_damaged_file(server: SourceServer, tmp_path: Path) -> 
     assert aside_path(file).read_bytes() == b"x" * 1000
 
 
-def test_without_the_site_what_was_fetched_serves(
+def test_fetch_uses_earlier_downloads_offline(
     server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(server, REPO, FILES)
@@ -73,7 +73,7 @@ def test_without_the_site_what_was_fetched_serves(
         Repositories(tmp_path).checkpoint("owner/other")
 
 
-def test_half_a_checkpoint_is_not_one(
+def test_fetch_completes_a_partial_checkpoint(
     server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(server, REPO, FILES)
@@ -94,7 +94,7 @@ def test_half_a_checkpoint_is_not_one(
     assert not folder.exists()
 
 
-def test_a_tokenizer_that_was_fetched_serves_without_the_site(
+def test_tokenizer_uses_earlier_downloads_offline(
     server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(server, REPO, FILES)
@@ -105,7 +105,7 @@ def test_a_tokenizer_that_was_fetched_serves_without_the_site(
         Repositories(tmp_path).tokenizer("owner/other")
 
 
-def test_a_folder_of_the_repositorys_name_is_not_taken_for_what_is_fetched(
+def test_fetch_ignores_a_local_folder_with_the_repositorys_name(
     server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(server, REPO, FILES)
@@ -115,24 +115,24 @@ def test_a_folder_of_the_repositorys_name_is_not_taken_for_what_is_fetched(
     assert Repositories(tmp_path).checkpoint(REPO) == Path(REPO)
 
 
-def test_old_weights_are_taken_where_there_are_no_others(server: SourceServer, tmp_path: Path) -> None:
+def test_fetch_uses_old_weights_without_newer_ones(server: SourceServer, tmp_path: Path) -> None:
     publish(server, REPO, {"config.json": b"{}", "pytorch_model.bin": b"w"})
     assert (Repositories(tmp_path).checkpoint(REPO) / "pytorch_model.bin").is_file()
 
 
 @pytest.mark.parametrize("source", ["nothing", "./no/folder", "a/b/c", "../x", "owner/\nmodel"])
-def test_what_is_neither_a_folder_nor_a_repository_is_refused(source: str, tmp_path: Path) -> None:
+def test_checkpoint_refuses_other_sources(source: str, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="neither a folder nor"):
         Repositories(tmp_path).checkpoint(source)
 
 
-def test_a_repository_without_a_checkpoint_is_refused(server: SourceServer, tmp_path: Path) -> None:
+def test_fetch_refuses_a_repository_without_a_checkpoint(server: SourceServer, tmp_path: Path) -> None:
     publish(server, REPO, {"README.md": b"x"})
-    with pytest.raises(ConversionError, match="holds no checkpoint"):
+    with pytest.raises(ConversionError, match="contains no checkpoint"):
         Repositories(tmp_path).checkpoint(REPO)
 
 
-def test_codegens_tokenizer_is_found_without_copying_it(server: SourceServer, tmp_path: Path) -> None:
+def test_tokenizer_for_finds_the_tokenizer_of_codegen(server: SourceServer, tmp_path: Path) -> None:
     publish(server, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
     (tmp_path / "here").mkdir()
     found = Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 51200)
@@ -153,7 +153,7 @@ def _published(server: SourceServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_published")
-def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(tmp_path: Path) -> None:
+def test_obtain_downloads_and_converts_a_model(tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
     path = obtain(store, MINE)
     assert path == store.folder / "mine-q8_0.gguf"
@@ -167,7 +167,7 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(tmp_path: P
 
 
 @pytest.mark.usefixtures("_published")
-def test_a_checkpoint_that_was_there_before_a_conversion_stays(tmp_path: Path) -> None:
+def test_obtain_keeps_an_existing_checkpoint(tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
     folder = Repositories(store.folder).fetch(REPO)
     obtain(store, MINE)
@@ -175,7 +175,7 @@ def test_a_checkpoint_that_was_there_before_a_conversion_stays(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("_published")
-def test_what_a_stopped_conversion_left_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_obtain_removes_files_of_a_cancelled_conversion(tmp_path: Path) -> None:
     store, cancel = Store(tmp_path / "models"), threading.Event()
 
     def stop(step: DownloadProgress) -> None:
@@ -190,6 +190,6 @@ def test_what_a_stopped_conversion_left_is_removed_by_the_next(tmp_path: Path) -
     assert not folder.exists()
 
 
-def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:
+def test_obtain_refuses_models_of_other_engines(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"llama\.cpp cannot run"):
         obtain(Store(tmp_path), Model("x", "", engine="transformers"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models import sources
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Source, Url
-from jupyter_turbopilot.models.sources import fetch, files_of, look
+from jupyter_turbopilot.models.sources import fetch, fetch_metadata, list_files
 from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
 from .source_server import SourceServer
@@ -47,9 +47,7 @@ def publish(server: SourceServer, kind: str) -> Source:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_source_is_fetched_from_in_the_same_way(
-    kind: str, server: SourceServer, tmp_path: Path
-) -> None:
+def test_fetch_downloads_from_every_kind_of_source(kind: str, server: SourceServer, tmp_path: Path) -> None:
     source, target = publish(server, kind), tmp_path / ".m.gguf.partial"
     told: list[int] = []
     fetch(source, Transfer(target, RemoteFile(len(BYTES)), told.append, lambda: False))
@@ -59,57 +57,57 @@ def test_every_kind_of_source_is_fetched_from_in_the_same_way(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_source_can_be_stopped(kind: str, server: SourceServer, tmp_path: Path) -> None:
+def test_fetch_can_be_cancelled_for_every_kind_of_source(
+    kind: str, server: SourceServer, tmp_path: Path
+) -> None:
     source = publish(server, kind)
     with pytest.raises(CancelledError):
         fetch(source, transfer(tmp_path / "f", stopped=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_kind_of_source_gives_more_than_the_model_has(
-    kind: str, server: SourceServer, tmp_path: Path
-) -> None:
+def test_fetch_refuses_more_bytes_than_the_model_has(kind: str, server: SourceServer, tmp_path: Path) -> None:
     source = publish(server, kind)
     with pytest.raises(DownloadError, match="more bytes"):
         fetch(source, transfer(tmp_path / "f", size=1000))
 
 
-def test_only_hugging_face_says_anything_before(server: SourceServer) -> None:
+def test_fetch_metadata_is_empty_except_for_hugging_face(server: SourceServer) -> None:
     for kind in ("url", "index"):
-        assert look(publish(server, kind)) == RemoteFile()
+        assert fetch_metadata(publish(server, kind)) == RemoteFile()
     assert server.requests == []
     server.headers[PATH] = {"X-Linked-Size": str(len(BYTES))}
-    assert look(publish(server, "hub")) == RemoteFile(len(BYTES))
+    assert fetch_metadata(publish(server, "hub")) == RemoteFile(len(BYTES))
 
 
-def test_the_publisher_says_how_large_a_file_is_and_its_digest(server: SourceServer) -> None:
+def test_fetch_metadata_returns_size_and_digest(server: SourceServer) -> None:
     digest = hashlib.sha256(b"model").hexdigest()
     server.says(PATH, 200, {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": "5"})
-    assert look(FILE) == RemoteFile(5, digest)
+    assert fetch_metadata(FILE) == RemoteFile(5, digest)
     server.says(PATH, 200, {"X-Linked-Etag": '"a git hash"', "X-Linked-Size": "five"})
-    assert look(FILE) == RemoteFile()
+    assert fetch_metadata(FILE) == RemoteFile()
 
 
 @pytest.mark.parametrize("said", ["1", "on", "Yes", "TRUE"])
-def test_offline_nothing_is_asked(
+def test_offline_mode_sends_no_request(
     said: str, server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", said)
-    assert look(FILE) == RemoteFile()
-    for ask in (lambda: fetch(FILE, transfer(tmp_path / "f")), lambda: files_of("owner/repo")):
+    assert fetch_metadata(FILE) == RemoteFile()
+    for ask in (lambda: fetch(FILE, transfer(tmp_path / "f")), lambda: list_files("owner/repo")):
         with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
             ask()
     assert server.requests == []
 
 
-def test_of_a_repositorys_files_those_in_its_first_folder_are_named(server: SourceServer) -> None:
+def test_list_files_returns_only_top_level_files(server: SourceServer) -> None:
     body = b'{"siblings": [{"rfilename": "config.json"}, {"rfilename": "a/b.json"}, {"rfilename": "../x"}]}'
     server.says("/api/models/owner/repo", 200, {"Content-Type": "application/json"}, body)
-    assert files_of("owner/repo") == ["config.json"]
+    assert list_files("owner/repo") == ["config.json"]
     for nonsense in (b"[]", b"{}", b'{"siblings": [{}]}', b"<html>"):
         server.says("/api/models/owner/repo", 200, {}, nonsense)
         with pytest.raises(DownloadError, match="does not list its files"):
-            files_of("owner/repo")
+            list_files("owner/repo")
 
 
 def listing(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -130,14 +128,14 @@ def client(content: Any) -> httpx.Client:
     return httpx.Client(transport=httpx.MockTransport(serve))
 
 
-def test_pips_own_settings_count_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_settings_prefer_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "global.index-url='https://a/simple/'\nfreeze.index-url='https://b'\n:env:.index-url='https://c/simple/'\n"
     listing(monkeypatch, text)
     assert sources.pip_settings() == {"index-url": "https://c/simple/"}
     assert sources._index() == "https://c/simple"
 
 
-def test_without_pip_the_public_index_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_defaults_to_pypi_without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError
 
@@ -146,7 +144,7 @@ def test_without_pip_the_public_index_is_used(monkeypatch: pytest.MonkeyPatch) -
     assert sources._index() == "https://pypi.org/simple"
 
 
-def test_certificates_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_certificates_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     listing(monkeypatch, "global.cert='/nowhere/ca.pem'\n")
     with pytest.raises(DownloadError, match=r"certificates cannot be read: /nowhere/ca\.pem"):
         sources._verify()
@@ -158,21 +156,21 @@ def test_certificates_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPa
     ("content", "path"),
     [(JSON, "/simple/files/some_model.whl"), (HTML, "/files/some_model-2.0-py3-none-any.whl")],
 )
-def test_the_wheel_of_a_version_is_found_on_either_kind_of_page(
+def test_wheel_url_reads_json_and_html_pages(
     monkeypatch: pytest.MonkeyPatch, content: Any, path: str
 ) -> None:
     listing(monkeypatch, "global.index-url='https://index/simple'\n")
     assert sources._wheel_url(client(content), "some-model", "2.0") == f"https://index{path}"
 
 
-def test_a_version_without_a_wheel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheel_url_reports_a_version_without_a_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     listing(monkeypatch, "global.index-url='https://index/simple'\n")
     with pytest.raises(DownloadError, match=r"no wheel of some-model 3\.0"):
         sources._wheel_url(client(HTML), "some-model", "3.0")
 
 
 @given(st.text('<a href="#x/>b ', max_size=200))
-def test_any_page_has_links_or_none(text: str) -> None:
+def test_links_accepts_any_page(text: str) -> None:
     for name, address in sources._links(text):
         assert address
         assert "#" not in address

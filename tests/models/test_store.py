@@ -17,7 +17,7 @@ from .source_server import SourceServer
 from .test_download import HUB, HUB_PATH, model
 
 
-def test_removing_frees_everything(server: SourceServer, store: Store, data: bytes) -> None:
+def test_remove_deletes_all_files_of_a_model(server: SourceServer, store: Store, data: bytes) -> None:
     server.files[HUB_PATH] = data
     pull(store, model(data))
     assert store.remove(model(data)) >= len(data)
@@ -25,7 +25,7 @@ def test_removing_frees_everything(server: SourceServer, store: Store, data: byt
     assert store.remove(model(data)) == 0
 
 
-def test_a_file_of_the_persons_own_is_never_removed(store: Store, tiny_model: Path) -> None:
+def test_remove_refuses_a_users_own_file(store: Store, tiny_model: Path) -> None:
     with pytest.raises(UnknownModelError):
         store.remove(find(str(tiny_model)))
     assert tiny_model.exists()

@@ -86,7 +86,7 @@ def test_a_download_is_stopped_once_and_its_end_is_no_failure(
 ) -> None:
     def wait(*given: Any, **_: Any) -> None:
         assert given[3].wait(30)
-        raise CancelledError("The download was stopped.")
+        raise CancelledError("The download was cancelled.")
 
     monkeypatch.setattr(llama, "obtain", wait)
     download = library.download("smollm2-135m")

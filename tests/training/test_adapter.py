@@ -27,7 +27,7 @@ def network(tiny_model: Path) -> Network:
     return made
 
 
-def test_a_tree_is_as_wrong_as_its_samples_one_by_one(
+def test_tree_loss_equals_the_loss_of_separate_samples(
     network: Network, layout: Layout, documents: list[TrainingDocument]
 ) -> None:
     samples = branches_of(random.Random(2), documents[0], 2, layout, END)
@@ -39,7 +39,7 @@ def test_a_tree_is_as_wrong_as_its_samples_one_by_one(
     assert together == pytest.approx(sum(each) / sum(len(tree.answers) for tree in alone), abs=1e-4)
 
 
-def test_words_that_are_not_in_use_hardly_matter_and_what_follows_always_counts(
+def test_tree_loss_changes_little_without_unused_tokens(
     network: Network,
     layout: Layout,
     documents: list[TrainingDocument],

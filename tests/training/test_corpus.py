@@ -25,7 +25,7 @@ def one(code: str, name: str = "a.ipynb", group: str = "a", language: str = "pyt
     return TrainingDocument(name, (NotebookCell("code", code),), language, group)
 
 
-def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_path: Path) -> None:
+def test_read_searches_folders_and_skips_private_files(tmp_path: Path) -> None:
     notebook(tmp_path / "work" / "one.ipynb", GOOD)
     (tmp_path / "work" / "tool.py").write_text(GOOD)
     (tmp_path / "work" / "model.R").write_text("fit <- lm(y ~ x)\n")
@@ -46,13 +46,13 @@ def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_pat
     assert found["work/model.R"].language == "r"
 
 
-def test_a_file_that_is_nested_too_deeply_is_passed_over(tmp_path: Path) -> None:
+def test_parses_rejects_deeply_nested_code(tmp_path: Path) -> None:
     (tmp_path / "a.ipynb").write_text("[" * 100_000 + "]" * 100_000)
     (tmp_path / "b.py").write_text("x = 1\n")
     assert [document.name for document in read([tmp_path])] == ["b.py"]
 
 
-def test_a_prepared_corpus_is_read_packed_or_not(tmp_path: Path) -> None:
+def test_read_accepts_compressed_and_plain_corpora(tmp_path: Path) -> None:
     lines = "\n".join(
         json.dumps(line) for line in ({"p": "pkg", "t": GOOD}, {"p": "pkg", "c": [["code", GOOD]], "l": "r"})
     )
@@ -66,7 +66,7 @@ def test_a_prepared_corpus_is_read_packed_or_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no json", b'{"p": 1}', b'{"c": [1]}', b"[]"])
-def test_what_is_no_prepared_corpus_is_said(content: bytes, tmp_path: Path) -> None:
+def test_read_refuses_an_invalid_corpus(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(TurbopilotError, match="is not a prepared corpus"):
         list(read([tmp_path / "a.jsonl"]))
@@ -75,7 +75,7 @@ def test_what_is_no_prepared_corpus_is_said(content: bytes, tmp_path: Path) -> N
         list(read([tmp_path / "a.xz"]))
 
 
-def test_copies_secrets_and_what_does_not_parse_are_left_out_and_counted() -> None:
+def test_clean_removes_and_counts_copies_secrets_and_invalid_code() -> None:
     found = clean(
         [
             one(GOOD),
@@ -89,8 +89,8 @@ def test_copies_secrets_and_what_does_not_parse_are_left_out_and_counted() -> No
     assert [document.name for document in found.documents] == ["a.ipynb", "secret", "other"]
     assert found.documents[1].code == "import os\n"
     assert dict(found.left_out) == {
-        "there twice": 1,
-        "cells' lines that look like secrets": 1,
+        "duplicates": 1,
+        "lines that look like secrets": 1,
         "that do not parse": 1,
         "without code": 1,
     }
@@ -98,12 +98,12 @@ def test_copies_secrets_and_what_does_not_parse_are_left_out_and_counted() -> No
     assert "1 there twice" in found.summary()
 
 
-def test_ipythons_own_lines_count_as_nothing() -> None:
+def test_parses_ignores_ipython_syntax() -> None:
     assert parses(one("%matplotlib inline\n!pip install x\nfiles = !ls\nimport os\nos.path?\n"))
     assert not parses(one("for x in\n"))
 
 
-def test_what_is_unusually_large_or_long_is_left_out() -> None:
+def test_clean_removes_unusually_large_documents_and_long_lines() -> None:
     usual_ones = [one(f"{GOOD}a = {n}\n", name=str(n)) for n in range(150)]
     huge = one(GOOD * 1000, name="huge")
     long = one(f"data = '{'x' * 5000}'", name="long")
@@ -112,7 +112,7 @@ def test_what_is_unusually_large_or_long_is_left_out() -> None:
     assert len(found.documents) >= 148
 
 
-def test_what_belongs_together_stays_on_one_side_and_the_same_each_time() -> None:
+def test_split_keeps_groups_together_and_is_reproducible() -> None:
     documents = [one(GOOD, name=str(n), group=f"g{n // 3}") for n in range(30)]
     learnt, held = split(documents, 0.2)
     assert len(held) == 6
@@ -122,7 +122,7 @@ def test_what_belongs_together_stays_on_one_side_and_the_same_each_time() -> Non
     assert split(documents[:2], 0.5) == (documents[:2], [])
 
 
-def test_a_file_is_read_whole_and_taken_in_parts_where_cells_are_wanted(tmp_path: Path) -> None:
+def test_in_parts_splits_files_but_not_notebooks(tmp_path: Path) -> None:
     text = "\n\n".join(f"def scale{number}(value):\n    return value * {number}\n" for number in range(60))
     (tmp_path / "a.py").write_text(text)
     (tmp_path / "b.kt").write_text("fun main() {}\n")

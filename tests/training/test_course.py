@@ -13,17 +13,13 @@ from jupyter_turbopilot.training.samples import Sample
 from .conftest import END
 
 
-def test_what_was_stopped_goes_on_with_what_would_have_come(
-    layout: Layout, documents: list[TrainingDocument]
-) -> None:
+def test_trees_resume_at_any_step(layout: Layout, documents: list[TrainingDocument]) -> None:
     course = Course(documents, layout, END)
     whole = list(islice(course.trees(), 30))  # more than twice through
     assert [tree.tokens for tree in islice(course.trees(17), 13)] == [tree.tokens for tree in whole[17:]]
 
 
-def test_each_cell_comes_once_before_one_comes_again(
-    layout: Layout, documents: list[TrainingDocument]
-) -> None:
+def test_trees_use_each_cell_once_per_epoch(layout: Layout, documents: list[TrainingDocument]) -> None:
     trees = list(islice(Course(documents, layout, END).trees(), 24))
     first = {bytes(t for t in tree.tokens if t < 256)[:200] for tree in trees[:12]}
     assert len(first) == 12
@@ -31,7 +27,7 @@ def test_each_cell_comes_once_before_one_comes_again(
     assert all(tree.answers not in again for tree in trees[:12])  # and is cut elsewhere
 
 
-def test_plain_samples_come_from_all_over_once_and_the_same_each_time(
+def test_plain_yields_reproducible_samples_of_all_documents(
     layout: Layout, documents: list[TrainingDocument]
 ) -> None:
     course = Course(documents, layout, END)
@@ -61,7 +57,7 @@ def way_down(tree: Tree, node: int) -> list[int]:
     return found[::-1]
 
 
-def test_what_samples_share_is_there_once() -> None:
+def test_tree_stores_shared_prefixes_once() -> None:
     tree = grow([Sample((1, 2, 3, 8), (9,)), Sample((1, 2, 8), (7, 9))], 100)
     assert tree.tokens == [1, 2, 3, 8, 8, 7]
     assert tree.answers == [(3, 9), (4, 7), (5, 9)]
@@ -69,7 +65,7 @@ def test_what_samples_share_is_there_once() -> None:
 
 
 @given(samples)
-def test_each_answer_is_asked_for_behind_what_its_sample_reads(given_samples: list[Sample]) -> None:
+def test_tree_places_each_answer_after_its_prompt(given_samples: list[Sample]) -> None:
     tree = grow(given_samples, 1000)
     answers = iter(tree.answers)
     for sample in given_samples:
@@ -82,7 +78,7 @@ def test_each_answer_is_asked_for_behind_what_its_sample_reads(given_samples: li
 
 
 @given(samples)
-def test_a_token_sees_those_it_descends_from_and_no_others(given_samples: list[Sample]) -> None:
+def test_mask_allows_only_ancestors(given_samples: list[Sample]) -> None:
     tree = grow(given_samples, 1000)
     made = arrays(tree)
     for node in range(len(tree.tokens)):
@@ -92,14 +88,14 @@ def test_a_token_sees_those_it_descends_from_and_no_others(given_samples: list[S
 
 
 @given(samples, st.integers(1, 12))
-def test_what_does_not_fit_is_left_out_whole(given_samples: list[Sample], most: int) -> None:
+def test_grow_skips_samples_that_do_not_fit(given_samples: list[Sample], most: int) -> None:
     tree = grow(given_samples, most)
     assert len(tree.tokens) <= most
     assert len(tree.answers) >= tree.samples
 
 
 @given(samples, st.integers(1, 16))
-def test_what_fills_it_up_sees_itself_and_is_seen_by_none(given_samples: list[Sample], step: int) -> None:
+def test_mask_isolates_padding(given_samples: list[Sample], step: int) -> None:
     tree = grow(given_samples, 1000)
     plain, made = arrays(tree), arrays(tree, step)
     size = len(tree.tokens)
@@ -110,7 +106,7 @@ def test_what_fills_it_up_sees_itself_and_is_seen_by_none(given_samples: list[Sa
     assert (made["sees"][size:].sum(axis=1) == 1).all()
 
 
-def test_the_text_before_the_cursor_can_be_learnt_from_as_well() -> None:
+def test_tree_can_train_on_the_text_before_the_cursor() -> None:
     tree = grow([Sample((1, 2, 3, 8, 9), (4,), text=3), Sample((1, 2, 8, 9), (5,))], 100)
     assert [(tree.tokens[node], target) for node, target in tree.texts] == [(1, 2), (2, 3)]
     made = arrays(tree)

@@ -17,7 +17,7 @@ def document(name: str, language: str, cells: int) -> TrainingDocument:
     return TrainingDocument(name, (NotebookCell("markdown", "# Sales"), *sources), language)
 
 
-def test_a_language_counts_when_there_is_enough_of_it() -> None:
+def test_languages_require_enough_cells() -> None:
     data = Dataset(
         [document("a", "r", 21), document("b", "r", 20), document("c", "go", 40)], [document("d", "r", 1)]
     )
@@ -27,14 +27,14 @@ def test_a_language_counts_when_there_is_enough_of_it() -> None:
     assert [document.name for document in data.only("r").held_out] == ["d"]
 
 
-def test_a_long_file_counts_as_the_cells_it_could_be_typed_in() -> None:
+def test_cells_counts_the_parts_of_a_long_file() -> None:
     source = "def scale(value):\n    return value * 2\n\n\n" * 60
     data = Dataset([TrainingDocument("a.go", (NotebookCell("code", source),), "go")], [])
     assert 2 < data.cells < 60
     assert Dataset(data.training * LEAST_CELLS, []).languages() == ["go"]
 
 
-def test_only_the_languages_that_are_asked_for_are_gathered(options: TrainingOptions, tmp_path: Path) -> None:
+def test_gather_reads_only_the_requested_languages(options: TrainingOptions, tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / f"{number}.py").write_text(f"def scale{number}(value):\n    return value * {number}\n")
         (tmp_path / f"{number}.go").write_text(

@@ -44,7 +44,9 @@ def silent(_log: Log, _done: float) -> None:
     pass
 
 
-def test_it_learns_and_what_is_kept_apart_is_told(adapter: Adapter, course: Course, tmp_path: Path) -> None:
+def test_training_reduces_the_loss_and_reports_held_out_loss(
+    adapter: Adapter, course: Course, tmp_path: Path
+) -> None:
     adapter.held_out = [*islice(course.trees(), 2)]
     log = Training(adapter, Schedule(9.0, 1e-2, steps=40), tmp_path / "kept").run(silent)
     assert log.steps == 40
@@ -69,7 +71,7 @@ class Stopping(Course):
 
 
 @pytest.mark.parametrize("fall", [1.0, 0.0])
-def test_what_was_stopped_is_gone_on_with(
+def test_training_resumes_after_an_interruption(
     fall: float, tiny_model: Path, layout: Layout, documents: list[TrainingDocument], tmp_path: Path
 ) -> None:
     course = Stopping(documents, layout, END)
@@ -92,7 +94,7 @@ def test_what_was_stopped_is_gone_on_with(
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_the_rate_is_full_until_it_falls_to_nothing(adapter: Adapter, tmp_path: Path) -> None:
+def test_slope_is_full_until_the_rate_decays_to_zero(adapter: Adapter, tmp_path: Path) -> None:
     training = Training(adapter, Schedule(1e6, fall=0.5, steps=8), tmp_path / "kept")
     slopes = [training.slope]
     training.run(lambda _log, _done: slopes.append(training.slope))
@@ -101,7 +103,7 @@ def test_the_rate_is_full_until_it_falls_to_nothing(adapter: Adapter, tmp_path: 
     assert slopes == sorted(slopes, reverse=True)
 
 
-def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
+def test_training_with_more_time_resumes_before_the_decay(
     tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
     def run(kept: str, steps: int) -> tuple[Network, Log]:
@@ -121,9 +123,7 @@ def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
     assert run("a", 16)[1].steps == 16  # nothing is left to do
 
 
-def test_less_time_than_was_trained_leaves_what_was_learnt(
-    tiny_model: Path, course: Course, tmp_path: Path
-) -> None:
+def test_training_with_less_time_keeps_its_weights(tiny_model: Path, course: Course, tmp_path: Path) -> None:
     def run(steps: int) -> tuple[Network, Log]:
         learning = adapter_of(tiny_model, course)
         schedule = Schedule(1e6 + steps, 1e-2, 0.25, steps=steps)
@@ -136,7 +136,7 @@ def test_less_time_than_was_trained_leaves_what_was_learnt(
         assert torch.equal(a, b)
 
 
-def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Adapter, tmp_path: Path) -> None:
+def test_training_time_includes_earlier_runs(adapter: Adapter, tmp_path: Path) -> None:
     first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
     assert first.steps >= 1
     steps = first.steps
@@ -146,7 +146,7 @@ def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Ada
 @pytest.mark.parametrize(
     ("took", "counted"), [([2, 3, 30_000, 2], 67), ([200, 210, 190], 460), ([200, 210, 30_000, 200], 890)]
 )
-def test_a_pause_does_not_count_but_long_steps_do(
+def test_training_time_excludes_pauses(
     took: list[int], counted: int, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, loss = 0.0, adapter.loss
@@ -162,7 +162,7 @@ def test_a_pause_does_not_count_but_long_steps_do(
     assert log.seconds == counted
 
 
-def test_what_began_with_something_else_is_kept_but_not_gone_on_with(
+def test_training_of_another_origin_is_kept_but_not_resumed(
     adapter: Adapter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def training(origin: str) -> Training:
@@ -173,11 +173,11 @@ def test_what_began_with_something_else_is_kept_but_not_gone_on_with(
     before = [part.clone() for part in adapter.network.learnt().values()]
     assert training("model, trained further").log.steps == 0
     assert torch.load(tmp_path / "kept.old", weights_only=True)["origin"] == "model"
-    assert "kept as kept.old" in caplog.text
+    assert "Renamed it to kept.old" in caplog.text
     assert all(map(torch.equal, before, adapter.network.learnt().values()))
 
 
-def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) -> None:
+def test_saved_state_contains_no_code(adapter: Adapter, tmp_path: Path) -> None:
     Training(adapter, Schedule(9.0, steps=2), tmp_path / "kept").run(silent)
     state = torch.load(tmp_path / "kept", weights_only=True)
     assert set(state) == {"learnt", "optimizers", "log", "origin"}
@@ -193,7 +193,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_loss_that_is_not_finite_stops_it_and_what_was_saved_stays(
+def test_infinite_loss_stops_the_training_and_keeps_the_last_save(
     odd: str, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, loss = tmp_path / "kept", adapter.loss
@@ -207,7 +207,7 @@ def test_a_loss_that_is_not_finite_stops_it_and_what_was_saved_stays(
     assert all(part.isfinite().all() for part in adapter.network.learnt().values())
 
 
-def test_so_does_one_of_what_is_held_out(
+def test_infinite_held_out_loss_stops_the_training(
     adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, NAN])
@@ -217,9 +217,7 @@ def test_so_does_one_of_what_is_held_out(
     assert not (tmp_path / "kept").exists()
 
 
-def test_weights_that_are_not_finite_after_the_last_step_are_not_saved(
-    adapter: Adapter, tmp_path: Path
-) -> None:
+def test_infinite_weights_are_not_saved(adapter: Adapter, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     training = Training(adapter, Schedule(1e6, 1e-2, steps=1), kept)
 
@@ -232,7 +230,7 @@ def test_weights_that_are_not_finite_after_the_last_step_are_not_saved(
     assert not kept.exists()
 
 
-def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(adapter: Adapter, tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_keeps_the_last_save(adapter: Adapter, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     Training(adapter, Schedule(1e6, steps=1), kept).run(silent)
     saved = kept.read_bytes()
@@ -241,14 +239,14 @@ def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(adapter: Adapter,
     training = Training(adapter, Schedule(1e6, steps=1), kept)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(saved) // 2, limits[1]))
     try:
-        with pytest.raises(TurbopilotError, match=r"kept could not be written: the disk does not take it\."):
+        with pytest.raises(TurbopilotError, match=r"kept could not be written: the disk may be full\."):
             training.run(silent)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert kept.read_bytes() == saved
 
 
-def test_a_file_of_another_training_is_refused_in_words(
+def test_training_refuses_a_file_of_another_training(
     adapter: Adapter, tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
@@ -263,7 +261,7 @@ def test_a_file_of_another_training_is_refused_in_words(
 LOG = Log(steps=3, losses=[(1, 3.0), (2, 2.0), (3, 1.0)], held=[(0, 3.5), (3, 1.5)])
 
 
-def test_both_losses_are_drawn_the_same_each_time(tmp_path: Path) -> None:
+def test_draw_is_reproducible(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     first = draw(LOG, tmp_path / "a.svg")
     assert first == tmp_path / "a.svg"
@@ -273,7 +271,7 @@ def test_both_losses_are_drawn_the_same_each_time(tmp_path: Path) -> None:
     assert "<dc:date>" not in text
 
 
-def test_without_matplotlib_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draw_returns_none_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert draw(LOG, tmp_path / "a.svg") is None
     assert not (tmp_path / "a.svg").exists()

@@ -49,13 +49,13 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 TOKENS = np.random.default_rng(3).integers(0, families.ROWS, 200).tolist()
 
 
-def test_it_computes_what_llama_cpp_computes(model: Path) -> None:
+def test_network_has_the_logits_of_llama_cpp(model: Path) -> None:
     wanted, got = native.logits(model, TOKENS), logits(load(model, CPU, torch.float32), TOKENS)
     assert (wanted.argmax(1) == got.argmax(1)).mean() >= 0.995
     assert np.abs(wanted - got).max() < 0.02
 
 
-def test_the_adapter_adds_in_llama_cpp_what_was_learnt(model: Path, tmp_path: Path) -> None:
+def test_write_adapter_adds_the_same_in_llama_cpp(model: Path, tmp_path: Path) -> None:
     made = tuned(model, first=1)
     adapter = write_adapter(made, tmp_path / "a.gguf", "test")
     wanted, got = logits(made, TOKENS), native.logits(model, TOKENS, adapter)
@@ -70,14 +70,14 @@ def unpacked(default_model: Path) -> Network:
     return load(default_model, CPU, torch.float32)
 
 
-def test_a_quantised_model_is_unpacked(unpacked: Network, default_model: Path) -> None:
+def test_load_dequantises_a_model(unpacked: Network, default_model: Path) -> None:
     tokens = [151659, 1040, 11458, 3932, 982, 262, 470, 151661, 151660]
     wanted, got = native.logits(default_model, tokens), logits(unpacked, tokens)
     assert (wanted.argmax(1) == got.argmax(1)).mean() > 0.7  # llama.cpp rounds what it multiplies with too
     assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.99
 
 
-def test_the_default_adapter_adds_in_llama_cpp_what_it_adds_here(
+def test_default_adapter_adds_the_same_in_llama_cpp(
     unpacked: Network, default_model: Path, tmp_path: Path
 ) -> None:
     adapter = ours("qwen2.5-coder-0.5b")
@@ -94,25 +94,25 @@ def test_the_default_adapter_adds_in_llama_cpp_what_it_adds_here(
     assert (native.logits(plain, tokens).argmax(1) == got.argmax(1)).mean() < 0.95  # and it is something
 
 
-def test_other_architectures_are_refused_in_words(tmp_path: Path) -> None:
+def test_load_refuses_other_architectures(tmp_path: Path) -> None:
     families.make("gpt2", tmp_path / "hf")
     path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
-    with pytest.raises(TurbopilotError, match="is a gpt2 model; only the architectures qwen2 and llama"):
+    with pytest.raises(TurbopilotError, match="is a gpt2 model. Only the architectures qwen2 and llama"):
         load(path, CPU, torch.float32)
 
 
-def test_what_is_missing_or_strange_in_a_file_is_said(tmp_path: Path) -> None:
+def test_load_reports_missing_and_unexpected_tensors(tmp_path: Path) -> None:
     families.make("qwen2", tmp_path / "hf")
     path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
     damaged = tmp_path / "damaged.gguf"
     shutil.copy(path, damaged)
     data = damaged.read_bytes().replace(b"blk.0.ffn_norm.weight", b"blk.0.ffn_gorm.weight")
     damaged.write_bytes(data)
-    with pytest.raises(TurbopilotError, match="not expected there"):
+    with pytest.raises(TurbopilotError, match="unexpected tensor"):
         load(damaged, CPU, torch.float32)
 
 
-def test_a_failed_writing_leaves_nothing(tmp_path: Path, tiny_model: Path) -> None:
+def test_write_model_removes_its_file_on_failure(tmp_path: Path, tiny_model: Path) -> None:
     made = tuned(tiny_model)
     (tmp_path / "a.gguf").mkdir()
     with pytest.raises(TurbopilotError, match="could not be written"):

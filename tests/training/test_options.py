@@ -9,7 +9,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.training.options import TrainingOptions, changed
 
 
-def test_a_tune_to_a_language_is_a_tenth_as_long_and_goes_on_from_what_was_trained(
+def test_tune_takes_a_tenth_of_the_time(
     options: TrainingOptions,
 ) -> None:
     asked = replace(options, output=Path("to/small.gguf"), minutes=30.0, scratch=True, whole=True)
@@ -27,13 +27,13 @@ def test_a_tune_to_a_language_is_a_tenth_as_long_and_goes_on_from_what_was_train
         ("../../x", "small--x.gguf"),
     ],
 )
-def test_a_tune_lies_beside_what_it_began_with_whatever_its_language_is_called(
+def test_tune_writes_beside_its_base_for_any_language_name(
     language: str, name: str, options: TrainingOptions
 ) -> None:
     assert replace(options, output=Path("to/small.gguf")).tune(language).output == Path("to") / name
 
 
-def test_settings_are_copied_and_the_copy_alone_is_changed() -> None:
+def test_changed_copies_the_settings() -> None:
     settings = Turbopilot(threads=3, adapters=["a.gguf"])
     copy = changed(settings, adapters=["b.gguf"])
     assert (copy.threads, copy.adapters) == (3, ["b.gguf"])

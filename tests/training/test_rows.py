@@ -25,7 +25,7 @@ def samples(draw: st.DrawFn) -> Sample:
 
 
 @given(context=texts, suffix=texts, near=texts, answer=texts)
-def test_a_sample_that_is_cut_keeps_what_is_near_the_cursor(
+def test_packed_truncates_samples_far_from_the_cursor(
     context: list[int], suffix: list[int], near: list[int], answer: list[int]
 ) -> None:
     suffix, answer = suffix[:20], [*answer[:20], END]
@@ -43,7 +43,7 @@ def test_a_sample_that_is_cut_keeps_what_is_near_the_cursor(
 
 
 @given(many=st.lists(samples(), max_size=12))
-def test_rows_are_of_one_length_and_lose_no_answer(many: list[Sample]) -> None:
+def test_packed_keeps_every_answer_in_rows_of_equal_length(many: list[Sample]) -> None:
     rows = np.array([*packed(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
     answers = rows[:, 1:][MARKS.answered(rows)].tolist()
     fitting = [sample for sample in many if [*packed([sample], LENGTH, MARKS)]]
@@ -52,14 +52,14 @@ def test_rows_are_of_one_length_and_lose_no_answer(many: list[Sample]) -> None:
 
 
 @given(many=st.lists(samples(), min_size=1, max_size=12))
-def test_marks_and_what_fills_a_row_up_are_not_learnt(many: list[Sample]) -> None:
+def test_learnt_excludes_marks_and_padding(many: list[Sample]) -> None:
     rows = np.array([*packed(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
     targets = rows[:, 1:]
     assert set(targets[~MARKS.learnt(rows)].tolist()) <= set(MARKS.all)
     assert not set(targets[MARKS.learnt(rows)].tolist()) & set(MARKS.all)
 
 
-def test_a_model_without_marks_learns_text_alone() -> None:
+def test_learnt_is_all_text_without_marks() -> None:
     marks = Marks.of(BoundFormat("none"), END)
     rows = np.array([*packed([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
     assert rows.tolist() == [[1, 2, 3, 4, 5, END, END, END, END]]
@@ -67,7 +67,7 @@ def test_a_model_without_marks_learns_text_alone() -> None:
 
 
 @given(count=st.integers(1, 40), tokens=st.integers(1, 1000), step=st.integers(0, 50))
-def test_each_row_comes_once_before_one_comes_again(count: int, tokens: int, step: int) -> None:
+def test_batch_uses_each_row_once_per_epoch(count: int, tokens: int, step: int) -> None:
     rows = Rows(np.arange(count).repeat(9).reshape(count, 9))
     size = max(1, tokens // 8)
     assert rows.batch(step, tokens)[:, 0].tolist() == rows.batch(step, tokens)[:, 0].tolist()
@@ -77,6 +77,6 @@ def test_each_row_comes_once_before_one_comes_again(count: int, tokens: int, ste
         assert sorted(taken[first : first + count]) == list(range(count))
 
 
-def test_code_of_which_nothing_fits_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(TurbopilotError, match="longer, code"):
+def test_write_rows_refuses_code_that_does_not_fit(tmp_path: Path) -> None:
+    with pytest.raises(TurbopilotError, match="longer code"):
         write_rows(tmp_path / "a.rows", [], 128)

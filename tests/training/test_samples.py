@@ -34,7 +34,7 @@ def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
-def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int) -> None:
+def test_examples_split_the_cell_into_request_and_future(seed: int, active: int) -> None:
     source = CELLS[active].source
     for example in examples(random.Random(seed), DOCUMENT, active, BRANCHES, 6):
         request = example.request
@@ -46,14 +46,14 @@ def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int)
         ]
 
 
-def test_a_long_cell_is_typed_up_to_a_limit_and_its_end_is_not_taken_for_the_end() -> None:
+def test_examples_truncate_long_cells_without_an_end() -> None:
     long = TrainingDocument("a", (NotebookCell("code", "value = 1\n" * 200),))
     found = list(examples(random.Random(1), long, 0, BRANCHES, 24))
     assert all(len(example.request.prefix) < 600 for example in found)
     assert any(not example.whole for example in found)
 
 
-def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_writes(layout: Layout) -> None:
+def test_sample_is_the_prompt_of_inference_and_the_following_text(layout: Layout) -> None:
     request = Completion(cells=[Cell(source="import os\nos.pa")], offset=15, path="a.ipynb")
     made = sample(random.Random(1), Example(request, "th.join(a, b)\nprint(1)", whole=True), layout, END, 0.4)
     assert made
@@ -61,7 +61,7 @@ def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_write
     assert text_of(layout, made.answer).startswith("th.join(a, b)")
 
 
-def test_the_answer_begins_with_the_words_last_token_where_the_product_backs_up_over_it(
+def test_sample_answer_starts_with_the_healed_token(
     tmp_path: Path,
 ) -> None:
     path = write_tiny_model(tmp_path / "merged.gguf", merges=[("p", "a")])
@@ -75,7 +75,7 @@ def test_the_answer_begins_with_the_words_last_token_where_the_product_backs_up_
 
 
 @given(seed=st.integers(0, 200))
-def test_an_answer_ends_where_the_person_stopped_and_only_there(seed: int, layout: Layout) -> None:
+def test_sample_answer_ends_only_where_the_text_ends(seed: int, layout: Layout) -> None:
     request = Completion(cells=[Cell(source="x = (")], offset=5, path="a.ipynb")
     rng = random.Random(seed)
     made = sample(rng, Example(request, "1, 2)", whole=True), layout, END, 0.4)
@@ -90,7 +90,7 @@ def test_an_answer_ends_where_the_person_stopped_and_only_there(seed: int, layou
 
 
 @given(seed=st.integers(0, 200))
-def test_the_first_sample_of_a_cell_tells_the_text_before_the_cursor(seed: int, layout: Layout) -> None:
+def test_branches_train_on_the_text_before_the_cursor_once(seed: int, layout: Layout) -> None:
     found = branches_of(random.Random(seed), DOCUMENT, 2, layout, END)
     assert found[0].text > 1
     assert all(example.text == 0 for example in found[1:])
@@ -98,7 +98,7 @@ def test_the_first_sample_of_a_cell_tells_the_text_before_the_cursor(seed: int, 
     assert marks.isdisjoint(found[0].prompt[1 : found[0].text])
 
 
-def test_a_file_is_cut_anywhere_and_only_what_is_near_is_looked_at() -> None:
+def test_examples_of_a_file_use_only_nearby_text() -> None:
     text = "".join(f"value{number} = compute({number})\n" for number in range(2000)).rstrip()
     file = TrainingDocument("a.py", (NotebookCell("code", text),))
     found = list(examples(random.Random(1), file, 0, PLAIN, 50))

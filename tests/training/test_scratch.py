@@ -38,14 +38,14 @@ def engine(blank: Path) -> LlamaEngine:
 
 
 @given(text=st.text(st.sampled_from([chr(byte) for byte in TEXT]), max_size=60))
-def test_every_character_is_one_token_and_comes_back(text: str, engine: LlamaEngine) -> None:
+def test_blank_model_has_one_token_per_character(text: str, engine: LlamaEngine) -> None:
     tokens = engine.vocabulary.tokenize(text)
     assert len(tokens) == len(text)
     assert b"".join(map(engine.vocabulary.piece, tokens)).decode() == text
 
 
 @given(text=st.text(max_size=60))
-def test_any_other_character_is_stood_in_for_none_is_dropped(text: str, engine: LlamaEngine) -> None:
+def test_blank_model_replaces_other_characters(text: str, engine: LlamaEngine) -> None:
     known = {chr(byte) for byte in TEXT}
     tokens = engine.vocabulary.tokenize(text)
     assert b"".join(map(engine.vocabulary.piece, tokens)).decode() == "".join(
@@ -53,7 +53,7 @@ def test_any_other_character_is_stood_in_for_none_is_dropped(text: str, engine: 
     )
 
 
-def test_it_can_fill_in_the_middle_and_ends(engine: LlamaEngine) -> None:
+def test_blank_model_supports_fill_in_the_middle(engine: LlamaEngine) -> None:
     form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
     first = len(TEXT)
     assert form.markers == {"prefix": first + 1, "suffix": first + 2, "middle": first + 3}
@@ -61,7 +61,7 @@ def test_it_can_fill_in_the_middle_and_ends(engine: LlamaEngine) -> None:
     assert engine.vocabulary.piece(first + 1) == b""
 
 
-def test_a_text_ends_before_what_stands_for_other_characters(engine: LlamaEngine) -> None:
+def test_generation_ends_before_the_placeholder_token(engine: LlamaEngine) -> None:
     [stand_in] = engine.vocabulary.tokenize("é")
     assert stand_in in engine.vocabulary.ends
     assert stand_in in engine.vocabulary.controls  # it is not written where nothing may end a text either
@@ -69,7 +69,7 @@ def test_a_text_ends_before_what_stands_for_other_characters(engine: LlamaEngine
     assert end == len(TEXT)  # a training ends its answers with the token that is made for it
 
 
-def test_its_shape_is_what_was_asked_for(blank: Path, tmp_path: Path) -> None:
+def test_blank_model_has_the_requested_shape(blank: Path, tmp_path: Path) -> None:
     header = read_header(blank)
     assert header.number("embedding_length") == 64
     assert header.number("context_length") == 512
@@ -80,14 +80,14 @@ def test_its_shape_is_what_was_asked_for(blank: Path, tmp_path: Path) -> None:
     assert load(usual, torch.device("cpu"), torch.float32).model.lm_head.weight.shape == (ROWS, 288)
 
 
-def test_an_impossible_shape_is_refused(tmp_path: Path) -> None:
+def test_shape_refuses_invalid_values(tmp_path: Path) -> None:
     for shape in (Shape(width=100), Shape(heads=7)):
-        with pytest.raises(TurbopilotError, match="has to be a multiple"):
+        with pytest.raises(TurbopilotError, match="must be a multiple"):
             write_blank(tmp_path / "a.gguf", shape)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_trained_whole_is_what_llama_cpp_runs(blank: Path, tmp_path: Path) -> None:
+def test_trained_model_runs_in_llama_cpp(blank: Path, tmp_path: Path) -> None:
     made = load(blank, torch.device("cpu"), torch.float32)
     free(made)
     torch.manual_seed(2)
@@ -114,7 +114,7 @@ def listed(path: Path) -> list[dict[str, Any]]:
     return models
 
 
-def test_a_model_is_quantised_and_listed_as_a_page_wants_it(model: Path) -> None:
+def test_write_for_browsers_quantises_and_lists_a_model(model: Path) -> None:
     (entry,) = listed(write_for_browsers(model))
     small = model.with_name("my model-q8.gguf")
     assert {part.kind for part in read_header(small).parts if len(part.shape) > 1} == {8}
@@ -126,7 +126,7 @@ def test_a_model_is_quantised_and_listed_as_a_page_wants_it(model: Path) -> None
     }
 
 
-def test_what_else_is_listed_stays(model: Path) -> None:
+def test_write_for_browsers_keeps_other_entries(model: Path) -> None:
     path = write_for_browsers(model)
     (entry,) = listed(path)
     other = {"name": "theirs", "url": "https://example.org/theirs.gguf"}
@@ -140,7 +140,7 @@ def test_what_else_is_listed_stays(model: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", '{"models": []}', '{"models": [3, null]}'])
-def test_entries_that_are_none_stay_too(content: str, model: Path) -> None:
+def test_write_for_browsers_keeps_invalid_entries(content: str, model: Path) -> None:
     model.with_name("models.json").write_text(content)
     *others, mine = listed(write_for_browsers(model))
     assert others == json.loads(content).get("models", [])
@@ -148,7 +148,7 @@ def test_entries_that_are_none_stay_too(content: str, model: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"models": 3}', "[" * 100_000])
-def test_a_list_that_is_damaged_is_left_to_whoever_wrote_it(content: str, model: Path) -> None:
+def test_write_for_browsers_refuses_a_damaged_list(content: str, model: Path) -> None:
     path = model.with_name("models.json")
     path.write_text(content, "latin-1")
     with pytest.raises(TurbopilotError, match=r"models\.json .*\. Correct it, or move it elsewhere\."):

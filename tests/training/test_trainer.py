@@ -42,7 +42,7 @@ def trainer(options: TrainingOptions, data: Dataset, engine: LlamaEngine, path: 
     return Trainer(options, Turbopilot(adapters=[]), data, engine, path)
 
 
-def test_a_whole_model_is_written_and_given_more_time_later(
+def test_trainer_writes_a_whole_model_and_resumes_with_more_time(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
     options = replace(options, whole=True)
@@ -63,7 +63,7 @@ def test_a_whole_model_is_written_and_given_more_time_later(
     assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 
-def test_a_tune_begins_again_when_what_it_began_with_was_trained_further(
+def test_trainer_restarts_if_the_base_model_changed(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path, tmp_path: Path
 ) -> None:
     tune = replace(options, whole=True).tune("python")
@@ -76,7 +76,7 @@ def test_a_tune_begins_again_when_what_it_began_with_was_trained_further(
     assert trainer(tune, data, engine, further).unpack() == 0
 
 
-def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
+def test_trainer_writes_rows_of_fitting_prompts_once(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
     trainer(replace(options, whole=True), data, engine, tiny_model).unpack()
@@ -90,7 +90,7 @@ def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
     assert end == END
 
 
-def test_rows_of_other_documents_or_cut_short_are_laid_out_again(
+def test_trainer_rewrites_rows_of_other_documents(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
     options = replace(options, whole=True)
@@ -108,7 +108,7 @@ def test_rows_of_other_documents_or_cut_short_are_laid_out_again(
         assert laid_out(data) == wanted
 
 
-def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(
+def test_layout_of_leaves_half_of_the_context_and_finds_the_end_token(
     engine: LlamaEngine,
 ) -> None:
     settings = Turbopilot(prompt_tokens=700)
@@ -119,7 +119,7 @@ def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_t
     assert settings.prompt_tokens == 700
 
 
-def test_too_little_memory_is_refused_before_anything_is_unpacked(
+def test_need_memory_refuses_before_loading(
     options: TrainingOptions, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, scratch = replace(options, whole=True), replace(options, whole=True, scratch=True)
@@ -128,7 +128,7 @@ def test_too_little_memory_is_refused_before_anything_is_unpacked(
     monkeypatch.setattr(network, "best_type", lambda _: torch.bfloat16)
     monkeypatch.setattr(machine, "free_memory", lambda: 3_000_000_000)
     need_memory(characters, whole, 2048)
-    with pytest.raises(TurbopilotError, match=r"takes 4\.\d GB of memory; only 3\.0 GB .* leave --whole out"):
+    with pytest.raises(TurbopilotError, match=r"needs 4\.\d GB of memory; only 3\.0 GB .* remove --whole"):
         need_memory(characters, whole, 4096)
     with pytest.raises(TurbopilotError, match="smaller --length"):
         need_memory(characters, scratch, 4096)
@@ -136,7 +136,7 @@ def test_too_little_memory_is_refused_before_anything_is_unpacked(
         need_memory(tiny_model, options, 1024)
 
 
-def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) -> None:
+def test_blank_has_the_requested_size(options: TrainingOptions) -> None:
     path = blank(replace(options, width=64, layers=3, heads=2, length=512))
     assert path.name == "to-blank.gguf"
     header = read_header(path)
@@ -147,7 +147,7 @@ def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) 
     ]
 
 
-def test_where_nothing_can_be_written_it_is_said_before_anything_is_learnt(
+def test_trainer_reports_an_unwritable_output_before_training(
     options: TrainingOptions, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -34,7 +34,7 @@ def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WholeModel:
     return WholeModel(network, MARKS, Rows(rows), Rows(np.hstack([rows, rows[:, 1:]])), rows[:2])
 
 
-def test_it_learns_to_fill_in(learning: WholeModel, tmp_path: Path) -> None:
+def test_whole_model_learns_fill_in_the_middle(learning: WholeModel, tmp_path: Path) -> None:
     log = Training(learning, Schedule(9.0, 1e-2, 0.2, steps=60), tmp_path / "kept").run(lambda *_: None)
     assert log.held[0][1] > 4
     assert log.held[-1][1] < 1
@@ -42,7 +42,7 @@ def test_it_learns_to_fill_in(learning: WholeModel, tmp_path: Path) -> None:
     assert log.samples == 60 * 4
 
 
-def test_without_marks_all_text_is_tested_on(learning: WholeModel) -> None:
+def test_held_loss_covers_all_text_without_marks(learning: WholeModel) -> None:
     learning.marks = Marks(None, None, (END,))
     learning.held_out = np.array([[*range(20), END, END]], np.uint8)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_without_marks_all_text_is_tested_on(learning: WholeModel) -> None:
     assert learning.size(learning.held_out) == (1, 21)
 
 
-def test_text_counts_less_than_answers_and_marks_do_not_count(learning: WholeModel) -> None:
+def test_loss_weights_text_less_than_answers_and_ignores_marks(learning: WholeModel) -> None:
     rows = np.array([ROW], np.uint8)
     with torch.no_grad():
         logits = learning.network.model(input_ids=torch.tensor([ROW[:-1]])).logits[0]
@@ -84,7 +84,7 @@ SIZES = {
         (Qwen2Config(**SIZES, num_key_value_heads=2), Qwen2ForCausalLM),
     ],
 )
-def test_they_are_the_librarys(config: Any, kind: Any) -> None:
+def test_forward_matches_the_library(config: Any, kind: Any) -> None:
     torch.manual_seed(1)
     model = kind(config)
     for name, part in model.named_parameters():
@@ -99,7 +99,7 @@ def test_they_are_the_librarys(config: Any, kind: Any) -> None:
     assert (near - wanted).abs().max() < 0.1 * wanted.abs().max()
 
 
-def test_where_a_compiler_lacks_what_it_needs_the_layers_are_computed_as_they_are_written(
+def test_forward_falls_back_if_compilation_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     compiler = tmp_path / "g++"

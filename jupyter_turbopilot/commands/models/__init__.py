@@ -1,4 +1,4 @@
-"""`jupyter turbopilot models …`: list, fetch, remove, check, convert, quantise, describe, recommend."""
+"""`jupyter turbopilot models …`: list, download, remove, verify, convert, quantise, describe, recommend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jupyter_turbopilot.commands.models import convert, info, stored
 
 COMMAND = Group(
     "models",
-    "list, fetch, remove, check, convert and quantise models",
+    "list, download, remove, verify, convert and quantise models",
     (
         *stored.COMMANDS,
         *convert.COMMANDS,

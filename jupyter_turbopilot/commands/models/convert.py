@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Convert:
-    """What to convert, and into what."""
+    """The checkpoint to convert, and the output."""
 
     source: str
     outtype: str
@@ -38,16 +38,18 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
         "--outtype", choices=OUTTYPES, default="f16", help="type of the weights (%(default)s)"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="the file to write; default: by the source's name"
+        "-o", "--output", metavar="FILE", type=Path, help="the file to write; default: named after the source"
     )
     parser.add_argument(
-        "--tokenizer", metavar="SOURCE", help="where the tokenizer is, if not beside the weights"
+        "--tokenizer",
+        metavar="SOURCE",
+        help="the tokenizer, if it is not beside the weights: a folder, or owner/repository",
     )
     parser.add_argument(
         "--shards",
         type=whole(0, 64),
         default=0,
-        help="parts that a CodeGen2 model's attention was cut into: 8 for 1B and 3.7B",
+        help="number of attention shards of a CodeGen2 model: 8 for 1B and 3.7B",
     )
 
 
@@ -63,7 +65,7 @@ def run_convert(options: Convert, settings: Turbopilot) -> int:
         folder = repositories.checkpoint(options.source)
         target = options.output or Path(f"{folder.resolve().name}-{options.outtype}.gguf")
         if target.is_dir():
-            raise ConversionError(f"{target} is a folder: name a file with -o.")
+            raise ConversionError(f"{target} is a folder. Pass a file with -o.")
         convert(
             folder,
             target,
@@ -82,7 +84,7 @@ def run_convert(options: Convert, settings: Turbopilot) -> int:
 
 @dataclass(frozen=True)
 class Quantize:
-    """What to quantise, and into what."""
+    """The file to quantise, and the output."""
 
     source: Path
     target: Path
@@ -104,12 +106,12 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=whole(0, 1024),
         default=0,
-        help="threads; 0: the cores this process may use (%(default)s)",
+        help="number of threads; 0: all available cores (%(default)s)",
     )
 
 
 def run_quantize(options: Quantize, _: Turbopilot) -> int:
-    """Quantise a file, with a progress bar; print what became of its tensors."""
+    """Quantise a file with a progress bar; print the changes of its tensors."""
     from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.models.gguf import read_header
@@ -117,7 +119,7 @@ def run_quantize(options: Quantize, _: Turbopilot) -> int:
 
     known = kinds()
     if not options.type:
-        raise ConversionError(f"Name a type: {', '.join(sorted(known))}.")
+        raise ConversionError(f"Choose a type: {', '.join(sorted(known))}.")
     ordered = order(options.source, options.target, options.type, known, force=options.force)
     with Bar(ordered.kind) as bar:
         threads = options.threads or machine.threads()
@@ -127,7 +129,7 @@ def run_quantize(options: Quantize, _: Turbopilot) -> int:
 
 
 def _table(before: Header, after: Header) -> str:
-    """Say what became of each tensor, and of all of them."""
+    """Format the change of each tensor and of the whole file."""
     from jupyter_turbopilot.models.ggml import tensor_type
 
     new = {part.name: part for part in after.parts}
@@ -145,14 +147,14 @@ def _table(before: Header, after: Header) -> str:
     bits = 8 * sum(part.size for part in after.parts) / after.parameters
     lines.append(
         f"{before.file_size / 1e6:.2f} MB → {after.file_size / 1e6:.2f} MB ({ratio:.0%}), "
-        f"{bits:.2f} bits a weight"
+        f"{bits:.2f} bits per weight"
     )
     return "\n".join(lines)
 
 
 COMMANDS = (
     Command(
-        "convert", "turn a Hugging Face checkpoint into a GGUF file", Convert, run_convert, declare_convert
+        "convert", "convert a Hugging Face checkpoint to a GGUF file", Convert, run_convert, declare_convert
     ),
-    Command("quantize", "make a model's file smaller", Quantize, run_quantize, declare_quantize),
+    Command("quantize", "quantise a GGUF file", Quantize, run_quantize, declare_quantize),
 )

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot models info` and `recommend`: what models need, and which suit this machine."""
+"""`jupyter turbopilot models info` and `recommend`: describe models, and recommend some for this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Info:
-    """Which file to describe, and how."""
+    """The file to describe, and the output format."""
 
     model: str
     context: int
@@ -35,9 +35,9 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
         "--context",
         type=whole(1, 10_000_000),
         default=4096,
-        help="tokens that the memory is computed for (%(default)s)",
+        help="context size for the memory estimate (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--json", action="store_true", help="print the description as JSON")
 
 
 def run_info(options: Info, settings: Turbopilot) -> int:
@@ -56,7 +56,7 @@ def run_info(options: Info, settings: Turbopilot) -> int:
 
 
 def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
-    """Read off a file's header what it holds and what it takes; the personal folder has its speed here."""
+    """Return the description of a file from its header, and its estimated speed on this machine."""
     from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
     from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
     from jupyter_turbopilot.models.gguf import read_header
@@ -100,7 +100,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
 
 
 def fim_of(path: Path, header: Header) -> str:
-    """Name the way a model fills in the middle, by the tokens that say so."""
+    """Return the fill-in-the-middle format of a model, detected by its tokens."""
     from jupyter_turbopilot.models.gguf import holds
     from jupyter_turbopilot.prompt.formats import FORMATS
 
@@ -108,7 +108,7 @@ def fim_of(path: Path, header: Header) -> str:
 
 
 def words(description: dict[str, Any]) -> str:
-    """Word a description for a person."""
+    """Format a description for the terminal."""
     memory = description["memory"]
     total = memory["weights"] + memory["cache"] + memory["compute"]
     kinds = ", ".join(f"{name} {describe_size(size)}" for name, size in sorted(description["kinds"].items()))
@@ -122,20 +122,20 @@ def words(description: dict[str, Any]) -> str:
         "size": describe_size(description["size"]),
         "context": f"{description['context']} tokens",
         "tokenizer": f"{description['tokenizer']}, {description['vocabulary']} tokens",
-        "fills in": {"none": "no: it only goes on"}.get(description["fim"], f"yes, as {description['fim']}"),
+        "fill-in-the-middle": {"none": "no"}.get(description["fim"], f"yes ({description['fim']})"),
         "memory": f"{describe_size(total)} at {memory['context']} tokens: "
         f"weights {describe_size(memory['weights'])}, "
-        f"cache {describe_size(memory['cache'])}, computing {describe_size(memory['compute'])}",
-        "speed here": f"about {speed} tokens a second (from what `bench` measured)"
+        f"cache {describe_size(memory['cache'])}, compute buffers {describe_size(memory['compute'])}",
+        "speed here": f"about {speed} tokens/s (estimated from the last `bench`)"
         if speed
-        else "not measured: run `jupyter turbopilot bench` on any model once",
+        else "unknown. Run `jupyter turbopilot bench` with any model once.",
     }
     return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
 
 
 @dataclass(frozen=True)
 class Recommend:
-    """Recommend of the listing: its filter and its format."""
+    """The filter and the format of the listing."""
 
     all: bool
     json: bool
@@ -143,12 +143,12 @@ class Recommend:
 
 def declare_recommend(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--all", action="store_true", help="list the larger and slower models too")
+    parser.add_argument("--all", action="store_true", help="also list models that are too large or slow")
     parser.add_argument("--json", action="store_true", help="print the models as JSON, with memory in bytes")
 
 
 def run_recommend(options: Recommend, settings: Turbopilot) -> int:
-    """Say which model suits this machine."""
+    """Print the recommended models for this machine."""
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.models.personal import measured_rate, personal_dir
     from jupyter_turbopilot.pilot.pilot import Pilot
@@ -166,9 +166,9 @@ def run_recommend(options: Recommend, settings: Turbopilot) -> int:
         print(json.dumps(found, indent=1))
         return 0
     speed_known = (
-        f"{measured / 1e9:.1f} GB of weights read a second (measured)."
+        f"{measured / 1e9:.1f} GB of weights read per second (measured)."
         if measured
-        else "speed guessed: `jupyter turbopilot doctor` or `bench` measures it."
+        else "speed estimated; run `jupyter turbopilot doctor` or `bench` to measure it."
     )
     print(f"{memory / 1e9:.1f} GB of memory free, {cores} cores, {speed_known}")
     for one in advice:
@@ -192,6 +192,6 @@ def _described(advice: Advice) -> dict[str, Any]:
 
 
 COMMANDS = (
-    Command("info", "describe a GGUF file and what it takes to run it", Info, run_info, declare_info),
+    Command("info", "describe a GGUF file and its memory use", Info, run_info, declare_info),
     Command("recommend", "recommend models for this machine", Recommend, run_recommend, declare_recommend),
 )

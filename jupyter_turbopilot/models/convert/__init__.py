@@ -1,4 +1,4 @@
-"""Turn a model in Hugging Face's layout into one that llama.cpp runs."""
+"""Convert checkpoints in Hugging Face's layout to GGUF files."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def convert(
     shards: int = 0,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
-    """Write the folder's model to `target`, or say why it is not supported."""
+    """Convert the checkpoint in `folder` to the file `target`; refuse unsupported ones."""
     checkpoint = Checkpoint(folder)
     recipe = recipe_for(checkpoint, shards)
-    if unknown := checkpoint.left_over(recipe.ignored):
+    if unknown := checkpoint.unused_tensors(recipe.ignored):
         raise ConversionError(
             f"The model has {len(unknown)} tensors that a {checkpoint.config.family} model does not have, "
             f"such as {unknown[0]}: this is not supported."
@@ -60,5 +60,5 @@ def recipe_for(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
         covered = ", ".join(FAMILIES)
         raise ConversionError(f"The architecture {family[:60]!r} is not supported. Supported: {covered}.")
     if shards and family != "codegen":
-        raise ConversionError("--shards is for CodeGen alone.")
+        raise ConversionError("--shards applies to CodeGen models only. Leave it out.")
     return gpt.gptj(checkpoint, shards) if shards else FAMILIES[family](checkpoint)

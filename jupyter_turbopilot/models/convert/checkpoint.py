@@ -1,4 +1,4 @@
-"""A folder in Hugging Face's layout: a model's configuration and its tensors, each read when needed."""
+"""Checkpoints in Hugging Face's layout: the configuration, and tensors that are loaded lazily."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ MAX_TENSORS = 65_536
 MAX_ELEMENTS = 1 << 40
 _PREFIXES = ("", "transformer.", "model.", "gpt_neox.")
 _TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-_IGNORED = {"BOOL", "U8", "I8", "I16", "I32", "I64"}  # masks and counters that old files hold
+_IGNORED = {"BOOL", "U8", "I8", "I16", "I32", "I64"}  # masks and counters in old files
 
 
 def need(package: str, distribution: str = "jupyter-turbopilot[convert]") -> ConversionError:
-    """Return the error for a missing package, with the command that installs it."""
+    """Return the error for a missing package, with its installation command."""
     return ConversionError(f'This needs {package}. Run: python -m pip install "{distribution}"')
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor in a file."""
+    """A tensor in a checkpoint file."""
 
     path: Path
     key: str
     shape: tuple[int, ...]
     kind: str
-    offset: int | None = None  # in the file; none where torch has to read it
+    offset: int | None = None  # in the file; None if torch has to load it
 
     def read(self) -> Array:
-        """Map the tensor; nothing is copied where the file lays it out plainly."""
+        """Return the tensor's values, memory-mapped where possible."""
         if self.offset is None:
             return _torch_tensor(self.path, self.key)
         return np.memmap(self.path, dtype_of(self.kind), "r", self.offset, self.shape)
 
 
 def dtype_of(kind: str) -> np.dtype[Any]:
-    """Return numpy's type for a stored one."""
+    """Return the numpy type of a stored type."""
     if kind == "BF16":
         try:
             import ml_dtypes
@@ -63,14 +63,16 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ConversionError(f"{folder.name} is not a folder. Name the folder that holds config.json.")
+            raise ConversionError(
+                f"{folder.name} is not a folder. Pass the folder that contains config.json."
+            )
         self.folder = folder
         self.config = Config(read_json(folder / "config.json"))
         self.tensors = find_tensors(folder)
         self.used: set[str] = set()
 
     def find(self, name: str) -> Tensor | None:
-        """Return a tensor by the name it has inside the model, whatever stands before it."""
+        """Return a tensor by its name without the usual prefixes, or None."""
         for prefix in _PREFIXES:
             if tensor := self.tensors.get(prefix + name):
                 self.used.add(prefix + name)
@@ -78,55 +80,55 @@ class Checkpoint:
         return None
 
     def get(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """Return a tensor that has to be there, in this shape."""
+        """Return a tensor that must exist with this shape."""
         tensor = self.find(name)
         if tensor is None:
             raise ConversionError(f"The tensor {name} is missing.")
         if tensor.shape != shape:
-            raise ConversionError(f"The tensor {name} is {list(tensor.shape)}, not {list(shape)}.")
+            raise ConversionError(f"The tensor {name} has the shape {list(tensor.shape)}, not {list(shape)}.")
         return tensor
 
-    def left_over(self, ignored: tuple[str, ...]) -> list[str]:
-        """Return tensors that no part of the recipe asked for."""
+    def unused_tensors(self, ignored: tuple[str, ...]) -> list[str]:
+        """Return the tensors that the recipe did not use."""
         return sorted(name for name in self.tensors if name not in self.used and not name.endswith(ignored))
 
 
 def find_tensors(folder: Path) -> dict[str, Tensor]:
-    """Return all tensors of a folder by their names, wherever its files hold them."""
+    """Return all tensors of a folder by name."""
     files = _files(folder, "model.safetensors.index.json", "*.safetensors")
     read = _safetensors
     if not files:
         files, read = _files(folder, "pytorch_model.bin.index.json", "pytorch_model*.bin"), _torch_file
     if not files:
-        raise ConversionError(f"There are no weights in {folder.name}: *.safetensors or pytorch_model*.bin.")
+        raise ConversionError(f"{folder.name} contains no weights (*.safetensors or pytorch_model*.bin).")
     tensors: dict[str, Tensor] = {}
     for file in files:
         for name, tensor in read(file).items():
             if name in tensors:
                 raise ConversionError(f"The tensor {name[:80]!r} is in two files.")
             if not name.isprintable() or len(name) > 200:  # noqa: PLR2004
-                raise ConversionError(f"{file.name} holds a tensor with an impossible name.")
+                raise ConversionError(f"{file.name} contains a tensor with an invalid name.")
             if math.prod(tensor.shape) > MAX_ELEMENTS or not all(tensor.shape):
-                raise ConversionError(f"The tensor {name} has an impossible shape: {list(tensor.shape)}.")
+                raise ConversionError(f"The tensor {name} has an invalid shape: {list(tensor.shape)}.")
             tensors[name] = tensor
             if len(tensors) > MAX_TENSORS:
-                raise ConversionError("There are too many tensors: the checkpoint is damaged.")
+                raise ConversionError("The checkpoint has more than {MAX_TENSORS} tensors: it is damaged.")
     return tensors
 
 
 def _files(folder: Path, index: str, pattern: str) -> list[Path]:
-    """Return the files that hold the weights: those that the index names, else all of the pattern."""
+    """Return the weight files: those listed in the index, otherwise those that match the pattern."""
     if not (folder / index).is_file():
         return sorted(folder.glob(pattern))
     named = read_json(folder / index).get("weight_map")
     if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
-        raise ConversionError(f"{index} does not say where the weights are.")
+        raise ConversionError(f"{index} has no valid weight_map: the checkpoint is damaged.")
     names = sorted(set(named.values()))
     for name in names:
         if Path(name).name != name:
-            raise ConversionError(f"{index} points out of the folder: {name[:80]!r}.")
+            raise ConversionError(f"{index} refers to a file outside the folder: {name[:80]!r}.")
         if not (folder / name).is_file():
-            raise ConversionError(f"{index} names {name}, which is not there.")
+            raise ConversionError(f"{index} lists {name}, which does not exist.")
     return [folder / name for name in names]
 
 
@@ -136,7 +138,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     except ImportError:
         raise need("safetensors") from None
     try:
-        # It checks that sizes, offsets and the file's length agree.
+        # safe_open checks that sizes, offsets and the file's length agree.
         with safe_open(path, framework="np"):
             pass
     except (SafetensorError, OSError) as error:
@@ -169,20 +171,20 @@ def _torch_file(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-@lru_cache(maxsize=2)  # every tensor of a file asks for it
+@lru_cache(maxsize=2)  # called for each tensor of a file
 def _torch_load(path: Path) -> dict[str, Any]:
     try:
         import torch
     except ImportError:
         raise need("torch, to read .bin files", "torch") from None
     try:
-        # Never anything but numbers: a pickle could run whatever it likes.
+        # Load tensors only: unpickling anything else could run code.
         weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # noqa: BLE001 - a damaged pickle raises whatever it likes
+    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise any exception
         kind = type(error).__name__
-        raise ConversionError(f"{path.name} holds more than weights, or is damaged ({kind}).") from None
+        raise ConversionError(f"{path.name} is damaged, or contains more than weights ({kind}).") from None
     if not isinstance(weights, dict):
-        raise ConversionError(f"{path.name} does not hold weights by name.")
+        raise ConversionError(f"{path.name} does not contain weights by name.")
     return weights
 
 

@@ -1,4 +1,4 @@
-"""The JSON files of a checkpoint: what a model says of itself, each value checked when it is asked for."""
+"""The JSON files of a checkpoint; each value is validated on access."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_JSON = 64 * 1024 * 1024
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of settings; a list or nonsense is refused."""
+    """Read a JSON file that must contain an object."""
     try:
         if path.stat().st_size > LARGEST_JSON:
             raise ConversionError(f"{path.name} is too large: the file is damaged.")
@@ -26,82 +26,84 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ConversionError(f"{path.name} cannot be read ({type(error).__name__}).") from None
     if not isinstance(settings, dict):
-        raise ConversionError(f"{path.name} does not hold settings.")
+        raise ConversionError(f"{path.name} does not contain a JSON object.")
     return settings
 
 
 def read_optional_json(path: Path) -> dict[str, Any]:
-    """Read a file of settings; without the file there are none."""
+    """Read a JSON file; return an empty dict if it does not exist."""
     return read_json(path) if path.is_file() else {}
 
 
 class Config:
-    """What a model says of itself in config.json; each value is checked when it is asked for."""
+    """The values of config.json, validated on access."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
 
     @property
     def family(self) -> str:
-        """The architecture's name in transformers' terms."""
-        return self.word("model_type")
+        """The architecture's name in transformers."""
+        return self.string("model_type")
 
     def _value(self, names: Iterable[str], default: Any) -> Any:
         for name in names:
             if self.values.get(name) is not None:
                 return self.values[name]
         if default is None:
-            raise ConversionError(f"config.json does not say {' or '.join(names)}.")
+            raise ConversionError(f"config.json does not set {' or '.join(names)}.")
         return default
 
     def whole(self, *names: str, default: int | None = None) -> int:
-        """Return a whole number above nothing."""
+        """Return a positive integer."""
         value = self._value(names, default)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 31:
-            raise ConversionError(f"config.json has an impossible {names[0]}: {str(value)[:40]}.")
+            raise ConversionError(f"config.json has an invalid {names[0]}: {str(value)[:40]}.")
         return value
 
-    def number(self, *names: str, default: float | None = None) -> float:
-        """Return a finite number above nothing."""
+    def positive_float(self, *names: str, default: float | None = None) -> float:
+        """Return a finite positive number."""
         value = self._value(names, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConversionError(f"config.json has an impossible {names[0]}: {str(value)[:40]}.")
+            raise ConversionError(f"config.json has an invalid {names[0]}: {str(value)[:40]}.")
         if not (math.isfinite(value) and value > 0):
-            raise ConversionError(f"config.json has an impossible {names[0]}: {value}.")
+            raise ConversionError(f"config.json has an invalid {names[0]}: {value}.")
         return float(value)
 
-    def word(self, *names: str, default: str | None = None) -> str:
-        """Return a word."""
+    def string(self, *names: str, default: str | None = None) -> str:
+        """Return a string."""
         value = self._value(names, default)
         if not isinstance(value, str):
-            raise ConversionError(f"config.json has an impossible {names[0]}.")
+            raise ConversionError(f"config.json has an invalid {names[0]}.")
         return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Return a yes or no."""
+        """Return a boolean."""
         value = self.values.get(name)
         return default if value is None else bool(value)
 
     def rope(self) -> dict[str, Any]:
-        """Return how positions are turned; newer files keep all of it in one place."""
+        """Return the RoPE parameters; newer files keep all of them in one object."""
         rope = self.values.get("rope_parameters") or self.values.get("rope_scaling") or {}
         return rope if isinstance(rope, dict) else {}
 
     def theta(self) -> float:
-        """Return the base of the rotation."""
-        return Config({**self.values, **self.rope()}).number("rope_theta", "rotary_emb_base", default=1e4)
+        """Return the RoPE base frequency."""
+        return Config({**self.values, **self.rope()}).positive_float(
+            "rope_theta", "rotary_emb_base", default=1e4
+        )
 
-    def share(self, *names: str, default: float) -> float:
-        """Return which part of each head is turned."""
+    def rotary_fraction(self, *names: str, default: float) -> float:
+        """Return the fraction of each head's dimensions that RoPE rotates."""
         config = Config({**self.values, **self.rope()})
-        return config.number("partial_rotary_factor", *names, default=default)
+        return config.positive_float("partial_rotary_factor", *names, default=default)
 
-    def only(self, **allowed: str | bool | tuple[str, ...]) -> None:
-        """Refuse settings that the recipe does not cover."""
+    def require(self, **allowed: str | bool | tuple[str, ...]) -> None:
+        """Raise ConversionError for settings that the recipe does not support."""
         for name, covered in allowed.items():
             value, good = self.values.get(name), covered if isinstance(covered, tuple) else (covered,)
             if value is not None and value not in good:
                 words = " or ".join(map(str, good))
                 raise ConversionError(
-                    f"{self.family} with {name} = {str(value)[:60]} is not supported; {words} is."
+                    f"{self.family} with {name} = {str(value)[:60]} is not supported. Supported: {words}."
                 )

@@ -1,4 +1,4 @@
-"""Models with GPT-2's layers: GPT-2 and CodeParrot, GPTBigCode (SantaCoder, StarCoder), CodeGen and GPT-J."""
+"""Models with GPT-2's layer layout: GPT-2, CodeParrot, GPTBigCode (SantaCoder, StarCoder), CodeGen, GPT-J."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.recipe import Recipe, TargetTensor, figures, plain, transposed
+from jupyter_turbopilot.models.convert.recipe import Recipe, TargetTensor, hyperparameters, plain, transposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu")
 _MASKS = (".attn.bias", ".attn.masked_bias")
-_CODEGEN_SHARDS = 4  # the query, value and key of all CodeGen models were trained on so many machines
+_CODEGEN_SHARDS = 4  # all CodeGen models were trained with this tensor parallelism
 
 
 def gpt2(checkpoint: Checkpoint) -> Recipe:
     """Return the recipe of a GPT-2."""
     config = checkpoint.config
-    config.only(add_cross_attention=False)
+    config.require(add_cross_attention=False)
     width = config.whole("n_embd")
 
     def attention(recipe: Recipe, layer: int) -> None:
-        # CodeParrot divides a layer's attention by the layer's number; the queries can carry that.
+        # CodeParrot divides a layer's attention by the layer's number: scale its queries instead.
         divided = layer + 1 if config.flag("scale_attn_by_inverse_layer_idx") else 1
-        make = partial(_queries_divided, by=divided)
+        make = partial(_scaled_queries, by=divided)
         weight = checkpoint.get(f"h.{layer}.attn.c_attn.weight", (width, 3 * width))
         bias = checkpoint.get(f"h.{layer}.attn.c_attn.bias", (3 * width,))
         to = f"blk.{layer}.attn_qkv"
         recipe.tensors.append(TargetTensor(f"{to}.weight", (3 * width, width), (weight,), make))
         recipe.tensors.append(TargetTensor(f"{to}.bias", (3 * width,), (bias,), make))
 
-    return _shaped(checkpoint, "gpt2", config.whole("n_head"), attention, transposed)
+    return _gpt2_layout(checkpoint, "gpt2", config.whole("n_head"), attention, transposed)
 
 
 def bigcode(checkpoint: Checkpoint) -> Recipe:
@@ -45,34 +45,38 @@ def bigcode(checkpoint: Checkpoint) -> Recipe:
     width, heads = config.whole("n_embd"), config.whole("n_head")
     shared = config.flag("multi_query", default=True)
     groups = 1 if shared else heads
-    # With keys and values shared they stand behind the queries; else each head has its own three.
-    order = plain if shared else partial(unmixed, heads=heads)
+    # With multi-query attention, keys and values follow all queries; otherwise each head has its own three.
+    order = plain if shared else partial(split_qkv, heads=heads)
 
     def attention(recipe: Recipe, layer: int) -> None:
         rows = width + 2 * groups * (width // heads)
-        recipe.both(f"blk.{layer}.attn_qkv", f"h.{layer}.attn.c_attn", rows, width, order)
+        recipe.take_with_bias(f"blk.{layer}.attn_qkv", f"h.{layer}.attn.c_attn", rows, width, order)
 
-    return _shaped(checkpoint, "starcoder", groups, attention)
+    return _gpt2_layout(checkpoint, "starcoder", groups, attention)
 
 
-def _shaped(
+def _gpt2_layout(
     checkpoint: Checkpoint,
     architecture: str,
     groups: int,
     attention: Callable[[Recipe, int], None],
     make: Callable[..., Array] = plain,
 ) -> Recipe:
-    """Return the recipe of what is a GPT-2 but for its attention and how matrices are stored."""
+    """Return the recipe of a GPT-2 variant, which differs in attention and in the orientation of matrices."""
     config = checkpoint.config
-    width, heads, layers = config.whole("n_embd"), config.whole("n_head"), config.whole("n_layer")
+    width, heads, layers = (
+        config.whole("n_embd"),
+        config.whole("n_head"),
+        config.whole("n_layer"),
+    )
     inner, context = config.whole("n_inner", default=4 * width), config.whole("n_positions")
-    config.only(activation_function=GELU, scale_attn_weights=True)
+    config.require(activation_function=GELU, scale_attn_weights=True)
     recipe = Recipe(
         checkpoint,
         architecture,
         config.whole("vocab_size"),
-        figures(context, width, layers, inner, heads, groups)
-        | {"attention.layer_norm_epsilon": config.number("layer_norm_epsilon", default=1e-5)},
+        hyperparameters(context, width, layers, inner, heads, groups)
+        | {"attention.layer_norm_epsilon": config.positive_float("layer_norm_epsilon", default=1e-5)},
         ignored=_MASKS,
     )
     recipe.take("token_embd.weight", "wte.weight", (recipe.rows, width))
@@ -84,13 +88,13 @@ def _shaped(
         recipe.norm(f"{to}.attn_norm", f"{at}.ln_1", width)
         recipe.norm(f"{to}.ffn_norm", f"{at}.ln_2", width)
         attention(recipe, layer)
-        recipe.both(f"{to}.attn_output", f"{at}.attn.c_proj", width, width, make)
-        recipe.both(f"{to}.ffn_up", f"{at}.mlp.c_fc", inner, width, make)
-        recipe.both(f"{to}.ffn_down", f"{at}.mlp.c_proj", width, inner, make)
+        recipe.take_with_bias(f"{to}.attn_output", f"{at}.attn.c_proj", width, width, make)
+        recipe.take_with_bias(f"{to}.ffn_up", f"{at}.mlp.c_fc", inner, width, make)
+        recipe.take_with_bias(f"{to}.ffn_down", f"{at}.mlp.c_proj", width, inner, make)
     return recipe
 
 
-def _queries_divided(matrix: Array, *, by: int) -> Array:
+def _scaled_queries(matrix: Array, *, by: int) -> Array:
     turned = matrix.T
     if by == 1:
         return turned
@@ -99,8 +103,8 @@ def _queries_divided(matrix: Array, *, by: int) -> Array:
     return turned
 
 
-def unmixed(matrix: Array, *, heads: int) -> Array:
-    """Put all queries first, then all keys, then all values."""
+def split_qkv(matrix: Array, *, heads: int) -> Array:
+    """Reorder a fused matrix: all queries first, then all keys, then all values."""
     apart = matrix.reshape(heads, 3, -1, *matrix.shape[1:])
     return apart.swapaxes(0, 1).reshape(matrix.shape)
 
@@ -108,41 +112,41 @@ def unmixed(matrix: Array, *, heads: int) -> Array:
 def gptj(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
     """Return the recipe of a CodeGen, CodeGen2 or GPT-J.
 
-    llama.cpp has no graph for them, but phi2's computes the same.
+    llama.cpp has no graph for them, but that of phi2 is equivalent.
     """
     config = checkpoint.config
     width, heads = config.whole("n_embd"), config.whole("n_head")
     rotary, layers = config.whole("rotary_dim"), config.whole("n_layer")
     inner = config.whole("n_inner", default=4 * width)
-    config.only(activation_function="gelu_new", tie_word_embeddings=False)
+    config.require(activation_function="gelu_new", tie_word_embeddings=False)
     if width % heads or rotary % 2 or rotary > width // heads:
         raise ConversionError(
-            f"config.json has an impossible attention: {heads} heads in {width}, {rotary} rotary dimensions."
+            f"config.json has an invalid attention: width {width}, {heads} heads, {rotary} rotary dimensions."
         )
     recipe = Recipe(
         checkpoint,
         "phi2",
         config.whole("vocab_size"),
-        figures(config.whole("n_positions"), width, layers, inner, heads, heads)
+        hyperparameters(config.whole("n_positions"), width, layers, inner, heads, heads)
         | {
-            "attention.layer_norm_epsilon": config.number("layer_norm_epsilon", default=1e-5),
+            "attention.layer_norm_epsilon": config.positive_float("layer_norm_epsilon", default=1e-5),
             "rope.dimension_count": rotary,
         },
         ignored=(*_MASKS, ".attn.causal_mask", ".attn.embed_positions"),
     )
-    turn = partial(_halves, heads=heads, rotary=rotary)
+    turn = partial(_deinterleave, heads=heads, rotary=rotary)
     recipe.take("token_embd.weight", "wte.weight", (recipe.rows, width))
     recipe.norm("output_norm", "ln_f", width)
-    recipe.both("output", "lm_head", recipe.rows, width)
+    recipe.take_with_bias("output", "lm_head", recipe.rows, width)
     for i in range(layers):
         to, at = f"blk.{i}", f"h.{i}"
         recipe.norm(f"{to}.attn_norm", f"{at}.ln_1", width)
         if checkpoint.find(f"{at}.attn.qkv_proj.weight"):
             fused = checkpoint.get(f"{at}.attn.qkv_proj.weight", (3 * width, width))
             count = _shards(checkpoint, shards)
-            # Within a shard they stand in this order: query, value, key.
+            # The order within a shard is query, value, key.
             for which, name, then in ((0, "q", turn), (1, "v", None), (2, "k", turn)):
-                make = partial(_part, which=which, shards=count, then=then)
+                make = partial(_qkv_shard, which=which, shards=count, then=then)
                 recipe.tensors.append(
                     TargetTensor(f"{to}.attn_{name}.weight", (width, width), (fused,), make)
                 )
@@ -151,39 +155,41 @@ def gptj(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
             recipe.take(f"{to}.attn_k.weight", f"{at}.attn.k_proj.weight", (width, width), turn)
             recipe.take(f"{to}.attn_v.weight", f"{at}.attn.v_proj.weight", (width, width))
         recipe.take(f"{to}.attn_output.weight", f"{at}.attn.out_proj.weight", (width, width))
-        # llama.cpp asks for biases that the model does not have.
+        # llama.cpp requires biases that the model does not have.
         for name in ("q", "k", "v", "output"):
             recipe.tensors.append(TargetTensor(f"{to}.attn_{name}.bias", (width,)))
-        recipe.both(f"{to}.ffn_up", f"{at}.mlp.fc_in", inner, width)
-        recipe.both(f"{to}.ffn_down", f"{at}.mlp.fc_out", width, inner)
+        recipe.take_with_bias(f"{to}.ffn_up", f"{at}.mlp.fc_in", inner, width)
+        recipe.take_with_bias(f"{to}.ffn_down", f"{at}.mlp.fc_out", width, inner)
     return recipe
 
 
-def _halves(matrix: Array, *, heads: int, rotary: int) -> Array:
-    """Order the rows of each head's turned part as phi2 has them: it pairs halves, these neighbours."""
+def _deinterleave(matrix: Array, *, heads: int, rotary: int) -> Array:
+    """Reorder the rotated rows of each head: phi2 pairs halves, these models pair neighbours."""
     size = matrix.shape[0] // heads
     order = np.arange(matrix.shape[0]).reshape(heads, size)
     turned = np.concatenate([np.arange(0, rotary, 2), np.arange(1, rotary, 2), np.arange(rotary, size)])
     return matrix[order[:, turned].reshape(-1)]
 
 
-def _part(matrix: Array, *, which: int, shards: int, then: partial[Array] | None) -> Array:
+def _qkv_shard(matrix: Array, *, which: int, shards: int, then: partial[Array] | None) -> Array:
     width = matrix.shape[1]
     part = matrix.reshape(shards, 3, width // shards, width)[:, which].reshape(width, width)
     return then(part) if then else part
 
 
 def _shards(checkpoint: Checkpoint, configured: int) -> int:
-    """Return across how many machines the attention was cut."""
+    """Return the number of shards of the fused attention matrix."""
     config = checkpoint.config
     width, heads = config.whole("n_embd"), config.whole("n_head")
-    # CodeGen2 comes with code of its own, and its sizes differ in this without saying so.
+    # CodeGen2 checkpoints come with their own code, and the number of shards is not in config.json.
     if not configured and "auto_map" in config.values:
         raise ConversionError(
             "A CodeGen2 model does not say how its attention is laid out: add --shards 8 for 1B and 3.7B. "
-            "With a wrong number it would write nonsense."
+            "With a wrong number the model generates nonsense."
         )
     shards = configured or _CODEGEN_SHARDS
     if heads % shards:
-        raise ConversionError(f"{heads} heads cannot have been cut into {shards} parts.")
+        raise ConversionError(
+            f"{heads} attention heads cannot be split into {shards} shards. Check --shards."
+        )
     return shards if width % shards == 0 else 1

@@ -1,4 +1,4 @@
-"""A Hugging Face tokenizer in llama.cpp's terms, or a refusal: a wrong one gives nonsense in silence."""
+"""Convert a Hugging Face tokenizer to llama.cpp's terms; refuse those that would tokenize differently."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# How the text is cut before the merges, and what llama.cpp calls that.
-_CUTS: dict[tuple[str, ...], str] = {
+# The pre-tokenizers, and llama.cpp's names for them.
+_PRE_TOKENIZERS: dict[tuple[str, ...], str] = {
     ("bytes",): "gpt-2",
     ("digits", "bytes"): "refact",
     (_WORDS % "", "plain bytes"): "qwen2",
@@ -34,7 +34,7 @@ _CUTS: dict[tuple[str, ...], str] = {
 
 @dataclass
 class Vocabulary:
-    """The tokens by number and how a text becomes tokens."""
+    """The tokens by id, and the rules that turn text into tokens."""
 
     kind: str  # "gpt2": merges of bytes; "llama": merges of characters by score
     cut: str
@@ -48,38 +48,38 @@ class Vocabulary:
 
 
 def read(folder: Path, rows: int) -> Vocabulary:
-    """Read a folder's tokenizer for an embedding of so many rows."""
+    """Read a folder's tokenizer for an embedding with `rows` rows."""
     with refusing_damage(folder):
         found = read_tokenizer(folder)
-        vocabulary = _translated(found, rows)
-        _name_special(vocabulary, found.special, read_optional_json(folder / "config.json"))
-        "".join(vocabulary.tokens + vocabulary.merges).encode()  # JSON may hold half of a surrogate pair
+        vocabulary = _convert(found, rows)
+        _set_special_tokens(vocabulary, found.special, read_optional_json(folder / "config.json"))
+        "".join(vocabulary.tokens + vocabulary.merges).encode()  # JSON may contain half of a surrogate pair
     return vocabulary
 
 
-def _translated(found: TokenizerJson, rows: int) -> Vocabulary:
+def _convert(found: TokenizerJson, rows: int) -> Vocabulary:
     raw, model = found.raw, found.raw["model"]
     kind = model.get("type", "BPE")
     if kind != "BPE":
-        raise ConversionError(f"A tokenizer of type {kind} is not supported; byte-pair encodings are.")
+        raise ConversionError(f"A tokenizer of type {kind} is not supported. Supported: BPE.")
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model.get("merges") or []]
     if not all(len(merge) == 2 for merge in merges):  # noqa: PLR2004
-        raise ConversionError("tokenizer.json holds merges of more than two parts.")
+        raise ConversionError("tokenizer.json contains a merge that does not have two parts.")
     by_score = bool(model.get("byte_fallback"))
-    cut = "default" if by_score else _cut(raw.get("pre_tokenizer"))
-    _refuse_odd(raw, model, cut)
-    tokens, types = _numbered(found, rows)
+    cut = "default" if by_score else _pre_tokenizer_name(raw.get("pre_tokenizer"))
+    _refuse_unsupported(raw, model, cut)
+    tokens, types = _tokens_by_id(found, rows)
     vocabulary = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types, add_bos=found.adds_bos)
     if by_score:
-        _score(vocabulary, merges, model)
+        _set_scores(vocabulary, merges, model)
         vocabulary.add_space = _prepends(raw)
     else:
         vocabulary.merges = [" ".join(merge) for merge in merges]
     return vocabulary
 
 
-def _numbered(found: TokenizerJson, rows: int) -> tuple[list[str], list[int]]:
-    """Put every token at its number; unused numbers get names that no text can contain."""
+def _tokens_by_id(found: TokenizerJson, rows: int) -> tuple[list[str], list[int]]:
+    """Return the text and type of every token id; unused ids get texts that cannot occur."""
     tokens = [f"[PAD{number}]" for number in range(rows)]
     types = [UNUSED] * rows
     kinds = [(text, number, NORMAL) for text, number in found.vocabulary.items()]
@@ -90,14 +90,14 @@ def _numbered(found: TokenizerJson, rows: int) -> tuple[list[str], list[int]]:
     for text, number, kind in kinds:
         if number >= rows:
             raise ConversionError(
-                f"The token {text[:40]!r} is number {number}, and the embedding has {rows} rows."
+                f"The token {text[:40]!r} has the id {number}, but the embedding has {rows} rows."
             )
         tokens[number], types[number] = text, BYTE if _BYTE.fullmatch(text) and kind == NORMAL else kind
     return tokens, types
 
 
-def _refuse_odd(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
-    """Refuse what changes texts or tokens in ways that llama.cpp does not."""
+def _refuse_unsupported(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
+    """Raise ConversionError for transformations that llama.cpp does not implement."""
     for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
         if model.get(name):
             raise ConversionError(f"A tokenizer with {name} is not supported.")
@@ -105,7 +105,7 @@ def _refuse_odd(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
         raise ConversionError("A tokenizer that ignores its merges is not supported.")
     normalizer = raw.get("normalizer")
     steps = normalizer.get("normalizers", [normalizer]) if isinstance(normalizer, dict) else []
-    # Composing accents is the one step that llama.cpp leaves out for every model.
+    # NFC is the only normalization that llama.cpp skips for every model.
     allowed = {"Prepend", "Replace"} if cut == "default" else {"NFC"}
     for step in steps:
         if not isinstance(step, dict) or step.get("type") not in allowed:
@@ -113,18 +113,18 @@ def _refuse_odd(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
             raise ConversionError(f"A tokenizer that normalizes text like this is not supported: {words}.")
 
 
-def _cut(pre_tokenizer: Any) -> str:
-    """Name how a text is cut before the merges."""
+def _pre_tokenizer_name(pre_tokenizer: Any) -> str:
+    """Return llama.cpp's name for a pre-tokenizer."""
     steps = (
         pre_tokenizer.get("pretokenizers")
         if isinstance(pre_tokenizer, dict) and pre_tokenizer.get("type") == "Sequence"
         else [pre_tokenizer]
     )
     cut = tuple(_step(step) for step in steps or [])
-    if cut not in _CUTS:
+    if cut not in _PRE_TOKENIZERS:
         words = " · ".join(cut)[:200]
         raise ConversionError(f"A tokenizer that splits text like this is not supported: {words}.")
-    return _CUTS[cut]
+    return _PRE_TOKENIZERS[cut]
 
 
 def _step(step: Any) -> str:
@@ -140,15 +140,15 @@ def _step(step: Any) -> str:
     return json.dumps(step)[:80]
 
 
-def _score(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[str, Any]) -> None:
-    """Give each token the score that makes llama.cpp merge in the order of the list."""
+def _set_scores(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[str, Any]) -> None:
+    """Set scores with which llama.cpp merges in the order of the list."""
     ranks: dict[str, int] = {}
     listed = set(merges)
     for rank, merge in enumerate(merges):
         ranks.setdefault("".join(merge), rank)
     known = {text for text, kind in zip(vocabulary.tokens, vocabulary.types, strict=True) if kind == NORMAL}
     for text in known:
-        # llama.cpp merges any two neighbours whose text is a token; the list has to say the same.
+        # llama.cpp merges any two neighbours whose text is a token; the list must contain the same merges.
         for at in range(1, len(text)):
             if text[:at] in known and text[at:] in known and (text[:at], text[at:]) not in listed:
                 pair = f"{text[:at]!r} and {text[at:]!r}"
@@ -162,20 +162,20 @@ def _score(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[st
 
 
 def _prepends(raw: dict[str, Any]) -> bool:
-    """Return whether a space is put before the text."""
+    """Return whether the tokenizer prepends a space to the text."""
     words = json.dumps([raw.get("normalizer"), raw.get("pre_tokenizer")])
     return (
         '"Prepend"' in words or '"prepend_scheme": "always"' in words or '"prepend_scheme": "first"' in words
     )
 
 
-def _name_special(vocabulary: Vocabulary, special: dict[str, str], config: dict[str, Any]) -> None:
-    """Say which tokens begin, end, fill and stand for the unknown."""
+def _set_special_tokens(vocabulary: Vocabulary, special: dict[str, str], config: dict[str, Any]) -> None:
+    """Set the ids of the tokens bos, eos, pad and unk."""
     numbers = {text: number for number, text in enumerate(vocabulary.tokens)}
     for name, text in special.items():
         number = numbers.get(text, config.get(f"{name}_token_id"))
         if isinstance(number, list) and number:
-            number = number[0]  # a model that has several ends
+            number = number[0]  # several end tokens
         if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(vocabulary.tokens):
             vocabulary.special[name] = number
             if vocabulary.types[number] == NORMAL:

@@ -18,18 +18,18 @@ _SPECIAL = ("bos", "eos", "unk", "pad")
 
 @dataclass(frozen=True)
 class TokenizerJson:
-    """The content of tokenizer.json, with the settings beside it."""
+    """The content of tokenizer.json and the related settings."""
 
     raw: dict[str, Any]
-    vocabulary: dict[str, int]  # the model's tokens by their text
-    added: list[dict[str, Any]]  # the objects in `raw`, each with a text and a valid number
-    special: dict[str, str]  # texts of the tokens bos, eos, unk and pad; empty where there is none
-    adds_bos: bool  # whether a text begins with the token bos
+    vocabulary: dict[str, int]  # token ids by text
+    added: list[dict[str, Any]]  # the objects in `raw`, each with a text and a valid id
+    special: dict[str, str]  # texts of the tokens bos, eos, unk and pad; empty if not set
+    adds_bos: bool  # whether the token bos is prepended to a text
 
 
 @contextmanager
 def refusing_damage(folder: Path) -> Iterator[None]:
-    """Turn errors about values of an unexpected type into a refusal."""
+    """Raise errors about values of an unexpected type as ConversionError."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -40,7 +40,7 @@ def refusing_damage(folder: Path) -> Iterator[None]:
 
 
 def read_tokenizer(folder: Path) -> TokenizerJson:
-    """Read tokenizer.json, or the files that older checkpoints have instead of it."""
+    """Read tokenizer.json, or the files of older checkpoints."""
     settings = {
         **read_optional_json(folder / "special_tokens_map.json"),
         **read_optional_json(folder / "tokenizer_config.json"),
@@ -53,7 +53,7 @@ def read_tokenizer(folder: Path) -> TokenizerJson:
     else:
         raise ConversionError(
             f"There is no tokenizer in {folder.name}: tokenizer.json, or vocab.json with merges.txt. Put the "
-            "model's own there; `models convert` also takes one from elsewhere with --tokenizer."
+            "model's own there, or pass another one to `models convert` with --tokenizer."
         )
     added = [entry for entry in raw.get("added_tokens") or [] if isinstance(entry, dict)]
     for entry in added:
@@ -63,7 +63,7 @@ def read_tokenizer(folder: Path) -> TokenizerJson:
 
 
 def _from_lists(folder: Path, special: set[str]) -> dict[str, Any]:
-    """Return what tokenizer.json would hold for GPT-2's layout: a vocabulary, merges and added tokens."""
+    """Return the equivalent of tokenizer.json for GPT-2's layout: a vocabulary, merges and added tokens."""
     vocabulary = read_json(folder / "vocab.json")
     lines = (folder / "merges.txt").read_text("utf-8").splitlines()
     added = {text: vocabulary[text] for text in special if text in vocabulary}
@@ -91,7 +91,7 @@ def _vocabulary(model: Any) -> dict[str, int]:
     if isinstance(given, list) and all(isinstance(pair, list) and pair for pair in given):
         given = {str(pair[0]): number for number, pair in enumerate(given)}  # a text and its score
     if not isinstance(given, dict):
-        raise ConversionError("tokenizer.json holds no vocabulary.")
+        raise ConversionError("tokenizer.json contains no vocabulary.")
     return {text: _number(text, number) for text, number in given.items()}
 
 
@@ -111,12 +111,12 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _content(token: Any) -> str:
-    """Return a token's text, which may be wrapped in its settings."""
+    """Return a token's text; the token may be an object with settings."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else ""
 
 
 def _number(text: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConversionError(f"The token {text[:40]!r} has an impossible number.")
+        raise ConversionError(f"The token {text[:40]!r} has an invalid id.")
     return value

@@ -1,4 +1,4 @@
-"""Write a recipe as a GGUF file, tensor by tensor; what is not finished is never left behind."""
+"""Write a recipe as a GGUF file, tensor by tensor and atomically."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.recipe import Recipe, TargetTensor
     from jupyter_turbopilot.models.convert.tokenizer import Vocabulary
 
-_CHUNK = 4 * 1024 * 1024  # elements looked at and converted at a time
-_PLAIN = {"f32": np.float32, "f16": np.float16}  # of others numpy sees bytes alone
-_PRECISE = ("position_embd.weight",)  # read a row at a time, so its size is nothing
+_CHUNK = 4 * 1024 * 1024  # elements converted at a time
+_PLAIN = {"f32": np.float32, "f16": np.float16}  # the other types are stored as bytes in numpy
+_PRECISE = ("position_embd.weight",)  # read one row at a time, so its size does not matter
 _SPECIAL = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
 
@@ -34,7 +34,7 @@ def write(
     name: str,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
-    """Write the file beside its place, then put it there at once."""
+    """Write the GGUF file atomically."""
     import gguf
 
     kinds = {tensor.name: kind_of(tensor, outtype) for tensor in recipe.tensors}
@@ -70,7 +70,7 @@ def write(
 
 
 def kind_of(tensor: TargetTensor, outtype: str) -> str:
-    """Return how a tensor is stored: norms and biases always in full."""
+    """Return the storage type of a tensor; norms and biases keep full precision."""
     if len(tensor.shape) == 1 or tensor.name in _PRECISE:
         return "f32"
     if outtype == "q8_0" and tensor.shape[-1] % TYPES[Q8_0].block:
@@ -87,7 +87,7 @@ def _size(elements: int, kind: str) -> int:
 
 
 def _stored_shape(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
-    """Return the shape in bytes where rows are packed."""
+    """Return the stored shape, in bytes for packed rows."""
     return shape if kind in _PLAIN else (*shape[:-1], _size(shape[-1], kind))
 
 
@@ -96,10 +96,10 @@ def _bytes(tensor: TargetTensor, kind: str) -> int:
 
 
 def _converted(tensor: TargetTensor, kind: str) -> Array:
-    """Compute a tensor and store it as wanted, some rows at a time: little of it is in memory twice."""
+    """Compute and convert a tensor, a few rows at a time to save memory."""
     source = tensor.read()
     if source.shape != tensor.shape:
-        raise ConversionError(f"{tensor.name} came out as {list(source.shape)}, not {list(tensor.shape)}.")
+        raise ConversionError(f"{tensor.name} has the shape {list(source.shape)}, not {list(tensor.shape)}.")
     rows = source.reshape(-1, source.shape[-1])
     stored = _stored_shape(rows.shape, kind)
     result = np.empty(stored, _dtype(kind))
@@ -107,7 +107,7 @@ def _converted(tensor: TargetTensor, kind: str) -> Array:
     for start in range(0, rows.shape[0], step):
         part = np.ascontiguousarray(rows[start : start + step]).astype(np.float32)
         if not np.isfinite(part).all():
-            raise ConversionError(f"{tensor.name} holds NaN or infinity: the weights are damaged.")
+            raise ConversionError(f"{tensor.name} contains NaN or infinity: the weights are damaged.")
         result[start : start + step] = _stored(part, kind, tensor.name)
     return result.reshape(_stored_shape(tensor.shape, kind))
 
@@ -117,7 +117,7 @@ def _stored(part: Array, kind: str, name: str) -> Array:
         return part
     if kind == "f16":
         if np.abs(part).max(initial=0) > np.finfo(np.float16).max:
-            raise ConversionError(f"{name} holds numbers too large for f16. Use --outtype bf16 or f32.")
+            raise ConversionError(f"{name} contains numbers too large for f16. Use --outtype bf16 or f32.")
         return part.astype(np.float16)
     if kind == "bf16":
         whole: Array = part.astype(dtype_of("BF16")).view(np.uint8)
@@ -141,7 +141,7 @@ def _describe(out: Any, recipe: Recipe, vocabulary: Vocabulary, name: str, outty
     if vocabulary.scores:
         out.add_token_scores(vocabulary.scores)
     if vocabulary.kind == "gpt2":
-        # llama.cpp asks for the list; one merge that cannot happen stands for none.
+        # llama.cpp requires the list: write one merge that cannot occur if it is empty.
         out.add_token_merges(vocabulary.merges or ["\ue000 \ue001"])
     for short, number in vocabulary.special.items():
         _add(out, f"tokenizer.ggml.{_SPECIAL[short]}_token_id", number)

@@ -1,1 +1,1 @@
-"""LoRA adapters: which a model has, and how they are added to its weights."""
+"""LoRA adapters: selection, validation and merging into model weights."""

@@ -1,4 +1,4 @@
-"""What a model was tuned to: small files beside it, one of which may come with us."""
+"""LoRA adapters of models; one may be bundled with the package."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header
     from jupyter_turbopilot.models.model import Model
 
-MOST_SCALE = 8.0
-OURS = "default"  # the adapter that comes with us, where the model has one
+MAX_SCALE = 8.0
+OURS = "default"  # the bundled adapter
 _FOLDER = Path(__file__).parents[1] / "tuned"
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+#-]*")
 
 
 class AdapterSpec(NamedTuple):
-    """A file, how strongly it counts, and the one language that it is for."""
+    """An adapter's file, its strength, and the language it is limited to."""
 
     path: str
     scale: float = 1.0
@@ -35,17 +35,17 @@ class AdapterSpec(NamedTuple):
 
 
 def read_spec(spec: str) -> AdapterSpec:
-    """Read a path; behind it may stand a language and how strongly it counts: `house.gguf@r=0.5`."""
+    """Parse a path with an optional language and strength: `house.gguf@r=0.5`."""
     path, sign, scale = spec.rpartition("=")
     try:
         strength = float(scale) if sign else None
     except ValueError:
         strength = None
     if strength is None:
-        path, strength = spec, 1.0  # the path itself may have such a sign in it
-    elif not 0 < strength <= MOST_SCALE:
+        path, strength = spec, 1.0  # the path itself may contain `=`
+    elif not 0 < strength <= MAX_SCALE:
         raise BadRequestError(
-            f"The strength of an adapter has to be above 0 and at most {MOST_SCALE:.0f}, not {scale}.",
+            f"The strength of an adapter must be above 0 and at most {MAX_SCALE:.0f}, not {scale}.",
             field="adapters",
         )
     before, sign, language = path.rpartition("@")
@@ -57,13 +57,13 @@ def read_spec(spec: str) -> AdapterSpec:
 
 
 def ours(model: str) -> Path | None:
-    """Return the adapter that comes with us for a model of the catalogue."""
+    """Return the bundled adapter of a model in the catalogue, or None."""
     path = _FOLDER / f"{model}.gguf"
     return path if path.is_file() else None
 
 
 def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[AdapterSpec, ...]:
-    """Return a model's adapters: ours for the one it was made for, the others for the configured one."""
+    """Return a model's adapters: the bundled one, and for the configured model also the others."""
     adapters = []
     for adapter in map(read_spec, specs):
         if adapter.path != OURS:
@@ -75,23 +75,23 @@ def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[Adapt
 
 
 def adapters_of(settings: Turbopilot, model: Model) -> tuple[AdapterSpec, ...]:
-    """Return the adapters that are set for a model; only llama.cpp applies any."""
+    """Return the configured adapters of a model; only llama.cpp supports adapters."""
     if model.engine != "llama":
         return ()
     return chosen(settings.adapters, model.name, configured=model.name == find(settings.model).name)
 
 
 def check(path: Path, architecture: str = "") -> Header:
-    """Return the header of an adapter; refuse one that llama.cpp refuses without a message, or crashes on."""
+    """Return an adapter's header; refuse files that llama.cpp rejects without a message or crashes on."""
     header = read_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelRefusedError(f"{path.name} is not a LoRA adapter in GGUF format.")
     alpha = header.metadata.get("adapter.lora.alpha", 0.0)
     if not isinstance(alpha, float) or not math.isfinite(alpha):
-        raise ModelRefusedError(f"{path.name} has an impossible adapter.lora.alpha: the file is damaged.")
+        raise ModelRefusedError(f"{path.name} has an invalid adapter.lora.alpha: the file is damaged.")
     if architecture and header.architecture != architecture:
         raise ModelRefusedError(
-            f"{path.name} was trained for a {header.architecture} model, but this model is a {architecture}."
+            f"{path.name} was trained for {header.architecture} models, but this model is {architecture}."
         )
     return header
 
@@ -99,7 +99,7 @@ def check(path: Path, architecture: str = "") -> Header:
 def write(
     target: Path, architecture: str, name: str, alpha: float, matrices: Iterable[tuple[str, Any, Any]]
 ) -> Path:
-    """Write thin matrices as an adapter that llama.cpp loads; what is not finished is never left there."""
+    """Write low-rank matrices as a GGUF adapter, atomically."""
     from gguf import GGUFWriter
 
     with write_atomically(target, TurbopilotError) as partial:

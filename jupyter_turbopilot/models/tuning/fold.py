@@ -1,7 +1,6 @@
-"""Adds adapters to the weights of a copy: what was learnt then costs nothing at each key.
+"""Merge adapters into a copy of a model, which removes their cost at inference.
 
-NumPy is imported only when something is computed: a server looks up a copy's path when it starts, and must
-answer quickly.
+NumPy is imported only to compute: at startup a server only needs the copy's path.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header, Part
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
-KEPT = 2  # copies of one model
-_ROWS = 1024  # that are unpacked at a time
+MAX_COPIES = 2  # copies of one model
+_ROWS = 1024  # dequantised at a time
 
-Delta = tuple[Any, Any]  # two thin matrices whose product is added
+Delta = tuple[Any, Any]  # two low-rank matrices whose product is added
 
 
 def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
-    """Return the copy of a model that holds these adapters; made where it is not there yet."""
+    """Return the model's copy with merged adapters; create it if necessary."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     target = place_of(folder, model, adapters)
-    if target.is_file():  # in a folder that is another's, not even its lock could be taken
+    if target.is_file():  # in a read-only folder the lock cannot be acquired
         if not is_readable(target):
-            raise ModelRefusedError(f"You may not read {target}. Ask whoever keeps it.")
+            raise ModelRefusedError(f"You may not read {target}. Ask its owner for access.")
         if has_header(target):
             return target
     try:
@@ -56,31 +55,31 @@ def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     except OSError as error:
         if is_forbidden(error):
             raise ModelRefusedError(
-                f"{model.name} has no copy with its adapters. {kept_by(folder)}"
+                f"{model.name} has no copy with merged adapters. {kept_by(folder)}"
             ) from None
         raise ModelRefusedError(f"{target.name} could not be written: {error.strerror}.") from None
     return target
 
 
 def place_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
-    """Return where the copy of a model that holds these adapters is, or would be."""
+    """Return the path of the model's copy with merged adapters, which need not exist."""
     if not is_readable(model):
-        raise ModelRefusedError(f"You may not read {model}. Ask whoever keeps it.")
+        raise ModelRefusedError(f"You may not read {model}. Ask its owner for access.")
     digests = (f"{_digest(Path(adapter.path))}={adapter.scale}" for adapter in adapters)
     identity = "|".join([_identity(model), *digests])
     return copy_path(folder, model, hashlib.blake2b(identity.encode(), digest_size=6).hexdigest())
 
 
 def kept_by(folder: Path) -> str:
-    """Say who makes a copy where the folder of models is read-only."""
-    how = "whoever keeps it makes the copy with `jupyter turbopilot models pull`."
-    return f"You may not write to {folder}: {how}"
+    """Return the advice for a read-only models folder."""
+    how = "Its owner can create the copy with `jupyter turbopilot models pull`."
+    return f"You may not write to {folder}. {how}"
 
 
 def _identity(model: Path) -> str:
-    """Return what distinguishes a model's file; its time only where no digest is noted.
+    """Return the identity of a model's file: its digest, or a fingerprint with its time if none is noted.
 
-    Files that are put into a container's image, or copied for a class, get other times.
+    The times of files change when they are copied or built into a container image.
     """
     noted = read_note(model)
     if noted.get("sha256") and noted.get("size") == size_of(model):
@@ -89,10 +88,9 @@ def _identity(model: Path) -> str:
 
 
 def fold(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> Path:
-    """Write a copy of a model with adapters added; what they change is kept in 8 bits.
+    """Write a copy of a model with merged adapters; changed tensors are stored as Q8_0.
 
-    Rounded again to the few bits it had, a weight would fall back to where it was: what is learnt is smaller
-    than a step.
+    At the original precision, rounding would undo most of the small changes.
     """
     header = read_header(model)
     deltas: dict[str, list[Delta]] = {}
@@ -100,7 +98,7 @@ def fold(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> P
         for name, delta in _deltas(path, scale, header):
             deltas.setdefault(name, []).append(delta)
     if not deltas:
-        raise ModelRefusedError("The adapters hold no matrices. Leave them out.")
+        raise ModelRefusedError("The adapters contain no matrices. Remove them from the settings.")
     changes = {
         part.name: Change(_kind(part), partial(_added, deltas=deltas[part.name]))
         for part in header.parts
@@ -110,15 +108,15 @@ def fold(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> P
 
 
 def _tidy(folder: Path, model: Path) -> None:
-    """Remove older copies of the same model; the last is left to who still goes back and forth."""
-    for path in sorted(copies(folder, model), key=_written)[:-KEPT]:
+    """Remove older copies of the same model; keep the latest for users who switch between adapters."""
+    for path in sorted(copies(folder, model), key=_written)[:-MAX_COPIES]:
         with suppress(OSError):  # another process has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _written(path: Path) -> float:
-    """Return when a file was written; one that has gone meanwhile counts as the oldest."""
+    """Return a file's modification time; 0 if it no longer exists."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -131,14 +129,14 @@ def _digest(path: Path) -> str:
 
 
 def _kind(part: Part) -> int:
-    """Return how a tensor is kept that is changed: what was not quantised stays what it is."""
+    """Return the type of a changed tensor; unquantised tensors keep theirs."""
     if part.kind in UNQUANTISED:
         return part.kind
     return F16 if part.shape[0] % TYPES[Q8_0].block else Q8_0
 
 
 def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
-    """Read an adapter's matrices; refuse one that is for another model."""
+    """Iterate over an adapter's matrices; refuse an adapter of another model."""
     header = check(path, model.architecture)
     shapes = {part.name: part.shape for part in model.parts}
     parts = {part.name: part for part in header.parts}
@@ -158,7 +156,9 @@ def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delt
             and (part.shape, other.shape) == ((shape[0], rank), (rank, shape[1]))
         )
         if other is None or not fits:
-            raise ModelRefusedError(f"{path.name} is for another model: {matrix} does not fit.")
+            raise ModelRefusedError(
+                f"{path.name} was trained for another model: the shape of {matrix} does not match."
+            )
         a, b = (_matrix(data, header, one) for one in (part, other))
         yield matrix, (a * (scale * (alpha / rank if alpha else 1.0)), b)
 
@@ -171,12 +171,12 @@ def _matrix(data: bytes, header: Header, part: Part) -> Any:
     kind = np.float32 if part.kind == F32 else np.float16
     numbers = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
     if not np.isfinite(numbers).all():
-        raise ModelRefusedError(f"The adapter's {part.name} holds NaN or infinity: the file is damaged.")
+        raise ModelRefusedError(f"The adapter's {part.name} contains NaN or infinity: the file is damaged.")
     return numbers.reshape(part.shape[::-1]).astype(np.float32)
 
 
 def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[bytes]:
-    """Unpack a tensor some rows at a time, add, and pack it again."""
+    """Dequantise a tensor a few rows at a time, add the deltas, and quantise it again."""
     import numpy as np
     from gguf import GGMLQuantizationType, quants
 
@@ -189,7 +189,9 @@ def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[byt
         try:
             weights = quants.dequantize(packed.reshape(count, size), GGMLQuantizationType(part.kind))
         except NotImplementedError:
-            raise ModelRefusedError(f"Tensors of type {part.kind} cannot be unpacked here.") from None
+            raise ModelRefusedError(
+                f"Tensors of type {part.kind} cannot be dequantised by the package gguf."
+            ) from None
         weights = weights.reshape(count, width).astype(np.float32)
         for a, b in deltas:
             weights += b[first : first + count] @ a
@@ -198,14 +200,14 @@ def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[byt
 
 @dataclass(frozen=True)
 class Change:
-    """How a tensor is kept from now on, and what makes its bytes of what it was."""
+    """The new type of a tensor, and the function that computes its bytes."""
 
     kind: int
     make: Callable[[memoryview, Part], Iterable[bytes]]
 
 
 def rewrite(source: Path, target: Path, changes: Mapping[str, Change]) -> Path:
-    """Write the file beside its place, then put it there at once; what is not finished is never left."""
+    """Write a copy of a model with some tensors changed, atomically."""
     header = read_header(source)
     kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]
     sizes = [

@@ -206,7 +206,7 @@ class LlamaKind(EngineKind):
 def model_file(model: Model, stored: Stored) -> Finding:
     """Say whether a model's file can be read, and whether its digest was checked."""
     if not is_readable(stored.path):
-        return Finding("model", f"you may not read {stored.path}: ask whoever keeps it", problem=True)
+        return Finding("model", f"you may not read {stored.path}: ask its owner for access", problem=True)
     checked = (
         "checked by digest"
         if stored.verified
@@ -224,7 +224,7 @@ def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -
     with suppress(TurbopilotError, OSError):  # of the adapter or the file, which the other lines are about
         copy = place_of(folder, path, added)
         if copy.is_file():
-            closed = "" if is_readable(copy) else ". You may not read it: ask whoever keeps it"
+            closed = "" if is_readable(copy) else ". You may not read it: ask its owner for access"
             yield Finding("copy", f"has the adapters in it, {copy}{closed}", problem=bool(closed))
         elif not is_writable(copy.parent):
             slower = "The adapters are used beside the model, which is slower."
@@ -244,7 +244,7 @@ def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
             header = adapters.check(path)
             size = describe_size(header.file_size)
             where = f" in {language} alone" if language else ""
-            counts = f"for a {header.architecture}, counts {scale:g}{where}"
+            counts = f"for {header.architecture}, strength {scale:g}{where}"
             yield Finding("adapter", f"{path.name}, {size}, {counts}")
         except TurbopilotError as error:
             yield Finding("adapter", error.message, problem=True)

@@ -18,11 +18,11 @@ from ..running import jupyter
         (["no/where/at-all"], "neither a folder nor"),
         (["."], "There is no config.json"),
         (["{checkpoint}", "-o", "."], "is a folder"),
-        (["{checkpoint}", "--shards", "8"], "for CodeGen alone"),
+        (["{checkpoint}", "--shards", "8"], "applies to CodeGen models only"),
         (["{checkpoint}", "--tokenizer", "./none"], "neither a folder nor"),
     ],
 )
-def test_what_cannot_be_converted_is_said_and_leaves_nothing(
+def test_convert_reports_unsupported_input_and_writes_nothing(
     arguments: list[str], reason: str, checkpoint: Path, tmp_path: Path
 ) -> None:
     done = jupyter(
@@ -34,7 +34,7 @@ def test_what_cannot_be_converted_is_said_and_leaves_nothing(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_damaged_checkpoint_ends_with_2_and_leaves_nothing(checkpoint: Path, tmp_path: Path) -> None:
+def test_convert_exits_with_2_for_a_damaged_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(checkpoint, tmp_path / "hf")
     data = (tmp_path / "hf" / "model.safetensors").read_bytes()
     (tmp_path / "hf" / "model.safetensors").write_bytes(data[:-100])
@@ -44,7 +44,9 @@ def test_a_damaged_checkpoint_ends_with_2_and_leaves_nothing(checkpoint: Path, t
     assert [path.name for path in tmp_path.iterdir()] == ["hf"]
 
 
-def test_the_file_is_named_after_its_source_and_progress_is_shown(checkpoint: Path, tmp_path: Path) -> None:
+def test_convert_names_the_output_after_the_source_and_shows_progress(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     done = jupyter("models", "convert", checkpoint, into=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "tiny-qwen-f16.gguf\n"
@@ -53,11 +55,11 @@ def test_the_file_is_named_after_its_source_and_progress_is_shown(checkpoint: Pa
 
 
 @pytest.mark.parametrize("kind", ["F16", "Q4_0", "Q4_K_M", "Q8_0"])
-def test_a_type_is_written_loaded_and_generates(kind: str, whole: Path, tmp_path: Path) -> None:
+def test_quantize_writes_a_file_that_generates(kind: str, whole: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.gguf"
     done = jupyter("models", "quantize", whole, small, kind)
     assert done.returncode == 0, done.stderr
-    assert "bits a weight" in done.stdout.splitlines()[-1]
+    assert "bits per weight" in done.stdout.splitlines()[-1]
     assert "blk.0.attn_q.weight" in done.stdout
     made = jupyter("generate", "-m", small, "-p", "def f(x):", "-n", "4", "-s", "1", "--json")
     assert made.returncode == 0, made.stderr
@@ -65,14 +67,14 @@ def test_a_type_is_written_loaded_and_generates(kind: str, whole: Path, tmp_path
     assert list(tmp_path.iterdir()) == [small]
 
 
-def test_a_type_that_needs_a_matrix_is_refused_before_llama_cpp_is_asked(whole: Path, tmp_path: Path) -> None:
+def test_quantize_refuses_types_that_need_an_importance_matrix(whole: Path, tmp_path: Path) -> None:
     done = jupyter("models", "quantize", whole, tmp_path / "small.gguf", next(iter(NEEDS_MATRIX)))
     assert done.returncode == 2
     assert "importance matrix" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_quantised_is_not_quantised_again_without_a_word(whole: Path, tmp_path: Path) -> None:
+def test_quantize_refuses_a_quantised_file_without_force(whole: Path, tmp_path: Path) -> None:
     small, again = tmp_path / "small.gguf", tmp_path / "again.gguf"
     jupyter("models", "quantize", whole, small, "q8_0")
     done = jupyter("models", "quantize", small, again, "Q4_0")
@@ -87,12 +89,12 @@ def test_what_is_quantised_is_not_quantised_again_without_a_word(whole: Path, tm
     ("arguments", "reason"),
     [
         (["{whole}", "x.gguf", "Q9_Z"], "is not a type of quantisation"),
-        (["{whole}", "{whole}", "Q8_0"], "choose another name"),
-        (["{whole}", "x.gguf"], "Name a type"),
+        (["{whole}", "{whole}", "Q8_0"], "Choose another name"),
+        (["{whole}", "x.gguf"], "Choose a type"),
         (["none.gguf", "x.gguf", "Q8_0"], "There is no file"),
     ],
 )
-def test_what_cannot_be_quantised_is_said_and_leaves_nothing(
+def test_quantize_reports_invalid_input_and_writes_nothing(
     arguments: list[str], reason: str, whole: Path, tmp_path: Path
 ) -> None:
     done = jupyter("models", "quantize", *(one.format(whole=whole) for one in arguments), into=tmp_path)

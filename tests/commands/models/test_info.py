@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT
 from ..running import jupyter
 
 
-def test_a_converted_model_is_described(whole: Path) -> None:
+def test_info_describes_a_converted_model(whole: Path) -> None:
     said = jupyter("models", "info", whole).stdout
     assert "qwen2, 2 layers" in said
     assert "F16" in said
@@ -21,22 +21,22 @@ def test_a_converted_model_is_described(whole: Path) -> None:
     assert found["fim"] == "none"
 
 
-def test_a_file_that_is_not_there_cannot_be_described() -> None:
+def test_info_reports_a_missing_file() -> None:
     done = jupyter("models", "info", "./none.gguf")
     assert done.returncode == 2
     assert "There is no file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_memory_is_computed_for_the_context_that_the_server_takes() -> None:
+def test_info_estimates_memory_for_the_servers_context() -> None:
     assert parser().parse_args(["models", "info", "x"]).context == DEFAULT_CONTEXT
 
 
-def test_it_is_said_which_model_suits_this_machine() -> None:
+def test_recommend_prints_models_for_this_machine() -> None:
     done = jupyter("models", "recommend")
     assert done.returncode == 0
     assert done.stdout.count("recommended") == 1
-    assert "guessed" in done.stdout
+    assert "estimated" in done.stdout
     assert "codegen-16b-mono" in jupyter("models", "recommend", "--all").stdout
 
 

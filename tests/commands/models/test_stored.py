@@ -19,9 +19,7 @@ from ...models.source_server import SourceServer
 from ..running import run
 
 
-def test_a_path_is_printed_and_its_absence_is_the_status(
-    capsys: pytest.CaptureFixture[str], own: str
-) -> None:
+def test_path_prints_a_path_and_reports_a_missing_model(capsys: pytest.CaptureFixture[str], own: str) -> None:
     assert run(capsys, "models", "path", own)[:2] == (0, f"{own}\n")
     status, out, err = run(capsys, "models", "path", "smollm2-135m")
     assert (status, out) == (1, "")
@@ -29,7 +27,7 @@ def test_a_path_is_printed_and_its_absence_is_the_status(
     assert "There is no model at" in run(capsys, "models", "path", f"{own}.gone.gguf")[2]
 
 
-def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
+def test_pull_reports_an_unwritable_folder_without_traceback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -45,7 +43,7 @@ def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
     assert len(refused.value.message) < 140
 
 
-def test_of_another_engine_its_own_models_are_meant(
+def test_commands_use_the_models_of_the_selected_engine(
     capsys: pytest.CaptureFixture[str], models_folder: Path
 ) -> None:
     repository, name = "Salesforce/codegen-350M-mono", "codegen-350m-mono"
@@ -73,14 +71,16 @@ def test_of_another_engine_its_own_models_are_meant(
 
 
 @pytest.mark.parametrize("action", ["rm", "verify", "path", "pull"])
-def test_of_a_server_elsewhere_nothing_is_here(capsys: pytest.CaptureFixture[str], action: str) -> None:
+def test_commands_report_no_local_files_for_a_remote_server(
+    capsys: pytest.CaptureFixture[str], action: str
+) -> None:
     status, out, err = run(capsys, "models", action, "--engine", "remote", "far")
     assert status
     assert not out
     assert "on this machine" in err
 
 
-def test_a_damaged_model_is_reported_with_the_command_that_repairs_it(
+def test_commands_report_a_damaged_model_with_the_repair_command(
     capsys: pytest.CaptureFixture[str],
     server: SourceServer,
     models_folder: Path,
@@ -103,16 +103,16 @@ def test_a_damaged_model_is_reported_with_the_command_that_repairs_it(
     status, out, err = run(capsys, "models", "pull", "known")
     assert (status, out) == (0, f"{file}\n")
     assert f"The damaged file is kept as {file}.damaged." in err
-    assert run(capsys, "models", "verify", "known")[:2] == (0, "known: the digest is right.\n")
+    assert run(capsys, "models", "verify", "known")[:2] == (0, "known: the digest is correct.\n")
 
 
-def test_the_list_has_the_checkpoints_where_transformers_computes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_includes_checkpoints_for_transformers(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "models", "list", "--engine", "transformers")
     assert "incoder-1b" in out
     assert "qwen2.5-coder-0.5b" not in out
 
 
-def test_the_list_of_models_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_aligns_columns(capsys: pytest.CaptureFixture[str]) -> None:
     lines = run(capsys, "models", "list")[1].splitlines()[:-2]
     assert len(lines) > 40
     assert len({re.search(" [MG]B ", line).start() for line in lines}) == 1  # type: ignore[union-attr]

@@ -36,7 +36,7 @@ def agreement(model: object, path: Path) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("family", families.FAMILIES)
-def test_llama_cpp_computes_what_transformers_computes(family: str, tmp_path: Path) -> None:
+def test_converted_models_have_the_logits_of_transformers(family: str, tmp_path: Path) -> None:
     model = families.make(family, tmp_path / "hf")
     path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
     same, worst = agreement(model, path)
@@ -45,7 +45,7 @@ def test_llama_cpp_computes_what_transformers_computes(family: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("outtype", "most"), [("f16", 0.1), ("bf16", 2.0), ("q8_0", 2.0)])
-def test_shorter_numbers_cost_a_little(outtype: str, most: float, tmp_path: Path) -> None:
+def test_converted_models_lose_little_with_shorter_types(outtype: str, most: float, tmp_path: Path) -> None:
     model = families.make("qwen2", tmp_path / "hf")
     path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype=outtype)
     same, worst = agreement(model, path)
@@ -57,13 +57,13 @@ def test_shorter_numbers_cost_a_little(outtype: str, most: float, tmp_path: Path
 
 
 @pytest.mark.parametrize("kept", ["sharded", "binary"])
-def test_weights_in_parts_or_in_torchs_own_files_are_the_same(kept: str, tmp_path: Path) -> None:
+def test_convert_reads_sharded_and_torch_weights(kept: str, tmp_path: Path) -> None:
     model = families.make("gpt2", tmp_path / "hf", **{kept: True})
     assert len(list((tmp_path / "hf").glob("*.safetensors"))) > 1 or kept == "binary"
     assert agreement(model, convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32"))[0] >= 0.995
 
 
-def test_the_context_is_no_longer_than_a_sliding_window(tmp_path: Path) -> None:
+def test_convert_limits_the_context_to_the_sliding_window(tmp_path: Path) -> None:
     families.make("starcoder2", tmp_path / "hf", sliding_window=64)
     header = read_header(convert(tmp_path / "hf", tmp_path / "model.gguf"))
     assert header.number("context_length") == 64
@@ -77,9 +77,7 @@ def test_the_context_is_no_longer_than_a_sliding_window(tmp_path: Path) -> None:
         ("phi", {"partial_rotary_factor": 0.5, "rope_theta": 10000.0, "rope_scaling": None}),
     ],
 )
-def test_settings_as_older_files_have_them_mean_the_same(
-    family: str, older: dict[str, object], tmp_path: Path
-) -> None:
+def test_convert_reads_settings_of_older_files(family: str, older: dict[str, object], tmp_path: Path) -> None:
     families.make(family, tmp_path / "hf")
     now = recipe_for(Checkpoint(tmp_path / "hf"))
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
@@ -89,7 +87,7 @@ def test_settings_as_older_files_have_them_mean_the_same(
     assert recipe_for(Checkpoint(tmp_path / "hf")).values == now.values
 
 
-def test_names_without_a_prefix_and_causal_masks_do_no_harm(tmp_path: Path) -> None:
+def test_convert_accepts_names_without_prefix_and_causal_masks(tmp_path: Path) -> None:
     model = families.make("gpt2", tmp_path / "hf")
     path = tmp_path / "hf" / "model.safetensors"
     tensors = {name.removeprefix("transformer."): value for name, value in load_file(path).items()}
@@ -99,7 +97,7 @@ def test_names_without_a_prefix_and_causal_masks_do_no_harm(tmp_path: Path) -> N
     assert agreement(model, convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32"))[0] >= 0.995
 
 
-def test_other_ways_to_stretch_positions_are_refused(tmp_path: Path) -> None:
+def test_convert_refuses_other_rope_scaling(tmp_path: Path) -> None:
     families.make("llama", tmp_path / "hf")
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     for kind in ("yarn", "llama3", "dynamic"):

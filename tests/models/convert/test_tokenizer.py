@@ -29,7 +29,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("cut", ["bytes", "digits", "qwen", "deepseek", "scored"])
-def test_awkward_texts_become_the_same_tokens_and_come_back(cut: str, tmp_path: Path) -> None:
+def test_converted_tokenizers_tokenize_unusual_texts_equally(cut: str, tmp_path: Path) -> None:
     family = next(name for name, (_, _, its) in families.FAMILIES.items() if its == cut)
     families.make(family, tmp_path / "hf")
     path = convert(tmp_path / "hf", tmp_path / "model.gguf")
@@ -61,14 +61,14 @@ def write(folder: Path, found: object) -> Path:
         ({"pre_tokenizer": None}, "splits text like this"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "Whitespace"),
         ({"added_tokens": [{"content": "x", "id": 10**6, "special": True}]}, "embedding has 600 rows"),
-        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}}, "more than two parts"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}}, "does not have two parts"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}, "ignore_merges": True}}, "ignores its merges"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}, "end_of_word_suffix": "</w>"}}, "end_of_word_suffix"),
         ({"normalizer": {"type": "Lowercase"}}, "Lowercase"),
         ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]}}, "Strip"),
     ],
 )
-def test_a_tokenizer_that_is_not_covered_is_refused_with_what_was_found(
+def test_convert_refuses_an_unsupported_tokenizer_with_the_reason(
     changed: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConversionError, match=reason):
@@ -90,7 +90,7 @@ def test_convert_refuses_a_damaged_tokenizer(changed: dict[str, Any], tmp_path: 
         tokenizer.read(write(tmp_path, said(**changed)), families.ROWS)
 
 
-def test_merges_that_llama_cpp_would_do_besides_are_refused(tmp_path: Path) -> None:
+def test_convert_refuses_merges_that_llama_cpp_would_add(tmp_path: Path) -> None:
     found = json.loads(families.tokenizer("scored").to_str())
     found["model"]["merges"].pop()
     with pytest.raises(ConversionError, match="but llama"):

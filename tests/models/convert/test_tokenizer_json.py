@@ -23,7 +23,7 @@ def write(folder: Path, content: object) -> Path:
     return folder
 
 
-def test_the_older_layout_of_gpt_2_is_the_same_tokenizer(tmp_path: Path) -> None:
+def test_read_tokenizer_accepts_the_layout_of_gpt_2(tmp_path: Path) -> None:
     content = raw()
     (tmp_path / "vocab.json").write_text(json.dumps(content["model"]["vocab"]))
     merges = [" ".join(merge) for merge in content["model"]["merges"]]
@@ -57,7 +57,7 @@ def test_the_older_layout_of_gpt_2_is_the_same_tokenizer(tmp_path: Path) -> None
         ({}, None, False),
     ],
 )
-def test_whether_bos_is_added_is_read(
+def test_read_tokenizer_reads_whether_bos_is_added(
     settings: dict[str, Any], processor: Any, adds: bool, tmp_path: Path
 ) -> None:
     folder = write(tmp_path, raw() | {"post_processor": processor})
@@ -70,18 +70,18 @@ def test_whether_bos_is_added_is_read(
     [
         ({"added_tokens": 5}, "is damaged"),
         ({"added_tokens": [{"id": 5}]}, "is damaged"),
-        ({"added_tokens": [{"content": "x", "id": -1}]}, "impossible number"),
-        ({"added_tokens": [{"content": "x", "id": "1"}]}, "impossible number"),
-        ({"model": {"vocab": {"x": True}}}, "impossible number"),
+        ({"added_tokens": [{"content": "x", "id": -1}]}, "invalid id"),
+        ({"added_tokens": [{"content": "x", "id": "1"}]}, "invalid id"),
+        ({"model": {"vocab": {"x": True}}}, "invalid id"),
         ({"model": None}, "no vocabulary"),
         ({"model": {"vocab": [1]}}, "no vocabulary"),
     ],
 )
-def test_a_damaged_tokenizer_is_refused(changed: dict[str, Any], reason: str, tmp_path: Path) -> None:
+def test_read_tokenizer_refuses_a_damaged_file(changed: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=reason), refusing_damage(tmp_path):
         read_tokenizer(write(tmp_path, raw() | changed))
 
 
-def test_a_missing_tokenizer_is_refused_with_the_files_and_the_option(tmp_path: Path) -> None:
+def test_read_tokenizer_reports_missing_files_and_the_option(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"no tokenizer.*tokenizer\.json.*--tokenizer"):
         read_tokenizer(tmp_path)

@@ -12,7 +12,7 @@ from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, adapters_of, check, chosen, read_spec
 
 
-def test_how_strongly_it_counts_stands_behind_its_path() -> None:
+def test_read_spec_parses_strength_and_language() -> None:
     assert read_spec("a.gguf") == ("a.gguf", 1.0, "")
     assert read_spec("a.gguf=0.5") == ("a.gguf", 0.5, "")
     assert read_spec("x=y/a.gguf") == ("x=y/a.gguf", 1.0, "")
@@ -21,13 +21,11 @@ def test_how_strongly_it_counts_stands_behind_its_path() -> None:
     assert read_spec("me@work/a.gguf") == ("me@work/a.gguf", 1.0, "")
     assert read_spec("~/a.gguf")[0].startswith("/")
     for spec in ("a=0", "a=-1", "a=99", "a=nan"):
-        with pytest.raises(BadRequestError, match="has to be above 0 and at most 8"):
+        with pytest.raises(BadRequestError, match="must be above 0 and at most 8"):
             read_spec(spec)
 
 
-def test_ours_goes_with_the_model_it_was_made_for_and_others_with_the_configured_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chosen_limits_adapters_to_their_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "_FOLDER", tmp_path)
     (tmp_path / "one.gguf").touch()
     specs = ["default=0.5", "mine.gguf"]
@@ -38,14 +36,14 @@ def test_ours_goes_with_the_model_it_was_made_for_and_others_with_the_configured
     assert chosen([], "one", configured=True) == ()
 
 
-def test_the_adapter_that_comes_with_us_is_where_it_is_looked_for() -> None:
+def test_ours_returns_the_bundled_adapter() -> None:
     path = adapters.ours("qwen2.5-coder-0.5b")
     assert path is not None
     assert check(path, "qwen2").parts
     assert adapters.ours("smollm2-135m") is None
 
 
-def test_adapters_are_set_for_models_that_llama_cpp_runs() -> None:
+def test_adapters_of_is_empty_for_other_engines() -> None:
     settings = Turbopilot(model="smollm2-135m", adapters=["/a/mine.gguf"])
     mine = (AdapterSpec("/a/mine.gguf"),)
     assert adapters_of(settings, find("smollm2-135m")) == mine

@@ -24,7 +24,7 @@ from ..convert import native
 TOKENS = np.random.default_rng(5).integers(0, 255, 120).tolist()
 
 
-def test_a_copy_computes_what_the_adapter_beside_the_model_computes(tiny_model: Path, tmp_path: Path) -> None:
+def test_fold_equals_applying_the_adapter(tiny_model: Path, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     copy = fold(tiny_model, [(adapter, 1.0)], tmp_path / "copy.gguf")
     beside, inside = native.logits(tiny_model, TOKENS, adapter), native.logits(copy, TOKENS)
@@ -32,14 +32,14 @@ def test_a_copy_computes_what_the_adapter_beside_the_model_computes(tiny_model: 
     assert np.abs(native.logits(tiny_model, TOKENS) - inside).max() > 1.0
 
 
-def test_several_count_as_much_as_they_are_said_to(tiny_model: Path, tmp_path: Path) -> None:
+def test_fold_scales_several_adapters(tiny_model: Path, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     twice = fold(tiny_model, [(adapter, 0.5), (adapter, 0.5)], tmp_path / "twice.gguf")
     once = fold(tiny_model, [(adapter, 1.0)], tmp_path / "once.gguf")
     assert np.abs(native.logits(twice, TOKENS) - native.logits(once, TOKENS)).max() < 1e-3
 
 
-def test_what_was_quantised_is_kept_in_eight_bits_where_it_changes(tiny_model: Path, tmp_path: Path) -> None:
+def test_fold_stores_changed_tensors_in_eight_bits(tiny_model: Path, tmp_path: Path) -> None:
     small = quantize(order(tiny_model, tmp_path / "q.gguf", "Q4_0", kinds(), force=True), 2)
     adapter = make(tmp_path / "a.gguf")
     copy = fold(small, [(adapter, 1.0)], tmp_path / "copy.gguf")
@@ -55,14 +55,14 @@ def test_what_was_quantised_is_kept_in_eight_bits_where_it_changes(tiny_model: P
     ("changed", "reason"),
     [
         ({"kind": "model"}, "is not a LoRA adapter"),
-        ({"architecture": "qwen2"}, "trained for a qwen2"),
-        ({"width": 32}, "is for another model"),
-        ({"other_rank": 5}, "is for another model"),
-        ({"alpha": float("nan")}, "impossible adapter.lora.alpha"),
-        ({"value": float("inf")}, "holds NaN or infinity"),
+        ({"architecture": "qwen2"}, "trained for qwen2"),
+        ({"width": 32}, "trained for another model"),
+        ({"other_rank": 5}, "trained for another model"),
+        ({"alpha": float("nan")}, "invalid adapter.lora.alpha"),
+        ({"value": float("inf")}, "contains NaN or infinity"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_leaves_nothing(
+def test_fold_refuses_other_adapters_and_writes_nothing(
     changed: dict[str, object], reason: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     adapter = make(tmp_path / "a.gguf", **changed)  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
     assert not list(tmp_path.rglob("*copy*"))
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_fold_checks_disk_space_first(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "free")  # noqa: PYI024
@@ -81,7 +81,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     assert not list(tmp_path.glob("*copy*"))
 
 
-def test_a_copy_is_made_once_and_anew_when_anything_changes(tmp_path: Path) -> None:
+def test_folded_reuses_a_copy_until_an_input_changes(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     adapter = str(make(tmp_path / "a.gguf"))
     first = folded(tmp_path, model, [AdapterSpec(adapter, 1.0)])
@@ -97,7 +97,7 @@ def test_a_copy_is_made_once_and_anew_when_anything_changes(tmp_path: Path) -> N
     assert len(others) == 3
 
 
-def test_older_copies_go(tmp_path: Path) -> None:
+def test_folded_removes_older_copies(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     adapter = str(make(tmp_path / "a.gguf"))
     other = write_tiny_model(tmp_path / "tiny-2.gguf")
@@ -105,12 +105,12 @@ def test_older_copies_go(tmp_path: Path) -> None:
     for scale in (1.0, 0.5, 0.25):
         last = folded(tmp_path, model, [AdapterSpec(adapter, scale)])
     found = copies(tmp_path, model)
-    assert len(found) == module.KEPT
+    assert len(found) == module.MAX_COPIES
     assert last in found
     assert stays.is_file()
 
 
-def test_a_model_whose_digest_is_noted_keeps_its_copy_when_it_is_copied_for_others(tmp_path: Path) -> None:
+def test_folded_finds_copies_of_a_copied_model_by_its_digest(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")), 1.0)]
     write_note(model, "somewhere", sha256="1" * 64, size=model.stat().st_size)

@@ -191,7 +191,7 @@ def test_a_copy_is_named_where_it_is_and_a_problem_only_where_this_person_cannot
         closed.setattr(module, "is_writable", lambda _: False)
         (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
         assert finding.problem
-        assert f"You may not write to {tmp_path}: whoever keeps it makes the copy" in finding.text
+        assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
     copy = folded(tmp_path, tiny_model, added)
     (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
     assert (finding.problem, finding.text) == (False, f"has the adapters in it, {copy}")
