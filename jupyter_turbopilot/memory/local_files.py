@@ -1,4 +1,4 @@
-"""Notebooks and files in a folder on the disk. Links are not followed: they lead out, or in circles."""
+"""Notebooks and files in a folder on disk. Links are not followed: they may lead out or form cycles."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 log = logging.getLogger(__name__)
-MOST_IN_A_FOLDER = 100_000  # files and folders, wanted or not
-MOST_FOUND = 200_000  # folders, and files that may be remembered
-_ANSWER_IN = 0.03  # seconds to look whether files are there, for somebody who types
-_WAITING = 8  # that may wait for one that is stuck
-_IDLE = 30.0  # seconds after which the thread ends
+MOST_IN_A_FOLDER = 100_000  # directory entries read per folder
+MOST_FOUND = 200_000  # folders and indexable files in one walk
+_ANSWER_IN = 0.03  # seconds to check whether files exist while the user types
+_WAITING = 8  # calls that may queue behind a stuck one
+_IDLE = 30.0  # seconds without calls after which the thread ends
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
 
 
 class InTime:
-    """Runs short functions one after the other, on a thread that is there while they come."""
+    """Runs short functions with a deadline, one at a time, on a thread that ends when idle."""
 
     def __init__(self) -> None:
         self._waiting: Queue[tuple[Callable[[], object], threading.Event]] = Queue(_WAITING)
@@ -41,16 +41,16 @@ class InTime:
         self._runs = False
 
     def run(self, act: Callable[[], object], seconds: float) -> bool:
-        """Run a function, and tell whether it ended in time; otherwise it may still run."""
+        """Run a function and return whether it finished in time; otherwise it may still be running."""
         done = threading.Event()
         try:
             with self._lock:
                 self._waiting.put_nowait((act, done))
                 if not self._runs:
-                    # A daemon: what is stuck must not keep the process from ending.
+                    # A daemon thread: a stuck call must not keep the process from exiting.
                     threading.Thread(target=self._run, name="turbopilot-look", daemon=True).start()
                     self._runs = True
-        except (Full, RuntimeError):  # stuck, or no more threads
+        except (Full, RuntimeError):  # the thread is stuck, or cannot be started
             return False
         return done.wait(seconds)
 
@@ -67,7 +67,7 @@ class InTime:
             try:
                 act()
             except Exception:
-                log.debug("Turbopilot: a look at the disk failed", exc_info=True)
+                log.debug("Turbopilot: checking a file failed", exc_info=True)
             else:
                 done.set()
 
@@ -75,8 +75,8 @@ class InTime:
 class LocalFiles:
     """A folder on the disk.
 
-    `is_listed` tells of names whether they are shown to the person; `hidden` names what decides that, where
-    it is not Jupyter's default: an index of what is hidden from some is not shared with them.
+    `is_listed` returns whether Jupyter shows a name; `hidden` identifies a rule other than Jupyter's
+    default: folders with different rules do not share an index.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LocalFiles:
         self._looking = InTime()
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
-        """Iterate over the files under a folder, those of outer folders first."""
+        """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder] if self._may_hold(folder) else []), MOST_FOUND
         while waiting:
@@ -117,18 +117,18 @@ class LocalFiles:
                     waiting.append(looked)
 
     def look(self, path: str) -> Looked | None:
-        """Look at a file."""
+        """Return a file's metadata."""
         if not is_wanted(path) or not self._may_hold(path):
             return None
         found = self._status(path)
         return _looked(path, found) if found and stat.S_ISREG(found.st_mode) else None
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is a file or a folder."""
+        """Return whether a file or folder exists."""
         return self._status(path) is not None
 
     def read(self, path: str) -> str:
-        """Return the text of a file in UTF-8 that is not too long to be remembered."""
+        """Return the text of a UTF-8 file; empty for other files and for those too large to index."""
         with os.fdopen(os.open(self._at(path), _FLAGS), "rb") as file:
             found = os.fstat(file.fileno())
             # Another user may have replaced the file since it was found.
@@ -142,7 +142,7 @@ class LocalFiles:
             return ""
 
     def there(self, paths: Iterable[str], *, otherwise: bool) -> set[str]:
-        """Return those that are there; `otherwise`: whether those count that there is no time to look at."""
+        """Return the paths that exist; `otherwise` is the result for those not checked in time."""
         wanted = list(paths)
         seen: dict[str, bool] = {}
         until = time.monotonic() + _ANSWER_IN
@@ -171,7 +171,7 @@ class LocalFiles:
         return path if is_folder else _looked(path, found)
 
     def _entries(self, folder: str, unseen: list[str]) -> list[os.DirEntry[str]]:
-        """Return what stands in a folder, as much of it as is looked at."""
+        """Return the entries of a folder, up to the limit."""
         try:
             with os.scandir(self._at(folder)) as entries:
                 found = list(islice(entries, MOST_IN_A_FOLDER + 1))
@@ -186,7 +186,7 @@ class LocalFiles:
         return found
 
     def _has_root(self) -> bool:
-        """Tell whether the root folder is there: a disk that is not mounted has lost no file."""
+        """Return whether the root folder exists: an unmounted disk does not mean deleted files."""
         try:
             os.scandir(self.root).close()
         except OSError:
@@ -194,7 +194,7 @@ class LocalFiles:
         return True
 
     def _status(self, path: str) -> os.stat_result | None:
-        """Return what the disk says of a path; None where nothing is there."""
+        """Return the status of a path; None if nothing exists there."""
         try:
             return os.lstat(self._at(path))
         except ValueError:
@@ -211,7 +211,7 @@ class LocalFiles:
             return False
 
     def _may_hold(self, path: str) -> bool:
-        """Tell whether a path leads to its place by no link, and past nothing that is left out."""
+        """Return whether a path contains no link and no excluded folder."""
         at, parts = self._at(path), path.split("/") if path else []
         try:
             if os.path.realpath(at) != at:
@@ -232,14 +232,14 @@ class LocalFiles:
         )
 
     def _is_shared(self, folder: str) -> bool:
-        """Return whether other users may put files into a folder, as into /tmp."""
+        """Return whether other users can create files in a folder, as in /tmp."""
         try:
-            return bool(os.stat(self._at(folder)).st_mode & (stat.S_IWGRP | stat.S_IWOTH))  # noqa: PTH116 - as elsewhere here
+            return bool(os.stat(self._at(folder)).st_mode & (stat.S_IWGRP | stat.S_IWOTH))  # noqa: PTH116 - faster
         except (OSError, ValueError):
             return False
 
     def _at(self, path: str) -> str:
-        return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - many, and fast
+        return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - faster
 
 
 def _is_own(found: os.stat_result) -> bool:
@@ -247,7 +247,7 @@ def _is_own(found: os.stat_result) -> bool:
 
 
 def _says_gone(error: OSError) -> bool:
-    """Tell whether an error says that nothing is there; any other may be over in a moment."""
+    """Return whether an error means that nothing exists there; other errors may be temporary."""
     return isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
