@@ -217,7 +217,7 @@ def test_a_log_that_another_process_holds_is_not_deleted_and_that_is_said(
     write(path)
     with FileLock(lock_path(path)):
         status, _, err = run(capsys, "study", "clear", "-y")
-    assert (status, "was not deleted: another process has held it for too long" in err) == (1, True)
+    assert (status, "was not deleted: another process has locked it for too long" in err) == (1, True)
     assert path.exists()
 
 
