@@ -81,7 +81,7 @@ def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    assert "✓ graphics     none used" in run(capsys, "doctor")[1]
+    assert "✓ graphics     no GPU is used" in run(capsys, "doctor")[1]
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"gpu_layers": -1}}')
     assert (
         "✗ graphics     gpu_layers is set, but this engine was built without GPU support"
@@ -113,7 +113,7 @@ def test_the_doctor_says_how_far_a_server_elsewhere_is_and_what_it_keeps(
     finally:
         far.stop()
     assert f"code is sent to 127.0.0.1:{far.port}" in out
-    assert re.search(r"a round trip takes [0-9.]+ ms", out)
+    assert re.search(r"round-trip time [0-9.]+ ms", out)
     kept = re.search(r"(\d+)% of the next prompt need not be read again", out)
     assert kept
     assert 50 < int(kept[1]) < 100
