@@ -121,7 +121,7 @@ class Learner:
         self._behind = WriteBehind[Observations](
             "turbopilot-learning",
             self._write,
-            lambda reason: f"What Turbopilot learns from suggestions cannot be saved: {reason}.",
+            lambda reason: f"Learned thresholds cannot be saved: {reason}.",
             room=WAITING,
             settle=SETTLE,
             retry=SETTLE,

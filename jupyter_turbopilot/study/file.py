@@ -233,7 +233,7 @@ def _line(make: Callable[[], Event]) -> bytes:
 
 
 def _failure(reason: str) -> str:
-    return f"the file of c.Turbopilot.study_log cannot be written: {reason}."
+    return f"The file in c.Turbopilot.study_log cannot be written: {reason}."
 
 
 class Reading:
