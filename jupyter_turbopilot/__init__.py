@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Read the version only when somebody asks: importlib.metadata is slow."""
+    """Return the version on first access, as importlib.metadata is slow."""
     if name == "__version__":
         from importlib.metadata import version
 
@@ -35,7 +35,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take the magics and the terminal's ghost text away again."""
+    """Remove the magics and the terminal's ghost text."""
     from jupyter_turbopilot.shell.magics import unload
 
     unload(shell)

@@ -1,7 +1,7 @@
-"""Bounds on what is looked at and on what is remembered, in characters. Pure.
+"""Bounds on the length of scanned text and on the size of caches, in characters. Pure.
 
-A compiled pattern cannot be interrupted and keeps every other thread waiting. So patterns are linear, and
-whatever has no natural limit is cut to what matters before it is scanned.
+A regular expression cannot be interrupted and blocks every other thread. So patterns take linear time, and
+text of unlimited length is truncated to its relevant part before it is scanned.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-STATEMENT = 20_000  # characters of Python that its parser is given at once
+STATEMENT = 20_000  # characters of Python that are parsed at once
 LINE = 20_000  # a longer line is data, not code
-FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # of functions that are written together
-# The largest values of a completion request, of the options of the command line, and of the magics.
+FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # for multi-function generation
+# The largest values in completion requests, command line options and magics.
 MOST_TOKENS, MOST_SUGGESTIONS, MOST_TEMPERATURE = 2048, 8, 2.0
-MOST_CONTEXT, MOST_THREADS = 131072, 512  # of a model; the settings have the same
+MOST_CONTEXT, MOST_THREADS = 131072, 512  # the same as in the settings
 
 R = TypeVar("R")
 _OWNER = ContextVar("owner", default="")
@@ -29,7 +29,7 @@ _OWNER = ContextVar("owner", default="")
 
 @contextmanager
 def remembering_for(owner: str) -> Iterator[None]:
-    """Remember and find only what was worked out for one owner: the time it takes tells of nobody else."""
+    """Use a separate cache for a tenant: response times must not reveal the content of others."""
     before = _OWNER.set(owner)
     try:
         yield
@@ -38,7 +38,7 @@ def remembering_for(owner: str) -> Iterator[None]:
 
 
 def end_of(text: str, room: int) -> str:
-    """Return the end of a text, cut in steps of a quarter of the room: its start seldom moves as it grows."""
+    """Return the end of a text, cut in steps of a quarter of the room, so that its start seldom moves."""
     if len(text) <= room:
         return text
     step = max(1, room // 4)
@@ -46,7 +46,7 @@ def end_of(text: str, room: int) -> str:
 
 
 def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Remember what a function returned, the least recently used out first, bounded in characters."""
+    """Cache results of a function, bounded in characters; the least recently used are evicted first."""
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         known: OrderedDict[tuple[str, tuple[Any, ...]], tuple[R, int]] = OrderedDict()
@@ -80,7 +80,7 @@ def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
 
 def size_of(value: Any) -> int:
-    """Return about how many characters a value holds, what it is wrapped in counted as some more."""
+    """Return the approximate number of characters in a value, plus overhead."""
     if isinstance(value, str):
         return len(value) + 64
     if isinstance(value, tuple | list | frozenset):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then moved there; and room for them."""
+"""Atomic file replacement, disk space, permissions, and small helpers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.errors import TurbopilotError
 
 
-MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000  # bytes: as disks and downloads are counted
-TWO_DIGITS = 10  # from here on, sizes are told without a fraction
-ROOM_TO_SPARE = 256 * MEGABYTE  # of the disk: notebooks and kernels want to write as well
-UNFINISHED = ".new"  # what a small file that is being written ends in
-RANDOM_BYTES = 4  # in its name, so that several may be written at once
-# On Windows a file that anybody has open cannot be replaced or deleted: errors of sharing, of locks, and what
-# is said of a target that is open.
+MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000  # bytes, as for disks and downloads
+TWO_DIGITS = 10  # from here on, sizes are shown without a fraction
+ROOM_TO_SPARE = 256 * MEGABYTE  # disk space left free: notebooks and kernels need some as well
+UNFINISHED = ".new"  # suffix of a small file while it is written
+RANDOM_BYTES = 4  # in its name, so that several can be written at once
+# On Windows an open file cannot be replaced or deleted: sharing and lock violations, and the error for an
+# open target.
 _OPEN_ELSEWHERE, _DENIED = frozenset({32, 33}), 5
-_PATIENCE, _PAUSE = 1.0, 0.01  # seconds for whoever only reads it; between two attempts
+_PATIENCE, _PAUSE = 1.0, 0.01  # seconds to wait for readers; between two attempts
 
 
 def describe_size(size: float) -> str:
-    """Word a size in bytes for a person, as the front end does: never as nothing unless it is nothing."""
+    """Return a size in bytes as text, in the front end's format: 0 MB only if it is 0."""
     megabytes = math.floor(size / MEGABYTE + 0.5)
     if megabytes * MEGABYTE >= GIGABYTE:
         return f"{math.floor(10 * size / GIGABYTE + 0.5) / 10:.1f} GB"
@@ -45,23 +45,23 @@ def describe_size(size: float) -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """Return a folder, or the first above it that exists."""
+    """Return a folder, or its nearest existing ancestor."""
     path = path.absolute()
     return next(one for one in (path, *path.parents) if one.is_dir())
 
 
 def free_room(path: Path) -> int:
-    """Return how many bytes are free where a path is, or would be."""
+    """Return the free bytes on the disk of a path, whether it exists or not."""
     return shutil.disk_usage(_nearest(path)).free
 
 
 def is_writable(folder: Path) -> bool:
-    """Tell whether this person may put files into a folder, as far as it can be told without trying."""
+    """Return whether the user has permission to create files in a folder."""
     return os.access(_nearest(folder), os.W_OK | os.X_OK)
 
 
 def is_readable(path: Path) -> bool:
-    """Tell whether this person may read a file, or list a folder."""
+    """Return whether the user has permission to read a file, or list a folder."""
     return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
 
 
@@ -89,14 +89,14 @@ def _has_other_members(group: int) -> bool:
 
 
 def is_forbidden(error: OSError) -> bool:
-    """Tell whether somebody else has to do it: more room or another attempt would not help."""
+    """Return whether an error is about permissions: more space or another attempt would not help."""
     if getattr(error, "winerror", None) in _OPEN_ELSEWHERE:
         return False
     return error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
-    """Refuse what the disk has no room for, before anything is written."""
+    """Raise the given error if the disk lacks space, before anything is written."""
     if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
         raise refuse(
             f"{target.name}: {describe_shortage(size, free)}. Delete files, or choose another folder."
@@ -111,15 +111,15 @@ def describe_shortage(size: int, free: int) -> str:
 
 
 def partial_path(target: Path) -> Path:
-    """Return where a large file is written before it is put in its place."""
+    """Return the path of a large file while it is written."""
     return target.with_name(f".{target.name}.partial")
 
 
 @contextmanager
 def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
-    """Give a path to write a large file to; what the disk says against it is raised as the named error.
+    """Yield a path to write a large file to, then move it to the target; OSErrors become the given error.
 
-    The path is the same for each attempt: what a process that was killed left there is written over.
+    The path is the same for each attempt: a partial file of a killed process is overwritten.
     """
     try:
         with _put(target, partial_path(target)) as partial:
@@ -130,7 +130,7 @@ def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Pa
 
 
 def replace_content(target: Path, data: bytes, *, private: bool = False) -> None:
-    """Write a small file whole; of several writers the last wins. `private`: only its owner may read it."""
+    """Replace a small file atomically; the last writer wins. `private`: readable only by its owner."""
     unfinished = f"{target.name}.{secrets.token_hex(RANDOM_BYTES)}{UNFINISHED}"
     with _put(target, target.with_name(unfinished)) as fresh:
         handle = os.open(
@@ -143,7 +143,7 @@ def replace_content(target: Path, data: bytes, *, private: bool = False) -> None
 
 
 def is_unfinished(name: str) -> bool:
-    """Tell whether a name is one that `replace_content` gives to what it is writing."""
+    """Return whether a name is that of a file that `replace_content` has not finished."""
     target, _, random = name.removesuffix(UNFINISHED).rpartition(".")
     drawn = len(random) == 2 * RANDOM_BYTES and set(random) <= set(string.hexdigits)
     return name.endswith(UNFINISHED) and bool(target) and drawn
@@ -151,7 +151,7 @@ def is_unfinished(name: str) -> bool:
 
 @contextmanager
 def _put(target: Path, beside: Path) -> Iterator[Path]:
-    """Put a file into another's place when it is written; one that is not finished is deleted."""
+    """Move a file to its target after it was written; an unfinished one is deleted."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield beside
@@ -162,7 +162,7 @@ def _put(target: Path, beside: Path) -> Iterator[Path]:
 
 
 def move(fresh: Path, target: Path) -> None:
-    """Put a file into its place; on Windows, wait a moment for whoever has the old one open."""
+    """Move a file to its target; on Windows, wait briefly while another process has the target open."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -179,13 +179,13 @@ def move(fresh: Path, target: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until the disk has a file: nothing that refers to it may come there before."""
-    with path.open("r+b") as file:  # Windows flushes what is open for writing, and nothing else
+    """Flush a file to the disk: later references to it must not arrive there first."""
+    with path.open("r+b") as file:  # Windows only flushes files that are open for writing
         os.fsync(file.fileno())
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object; a file that is damaged, not there, or anything else is an empty one."""
+    """Read a JSON object; a missing or invalid file counts as an empty one."""
     try:
         return object_in(path.read_bytes())
     except OSError:
@@ -193,7 +193,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def object_in(data: bytes) -> dict[str, Any]:
-    """Return the JSON object that a file's content is; anything else is an empty one."""
+    """Parse a JSON object; any other content counts as an empty one."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
@@ -202,7 +202,7 @@ def object_in(data: bytes) -> dict[str, Any]:
 
 
 def size_of(path: Path) -> int:
-    """Return a file's size; nothing where it is not there, or another process has deleted it meanwhile."""
+    """Return a file's size, or 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -210,7 +210,7 @@ def size_of(path: Path) -> int:
 
 
 def remove(path: Path) -> int:
-    """Delete a file and return the bytes freed; another process may delete it at any moment."""
+    """Delete a file, if it exists, and return the bytes freed."""
     with suppress(FileNotFoundError):
         size = path.stat().st_size
         path.unlink()
@@ -219,11 +219,11 @@ def remove(path: Path) -> int:
 
 
 def sha256_of(path: Path) -> str:
-    """Return a file's digest."""
+    """Return a file's SHA-256 digest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def count_of(number: int, what: str, several: str = "") -> str:
-    """Word how many there are."""
+    """Return a number with its noun in singular or plural."""
     return f"{number} {what if number == 1 else several or f'{what}s'}"

@@ -1,17 +1,17 @@
-"""What goes into a generation and what comes out of it; requests for raw text. Pure."""
+"""Input and output of a generation, and requests for raw text. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 - an ask is read back from a message
+from collections.abc import Sequence  # noqa: TC003 - an Ask is decoded from a message
 from dataclasses import dataclass, field
 from typing import Literal
 
-SAMPLERS = ("top_k", "typ_p", "top_p", "min_p", "temperature")  # which cuts, in which order
+SAMPLERS = ("top_k", "typ_p", "top_p", "min_p", "temperature")  # in their order
 
 
 @dataclass(frozen=True)
 class Markers:
-    """The token ids a fill-in-the-middle prompt is built with; None where the model has none."""
+    """The token ids of fill-in-the-middle markers; None if the model lacks one."""
 
     prefix: int | None = None
     suffix: int | None = None
@@ -21,14 +21,14 @@ class Markers:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a text may begin with; nothing: whatever it likes."""
+    """A prefix constraint on the text; without `ways` there is none."""
 
-    ways: tuple[bytes, ...] = ()  # it begins with one of these
-    typed: int = 0  # so many of the first bytes are there already (token healing): they are not said again
-    banned: int | None = None  # a token that it may not begin with: another one has been there already
+    ways: tuple[bytes, ...] = ()  # the text has to begin with one of these
+    typed: int = 0  # leading bytes that are already typed (token healing) and not part of the answer
+    banned: int | None = None  # a first token that is excluded, as another answer used it
 
     def after(self, data: bytes) -> Beginning:
-        """Return what is left of it when these bytes are written."""
+        """Return the constraint that remains after some bytes of the text."""
         free = any(data.startswith(way) for way in self.ways)
         ways = () if free else tuple(way[len(data) :] for way in self.ways if way.startswith(data))
         return Beginning(ways, max(0, self.typed - len(data)))
@@ -36,7 +36,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to choose tokens. Temperature 0 takes the likeliest."""
+    """Sampling parameters. Temperature 0 selects the likeliest token."""
 
     max_tokens: int = 48
     temperature: float = 0.0
@@ -50,42 +50,42 @@ class Sampling:
     penalty_last_n: int = 64
     logit_bias: tuple[tuple[int | str, float], ...] = ()  # by token, or by text for each of its tokens
     samplers: tuple[str, ...] = SAMPLERS
-    ignore_end: bool = False  # whether the text goes on where it would end
+    ignore_end: bool = False  # whether to continue after an end-of-text token
     seed: int = 0
-    top: int = 0  # how many of the likeliest tokens are told at each place
-    drawn: bool = False  # whether what is told is what was drawn from, not the model's own distribution
+    top: int = 0  # number of alternative tokens to report at each position
+    drawn: bool = False  # whether to report probabilities after the samplers instead of the model's own
     beginning: Beginning = Beginning()
-    cached: bool = True  # whether what was read before may serve
+    cached: bool = True  # whether cached sequences may be used
 
     @property
     def even(self) -> bool:
-        """Tell whether it is read in batches of the same sizes each time: those change the last digits."""
+        """Whether prompts are evaluated in batches of fixed sizes: batch sizes change the last digits."""
         return not self.cached or self.top > 0
 
     @property
     def penalised(self) -> bool:
-        """Tell whether what was written makes itself less likely."""
+        """Whether repetition is penalised."""
         return (self.repeat_penalty, self.frequency_penalty, self.presence_penalty) != (1.0, 0.0, 0.0)
 
     @property
     def plain(self) -> bool:
-        """Tell whether the likeliest token is the one that is wanted."""
+        """Whether the likeliest token is always selected."""
         return self.temperature <= 0 and not (self.penalised or self.logit_bias or self.ignore_end)
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token of the answer and how probable it was."""
+    """A generated token and its probability."""
 
     data: bytes
     probability: float
     id: int = -1
-    top: tuple[tuple[int, float], ...] = ()  # the likeliest tokens here, with their logarithms
+    top: tuple[tuple[int, float], ...] = ()  # alternative tokens with their logprobs
 
 
 @dataclass
 class Usage:
-    """What a request cost, filled in as it runs."""
+    """Statistics of a request, updated while it runs."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -94,24 +94,24 @@ class Usage:
     predicted_ms: float = 0.0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
-    cut: bool = False  # whether the text ended early, for a reason of the engine's own
+    cut: bool = False  # whether the engine truncated the text
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One text to be written: where it starts, how to choose, and what it may turn out to be."""
+    """A text to generate: prompt, sampling parameters, and a guess at the result."""
 
     prompt: Sequence[int]
     sampling: Sampling = Sampling()
     usage: Usage = field(default_factory=Usage)
     hint: Sequence[int] = ()
-    aligned: bool = True  # whether the hint begins where a token began
-    suffix_span: tuple[int, int] = (0, 0)  # the part of the prompt that moves but seldom changes: from, to
-    language: str = ""  # some adapters are for one language alone
-    priority: str = ""  # who waits for it: for an engine that serves others, too
-    owner: str = ""  # what was read for one owner never serves another
-    session: str = ""  # the notebook that it belongs to, for what chooses between engines
-    passing: bool = False  # what is read for it is not saved for the next start
+    aligned: bool = True  # whether the hint begins at a token boundary
+    suffix_span: tuple[int, int] = (0, 0)  # start and end of the suffix, which moves but seldom changes
+    language: str = ""  # some adapters apply to one language only
+    priority: str = ""  # urgency, for an engine that also serves others
+    owner: str = ""  # tenant: sequences are never shared between tenants
+    session: str = ""  # notebook of the request, for routing between engines
+    passing: bool = False  # whether its sequence is not saved for the next start
 
 
 Urgency = Literal["typing", "text", "bulk", "ahead", "warm"]
@@ -119,7 +119,7 @@ Urgency = Literal["typing", "text", "bulk", "ahead", "warm"]
 
 @dataclass(frozen=True)
 class ExactAsk:
-    """What another server of ours had asked its engine: nothing is added to it here, or known better."""
+    """Parameters of a request from another Turbopilot server, which are used unchanged."""
 
     hint: tuple[int, ...] = ()
     aligned: bool = True
@@ -130,25 +130,25 @@ class ExactAsk:
 
 @dataclass(frozen=True)
 class RawRequest:
-    """Text that is to be written behind a prompt, or between it and a suffix."""
+    """Text to generate after a prompt, or between it and a suffix."""
 
     prompt: str | tuple[int | str, ...] = ""
-    suffix: str | None = None  # None: the model goes on; otherwise it fills in
-    typed: str = ""  # the line at the cursor, which llama.cpp's editors send apart
-    others: tuple[tuple[str, str], ...] = ()  # other files and their texts
-    context: tuple[tuple[str, str], ...] = ()  # what a template put before it: see `holes`
-    window: bool = False  # lay it out as llama.cpp's server does for `/infill`
+    suffix: str | None = None  # None: plain continuation; otherwise fill-in-the-middle
+    typed: str = ""  # the line at the cursor, which llama.cpp's editors send separately
+    others: tuple[tuple[str, str], ...] = ()  # names and texts of other files
+    context: tuple[tuple[str, str], ...] = ()  # parts of a template above the gap: see `prompt.infill`
+    window: bool = False  # whether to lay it out like `/infill` of llama.cpp's server
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
-    indent: int = 0  # a line further left than this does not belong to it
+    indent: int = 0  # a line with less indentation ends the text
     n: int = 1
     best_of: int = 1
     stream: bool = False
-    bulk: bool = False  # one of several that are asked for together: whoever types goes first
-    cut: bool = False  # whether a prompt that does not fit loses its far end
-    prompt_seconds: float = 0.0  # how long the prompt may be read; 0: as long as it takes
-    seconds: float = 0.0  # how long may be written
-    ahead: bool = False  # only read, for what will be asked later: everything else goes first
-    exact: ExactAsk | None = None  # the prompt is token ids, which are used as they are
-    salt: str = ""  # splits the owner's texts: what has another salt shares nothing with it
-    session: str = ""  # which notebook it belongs to: a router sends the same to the same replica
+    bulk: bool = False  # one of several prompts in a request: interactive requests go first
+    cut: bool = False  # whether to truncate a prompt that is too long
+    prompt_seconds: float = 0.0  # time limit of prompt evaluation; 0: none
+    seconds: float = 0.0  # time limit of generation
+    ahead: bool = False  # prefetch: only evaluate the prompt, after all other work
+    exact: ExactAsk | None = None  # set if the prompt consists of token ids to use unchanged
+    salt: str = ""  # separates caches within a tenant: only equal salts share sequences
+    session: str = ""  # notebook of the request: a router sends it to the same replica

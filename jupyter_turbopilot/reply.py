@@ -1,4 +1,4 @@
-"""What is answered: suggestions, what they cost, and how the contract words both as JSON. Pure."""
+"""Replies: suggestions, their statistics, and their JSON form. Pure."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Item:
     text: str
     confidence: float
     finish_reason: str
-    index: int = 0  # which of several texts it is
-    stopped_by: str = ""  # the stop text that ended it
+    index: int = 0  # position among several texts
+    stopped_by: str = ""  # the stop sequence that ended it
     tokens: tuple[Token, ...] = ()
-    imports: tuple[str, ...] = ()  # lines that its names need, which are not in the notebook
-    recalled: bool = False  # whether it is from memory: its confidence is not one of the model's scores
+    imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
+    recalled: bool = False  # whether it is an index match: its confidence is not one of the model's scores
 
     def body(self) -> dict[str, Any]:
-        """Return what the contract has of it wherever it is told."""
+        """Return the fields that all JSON forms share."""
         body = {"text": self.text, "confidence": self.confidence}
         return body | ({"imports": [*self.imports]} if self.imports else {})
 
@@ -58,13 +58,13 @@ class Reply:
     timings: Timings = field(default_factory=Timings)
     finish_reason: str | None = None
     done: bool = False
-    truncated: bool = False  # whether the context was too small for the prompt or for all of the answer
+    truncated: bool = False  # whether the context was too small for the prompt or for the whole answer
     error: TurbopilotError | None = None
-    # Whether an editor is not to keep it: it may hold what is deleted elsewhere, or be another one soon.
+    # Whether clients must not cache it: it may contain deleted text, or be outdated soon.
     passing: bool = False
 
     def body(self) -> dict[str, Any]:
-        """Return the answer as the contract words it."""
+        """Return the answer in its JSON form."""
         body: dict[str, Any] = {
             "id": self.id,
             "items": [item.body() | {"finish_reason": item.finish_reason} for item in self.items],
@@ -74,7 +74,7 @@ class Reply:
         return body | self._passing() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
 
     def frame(self) -> dict[str, Any]:
-        """Return one line of a stream: the text so far, from the original cursor on."""
+        """Return a line of a stream: the text so far, from the original cursor on."""
         item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
         frame = {"id": self.id} | item.body() | self._passing()
         if self.done:
@@ -87,14 +87,14 @@ class Reply:
 
 
 def compact(body: Any) -> bytes:
-    """Write JSON without spaces: llama.vim drops an answer that has one behind the colon of `"content"`."""
+    """Encode JSON without spaces: llama.vim drops an answer with a space after the colon of `"content"`."""
     try:
         return msgspec.json.encode(body)
-    except UnicodeEncodeError:  # a file's name need not be UTF-8
+    except UnicodeEncodeError:  # a file name need not be valid UTF-8
         text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_written)
         return text.encode("utf-8", "replace")
 
 
 def _written(part: msgspec.Raw) -> Any:
-    """Return a part that was written already as what it stands for."""
+    """Return the value of a part that is already encoded."""
     return json.loads(bytes(part))

@@ -1,4 +1,4 @@
-"""Untrusted bytes become a `Completion`, or a `BadRequestError` that names the field. Pure."""
+"""Parsing and validation of requests; an invalid one raises BadRequestError with its field. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_CELLS = 4096
 MAX_CONTAINERS = 1 << 15
 
 Name = Annotated[str, Meta(max_length=4096)]
-Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all of it
+Stop = Annotated[str, Meta(max_length=1024)]  # compared with the text after each token
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
 Trigger = Literal["automatic", "invoke", "warm", "ahead"]
 
@@ -69,13 +69,13 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         list[Document], Meta(max_length=64, description="other open documents, or the history of a terminal")
     ] = []
     memory: Annotated[
-        bool, Meta(description="whether to use what the server remembers of other notebooks and files")
+        bool, Meta(description="whether to use the index of the user's other notebooks and files")
     ] = True
     trigger: Annotated[
         Trigger,
         Meta(
-            description="`automatic` while typing, `invoke` on request, `warm` only to read the notebook, "
-            "`ahead` to prepare what follows a suggestion"
+            description="`automatic` while typing, `invoke` on request, `warm` only to evaluate the "
+            "notebook, `ahead` to prefetch the completion after a suggestion"
         ),
     ] = "invoke"
     lines: Annotated[
@@ -85,12 +85,12 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         Literal["quiet", "balanced", "eager", "always"] | None,
         Meta(description="how readily automatic suggestions are shown; null for the server's default"),
     ] = None
-    stream: Annotated[bool, Meta(description="whether to stream the response as lines of JSON")] = False
+    stream: Annotated[bool, Meta(description="whether to stream the response as JSON lines")] = False
     client: Annotated[
         str,
         Meta(
             max_length=128,
-            description="identifies the editor; a newer request replaces an older one of the same editor",
+            description="identifies the editor; a newer request cancels an older one of the same editor",
         ),
     ] = ""
     sequence: Annotated[
@@ -116,7 +116,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.0
     seed: Annotated[
         Annotated[int, Meta(ge=0, lt=2**31)] | None,
-        Meta(description="another seed draws another text, at a temperature above 0; null for 0"),
+        Meta(description="random seed for a temperature above 0; null for 0"),
     ] = None
 
     @property
@@ -131,14 +131,14 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
-    """A function to be written together with the functions that it calls."""
+    """A function to generate with the helper functions that it calls."""
 
     source: Annotated[
         str,
         Meta(
             min_length=1,
             max_length=STATEMENT,
-            description="an instruction in words, or a stub: a `def` line, with a docstring if you like",
+            description="an instruction in words, or a stub: a `def` line, optionally with a docstring",
         ),
     ]
     path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""
@@ -152,33 +152,33 @@ class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
         list[Annotated[str, Meta(max_length=512)]],
         Meta(
             max_length=MAX_CELLS,
-            description="names that exist. If there are any, cells with `executed` define no others",
+            description="existing names. If given, cells with `executed` add no further names",
         ),
     ] = []
     depth: Annotated[
-        int, Meta(ge=0, le=8, description="how many calls deep functions are written; 0: the first alone")
+        int, Meta(ge=0, le=8, description="maximum depth of nested calls; 0: only the first function")
     ] = 3
-    functions: Annotated[int, Meta(ge=1, le=64, description="how many functions are written at most")] = 12
+    functions: Annotated[int, Meta(ge=1, le=64, description="maximum number of functions")] = 12
     max_tokens: Annotated[
-        int, Meta(ge=1, le=MOST_FUNCTION_TOKENS, description="how many tokens are written at most, in all")
+        int, Meta(ge=1, le=MOST_FUNCTION_TOKENS, description="maximum number of generated tokens in all")
     ] = FUNCTION_TOKENS
     seconds: Annotated[
-        float, Meta(gt=0.0, le=3600.0, description="after so many seconds, the result is what there is")
+        float, Meta(gt=0.0, le=3600.0, description="time limit in seconds; after it, the result is partial")
     ] = 120.0
     attempt: Annotated[
-        int, Meta(ge=0, le=99, description="0: the likeliest functions; each further number draws others")
+        int, Meta(ge=0, le=99, description="0: the likeliest functions; higher numbers give variants")
     ] = 0
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to a suggestion, in numbers: no text is sent."""
+    """The outcome of a suggestion, without text."""
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
         Literal["shown", "accepted", "dismissed", "typed_over", "retained"],
         Meta(
-            description="`accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the "
-            "cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of "
+            description="`accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the "
+            "cursor left it; `typed_over`: the user typed it, or something else; `retained`: what is left of "
             "it after half a minute of typing, again after five minutes, or when the page is closed"
         ),
     ]
@@ -187,8 +187,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="how many of its characters stand in the document, typed or taken; of `shown`, how "
-            "many it has",
+            description="number of its characters in the document, typed or accepted; of `shown`: its length",
         ),
     ] = 0
     length: Annotated[
@@ -196,8 +195,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="how many characters it had by then: more may have been on their way; 0: all that "
-            "was sent",
+            description="its length at that time, as more may have been on its way; 0: all that was sent",
         ),
     ] = 0
     before: Annotated[
@@ -205,8 +203,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="of `accepted`: how many of its characters stood in the document before that. "
-            "Not learned from, as `seconds`",
+            description="of `accepted`: number of its characters in the document before; not learned from",
         ),
     ] = 0
     seconds: Annotated[
@@ -214,14 +211,14 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.0,
             le=1e6,
-            description="time since it was shown; of `retained`, since it was taken. Not learned from: it "
-            "serves those who log events",
+            description="seconds since it was shown; of `retained`: since it was accepted. Not used for "
+            "learning, only for event logs",
         ),
     ] = 0.0
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
-    """The model that a request is about."""
+    """The model that a request refers to."""
 
     model: Spec
     tuned: Annotated[
@@ -242,7 +239,7 @@ _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 
 
 def containers(body: bytes) -> int:
-    """Count the lists and objects of a JSON text; 0 where there cannot be too many."""
+    """Return an upper bound of the number of lists and objects in a JSON text; 0 if it is small enough."""
     if body.count(b"[") + body.count(b"{") <= MAX_CONTAINERS:
         return 0
     # Brackets in strings do not count.
@@ -252,12 +249,12 @@ def containers(body: bytes) -> int:
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """Read JSON bytes as `kind`, or say which field is wrong."""
+    """Decode JSON bytes as `kind`; raise an error that names the invalid field."""
     if containers(body) > MAX_CONTAINERS:
-        # A third of a million of them take a tenth of a second, in which nobody else is served.
+        # Decoding a third of a million of them takes 0.1 seconds, in which the server is blocked.
         raise BadRequestError(f"The body may contain at most {MAX_CONTAINERS} lists and objects.")
     try:
-        body.decode()  # fields that nobody reads are UTF-8, too
+        body.decode()  # ignored fields must be valid UTF-8, too
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
@@ -279,7 +276,7 @@ def _wrong(error: msgspec.ValidationError) -> BadRequestError:
 
 
 def parse_completion(body: bytes) -> Completion:
-    """Read and check a completion request."""
+    """Parse and check a completion request."""
     request = decode(body, Completion)
     if request.active >= len(request.cells):
         raise BadRequestError(

@@ -1,4 +1,4 @@
-"""A bounded queue that is written in the background: its callers never wait for a disk."""
+"""A bounded queue written in the background: its callers never wait for a disk."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 
 class WriteBehind(Generic[T]):
-    """Passes queued items to `write`, in their order, on one daemon thread.
+    """Passes queued items to `write`, in order, on one daemon thread.
 
-    The thread starts with the first item. It passes all items that wait, which leave the queue when `write`
+    The thread starts with the first item. It passes all queued items, which leave the queue when `write`
     returns: `write` has to write all of them or none. If it raises an error, `trouble` is the reason, and
-    `failure` words the message that is logged once. `write` is called again after `retry` seconds; without
+    `failure` returns the message that is logged once. `write` is called again after `retry` seconds; without
     `retry`, the queue is closed and emptied. `at_end` is called last, on the thread.
 
     A forked process has the queue but no thread, and writes nothing.
     """
 
-    trouble = ""  # why the last call of `write` failed; empty if it did not
+    trouble = ""  # why the last call of `write` failed; empty after a success
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class WriteBehind(Generic[T]):
         retry: float | None = None,
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`room`: items that may wait; `settle`: seconds in which further items are gathered."""
+        """`room`: maximum length of the queue; `settle`: seconds in which further items are collected."""
         self._name = name
         self._write = write
         self._failure = failure
@@ -50,17 +50,17 @@ class WriteBehind(Generic[T]):
         self._at_end = at_end
         self._queue: deque[T] = deque()
         self._wake = threading.Condition()
-        self._due = False  # whether `write` is to be called
+        self._due = False  # whether to call `write`
         self._thread: threading.Thread | None = None
-        self.ended = False  # a `write` that could wait for another process should not then
+        self.ended = False  # set at the end: `write` should not wait for other processes then
 
     def start(self) -> None:
-        """Have `write` called even if no item waits: it may open or check its file."""
+        """Call `write` even if the queue is empty, to open or check its file."""
         with self._wake:
             self._call()
 
     def put(self, item: T) -> bool:
-        """Queue an item; return False where the queue is full or closed."""
+        """Queue an item; return False if the queue is full or closed."""
         with self._wake:
             if self.ended or len(self._queue) >= self._room:
                 return False
@@ -69,7 +69,7 @@ class WriteBehind(Generic[T]):
             return True
 
     def close(self, patience: float) -> None:
-        """Take no more items; wait so many seconds for those in the queue to be written."""
+        """Accept no more items; wait up to `patience` seconds until the queue is written."""
         with self._wake:
             self.ended = True
             self._wake.notify()
@@ -81,9 +81,9 @@ class WriteBehind(Generic[T]):
         self._due = True
         self._wake.notify()
         if not (self._thread or self.ended):
-            # A daemon: a disk that does not answer must not keep the process from ending.
+            # A daemon thread: a disk that does not answer must not keep the process from exiting.
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            with suppress(RuntimeError):  # there can be no more threads now, as while Python exits
+            with suppress(RuntimeError):  # the system cannot start another thread, as while Python exits
                 thread.start()
                 self._thread = thread
 
@@ -105,7 +105,7 @@ class WriteBehind(Generic[T]):
         self._at_end()
 
     def _wait(self) -> None:
-        """Wait until `write` is to be called."""
+        """Wait until it is time to call `write`."""
         with self._wake:
             if self.trouble:
                 self._wake.wait_for(lambda: self.ended, self._retry)
@@ -114,13 +114,13 @@ class WriteBehind(Generic[T]):
             self._wake.wait_for(lambda: self.ended, self._settle)
 
     def _attempt(self, items: Sequence[T]) -> str:
-        """Call `write`; return why it failed, or nothing."""
+        """Call `write`; return the reason if it failed, or ""."""
         try:
             self._write(items)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         except Exception as error:
-            reason = f"an error that the server's log has ({type(error).__name__})"
+            reason = f"an unexpected error occurred, see the log ({type(error).__name__})"
             if reason != self.trouble:
                 log.exception("Turbopilot: %s failed", self._name)
         else:

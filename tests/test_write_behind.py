@@ -134,7 +134,7 @@ def test_an_unexpected_error_is_logged_once_with_its_traceback(
     file.errors = [ValueError("a value")]
     behind = WriteBehind[int]("t", file.write, failure, room=5, retry=0.001)
     behind.put(0)
-    until(lambda: behind.trouble == "an error that the server's log has (ValueError)")
+    until(lambda: behind.trouble == "an unexpected error occurred, see the log (ValueError)")
     time.sleep(0.05)
     behind.close(PATIENCE)
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]

@@ -1,1 +1,1 @@
-"""The completion cache, and the file that keeps it for the next process."""
+"""The completion cache and its persistent file."""

@@ -1,6 +1,6 @@
-"""A cache of answers, for users who type along one, delete back or come back. Pure.
+"""The completion cache: answers are reused when a user types along one, deletes or returns. Pure.
 
-An answer is found by digests that are the same in every process, so it can be kept for the next one.
+Answers are identified by digests that are the same in every process, so they can be saved for the next one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.generation import Token
 
-REACH = 4096  # characters of an answer that may be typed along
-TAIL = 2048  # characters before the cursor that must be equal; what stands further above does not matter
+REACH = 4096  # characters of an answer that can be typed along
+TAIL = 2048  # characters before the cursor that must be equal; text further above is ignored
 KEY_BYTES = 16
-_NEAR = 2048  # characters before the cursor in which a secret keeps an answer from being kept
-# Bytes that are hashed at once. From 2048 on, hashlib lets other threads in: while one computes in Python,
-# each time may take 5 ms.
+_NEAR = 2048  # characters before the cursor in which a secret prevents saving an answer
+# Bytes hashed per call. From 2048 bytes on, hashlib releases the GIL: while another thread computes in
+# Python, getting it back can take 5 ms.
 _PIECE = 2040
-_ENTRY_BYTES = 160  # an index entry: a key, its place in the table, a reference
+_ENTRY_BYTES = 160  # an index entry: a key, its slot in the table, a reference
 
 
 def digest(*parts: Hashable) -> bytes:
@@ -40,29 +40,29 @@ def digest(*parts: Hashable) -> bytes:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an answer belongs: what was asked for, the text before and after the cursor."""
+    """The position of an answer: its parameters, and the text before and after the cursor."""
 
     group: Hashable  # plain values
     before: str
-    limit: Hashable = None  # what may have cut the answer short
+    limit: Hashable = None  # limits that may have truncated the answer
     after: str = ""
-    lasts: bool = False  # whether an answer may be kept for another process
-    owner: str = ""  # what is known for one owner is neither an answer nor a guess for another
+    lasts: bool = False  # whether an answer may be saved to the file
+    owner: str = ""  # tenant: an answer is never used for another one
 
     @property
     def tail(self) -> str:
-        """What stands right before the cursor."""
+        """The text directly before the cursor."""
         return self.before[-TAIL:]
 
     @cached_property
     def digest(self) -> bytes:
-        """What all places along an answer have in common."""
+        """A digest of everything that is equal along an answer."""
         return digest(self.owner, self.group, self.after)
 
     def may_keep(self, text: str) -> bool:
-        """Tell whether an answer may be kept for another process: not in a secret or close behind one.
+        """Return whether an answer may be saved: not inside a secret or close behind one.
 
-        What belongs to an owner is one of several people's, and stays in memory.
+        Answers of a tenant stay in memory, as several users share the server.
         """
         if self.owner or not self.lasts:
             return False
@@ -76,25 +76,25 @@ class Place:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known to follow at a place."""
+    """The cached continuation at a position."""
 
     tokens: tuple[Token, ...]
     text: str
-    complete: bool  # the answer itself; otherwise a guess at how the answer begins
+    complete: bool  # whether it is the whole answer; otherwise a guess at its beginning
     ended: bool
-    aligned: bool  # whether it begins where a token began
-    typed: bool = False  # whether a part of it was typed
+    aligned: bool  # whether it begins at a token boundary
+    typed: bool = False  # whether the user typed a part of it
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What was written at a place."""
+    """A generated answer."""
 
-    keys: tuple[bytes, ...]  # digests: of its place, then of where one stands after each typed character
+    keys: tuple[bytes, ...]  # digests of its position, then of the position after each typed character
     tokens: tuple[Token, ...]
-    limit: str  # what may have cut it short
+    limit: str  # limits that may have truncated it
     ended: bool
-    guess: bool = False  # whether it was not written to its end
+    guess: bool = False  # whether generation stopped before its end
 
     @cached_property
     def text(self) -> str:
@@ -103,14 +103,14 @@ class Answer:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """Approximate size in bytes."""
         return len(self.tokens) * 2 * _ENTRY_BYTES + len(self.keys) * _ENTRY_BYTES
 
 
 class Results:
-    """Answers, found at every position along their text; bounded in bytes, least recently used out first.
+    """Answers, found at every position along their text; bounded in bytes, least recently used evicted first.
 
-    `keep` is told each answer that may be kept for another process.
+    `keep` receives each answer that may be saved to the file.
     """
 
     def __init__(self, limit: int, keep: Callable[[Answer], object] | None = None) -> None:
@@ -125,18 +125,19 @@ class Results:
         self.size = 0
 
     def answer_for(self, identity: str, *, lasting: bool = True) -> None:
-        """Say whose answers are remembered and found from now on.
+        """Set the identity that cached answers depend on from now on.
 
-        `identity`: what they depend on; `lasting`: whether that is all, so that another process may use them.
+        `identity`: model and settings; `lasting`: whether it is complete, so that other processes may share
+        answers.
         """
         self._identity, self._lasting = digest(identity), lasting
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:
-        """Store an answer; `ended` if it is whole, not cut off by a limit.
+        """Store an answer; `ended` if it is whole, not truncated by a limit.
 
-        A `guess` is the beginning of an answer that was not written to its end; it never replaces an answer.
+        A `guess` is the beginning of an unfinished answer; it never replaces a finished one.
         """
-        # The other likely tokens are reported once and not stored.
+        # Alternative tokens are reported once and not stored.
         alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
         answer = Answer((), alone, repr(place.limit), ended, guess)
         answer = replace(answer, keys=_keys(self._identity, place, answer.text))
@@ -150,14 +151,14 @@ class Results:
             self._keep(answer)
 
     def clear(self) -> None:
-        """Forget all answers."""
+        """Remove all answers."""
         with self._lock:
             self._answers.clear()
             self._index.clear()
             self.size = 0
 
     def restore(self, answer: Answer) -> bool:
-        """Put back an older answer than all that are there; False where there is no room for it."""
+        """Add an answer as the oldest one; False if there is no room for it."""
         with self._lock:
             if self.size + answer.size > self._limit:
                 return False
@@ -165,7 +166,7 @@ class Results:
         return True
 
     def find(self, place: Place) -> Known | None:
-        """Return what is known to follow at a place."""
+        """Return the cached continuation at a position."""
         (key,) = _keys(self._identity, place, "")
         with self._lock:
             number = self._index.get(key, -1)
@@ -197,9 +198,9 @@ class Results:
 
 
 def _keys(identity: bytes, place: Place, text: str) -> tuple[bytes, ...]:
-    """Return the digests of a place, and of where one stands after each character of a text was typed.
+    """Return the digests of a position, and of the positions after each typed character of a text.
 
-    Not at the end of the text: what follows is unknown. An empty one is found at its start.
+    The end of the text is left out: its continuation is unknown. An empty text is found at its start.
     """
     begun = blake2b(identity + place.digest, digest_size=KEY_BYTES)
     typed = text[: min(REACH, len(text)) - 1] if text else ""

@@ -1,4 +1,4 @@
-"""The persistent completion cache: a SQLite file of answers and digests of where they belong."""
+"""The persistent completion cache: a SQLite file of answers and digests of their positions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from jupyter_turbopilot.sqlite_file.schema import Schema
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_ROWS = 64  # that are read, or deleted, at a time: other processes do not wait for long
-_REST = 256  # bytes of a row beside its keys and its answer, and some more
-_CERTAIN = 1.001  # a probability, rounded
+_ROWS = 64  # read or deleted at a time, so that other processes wait only briefly
+_REST = 256  # upper bound in bytes of a row without keys and answer
+_CERTAIN = 1.001  # probability 1, with rounding errors
 _IDS = 1 << 31
 SCHEMA = Schema(
     application=0x54504C54,
@@ -34,12 +34,12 @@ SCHEMA = Schema(
 def located(name: str | Path) -> Path:
     """Return the file that the setting names, with links resolved.
 
-    An OSError says why it names none. A relative path would be another file for each working folder.
+    An OSError explains an invalid name. A relative path would be a different file in each working folder.
     """
     try:
         path = Path(name).expanduser()
     except RuntimeError:
-        raise OSError(errno.ENOENT, "the home folder that it begins with is not known") from None
+        raise OSError(errno.ENOENT, "the home folder at its beginning is unknown") from None
     if not path.is_absolute():
         raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
     if not path.name:
@@ -51,15 +51,15 @@ def located(name: str | Path) -> Path:
 
 
 def unusable(name: str, reason: str) -> str:
-    """Word that the file which the setting names cannot be used, and why."""
+    """Return the message that the file in the setting cannot be used."""
     return f"The file in c.Turbopilot.results_file, {name!r}, cannot be used: {reason}."
 
 
 class Database(OpenFile):
-    """The file after `prepare`, open; for one thread."""
+    """The open file, after `prepare`; for one thread."""
 
     def newest(self) -> Iterator[Answer]:
-        """Iterate over the answers, the newest first."""
+        """Iterate over the answers, newest first."""
         before = 1 << 62
         while rows := self._connection.execute(
             "SELECT number, place, keys, answer, digest FROM answers WHERE number < ? "
@@ -72,7 +72,7 @@ class Database(OpenFile):
                     yield answer
 
     def add(self, answers: Iterable[Answer]) -> None:
-        """Write answers, and delete the oldest ones if there is no room for them."""
+        """Insert answers, deleting the oldest ones if there is no room."""
         with self.transaction():
             for row in map(row_of, answers):
                 if len(row.keys) + len(row.answer) < LONGEST - _REST:
@@ -94,14 +94,14 @@ class Database(OpenFile):
         return found
 
     def fit(self) -> None:
-        """Delete the oldest answers if the bound is smaller than before."""
+        """Delete the oldest answers if the limit was lowered."""
         while self.used() > self.room:
             with self.transaction():
                 if not self._delete_oldest(_ROWS):
                     break
 
     def _delete_oldest(self, number: int) -> int:
-        """Delete so many of the oldest answers; return how many there were."""
+        """Delete the oldest answers, up to a number; return how many were deleted."""
         return self._connection.execute(
             "DELETE FROM answers WHERE number IN (SELECT number FROM answers ORDER BY number LIMIT ?)",
             (number,),
@@ -112,13 +112,13 @@ class Row(NamedTuple):
     """An answer in the file."""
 
     place: bytes
-    keys: bytes  # all of them, one behind the other
+    keys: bytes  # all keys, concatenated
     answer: bytes  # JSON
-    digest: bytes  # of the keys and the answer: SQLite does not notice a byte that has changed
+    digest: bytes  # of the keys and the answer: SQLite does not detect changed bytes
 
 
 class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    tokens: list[tuple[str, float, int]]  # each byte of a token as a character: it may end within one
+    tokens: list[tuple[str, float, int]]  # each byte of a token as a character: it may be incomplete UTF-8
     limit: str
     ended: bool
 
@@ -132,7 +132,7 @@ def row_of(answer: Answer) -> Row:
 
 
 def answer_of(row: Row) -> Answer | None:
-    """Return the answer that a row holds; None where `row_of` did not write it so."""
+    """Return the answer in a row; None if the row is invalid."""
     if row.digest != _digest(row.keys, row.answer):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reads the persistent completion cache once, and writes it in the background."""
+"""Loads the persistent completion cache once, and writes it in the background."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WAITING = 256  # answers that wait to be written; what comes beyond is not kept
-SETTLE = 0.2  # seconds before answers are written: the next one may follow at once
-PATIENCE = 1.0  # seconds that the end waits for what is not written yet
+WAITING = 256  # answers queued for writing; further ones are dropped
+SETTLE = 0.2  # seconds until answers are written: the next one may follow at once
+PATIENCE = 1.0  # seconds that close() waits for the queue
 
 
 class Keeper:
-    """Reads the results file at the start, and writes behind what it is given.
+    """Loads the file at the start, and writes answers in the background.
 
-    After an error, which is logged once, answers are in memory alone.
+    After an error, which is logged once, answers are cached in memory only.
     """
 
     def __init__(self, name: str | Path, limit: int) -> None:
@@ -44,22 +44,22 @@ class Keeper:
 
     @property
     def trouble(self) -> str:
-        """Why answers are not kept; empty if they are."""
+        """Why answers are not saved; empty if they are."""
         if not (reason := self._behind.trouble):
             return ""
-        return f"Answers are not kept in the file of c.Turbopilot.results_file: {reason}."
+        return f"Completions are not saved to the file in c.Turbopilot.results_file: {reason}."
 
     def start(self, restore: Callable[[Answer], bool]) -> None:
-        """Open the file; `restore` gets the answers in it, the newest first, until it has no room."""
+        """Open the file; `restore` receives its answers, newest first, until it returns False."""
         self._restore = restore
         self._behind.start()
 
     def keep(self, answer: Answer) -> None:
-        """Have an answer written, soon."""
+        """Queue an answer for writing."""
         self._behind.put(answer)
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write the queued answers and stop."""
         self._behind.close(PATIENCE)
 
     def _write(self, answers: Sequence[Answer]) -> None:
@@ -69,7 +69,7 @@ class Keeper:
             raise OSError(errno.EIO, reason_of(error)) from error
 
     def _add(self, answers: Sequence[Answer]) -> None:
-        """Add answers to the file; the first time, open and read it."""
+        """Add answers to the file; open and load it first."""
         path = located(self.name)
         if self._database is None:
             self._database = self._open(path)
@@ -79,7 +79,7 @@ class Keeper:
         if not answers:
             return
         if not self._database.is_in_place():
-            log.warning("Turbopilot: %r was deleted or replaced. It is begun anew.", self.name)
+            log.warning("Turbopilot: %r was deleted or replaced. A new file is created.", self.name)
             self._database.close()
             self._database = self._open(path)
         if free_room(path) < ROOM_TO_SPARE:
@@ -97,7 +97,7 @@ class Keeper:
         return database
 
     def _while_busy(self, act: Callable[[], None]) -> None:
-        """Try again while another process holds the file; meanwhile answers wait in memory."""
+        """Retry while another process locks the file; answers stay queued meanwhile."""
         while True:
             try:
                 return act()
@@ -110,4 +110,4 @@ class Keeper:
             self._database.close()
 
     def _failure(self, reason: str) -> str:
-        return f"{unusable(self.name, reason)} Answers stay in memory until the server stops."
+        return f"{unusable(self.name, reason)} Completions are cached in memory until the server stops."

@@ -1,1 +1,1 @@
-"""What the model reads besides the lines around the cursor. Pure."""
+"""Context for the prompt beyond the lines around the cursor. Pure."""

@@ -1,4 +1,4 @@
-"""What a live kernel knows about its names: types, columns, signatures, attributes; never values. Pure."""
+"""Kernel context: types, columns, signatures and attributes of a running kernel's names, no values. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 MAX_FRAMES, MAX_ARRAYS, MAX_FUNCTIONS, MAX_COLUMNS = 3, 6, 6, 24
-NEAR = 3000  # characters above the cell that are most likely in the prompt
+NEAR = 3000  # characters above the cell that are most likely part of the prompt
 _WORDS, _NAMES = re.compile(r"\w+"), re.compile(r"[^\W\d]\w*+")
 _DEFINED = re.compile(r"def (\w++)\(")
 _Word = Annotated[str, Meta(max_length=512)]
@@ -19,37 +19,37 @@ _ARRAYS = {"ndarray", "Tensor", "Series"}
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about the object behind a name."""
+    """Description of the object behind a name."""
 
     type: _Word | None = None
     module: _Word | None = None
-    name: _Word | None = None  # of a module: its full name
+    name: _Word | None = None  # full name of a module
     columns: list[tuple[_Word, _Word]] | None = None
-    all: bool = False  # whether these are all of its columns
+    all: bool = False  # whether `columns` is complete
     shape: list[int] = []
     dtype: _Word | None = None
     parameters: list[_Word] | None = None
     positional: int = 0
-    open: bool = False  # whether it accepts any keyword
-    attributes: frozenset[_Word] | None = None  # None: it may compute others
+    open: bool = False  # whether it accepts arbitrary keyword arguments
+    attributes: frozenset[_Word] | None = None  # None: it may compute attributes
 
 
 class Modules(msgspec.Struct, frozen=True):
-    """Where a kernel finds the modules that it can import. No model gets it."""
+    """The module search path of a kernel. It is never part of a prompt."""
 
-    path: tuple[_Folder, ...] = ()  # its search path
-    here: tuple[_Folder, ...] = ()  # what of it depends on the folder that it runs in
-    builtin: frozenset[_Word] = frozenset()  # modules that are in the interpreter itself
-    suffixes: tuple[_Word, ...] = ()  # how the names of its compiled modules end
+    path: tuple[_Folder, ...] = ()
+    here: tuple[_Folder, ...] = ()  # entries of `path` that depend on the working folder
+    builtin: frozenset[_Word] = frozenset()  # modules built into the interpreter
+    suffixes: tuple[_Word, ...] = ()  # file name endings of compiled modules
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is known about a kernel after its last execution, the newest names first."""
+    """The context of a kernel after its last execution, newest names first."""
 
     names: dict[_Word, Fact] = {}
-    all: bool = False  # whether these are all of its names
+    all: bool = False  # whether `names` is complete
     modules: Modules = Modules()
-    digest: str = ""  # of all that is known, the same in every process
+    digest: str = ""  # of the whole content, the same in every process
 
     @property
     def frames(self) -> dict[str, Fact]:
@@ -61,25 +61,25 @@ NONE = Facts()
 
 
 def read_facts(data: Any) -> Facts:
-    """Read what a kernel sent; anything that does not fit the schema counts as no facts."""
+    """Parse a kernel's answer; invalid data gives an empty context."""
     try:
         facts = msgspec.convert(data, Facts)
     except msgspec.ValidationError:
         return NONE
-    # As it was sent: names in the order that the model sees, a class's attributes sorted by the probe.
+    # Digest the data as sent: names in prompt order, attributes sorted by the probe.
     known = repr((facts.all, data.get("names"))).encode("utf-8", "surrogatepass")
     return msgspec.structs.replace(facts, digest=blake2b(known, digest_size=16).hexdigest())
 
 
 def describe(facts: Facts, source: str) -> str:
-    """Describe the facts that help a model, as comments; names that the notebook uses come first.
+    """Describe the objects that are useful to a model, as comments; names that the notebook uses come first.
 
-    `source` is the text above the active cell, so that the description stays the same while the user types.
+    `source` is the text above the active cell, so that the description does not change while the user types.
     """
     if not facts.names:
         return ""
     used = set(_NAMES.findall(source))
-    defined = set(_DEFINED.findall(source))  # the prompt has their signatures already
+    defined = set(_DEFINED.findall(source))  # their signatures are already in the prompt
     near = frozenset(_WORDS.findall(source[-NEAR:]))
     ordered = sorted(facts.names.items(), key=lambda pair: pair[0] not in used)
     frames = [f"# {name}: {words}" for name, fact in ordered if (words := _frame(fact, near))]
@@ -101,7 +101,7 @@ def describe(facts: Facts, source: str) -> str:
 
 
 def _frame(fact: Fact, near: frozenset[str]) -> str:
-    """Describe the columns that are not in the prompt already."""
+    """Describe the columns that are not already in the prompt."""
     columns = [pair for pair in fact.columns or () if not near.issuperset(_WORDS.findall(pair[0]))]
     if not columns:
         return ""
@@ -110,5 +110,5 @@ def _frame(fact: Fact, near: frozenset[str]) -> str:
 
 
 def _on_a_line(label: str) -> str:
-    """Return a label that cannot end the comment it stands in."""
+    """Return a label without line breaks, as it stands in a comment."""
     return label if label.isprintable() else repr(label)

@@ -1,4 +1,4 @@
-"""A cell's language, and IPython's own syntax in it: magics, shell commands, questions. Pure."""
+"""Language of a cell, and IPython's own syntax: magics, shell commands, help (`?`). Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _MAGIC_LANGUAGES = {
 }  # fmt: skip
 _COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
 _CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
-# Of what begins with a sign of IPython's, these lines hold Python.
+# IPython syntax that is not Python; these magics contain Python code.
 _NOT_PYTHON = re.compile(
     r"\A[ \t]*+(?:[\w,.\[\]][\w, .\[\]]*+=[ \t]*+)?(?:!|%%|%(?!(?:time|timeit|prun|memit)\b)[A-Za-z_])"
 )
 _COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
-# Not only what IPython runs: a line that Python cannot parse because of its first or last character.
+# Wider than IPython's syntax: any line that Python cannot parse because of its first or last character.
 _LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
 _ASSIGNED = re.compile(r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE)
 
 
 def cell_language(source: str, language: str) -> str:
-    """Return the language of a cell: a `%%magic` on its first line may give it one of its own."""
+    """Return the language of a cell: a `%%magic` on its first line may change it."""
     magic = cell_magic(source)
     if not magic or magic in _SAME_LANGUAGE:
         return language
@@ -33,24 +33,24 @@ def cell_language(source: str, language: str) -> str:
 
 
 def comment_mark(language: str) -> str:
-    """Return what starts a comment."""
+    """Return the comment prefix of a language."""
     return _COMMENTS.get(language, "//")
 
 
 def cell_magic(source: str) -> str:
-    """Return the name of the `%%magic` at the start of a cell, or an empty text."""
+    """Return the name of the `%%magic` at the start of a cell, or an empty string."""
     magic = _CELL_MAGIC.match(source)
     return magic["name"] if magic else ""
 
 
 def without_cell_magic(source: str) -> str:
-    """Return what stands behind the name of a cell's magic: its arguments, then the cell's body."""
+    """Return a cell without the name of its magic: the magic's arguments, then the body."""
     magic = _CELL_MAGIC.match(source)
     return source[magic.end() :] if magic else source
 
 
 def is_command(line: str) -> bool:
-    """Return whether a line, as far as it goes, is for a magic or a shell rather than for Python."""
+    """Return whether the beginning of a line is IPython syntax rather than Python."""
     return _NOT_PYTHON.match(line) is not None
 
 
@@ -60,5 +60,5 @@ def without_commands(source: str) -> str:
 
 
 def as_python(source: str) -> str:
-    """Put something that Python parses in the place of magics, shell commands and questions."""
+    """Replace magics, shell commands and help lines by valid Python."""
     return _ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source))

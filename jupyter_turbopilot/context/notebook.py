@@ -1,4 +1,4 @@
-"""Turn cells and open documents into the text before and after the cursor. Pure."""
+"""Builds the text before and after the cursor from cells and open documents. Pure."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)
 MAX_HEADING = 120
-NEAR = 2**17  # characters before the cursor that are looked at: many times what a model reads
-ABOVE = 2**18  # characters of the cells above
-MAX_ERROR = 200  # characters of the error that the active cell ended with
-PLACE = 2048  # characters on either side of the cursor that identify a place
-ELSEWHERE = 1200  # characters of other open documents that the model reads
-RECALLED, OF_EACH = 800, 500  # characters of cells from memory that it reads, and of each of them
-LOOKED_AT = 2**18  # characters of other documents that these are chosen from
-NEXT_CELL = 320  # characters of the cell below that the model reads
-BELOW = 2**14  # characters of a cell below that are looked at
+NEAR = 2**17  # characters before the cursor that are considered: many times the size of a prompt
+ABOVE = 2**18  # characters of the cells above that are considered
+MAX_ERROR = 200  # characters of the active cell's last error
+PLACE = 2048  # characters on either side of the cursor that identify a position
+ELSEWHERE = 1200  # characters of other open documents in the prompt
+RECALLED, OF_EACH = 800, 500  # characters of indexed cells in the prompt, and of each cell
+LOOKED_AT = 2**18  # characters of other documents that are considered
+NEXT_CELL = 320  # characters of the cell below in the prompt
+BELOW = 2**14  # characters of a cell below that are considered
 
 
 @dataclass(frozen=True)
 class Context:
-    """The pieces of text before the active cell, furthest first, and the two halves of the cell."""
+    """The text before the active cell in pieces, furthest first, and the two halves of the cell."""
 
     pieces: tuple[str, ...]
     prefix: str
@@ -48,20 +48,20 @@ class Context:
 
 
 def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document] = ()) -> Context:
-    """Choose what the model reads; `recalled`: what followed cells like those above elsewhere."""
+    """Return the context for a prompt; `recalled` contains indexed cells that followed similar ones."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
     if is_private_path(request.path):
         return Context((), prefix, suffix)
     cells = _above(request, language)
-    # Of the active cell only what seldom changes: a keystroke should not change how the prompt begins.
+    # Use only stable parts of the active cell: a keystroke must not change the beginning of the prompt.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = _elsewhere(_texts(request.extra, language), language, "".join([*cells, head]))
     pieces = [*_recalled(_texts(recalled, language)), *others, *cells]
     if active.type == "code":
-        # The next cell tells the model where this one is heading. It stands before the active cell: after the
-        # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
+        # The next cell shows where this one is heading. It is placed before the active cell: after the
+        # cursor it would be evaluated again at each keystroke, without benefit (benchmarks/results/speed.md).
         after = (
             text
             for cell in request.cells[request.active + 1 :]
@@ -69,12 +69,12 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
             and (text := _cell_text(cell.type, cell.source[:BELOW], request.language, language))
         )
         pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
-        # Right before the active cell: facts change with each execution, as the active cell does.
+        # Directly before the active cell: kernel context changes with each execution, as that cell does.
         if language == "python" and (described := describe(facts, "".join(pieces))):
             pieces.append(f"{described}\n")
         if failure := without_secrets(active.error or "").strip():
             pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
-    # On a blank line whole lines are missing: the suffix begins with the next line, not with this one's end.
+    # On a blank line, whole lines are missing: the suffix begins with the next line.
     blank = not prefix.rpartition("\n")[2].strip()
     return Context(tuple(pieces), prefix, suffix.removeprefix("\n") if blank else suffix)
 
@@ -83,14 +83,14 @@ def _texts(documents: Iterable[Document], language: str) -> tuple[tuple[str, str
     return tuple((document.path, document.source) for document in documents if document.language == language)
 
 
-@remembered(2**20)  # no key changes its arguments
+@remembered(2**20)  # keystrokes do not change its arguments
 def _recalled(documents: tuple[tuple[str, str], ...]) -> list[str]:
-    """Return the beginnings of cells from memory, the likeliest last, as far as there is room."""
+    """Return the beginnings of indexed cells that fit, the likeliest last."""
     pieces: list[str] = []
     room = RECALLED
     for path, source in documents:
         body = _first_lines(without_secrets(source).strip(), OF_EACH)
-        # Without the file's name: the model would suggest it, and nobody has opened that file here.
+        # Omit the file name: the model would suggest it, although the user has not opened that file.
         piece = f"{body}\n\n"
         if body and not is_private_path(path) and len(piece) <= room:
             pieces.append(piece)
@@ -99,15 +99,15 @@ def _recalled(documents: tuple[tuple[str, str], ...]) -> list[str]:
 
 
 def _first_lines(source: str, most: int) -> str:
-    """Return the whole lines that a text begins with, of so many characters at most."""
+    """Return the first whole lines of a text, up to `most` characters."""
     return source if len(source) <= most else source[: max(0, source.rfind("\n", 0, most + 1))]
 
 
 def _above(request: Completion, language: str) -> list[str]:
-    """Return the cells above as text; of a very long notebook, only the nearer ones."""
+    """Return the text of the cells above; of a very long notebook, only the nearest."""
     above = request.cells[: request.active]
     step = ABOVE // 4  # cut in steps, so that the start seldom moves
-    # Of a longer cell only its end, or it would leave no room for the others.
+    # Keep only the end of a long cell, to leave room for the others.
     sources = [end_of(cell.source, step) for cell in above]
     excess = -(-max(0, sum(map(len, sources)) - ABOVE) // step) * step
     texts = []
@@ -120,13 +120,13 @@ def _above(request: Completion, language: str) -> list[str]:
 
 
 def outline(pieces: Iterable[str]) -> str:
-    """Return what later cells need most of earlier ones: imports, and the heads of definitions."""
+    """Return the parts of earlier cells that later ones need most: imports and heads of definitions."""
     heads = dict.fromkeys(line.rstrip() for piece in pieces for line in _OUTLINE.findall(piece))
     return "".join(f"{line}\n" for line in heads) + "\n" if heads else ""
 
 
 def text_before(request: Completion) -> tuple[str, str]:
-    """Return the text before and after the cursor by which an answer's place is recognized."""
+    """Return the text before and after the cursor that identifies the position of an answer."""
     pieces = [request.prefix]
     size = len(request.prefix)
     for cell in reversed(request.cells[: request.active]):
@@ -138,9 +138,9 @@ def text_before(request: Completion) -> tuple[str, str]:
     return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
-@remembered(2**22)  # typing does not change its arguments
+@remembered(2**22)  # keystrokes do not change its arguments
 def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str) -> list[str]:
-    """Return a terminal's history, and the relevant snippets of other open documents."""
+    """Return relevant snippets of other open documents, and a terminal's history."""
     history, snippets = [], []
     room = LOOKED_AT
     for path, whole in documents:
@@ -156,7 +156,7 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
     return [*chosen(snippets, near, ELSEWHERE, len), *history]
 
 
-@remembered(2**22)  # typing does not change the cells above
+@remembered(2**22)  # keystrokes do not change the cells above
 def _cell_text(kind: str, source: str, notebook_language: str, language: str) -> str:
     if kind == "code":
         if cell_language(source, notebook_language) != language:

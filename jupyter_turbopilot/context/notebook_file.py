@@ -1,4 +1,4 @@
-"""Notebook files: their text as types, and their paths as front ends name them. Pure."""
+"""Notebook files: parsing, and paths as front ends name them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class NotebookCell:
-    """A cell as the file holds it."""
+    """A cell as stored in the file."""
 
     type: str  # code, markdown or raw
     source: str
@@ -17,7 +17,7 @@ class NotebookCell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's cells, and the language that its kernel runs."""
+    """A notebook's cells and the language of its kernel."""
 
     name: str
     cells: tuple[NotebookCell, ...]
@@ -25,22 +25,22 @@ class Notebook:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The text of each cell."""
+        """Source text of each cell."""
         return tuple(cell.source for cell in self.cells)
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The type of each cell."""
+        """Type of each cell."""
         return tuple(cell.type for cell in self.cells)
 
     @property
     def code(self) -> str:
-        """All of its code."""
+        """Text of all code cells."""
         return "\n\n".join(cell.source for cell in self.cells if cell.type == "code")
 
 
 def parse_notebook(text: str, name: str) -> Notebook | None:
-    """Return the notebook that a file's text holds; None where it holds none."""
+    """Parse the text of a notebook file; None if it is not a notebook."""
     try:
         raw = json.loads(text)
         cells = [NotebookCell(str(cell["cell_type"]), "".join(cell["source"])) for cell in raw["cells"]]
@@ -50,7 +50,7 @@ def parse_notebook(text: str, name: str) -> Notebook | None:
 
 
 def _language(metadata: Any) -> str:
-    """Return a notebook's language; where its metadata do not say, it is Python."""
+    """Return a notebook's language; Python if the metadata have none."""
     for about, key in (("language_info", "name"), ("kernelspec", "language")):
         held = metadata.get(about) if isinstance(metadata, dict) else None
         if isinstance(held, dict) and held.get(key):
@@ -59,8 +59,8 @@ def _language(metadata: Any) -> str:
 
 
 def names_of(path: str) -> tuple[str, str]:
-    """Return what a path may be in the server's folder: as it is, or without a drive.
+    """Return the possible forms of a path in the server's folder: as it is, and without a drive name.
 
-    JupyterLab puts the name of a drive before paths.
+    JupyterLab prefixes paths with the name of a drive.
     """
     return path.strip("/"), path.partition(":")[2].strip("/") or path.strip("/")

@@ -1,4 +1,4 @@
-"""What a model never gets as context: credential files, and lines that look like secrets. Pure."""
+"""Exclusion of secrets from prompts: credential files, and lines that look like secrets. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FILES = re.compile(
 LONGEST_PATH = 4096
 SHORTEST = 9  # characters: `://a:bcd@`
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
-# A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own.
+# A name that suggests a secret. `\w` excludes `-`: names with a hyphen have a pattern of their own.
 _NAMED = (
     re.compile(
         r"(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or)"
@@ -33,19 +33,19 @@ _NAMED = (
     re.compile(r"(?<!sa)creds?(?![a-z])\w*+", re.IGNORECASE),
     re.compile(r"(?:api|access|private)-key\w*+", re.IGNORECASE),
 )
-# A text in quotes, with the prefixes that languages put before it: `br"`, `u8"`, `r#"`, `$'`.
+# A quoted text with the string prefixes of several languages: `br"`, `u8"`, `r#"`, `$'`.
 _TEXT = r"""(?:[bflrtu]{1,2}\#?|u8|[@$])?\\?(?:"{3}|'{3}|["'])[^"'\n]{4}"""
-# What may stand between a name and the sign: a quote, as in JSON, brackets, the `?` of TypeScript.
+# Text allowed between a name and the sign: a quote as in JSON, brackets, the `?` of TypeScript.
 _AFTER_NAME = re.compile(r"(?<=\w)\\?+[\"']?+[\]}]{0,2}+(?:\[\])?+\??+\s*+(?=<?<-|[=(]|:(?!:))")
 _VALUE = re.compile(rf"(?:<?<-|=>?|[:(])(?=\s*+{_TEXT})", re.IGNORECASE)
 _BESIDE = re.compile(r"(?<=\w)\s++[bnx]?[\"']([^\"'\n]{4,256})[\"']", re.IGNORECASE)
-# A value without quotes, or one in quotes behind a name in quotes, and what stands between name and value.
+# A value without quotes, or a quoted one behind a quoted name, with the separator before it.
 _BARE = re.compile(
     r"""(?<=\w)(?P<sign>=|["']?:\s*+|\\?["']\s*+,\s*+\\?["']|\s++)
     (?P<value>[^\s"'`;&|\\,(){}\[\]<>=$]{6,256}+)={0,2}(?=[\s"'`;&|\\]|\Z)""",
     re.VERBOSE,
 )
-_REACH = 40  # characters before a name that are looked at
+_REACH = 40  # characters before a name that are searched
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9_-]*+\Z")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z0-9_]*+\Z")
 _SHELL = re.compile(r"(?:export|set|SET|setenv|env|ENV|set_env)\s")
@@ -55,13 +55,13 @@ _CURL_USER = re.compile(
     ([^\s"'$<>{}]{4,256}+)""",
     re.VERBOSE,
 )
-# R assigns to the right as well. A name with small letters behind a capital is a type: `"+" -> TokenPlus`.
+# R also assigns to the right. A name with small letters behind a capital is a type: `"+" -> TokenPlus`.
 _TO_THE_RIGHT = re.compile(
     r"""(?:^|[;{])[\s(]*["'][^"'\n]{4,256}["'][\s)]*->>?\s*
     `?([a-z][\w.$@"'\[\]]{0,63}|[A-Z][A-Z0-9_.]{0,63})`?\s*(?:[;}#]|\Z)""",
     re.VERBOSE,
 )
-# MySQL's clients and sshpass take a password after `-p`, in a command or in a list of arguments.
+# MySQL's clients and sshpass take a password after `-p`, in a command or in an argument list.
 _CLIENT = re.compile(
     r"""(?:(?:^|[|;&(!"'`%]|(?<!\w)exec\s[^\n|;&]{0,64}?\s)\s*(?:sudo\s+)?(?:/[\w/]{1,64}/)?
     (?:mysql|mariadb)[a-z_-]{0,16}(?:\.exe)?["']?[\s,][^\n|;&]{0,256}?(?<=[\s"'])-p(?=\S)(?!["'],)
@@ -91,11 +91,11 @@ _KEY = re.compile(
     |://[^/\s:@]+:[^/\s:@]{3,}+@""",
     re.IGNORECASE | re.VERBOSE,
 )
-# Each match of `_KEY`, and of the patterns with names, has one of these parts, in small letters.
+# Each match of `_KEY` and of the patterns for names contains one of these parts in lower case.
 _IN_KEYS = ("-----begin", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "hf_", "xox", "akia",
             "aiza", "k_live_", "k_test_", "hooks.slack", "authorization", "://")  # fmt: skip
 _IN_NAMES = ("pass", "pwd", "secret", "token", "key", "cred", "auth", "identified", "login", "pw", "psw")
-# Keys of services in a form that nothing else has. Each has a long word, which most lines have not.
+# Service keys with a unique format. Each contains a long word, which most lines lack.
 _TOKEN = re.compile(
     r"""(?<![A-Za-z0-9])(?:glpat-[\w-]{20}|A(?:SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])|npm_[A-Za-z0-9]{36}
     |pypi-AgE[\w-]{50}|SG\.[\w-]{20,24}\.[\w-]{39}|(?:SK|AC|dapi)[0-9a-f]{32}|ya29\.[\w-]{20}|GOCSPX-[\w-]{20}
@@ -105,7 +105,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
-# A text given to `login`, and one behind another value where a name and a password stand together.
+# A text passed to `login`, and one behind another value where a name and a password appear together.
 _LOGIN = re.compile(
     r"""(?:(?<!def\ )(?<![@\w])login\((?:[^\n]{0,64}?,)?
     |(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)
@@ -120,14 +120,14 @@ _NAMED_HERE = re.compile(
     r"|flask|openai|wandb|stripe)_?key(?![a-z]))\w*+",
     re.IGNORECASE,
 )
-# A quoted text that is assigned to a name ending in `key`.
+# A quoted text assigned to a name that ends in `key`.
 _KEYED = re.compile(
     r"""key["'\])]{0,3}+\s*+(?::\s*+\w++\s*+)?+(?:<-|[=:])\s*+[bru]{0,2}+["']([^"'\s]{8,256}+)["']""",
     re.IGNORECASE,
 )
 _SYMBOLS = re.compile(r"[!#$%&*?@^~]")
 _LEAST = 16  # characters of a key without symbols
-# A password that is compared, a default, the second argument of a call, or a word in a command.
+# A compared password, a default, the second argument of a call, or a word in a command.
 _BARE_WORD = r"""(?![-<{(/~"'`\[]|\$[A-Za-z0-9({])[^\s"'`]{6}"""
 _CLEAR_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|pw|secret)"
 _ELSEWHERE = re.compile(
@@ -140,7 +140,7 @@ _ELSEWHERE = re.compile(
     |^[!%].{{0,256}}?\s--[\w-]{{0,32}}?(?:{_CLEAR_NAME}|token)[=\s]\s*+{_BARE_WORD}""",
     re.IGNORECASE | re.VERBOSE,
 )
-# Several names that are assigned at once, and the parts of the values.
+# Several names assigned at once, and the parts of their values.
 _SEVERAL = re.compile(
     r"""\A\s*+(?:(?:const|let|var|my|local)\s++)?+[(\[]?+\s*+[\w.$]++(?:\s*+,\s*+[\w.$]++)++\s*+[)\]]?+\s*+:?+=(?!=)\s*+"""
 )
@@ -150,7 +150,7 @@ _ENTROPY = 4.5  # bits for each character of a random value in Base64; words hav
 _LONG_VALUE = re.compile(r"""["']([A-Za-z0-9+/_=-]{32,64})""")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f-]{32}")
 _TURN = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
-# At the end of a line: what it says goes on.
+# Line endings of an unfinished statement.
 _OPEN = ("=", "<-", "=>", "(", "[", "{", "\\", '":', "':", '"""', "'''")
 _COMMENT = ("# ", "//", "-- ")
 _OPENING = re.compile(r"(?<=[=:>-])[\s(\[{]+")
@@ -164,17 +164,17 @@ _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
 
 
 def is_private_path(path: str) -> bool:
-    """Return whether a file with this path probably holds credentials."""
+    """Return whether a file with this path probably contains credentials."""
     parts = PurePosixPath(path[-LONGEST_PATH:].replace("\\", "/")).parts
     return bool(parts) and (bool(_FILES.match(parts[-1])) or any(part in _FOLDERS for part in parts[:-1]))
 
 
 def looks_secret(line: str) -> bool:
-    """Return whether a line seems to contain a secret; a line too long to check counts as one that does."""
+    """Return whether a line seems to contain a secret; a line too long to check counts as one."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
-    # Most lines have nothing that these patterns need, and searching for plain text is much faster. Ignoring
-    # case, a pattern takes some characters beyond ASCII for letters, so lines with one are always searched.
+    # Most lines contain none of the required parts, and searching for plain text is much faster. Ignoring
+    # case, a pattern also matches some non-ASCII letters, so lines with one are always searched.
     lowered = line.lower() if line.isascii() else ""
     return bool(
         (_may_have(lowered, _IN_KEYS) and _KEY.search(line))
@@ -188,7 +188,7 @@ def looks_secret(line: str) -> bool:
 
 
 def _may_have(lowered: str, parts: tuple[str, ...]) -> bool:
-    """Return whether a line has one of these parts; an empty line stands for one that may have any."""
+    """Return whether a line has one of these parts; an empty line means unknown."""
     return not lowered or any(part in lowered for part in parts)
 
 
@@ -197,13 +197,13 @@ def _has_web_token(line: str) -> bool:
 
 
 def _has_user(line: str) -> bool:
-    """Return whether a command names a user with a password."""
+    """Return whether a command contains a user name with a password."""
     user = _CURL_USER.search(line)
     return bool(user and (_CURL.search(line) or _is_chosen(user[1])))
 
 
 def _has_named_value(line: str) -> bool:
-    """Return whether a value stands with a name that suggests a secret."""
+    """Return whether a value is paired with a name that suggests a secret."""
     return bool(
         _LOGIN.search(line)
         or ("->" in line and any(map(_is_named, _TO_THE_RIGHT.findall(line))))
@@ -217,7 +217,7 @@ def _is_named(text: str) -> bool:
 
 
 def _is_pair(line: str) -> bool:
-    """Return whether a line is a key and its value, as in YAML, and the value looks like a password."""
+    """Return whether a line is a key-value pair, as in YAML, whose value looks like a password."""
     found = _PAIR.match(line)
     if not found or not _is_chosen(value := found[1]) or _TYPE.match(value):
         return False
@@ -225,13 +225,13 @@ def _is_pair(line: str) -> bool:
 
 
 def _is_random(value: str) -> bool:
-    """Return whether a long value is hexadecimal, or letters and digits in no order."""
+    """Return whether a long value is hexadecimal, or letters and digits in random order."""
     if not (any(map(str.isdigit, value)) and any(map(str.isalpha, value))):
         return False
     turns = len(_TURN.findall(value))
     if _HEXADECIMAL.match(value) or turns * _MOST_A_TURN > len(value):
         return True
-    # The alphabet has a high entropy, too, but hardly a turn.
+    # The alphabet also has a high entropy, but hardly a change between kinds of characters.
     return 2 * turns * _MOST_A_TURN > len(value) and _entropy(value) > _ENTROPY
 
 
@@ -241,7 +241,7 @@ def _entropy(value: str) -> float:
 
 
 def _is_strong(value: str) -> bool:
-    """Return whether a value looks like a generated key: of several kinds of characters, and no words."""
+    """Return whether a value looks like a generated key: several kinds of characters, no words."""
     if not (_DIGIT.search(value) and _LETTER.search(value)) or "://" in value:
         return False
     symbols = set(_SYMBOLS.findall(value))
@@ -256,7 +256,7 @@ def _is_chosen(value: str) -> bool:
 
 
 def _reveals(line: str, names: list[re.Match[str]]) -> bool:
-    """Return whether one of these names stands with its value."""
+    """Return whether one of these names is paired with a value."""
     return bool(names) and (
         _is_assigned(line, [name.end() for name in names])
         or _is_pair(line)
@@ -271,16 +271,16 @@ def _before(line: str, name: re.Match[str]) -> str:
 
 
 def _is_beside(line: str, name: re.Match[str]) -> bool:
-    """Return whether a quoted text follows a name, as in SQL and behind `#define`."""
+    """Return whether a quoted text follows a name, as in SQL or after `#define`."""
     found = _BESIDE.match(line, name.end())
     if not found or "://" in found[1] or _VARIABLE.search(_before(line, name)):
         return False
-    # In small letters it may be prose: "no such token 'x'".
+    # In lower case it may be prose: "no such token 'x'".
     return not _SMALL.search(name[0]) or (_is_chosen(found[1]) and " " not in found[1])
 
 
 def _is_bare(line: str, name: re.Match[str]) -> bool:
-    """Return whether a value follows a name as it does in a shell, an address, a header or a pair."""
+    """Return whether an unquoted value follows a name, as in a shell, a URL, a header or a pair."""
     found = _BARE.match(line, name.end())
     if not found or not _LETTER.search(value := found["value"]):
         return False
@@ -289,7 +289,7 @@ def _is_bare(line: str, name: re.Match[str]) -> bool:
     if _VARIABLE.search(before) or (sign.isspace() and not in_shell):
         return False
     if "." in value or "://" in value or value[0] in "/~" or ":" in sign:
-        # A path, an attribute, a type: most are made of words.
+        # A path, an attribute or a type: most consist of words.
         return len(value) > _SHORT and _is_random(value)
     if in_shell and sign == "=":
         return len(value) > _SHORT or bool(_DIGIT.search(value))
@@ -298,7 +298,7 @@ def _is_bare(line: str, name: re.Match[str]) -> bool:
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:
-    """Return whether a quoted text is assigned to one of the names that end at these positions."""
+    """Return whether a quoted text is assigned to a name that ends at one of these positions."""
     values = [value.start() for value in _VALUE.finditer(line)]
     at, stop = 0, -1
     for end in ends:
@@ -312,7 +312,7 @@ def _is_assigned(line: str, ends: list[int]) -> bool:
             return False
         if values[at] == sign:
             return True
-        if line[sign] == ":":  # an annotation may stand between the name and the equals sign
+        if line[sign] == ":":  # an annotation may separate the name and the equals sign
             if stop < sign:
                 stop = _end_of_annotation(line, sign)
             if values[at] <= stop:
@@ -354,9 +354,9 @@ def without_secrets(source: str) -> str:
 
 
 def without_spread_secrets(source: str) -> str:
-    """Return a text without its lines that look like secrets, alone or with the lines after them.
+    """Return a text without its lines that look like secrets, alone or joined with the following lines.
 
-    What is kept for longer than a request is looked at so: a name and what it is set to may stand on several.
+    For text that is kept longer than a request: a name and its value may be on separate lines.
     """
     lines = source.splitlines(keepends=True)
     secret = spread_secrets(lines)
@@ -364,7 +364,7 @@ def without_spread_secrets(source: str) -> str:
 
 
 def spread_secrets(lines: Sequence[str]) -> set[int]:
-    """Return the numbers of the lines that look like secrets, alone or with those after them."""
+    """Return the numbers of the lines that look like secrets, alone or joined with the following lines."""
     secret = {number for number, line in enumerate(lines) if looks_secret(line)}
     code = [at for at, line in enumerate(lines) if (text := line.strip()) and not text.startswith(_COMMENT)]
     others = [number for number in code if number not in secret]
@@ -377,7 +377,7 @@ def spread_secrets(lines: Sequence[str]) -> set[int]:
                 secret.update(range(some[0], some[-1] + 1))
                 break
     for above, number in pairwise(code):
-        # Strings that stand below each other are one.
+        # Adjacent string literals are one value.
         if above in secret and _MORE.fullmatch(lines[number].strip()):
             secret.add(number)
     return secret

@@ -1,7 +1,7 @@
-"""Which snippets to include: those that define names in use, then those most similar. Pure.
+"""Selection of snippets: those that define used names, then the most similar ones. Pure.
 
-They are compared with the other text of the prompt, never with the cell being typed: the choice would change
-with its lines, and all that follows in the prompt would be read again.
+They are compared with the other text of the prompt, never with the cell being typed: otherwise each new line
+could change the selection, and the rest of the prompt would have to be evaluated again.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def _defined(text: str) -> frozenset[str]:
 
 
 def scores(snippets: Sequence[str], near: str) -> list[float]:
-    """Return how relevant each snippet is to a text; words that few snippets contain count more."""
+    """Return the relevance of each snippet to a text; rare words count more."""
     used = _words(near)
     often = Counter(word for snippet in snippets for word in _words(snippet))
     relevance = []
     for snippet in snippets:
         words = _words(snippet)
-        # Sorted: sets have another order in each process, and sums of another order other last digits.
+        # Sorted: the order of a set, and with it the rounding of a sum, differs between processes.
         shared = sum(sorted(1 / often[word] for word in words & used))
         defined = sum(sorted(1 / often[word] for word in used & _defined(snippet)))
         relevance.append((shared + DEFINES * defined) / (1 + len(words)) ** 0.5)
@@ -54,7 +54,7 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
     """Return the most relevant snippets that fit, in their original order."""
     relevance = scores(snippets, near)
     taken = []
-    # Of two that are equally relevant the later one, which is more likely to be up to date.
+    # Of two equally relevant ones, prefer the later, which is more likely to be up to date.
     for at in sorted(range(len(snippets)), key=lambda at: (-relevance[at], -at)):
         if relevance[at] > 0 and (cost := size(snippets[at])) <= room:
             room -= cost
@@ -63,7 +63,7 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
 
 
 def blocks(source: str, most: int = 800) -> list[str]:
-    """Cut a document at its blank lines into snippets of at most `most` characters."""
+    """Split a document at blank lines into snippets of at most `most` characters."""
     snippets: list[str] = []
     for part in parts(source.strip()):
         if snippets and len(snippets[-1]) + len(part) < most // 2:
@@ -74,7 +74,7 @@ def blocks(source: str, most: int = 800) -> list[str]:
 
 
 def parts(source: str) -> Iterator[str]:
-    """Cut a text at blank lines before a line without indentation."""
+    """Split a text at blank lines before a line without indentation."""
     start = 0
     for blank in _BLANK_LINES.finditer(source):
         if not source[blank.end()].isspace():

@@ -1,1 +1,1 @@
-"""A function written together with the functions that it calls and that do not exist yet."""
+"""Multi-function generation: a function together with the missing functions that it calls."""

@@ -1,4 +1,4 @@
-"""Requests to the model for a function, or for the head of one, as often as it takes. Pure."""
+"""Requests to the model for a function or its head, with retries. Pure."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Hierarchy
 
-TRIES = 3  # how often a function is asked for that does not parse, or has no body
-LONGEST = 512  # tokens of a function, all that was written for it counted
-LINES = 120  # of a function that the model writes at once
-TOKENS = 192  # of one answer; a longer function is written in several
-DRAWN = 0.6  # the temperature of anything but the likeliest
-CHARACTERS = 60_000  # of all functions: what is longer takes long to check
-SPENT = "left out: the time or the tokens are used up"
+TRIES = 3  # attempts at a function that does not parse or has no body
+LONGEST = 512  # tokens of a function, over all its requests
+LINES = 120  # lines of a function in one request
+TOKENS = 192  # tokens of one request; a longer function takes several
+DRAWN = 0.6  # temperature of all attempts but the first
+CHARACTERS = 60_000  # of all functions: checking longer ones takes long
+SPENT = "left out: the time or token limit is reached"
 TOO_LONG = "left out: the functions before it are too long"
 UNNAMED = "generated"
 
 
 @dataclass(frozen=True)
 class Question:
-    """A completion that has to be asked for, and for which function."""
+    """A completion to request, and the function that it is for."""
 
     completion: Completion
     name: str = ""
-    beginning: str = ""  # of the function, as far as it stands
-    until: float = math.inf  # when nobody waits for more of it, by `time.monotonic`
+    beginning: str = ""  # source of the function so far
+    until: float = math.inf  # deadline, by `time.monotonic`
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """What the model wrote for a `Question`."""
+    """The model's answer to a `Question`."""
 
     text: str = ""
-    whole: bool = True  # whether the model has ended it
+    whole: bool = True  # whether the model ended the text itself
     tokens: int = 0
-    late: bool = False  # whether its time was up before anything was written
+    late: bool = False  # whether the deadline passed before any text arrived
 
     def __post_init__(self) -> None:
-        # Python ends a line at a carriage return, which the lines of a text would not show.
+        # Python also ends a line at a carriage return; other code here splits at line feeds only.
         text = self.text.replace("\r\n", "\n").replace("\r", "\n")
         object.__setattr__(self, "text", text)
 
 
 def continuation_in(reply: Reply) -> Continuation:
-    """Return what a reply has."""
+    """Return the continuation in a reply."""
     if not reply.items:
-        # Without a reason the model had nothing more to say.
+        # Without a finish reason, the model ended the text at once.
         return Continuation(whole=not reply.finish_reason, late=bool(reply.finish_reason))
     item = reply.items[0]
     return Continuation(item.text, item.finish_reason == "stop", len(item.tokens))
@@ -64,7 +64,7 @@ def continuation_in(reply: Reply) -> Continuation:
 
 @dataclass
 class Spending:
-    """What was spent on functions, and until when there is time."""
+    """Tokens spent on functions, and the deadline."""
 
     clock: Callable[[], float]
     until: float
@@ -73,23 +73,23 @@ class Spending:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time or the tokens are used up."""
+        """Whether the time or token limit is reached."""
         return self.tokens >= self.most_tokens or self.clock() >= self.until
 
     @property
     def left(self) -> int:
-        """How many tokens an answer may have."""
+        """Number of tokens left for an answer, at least one."""
         return max(1, self.most_tokens - self.tokens)
 
     def refusal(self, sources: Iterable[str]) -> str:
-        """Say why no function is written beside these; nothing where one can be."""
+        """Return why no further function can be generated beside these, or ""."""
         if self.is_over:
             return SPENT
         return TOO_LONG if sum(map(len, sources)) > CHARACTERS else ""
 
 
 class Author:
-    """Asks for functions; `above` returns what stands above the next one."""
+    """Requests functions from the model; `above` returns the source before the next one."""
 
     def __init__(self, request: Hierarchy, spending: Spending, above: Callable[[], Sequence[str]]) -> None:
         self._request = request
@@ -97,7 +97,7 @@ class Author:
         self._above = above
 
     def head(self, asked: Asked) -> Generator[Question, Continuation | None, Stub]:
-        """Have the name and the parameters written."""
+        """Request a name and parameters."""
         for attempt in range(TRIES):
             written = yield from self._ask(asked.beginning, attempt)
             if stub := stub_with_head(asked, written.text):
@@ -107,7 +107,7 @@ class Author:
         return Stub(UNNAMED, f"{asked.comment}\ndef {UNNAMED}(*args, **kwargs):")
 
     def function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
-        """Have a function written, as often as it takes; the best of what was written counts."""
+        """Request a function, with retries; return the best attempt."""
         if given := complete_part(stub):
             return given
         best, begun, attempt = Part(), self._spending.tokens, 0
@@ -118,15 +118,15 @@ class Author:
                 return part
             if self._spending.is_over or self._spending.tokens - begun >= LONGEST:
                 break
-            attempt += not late  # on a slow machine the next answer finds more of the prompt read
+            attempt += not late  # on a slow machine, the next request finds more of the prompt evaluated
         return best
 
     def _body(
         self, stub: Stub, attempt: int, begun: int
     ) -> Generator[Question, Continuation | None, tuple[Part, bool, bool]]:
-        """Have a body written; what was cut short is gone on with, however slow the machine is.
+        """Request a body; a truncated answer is continued by further requests.
 
-        Return what of it can stand, whether it came to its end, and whether not even its beginning came.
+        Return the usable part, whether the model ended it, and whether the deadline passed before any text.
         """
         text = ""
         while True:
@@ -142,7 +142,7 @@ class Author:
     def _ask(
         self, beginning: str, attempt: int, name: str = ""
     ) -> Generator[Question, Continuation | None, Continuation]:
-        """Have something written: the rest of a line, or of the function of this name."""
+        """Request a text: the rest of a line, or of the function with this name."""
         drawn = self._request.attempt * TRIES + attempt
         lines: Literal["single", "multi"] = "multi" if name else "single"
         cells = [*self._request.cells, *(Cell(source=source) for source in self._above() if source)]

@@ -1,6 +1,6 @@
-"""Checks for what Python's parser accepts and its compiler refuses, made without the compiler. Pure.
+"""Checks for errors that Python's compiler reports and its parser does not, without the compiler. Pure.
 
-Names that the compiler refuses, such as a `nonlocal` that nothing binds, are found by `suggestion.scopes`.
+Errors about names, such as a `nonlocal` without a binding, are found by `suggestion.scopes`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parts_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-BLOCKS = 20  # nested loops, `with` and `try` statements: what Python allows up to 3.12
+BLOCKS = 20  # nested loops, `with` and `try` statements: Python's limit up to 3.12
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _Block = ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.TryStar
 _TakesStars = ast.Tuple | ast.List | ast.Set | ast.Call | ast.ClassDef | ast.arg
@@ -23,20 +23,20 @@ _UNREACHABLE = "a pattern that matches anything makes remaining patterns unreach
 
 
 class _Place(NamedTuple):
-    """What surrounds a node."""
+    """The surroundings of a node."""
 
-    function: ast.AST | None = None  # the innermost; None where a class is inside it
-    awaits: bool = False  # whether `await` can stand here
+    function: ast.AST | None = None  # the innermost one; None directly inside a class
+    awaits: bool = False  # whether `await` is allowed
     comprehension: bool = False
     iterable: bool = False  # of a comprehension
     generates: bool = False  # whether the function is an asynchronous generator
-    no_break: str = "outside loop"  # why there can be no `break`
+    no_break: str = "outside loop"  # why `break` is not allowed
     no_return: str = "outside function"
     blocks: int = 0
 
 
 def check(tree: ast.Module) -> None:
-    """Raise SyntaxError for a tree that cannot be compiled: a `return` outside of functions parses."""
+    """Raise SyntaxError for a tree that cannot be compiled, such as one with a `return` outside functions."""
     # Without recursion, in the order of the text.
     work: list[tuple[ast.AST, _Place]] = [(tree, _Place())]
     while work:
@@ -49,7 +49,7 @@ def check(tree: ast.Module) -> None:
 
 
 def _placed(node: ast.AST, place: _Place, parts: list[ast.AST]) -> Iterator[tuple[ast.AST, _Place]]:
-    """Yield the parts of a node, each with its place."""
+    """Yield the parts of a node with their surroundings."""
     if isinstance(node, _Comprehension):
         yield from _parts_of_comprehension(node, place)
         return
@@ -84,7 +84,7 @@ def _parts_of_comprehension(node: _Comprehension, place: _Place) -> Iterator[tup
 
 
 def _check(node: ast.AST, place: _Place, parts: list[ast.AST]) -> None:
-    """Raise SyntaxError for a node that cannot be where it is."""
+    """Raise SyntaxError for a node that is not allowed at its place."""
     if place.blocks >= BLOCKS and isinstance(node, _Block):
         raise error_at(node, "too many statically nested blocks")
     _check_stars(node, parts)
@@ -146,7 +146,7 @@ def _check_coroutine(node: ast.AST, place: _Place) -> None:
 
 
 def _repeated(names: Iterable[str | None]) -> str:
-    """Return a name that occurs twice; "" where none does."""
+    """Return a name that occurs twice, or ""."""
     return next((name for name, count in Counter(names).items() if name and count > 1), "")
 
 
@@ -182,7 +182,7 @@ def _is_irrefutable(pattern: ast.pattern) -> bool:
 
 
 def _names_in(pattern: ast.pattern) -> set[str]:
-    """Return the names that a pattern binds; raise SyntaxError for what the compiler refuses."""
+    """Return the names that a pattern binds; raise SyntaxError for an invalid pattern."""
     parts = [each for each in ast.iter_child_nodes(pattern) if isinstance(each, ast.pattern)]
     bound = [_names_in(each) for each in parts]
     if isinstance(pattern, ast.MatchOr):

@@ -1,4 +1,4 @@
-"""Events while functions are written, sent as lines of JSON, and the tree that they make. Pure."""
+"""Events during multi-function generation, sent as JSON lines, and the tree built from them. Pure."""
 
 from __future__ import annotations
 
@@ -16,46 +16,47 @@ _MARKS = {"found": "○", "writing": "◐", "finished": "●", "reused": "↩", 
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that happened to a function; the last event, `done`, has the whole result."""
+    """A state change of a function; the last event, `done`, contains the whole result."""
 
     event: Annotated[
         Kind,
         Meta(
-            description="`found`: a function is to be written; `writing`: it is being written, or has "
-            "another line; `finished`; `renamed`: calls of a name that means something else got a new one; "
-            "`reused`: one that exists is called; `given_up`: it was not written, or has no body; `done`"
+            description="`found`: a function is to be generated; `writing`: it is being generated, or has "
+            "another line; `finished`; `renamed`: calls of a name that means something else got a new name; "
+            "`reused`: an existing function is called; `given_up`: it was not generated, or has no body; "
+            "`done`"
         ),
     ]
     name: Annotated[str, Meta(description="name of the function")] = ""
     caller: Annotated[str, Meta(description="the function that calls it")] = ""
-    depth: Annotated[int, Meta(description="how many calls below the first function it was found")] = 0
+    depth: Annotated[int, Meta(description="number of calls between the first function and it")] = 0
     source: Annotated[
         str,
-        Meta(description="its name and parameters when it is found; then its text; of `done` all functions"),
+        Meta(description="its name and parameters when found; then its source; for `done`, all functions"),
     ] = ""
-    former: Annotated[str, Meta(description="of `renamed`: the name that the calls had")] = ""
-    message: Annotated[str, Meta(description="why, for a person")] = ""
+    former: Annotated[str, Meta(description="for `renamed`: the previous name in the calls")] = ""
+    message: Annotated[str, Meta(description="a human-readable reason")] = ""
     undefined: Annotated[
-        tuple[str, ...], Meta(description="of `done`: names that the result uses and nothing defines")
+        tuple[str, ...], Meta(description="for `done`: names that the result uses and nothing defines")
     ] = ()
-    tokens: Annotated[int, Meta(description="of `done`: how many tokens were written")] = 0
+    tokens: Annotated[int, Meta(description="for `done`: number of generated tokens")] = 0
 
 
 @dataclass
 class Node:
-    """A function, or the call of one that exists."""
+    """A function, or a call of an existing one."""
 
     name: str
     depth: int = 0
     head: str = ""
     state: Kind = "found"
     source: str = ""
-    former: str = ""  # what the calls said before they were renamed
+    former: str = ""  # name in the calls before they were renamed
     message: str = ""
     below: list[Node] = field(default_factory=list)
 
     def words(self) -> str:
-        """Word it in a line."""
+        """Return one line of text for the node."""
         count = self.source.strip().count("\n") + 1
         lines = f"{count} line{'s' * (count > 1)}"
         begun = f"{lines}…" if self.source else "…"
@@ -68,21 +69,21 @@ class Node:
 
 
 class Tree:
-    """What happened so far, and at the end the result."""
+    """The functions so far, built from events, and the result at the end."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, Node] = {}  # the first one first
+        self._nodes: dict[str, Node] = {}  # in the order of their events
         self._former: dict[str, str] = {}
         self.done: Event | None = None
 
     @property
     def functions(self) -> dict[str, str]:
-        """The functions that are written, the first one first."""
+        """The generated functions, in order."""
         written = (node for node in self._nodes.values() if node.state in {"finished", "given_up"})
         return {node.name: node.source for node in written if node.source}
 
     def add(self, event: Event) -> Node | None:
-        """Take what happened; return the function that has changed, if it is shown."""
+        """Apply an event; return the displayed function that it changes."""
         if event.event == "done":
             self.done = event
             return None
@@ -106,7 +107,7 @@ class Tree:
         return node
 
     def lines(self) -> list[str]:
-        """Word all functions, each below the one that calls it."""
+        """Return a line for each function, callees below their caller."""
         return [node.words() for root in self._nodes.values() if not root.depth for node in _walk(root)]
 
 

@@ -1,4 +1,4 @@
-"""The names that exist before anything is written, and which calls those that are functions take. Pure."""
+"""Names that exist before the generation, and the calls that existing functions accept. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Hierarchy
 
-ABOVE = 2**18  # characters of cells that are looked at, the nearest first
+ABOVE = 2**18  # characters of cells that are searched, nearest first
 _VALUES = frozenset({
     *("bool", "bytes", "dict", "float", "int", "list", "module", "set", "str", "tuple", "NoneType"),
 })  # fmt: skip
@@ -31,14 +31,14 @@ _LITERALS = (
 
 @dataclass(frozen=True)
 class Existing:
-    """Names that exist. Of some it is known which calls they take; of the others it is not."""
+    """Existing names, with signatures where they are known."""
 
     names: frozenset[str] = frozenset()
-    heads: Mapping[str, str] = field(default_factory=dict)  # a function's `def`; "" for what is no function
-    open: bool = False  # whether a star import may have bound any other name
+    heads: Mapping[str, str] = field(default_factory=dict)  # `def` of a function; "" for other objects
+    open: bool = False  # whether a star import may bind further names
 
     def takes(self, name: str, calls: Iterable[Call]) -> bool:
-        """Tell whether what has this name can be called so; where it is not known, it can."""
+        """Return whether these calls of a name are valid, or may be because its signature is unknown."""
         head = self.heads.get(name)
         return head is None or (head != "" and takes(head, tuple(calls)))
 
@@ -46,7 +46,7 @@ class Existing:
 def existing_for(
     request: Hierarchy, facts: Facts, above: str = "", proceed: Callable[[], None] = lambda: None
 ) -> Existing:
-    """Return what exists for a request: what it names, in the kernel, in the cells, and right `above`.
+    """Return the names that exist for a request: listed in it, in the kernel, in cells, and in `above`.
 
     `proceed` is called for each cell; it raises an exception to stop the work.
     """
@@ -68,7 +68,7 @@ def existing_for(
 
 
 def _scopes(source: str) -> Scopes | None:
-    """Return the names in a source; None where it does not parse, or would take too long."""
+    """Return the names in a source; None if it does not parse, or parsing would take too long."""
     try:
         return Scopes(source)
     except SyntaxError:
@@ -76,10 +76,10 @@ def _scopes(source: str) -> Scopes | None:
 
 
 def _sources(request: Hierarchy) -> list[tuple[str, bool]]:
-    """Return the Python of the cells above, in their order, and whether the names that they bind count.
+    """Return the Python cells above, in order, each with whether the names that it binds exist.
 
-    Of a long notebook these are the nearest. Where the names of a session are given, what was run there
-    defines no others: it may have failed, and what it defined may have been deleted.
+    Of a long notebook, these are the nearest. If the request lists the session's names, executed cells add
+    none: their execution may have failed, and their names may have been deleted.
     """
     sources, room = [], ABOVE
     for cell in reversed(request.cells):
@@ -93,7 +93,7 @@ def _sources(request: Hierarchy) -> list[tuple[str, bool]]:
 
 
 def _bound_by(node: ast.stmt) -> set[str]:
-    """Return the names that a statement binds or deletes, those that its functions declare global as well."""
+    """Return the names that a statement binds or deletes, including `global` ones of its functions."""
     names: set[str] = set()
     nodes: list[ast.AST] = [node]
     while nodes:
@@ -119,10 +119,10 @@ def _bound_by(node: ast.stmt) -> set[str]:
 
 
 def _heads_of(node: ast.stmt) -> dict[str, str]:
-    """Return what a statement of a cell says about names: a function's head, or that it is none."""
+    """Return the heads of functions that a statement defines; "" for names of other objects."""
     if isinstance(node, Function):
         return {} if node.decorator_list else {node.name: _head(node)}
-    if isinstance(node, ast.Import):  # a module takes no call
+    if isinstance(node, ast.Import):  # a module is not callable
         return {alias.asname or alias.name.partition(".")[0]: "" for alias in node.names}
     if isinstance(node, ast.Assign) and isinstance(node.value, _LITERALS):
         return {target.id: "" for target in node.targets if isinstance(target, ast.Name)}
@@ -130,7 +130,7 @@ def _heads_of(node: ast.stmt) -> dict[str, str]:
 
 
 def _head(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """Return a head with a function's parameters alone: a default or a type may be nested too deeply."""
+    """Return a head with the parameter names only: defaults and types may be nested too deeply."""
     given, default = node.args, ast.Constant(...)
     parameters = ast.arguments(
         posonlyargs=[ast.arg(each.arg) for each in given.posonlyargs],
@@ -146,12 +146,12 @@ def _head(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def _head_of_fact(fact: Fact) -> str | None:
-    """Return the head of a kernel's function; "" for a value, None where nothing is known."""
+    """Return the head of a kernel's function; "" for other objects, None if unknown."""
     if fact.type in _VALUES or fact.columns is not None:
         return ""
     if fact.parameters is None or fact.type != "function":
         return None
     parts = [f"{name}=None" for name in fact.parameters]
-    # A fact does not say whether the function is variadic: any number of arguments may be taken.
+    # The kernel context does not say whether the function is variadic: accept any number of arguments.
     parts[fact.positional :] = ["*_rest", *parts[fact.positional :]]
     return f"def _({', '.join(parts + ['**_more'] * fact.open)}): pass"

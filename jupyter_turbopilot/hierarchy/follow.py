@@ -1,4 +1,4 @@
-"""Asks for what a growth has to have written, and passes on what happens."""
+"""Runs a generation: sends its questions to the model and yields its events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def follow(growth: Growth, replies: Callable[[Completion], Generator[Reply]]) -> Generator[Event]:
-    """Yield the events; `replies` answers a completion. Closing this stops what is being written."""
+    """Yield the events; `replies` answers a completion. Closing the generator cancels the current request."""
     step = _next(growth, None)
     while step:
         if isinstance(step, Event):
@@ -40,7 +40,7 @@ async def follow_async(
     replies: Callable[[Completion], AsyncGenerator[Reply]],
     run: Callable[..., Awaitable[Event | Question | None]],
 ) -> AsyncGenerator[Event]:
-    """Yield the events, on an event loop; `run` calls a function in a thread, where source is parsed."""
+    """Yield the events on an event loop; `run` calls a function in a thread, as parsing takes time."""
     step = await run(_next, growth, None)
     while step:
         if isinstance(step, Event):
@@ -58,7 +58,7 @@ async def follow_async(
 
 
 def _next(growth: Growth, written: Continuation | None) -> Event | Question | None:
-    """Return the next step; None at the end, which a coroutine cannot be told by StopIteration."""
+    """Return the next step; None at the end, as StopIteration cannot leave a coroutine."""
     try:
         return growth.send(written)
     except StopIteration:
@@ -66,15 +66,15 @@ def _next(growth: Growth, written: Continuation | None) -> Event | Question | No
 
 
 class _Heard:
-    """What the model has written for a question so far."""
+    """The model's answer to a question so far."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self._lines = 0  # that are whole
+        self._lines = 0  # complete lines
         self.written = Continuation()
 
     def take(self, reply: Reply) -> Event | None:
-        """Take a reply; return an event where another line of a function is whole."""
+        """Process a reply; return an event when another line of a function is complete."""
         self.written = continuation_in(reply)
         text, asked = self.written.text, self._question
         before, self._lines = self._lines, max(self._lines, text.count("\n"))
@@ -84,5 +84,5 @@ class _Heard:
 
     @property
     def is_late(self) -> bool:
-        """Whether nobody waits for more."""
+        """Whether the deadline of the question has passed."""
         return time.monotonic() >= self._question.until

@@ -1,7 +1,7 @@
-"""Writes a function, then those that it calls and that do not exist, then those that these call.
+"""Generates a function, then the missing functions that it calls, then those that these call.
 
-`grow` asks nobody itself: it yields events and questions, and is sent what was written. `follow` and
-`follow_async` ask.
+`grow` does no I/O: it yields events and questions, and receives the answers. `follow` and `follow_async`
+run it with a model.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Hierarchy
     from jupyter_turbopilot.suggestion.calls import Call
 
-NO_BODY = "the model wrote no body that parses"
-TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
-NO_CLASS = "exists and does not take this call; by its name a class, so none is written"
-NO_TIME = "the time or the tokens were used up before the model wrote a body"
+NO_BODY = "the model generated no body that parses"
+TOO_MANY = "left out: the limit of functions or of nested calls is reached"
+NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
+NO_TIME = "the time or token limit was reached before the model generated a body"
 
 Growth = Generator[Event | Question, Continuation | None, None]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A function that is to be written, and where it was found."""
+    """A function to generate, and where it was found."""
 
     stub: Stub
     caller: str = ""
@@ -58,21 +58,21 @@ def grow(
     clock: Callable[[], float] = time.monotonic,
     proceed: Callable[[], None] = lambda: None,
 ) -> Growth:
-    """Yield what happens, at last `done` with the result, and a `Question` for what has to be written.
+    """Yield events, the last one `done` with the result, and a `Question` for each request to the model.
 
-    `proceed` is called again and again; it raises an exception to stop the work.
+    `proceed` is called repeatedly; it raises an exception to stop the work.
     """
     if request.language != "python":
         raise BadRequestError(
-            f"Functions are written with those they call in Python alone, not in {request.language}. "
-            "Ask for a completion instead.",
+            f"Helper functions can be generated for Python only, not for {request.language}. "
+            "Request a completion instead.",
             field="language",
         )
     return _Growing(request, facts, clock, proceed).run(read_asked(request.source))
 
 
 class _Growing:
-    """The functions so far, and what is left to be spent."""
+    """State of one generation."""
 
     def __init__(
         self, request: Hierarchy, facts: Facts, clock: Callable[[], float], proceed: Callable[[], None]
@@ -84,19 +84,19 @@ class _Growing:
         self._spending = Spending(clock, math.inf, request.max_tokens)
         self._author = Author(request, self._spending, lambda: (self._above, *self._sources.values()))
         self._above = ""
-        self._stubs: dict[str, Stub] = {}  # of all functions that were found
-        self._sources: dict[str, str] = {}  # of those that were written, in that order
+        self._stubs: dict[str, Stub] = {}  # of all functions found
+        self._sources: dict[str, str] = {}  # of the generated functions, in order
         self._waiting: deque[Found] = deque()
-        self._unfit: set[str] = set()  # names that exist, do not take their calls, and are not written
+        self._unfit: set[str] = set()  # existing names that do not accept their calls and are not generated
 
     def run(self, asked: Asked) -> Growth:
-        """Write the first function, then all that are found."""
+        """Generate the first function, then all missing callees."""
         self._spending.until = self._spending.clock() + self._request.seconds
         self._above = asked.above
         self._existing = existing_for(self._request, self._facts, asked.above, self._proceed)
         stub = asked.stub or (yield from self._author.head(asked))
         if asked.comment and stub.name in EVERYWHERE | self._existing.names:
-            stub = stub.named(self._free(stub.name))  # what exists is not defined again
+            stub = stub.named(self._free(stub.name))  # do not redefine an existing name
         yield self._found(Found(stub))
         while self._waiting:
             place = self._waiting.popleft()
@@ -140,10 +140,10 @@ class _Growing:
             source=place.stub.signature,
         )
 
-    # What a function calls ----------------------------------------------------------------------------------
+    # Callees ------------------------------------------------------------------------------------------------
 
     def _settle(self, place: Found, part: Part) -> Generator[Event]:
-        """See what a function calls: what exists is used where it takes the call, the rest is written."""
+        """Process a generated function: reuse existing callees, queue the missing ones."""
         name, source = place.stub.name, part.source
         message = "" if part.statements else NO_TIME if self._spending.is_over else NO_BODY
         uses: list[Event] = []
@@ -151,7 +151,7 @@ class _Growing:
             self._sources[name] = source
             try:
                 source = self._using_what_exists(name, source, uses)
-            except FAILURES:  # how deeply it is nested is measured with the callers on the stack
+            except FAILURES:  # the nesting limit depends on the current stack depth
                 message = NO_BODY
         if message:
             source = place.stub.unwritten
@@ -169,7 +169,7 @@ class _Growing:
             yield from self._find_callees(place, source)
 
     def _using_what_exists(self, name: str, source: str, uses: list[Event]) -> str:
-        """Return the source with other names for calls that what exists does not take; add what it uses."""
+        """Return the source with calls renamed that existing functions do not accept; collect the events."""
         names: dict[str, str] = {}
         for missing in missing_functions(source, frozenset()):
             self._proceed()
@@ -189,10 +189,10 @@ class _Growing:
         return source
 
     def _find_callees(self, place: Found, source: str) -> Generator[Event]:
-        """Find the functions that have to be written next."""
+        """Queue the missing callees of a function."""
         known, depth = self._existing.names | self._stubs.keys(), place.depth + 1
         if self._existing.open:
-            return  # what a star import brings is not written again
+            return  # the star import may define them
         found = missing_functions(source, known)
         imports = imports_for([source], [each.name for each in found])
         for missing in found:
@@ -210,7 +210,7 @@ class _Growing:
         return self._existing.takes(name, calls)
 
     def _free(self, name: str) -> str:
-        """Return the name with the first number behind it that makes it new."""
+        """Return the name, with the smallest number appended that makes it unique."""
         taken = EVERYWHERE | self._existing.names | self._stubs.keys()
         texts = "\n".join(self._sources.values())
         names = (f"{name}_{number}" if number > 1 else name for number in count(1))
@@ -218,5 +218,5 @@ class _Growing:
 
 
 def _is_class(name: str) -> bool:
-    """Tell whether a name is that of a class, by Python's convention."""
+    """Return whether a name is a class name by Python's convention."""
     return name.lstrip("_")[:1].isupper()

@@ -1,4 +1,4 @@
-"""Parse Python source without warnings; find its last function and the body of a stub. Pure."""
+"""Parses Python source without warnings; finds its last function and the body of a stub. Pure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 DEEPEST = 250  # nested statements and expressions of a function
-PARSED = 12  # beginnings of a body that are parsed at most
-FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # of source that cannot be worked on
+PARSED = 12  # prefixes of a body that are parsed at most
+FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # raised for source that is too complex
 
 
 def syntax_of(source: str) -> ast.Module:
-    """Return the tree of a source that was accepted before, perhaps without the comments above it."""
+    """Return the tree of a source that was accepted before, with or without the comments above it."""
     return parse(source, bounded=False)
 
 
 def accepted(source: str) -> ast.Module:
-    """Return the tree of a source that is not nested too deeply to be compiled and written again by `ast`."""
+    """Return the tree of a source; raise SyntaxError if it is nested too deeply to compile or unparse."""
     tree = tree_of(source)
     level: list[ast.AST] = [tree]
     for _ in range(DEEPEST):
@@ -38,17 +38,17 @@ def accepted(source: str) -> ast.Module:
 
 
 def readable(source: str) -> str:
-    """Return a source as Python reads it: if it does not parse, without magics and shell commands."""
+    """Return the source as Python: without magics and shell commands if it does not parse."""
     return source if parsed(source) else as_python(source)
 
 
 def defined(source: str) -> set[str]:
-    """Return the names that a source binds for other code: of those in its functions, the global ones."""
+    """Return the names that a source binds for other code, including `global` names of its functions."""
     return Scopes(source).bound
 
 
 def parsed(source: str) -> ast.Module | None:
-    """Return the tree of a source; None where it does not parse, or would take too long."""
+    """Return the tree of a source; None if it does not parse, or parsing would take too long."""
     try:
         return tree_of(source)
     except SyntaxError:
@@ -56,8 +56,8 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def tree_of(source: str) -> ast.Module:
-    """Return the tree of a source that can be compiled; if it cannot, SyntaxError may say in which line."""
-    if len(source) > 2 * STATEMENT:  # what a person gave, and what a model wrote
+    """Return the tree of a source that can be compiled; a SyntaxError may contain the line number."""
+    if len(source) > 2 * STATEMENT:  # the user's source, and the model's
         raise SyntaxError("The source is too long.")
     tree = Scopes(source).tree
     check(tree)
@@ -65,20 +65,20 @@ def tree_of(source: str) -> ast.Module:
 
 
 def functions_in(source: str) -> set[str]:
-    """Return the names of the functions and classes that a source defines at its outermost level."""
+    """Return the names of a source's top-level functions and classes."""
     tree = parsed(source)
     return {node.name for node in tree.body if isinstance(node, Function | ast.ClassDef)} if tree else set()
 
 
 def only_function(tree: ast.Module | None) -> Function | None:
-    """Return the function that is all of a tree, but for what stands above it."""
+    """Return the function at the end of a tree."""
     if tree is None or not tree.body or not isinstance(tree.body[-1], Function):
         return None
     return tree.body[-1]
 
 
 def is_empty(node: ast.stmt) -> bool:
-    """Tell whether a statement says nothing: `pass`, `...`, a docstring, that nothing is implemented."""
+    """Return whether a statement has no effect: `pass`, `...`, a docstring, `raise NotImplementedError`."""
     match node:
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
@@ -89,18 +89,18 @@ def is_empty(node: ast.stmt) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """A function with what of its body can stand."""
+    """A function with the usable part of its body."""
 
     source: str = ""
-    statements: int = 0  # that say something
-    whole: bool = False  # whether nothing of the body had to be left out
-    left: bool = False  # whether the text goes on behind the function, or where it ends
+    statements: int = 0  # without empty ones such as `pass`
+    whole: bool = False  # whether no part of the body was dropped
+    left: bool = False  # whether text follows behind the end of the function
 
 
 def with_body(stub: Stub, text: str) -> Part:
-    """Return the function with the longest part of a body with which it parses, and nothing behind it.
+    """Return the function with the longest prefix of a body that parses.
 
-    Long bodies are cut in growing steps, so that few parts are parsed.
+    Long bodies are shortened in growing steps, so that few prefixes are parsed.
     """
     lines = text.rstrip().split("\n")
     above = stub.beginning.count("\n")
@@ -112,7 +112,7 @@ def with_body(stub: Stub, text: str) -> Part:
         try:
             tree = accepted(source)
         except SyntaxError as error:
-            # The lines above the one that is wrong may parse; with it nothing does.
+            # The lines before the error may parse; with it, nothing does.
             wrong = (error.lineno or 0) - above
             if 0 < wrong < count:
                 count = wrong - 1
@@ -138,7 +138,7 @@ def with_body(stub: Stub, text: str) -> Part:
 
 
 def complete_part(stub: Stub) -> Part | None:
-    """Return a stub as it stands if nothing that is written below it would ever be run."""
+    """Return a stub as a whole function if statements behind it would never run."""
     node = only_function(parsed(stub.beginning))
     return Part(stub.head, len(node.body), whole=True) if node and _is_end(node.body[-1]) else None
 
@@ -146,8 +146,8 @@ def complete_part(stub: Stub) -> Part | None:
 def _reached(node: Function) -> list[ast.stmt]:
     """Return the statements of a body up to the one that ends it.
 
-    What stands behind is never run, but makes the names local that it binds. With a `yield` there it is
-    a generator.
+    Later statements never run, but they make the names that they bind local, and a `yield` among them makes
+    the function a generator.
     """
     end = next((at for at, each in enumerate(node.body, 1) if _is_end(each)), len(node.body))
     behind = [inner for each in node.body[end:] for inner in ast.walk(each)]
@@ -160,6 +160,6 @@ def _is_end(statement: ast.stmt) -> bool:
 
 
 def _goes_on(line: str) -> bool:
-    """Tell whether no function ends with a line: a decorator, a comment, something that is opened."""
+    """Return whether a function cannot end with this line: a decorator, a comment, an open bracket."""
     text = line.strip()
     return not text or text[0] in "@#" or text[-1] in ":,([{\\"

@@ -1,4 +1,4 @@
-"""The source that all functions make together: parsing, callees first, every name defined or listed. Pure."""
+"""The combined source of all functions: callees first, undefined names imported or listed. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-WIDTH = 100  # of the comment that lists names
-# Names that mean the same in every program.
+WIDTH = 100  # of comments that list names
+# Names with the same meaning in every program.
 _NAMES = {
     "typing": [name for name in typing.__all__ if name[0].isupper()],
     "collections.abc": abc.__all__,
@@ -36,7 +36,7 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 
 @dataclass(frozen=True)
 class Result:
-    """What was written, ready to be run."""
+    """The combined source, ready to run."""
 
     source: str
     undefined: tuple[str, ...] = ()  # names that it uses and nothing defines
@@ -50,21 +50,21 @@ def result_of(
     unfit: AbstractSet[str] = frozenset(),
     open_: bool = False,
 ) -> Result:
-    """Put functions together, the first of which calls the others; `above` is code that was given with it.
+    """Combine functions, the first of which calls the others; `above` is the code before them.
 
-    What everybody knows is imported. Other names that nothing defines are listed at the top, and so are those
-    that exist and do not take their calls (`unfit`). Where a star import may define any name (`open_`),
-    nothing is imported, and the list says so.
+    Well-known names are imported. Other undefined names are listed at the top, and so are existing names that
+    do not accept their calls (`unfit`). If a star import may define any name (`open_`), nothing is imported,
+    and the list mentions it.
     """
     if not functions:
         return Result(above)
     ordered = [functions[name] for name in _callees_first(functions)]
-    # Each by itself: to look names up in all of it at once would keep other threads waiting.
+    # One part at a time: one long computation would block other threads.
     python = readable(above)
     parts = [python, *ordered]
     known = known | functions.keys() | set().union(*map(_defined, parts))
     if python != above:
-        known |= {"_"}  # which stands for the result of a magic or a shell command
+        known |= {"_"}  # the placeholder for the result of a magic or a shell command
     missing = tuple(dict.fromkeys(name for part in parts for name in _missing(part, known)))
     imports = {} if open_ else imports_for(parts, missing)
     undefined = tuple(name for name in missing if name not in imports)
@@ -77,13 +77,13 @@ def result_of(
 
 
 def runnable(source: str, above: str) -> str:
-    """Return a result without the magics and shell commands of the code that was given with it."""
+    """Return a result without the magics and shell commands of the user's code."""
     lines = dict(zip(above.split("\n"), readable(above).split("\n"), strict=True))
     return "\n".join(lines.get(line, line) for line in source.split("\n"))
 
 
 def _with_imports(above: str, python: str, imports: list[str]) -> str:
-    """Put imports above the code that needs them, behind what must be first; Python reads it as `python`."""
+    """Insert imports above the code, after a docstring and `__future__` imports; `python` is parsable."""
     end = 0
     tree = parsed(python) if imports else None
     for at, node in enumerate(tree.body if tree else ()):
@@ -103,7 +103,7 @@ def _with_imports(above: str, python: str, imports: list[str]) -> str:
 def _missing(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
     try:
         return missing_names(source, known)
-    except FAILURES:  # better a result without its list than none
+    except FAILURES:  # prefer a result without the list to none
         return ()
 
 
@@ -115,7 +115,7 @@ def _defined(source: str) -> set[str]:
 
 
 def _callees_first(functions: dict[str, str]) -> Iterator[str]:
-    """Yield the names of functions so that each stands behind those it calls, but for circles."""
+    """Yield the names of functions in call order, callees first, except in cycles."""
     seen: set[str] = set()
     uses = {name: _used(source, functions) for name, source in functions.items()}
     # Without recursion: `True` where a function's callees have been yielded.
@@ -130,7 +130,7 @@ def _callees_first(functions: dict[str, str]) -> Iterator[str]:
 
 
 def _used(source: str, functions: dict[str, str]) -> list[str]:
-    """Return which of the functions a source uses, in the order of the text."""
+    """Return the functions that a source uses, in order of appearance."""
     names = [node for node in ast.walk(syntax_of(source)) if isinstance(node, ast.Name)]
     names.sort(key=lambda node: (node.lineno, node.col_offset))
     return [*dict.fromkeys(node.id for node in names if node.id in functions)]
@@ -150,9 +150,9 @@ def _listed(words: str, names: tuple[str, ...]) -> str:
 
 
 def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """Return the statement that imports it for each of the names that everybody knows.
+    """Return an import statement for each well-known name.
 
-    A module's name counts where it is used as one: before a dot.
+    A module's name counts only where it is used as a module: before a dot.
     """
     nodes = [node for source in sources for node in ast.walk(syntax_of(source))]
     dotted = [

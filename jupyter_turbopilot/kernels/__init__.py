@@ -1,1 +1,1 @@
-"""What runs beside the notebook: kernels are watched, and asked what they hold."""
+"""Kernel context: watches running kernels and queries their names, types and columns."""

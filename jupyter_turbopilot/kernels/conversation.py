@@ -1,10 +1,10 @@
-"""The conversation with a kernel about its facts: what to send, and what an incoming message means.
+"""The comm protocol that queries a kernel's context: which messages to send, and how to read the replies.
 
-A question opens a comm. The answer is one message, which ends the comm without a published close: kernels
-broadcast to all clients, and JupyterLab logs an error for each close of a comm that it does not know.
-A comm's handler runs without IPython's hooks, history, output or execution count. Only the first message to a
-kernel, which installs that handler, is a silent execution, and fires `pre_execute` and `post_execute` once.
-Nothing is sent or received here: the caller has the sockets and the clock.
+A query opens a comm. The kernel sends its answer as one message and closes the comm without publishing that:
+kernels broadcast to all clients, and JupyterLab logs an error for each closed comm that it does not know.
+A comm handler runs without IPython's hooks, history, output or execution count. Only the first message to a
+kernel, which installs the handler, is a silent execution, and triggers `pre_execute` and `post_execute` once.
+This module does no I/O: the caller owns the sockets and the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_turbopilot.context.facts import Facts, read_facts
 from jupyter_turbopilot.kernels import probe
 
 TARGET = "turbopilot.facts"
-ANSWERS = {"comm_msg", "comm_close"}  # the types of message that may be part of an answer
+ANSWERS = {"comm_msg", "comm_close"}  # message types of an answer
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Message:
 
 
 class Closed:
-    """The kernel closed the comm without an answer: nobody installed the handler in this process."""
+    """The kernel closed the comm without an answer: the handler is not installed in this process."""
 
 
 class Conversation:
-    """One kernel: at most one question is open at a time, each in a comm of its own."""
+    """The queries to one kernel: at most one is open at a time, each in its own comm."""
 
     def __init__(self) -> None:
         self._installed = False
@@ -42,11 +42,11 @@ class Conversation:
 
     @property
     def is_open(self) -> bool:
-        """Whether a question was asked that may still be answered."""
+        """Whether a query is waiting for its answer."""
         return bool(self._comm)
 
     def ask(self) -> list[Message]:
-        """Return what to send to ask for the facts; an open question is given up."""
+        """Return the messages that query the kernel; an open query is abandoned."""
         messages = [] if self._installed else [_installing()]
         self._installed, self._comm = True, uuid4().hex
         return [
@@ -55,27 +55,27 @@ class Conversation:
         ]
 
     def hear(self, kind: str, content: dict[str, Any]) -> Facts | Closed | None:
-        """Return what a message of the kernel means here; None: it is not part of the answer."""
+        """Return the answer in a kernel's message; None if the message belongs to something else."""
         if kind not in ANSWERS or content["comm_id"] != self._comm:
             return None
         self._comm = ""
         return read_facts(content["data"]) if kind == "comm_msg" else Closed()
 
     def give_up(self) -> None:
-        """Expect no answer to the open question any more."""
+        """Abandon the open query."""
         self._comm = ""
 
     def forget_installation(self) -> None:
-        """Install the handler again with the next question."""
+        """Install the handler again with the next query."""
         self._installed = False
 
     def restart(self) -> None:
-        """Begin again: the kernel is a new process."""
+        """Reset the state for a restarted kernel process."""
         self._installed, self._comm = False, ""
 
 
 def installation() -> str:
-    """Return the code that installs the handler and leaves no name behind."""
+    """Return the code that installs the handler without defining any name."""
     source = Path(probe.__file__).read_text("utf-8") + f"\ninstall({TARGET!r})\n"
     return (
         "__import__('builtins').exec("

@@ -1,11 +1,11 @@
-"""Runs inside the person's kernel: says what its names are, without running any code of the person's.
+"""Runs inside the user's kernel: describes its names without running any of the user's code.
 
-This file's text is sent to the kernel, which need not have this package and may be an older Python.
-Objects are told apart by their exact class, found in modules that are imported already. Only data is read of
-them: class dictionaries, instance dictionaries, and what a class written in C gives by its own descriptors.
-A property, method, metaclass or key of the person's is never called, compared, hashed or turned into text.
-A dictionary that may hold foreign keys is not looked up in: its plain keys are copied first. No value is
-read. How much is looked at is bounded, in time too, so that the kernel is ready for its next cell at once.
+The kernel receives the text of this file. It need not have this package, and may run an older Python.
+Objects are identified by their exact class, found in modules that are already imported. Only data is read:
+class dictionaries, instance dictionaries, and values that classes written in C expose through descriptors.
+The user's properties, methods, metaclasses and keys are never called, compared, hashed or converted to text.
+A dictionary that may hold foreign keys is never searched directly: its plain keys are copied first. Values
+are never read. The amount of work is bounded, also in time, so that the kernel is soon ready again.
 """
 
 import datetime as dt
@@ -18,11 +18,11 @@ from itertools import islice
 from time import thread_time
 from typing import Any, Dict, List, Optional, Tuple
 
-SECONDS = 0.008  # of computing; after that, objects are named but no longer looked into
+SECONDS = 0.008  # CPU time; after that, objects are listed but no longer inspected
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
 MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER, MOST_BUILTIN = 128 * 1024, 64, 1024, 256
 LONGEST = 120
-# What IPython puts into every namespace. Other names that it hides from `%who` come from startup files.
+# Names that IPython puts into every namespace. Other names hidden from `%who` come from startup files.
 _SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
 _class_dict = type.__dict__["__dict__"].__get__
@@ -31,7 +31,7 @@ _class_name = type.__dict__["__name__"].__get__
 _static_module = type.__dict__["__module__"].__get__
 _flags = type.__dict__["__flags__"].__get__
 _module_dict = vars(types.ModuleType)["__dict__"].__get__
-_HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class made in Python has the first and never the second
+_HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class defined in Python has the first flag and never the second
 _IN_C = (types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType)
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None))
 _FUNCTION_OPEN = 8  # CO_VARKEYWORDS
@@ -52,7 +52,7 @@ _KNOWN = {
     "pyarrow.lib": ("ChunkedArray", "DataType"),
     "torch": ("Tensor", "dtype"),
 }  # fmt: skip
-# Operators and builtin functions are applied to their objects, which any other class could define.
+# Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType", "dtype")
 
 
@@ -61,7 +61,7 @@ def _is_one_of(value: Any, kinds: Any) -> bool:
 
 
 def _text(value: Any, most: int = LONGEST) -> Optional[str]:
-    """Return a text that is plain, short and can be sent."""
+    """Return the value if it is a plain, short string that can be encoded."""
     if type(value) is not str or len(value) > most:
         return None
     try:
@@ -76,18 +76,18 @@ def _is_public(name: str) -> bool:
 
 
 def _plain(mapping: Any, most: int = MOST_LOOKED_AT) -> Dict[str, Any]:
-    """Copy a dictionary without keys that are not plain text: looking up in the copy runs nobody's code."""
+    """Copy a dictionary without keys other than plain strings: lookups in the copy run no user code."""
     return {key: value for key, value in islice(mapping.items(), most) if type(key) is str}
 
 
 def _words(names: Any) -> Optional[List[str]]:
-    """Keep public names; None where there are too many to name them all."""
+    """Return the public names; None if there are too many."""
     public = sorted(filter(_is_public, names))
     return public if len(public) <= MOST_ATTRIBUTES else None
 
 
 def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional[List[str]]:
-    """Join the names of a class and those of an instance, where both are known."""
+    """Merge the names of a class and of an instance; None if either is unknown."""
     further = None if own is None else _words(own)
     if words is None or further is None:
         return None
@@ -95,19 +95,19 @@ def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional
 
 
 def _is_fixed(kind: Any) -> bool:
-    """Return whether a class is written in C and Python code cannot change it."""
+    """Return whether a class is written in C and cannot be changed by Python code."""
     return bool(_flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP)
 
 
 def _is_native(member: Any, kind: Any, name: str) -> bool:
-    """Tell whether what a class holds under a name is C code that came with this very class."""
+    """Return whether a class attribute is C code that belongs to this very class."""
     if _is_fixed(kind):
         return True
     return _is_one_of(type(member), _IN_C) and member.__objclass__ is kind and member.__name__ == name
 
 
 class _Look:
-    """One look at a namespace; what is known of classes is kept while it lasts."""
+    """One inspection of a namespace, with a cache of class information."""
 
     def __init__(self) -> None:
         self.end = thread_time() + SECONDS
@@ -128,23 +128,23 @@ class _Look:
     # Reading ------------------------------------------------------------------------------------------------
 
     def _module(self, name: str) -> Dict[str, Any]:
-        """Return what a module holds, if it is imported."""
+        """Return the attributes of a module, if it is imported."""
         module = self._modules.get(name)
         return _plain(_module_dict(module)) if type(module) is types.ModuleType else {}
 
     def _kind(self, value: Any) -> Tuple[str, str]:
-        """Return the package and the name of an object's class, if it is one that we know."""
+        """Return the package and name of an object's class, if it is a known one."""
         return self._kinds.get(id(type(value)), ("", ""))
 
     def _members(self, kind: Any) -> Dict[str, Any]:
-        """Return what a class's own dictionary holds."""
+        """Return the content of a class's own dictionary."""
         members = self._classes.get(id(kind))
         if members is None:
             members = self._classes[id(kind)] = _plain(_class_dict(kind))
         return members
 
     def _own(self, value: Any) -> Optional[Dict[str, Any]]:
-        """Return what an object's own dictionary holds; None where that is hidden or enormous."""
+        """Return the content of an object's own dictionary; None if it is hidden or too large."""
         for kind in _mro(type(value)):
             members = self._members(kind)
             if "__dict__" in members:
@@ -155,7 +155,7 @@ class _Look:
         return {}
 
     def _read(self, value: Any, name: str) -> Any:
-        """Read what C code or else the object's own dictionary holds."""
+        """Read an attribute through a C descriptor, or else from the object's own dictionary."""
         key = (id(type(value)), name)
         if key not in self._getters:
             self._getters[key] = None
@@ -170,11 +170,11 @@ class _Look:
         return get(value) if get else (self._own(value) or {}).get(name)
 
     def _call(self, value: Any, name: str, *arguments: Any) -> Any:
-        """Call a method that the object's class has in C."""
+        """Call a method that the object's class implements in C."""
         for kind in _mro(type(value)):
             member = self._members(kind).get(name)
             if member is not None:
-                # Unlike a method, a slot of a class made in Python may hold a function of the user.
+                # Unlike a method, a slot of a class defined in Python may contain a user's function.
                 if _is_fixed(kind) or (
                     type(member) is types.MethodDescriptorType and _is_native(member, kind, name)
                 ):
@@ -183,7 +183,7 @@ class _Look:
         raise TypeError(name)
 
     def _words_of(self, kind: Any) -> Tuple[Optional[List[str]], bool]:
-        """Return the names a class holds, and whether there may be others that only its code knows."""
+        """Return the names in a class, and whether its code may provide others."""
         known = self._class_words.get(id(kind))
         if known is None:
             classes = [self._members(base) for base in _mro(kind) if base is not object]
@@ -196,7 +196,7 @@ class _Look:
     # Arrays and tables --------------------------------------------------------------------------------------
 
     def _dtype(self, values: Any) -> str:
-        """Word what an array of numpy's or pandas' own holds."""
+        """Return the dtype of a numpy or pandas array as text."""
         package, name = self._kind(values)
         if package == "numpy":
             return self._number(self._read(values, "dtype"))
@@ -212,7 +212,7 @@ class _Look:
         return _PANDAS.get(name, "object")
 
     def _number(self, dtype: Any) -> str:
-        """Word a dtype of numpy's; those are made in C alone."""
+        """Return a numpy dtype as text; numpy dtypes are only created in C."""
         kind = self._read(dtype, "kind")
         word = _NUMPY.get(kind, "object")
         if kind in ("i", "u", "f", "c"):
@@ -220,13 +220,13 @@ class _Look:
         return word + self._read(dtype, "str")[3:] if kind in ("M", "m") else word
 
     def _labels(self, index: Any) -> Tuple[List[Any], int]:
-        """Return the first labels of a pandas Index, and how many it has."""
+        """Return the first labels of a pandas Index, and its length."""
         data = self._read(index, "_data")
         inner = {"StringArray": "_ndarray", "ArrowStringArray": "_pa_array"}.get(self._kind(data)[1])
         data = self._read(data, inner) if inner else data
         if self._kind(data)[0] == "numpy":
             return data[:MOST_COLUMNS].tolist(), len(data)
-        # An extension type may be a class of the user that converts each value.
+        # An extension type may be a user's class that converts each value.
         kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
         if kinds == ("ChunkedArray", "DataType"):
             return data.slice(0, MOST_COLUMNS).to_pylist(), data.length()
@@ -291,7 +291,7 @@ class _Look:
             if type(modes) is not types.BuiltinFunctionType:
                 return {}
             if modes.__self__ is not library or modes.__name__ != name or modes():
-                return {}  # a mode of the user would run
+                return {}  # a user's mode would run
         shape, dtype = self._read(array, "shape"), self._read(array, "dtype")
         numpys = self._kind(array)[0] == "numpy"
         if not numpys and self._kind(dtype) != ("torch", "dtype"):
@@ -299,10 +299,10 @@ class _Look:
         sizes = [size for size in tuple.__iter__(shape) if type(size) is int]
         return {"shape": sizes[:8], "dtype": self._number(dtype) if numpys else _text(repr(dtype))}
 
-    # What is told -------------------------------------------------------------------------------------------
+    # Descriptions -------------------------------------------------------------------------------------------
 
     def describe(self, value: Any) -> Dict[str, Any]:
-        """Tell what is known of an object."""
+        """Return a description of an object."""
         kind = type(value)
         module = self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
         described: Dict[str, Any] = {"type": _text(_class_name(kind)), "module": _text(module)}
@@ -334,7 +334,7 @@ class _Look:
 
 
 def _parameters(function: Any) -> Dict[str, Any]:
-    """Read a function's parameters off its code: nothing of it is called or unwrapped."""
+    """Read a function's parameters from its code object: nothing is called or unwrapped."""
     code, own = function.__code__, function.__dict__
     if type(own) is not dict or "__wrapped__" in (plain := _plain(own)) or "__signature__" in plain:
         return {}
@@ -349,27 +349,27 @@ def _parameters(function: Any) -> Dict[str, Any]:
 
 
 def _size(described: Dict[str, Any]) -> int:
-    """Estimate what a description takes when it is sent."""
+    """Estimate the size of a description in the message."""
     texts = [*(described.get("attributes") or ()), *(described.get("parameters") or ())]
     texts += [text for pair in described.get("columns") or () for text in pair]
     return 200 + len("".join(texts)) + 4 * len(texts)
 
 
 def _texts(values: Any, most: int, longest: int = LONGEST) -> List[str]:
-    """Return the first texts of a plain list or tuple, as far as they can be sent."""
+    """Return the first strings of a plain list or tuple that can be encoded."""
     texts = [_text(value, longest) for value in values[:most]] if type(values) in (list, tuple) else []
     return [text for text in texts if text is not None]
 
 
 def modules() -> Dict[str, Any]:
-    """Tell where modules are looked for, and which are in the interpreter itself."""
+    """Return the module search path, and the modules built into the interpreter."""
     own = _plain(_module_dict(sys))
     path, here = [], []
     for entry in _texts(own.get("path"), MOST_FOLDERS, LONGEST_FOLDER):
         if os.path.isabs(entry):  # noqa: PTH117
             path.append(entry)
             continue
-        with suppress(OSError):  # the folder that it runs in may be gone
+        with suppress(OSError):  # the working folder may be gone
             here.append(os.path.normpath(os.path.join(os.getcwd(), entry)))  # noqa: PTH109, PTH118
             path.append(here[-1])
     return {
@@ -391,7 +391,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
     for name, value in newest[:MOST_NAMES]:
         described[name] = {"type": _text(_class_name(type(value)))}
         if left > 0 and thread_time() < look.end:
-            with suppress(Exception):  # a library whose insides are others than we know
+            with suppress(Exception):  # the library's internals may have changed
                 described[name] = look.describe(value)
         left -= _size(described[name])
     complete = len(described) == len(newest) and len(last) < MOST_LOOKED_AT
@@ -399,7 +399,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
 
 
 def install(target: str) -> None:
-    """Answer whoever opens a comm of this name, without history, hooks or output."""
+    """Register a comm target that answers queries without history, hooks or output."""
     from IPython import get_ipython
 
     shell = get_ipython()
@@ -409,10 +409,10 @@ def install(target: str) -> None:
         try:
             comm.send(facts(shell.user_ns))
             if hasattr(manager, "comm_close"):  # not in kernels other than ipykernel
-                # End it as if the asker had closed it: every page logs an error for a published close of a
-                # comm that it does not know, while it ignores an answer.
+                # Close it as if the client had: every page logs an error for a published close of an unknown
+                # comm, while it ignores an answer.
                 manager.comm_close(None, None, {"content": {"comm_id": comm.comm_id}})
         finally:
-            comm.close()  # publishes nothing if it has ended
+            comm.close()  # publishes nothing if it is already closed
 
     manager.register_target(target, answer)

@@ -1,4 +1,4 @@
-"""Watches live kernels: asks each for its facts once after every execution, in nobody's way."""
+"""Watches running kernels: queries each kernel's context once after every execution."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from jupyter_turbopilot.kernels.conversation import ANSWERS, Conversation
 
 log = logging.getLogger(__name__)
 
-SETTLE = 0.15  # seconds after an execution: the next of several cells may follow at once
-AGAIN = 0.5  # seconds before another look at a kernel that could not be asked
-PATIENCE = 5.0  # seconds after which an answer is no longer expected; doubled each time that none comes
+SETTLE = 0.15  # seconds after an execution until the query: the next of several cells may follow at once
+AGAIN = 0.5  # seconds until the next check of a kernel that could not be queried
+PATIENCE = 5.0  # seconds until a query times out; doubles with each timeout
 MOST_PATIENCE = 60.0
-MOST_BYTES = 1024 * 1024  # of a message; the probe's own are a fraction of that
+MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
 _HEARD = {"status", *ANSWERS}
-UNUSED = 600.0  # seconds without a request after which a kernel is not asked any more
+UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
 
 
 class Watch:
-    """One kernel: listens for the end of each execution and asks then."""
+    """One kernel: queried at the end of each execution."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
@@ -37,14 +37,14 @@ class Watch:
         self._patience = PATIENCE
         self._activity: Any = None
         self._executions = 0
-        self._installed_for = -1  # how many there had been when it was installed again
-        self._lapsed = False  # whether it was not asked because nobody wanted to know
+        self._installed_for = -1  # number of executions when the handler was last reinstalled
+        self._lapsed = False  # whether querying stopped because no request used the context
         self._used_at = time.monotonic()
         self.busy = False
         self.facts = NONE
 
     def open(self) -> None:
-        """Begin to listen; ask at once where the kernel is idle."""
+        """Connect to the kernel; query it at once if it is idle."""
         self._iopub = self._manager.connect_iopub()
         self._iopub.on_recv(self._hear)
         self._shell = self._manager.connect_shell()
@@ -52,7 +52,7 @@ class Watch:
         self._soon()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Disconnect from the kernel."""
         for timer in (self._timer, self._missing):
             if timer:
                 timer.cancel()
@@ -61,7 +61,7 @@ class Watch:
                 stream.close()
 
     def use(self) -> Facts:
-        """Return what is known now; keep asking from now on."""
+        """Return the current kernel context, and keep it up to date."""
         self._used_at = time.monotonic()
         if self._lapsed:
             self._lapsed = False
@@ -82,25 +82,25 @@ class Watch:
         return self.busy or getattr(self._manager, "execution_state", "idle") == "busy"
 
     def _ask(self) -> None:
-        """Ask, unless the kernel computes or an answer is still expected."""
+        """Query the kernel, unless it is busy or a query is open."""
         if time.monotonic() - self._used_at > UNUSED:
             self._lapsed = True
             return
         if self._computes() or self._conversation.is_open:
-            self._soon(AGAIN)  # its end may have been missed, when we had only begun to listen
+            self._soon(AGAIN)  # the end of the execution may have been missed while connecting
             return
-        # What we ask is nobody's activity: culling goes by what the person did.
-        if self._activity is None:  # or it is known from a question whose answer did not arrive
+        # The query must not count as activity: Jupyter culls kernels by their last activity.
+        if self._activity is None:  # otherwise it was saved for a query that was never answered
             self._activity = getattr(self._manager, "last_activity", None)
         for message in self._conversation.ask():
             self._session.send(self._shell, message.type, message.content)
         self._expect()
 
     def _miss(self) -> None:
-        """Ask again: a kernel that is starting may have answered before its other socket was connected."""
+        """Query again: a starting kernel may have answered before the other socket was connected."""
         if not self._conversation.is_open:
             return
-        if self._computes():  # the question may wait in the kernel's queue, and another would wait behind it
+        if self._computes():  # the query may wait in the kernel's queue; do not add another one
             self._expect()
             return
         self._conversation.give_up()
@@ -112,11 +112,11 @@ class Watch:
             _, rest = self._session.feed_identities(parts)
             kind = self._session.unpack(rest[1])["msg_type"]
             if kind not in _HEARD or sum(map(len, rest)) > MOST_BYTES:
-                return  # an output may be of any size: it is not ours to read
+                return  # outputs may be of any size: never parse them
             message = self._session.deserialize(rest)
             self._take(message, ours=message["parent_header"].get("session") == self._session.session)
         except Exception:
-            log.debug("Turbopilot: a message of a kernel could not be read", exc_info=True)
+            log.debug("Turbopilot: cannot parse a message from a kernel", exc_info=True)
 
     def _take(self, message: dict[str, Any], *, ours: bool) -> None:
         kind, content = message["msg_type"], message["content"]
@@ -130,7 +130,7 @@ class Watch:
         if isinstance(heard, Facts):
             self.facts = heard
         elif self._installed_for != self._executions:
-            # It knows nothing of us: another process, whose start was missed. Once for each execution.
+            # The handler is missing: a restart was not observed. Reinstall at most once per execution.
             self._conversation.forget_installation()
             self.facts = NONE
             self._installed_for = self._executions
@@ -138,14 +138,14 @@ class Watch:
         asyncio.get_running_loop().call_later(SETTLE, self._hush)
 
     def _hush(self) -> None:
-        """Take back that the kernel was active, unless somebody else has used it meanwhile."""
+        """Restore the kernel's last activity, unless another client used it meanwhile."""
         if self._activity is not None:
             self._manager.last_activity, self._activity = self._activity, None
 
     def _follow(self, state: str, parent: str | None, ours: bool) -> None:
         if ours:
             return
-        self._activity = None  # somebody's own
+        self._activity = None  # another client's activity counts
         if state in {"starting", "restarting"}:
             self._conversation.restart()
             self.busy, self.facts, self._patience = False, NONE, PATIENCE
@@ -158,14 +158,14 @@ class Watch:
 
 
 class Kernels:
-    """The kernels of a server whose facts somebody has asked for."""
+    """The watched kernels of a server."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
         self._watches: dict[str, Watch] = {}
 
     def facts(self, kernel_id: str) -> Facts:
-        """Return what is known of a kernel now; begin to watch it."""
+        """Return the current context of a kernel; start watching it."""
         watch = self._watches.get(kernel_id)
         if watch is None:
             watch = self._begin(kernel_id)
@@ -183,13 +183,13 @@ class Kernels:
             watch = Watch(manager)
             watch.open()
         except Exception:
-            log.debug("Turbopilot: no facts of this kernel", exc_info=True)
+            log.debug("Turbopilot: cannot watch this kernel", exc_info=True)
             return None
         self._watches[kernel_id] = watch
         return watch
 
     def close(self) -> None:
-        """Stop watching all."""
+        """Stop watching all kernels."""
         for watch in self._watches.values():
             watch.close()
         self._watches.clear()

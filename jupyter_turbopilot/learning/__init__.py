@@ -1,1 +1,1 @@
-"""What becomes of suggestions, and how it calibrates the scores."""
+"""Suggestion outcomes, and the calibration of scores by them."""

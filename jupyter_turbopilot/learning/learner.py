@@ -1,10 +1,10 @@
-"""Learns from feedback on suggestions, and keeps what it learned in a file of the person's own.
+"""Learns from feedback on suggestions, and saves the result in a file of the user's own.
 
-What is learned is applied as it is written, a while after the feedback: a threshold that moved with every key
-would have answers written anew. What cannot be written waits, and is applied meanwhile. Several servers share
-the file: each reads what the others have made of it before it adds its own observations. Of two that write at
-the same moment one loses what it observed within some seconds; the file is always whole. It holds numbers and
-digests only: no text, no path, no name, no time but the week's number.
+Learned values take effect when they are written, some time after the feedback: a threshold that moved with
+every keystroke would invalidate cached completions. Values that cannot be written stay queued, and still take
+effect. Several servers share the file: each reads it before it adds its own observations. If two write at the
+same moment, one of them loses its observations of some seconds; the file is always valid. It contains only
+numbers and digests: no text, no path, no name, no time but the week's number.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
 
-SETTLE = 20.0  # seconds in which observations are gathered before they are written, or tried again
-PATIENCE = 1.0  # seconds that the end waits for them to be written
-WAITING = 4096  # observations that wait to be written; what comes beyond is lost
-SUBJECTS = 32  # of which something is kept; the one that was used longest ago is forgotten
+SETTLE = 20.0  # seconds in which observations are collected before they are written, or tried again
+PATIENCE = 1.0  # seconds that close() waits for them to be written
+WAITING = 4096  # observations queued for writing; further ones are dropped
+SUBJECTS = 32  # calibrations in the file; the least recently updated one is dropped
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Week:
-    """How many suggestions appeared by themselves in a week, and how many of them were taken."""
+    """Number of automatic suggestions in a week that were shown, and that were accepted."""
 
     number: Count = 0
     shown: Count = 0
@@ -50,25 +50,25 @@ class Week:
 
 @dataclass(frozen=True)
 class Learned:
-    """All that is kept. `calibrations`: how scores are read, by whose scores they are, the latest last."""
+    """The content of the file. `calibrations`: by model and setting, the latest last."""
 
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     week: Week = Week()
 
     def calibration(self, subject: str) -> Calibration:
-        """Return how the scores of a model at a setting are read."""
+        """Return the calibration of a model's scores at a setting."""
         return self.calibrations.get(subject, AS_FITTED)
 
     def counted(self, observations: Observations, now: float) -> Week:
-        """Return the counts of this week after some observations."""
+        """Return this week's counts after some observations."""
         number = week_of(now)
         week = self.week if self.week.number == number else Week(number)
         taken = week.taken + observations.taken
-        # A suggestion that was shown before this week may be accepted in it.
+        # A suggestion that was shown last week may be accepted in this one.
         return Week(number, max(week.shown + observations.shown, taken), taken)
 
     def after(self, observations: Observations, now: float) -> Learned:
-        """Return what some observations make of it."""
+        """Return the content updated by some observations."""
         found = dict(self.calibrations)
         for verdict in observations.verdicts:
             terms = verdict.terms
@@ -81,13 +81,13 @@ class Learned:
 
 
 def week_of(now: float) -> int:
-    """Return the number of the week, from Monday on where the server is, that a time is in."""
+    """Return the number of a time's week, which begins on Monday in the server's time zone."""
     year, month, day, *_ = time.localtime(now)
-    return (date(year, month, day).toordinal() - 1) // 7  # the first of all days was a Monday
+    return (date(year, month, day).toordinal() - 1) // 7  # day 1 was a Monday
 
 
 def read(content: Mapping[str, Any]) -> Learned:
-    """Read a JSON object; what is damaged or out of bounds in it begins anew."""
+    """Parse a JSON object; invalid parts are reset."""
     kept = content.get("calibrations")
     found = {
         subject: calibration
@@ -106,56 +106,56 @@ def _valid(kept: Any, kind: type[T]) -> T | None:
 
 
 class Learner:
-    """What was learned of one person, kept in a file."""
+    """The calibrations learned for one user, saved in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept = Learned()  # what the file holds, as far as it could be read
+        self._kept = Learned()  # content of the file, as far as it could be read
         with suppress(OSError):
             self._kept = self._read()
-        self._learned = self._kept  # what is applied
-        self._waiting = Observations()  # what the file does not hold yet
+        self._learned = self._kept  # values in effect
+        self._waiting = Observations()  # not in the file yet
         self._outcomes = Outcomes()
         self._lock = threading.Lock()
-        self._forgotten = 0  # how often
+        self._forgotten = 0  # number of resets
         self._behind = WriteBehind[Observations](
             "turbopilot-learning",
             self._write,
-            lambda reason: f"what is learned from suggestions is not kept across restarts: {reason}.",
+            lambda reason: f"Learned thresholds cannot be saved: {reason}.",
             room=WAITING,
             settle=SETTLE,
             retry=SETTLE,
         )
 
     def calibration(self, subject: str) -> Calibration:
-        """Return how the scores of a model at a setting are read."""
+        """Return the calibration of a model's scores at a setting."""
         return self._learned.calibration(subject)
 
     @property
     def week(self) -> Week:
-        """The counts of this week."""
+        """This week's counts."""
         with self._lock:
             return self._kept.counted(self._waiting, time.time())
 
     def observe(self, terms: Terms, reply: Reply) -> None:
-        """Remember the suggestion in a reply to an editor."""
+        """Record the suggestion in a reply to an editor."""
         if reply.items:
             item = reply.items[0]
             judged = replace(terms, promised=None) if item.recalled else terms
             self.sent(reply.id, judged, len(item.text), item.confidence)
 
     def sent(self, name: str, terms: Terms, length: int, score: float) -> None:
-        """Remember a suggestion that is sent to an editor."""
+        """Record a suggestion that is sent to an editor."""
         with self._lock:
             self._outcomes.sent(name, terms, length, score, time.monotonic())
 
     def receive(self, feedback: Feedback) -> None:
-        """Learn from feedback; nothing is waited for."""
+        """Learn from feedback, without blocking."""
         with self._lock:
             self._add(self._outcomes.receive(feedback, time.monotonic()))
 
     def forget(self) -> None:
-        """Begin anew, and delete the file. An `OSError` says why it stays."""
+        """Reset everything and delete the file. Raises OSError if it cannot be deleted."""
         with self._lock:
             self._kept = self._learned = Learned()
             self._waiting = Observations()
@@ -164,7 +164,7 @@ class Learner:
         remove(self._path)
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write the queued observations and stop."""
         with self._lock:
             self._add(self._outcomes.end())
         self._behind.close(PATIENCE)
@@ -174,7 +174,7 @@ class Learner:
             self._waiting += observed
 
     def _write(self, _observed: Sequence[Observations]) -> None:
-        """Add what waits to what is in the file: `forget` may have taken back what was queued."""
+        """Add the queued observations to the file's content; `forget` may have dropped them meanwhile."""
         forgotten, failure = self._forgotten, None
         try:
             kept = self._read()
@@ -197,7 +197,7 @@ class Learner:
         remove(self._path)
 
     def _read(self) -> Learned:
-        """Read the file; what is damaged in it begins anew. An `OSError` says why it cannot be read."""
+        """Read the file; invalid parts are reset. Raises OSError if it cannot be read."""
         try:
             return read(object_in(self._path.read_bytes()))
         except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""What became of the suggestions that appeared by themselves, from an editor's feedback. Pure.
+"""Outcomes of automatic suggestions, from an editor's feedback. Pure.
 
-A suggestion was right if all of it stands in the document: typed as it was suggested, or taken and still
-there after a while. It was wrong if something else was typed, or it was dismissed. That is what the gate was
-fitted to predict. If all of it was taken and no feedback follows, it counts as right: most of the wrong ones
-are reported at once, so a browser that crashes would hide right ones for the most part.
+A suggestion was right if all of it is in the document: typed as suggested, or accepted and still there after
+a while. It was wrong if the user typed something else or dismissed it. The gate is fitted to predict the same
+outcome. A suggestion that was accepted in full counts as right without further feedback: most wrong ones are
+reported at once, so a crashing browser would mostly hide right ones.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jupyter_turbopilot.request import Feedback
 
-MOST = 512  # suggestions that are remembered at a time
-SECONDS = 3600.0  # without feedback, after which one is forgotten
-KEPT = 0.9  # of a suggestion that was taken: so much of it has to stay
+MOST = 512  # suggestions tracked at a time
+SECONDS = 3600.0  # without feedback, after which a suggestion is dropped
+KEPT = 0.9  # share of an accepted suggestion that has to remain
 
 
 @dataclass(frozen=True)
 class Terms:
-    """On which terms suggestions are shown."""
+    """The conditions under which suggestions are shown."""
 
-    subject: str  # which scores they have: those of one model at one setting
-    threshold: float  # which score was wanted
-    promised: float | None  # which share of what is shown is to be right, where the setting promises that
+    subject: str  # identifies the scores: model and setting
+    threshold: float  # minimum score
+    promised: float | None  # precision that the setting promises, if any
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A suggestion that was shown with a score was right, or was not."""
+    """Whether a suggestion shown with a score was right."""
 
     terms: Terms
     score: float
@@ -40,24 +40,24 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Observations:
-    """What feedback says: how many suggestions were shown and taken, and which were right."""
+    """Counts and outcomes from feedback."""
 
     shown: int = 0
     taken: int = 0
     verdicts: tuple[Verdict, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anything was observed."""
+        """Return whether anything was observed."""
         return bool(self.shown or self.taken or self.verdicts)
 
     def __add__(self, later: Observations) -> Observations:
-        """Return these and later ones."""
+        """Return the sum of these and later ones."""
         return Observations(
             self.shown + later.shown, self.taken + later.taken, self.verdicts + later.verdicts
         )
 
     def since(self, first: Observations) -> Observations:
-        """Return those that came after the first."""
+        """Return the observations after the first ones."""
         return Observations(
             self.shown - first.shown, self.taken - first.taken, self.verdicts[len(first.verdicts) :]
         )
@@ -66,20 +66,20 @@ class Observations:
 @dataclass
 class _Suggestion:
     terms: Terms
-    latest: float  # when it was sent, or something was said of it
-    scores: dict[int, float] = field(default_factory=dict)  # by the lengths in which it was sent
+    latest: float  # time of its last reply or feedback
+    scores: dict[int, float] = field(default_factory=dict)  # by the lengths that were sent
     shown: bool = False
     taken: bool = False
-    accepted: tuple[int, int] | None = None  # how much of it was taken last, of how much
+    accepted: tuple[int, int] | None = None  # characters of the last acceptance, and shown characters
     decided: bool = False
 
     def receive(self, feedback: Feedback) -> Observations:
-        """Return what feedback adds."""
+        """Return the observations that feedback adds."""
         seen = feedback.length or max(self.scores)
         if feedback.event == "shown":
             first, self.shown = not self.shown, True
             if self.decided:
-                # It comes back, after a typing mistake or with the cursor, and is judged anew.
+                # It reappears, after a typing mistake or with the cursor, and is judged again.
                 self.decided, self.accepted = False, None
             return Observations(shown=first)
         if feedback.event == "accepted":
@@ -93,14 +93,14 @@ class _Suggestion:
         return self._judge(seen, right=feedback.event == "typed_over" and feedback.chars >= seen)
 
     def end(self) -> Observations:
-        """Return what there is to say of it where no more feedback comes."""
+        """Return the final observations when no further feedback is expected."""
         return (
             self._judge(self.accepted[1], right=True) if self.accepted and self.is_whole else Observations()
         )
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it was taken that there was to see."""
+        """Whether the user accepted all of the shown text."""
         taken, seen = self.accepted or (0, 0)
         return taken >= seen > 0
 
@@ -108,27 +108,27 @@ class _Suggestion:
         if self.decided:
             return Observations()
         self.decided = True
-        # Of what was seen: more of it may have been on its way.
+        # The score of the shown part: more of it may have been on its way.
         score = self.scores.get(seen, self.scores[max(self.scores)])
         return Observations(verdicts=(Verdict(self.terms, score, right),))
 
 
 class Outcomes:
-    """Remembers suggestions until it is known whether they were right."""
+    """Tracks suggestions until their outcome is known."""
 
     def __init__(self) -> None:
-        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # that of the latest feedback last
+        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by their latest feedback
         self._ended = Observations()
 
     def sent(self, name: str, terms: Terms, length: int, score: float, now: float) -> None:
-        """Remember a suggestion that is sent to an editor, or that more of it is sent."""
+        """Record a suggestion that is sent to an editor, or a longer part of it."""
         known = self._suggestions.setdefault(name, _Suggestion(terms, now))
         known.scores[length] = score
         while len(self._suggestions) > MOST:
             self._end_oldest()
 
     def receive(self, feedback: Feedback, now: float) -> Observations:
-        """Return what feedback adds, and what there is to say of suggestions whose time is over."""
+        """Return the observations from feedback, and from suggestions that have expired."""
         while self._suggestions and now - next(iter(self._suggestions.values())).latest > SECONDS:
             self._end_oldest()
         observed = Observations()
@@ -140,7 +140,7 @@ class Outcomes:
         return ended + observed
 
     def end(self) -> Observations:
-        """Forget all; return what there is to say of them."""
+        """Drop all suggestions; return their final observations."""
         while self._suggestions:
             self._end_oldest()
         ended, self._ended = self._ended, Observations()

@@ -1,1 +1,1 @@
-"""What is remembered of the person's own code: an index of the notebooks and files they have written."""
+"""Index of the user's own notebooks and source files."""

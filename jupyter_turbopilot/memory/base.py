@@ -1,4 +1,4 @@
-"""What the memory answers, and the interface of the source that it is built from."""
+"""Results of index lookups, and the interface of the sources that are indexed."""
 
 from __future__ import annotations
 
@@ -10,65 +10,65 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
-MOST_ABOVE = 6  # cells above the active one by which what follows is looked for
+MOST_ABOVE = 6  # cells above the active one that are compared with indexed cells
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One way in which a line goes on in what the person wrote before."""
+    """A continuation of a line that occurs in indexed documents."""
 
-    rest: str  # what follows on the line
-    times: int  # how often it stands there
-    documents: int  # in how many documents
-    above: bool  # whether the line before it is the same, too
-    modified: float  # when the newest of these documents was changed (time.time())
-    imports: float  # share of the asking notebook's imported modules that these documents import, too
+    rest: str  # the rest of the line
+    times: int  # number of occurrences
+    documents: int  # number of documents that contain it
+    above: bool  # whether it also occurs below the same preceding line
+    modified: float  # modification time of the newest of these documents (time.time())
+    imports: float  # share of the current notebook's imported modules that these documents also import
 
 
 @dataclass(frozen=True)
 class Looked:
-    """A file that may be remembered, without its content."""
+    """Metadata of a file that may be indexed."""
 
-    path: str  # relative to the root folder, with `/` between its parts
-    stamp: str  # another one when it has changed
+    path: str  # relative to the root folder, separated by `/`
+    stamp: str  # changes whenever the file changes
     modified: float
-    size: int | None  # bytes, where that is known
+    size: int | None  # bytes, None if unknown
 
 
 class Source(Protocol):
-    """A folder with everything in it. Called on the thread that builds; any call may take its time.
+    """A folder tree to index. The indexing thread calls it; calls may block.
 
-    An OSError says that it cannot be told now what is there: nothing is known to be gone, then.
+    An OSError means that the state is unknown at the moment: no file counts as deleted then.
     """
 
-    root: str  # for a person to read
-    identity: str  # what tells it from other folders
+    root: str  # for display
+    identity: str  # unique for each source
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
-        """Iterate over the files under a folder that may be remembered.
+        """Iterate over the files under a folder that may be indexed.
 
-        To `unseen` are added those folders of which not everything could be seen; "" is the root folder.
+        Folders that could not be listed completely are added to `unseen`; "" is the root folder.
         """
 
     def look(self, path: str) -> Looked | None:
-        """Look at a file; None where there is none that may be remembered."""
+        """Return a file's metadata; None if it does not exist or must not be indexed."""
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is a file or a folder."""
+        """Return whether a file or folder exists."""
 
     def read(self, path: str) -> str:
-        """Return the text of a file; empty where it is none."""
+        """Return the text of a file; empty if it is not text."""
 
     def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
-        """Return those of some paths that still are.
+        """Return the paths that still exist.
 
-        That takes a few milliseconds at most; `otherwise` says whether those count that cannot be looked at
-        in that time.
+        The call takes a few milliseconds at most; `otherwise` is the result for paths that could not be
+        checked in that time.
         """
 
 
 def is_under(path: str, folders: Collection[str]) -> bool:
-    """Tell whether a path is one of some paths, or in a folder that is; "" is the root folder."""
+    """Return whether a path is one of `folders` or inside one of them; "" is the root folder."""
     if not folders:
         return False
     end = len(path)

@@ -1,4 +1,4 @@
-"""Builds the index and keeps it up to date, on a thread of its own that sleeps where nothing happens."""
+"""Builds the index and keeps it up to date, on a background thread that sleeps when idle."""
 
 from __future__ import annotations
 
@@ -31,44 +31,44 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_FILES = 20_000
-SWEEP = 30.0  # seconds between two looks at what is there, while somebody works
-_LOOKS = 2  # after somebody has used the index: one at once, and one for what is deleted meanwhile
-_SHARE = 20  # of the time, at most one part goes into such looks
-QUIET = 2.0  # seconds after a request in which nothing is read
-LATELY = 60.0  # seconds after a request in which at most half of the time is used
-PATIENCE = 10.0  # seconds after which one file is read although somebody types
-BATCH, LONG_BATCH = 0.03, 0.5  # seconds of reading before it is written down; where nobody has asked lately
-TIDY = 20.0  # seconds between two times that the disk is made to forget
-RETRY = 60.0  # seconds after which another attempt is made, longer each time
+SWEEP = 30.0  # seconds between two scans of the folder while the index is in use
+_LOOKS = 2  # scans after the index was used: one at once, and a later one for files deleted meanwhile
+_SHARE = 20  # a scan is followed by a pause of this many times its duration
+QUIET = 2.0  # seconds after a request in which no file is read
+LATELY = 60.0  # seconds after a request in which indexing uses at most half of the time
+PATIENCE = 10.0  # seconds after which one file is read even while the user types
+BATCH, LONG_BATCH = 0.03, 0.5  # seconds of reading per transaction; the second without recent requests
+TIDY = 20.0  # seconds between two removals of deleted text from the disk
+RETRY = 60.0  # seconds until the first retry after an error; doubles with each further error
 _LONGEST = 3600.0
-_POLL = 0.25  # seconds after which it is looked again whether somebody types
-_REST = 10.0  # the same where the machine rests
-_MOST_CHANGES = 1000  # that wait; where there are more, everything is looked at
-_PIECE = 256  # files that are looked at in one go
-_TEND = 1.0  # seconds after which a long look is interrupted for what is gone
-END = 1.0  # seconds that the end waits for what is under way
+_POLL = 0.25  # seconds between two checks whether the user still types
+_REST = 10.0  # seconds between two checks while indexing is paused
+_MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned instead
+_PIECE = 256  # files scanned between two short pauses
+_TEND = 1.0  # seconds after which a long scan is interrupted to remove deleted files from the index
+END = 1.0  # seconds that close() waits for the thread
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the index is."""
+    """State of the index."""
 
     building: bool = False
-    files: int = 0  # that are remembered
-    of: int = 0  # that there are, as far as is known
-    paused: Pause | None = None  # why no file is read now
+    files: int = 0  # indexed files
+    of: int = 0  # files found so far
+    paused: Pause | None = None  # why indexing is paused
     trouble: str = ""  # why there is no index
 
 
 class EndedError(Exception):
-    """The thread is to end."""
+    """The indexing thread has to end."""
 
 
 class Builder:
-    """Reads what is in a source into the index at `place`.
+    """Indexes the files of a source into the database at `place`.
 
-    Nothing is read while `pause` gives a reason why the computer is needed for something else, or shortly
-    after `asked`, the number of requests so far, has changed. What is gone is forgotten all the same.
+    No file is read while `pause` returns a reason, or shortly after a change of `asked`, the number of
+    requests so far. Deleted files are removed from the index at any time.
     """
 
     def __init__(
@@ -84,49 +84,49 @@ class Builder:
         self._source = source
         self._pause_now = pause
         self._asked = asked
-        self._before = 0  # what `asked` was, and since when it is
+        self._before = 0  # last value of `asked`, and the time since which it has been that
         self._since = float("-inf")
         self._wake = threading.Condition()
-        self._changed: dict[str, None] = {}  # paths that something happened to, in this order
-        self._unseen: set[str] = set()  # paths that may be gone
-        self._overflows = self._overflows_seen = 0  # how often those were too many; as of the last full look
-        self._first: dict[str, Looked] = {}  # files to be read that something happened to
-        self._todo: dict[str, Looked] = {}  # other files to be read, the newest first
-        self._too_old = float("-inf")  # there is no room for files that were changed before this
-        self._looks = 1  # that are still to be taken at everything
-        self._due = float("-inf")  # when the next one may be
+        self._changed: dict[str, None] = {}  # changed paths, oldest change first
+        self._unseen: set[str] = set()  # paths that may have been deleted
+        self._overflows = self._overflows_seen = 0  # overflows of `_unseen`; as of the last complete scan
+        self._first: dict[str, Looked] = {}  # changed files to read before all others
+        self._todo: dict[str, Looked] = {}  # other files to read, newest first
+        self._too_old = float("-inf")  # files modified before this time do not fit into the index
+        self._looks = 1  # remaining scans
+        self._due = float("-inf")  # earliest time of the next scan
         self._pause = SWEEP
-        self._seen = float("-inf")  # when the last one ended
-        self._read_at = float("-inf")  # when a file was read last
+        self._seen = float("-inf")  # end of the last complete scan
+        self._read_at = float("-inf")  # time at which a file was last read
         self._tidied = float("-inf")
         self._cleared = ""
-        self._marked = float("-inf")  # when it was last noted on the disk that the index is used
+        self._marked = float("-inf")  # time at which the modification time of the database was last set
         self._ended = False
-        self._rushing = False  # whether somebody waits for the index
+        self._rushing = False  # whether a caller waits for the index
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin. Only the first call does anything."""
+        """Start the thread; further calls do nothing."""
         with self._wake:
             if self._thread or self._ended:
                 return
-            # A daemon: a disk that does not answer must not keep the process from ending. At the priority of
-            # the server: preempted with the interpreter's lock, it would keep all its other threads waiting.
+            # A daemon thread: a disk that does not answer must not keep the process from exiting. It runs at
+            # the server's priority: with a lower one it would hold the interpreter lock while preempted.
             self._thread = threading.Thread(target=self._run, name="turbopilot-index", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:  # no more threads
-            self._report("there are no more threads")
+            self._report("the system cannot start another thread")
 
     def build_now(self) -> None:
-        """Build the index anew, on this thread and without pauses; OSError or sqlite3.Error: it cannot be."""
+        """Rebuild the index on this thread without pauses; raises OSError or sqlite3.Error."""
         self._rushing = True
         with closing(self._open()) as store:
             store.clear()
             self._work(store)
 
     def changed(self, *paths: str) -> None:
-        """Say that something was saved, renamed or deleted."""
+        """Schedule an update of saved, renamed or deleted paths."""
         with self._wake:
             if self._ended:
                 return
@@ -144,7 +144,7 @@ class Builder:
             self._wake.notify()
 
     def used(self) -> bool:
-        """Note that the index is used; tell whether what is there was looked at lately."""
+        """Record a use of the index; return whether the folder was scanned recently."""
         if self._looks < _LOOKS:
             with self._wake:
                 self._looks = _LOOKS
@@ -152,16 +152,16 @@ class Builder:
         return not self.progress.trouble and time.monotonic() - self._seen < 2 * self._pause
 
     def attended(self) -> None:
-        """Note that somebody has a page open, and may delete files elsewhere; unless looking takes long."""
+        """Record that a page is open, as its user may delete files; ignored where scans take long."""
         if self._pause <= SWEEP:
             self.used()
 
     def may_be_gone(self, path: str) -> bool:
-        """Tell whether something happened to a file that was not looked at yet."""
+        """Return whether a change of a file has not been processed yet."""
         return self._overflows > self._overflows_seen or is_under(path, self._unseen)
 
     def close(self) -> None:
-        """End; what is under way is not finished."""
+        """Stop the thread without finishing its current work."""
         with self._wake:
             self._ended = True
             self._wake.notify()
@@ -181,16 +181,16 @@ class Builder:
                             store.rest()
                             self._sleep(store)
                     if not self.place.exists():
-                        self._stop("it was deleted")
-                    continue  # another server has begun a new one
+                        self._stop("the index was deleted")
+                    continue  # another server has created a new index
                 except (OSError, NotImplementedError, sqlite3.Error) as error:
                     self._report(reason_of(error))
                 except Exception as error:
                     if isinstance(error, EndedError):
                         raise
                     log.exception("Turbopilot: the index of your code failed")
-                    self._report("an error that is in the log")
-                self._looks, self._due = 0, float("-inf")  # until somebody uses it
+                    self._report("an unexpected error occurred; see the log")
+                self._looks, self._due = 0, float("-inf")  # until the index is used again
                 self._wait(pause)
                 self._sleep(None)
                 pause = min(2 * pause, _LONGEST)
@@ -217,13 +217,13 @@ class Builder:
         self._looks, self._due = max(1, self._looks), float("-inf")
 
     def _mark_used(self) -> None:
-        """Note on the disk that the index is used: one that is not is deleted after some months."""
+        """Update the database's modification time: unused indexes are deleted after some months."""
         if (now := time.monotonic()) - self._marked > DAY:
             os.utime(self.place)
             self._marked = now
 
     def _work(self, store: Store) -> None:
-        """Do what there is to do, what is most urgent first."""
+        """Process all pending work, the most urgent first."""
         while True:
             self._check_end()
             try:
@@ -260,7 +260,7 @@ class Builder:
         self._check_end()
 
     def _look(self, store: Store) -> None:
-        """Look at everything there is: forget what is gone, and note what is new or was changed."""
+        """Scan the folder: remove deleted files from the index, and queue new and changed ones."""
         begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
         known = store.stamps()
@@ -272,7 +272,7 @@ class Builder:
         }
         now = time.monotonic()
         if "" in unseen:
-            log.debug("Turbopilot: %s cannot be seen", self._source.root)
+            log.debug("Turbopilot: the folder %s cannot be listed", self._source.root)
         else:
             self._seen, self._overflows_seen = now, overflows
         self._pause = max(SWEEP, _SHARE * (now - begun))
@@ -281,25 +281,28 @@ class Builder:
         self._tell(store, of=len(found))
 
     def _refresh(self, store: Store) -> None:
-        """Look at a file that something has happened to, or at what is in a folder."""
+        """Process one change: queue the file, or the files of the folder."""
         with self._wake:
-            if not self._changed:  # they have become too many since, and wait for a look at everything
+            if not self._changed:  # there were too many changes: a scan of the folder will find them
                 return
             path = next(iter(self._changed))
             del self._changed[path]
         try:
             if looked := self._source.look(path):
-                # Whatever its state says: a clock may stand still between two changes.
+                # Even with an unchanged stamp: a coarse clock may give two versions the same one.
                 self._first[path] = looked
                 return
         except OSError:
-            return  # the next look at everything will tell
+            return  # the next scan will find it
         found, _ = self._walk(store, path, store.under(path))
         self._first |= found
         self._tell(store)
 
     def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, Looked], set[str]]:
-        """Return the newest files of a folder, and what cannot be seen; forget known ones that are gone."""
+        """Return a folder's newest files and the folders that could not be listed.
+
+        Known files that were deleted are removed from the index.
+        """
         unseen: list[str] = []
         walked = self._in_pieces(store, self._source.walk(folder, unseen))
         newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
@@ -308,7 +311,7 @@ class Builder:
         return found, hidden
 
     def _tend(self, store: Store) -> None:
-        """Forget what is gone: without delay, as nothing has to be read for it."""
+        """Remove deleted files from the index: never delayed, as it reads no files."""
         for path in tuple(self._unseen):
             if self._is_gone(path):
                 self._forget(store, [path])
@@ -319,13 +322,13 @@ class Builder:
             self._tidied = time.monotonic()
 
     def _read_some(self, store: Store, seconds: float) -> None:
-        """Read files for some time, at least one, and write them down at once."""
+        """Read files for some time, at least one, and store them in one transaction."""
         begun, spent = time.monotonic(), time.thread_time()
         asked = self._asked()
         read: list[tuple[Looked, Page]] = []
         while waiting := self._first or self._todo:
             told, looked = waiting is self._first, waiting.pop(next(iter(waiting)))
-            known = not told and store.stamp(looked.path) == looked.stamp  # another server has read it
+            known = not told and store.stamp(looked.path) == looked.stamp  # another server has indexed it
             if not known and (page := self._page(looked)) is not None:
                 read.append((looked, page))
             if time.monotonic() - begun >= seconds or self._asked() != asked:
@@ -336,7 +339,7 @@ class Builder:
                 for at, (looked, page) in enumerate(read):
                     if at == 0 or self._asked() == asked:
                         self._put(store, looked, page)
-                    else:  # somebody types: later
+                    else:  # a new request has arrived: store the rest later
                         self._first[looked.path] = looked
             store.keep_newest(MOST_FILES)
         except sqlite3.Error:
@@ -345,10 +348,10 @@ class Builder:
         self._read_at = time.monotonic()
         self._tell(store)
         if self._read_at - self._since < LATELY:
-            self._wait(time.thread_time() - spent)  # as long again for everybody else
+            self._wait(time.thread_time() - spent)  # leave as much time to other threads
 
     def _page(self, looked: Looked) -> Page | None:
-        """Return what of a file is remembered; None where it cannot be read now."""
+        """Return a file's indexed content; None if the file cannot be read now."""
         if looked.size is not None and looked.size > MOST_BYTES:
             return Page()
         try:
@@ -356,17 +359,17 @@ class Builder:
         except OSError as error:
             log.debug("Turbopilot: a file could not be read: %s", error)
             return None
-        except Exception:  # one file of a person's does not keep the others from being read
+        except Exception:  # a defect in one file must not prevent the others from being indexed
             log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
             return Page()
 
     def _put(self, store: Store, looked: Looked, page: Page) -> None:
         try:
             fits = store.put(looked.path, looked.stamp, looked.modified, page)
-        except (ValueError, OverflowError, sqlite3.DataError):  # what SQLite has no room or no letters for
+        except (ValueError, OverflowError, sqlite3.DataError):  # SQLite cannot store the text
             log.debug("Turbopilot: a file could not be put into the index", exc_info=True)
             if page != Page():
-                self._put(store, looked, Page())  # so that it is not read again and again
+                self._put(store, looked, Page())  # so that it is not read again
             return
         if not fits:
             self._too_old = max(self._too_old, looked.modified)
@@ -383,7 +386,7 @@ class Builder:
             self._too_old = float("-inf")
 
     def _in_pieces(self, store: Store, items: Iterable[Looked]) -> Iterator[Looked]:
-        """Iterate with pauses, and forget meanwhile what is gone."""
+        """Iterate with short pauses, and remove deleted files from the index meanwhile."""
         tended = time.monotonic()
         for at, item in enumerate(items):
             if at % _PIECE == _PIECE - 1:
@@ -394,7 +397,7 @@ class Builder:
             yield item
 
     def _share(self) -> float:
-        """Return for how many seconds files may be read now."""
+        """Return how many seconds of reading are allowed now."""
         now, asked = time.monotonic(), self._asked()
         if asked != self._before:
             self._before, self._since = asked, now
@@ -420,7 +423,7 @@ class Builder:
 
     def _check_cleared(self, store: Store) -> None:
         if store.noted("cleared") != self._cleared:
-            self._stop("it was emptied")
+            self._stop("the index was emptied")
 
     def _tell(self, store: Store, of: int = 0) -> None:
         count = store.count()
@@ -429,7 +432,7 @@ class Builder:
         self.progress = Progress(building=building, files=count, of=of)
 
     def _stop(self, why: str) -> None:
-        """End for good: what a person has deleted is not put there again while the person looks on."""
+        """Stop for good: a deleted index must not reappear while the server runs."""
         self._report(f"{why}; {NEXT_START}")
         self._ended = True
         raise EndedError

@@ -1,4 +1,4 @@
-"""Cells from memory: chosen when a cell gets the focus and kept, so that no key changes what stands first."""
+"""Indexed cells for the prompt: chosen when a cell gets the focus, then kept to keep the prefix stable."""
 
 from __future__ import annotations
 
@@ -21,61 +21,61 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion, Document
 
-MOST_WORDS = 128  # of the cells above together, by which others are looked for
-LOOKED_AT = 32  # cells above
-MOST_KEPT = 256  # cells for which something was chosen
-AGAIN = 25.0  # seconds after which it is looked up whether what was chosen is still remembered
+MOST_WORDS = 128  # words of the cells above, in all, that are looked up
+LOOKED_AT = 32  # cells above that are considered
+MOST_KEPT = 256  # cells whose choice is kept
+AGAIN = 25.0  # seconds after which the chosen documents are checked against the index again
 _KEYWORDS = frozenset(keyword.kwlist)
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What was chosen for a cell, by the words of those above it."""
+    """Documents chosen for a cell, by the words of the cells above it."""
 
     documents: tuple[Document, ...] = ()
     above: tuple[frozenset[str], ...] = ()
     looked_up: float = 0.0
-    digest: bytes = b""  # of the documents; empty: there are none
+    digest: bytes = b""  # of the documents; empty without documents
 
 
 class ChosenCells:
-    """What was chosen for the cells that had the focus. Asked and changed on several threads."""
+    """The choices for recently focused cells. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._chosen: OrderedDict[tuple[str, ...], Choice] = OrderedDict()
-        self._focus: OrderedDict[tuple[str, ...], str] = OrderedDict()  # an editor's cell of each document
+        self._focus: OrderedDict[tuple[str, ...], str] = OrderedDict()  # focused cell per editor and document
         self._lock = threading.Lock()
 
     def of(self, request: Completion) -> Choice:
-        """Return what was chosen for the active cell."""
+        """Return the choice for the active cell."""
         with self._lock:
             return self._chosen.get(_key(request), Choice())
 
     def choose(self, memory: Memory, request: Completion) -> Choice:
-        """Choose for the active cell, if it has just got the focus; leave out what is not remembered now."""
+        """Choose documents when the active cell gets the focus; drop those that left the index since."""
         choice, focused = self._focused(request)
         if choice and focused and self._is_fresh(choice, AGAIN):
             return choice
         above = choice.above if choice and focused else words_above(request)
-        # Cells that got the focus again are looked up again: what was chosen may have been changed since.
+        # A refocused cell gets a new lookup: its choice may be outdated.
         there = _still_there(memory, choice) if choice and focused else None
         if choice and focused and there is None and self._is_fresh(choice, 2 * AGAIN):
-            return choice  # nobody can tell now
+            return choice  # the index cannot be read at the moment
         documents = tuple(_found(memory, request, above)) if there is None else there
         told = tuple((one.path, one.source) for one in documents)
         chosen = Choice(documents, above, self._clock(), digest(told) if told else b"")
         return self._decide(request, choice, chosen)
 
     def settle(self, request: Completion) -> Choice:
-        """Keep to what was chosen for the active cell: nothing, if memory has yet to say what is like it."""
+        """Keep the current choice for the active cell, or none if the index has not returned one yet."""
         choice, _ = self._focused(request)
         known = choice if choice and self._is_fresh(choice, 2 * AGAIN) else Choice()
-        # Another object: what memory says later finds that it comes too late.
+        # A new object: a later `choose` notices that it comes too late.
         return self._decide(request, choice, replace(known))
 
     def _focused(self, request: Completion) -> tuple[Choice | None, bool]:
-        """Give the active cell the focus; return what was chosen for it, and whether it had the focus."""
+        """Focus the active cell; return its choice and whether it was focused before."""
         *place, cell = key = _key(request)
         with self._lock:
             focused = self._focus.get(tuple(place)) == cell
@@ -89,7 +89,7 @@ class ChosenCells:
         return self._clock() - choice.looked_up < seconds
 
     def _decide(self, request: Completion, before: Choice | None, choice: Choice) -> Choice:
-        """Note a choice, unless another was made since; return what is chosen then."""
+        """Store a choice unless another thread stored one since; return the stored choice."""
         key = _key(request)
         with self._lock:
             if (decided := self._chosen.get(key)) is not before:
@@ -102,14 +102,14 @@ class ChosenCells:
 
 
 def _key(request: Completion) -> tuple[str, ...]:
-    """Return an editor, its document, and the cell; where cells have no names, by those above."""
+    """Return editor, document and cell; cells without an id are identified by the cells above them."""
     cell = request.cells[request.active]
     above = "" if cell.id else str(hash(tuple(one.source for one in request.cells[: request.active])))
     return request.client, request.path, cell.id or f"{request.active} {above}"
 
 
 def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...] | None:
-    """Return what of a choice is still remembered; None where that is not known now."""
+    """Return the chosen documents that are still indexed; None if the index cannot be read now."""
     there = memory.there({one.path for one in choice.documents}) if choice.documents else ()
     return None if there is None else tuple(one for one in choice.documents if one.path in there)
 
@@ -122,7 +122,7 @@ def _found(memory: Memory, request: Completion, above: Sequence[frozenset[str]])
     here = [_lines(cell.source) for cell in request.cells]
 
     def is_here(source: str) -> bool:
-        # By its lines: those that a cell has besides, such as magics and secrets, are not remembered.
+        # Compared by lines: the index drops lines such as magics and secrets.
         lines = _lines(source)
         return any(lines <= cell for cell in here)
 
@@ -134,12 +134,12 @@ def _lines(source: str) -> frozenset[str]:
 
 
 def words_above(request: Completion) -> tuple[frozenset[str], ...]:
-    """Return the words of what stands above, the nearest first: never of what is being typed.
+    """Return the words of the cells above, nearest first, never those of the cell being typed.
 
-    It is divided as the index divides it: what has no words counts as a step, too.
+    The text is divided into entries as in the index, so that distances match.
     """
     near = request.cells[max(0, request.active - LOOKED_AT) : request.active]
-    # Cells are copied within a notebook: the index has them where they stood first.
+    # The index keeps only the first of several equal cells.
     cells = {(cell.type, cell.source.strip()): cell for cell in near}
     entries = (
         entry for cell in reversed(cells.values()) for entry in reversed(entries_of([cell], request.language))

@@ -1,4 +1,4 @@
-"""Notebooks and files as a Jupyter server's contents manager has them, wherever it keeps them."""
+"""Notebooks and files of a Jupyter contents manager, wherever it stores them."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-MOST_FOLDERS = 5000  # that are asked for
-_ANSWER = 60.0  # seconds that the manager may take
-_SHARE = 4  # of the time, at most one part is spent in a manager that holds up the event loop
-# Settings that say who asks, and not what for: they may be others at each start.
+MOST_FOLDERS = 5000  # listed in one walk
+_ANSWER = 60.0  # seconds until a call of the manager times out
+_SHARE = 4  # a manager that blocks the event loop gets at most this fraction (1/4) of the time
+# Credentials do not identify a source: they may change at each start.
 _SECRET = re.compile(r"pass|secret|token|credential|signature|(?:api|access|private)_?key", re.IGNORECASE)
 
 
 class Contents:
-    """What a contents manager serves. Its calls run on the server's event loop, one at a time.
+    """Files of a contents manager. Its calls run on the server's event loop, one at a time.
 
-    A manager that is not asynchronous holds the loop up meanwhile, so it gets pauses.
+    A manager that is not asynchronous blocks the loop, so each call is followed by a pause.
     """
 
     def __init__(self, manager: Any, loop: asyncio.AbstractEventLoop) -> None:
         kind = f"{type(manager).__module__}.{type(manager).__qualname__}"
         self.root = str(getattr(manager, "root_dir", "")) or kind
-        # What is configured tells two of a kind apart: one bucket, one database, one user.
+        # The configuration distinguishes managers of one class: their bucket, database or user.
         self.identity = f"{kind} {self.root} {_plain(manager.trait_values(config=True))!r}"
         self._manager = manager
         self._loop = loop
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
-        """Iterate over the files under a folder, those of outer folders first."""
+        """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder]), MOST_FOLDERS
         while waiting:
@@ -63,7 +63,7 @@ class Contents:
                 return
             try:
                 model = self._get(above, type="directory", content=True)
-            except OSError:  # the others are looked at all the same
+            except OSError:  # continue with the other folders
                 unseen.append(above)
                 continue
             listed = model.get("content") if model else None
@@ -79,16 +79,16 @@ class Contents:
                     yield _looked(path, child)
 
     def look(self, path: str) -> Looked | None:
-        """Look at a file."""
+        """Return a file's metadata."""
         model = self._get(path, content=False) if is_wanted(path) else None
         return _looked(path, model) if model and model.get("type") != "directory" else None
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is a file or a folder."""
+        """Return whether a file or folder exists."""
         return self._get(path, content=False) is not None
 
     def read(self, path: str) -> str:
-        """Return the text of a file; a notebook that is kept as something else becomes one again."""
+        """Return the text of a file; a notebook stored in another format is converted to JSON."""
         model = self._get(path, type="file", format="text", content=True)
         content = model.get("content") if model else None
         if content is None and path.lower().endswith(NOTEBOOK):
@@ -100,22 +100,22 @@ class Contents:
         return text if len(text) <= MOST_BYTES else ""
 
     def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
-        """Return all or none of them: a manager cannot be asked in a moment."""
+        """Return all or none of them: a contents manager cannot answer in a few milliseconds."""
         return set(paths) if otherwise else set()
 
     def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
-        """Ask the manager; None where there is nothing of the kind, OSError where it does not say."""
+        """Call the manager; None if there is no such file, OSError if the call fails."""
         if self._loop.is_closed():
-            raise OSError("the server has ended")
+            raise OSError("the server has stopped")
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._ask(path, wanted), self._loop)
         try:
             model = asked.result(_ANSWER)
-        except Exception as error:  # a manager may be anybody's
+        except Exception as error:  # third-party managers may raise anything
             asked.cancel()
             if isinstance(error, HTTPError) and _says_none(error.status_code, wanted):
                 return None
-            raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
+            raise OSError(f"the contents manager failed with {type(error).__name__}") from error
         finally:
             if not inspect.iscoroutinefunction(self._manager.get):
                 time.sleep(min(_ANSWER, (_SHARE - 1) * (time.monotonic() - begun)))
@@ -126,9 +126,9 @@ class Contents:
 
 
 class FilesOfManager(LocalFiles):
-    """A folder on the disk whose contents manager reads files in a way of its own.
+    """A folder on disk whose contents manager reads files in its own way.
 
-    They are looked at on the disk: through a manager, each listing would hold up the event loop.
+    Folders are listed directly on disk: through the manager, each listing would block the event loop.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class FilesOfManager(LocalFiles):
 
 
 def _says_none(status: int, wanted: dict[str, object]) -> bool:
-    """Tell whether a manager says that nothing is there, or that it is of another kind than was asked for."""
+    """Return whether a status means that the file does not exist or is of another type."""
     return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and "type" in wanted)
 
 
@@ -147,13 +147,13 @@ def _looked(path: str, model: dict[str, Any]) -> Looked:
     size, modified = model.get("size"), model.get("last_modified")
     try:
         when = modified.timestamp() if isinstance(modified, datetime) else 0.0
-    except (ValueError, OverflowError, OSError):  # a date that no clock shows
+    except (ValueError, OverflowError, OSError):  # the date is out of range
         when = 0.0
     return Looked(path, f"{modified} {size}", when, size if isinstance(size, int) else None)
 
 
 def _plain(value: object) -> object:
-    """Return what a setting says, always in the same words."""
+    """Return a stable representation of a setting."""
     match value:
         case str() | int() | float() | None:
             return value

@@ -1,6 +1,6 @@
-"""The text of a notebook or source file becomes what is remembered of it: its cells and blocks. Pure.
+"""Extraction of indexed entries (cells and blocks) from notebooks and source files. Pure.
 
-What looks like a secret is taken out first: everything else is worked out from what is left.
+Text that looks like a secret is removed first; all other steps see only the rest.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.notebook_file import NotebookCell
     from jupyter_turbopilot.request import Cell
 
-SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
-SHORTEST_BEGINNING = 2  # characters of a line that is continued
-SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones divided
+SHORTEST, LONGEST = 6, 240  # characters of an indexed line
+SHORTEST_BEGINNING = 2  # typed characters from which a line is looked up
+SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones split
 MOST_ENTRIES, MOST_WORDS = 1000, 64
 MOST_MODULES = 256  # of a file
 LONGEST_WORD = 48
 _WORD = re.compile(r"[^\W\d]\w{2,}")
-# A key or a certificate, whose lines look like nothing by themselves; to the end where its own is not there.
+# A private key or a certificate, up to the end of the text if its END line is missing.
 ARMOUR = re.compile(
     r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
     re.DOTALL,
 )
-_UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them
+_UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # languages that are not indexed
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell of a notebook, or a block of a source file, without what looks like a secret."""
+    """A cell of a notebook, or a block of a source file, without secrets."""
 
     language: str
     source: str
@@ -62,21 +62,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A line as it is looked for: without indentation, with the line above it."""
+    """An indexed line: without indentation, with the line above it."""
 
     text: str
-    above: str  # "": it is the first
+    above: str  # "" for a first line
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is remembered of a file."""
+    """The indexed content of a file."""
 
     entries: tuple[Entry, ...] = ()
 
 
 def page_of(path: str, text: str) -> Page:
-    """Return what of a file's text is remembered; nothing where it is not a person's, or not readable."""
+    """Return the indexed content of a file's text; empty if the file must not or cannot be indexed."""
     if not is_wanted(path) or len(text) > MOST_BYTES or "\0" in text:
         return Page()
     if not path.lower().endswith(NOTEBOOK):
@@ -86,18 +86,18 @@ def page_of(path: str, text: str) -> Page:
 
 
 def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[Entry, ...]:
-    """Return what of a notebook's cells is remembered, in their order."""
+    """Return the indexed entries of a notebook's cells, in their order."""
     return _entries(piece for cell in cells for piece in _of_cell(cell, language))
 
 
 def _entries(found: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
     entries = (Entry(language, kept) for language, source in found if (kept := _tidied(source)).strip())
-    # Cells are copied within a notebook: once is enough, and it stands where it stood first.
+    # Cells are copied within a notebook: keep the first of equal ones.
     return tuple(dict.fromkeys(entries))[:MOST_ENTRIES]
 
 
 def _tidied(source: str) -> str:
-    """Return a text as it is stored: with line feeds alone, and in letters that can be."""
+    """Return a text as it is stored: with line feeds only, without lone surrogates."""
     whole = source.encode("utf-8", "replace").decode()
     return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
 
@@ -111,7 +111,7 @@ def _of_cell(cell: NotebookCell | Cell, notebook_language: str) -> Iterator[tupl
     body = cell.source
     if cell_magic(body):
         body = without_cell_magic(body).partition("\n")[2]
-    # Before lines are taken out or the text is divided: a secret may stand on several lines.
+    # Before lines are removed or the text is split: a secret may span several lines.
     body = without_spread_secrets(body)
     if language == "python":
         body = without_commands(body)
@@ -137,7 +137,7 @@ def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _pieces(source: str) -> Iterator[str]:
-    """Divide what is too large to be shown as one, between lines."""
+    """Split a text that is too large for one entry, between lines."""
     piece: list[str] = []
     size = 0
     for line in source.splitlines():
@@ -151,7 +151,7 @@ def _pieces(source: str) -> Iterator[str]:
 
 
 def lines_of(source: str) -> Counter[Line]:
-    """Count the lines of an entry that are worth remembering."""
+    """Count the indexed lines of an entry."""
     lines: Counter[Line] = Counter()
     above = ""
     for line in map(str.strip, source.split("\n")):
@@ -164,24 +164,24 @@ def lines_of(source: str) -> Counter[Line]:
 
 
 def words_of(source: str) -> frozenset[str]:
-    """Return the words by which an entry is found, the first of them where there are many."""
+    """Return the words by which an entry is found; the first ones if there are many."""
     words = dict.fromkeys(word for word in _WORD.findall(source) if len(word) <= LONGEST_WORD)
     return frozenset(list(words)[:MOST_WORDS])
 
 
 def is_word(text: str) -> bool:
-    """Tell whether entries can be found by a text."""
+    """Return whether a text is a word that entries are indexed by."""
     return len(text) <= LONGEST_WORD and bool(_WORD.fullmatch(text))
 
 
 def modules_of(page: Page) -> frozenset[str]:
-    """Return the top-level modules that a file imports, the first of them where there are many."""
+    """Return the top-level modules that a file imports; the first ones if there are many."""
     found = (one.module for one in _imports(page) if len(one.module) <= LONGEST_WORD)
     return frozenset(islice(dict.fromkeys(found), MOST_MODULES))
 
 
 def bindings_of(page: Page) -> frozenset[tuple[str, str]]:
-    """Return the names that a file's imports bind, each with an import of that name alone."""
+    """Return the names that a file's imports bind, each with an import statement for that name alone."""
     return frozenset((one.name, one.line) for one in _imports(page) if one.name)
 
 

@@ -1,4 +1,4 @@
-"""Which files and folders are never remembered: credentials, what others wrote, what programs wrote. Pure."""
+"""Files and folders that are never indexed: credentials, installed packages, generated files. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.private import LONGEST_PATH, is_private_path
 from jupyter_turbopilot.files import MEGABYTE
 
-MOST_BYTES = MEGABYTE  # of a file
-DEEPEST = 32  # folders within each other
+MOST_BYTES = MEGABYTE  # size of an indexed file
+DEEPEST = 32  # levels of nested folders
 _LANGUAGES = {
     ".py": "python", ".r": "r", ".jl": "julia", ".sql": "sql", ".sh": "bash", ".bash": "bash",
     ".js": "javascript", ".mjs": "javascript", ".ts": "typescript", ".rb": "ruby", ".pl": "perl",
@@ -18,19 +18,19 @@ _LANGUAGES = {
     ".java": "java", ".scala": "scala",
 }  # fmt: skip
 NOTEBOOK = ".ipynb"
-# What package managers, builds and editors put beside a person's own work.
+# Folders of package managers, builds and editors.
 _FOLDERS = frozenset({
     "site-packages", "dist-packages", "node_modules", "bower_components", "__pycache__", "__pypackages__",
     "checkpoints", "anaconda3", "miniconda3", "miniforge3", "mambaforge", "vendor", "third_party", "build",
     "dist", "target", "venv", "virtualenv", "renv", "packrat",
 })  # fmt: skip
 _PACKAGES = (".egg-info", ".dist-info", ".egg", "-packages")
-# An environment has one of these in it, whatever it is called.
+# Marker files of Python environments, whatever the folder is called.
 ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
 _GENERATED_NAME = re.compile(
     r"(?:_pb2(?:_grpc)?\.py|[.-]min\.m?js|\.bundle\.js|_generated\.\w{1,8})$", re.IGNORECASE
 )
-# What such files say of themselves. People write "do not edit" above tables, too, and of generated data.
+# Headers of generated files. "Do not edit" alone is not enough: people write it above tables, too.
 _GENERATED = re.compile(
     r"""@generated|^.{0,8}(?:code\ )?generated\ by\ |do\ not\ (?:edit|modify)\ this\ file
     |auto(?:matically)?[ -]?generated\ (?:by|from|file|code)\b
@@ -38,17 +38,17 @@ _GENERATED = re.compile(
     |generated(?s:.{0,200})do\ not\ (?:edit|modify)|do\ not\ (?:edit|modify)(?s:.{0,200})generated""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-_HEAD = 1000  # characters in which a file says that it is generated
-_MINIFIED = 250  # characters of a line, on average
+_HEAD = 1000  # characters at the start of a file that are searched for such a header
+_MINIFIED = 250  # average characters per line of a minified file
 
 
 def language_of(path: str) -> str:
-    """Return the language of a source file; "" where it is none that is remembered."""
+    """Return the language of a source file; "" if it is not indexed."""
     return _LANGUAGES.get(PurePosixPath(path).suffix.lower(), "")
 
 
 def is_wanted(path: str) -> bool:
-    """Tell whether a file with this path, relative to the root folder, may be remembered."""
+    """Return whether a file with this path, relative to the root folder, may be indexed."""
     if len(path) > LONGEST_PATH or not _is_text(path):
         return False
     *folders, name = path.split("/")
@@ -60,12 +60,12 @@ def is_wanted(path: str) -> bool:
 
 
 def is_wanted_folder(name: str) -> bool:
-    """Tell whether the files of a folder with this name may be remembered."""
+    """Return whether the files of a folder with this name may be indexed."""
     return not (_is_hidden(name) or name.lower() in _FOLDERS or name.lower().endswith(_PACKAGES))
 
 
 def _is_text(path: str) -> bool:
-    """Tell whether a path can be written down: a disk may have names that are no text."""
+    """Return whether a path is valid Unicode without NUL: file systems allow other names."""
     try:
         return b"\0" not in path.encode()
     except UnicodeEncodeError:
@@ -77,11 +77,11 @@ def _is_hidden(name: str) -> bool:
 
 
 def is_generated(source: str) -> bool:
-    """Tell whether a file says that a program wrote it, or was made small by one."""
+    """Return whether a file is marked as generated, or is minified."""
     return bool(_GENERATED.search(source[:_HEAD])) or is_minified(source)
 
 
 def is_minified(source: str) -> bool:
-    """Tell whether a text has lines that nobody writes."""
+    """Return whether a text has lines too long for hand-written code."""
     lines = source.splitlines()
     return len(source) > _MINIFIED * max(1, len(lines)) or any(len(line) > LINE for line in lines)

@@ -1,4 +1,4 @@
-"""Notebooks and files in a folder on the disk. Links are not followed: they lead out, or in circles."""
+"""Notebooks and files in a folder on disk. Links are not followed: they may lead out or form cycles."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wante
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MOST_IN_A_FOLDER = 100_000  # files and folders, wanted or not
-MOST_FOUND = 200_000  # folders, and files that may be remembered
-_ANSWER_IN = 0.03  # seconds to look whether files are there, for somebody who types
+MOST_IN_A_FOLDER = 100_000  # directory entries read per folder
+MOST_FOUND = 200_000  # folders and indexable files in one walk
+_ANSWER_IN = 0.03  # seconds to check whether files exist while the user types
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -33,8 +33,8 @@ _checks = LookupThread()  # apart from index look-ups, which wait for it
 class LocalFiles:
     """A folder on the disk.
 
-    `is_listed` tells of names whether they are shown to the person; `hidden` names what decides that, where
-    it is not Jupyter's default: an index of what is hidden from some is not shared with them.
+    `is_listed` returns whether Jupyter shows a name; `hidden` identifies a rule other than Jupyter's
+    default: folders with different rules do not share an index.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LocalFiles:
         self._is_listed = is_listed
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
-        """Iterate over the files under a folder, those of outer folders first."""
+        """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder] if self._may_hold(folder) else []), MOST_FOUND
         while waiting:
@@ -74,18 +74,18 @@ class LocalFiles:
                     waiting.append(looked)
 
     def look(self, path: str) -> Looked | None:
-        """Look at a file."""
+        """Return a file's metadata."""
         if not is_wanted(path) or not self._may_hold(path):
             return None
         found = self._status(path)
         return _looked(path, found) if found and stat.S_ISREG(found.st_mode) else None
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is a file or a folder."""
+        """Return whether a file or folder exists."""
         return self._status(path) is not None
 
     def read(self, path: str) -> str:
-        """Return the text of a file in UTF-8 that is not too long to be remembered."""
+        """Return the text of a UTF-8 file; empty for other files and for those too large to index."""
         with os.fdopen(os.open(self._at(path), _FLAGS), "rb") as file:
             found = os.fstat(file.fileno())
             # Another user may have replaced the file since it was found.
@@ -99,7 +99,7 @@ class LocalFiles:
             return ""
 
     def there(self, paths: Iterable[str], *, otherwise: bool) -> set[str]:
-        """Return those that are there; `otherwise`: whether those count that there is no time to look at."""
+        """Return the paths that exist; `otherwise` is the result for those not checked in time."""
         wanted = list(paths)
         seen: dict[str, bool] = {}
         ended, until = threading.Event(), time.monotonic() + _ANSWER_IN
@@ -132,7 +132,7 @@ class LocalFiles:
         return path if is_folder else _looked(path, found)
 
     def _entries(self, folder: str, unseen: list[str]) -> list[os.DirEntry[str]]:
-        """Return what stands in a folder, as much of it as is looked at."""
+        """Return the entries of a folder, up to the limit."""
         try:
             with os.scandir(self._at(folder)) as entries:
                 found = list(islice(entries, MOST_IN_A_FOLDER + 1))
@@ -147,7 +147,7 @@ class LocalFiles:
         return found
 
     def _has_root(self) -> bool:
-        """Tell whether the root folder is there: a disk that is not mounted has lost no file."""
+        """Return whether the root folder exists: an unmounted disk does not mean deleted files."""
         try:
             os.scandir(self.root).close()
         except OSError:
@@ -155,7 +155,7 @@ class LocalFiles:
         return True
 
     def _status(self, path: str) -> os.stat_result | None:
-        """Return what the disk says of a path; None where nothing is there."""
+        """Return the status of a path; None if nothing exists there."""
         try:
             return os.lstat(self._at(path))
         except ValueError:
@@ -166,7 +166,7 @@ class LocalFiles:
             raise
 
     def _may_hold(self, path: str) -> bool:
-        """Tell whether a path leads to its place by no link, and past nothing that is left out."""
+        """Return whether a path contains no link and no excluded folder."""
         at, parts = self._at(path), path.split("/") if path else []
         try:
             if os.path.realpath(at) != at:
@@ -187,14 +187,14 @@ class LocalFiles:
         )
 
     def _is_shared(self, folder: str) -> bool:
-        """Return whether other users may put files into a folder, as into /tmp."""
+        """Return whether other users can create files in a folder, as in /tmp."""
         try:
-            return bool(os.stat(self._at(folder)).st_mode & (stat.S_IWGRP | stat.S_IWOTH))  # noqa: PTH116 - as elsewhere here
+            return bool(os.stat(self._at(folder)).st_mode & (stat.S_IWGRP | stat.S_IWOTH))  # noqa: PTH116 - faster
         except (OSError, ValueError):
             return False
 
     def _at(self, path: str) -> str:
-        return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - many, and fast
+        return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - faster
 
 
 def _is_own(found: os.stat_result) -> bool:
@@ -202,7 +202,7 @@ def _is_own(found: os.stat_result) -> bool:
 
 
 def _says_gone(error: OSError) -> bool:
-    """Tell whether an error says that nothing is there; any other may be over in a moment."""
+    """Return whether an error means that nothing exists there; other errors may be temporary."""
     return isinstance(error, FileNotFoundError | NotADirectoryError)
 
 

@@ -1,4 +1,4 @@
-"""Where indexes are: one for each root folder, in the person's folder for data."""
+"""Location of the indexes: one for each root folder, in the user's data folder."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ import platformdirs
 from jupyter_turbopilot.files import MEGABYTE, size_of
 from jupyter_turbopilot.memory.store import SCHEMA
 
-DAY = 24 * 3600.0  # seconds; a server says each day that it uses an index
-MOST_BYTES = 500 * MEGABYTE  # of all indexes; those used last are kept
+DAY = 24 * 3600.0  # seconds between two marks that an index is in use
+MOST_BYTES = 500 * MEGABYTE  # of all indexes; the most recently used are kept
 _ENDING = ".db"
-_OLD = 90 * DAY  # after which an index that no server has used is deleted
+_OLD = 90 * DAY  # an index unused for so long is deleted
 
 
 def folder() -> Path:
-    """Return the folder that indexes are in."""
+    """Return the folder of the indexes."""
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "memory"
 
 
 def place_of(identity: str) -> Path:
-    """Return where the index of a root folder is; nothing of one is in that of another."""
+    """Return the path of a root folder's index."""
     digest = blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return folder() / f"{digest}{_ENDING}"
 
 
 def indexes() -> list[Path]:
-    """Return the indexes that there are."""
+    """Return the existing indexes."""
     return sorted(path for path in folder().glob(f"*{_ENDING}") if _is_index(path))
 
 
 def index_files(index: Path | None = None) -> list[Path]:
-    """Return every file that belongs to an index, finished or not; of all indexes, unless one is named."""
+    """Return the files of one index, or of all indexes, including unfinished ones."""
     if index:
         return _files(index)
     names = set(folder().glob(f"*{_ENDING}"))
@@ -47,7 +47,7 @@ def index_files(index: Path | None = None) -> list[Path]:
 
 
 def delete_old(besides: Path) -> None:
-    """Delete the indexes that no server has used for long, and those used longest ago of too many."""
+    """Delete unused indexes, and the least recently used ones beyond the total size."""
     used = sorted((_used(path), path) for path in indexes() if path != besides)
     left, now = MOST_BYTES, time.time()
     for when, path in reversed(used):
@@ -59,12 +59,12 @@ def delete_old(besides: Path) -> None:
 
 
 def size_of_index(path: Path) -> int:
-    """Return the bytes of an index with what belongs to it."""
+    """Return the size of an index in bytes, with its auxiliary files."""
     return sum(map(size_of, _files(path)))
 
 
 def _is_index(path: Path) -> bool:
-    """Tell whether a file is an index that this person can use: others may have put theirs there."""
+    """Return whether a file is an index that belongs to this user."""
     try:
         return SCHEMA.is_ours(path)
     except (OSError, sqlite3.Error):

@@ -1,4 +1,4 @@
-"""Answers what is asked of the memory out of the index; what is gone from the disk is not told."""
+"""Lookups in the index; results from deleted files are left out."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MOST_DOCUMENTS = 8
-FADING = 0.7  # what a cell counts for that stands one further above
-_RANKED, _READ = 64, 256  # entries that are compared by their whole text, and that are read to find so many
-_END = 0.2  # seconds that the end waits for a look-up
+FADING = 0.7  # weight of a cell relative to the one below it
+_RANKED, _READ = 64, 256  # entries compared by their whole text, and entries read to find them
+_END = 0.2  # seconds that close() waits for a lookup
 T = TypeVar("T")
 
 
 class Memory:
-    """What is remembered of the person's own code in one root folder, read from its index.
+    """The index of one root folder, for lookups.
 
-    `is_there` tells of paths which of them still are: of the first ones for certain, where it has not the
-    time for all. A file that cannot be read remembers nothing. It is called on the worker's threads; each
-    method returns in a few milliseconds.
+    `is_there` returns the paths that still exist; where there is no time to check all, it checks the first
+    ones. An unreadable index returns no results. It is used on worker threads; each method returns in a few
+    milliseconds.
     """
 
     def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
         self._is_there = is_there
-        # Each has its own connection: who types does not wait for cells to be compared.
+        # Two connections: a lookup of lines does not wait for a comparison of cells.
         self._lines, self._cells = _Connection(path), _Connection(path)
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
     ) -> Sequence[Sighting]:
-        """Return how a line that begins so goes on in other documents than `path`, in most of them first.
+        """Return the continuations of a line in other documents than `path`, the most frequent first.
 
-        `above` is the line before it, `modules` what the asking notebook imports.
+        `above` is the line before it, `modules` the modules that the current notebook imports.
         """
         start = begun.lstrip()
         if len(start) < SHORTEST_BEGINNING:
@@ -82,10 +82,10 @@ class Memory:
         leaving: Collection[str],
         here: Callable[[str], bool] = lambda _: False,
     ) -> Sequence[Document]:
-        """Return what follows cells and blocks like those above, on the most alike ones first.
+        """Return the entries that follow cells and blocks like those above, best match first.
 
-        `above` has the words of each, of the nearest first. Other paths than `leaving` are looked at; `here`
-        tells of a text whether the asking notebook has it already.
+        `above` contains the words of each cell, nearest first. Documents in `leaving` are excluded; `here`
+        returns whether the current notebook already contains a text.
         """
         unwanted = {name for path in leaving for name in names_of(path)}
 
@@ -101,21 +101,21 @@ class Memory:
         told: dict[str, str] = {}
         for one in found:
             if one.path in there and len(told) < MOST_DOCUMENTS:
-                # Notebooks are copied: what follows in both is one.
+                # Notebooks are copied: equal entries count once.
                 told.setdefault(one.entry.source, one.path)
         return [Document(path=path, language=language, source=source) for source, path in told.items()]
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
-        """Return those of the paths that are still remembered; None where that is not known now."""
+        """Return the paths that are still indexed; None if the index cannot be read now."""
         known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
         return None if known is None else self._is_there(known)
 
     def imports(
         self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
     ) -> Sequence[tuple[str, int]]:
-        """Return the import lines that bind a name, with the number of documents of each; the most first.
+        """Return the import lines that bind a name with the number of their documents, most frequent first.
 
-        `folder` leaves out documents in others; "." is the root folder. Those at `leaving` do not count.
+        With `folder`, only documents directly in it count ("." is the root); those in `leaving` never do.
         """
         found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
         there = self._is_there(dict.fromkeys(path for one in found for path in one.paths))
@@ -127,13 +127,13 @@ class Memory:
         return sorted(counted, key=lambda one: (-one[1], one[0]))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         for connection in (self._lines, self._cells):
             connection.close()
 
 
 class _Connection:
-    """A connection to the index, which threads use in turns; it is there while the file is."""
+    """A connection to the index, shared by threads one at a time; open while the file exists."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -142,7 +142,7 @@ class _Connection:
         self._closed = False
 
     def ask(self, ask: Callable[[Store], T]) -> T | None:
-        """Return the result of a look-up; None if there is no index, or another process locks it."""
+        """Return the result of a lookup; None if there is no index or another process locks it."""
         with self._lock:
             try:
                 if not (store := self._opened()):
@@ -150,13 +150,13 @@ class _Connection:
                 with store.transaction("DEFERRED"):  # one lock for all queries
                     return ask(store)
             except (OSError, ValueError, sqlite3.Error) as error:
-                log.debug("Turbopilot: the index of your code says nothing: %s", error)
+                log.debug("Turbopilot: a lookup in the index of your code failed: %s", error)
                 if not is_busy(error):
                     self._let_go()
                 return None
 
     def close(self) -> None:
-        """Let go of the file, unless a look-up takes long: the end of the process does it then."""
+        """Close the database, unless a lookup takes long: it is closed when the process exits then."""
         self._closed = True
         if self._lock.acquire(timeout=_END):
             self._let_go()
@@ -177,7 +177,7 @@ class _Connection:
 
 
 def _known(store: Store, path: str) -> str:
-    """Return a path as the index has it."""
+    """Return the form of a path that the index uses."""
     return next((name for name in names_of(path) if store.stamp(name) is not None), path)
 
 
@@ -188,7 +188,7 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
         times=sum(line.times for line in lines),
         documents=len({line.path for line in lines}),
         above=any(line.same_above for line in lines),
-        modified=min(time.time(), max(line.modified for line in lines)),  # a clock may have been wrong
+        modified=min(time.time(), max(line.modified for line in lines)),  # the clock may have been wrong
         imports=shared / len(modules) if modules else 0.0,
     )
 
@@ -196,8 +196,8 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
 def _following(
     store: Store, above: Sequence[Collection[str]], fits: Callable[[FoundEntry], bool]
 ) -> list[FoundEntry]:
-    """Return the fitting entries that follow those most like the ones above, in the same order."""
-    # By an entry: what the one so many before it shares with the one so many above.
+    """Return the matching entries that follow those most like the ones above, best match first."""
+    # For each entry: the similarity at each distance above it.
     sharing: defaultdict[int, dict[int, float]] = defaultdict(dict)
     having = cache(store.having)
     for distance, words in enumerate(above[:MOST_ABOVE]):
@@ -211,7 +211,7 @@ def _following(
     for number in likely[:_READ]:
         if len(scored) == _RANKED:
             break
-        # The notebook that asks is like itself, and so are its copies: they take nobody's place.
+        # The current notebook and its copies resemble themselves: skip them before they fill the ranking.
         if not ((found := entry(number)) and fits(found)):
             continue
         score = sum(
@@ -229,7 +229,7 @@ def _path(found: FoundEntry | None) -> str:
 
 
 def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> dict[int, float]:
-    """Return how much entries share with words: a word counts the more the fewer have it."""
+    """Return how much entries share with the words; rare words weigh more."""
     shared: defaultdict[int, float] = defaultdict(float)
     for word in sorted(words):
         numbers = having(word)
@@ -239,9 +239,9 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
 
 
 class KeptMemory(Memory):
-    """The memory of one source, whose index is kept up to date.
+    """The index of one source, kept up to date by a builder.
 
-    `pause` and `asked` say when nothing may be read (`Builder`).
+    `pause` and `asked` limit when files are read (see `Builder`).
     """
 
     def __init__(
@@ -256,12 +256,12 @@ class KeptMemory(Memory):
         super().__init__(self.builder.place, self._on_the_disk)
 
     def close(self) -> None:
-        """End."""
+        """Stop the builder and close the index."""
         self.builder.close()
         super().close()
 
     def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
-        """Return the paths that are there; where that takes too long, as far as was seen lately."""
+        """Return the paths that exist; without time to check, the result of the last scan counts."""
         seen_lately = self.builder.used()
         certain = [path for path in paths if not self.builder.may_be_gone(path)]
         return self.source.there(certain, otherwise=seen_lately)

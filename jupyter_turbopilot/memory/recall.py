@@ -1,4 +1,4 @@
-"""Lines from memory: how a line goes on that was written before, and how sure that is. Pure."""
+"""Index lookup: continuations of a line from the user's own code, with their probability. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
-MOST_WAYS, MOST_TEXTS = 6, 8  # that are compared, and that are scored
-# Not one that is set there, nor the name of an argument.
+MOST_WAYS, MOST_TEXTS = 6, 8  # continuations that are compared, and texts that are scored
+# A name that is neither assigned here nor a keyword argument.
 _NAME = re.compile(r"(\.\s*+)?(?<!\w)([^\W\d]\w*+)(?!\s*+=(?!=))")
-# What is in strings is text, not names.
+# Names inside strings do not count.
 _STRING = re.compile(r"\"[^\"\n]*+\"?+|'[^'\n]*+'?+")
 _BUILT_IN = frozenset(dir(builtins))
 _WORD_AT_CURSOR = re.compile(r"\.?(?<!\w)\w*+$")
@@ -36,13 +36,13 @@ _IMPORT = re.compile(r"(?:import|from)\b")
 
 @dataclass(frozen=True)
 class Recalled:
-    """How a line goes on in memory."""
+    """An index match: a continuation of the line."""
 
     text: str
     confidence: float
     sure: bool  # whether it may be shown
-    whole: bool  # whether nothing more could belong to the suggestion
-    imports: tuple[str, ...] = ()  # lines that its names need, which are not in the notebook
+    whole: bool  # whether the suggestion cannot be longer than this
+    imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
 
 
 @cache
@@ -59,11 +59,11 @@ def recall(
     fits: Callable[[str], bool],
     threshold: float,
 ) -> Recalled | None:
-    """Return how the line goes on: what is sure enough to be shown and saves most, or else the likeliest."""
+    """Return the best continuation above the threshold that saves most, or else the likeliest."""
     scored = [(rate(values), text, whole) for text, whole, values in candidates(ways, cursor, surroundings)]
 
     def gain(found: tuple[float, str, bool]) -> float:
-        # Characters saved, less the key that accepts them.
+        # Characters saved, less the keystroke that accepts them.
         return found[0] * max(0.5, len(found[1].strip()) - 1)
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
@@ -76,18 +76,18 @@ def recall(
 
 
 def rate(values: Mapping[str, float]) -> float:
-    """Return how likely it is that a line goes on so."""
+    """Return the probability that the line continues like this."""
     return score(dict(values), fit().coefficients)
 
 
 def candidates(
     ways: Sequence[Way], cursor: CursorFeatures, surroundings: Surroundings
 ) -> Iterator[tuple[str, bool, dict[str, float]]]:
-    """Yield texts that may follow, whether nothing more could belong to the suggestion, and the features."""
+    """Yield possible texts, whether each ends the suggestion, and its features."""
     behind = surroundings.rest.strip()
     if surroundings.quote and behind:
         return
-    # What stands behind the cursor has to be how such a line ends.
+    # The continuation has to end with the text behind the cursor.
     fitting = [replace(way, rest=way.rest.removesuffix(behind)) for way in ways if way.rest.endswith(behind)]
     for text, whole in _texts(fitting):
         if trim(text, surroundings, final=True).text != text:
@@ -99,9 +99,9 @@ def candidates(
 
 
 def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
-    """Yield the ways themselves, their first words, then what some of them have in common.
+    """Yield the continuations, their first words, then prefixes that two of them share.
 
-    All but the ways themselves end where a text may end. A first word is likelier to be right than its line.
+    Prefixes end where a suggestion may end. A first word is more often right than its whole line.
     """
     rests = [rest for way in ways[:MOST_WAYS] if (rest := way.rest.rstrip())]
     texts = dict.fromkeys(rests[: MOST_WAYS // 2], True)
@@ -126,13 +126,13 @@ def _shared(one: str, other: str) -> int:
 
 
 def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[str, float]:
-    """Return what speaks for and against a text as the way in which a line goes on."""
+    """Return the features of a text as a continuation."""
     agreeing = [way for way in ways if way.rest.startswith(text)]
     against = [way for way in ways if not way.rest.startswith(text)]
     total, agreed = (sum(way.weight for way in some) for some in (ways, agreeing))
     ending = sum(way.weight for way in agreeing if way.rest.rstrip() == text)
     own = sum(way.own for way in agreeing)
-    # The word at the cursor counts whole.
+    # Include the beginning of the word at the cursor.
     names = _names("" if cursor.quote else cursor.body, _STRING.sub(" ", f"{cursor.quote}{text}"))
     strange = [dot for dot, name in names if name not in cursor.words and (dot or name not in _BUILT_IN)]
     is_import = bool(_IMPORT.match(cursor.body))
@@ -163,6 +163,6 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
 
 
 def _names(begun: str, text: str) -> list[tuple[str, str]]:
-    """Return the names of a text, the one at the cursor whole; the first of each pair: the dot before it."""
+    """Return the names of a text, including the partial one at the cursor, each after its dot if any."""
     at_cursor = _WORD_AT_CURSOR.search(begun)
     return _NAME.findall(f"{at_cursor[0] if at_cursor else ''}{text}")

@@ -1,4 +1,4 @@
-"""The index in its file: what is remembered of each document, written, deleted and looked up."""
+"""The index database: adds, deletes and looks up documents."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 50 * MEGABYTE
-MOST_ROWS = 4096  # that are looked at
-SO_MANY = 256  # ways in which lines that begin so go on: of more, none is told
-MOST_WAYS, MOST_OF_A_WAY = 16, 64  # of those that are told, and sightings of each
-MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
-COMMON = 128  # entries that have a word; where there are more, it says nothing
-PATIENCE = 0.02  # seconds that a look-up waits for another process that writes
-_CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
+MOST_ROWS = 4096  # read per lookup
+SO_MANY = 256  # distinct continuations of a line beginning; with more, none is returned
+MOST_WAYS, MOST_OF_A_WAY = 16, 64  # returned continuations, and rows for each
+MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # returned import lines of a name, and documents for each
+COMMON = 128  # entries per word; a more frequent word is ignored
+PATIENCE = 0.02  # seconds that a lookup waits for another process's write lock
+_CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of SQLite page cache
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 _BINDING = (
     "FROM imports WHERE name = :name AND (:within IS NULL OR document IN (SELECT id FROM documents WHERE "
@@ -37,7 +37,7 @@ _BINDING = (
 )
 SCHEMA = Schema(
     application=0x54504C4D,
-    version=5,  # another one where the same text would be remembered otherwise
+    version=5,  # increase when the same text would be indexed differently
     tables="""CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, modified REAL NOT NULL,
@@ -60,7 +60,7 @@ CREATE VIRTUAL TABLE words USING fts5 (
 
 
 class Seen(NamedTuple):
-    """A line in a document, as it is remembered."""
+    """A line in a document, as it is indexed."""
 
     text: str
     same_above: bool
@@ -71,7 +71,7 @@ class Seen(NamedTuple):
 
 
 class SeenImport(NamedTuple):
-    """An import, in how many documents it stands, and some of them."""
+    """An import line, the number of documents that contain it, and some of them."""
 
     line: str
     documents: int
@@ -79,22 +79,22 @@ class SeenImport(NamedTuple):
 
 
 class FoundEntry(NamedTuple):
-    """An entry that has some of the words looked for."""
+    """An entry that contains some of the words."""
 
     path: str
     entry: Entry
 
 
 class Store(OpenFile):
-    """The index of one root folder; `looking`: to be looked up alone, by any thread, and not waited for."""
+    """The index of one root folder; with `looking`, for lookups only: from any thread, with a short wait."""
 
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
         self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
-        self.untidy = True  # whether the disk may hold what was deleted, by this process or an earlier one
+        self.untidy = True  # whether the file may still contain deleted text
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
-        """Remember a document in place of what was known of it; False where newer ones leave it no room."""
+        """Add or replace a document; return False if there is no room beside newer ones."""
         with self.transaction():
             known = self._one("SELECT id FROM documents WHERE path = ?", path)
             if known and self._page_of(known[0]) == page:
@@ -115,7 +115,7 @@ class Store(OpenFile):
         return True
 
     def forget(self, paths: Iterable[str]) -> int:
-        """Delete what is remembered of documents, and of what is in folders with these paths."""
+        """Delete documents by path, and those in folders with these paths; return their number."""
         gone = 0
         with self.transaction():
             for path in paths:
@@ -125,19 +125,19 @@ class Store(OpenFile):
         return gone
 
     def keep_newest(self, count: int) -> None:
-        """Delete what is remembered of the oldest documents, where there are more."""
+        """Delete the oldest documents beyond a count."""
         if (over := self.count() - count) > 0:
             oldest = self._all("SELECT path FROM documents ORDER BY modified, id DESC LIMIT ?", over)
             self.forget(path for (path,) in oldest)
 
     def under(self, path: str) -> set[str]:
-        """Return the documents at a path, or in a folder with this path."""
+        """Return the document at a path, or those in a folder with this path."""
         return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
     def clear(self, mark: str = "") -> None:
-        """Delete everything but whose index it is.
+        """Delete all content of the index.
 
-        Servers that see another `mark` than before put nothing into it any more.
+        Servers that see a new `mark` stop writing to this index.
         """
         with self.transaction():
             self.note("cleared", mark or self.noted("cleared"))
@@ -147,44 +147,44 @@ class Store(OpenFile):
         self.untidy = False
 
     def tidy(self) -> None:
-        """Delete words from the disk, too: they stay in the index until it is merged."""
+        """Remove deleted words from the file: FTS5 keeps them until its index is merged."""
         self._run("INSERT INTO words (words) VALUES ('optimize')")
         self.untidy = False
 
     def rest(self) -> None:
-        """Free the memory of cached pages."""
+        """Free SQLite's page cache."""
         self._run("PRAGMA shrink_memory")
 
     def stamps(self) -> dict[str, str]:
-        """Return the state in which each document was read."""
+        """Return the stamp of each document when it was indexed."""
         return dict(self._all("SELECT path, stamp FROM documents"))
 
     def stamp(self, path: str) -> str | None:
-        """Return the state in which a document was read."""
+        """Return a document's stamp when it was indexed."""
         found = self._one("SELECT stamp FROM documents WHERE path = ?", path)
         return found[0] if found else None
 
     def count(self) -> int:
-        """Return how many documents are remembered."""
+        """Return the number of documents."""
         return int(self._all("SELECT count(*) FROM documents")[0][0])
 
     def note(self, name: str, value: str) -> None:
-        """Write down something about the index itself."""
+        """Store a property of the index itself."""
         self._run("INSERT OR REPLACE INTO about VALUES (?, ?)", name, value)
 
     def noted(self, name: str) -> str:
-        """Return what was written down; empty: nothing."""
+        """Return a property of the index; empty if it is not set."""
         found = self._one("SELECT value FROM about WHERE name = ?", name)
         return str(found[0]) if found else ""
 
     def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
-        """Return the likeliest lines that begin so, in other documents than the one at a path.
+        """Return the likeliest lines with this beginning, in other documents than `path`.
 
-        Where too many lines begin so, that is none: a part of them says nothing of what is likely.
+        With too many different lines it returns none: a sample would not show which are likely.
         """
         mark = _mark(above) or None  # no mark is NULL
         own = self._one("SELECT id FROM documents WHERE path = ?", path) or (None,)
-        # From one line to the next that is another: common ones stand there thousands of times.
+        # Jump from one distinct line to the next: common ones occur thousands of times.
         ways = self._all(
             "WITH RECURSIVE ways (text) AS ("
             "SELECT min(text) FROM lines "
@@ -220,14 +220,14 @@ class Store(OpenFile):
         ]  # fmt: skip
 
     def having(self, word: str) -> Sequence[int]:
-        """Return the numbers of the entries that have a word; none where it is a common one."""
+        """Return the ids of the entries that contain a word; empty for a common word."""
         if not is_word(word):
             return ()
         rows = self._all("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", f'"{word}"', COMMON + 1)
         return [number for (number,) in rows] if len(rows) <= COMMON else ()
 
     def entry(self, number: int) -> FoundEntry | None:
-        """Return an entry, with the document that it is from."""
+        """Return an entry and the path of its document."""
         found = self._one(
             "SELECT path, language, source FROM entries JOIN documents ON documents.id = document "
             "WHERE entries.id = ?",
@@ -238,7 +238,7 @@ class Store(OpenFile):
     def imports(self, name: str, folder: str | None = None, leaving: Iterable[str] = ()) -> list[SeenImport]:
         """Return the imports that bind a name, those of most documents first.
 
-        `folder` leaves out what is in others, `leaving` the documents at these paths.
+        With `folder`, only documents directly in it count; those at the paths in `leaving` never do.
         """
         within = folder if folder is None else f"{folder}/".removeprefix("./")
         known = (self._one("SELECT id FROM documents WHERE path = ?", path) for path in leaving)
@@ -324,5 +324,5 @@ def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:
 
 
 def _mark(line: str) -> int:
-    """Return the number by which the line above is known again; 0: there is none."""
+    """Return a checksum of the line above; 0 if there is none."""
     return crc32(line.encode()) or 1 if line else 0

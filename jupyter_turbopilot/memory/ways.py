@@ -1,4 +1,4 @@
-"""The ways in which a line goes on: in the notebook itself, and in what memory holds. Pure."""
+"""Continuations of a line: from the notebook itself and from the index. Pure."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _DAY = 86_400.0  # seconds
 
 @dataclass(frozen=True)
 class Way:
-    """One way in which a line goes on."""
+    """A continuation of a line."""
 
     rest: str
-    own: int = 0  # how often it stands in the notebook itself
-    own_above: bool = False  # whether it stands there below the same line
-    times: int = 0  # how often in other documents
-    documents: int = 0  # in how many of them
-    above: bool = False  # whether it stands there below the same line
-    days: float = 0.0  # since the newest of them was changed
-    imports: float = 0.0  # share of the notebook's modules that they import, too
+    own: int = 0  # occurrences in the notebook itself
+    own_above: bool = False  # whether one of them is below the same line
+    times: int = 0  # occurrences in other documents
+    documents: int = 0  # documents that contain it
+    above: bool = False  # whether one of them has it below the same line
+    days: float = 0.0  # since the newest of them was modified
+    imports: float = 0.0  # share of the notebook's modules that they also import
 
     @property
     def weight(self) -> int:
-        """In how many documents it stands."""
+        """Number of documents that contain it."""
         return self.documents + bool(self.own)
 
 
 def ways_at(memory: Memory, request: Completion, around: Surroundings, now: float) -> list[Way]:
-    """Return how the line at the cursor goes on elsewhere, in the notebook and in memory, likeliest first."""
+    """Return the continuations of the line at the cursor, from notebook and index, likeliest first."""
     start = around.line.lstrip()
     if not SHORTEST_BEGINNING <= len(start) <= LINE:
         return []
@@ -62,7 +62,7 @@ def ways_at(memory: Memory, request: Completion, around: Surroundings, now: floa
 
 
 def _nearest(request: Completion, language: str) -> Iterator[str]:
-    """Iterate over the other cells of a language, the nearest first: of a very long notebook, not all."""
+    """Iterate over the other cells of a language, nearest first, up to a total length."""
     room, active = ABOVE, request.active
     for number in sorted(range(len(request.cells)), key=lambda number: abs(number - active)):
         cell = request.cells[number]
@@ -78,7 +78,7 @@ def _nearest(request: Completion, language: str) -> Iterator[str]:
 
 
 def own_ways(start: str, above: str, texts: Iterable[tuple[str, ...]]) -> list[Way]:
-    """Return how a line that begins so goes on in texts of the notebook, given in parts (`_lines`)."""
+    """Return the continuations of a line beginning in texts of the notebook, given in parts (`_lines`)."""
     above = above.strip()
     times: Counter[str] = Counter()
     below_same = set[str]()
@@ -95,12 +95,12 @@ def own_ways(start: str, above: str, texts: Iterable[tuple[str, ...]]) -> list[W
     return [Way(rest, often, rest in below_same) for rest, often in times.items()]
 
 
-@remembered(2**22)  # typing changes none of them but at the end of a line
+@remembered(2**22)  # most keystrokes change no earlier line
 def _lines(*parts: str) -> tuple[tuple[str, str, int], ...]:
-    """Return the lines of a text in order, each with the one above it, and how often they stand there.
+    """Return the sorted lines of a text, each with the one above it and the number of occurrences.
 
-    Secrets are looked for in the whole text, as the cursor may stand in the middle of one. Otherwise the
-    parts are separate: the line below the cursor does not stand below the one above it.
+    Secrets are detected in the whole text, as the cursor may be in the middle of one. Otherwise the parts
+    are separate: the line below the cursor does not follow the line above it.
     """
     if ARMOUR.search("\n".join(parts)):
         return ()
@@ -113,11 +113,11 @@ def _lines(*parts: str) -> tuple[tuple[str, str, int], ...]:
 
 
 def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> list[Way]:
-    """Join what the notebook itself and other documents say, what most of them say first."""
+    """Merge the continuations of notebook and index, the most frequent first."""
     ways = {way.rest: way for way in own}
     for seen in sightings:
         here = ways.get(seen.rest, Way(seen.rest))
-        # A clock that was put back makes nothing newer than new.
+        # A modification time in the future counts as now.
         days = max(0.0, now - seen.modified) / _DAY
         ways[seen.rest] = Way(
             seen.rest, here.own, here.own_above, seen.times, seen.documents, seen.above, days, seen.imports
@@ -135,10 +135,10 @@ def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> lis
 
 
 def modules_in(sources: Iterable[str]) -> frozenset[str]:
-    """Return the top-level modules that cells of Python import."""
+    """Return the top-level modules that Python cells import."""
     return frozenset().union(*map(_modules, sources))
 
 
-@remembered(2**20)  # typing does not change other cells
+@remembered(2**20)  # a keystroke does not change other cells
 def _modules(source: str) -> frozenset[str]:
     return frozenset(found.module for found in imports_of(source))

@@ -1,1 +1,1 @@
-"""Puts models, worker and completer together."""
+"""Composition of models, worker and completer."""

@@ -1,4 +1,4 @@
-"""The models a person can choose from: what there is, what suits this machine, downloads under way."""
+"""The available models: the catalogue, recommendations for this machine, and downloads."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
 
 log = logging.getLogger(__name__)
-MAX_DOWNLOADS = 16  # that are known, under way or ended
+MAX_DOWNLOADS = 16  # running or finished downloads that are tracked
 
 
 def store_of(settings: Turbopilot) -> Store:
-    """Return the folder of models that the settings name."""
+    """Return the store for the configured models folder."""
     return Store(models_dir(settings.models_dir), mirrors=settings.mirrors, hosts=settings.download_hosts)
 
 
 class Download:
-    """A download in the background; `step` is how far it is, `error` how it ended."""
+    """A background download: its progress is in `step`, its result in `error`."""
 
     def __init__(self) -> None:
         self.cancel = threading.Event()
         self.step = DownloadProgress("waiting")
-        # Until the model is here every end is a failure, whoever forgets to say so.
+        # Every end before the model is complete is a failure, also an unexpected one.
         self.error: TurbopilotError | None = DownloadError(
             "The download ended before the model was complete. Try again."
         )
@@ -51,14 +51,14 @@ class Download:
 
     @property
     def failure(self) -> str | None:
-        """Say why there is no model, unless it is still on its way or the person stopped it."""
+        """The reason why the download failed; None while it runs, or if the user cancelled it."""
         if not self.finished.is_set() or self.error is None or isinstance(self.error, CancelledError):
             return None
         return self.error.message
 
 
 class Library:
-    """The catalogue, the store's folder, and what is being downloaded into it."""
+    """The catalogue, the store, and the downloads into it."""
 
     def __init__(self, store: Store, kind: EngineKind) -> None:
         self.store = store
@@ -67,7 +67,7 @@ class Library:
         self._lock = threading.Lock()
 
     def advice(self) -> dict[str, Advice]:
-        """Judge each model of the catalogue for this machine."""
+        """Return a recommendation about each catalogue model for this machine."""
         rate = measured_rate(personal_dir()) or guessed_rate(machine.cores())
         advice = advise(catalog().values(), machine.free_memory(), rate)
         return {each.model.name: each for each in advice}
@@ -75,7 +75,7 @@ class Library:
     def download(
         self, spec: str, *, mirrors: bool = False, then: Callable[[], object] = lambda: None
     ) -> Download:
-        """Fetch a model in the background, then do what was asked for; asking again joins the download."""
+        """Download a model in the background, then call `then`; a repeated call joins a running download."""
         model = self._kind.find(spec)
         with self._lock:
             if running := self._running(model):
@@ -103,12 +103,12 @@ class Library:
 
         try:
             threading.Thread(target=work, name="turbopilot-pull", daemon=True).start()
-        except RuntimeError:  # no more threads
+        except RuntimeError:  # the system cannot start another thread
             download.finished.set()
         return download
 
     def download_of(self, model: Model) -> Download | None:
-        """Return a model's latest download, as far as it is remembered."""
+        """Return a model's latest download, if it is still tracked."""
         return self._downloads.get(model.name)
 
     def _running(self, model: Model) -> Download | None:
@@ -116,30 +116,30 @@ class Library:
         return None if download is None or download.finished.is_set() else download
 
     def cancel(self, spec: str) -> bool:
-        """Stop a download; what came stays for the next time."""
+        """Cancel a download; the next one resumes it."""
         running = self._running(self._kind.find(spec))
         if running:
             running.cancel.set()
         return running is not None
 
     def remove(self, model: Model) -> int:
-        """Delete what was fetched of a model and return the bytes freed; one that is on its way stays."""
+        """Delete a model's downloaded files and return the bytes freed; refuse during a download."""
         if self._running(model):
             raise BadRequestError(
-                f"{model.name} is being downloaded. Stop the download first.", field="model"
+                f"{model.name} is being downloaded. Cancel the download first.", field="model"
             )
         return self._kind.remove(model)
 
     def close(self) -> None:
-        """Stop all downloads."""
+        """Cancel all downloads."""
         for download in list(self._downloads.values()):
             download.cancel.set()
 
     def _make_room(self, name: str) -> None:
-        """Forget how the downloads ended that ended first; those under way are not forgotten."""
+        """Drop the oldest finished downloads; running ones are kept."""
         self._downloads.pop(name, None)
         ended = [other for other, download in self._downloads.items() if download.finished.is_set()]
         for other in ended[: max(0, len(self._downloads) + 1 - MAX_DOWNLOADS)]:
             del self._downloads[other]
         if len(self._downloads) >= MAX_DOWNLOADS:
-            raise BusyError(f"{MAX_DOWNLOADS} downloads are running. Wait for one to finish, or stop one.")
+            raise BusyError(f"{MAX_DOWNLOADS} downloads are running. Wait until one finishes, or cancel one.")

@@ -1,4 +1,4 @@
-"""The composition root: settings become a store, a loader, a worker and a completer that know each other."""
+"""The composition root: creates store, loader, worker and completer from the settings."""
 
 from __future__ import annotations
 
@@ -47,19 +47,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A model that somebody chose, and whether its adapters are used."""
+    """A selected model, and whether its adapters are used."""
 
     spec: str
     tuned: bool = True
 
 
 class Pilot:
-    """One model, one worker, one completer: what the server, the terminal and the command line hold.
+    """One model, one worker and one completer, as used by the server, the terminal and the commands.
 
-    It decides which model is wanted, and when to try again one that could not be loaded. `kind` is the kind
-    of engine, by default that of the settings; `kernels`, `kernel_busy` and `root` are a Jupyter server's;
-    `study` logs what becomes of suggestions: given only where a person is served, so that nothing that a
-    command types by itself is ever taken for a participant's.
+    It selects the model, and decides when to retry one that could not be loaded. `kind` is the kind of
+    engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server;
+    `study` is the study log, given only when a user types: a command's own text must not appear in it.
     """
 
     def __init__(
@@ -98,17 +97,17 @@ class Pilot:
             study,
         )
         self.background = BackgroundThreads()
-        self.parsing = BackgroundThreads(2)  # of source and tokens, which can take seconds
+        self.parsing = BackgroundThreads(2)  # for parsing and tokenizing, which can take seconds
         self.kernels = kernels
-        self.memory: KeptMemory | None = None  # of the person's own code
+        self.memory: KeptMemory | None = None  # the index of the user's code
         self._lock = threading.Lock()
         self._wanted = Choice(settings.model)
-        self._good = self._wanted  # what was loaded last, or else is configured
+        self._good = self._wanted  # the last model that was loaded, initially the configured one
         self._recovery = Recovery()
 
     @property
     def selected(self) -> str:
-        """The model that is wanted."""
+        """The selected model."""
         return self._wanted.spec
 
     @selected.setter
@@ -122,16 +121,16 @@ class Pilot:
 
     @property
     def results_file(self) -> str:
-        """The file that answers are kept in, as the settings name it; empty if they are not kept."""
+        """The configured file of the persistent completion cache, or ""."""
         return self._keeper.name if self._keeper else ""
 
     @property
     def results_trouble(self) -> str:
-        """Why answers are not kept in a file although the settings name one; empty if they are."""
+        """Why completions are not saved to the configured file; empty if they are."""
         return self._keeper.trouble if self._keeper else ""
 
     def start(self) -> None:
-        """Load the selected model in the background if it is on the disk; otherwise say what is missing."""
+        """Load the selected model in the background if it is on disk; otherwise record what is missing."""
         try:
             self._select(self._wanted)
         except TurbopilotError as error:
@@ -139,7 +138,7 @@ class Pilot:
             self.worker.fail(self.selected, error)
 
     def remember(self, source: Source) -> KeptMemory | None:
-        """Keep an index of a person's own code from now on, unless the settings forbid it."""
+        """Start indexing the user's own code, unless the settings disable it."""
         if not self.settings.memory or self.memory:
             return self.memory
         from jupyter_turbopilot.memory.reader import KeptMemory
@@ -151,40 +150,40 @@ class Pilot:
         return self.memory
 
     def ensure(self) -> None:
-        """Begin to load what was not loaded yet, or could not be and now may: called where somebody asks."""
+        """Start loading if necessary, or retry a failed load: called for each request."""
         if self.worker.state.phase is Phase.EMPTY:
             self.start()
         else:
             self.retry()
 
     def retry(self) -> None:
-        """Load again what failed, if that may go better now: called where somebody looks."""
+        """Retry a failed load if it may succeed now: called for each status query."""
         state = self.worker.state
         if state.phase is Phase.FAILED and self._recovery.due(state.code, self._facts):
             self.start()
 
     def select(self, spec: str, *, tuned: bool | None = None) -> Model:
-        """Load a model that is on the disk, in the background; `tuned`: with adapters from now on, or not."""
+        """Load a model from disk in the background; `tuned` sets whether adapters are used from now on."""
         self._recovery.forget()
         return self._select(Choice(spec, self.tuned if tuned is None else tuned))
 
     def download(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Download:
-        """Fetch a model in the background, and load it then."""
+        """Download a model in the background, then load it."""
         then = partial(self.select, spec) if select else lambda: None
         return self.library.download(spec, mirrors=mirrors, then=then)
 
     def remove(self, spec: str) -> int:
-        """Delete what was fetched of a model and return the bytes freed; one in use or on its way stays."""
+        """Delete a model's downloaded files and return the bytes freed; refuse while it is in use."""
         model = self.kind.find(spec)
         if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(model):
             raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
         freed = self.library.remove(model)
         if self.worker.state.phase is Phase.FAILED and model == self.kind.find(self.selected):
-            self.start()  # the reason is now that the model is missing
+            self.start()  # updates the reason: the model is missing now
         return freed
 
     def stop(self) -> None:
-        """End downloads and the worker, then what keeps its answers."""
+        """Stop downloads and the worker, then close the files."""
         self.library.close()
         self.background.close()
         self.parsing.close()
@@ -196,7 +195,7 @@ class Pilot:
             self.kernels.close()
 
     def settle(self) -> None:
-        """Write down what was learned and what is to be logged, and let go of memory."""
+        """Write learned values and the study log, and close the index."""
         if self.completer.learner:
             self.completer.learner.close()
         if self.completer.study:
@@ -205,7 +204,7 @@ class Pilot:
             self.memory.close()
 
     def _facts(self) -> LoadConditions:
-        """Return what the next load depends on; costs a look at the disk and at the memory."""
+        """Return the conditions that the next load depends on; reads the disk and the free memory."""
         files = ""
         with suppress(TurbopilotError, OSError):
             model = self.kind.find(self.selected)
@@ -217,10 +216,10 @@ class Pilot:
         return LoadConditions(files, machine.free_memory())
 
     def _uses(self, model: Model) -> bool:
-        """Tell whether a model's files are those that are loaded or about to be, by whatever name."""
+        """Return whether a model shares its files with a loaded or selected one, regardless of names."""
         chosen = (self.kind.find(choice.spec) for choice in (self._wanted, self._good))
         wanted, *used = (self.kind.stored(each) for each in (model, *chosen))
-        if wanted is None or not wanted.size:  # nothing of it is on this machine
+        if wanted is None or not wanted.size:  # no file of it is on this machine
             return False
         return wanted.path.resolve() in {stored.path.resolve() for stored in used if stored}
 
@@ -231,22 +230,22 @@ class Pilot:
             raise unavailable(model, stored, self.settings.engine)
         if self._keeper:
             self._keeper.start(self.completer.results.restore)
-        with self._lock:  # what is wanted is what is loaded last
+        with self._lock:  # the selection and the load must have the same order
             self._wanted = choice
             self.worker.load(model.name, partial(self._load_choice, choice, model))
         return model
 
     def _load_choice(self, choice: Choice, model: Model, cancel: Cancel) -> Engine:
-        """Load what was chosen, on the worker's thread; note how that went."""
+        """Load a selected model on the worker's thread, and record the result."""
         begun = time.monotonic()
         try:
             engine = self._load(model, cancel, tuned=choice.tuned)
         except EngineGoneError:
-            raise  # the worker loads it again
+            raise  # the worker retries
         except BaseException:
             with self._lock:
-                if self._wanted is choice:  # nobody has chosen another since
-                    self._wanted = self._good  # which goes on
+                if self._wanted is choice:  # no other model was selected meanwhile
+                    self._wanted = self._good  # which stays in use
             if not cancel.is_set():
                 self._recovery.failed(self._facts(), time.monotonic() - begun)
             raise
@@ -263,14 +262,14 @@ class Pilot:
 
 
 def study_of(settings: Turbopilot, where: Where) -> Study | None:
-    """Return what logs suggestions for a study, if the settings name a file for that."""
+    """Return the study log, if the settings name a file."""
     if not settings.study_log:
         return None
     return Study(settings.study_log, text=settings.study_text, eagerness=settings.eagerness, where=where)
 
 
 def keeper_of(settings: Turbopilot) -> Keeper | None:
-    """Return what keeps answers in a file, if the settings name one and answers are remembered at all."""
+    """Return the persistent completion cache, if it is configured and the cache is on."""
     if not (settings.results_file and settings.results_memory):
         return None
     from jupyter_turbopilot.cache.results_keeper import Keeper

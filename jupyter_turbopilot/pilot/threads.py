@@ -1,4 +1,4 @@
-"""A few threads of our own for what would hold up the event loop: the default ones are Jupyter's."""
+"""Own threads for calls that would block the event loop: the default ones belong to Jupyter."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 THREADS = 4
-MOST = 256  # that are under way or wait
+MOST = 256  # running and waiting calls
 
 T = TypeVar("T")
 
 
 class BackgroundThreads:
-    """Runs functions beside the event loop, so many at a time and no more."""
+    """Runs a limited number of functions at a time beside the event loop."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turbopilot-background")
         self._pending = 0
 
     async def run(self, function: Callable[..., T], *given: object, **named: object) -> T:
-        """Return what a function returns; it sees the context variables of the caller."""
+        """Return the result of a function, which sees the caller's context variables."""
         if self._pending >= MOST:
             raise BusyError("Too many requests are waiting. Try again shortly.")
         try:
@@ -43,5 +43,5 @@ class BackgroundThreads:
             self._pending -= 1
 
     def close(self) -> None:
-        """Begin nothing more; what is under way comes to its end."""
+        """Start no more calls; running ones finish."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,1 +1,1 @@
-"""From text to token ids within a budget. Pure."""
+"""Prompt construction: from text to token ids within a budget. Pure."""

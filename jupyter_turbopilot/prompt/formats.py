@@ -1,6 +1,6 @@
-"""Context, prefix and suffix become token ids within a budget, in the format of each family of models.
+"""Prompt formats of model families: context, prefix and suffix as token ids within a budget.
 
-Texts are cut to their budget in steps, so that a prompt's beginning seldom changes.
+Texts are truncated in steps, so that the beginning of a prompt seldom changes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Markers
 
-READ_ANEW = 9  # tokens from the suffix's marker on that are read again at each keystroke
-WIDEST = 64  # characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized
+READ_ANEW = 9  # tokens from the suffix marker on that are evaluated again at each keystroke
+WIDEST = 64  # characters: no token is longer. Text beyond that cannot fit, so it is not tokenized
 Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]
 Heal = Callable[[str], tuple[list[int], bytes]]
@@ -21,10 +21,10 @@ Heal = Callable[[str], tuple[list[int], bytes]]
 
 @dataclass(frozen=True)
 class FimFormat:
-    """How to ask a family of models to fill in the middle.
+    """The fill-in-the-middle format of a family of models.
 
     `order` lists the markers (lower case) and texts (upper case) of a prompt; `prefix`, `suffix` and `middle`
-    are the markers as the vocabulary spells them.
+    are the markers in the vocabulary's spelling.
     """
 
     name: str
@@ -32,7 +32,7 @@ class FimFormat:
     suffix: str
     middle: str
     order: tuple[str, ...] = ("prefix", "PREFIX", "suffix", "SUFFIX", "middle")
-    extra: tuple[str, ...] = ()  # markers before the names of a repository and of a file
+    extra: tuple[str, ...] = ()  # markers before the name of a repository and of a file
 
 
 _SUFFIX_FIRST = ("suffix", "SUFFIX", "prefix", "PREFIX")
@@ -47,7 +47,7 @@ FORMATS: tuple[FimFormat, ...] = (
     FimFormat("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
     FimFormat("codellama", "▁<PRE>", "▁<SUF>", "▁<MID>"),
     FimFormat("deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # noqa: RUF001 - the vocabulary's own
-    # Its first mask stands for the hole, and once more before what fills it.
+    # Its first mask marks the gap, and again the start of the infill.
     FimFormat(
         "incoder",
         "<|mask:0|>",
@@ -61,7 +61,7 @@ FORMATS: tuple[FimFormat, ...] = (
 
 @dataclass(frozen=True)
 class BoundFormat:
-    """A format with a model's token ids; `markers` is empty if the model cannot fill in the middle."""
+    """A format with a model's token ids; `markers` is empty without fill-in-the-middle support."""
 
     name: str
     order: tuple[str, ...] = ("PREFIX",)
@@ -72,9 +72,9 @@ class BoundFormat:
 
     @property
     def joined(self) -> BoundFormat:
-        """This format with the cell's own text behind the middle marker, where the answer goes on with it.
+        """This format with the current cell behind the middle marker, continued by the answer.
 
-        Typing then adds to the end of the prompt: while the suffix stays, nothing is read again or moved.
+        Typing then appends to the prompt: while the suffix is unchanged, nothing is evaluated again or moved.
         """
         if self.order[-1] != "middle":
             return self
@@ -85,7 +85,7 @@ class BoundFormat:
 def form_for(
     find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto"
 ) -> BoundFormat:
-    """Choose the format: the catalogue's, or by the vocabulary, or as llama.cpp detected it, or none."""
+    """Return the format: the preferred one, or by the vocabulary, or as detected by llama.cpp, or none."""
     if preferred == "none":
         return BoundFormat("none", bos=detected.bos)
     for known in sorted(FORMATS, key=lambda f: f.name != preferred):
@@ -103,18 +103,18 @@ def form_for(
 
 @dataclass(frozen=True)
 class Prompt:
-    """The token ids of a prompt, and the bytes that the answer must begin with if a token was dropped."""
+    """The token ids of a prompt, and the prefix constraint if a token was dropped."""
 
     tokens: list[int]
     forced: bytes = b""
-    suffix_span: tuple[int, int] = (0, 0)  # the suffix, if it stands behind the prefix
-    behind: int = 0  # tokens behind the prefix: each keystroke has them read again
-    cut: bool = False  # whether something had to be left out
+    suffix_span: tuple[int, int] = (0, 0)  # position of a suffix behind the prefix
+    behind: int = 0  # tokens behind the prefix: evaluated again at each keystroke
+    cut: bool = False  # whether text had to be left out
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How many tokens each side of the cursor may take."""
+    """Token limits for both sides of the cursor."""
 
     prefix: int
     suffix: int
@@ -123,8 +123,8 @@ class Budget:
 def keep_tail(tokens: Tail, room: int) -> Tail:
     """Keep the end of tokens or of a text; its start moves in steps of a quarter of the room.
 
-    If it moved with every token, each keystroke would change the start of the prompt, and nothing in the
-    cache could be used again.
+    If it moved with every token, each keystroke would change the start of the prompt and invalidate the
+    cache.
     """
     if len(tokens) <= room:
         return tokens
@@ -135,15 +135,15 @@ def keep_tail(tokens: Tail, room: int) -> Tail:
 
 
 def read_head(tokenize: Tokenize, text: str, room: int) -> list[int]:
-    """Return the first tokens of a text, as many as fit."""
+    """Return the first tokens of a text that fit."""
     return tokenize(text[: WIDEST * max(0, room)])[: max(0, room)]
 
 
 def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
-    """Return how many pieces, from the furthest on, to leave out so that the others and `near` tokens fit.
+    """Return how many of the furthest pieces to leave out so that the others and `near` tokens fit.
 
-    They are left out in steps of a quarter of the room, as in `keep_tail`; one quarter is kept free for an
-    outline of what was left out.
+    They are left out in steps of a quarter of the room, as in `keep_tail`; one quarter is reserved for an
+    outline of them.
     """
     over = sum(sizes) + near - room
     if over <= 0:
@@ -161,7 +161,7 @@ def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
     """Return a function that drops the last token if the prefix may end within a word.
 
-    A vocabulary has tokens for whole words: behind the token of a word's beginning, models continue badly.
+    Vocabularies have tokens for whole words: models continue badly behind the token of a partial word.
     """
 
     def heal(prefix: str) -> tuple[list[int], bytes]:
@@ -183,7 +183,7 @@ def build(
     budget: Budget,
     heal: Heal | None = None,
 ) -> Prompt:
-    """Build the prompt of a suggestion; what `heal` drops of the prefix, the answer has to begin with."""
+    """Build the prompt of a suggestion; a token that `heal` drops becomes the prefix constraint."""
     before = [token for piece in context for token in piece]
     prefix = keep_tail(prefix, WIDEST * budget.prefix)
     near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
@@ -199,7 +199,7 @@ def build(
 
 
 def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], forced: bytes = b"") -> Prompt:
-    """Append the markers and texts of a format to the tokens that stand before them."""
+    """Append the markers and texts of a format to the preceding tokens."""
     start = stop = 0
     for part in form.order:
         if part == "suffix":
@@ -210,6 +210,6 @@ def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], f
     behind = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
     if not behind:
         return Prompt(tokens, forced)
-    # The tokens right behind the cursor tell the model where it is, so they have to be read again.
+    # The tokens directly behind the cursor tell the model its position, so they have to be evaluated again.
     anew = start + READ_ANEW
     return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)

@@ -1,4 +1,4 @@
-"""Prompts of clients that bring their own: templates are taken apart, and texts laid out as asked. Pure."""
+"""Prompts supplied by clients: parses templates, and lays out the texts of raw requests. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 REPOSITORY, FILE = "repository", "file"
 MOST_FILES = 256
-INFILL_WINDOW = 2048
-ANSWER_SHARE = 8  # this part of the context, one eighth, is always kept free for an answer
+INFILL_WINDOW = 2048  # tokens around the cursor
+ANSWER_SHARE = 8  # one eighth of the context is always reserved for the answer
 _SNIPPET = "\n\n--- snippet ---\n\n"
 _PREFIX, _SUFFIX, _MIDDLE = "prefix", "suffix", "middle"
-# The orders of the parts, after the repository and files.
+# The orders of the parts after the repository and files.
 _PREFIX_FIRST, _SUFFIX_FIRST, _NO_MIDDLE = (
     [_PREFIX, _SUFFIX, _MIDDLE],
     [_SUFFIX, _PREFIX, _MIDDLE],
@@ -45,10 +45,10 @@ class Hole:
 
 
 class _Family:
-    """The markers of one family of models, as its templates spell them."""
+    """The markers of a family of models in the spelling of its templates."""
 
     def __init__(self, prefix: str, suffix: str, middle: str, **context: str) -> None:
-        """Take the markers; `context` has those of repositories and files, spellings separated by spaces."""
+        """Compile the markers; `context` has those of repositories and files, separated by spaces."""
         self._middle = bool(middle)
         spellings = {prefix: _PREFIX, suffix: _SUFFIX} | ({middle: _MIDDLE} if middle else {})
         for kind, names in context.items():
@@ -56,13 +56,13 @@ class _Family:
         self.kinds = {text.strip(): kind for text, kind in spellings.items()}
         self._starts = tuple({*spellings, *self.kinds})
         # A space in a marker's spelling is optional. One at its start is checked when the marker is found: a
-        # pattern that began with it would be tried at every space.
+        # pattern that starts with it would be tried at every space.
         self._spaced = {text.strip() for text in spellings if text.startswith(" ")}
         patterns = (re.escape(text.strip()) + " ?" * text.endswith(" ") for text in spellings)
         self._marks = re.compile("|".join(patterns))
 
     def read(self, prompt: str) -> Hole | None:
-        """Return the texts of a prompt if the whole of it is a template of this family."""
+        """Return the texts of a prompt if it is a template of this family."""
         if not prompt.startswith(self._starts):
             return None
         kinds: list[str] = []
@@ -84,11 +84,11 @@ class _Family:
         return self._hole(tuple(zip(kinds[:hole], texts[:hole], strict=True)), kinds[hole:], texts[hole:])
 
     def _hole(self, context: tuple[tuple[str, str], ...], order: list[str], texts: list[str]) -> Hole | None:
-        """Return the texts by the order of their markers; None if it is not the order of a template."""
+        """Return the texts in the order of their markers; None if the order matches no template."""
         if order == _NO_MIDDLE and not self._middle:
             return Hole(texts[1], texts[0], context)
         if order == _PREFIX_FIRST and not (texts[0] and texts[2]):
-            # The prefix may stand at the end instead of behind its marker.
+            # The prefix may be at the end instead of behind its marker.
             return Hole(texts[0] or texts[2], texts[1], context)
         if order == _SUFFIX_FIRST and not texts[2]:
             return Hole(texts[1], texts[0], context)
@@ -103,7 +103,7 @@ _FAMILIES = (
     *(
         _Family(known.prefix, known.suffix, known.middle, **_CONTEXT.get(known.name, {}))
         for known in FORMATS
-        if known.prefix != known.suffix  # the parts of such a template cannot be told apart
+        if known.prefix != known.suffix  # such a template is ambiguous
     ),
     _Family("<PRE> ", " <SUF>", " <MID> "),
     # Continue has sent DeepSeek's markers with plain bars.
@@ -113,7 +113,7 @@ _FAMILIES = (
     _Family("<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"),
 )
 
-# As anybody spells them.
+# In all spellings.
 MARKERS = frozenset[str]().union(
     *(family.kinds for family in _FAMILIES),
     (text for known in FORMATS for text in (known.prefix, known.suffix, known.middle) if text),
@@ -121,7 +121,7 @@ MARKERS = frozenset[str]().union(
 
 
 def taken_apart(prompt: str) -> Hole | None:
-    """Return the texts of a prompt if the whole of it is a template; None otherwise."""
+    """Return the texts of a prompt if it is a template; None otherwise."""
     return next((hole for family in _FAMILIES if (hole := family.read(prompt))), None)
 
 
@@ -135,13 +135,13 @@ def build_infill(
 ) -> Prompt:
     """Build the prompt of `/infill` as llama.cpp's server does.
 
-    Other files first, under the repository's and the files' markers; then at most a window of text, three
-    quarters of it before the cursor. `fresh` tokenizes, without a cache, what changes with each keystroke.
+    Other files come first, with the markers for repository and files; then at most a window of text, three
+    quarters of it before the cursor. `fresh` tokenizes, uncached, the text that changes with each keystroke.
     """
     window = min(INFILL_WINDOW, context_size // 2)
     near, behind = 3 * (window // 4), window // 4
     typed = keep_tail(fresh(keep_tail(request.typed, WIDEST * near)), near)
-    # Cut in steps, unlike llama.cpp's server: if the start moved with each token, all would be read again.
+    # Truncate in steps, unlike llama.cpp's server: otherwise each token would invalidate the cache.
     prefix = keep_tail(fresh(keep_tail(str(request.prompt), WIDEST * near)), near - len(typed)) + typed
     suffix = read_head(tokenize, request.suffix or "", behind - 2 - len(typed))
     others: list[int] = []
@@ -153,7 +153,7 @@ def build_infill(
         others += [*named, *tokenize(text)]
     if form.file is not None:
         others += [form.file, *tokenize("filename\n")]
-    # A request that only reads ahead has no length: what is kept of the files must not depend on it.
+    # A prefetch request has no length: the files that fit must not depend on it.
     answer = max(length, context_size // ANSWER_SHARE)
     tokens = keep_tail(others, max(0, context_size - answer - window - len(form.order) - 1))
     if form.bos is not None:
@@ -162,7 +162,7 @@ def build_infill(
 
 
 def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, context_size: int) -> Prompt:
-    """Build the prompt of a text to continue or to fill in; a text that is too long is cut or refused."""
+    """Build the prompt of a raw text request; a text that is too long is truncated or rejected."""
     parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
     texts = [text for text in (*parts, request.suffix, *(text for _, text in request.context)) if text]
     size, most = sum(len(text) for text in texts if isinstance(text, str)), WIDEST * context_size
@@ -183,12 +183,14 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
         for token in _named(form, tokenize, kind, keep_tail(text, most))
     ]
     if request.suffix is not None and not form.markers:
-        raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
+        raise BadRequestError(
+            "This model does not support fill-in-the-middle. Omit `suffix`.", field="suffix"
+        )
     marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
     needed, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
     cut = request.cut and (needed >= context_size or size > most)
     if cut:
-        # The prompt is cut only if it does not fit by itself; otherwise the answer ends with the context.
+        # Truncate only a prompt that does not fit by itself; otherwise the answer ends with the context.
         room = context_size - marks - max(1, min(length, context_size // ANSWER_SHARE))
         after = after[: max(0, room) // 4]
         before = keep_tail(before, max(1, room - len(after)))
@@ -201,7 +203,7 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
 
 
 def _named(form: BoundFormat, tokenize: Tokenize, kind: str, text: str) -> list[int]:
-    """Return a file or the name of the repository behind the model's marker for it."""
+    """Return a file's content or the repository's name behind the model's marker for it."""
     mark = form.repository if kind == "repository" else form.file
     if mark is not None:
         return [mark, *tokenize(text)]

@@ -1,4 +1,4 @@
-"""The layout of a suggestion's prompt for an engine, the same in completion and in training."""
+"""Prompt layout of suggestions for an engine, shared by completion and training."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
 
-LAYOUT = 2  # counts the changes of what a prompt looks like: each makes other answers
-PIECES_REMEMBERED = 2**24  # characters of cells and their tokens, each of which counts as several
+LAYOUT = 2  # version of the prompt layout: a change invalidates cached completions
+PIECES_REMEMBERED = 2**24  # characters of cached cells; each token counts as several
 BEST_REMEMBERED = 2**22
-PIECES_SHARE = 8  # one such share for the outline of what is left out, one for the best of it
+PIECES_SHARE = 8  # one such share for the outline of omitted pieces, one for the best of them
 
 
 class Layout:
-    """Lays out prompts for an engine, and caches the tokens of cells: those above seldom change."""
+    """Lays out prompts for an engine, and caches the tokens of cells."""
 
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
-        self._engine = weakref.ref(engine)  # weak: an engine that is replaced is freed
+        self._engine = weakref.ref(engine)  # weak, so that a replaced engine can be freed
         self._context_size = engine.context_size
         self.settings = settings
         vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
-        # No token of characters can be cut in two by the cursor.
+        # The cursor cannot split a token of a character model.
         self._heals = settings.token_healing and engine.abilities.holds and self.unit == 1
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
         self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
@@ -53,7 +53,7 @@ class Layout:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The model's tokens; an error if it is gone."""
+        """The model's tokens; raises EngineError if the model is gone."""
         engine = self._engine()
         if engine is None:
             raise EngineError("The model has just been changed. Try again.")
@@ -66,7 +66,7 @@ class Layout:
     def prompt(self, request: Completion, context: Context) -> Prompt:
         """Return the prompt of a request."""
         vocabulary, settings, unit = self.vocabulary, self.settings, self.unit
-        # The markers, the beginning-of-text token and at least one token of the answer have to fit as well.
+        # The markers, the beginning-of-text token and at least one answer token have to fit as well.
         most = self._context_size - 8
         suffix = min(settings.suffix_tokens * unit, most // 4)
         answer = min((request.max_tokens or settings.max_tokens) * unit, most // 2)
@@ -78,7 +78,7 @@ class Layout:
             kept = "".join(context.pieces[gone:])
             pieces = [*self._best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE), *pieces[gone:]]
         return build(
-            # A model of characters spells: it loses a word whose beginning stands far from its end.
+            # A character model spells: it loses a word whose beginning is far from its end.
             self.form.joined if vocabulary.by_character else self.form,
             vocabulary.tokenize,
             context=pieces,
@@ -89,6 +89,6 @@ class Layout:
         )
 
     def _find_best(self, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:
-        """Return what is kept of pieces that do not fit: an outline, and those most relevant to the rest."""
+        """Return replacements for pieces that do not fit: an outline, and those most relevant to the rest."""
         best = chosen(pieces, kept, share, lambda text: len(self.tokenize(text)))
         return [self.tokenize(outline(pieces))[:share], *map(self.tokenize, best)]

@@ -1,1 +1,1 @@
-"""Running programs that a model wrote: with limits that hold accidents, and no wall against intent."""
+"""Execution of generated programs, with limits against accidents. This is not a sandbox."""

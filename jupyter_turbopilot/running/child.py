@@ -1,8 +1,8 @@
-"""Limits for this process, then the program. A script that needs the standard library alone.
+"""Sets limits for this process, then runs a program. The script uses only the standard library.
 
-This is a guard against accidents, not a sandbox: the hook and the replaced functions refuse the changes that
-Python code makes, but a program can get around them on purpose, and files that a compiled library opens by
-itself (HDF5, Polars, Tcl, OpenSSL's key log) raise no audit event.
+It guards against accidents and is not a sandbox: the audit hook and the replaced functions reject changes
+made by Python code, but a program can bypass them on purpose, and files opened by a compiled library (HDF5,
+Polars, Tcl, OpenSSL's key log) raise no audit event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REFUSED = frozenset({
     *("winreg.CreateKey", "winreg.DeleteKey", "winreg.DeleteValue"),
     *("winreg.LoadKey", "winreg.SaveKey", "winreg.SetValue"),
 })  # fmt: skip
-# The places of the paths, and of the folders that these may be in, among what an event is given.
+# Indexes of the paths, and of their directory descriptors, among an event's arguments.
 _CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "_winapi.CopyFile2": ((1,), ()),
     "fcntl.ioctl": ((0,), ()),
@@ -48,7 +48,7 @@ _CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "shutil.move": ((0, 1), ()),
     "shutil.rmtree": ((0,), ()),
 }
-# Functions that change something outside of the process without an audit event.
+# Functions that change something outside the process without an audit event.
 _OF_POSIX = (
     *("chroot", "memfd_create", "mkfifo", "mknod", "sched_setaffinity", "sched_setparam"),
     *("sched_setscheduler", "setpriority"),
@@ -63,16 +63,16 @@ _UNAUDITED = {
     "signal": ("pidfd_send_signal",),
     "time": ("clock_settime", "clock_settime_ns"),
 }
-# Modules that write files by themselves, or run code in an interpreter without the hook. Libraries have
-# replacements for them.
+# Modules that write files themselves, or run code in an interpreter without the hook. Libraries have
+# fallbacks for them.
 _UNAVAILABLE = ("_dbm", "_gdbm", "_interpreters", "_xxsubinterpreters", "readline")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_ATTACH = 24  # SQLite's number for it
-_SECRET = 64  # bytes at most
+_ATTACH = 24  # SQLITE_ATTACH
+_SECRET = 64  # maximum length in bytes
 
 
 def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
-    """Limit what this process and its children may use, where the system can."""
+    """Limit the resources of this process and its children, where the system supports it."""
     if sys.platform == "win32":
         return
     import resource
@@ -82,7 +82,7 @@ def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": seconds,
         "RLIMIT_FSIZE": file_size,
-        "RLIMIT_NPROC": tasks,  # the system does not hold root to it
+        "RLIMIT_NPROC": tasks,  # has no effect for root
     }
     for name, most in limits.items():
         with suppress(AttributeError, ValueError, OSError):
@@ -93,17 +93,17 @@ def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
 
 
 def refuse_accidents(folder: str) -> None:
-    """Refuse to start processes, to use the network, and to change files outside a folder."""
+    """Forbid starting processes, using the network, and changing files outside a folder."""
     home, nowhere = os.path.realpath(folder), os.path.realpath(os.devnull)
 
     def keep_inside(path: Any) -> None:
         if path is None or (isinstance(path, int) and _is_writable(path)):
-            return  # a file that is open for writing is inside: the hook saw how it was opened
+            return  # the hook checked the file when it was opened for writing
         if isinstance(path, int):
-            raise PermissionError("A file that is open for reading only is not changed.")
+            raise PermissionError("The program may not change a file that is open for reading only.")
         where = os.path.realpath(os.fsdecode(path))
         if where not in {nowhere, home} and not where.startswith(home + os.sep):
-            raise PermissionError("A file outside the program's own folder is not changed.")
+            raise PermissionError("The program may not change a file outside its own folder.")
 
     def hook(event: str, given: tuple[Any, ...]) -> None:
         if event in _REFUSED:
@@ -117,23 +117,23 @@ def refuse_accidents(folder: str) -> None:
 
 
 def _refuse(what: str) -> NoReturn:
-    raise PermissionError(f"{what} is refused here.")
+    raise PermissionError(f"{what} is refused: the program may not use it.")
 
 
 def _is_writable(descriptor: int) -> bool:
     if sys.platform == "win32":
-        return True  # Windows itself refuses to change a file through a descriptor for reading
+        return True  # Windows itself rejects changes through a read-only descriptor
     import fcntl
 
     return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _changed(event: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the files that an event changes; refuse those given by an open folder and a name in it."""
+    """Return the files that an event changes; reject names relative to an open directory."""
     if event == "open":
         return given[:1] if given[2] & _WRITES else ()
     if event == "sqlite3.connect":
-        return given[0], _file(given[0])  # the event does not say whether SQLite takes the name for a URI
+        return given[0], _file(given[0])  # the event does not include whether the name is a URI
     paths, folders = _CHANGES.get(event, ((), ()))
     if any(given[at] != -1 for at in folders if at < len(given)):
         _refuse("dir_fd")
@@ -150,7 +150,7 @@ def _file(database: Any) -> str:
 
 
 def _replace_unaudited() -> None:
-    """Replace the functions and modules that the hook does not see."""
+    """Replace functions and modules that raise no audit event."""
     for module_name, names in _UNAUDITED.items():
         with suppress(ImportError):
             module = importlib.import_module(module_name)
@@ -163,7 +163,7 @@ def _replace_unaudited() -> None:
 
 
 def _refuse_lasting_semaphores() -> None:
-    """Allow the semaphores of `multiprocessing` that are removed at once; others outlive the program."""
+    """Allow only semaphores of `multiprocessing` that are unlinked at once; others outlive the program."""
     with suppress(ImportError, AttributeError):  # some systems have no semaphores
         multiprocessing: Any = importlib.import_module("_multiprocessing")
 
@@ -177,7 +177,7 @@ def _refuse_lasting_semaphores() -> None:
 
 
 def _check_attached(keep_inside: Callable[[Any], None]) -> None:
-    """Check the files that an SQL statement opens: `ATTACH`, and `VACUUM INTO`, which attaches its file."""
+    """Check the files that SQL statements open: `ATTACH`, and `VACUUM INTO`, which attaches its file."""
     with suppress(ImportError):
         import _sqlite3
 
@@ -197,7 +197,7 @@ def _check_attached(keep_inside: Callable[[Any], None]) -> None:
 
 
 def _refuse_folders() -> None:
-    """Refuse to write through a folder's descriptor: the event of `open` does not mention it."""
+    """Reject writing through a directory descriptor, which the event of `open` does not include."""
     open_file = os.open
 
     def open_without_folder(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
@@ -209,11 +209,11 @@ def _refuse_folders() -> None:
     if "posix" in sys.modules:
         sys.modules["posix"].open = open_without_folder  # type: ignore[attr-defined]
     os.supports_dir_fd.clear()  # so `shutil.rmtree` uses paths
-    sys.modules.pop("shutil", None)  # it asks when it is imported
+    sys.modules.pop("shutil", None)  # it reads that set when it is imported
 
 
 def main() -> None:
-    """Run a program; then write down the secret that says so, which the program was not told."""
+    """Run a program; then write the secret that proves its end, which the program does not know."""
     program, ended, *limits = sys.argv[1:]
     secret = os.read(0, _SECRET)
     nothing = os.open(os.devnull, os.O_RDONLY)

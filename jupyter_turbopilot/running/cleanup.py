@@ -1,4 +1,4 @@
-"""The end of child processes with their parent, and the removal of what programs leave behind."""
+"""Ends child processes with their parent, and removes the files and processes that programs leave behind."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER = "folder"  # a program's own, in the one that is removed
-PATIENCE = 2.0  # seconds for what was killed to go
-_INTERVAL = 0.5  # seconds between two looks at the parent
-_BLOCK = 4096  # bytes that a file takes at least, so that many empty ones count too
+FOLDER = "folder"  # the program's own folder, inside the temporary one
+PATIENCE = 2.0  # seconds to wait for killed processes
+_INTERVAL = 0.5  # seconds between two checks of the parent
+_BLOCK = 4096  # minimum size of a file in bytes, so that many empty files count too
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process when its parent ends, even if the parent is killed. Its standard input is empty then.
+    """End this process when its parent ends, even if that is killed. Its standard input is replaced.
 
-    On Windows, a read of the standard input that waits in one thread blocks native libraries that are
-    loaded in another: so the thread reads from a copy.
+    On Windows, a thread waiting on standard input blocks native libraries that another thread loads: so the
+    thread reads from a copy.
     """
     pipe = os.dup(0)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
@@ -40,10 +40,10 @@ def _end(parent: int, pipe: int) -> None:
 
 
 def wait_for_parent(parent: int, pipe: int = 0) -> None:
-    """Wait until the process that started this one has ended. The system then closes the pipe.
+    """Wait until the parent process has ended and the system has closed the pipe.
 
-    Processes that the parent forked may keep the pipe open, so POSIX systems are asked for the parent's id,
-    too, which the parent passes: it may end before this process asks for the first time.
+    Processes that the parent forked may keep the pipe open, so on POSIX systems the parent's id is checked as
+    well. It is passed as an argument, as the parent may end before the first check.
     """
     if os.name != "posix":
         os.read(pipe, 1)
@@ -56,7 +56,7 @@ def wait_for_parent(parent: int, pipe: int = 0) -> None:
 def supervisor(place: str, started: float) -> Iterator[None]:
     """Start a process that ends the program and removes its folder if this process is killed.
 
-    The program cannot do that itself: it may be in a C function that keeps the interpreter lock.
+    The program cannot do that itself: it may be inside a C function that holds the interpreter lock.
     """
     code = f"from {__name__} import clean_up_after_parent; clean_up_after_parent()"
     with subprocess.Popen(
@@ -73,7 +73,7 @@ def supervisor(place: str, started: float) -> Iterator[None]:
 
 
 def clean_up_after_parent() -> None:
-    """Wait for the end of the parent, then end the program and remove its folder: the supervisor's work."""
+    """Entry point of the supervisor: wait for the parent's end, end the program, remove its folder."""
     place, started, parent = sys.argv[1:]
     wait_for_parent(int(parent))
     end_left(os.path.join(place, FOLDER), float(started))  # noqa: PTH118
@@ -102,7 +102,7 @@ def _left(folder: str, started: float) -> list[psutil.Process]:
 
 
 def size_of(folder: str | os.PathLike[str], most: int) -> int:
-    """Return how many bytes a folder holds, counted until they are more than `most`."""
+    """Return the size of a folder in bytes; counting stops above `most`."""
     size, folders = 0, [os.fspath(folder)]
     while folders and size <= most:
         for entry in _entries(folders.pop()):
@@ -118,12 +118,12 @@ def size_of(folder: str | os.PathLike[str], most: int) -> int:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder as far as the system lets one; it never fails.
+    """Remove a folder as far as possible, without errors.
 
-    Folders within are moved up first, for a path may be too long to be opened.
+    Nested folders are moved up first, as their paths may be too long to open.
     """
     emptied, number = [folder], 0
-    for one in emptied:  # which grows
+    for one in emptied:  # the list grows
         with suppress(OSError):
             os.chmod(one, 0o700)  # noqa: PTH101
         for entry in [*_entries(one)]:
@@ -131,7 +131,7 @@ def remove(folder: str) -> None:
                 if not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)  # noqa: PTH108
                     continue
-                os.chmod(entry.path, 0o700)  # noqa: PTH101 - one has to be allowed to change what moves
+                os.chmod(entry.path, 0o700)  # noqa: PTH101 - moving a folder requires write access to it
                 number += 1
                 moved = os.path.join(folder, f"{number}.moved")  # noqa: PTH118
                 os.rename(entry.path, moved)  # noqa: PTH104

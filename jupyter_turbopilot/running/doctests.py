@@ -1,4 +1,4 @@
-"""The doctests that a person wrote, a program that runs them, and what that has found out. Pure."""
+"""Extraction of a user's doctests, a program that runs them, and its result. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.running.program import Outcome
 
-LONGEST_QUOTE = 80  # characters of an example, or of a value, that are quoted
+LONGEST_QUOTE = 80  # characters of a quoted example or value
 _PROGRAM = """\
 import doctest, os, sys, types
 
@@ -44,25 +44,25 @@ except doctest.UnexpectedException as failure:
     kind, error, _ = failure.exc_info
     sys.exit("It raised " + ": ".join(filter(None, [kind.__name__, short(str(error))])))
 """
-_MARK = "doctest "  # before the number of an example that begins
+_MARK = "doctest "  # precedes the number of an example that starts
 _BEGUN = re.compile(rf"^{_MARK}(\d{{1,6}})$", re.MULTILINE)
-_ENDED = "It ended the program."
+_ENDED = "It exited the program."
 _WORD = re.compile(r"\w+")
 _ALWAYS = frozenset((*keyword.kwlist, *dir(builtins)))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What doctests have found out."""
+    """The result of doctests."""
 
-    why: str = ""  # for the person, if one failed
-    failed: int = -1  # the number of that example, if it came so far
+    why: str = ""  # the reason of a failure
+    failed: int = -1  # index of the failed example, if one started
 
 
 def doctests_of(source: str) -> str:
-    """Return the docstrings of a source that have doctests, as one text: "" if none has.
+    """Return the docstrings with doctests in a source, joined; "" if there are none.
 
-    Raise SyntaxError if it does not parse.
+    Raises SyntaxError if the source does not parse.
     """
     tree = parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -74,21 +74,21 @@ def _has_examples(text: str) -> bool:
     try:
         examples = doctest.DocTestParser().get_examples(text)
     except ValueError:
-        return True  # `doctest_program` says what is wrong with them
+        return True  # `doctest_program` raises the error
     return not all(example.options.get(doctest.SKIP) for example in examples)
 
 
 def doctest_program(module: str, doctests: str) -> str:
-    """Return a program that comes to its end if a module passes these doctests; its own are not run.
+    """Return a program that runs to its end if a module passes these doctests; the module's own are ignored.
 
-    Raise ValueError, which says where, if they are not written as doctests are.
+    Raises ValueError with the position if the doctests are invalid.
     """
     _examples(doctests)
     return _PROGRAM.format(module=module, doctests=dedent(doctests), mark=_MARK, longest=LONGEST_QUOTE)
 
 
 def verdict_of(outcome: Outcome, doctests: str) -> Verdict:
-    """Return what a program of `doctest_program` has found out: its failure names the example."""
+    """Return the result of a program of `doctest_program`."""
     if outcome.passed:
         return Verdict()
     begun, examples = _BEGUN.findall(outcome.printed), _examples(doctests)
@@ -97,15 +97,15 @@ def verdict_of(outcome: Outcome, doctests: str) -> Verdict:
         return Verdict(outcome.why)
     source = " ".join(examples[at].source.split())
     quoted = source if len(source) <= LONGEST_QUOTE else f"{source[:LONGEST_QUOTE]}…"
-    why = _ENDED if _BEGUN.fullmatch(outcome.why) else outcome.why  # it had nothing to say
+    why = _ENDED if _BEGUN.fullmatch(outcome.why) else outcome.why  # no error was printed
     said = why.removeprefix("It ")
     return Verdict(f"`{quoted}`{' ' if said != why else ': '}{said}", at)
 
 
 def may_change(doctests: str, failed: int, functions: Iterable[str]) -> bool:
-    """Tell whether an example that failed can end otherwise if these functions are written again.
+    """Return whether generating these functions again can change the result of a failed example.
 
-    It cannot if it uses neither them nor a name of an earlier example that does.
+    It cannot if the example uses neither them nor a name from an earlier example that does.
     """
     names, uses = {"_", *functions}, True
     for example in _examples(doctests)[: failed + 1]:

@@ -1,8 +1,7 @@
-"""One program that a model wrote, in a process of its own, with limits. This is no sandbox.
+"""Runs a generated program in a child process with limits. This is not a sandbox.
 
-It runs with the person's rights. The limits and refusals hold what goes wrong by accident: endless loops,
-floods of output, too much memory or disk, files deleted elsewhere, processes left behind. A program that
-means harm gets around them.
+The program has the user's permissions. The limits prevent accidents: endless loops, floods of output, too
+much memory or disk space, deleted files, leftover processes. A malicious program can bypass them.
 """
 
 from __future__ import annotations
@@ -27,36 +26,36 @@ from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.running import child
 from jupyter_turbopilot.running.cleanup import FOLDER, PATIENCE, end_left, remove, size_of, supervisor
 
-# Not seen are files that a C library opens by itself, as SQLite's ATTACH does: see `child`.
+# Files that a C library opens are not checked, as with SQLite's ATTACH: see `child`.
 NO_SANDBOX = (
-    "The program runs on this machine with your rights. Limits stop endless loops and other accidents, "
-    "but this is no sandbox."
+    "The program runs on this machine with your permissions. Limits stop endless loops and other accidents, "
+    "but this is not a sandbox."
 )
-SECONDS = 10.0  # a program may run
+SECONDS = 10.0  # maximum run time
 MEMORY = 1024**3  # bytes of address space
-FILE_SIZE = 16 * MEGABYTE  # bytes of a file it writes
+FILE_SIZE = 16 * MEGABYTE  # bytes of each file that it writes
 DISK = 64 * MEGABYTE  # bytes of all files in its folder
-OUTPUT = MEGABYTE  # bytes it may print
-TASKS = 32  # processes and threads it may have, where the system counts them
-_WHY = 300  # characters
+OUTPUT = MEGABYTE  # bytes of its output
+TASKS = 32  # its processes and threads, where the system counts them
+_WHY = 300  # characters of a reason
 _EARLY = "It exited with status {} before its end."
-_LOOK = 0.1  # seconds between looks at its folder
-_CLEANED = 10.0  # seconds for what an interrupted run leaves to be removed, at most
+_LOOK = 0.1  # seconds between two checks of its folder
+_CLEANED = 10.0  # maximum seconds for the cleanup after an interrupt
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended."""
+    """The result of a program."""
 
     passed: bool
-    why: str = ""  # for the person, if it did not pass
-    printed: str = field(default="", compare=False, repr=False)  # the end of it
+    why: str = ""  # the reason of a failure
+    printed: str = field(default="", compare=False, repr=False)  # the end of its output
 
 
 def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
     """Run Python source without input, in an empty folder and environment, within limits.
 
-    It passes if it comes to its end: not if it raises, exits by itself or is stopped. This is no sandbox: see
+    It passes if it runs to its end: not if it raises, exits early or is stopped. This is not a sandbox: see
     `NO_SANDBOX`.
     """
     stop, done = threading.Event(), threading.Event()
@@ -67,13 +66,13 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
         finally:
             done.set()
 
-    # Ctrl C interrupts the main thread alone, so what is started in another one is always ended.
+    # Ctrl C interrupts only the main thread, so a program started in another thread is always ended.
     with ThreadPoolExecutor(1, "turbopilot-run") as pool:
         try:
             return pool.submit(run).result()
         finally:
             stop.set()
-            done.wait(_CLEANED)  # a pool that is interrupted while it starts its thread does not wait for it
+            done.wait(_CLEANED)  # a pool interrupted while it starts its thread does not wait for it
 
 
 def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
@@ -111,16 +110,16 @@ def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, sta
 
 
 def _tell(process: subprocess.Popen[bytes], secret: bytes) -> None:
-    """Give a program's process what it writes down at the end; it reads that before the program begins."""
+    """Send the secret to write at the end; the child reads it before the program starts."""
     with suppress(OSError), cast("IO[bytes]", process.stdin) as pipe:
         pipe.write(secret)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return an environment without anything of the person's; by its folder, left processes are found."""
+    """Return an environment without the user's variables; its folder identifies leftover processes."""
     names = ("HOME", "TMPDIR") if os.name == "posix" else ("HOME", "TEMP", "TMP", "USERPROFILE")
     kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
-    # Libraries for numbers start a thread a core, each with memory of its own.
+    # Numeric libraries start a thread per core, each with its own memory.
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | alone | dict.fromkeys(names, str(folder))
 
@@ -128,31 +127,31 @@ def _environment(folder: Path) -> dict[str, str]:
 def _outcome(
     process: subprocess.Popen[bytes], seconds: float, folder: Path, stop: threading.Event
 ) -> Outcome:
-    """Wait for a program's end, reading what it prints and looking at what it writes."""
+    """Wait for the end of a program, reading its output and checking its folder."""
     printed = _Printed(process)
     until = time.monotonic() + seconds
     while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
         if why := _why_stopped(seconds, until, folder, stop):
             return Outcome(passed=False, why=why, printed=printed.end())
-    printed.join(PATIENCE / 4)  # unless something it has left behind keeps the pipe open
+    printed.join(PATIENCE / 4)  # not forever: a leftover process may keep the pipe open
     if code == 0 and not printed.too_much:
         return Outcome(passed=True, printed=printed.end())
     return Outcome(passed=False, why=_why_ended(code, printed), printed=printed.end())
 
 
 def _why_ended(code: int, printed: _Printed) -> str:
-    """Return why a program has ended that did not come to its end."""
+    """Return why a program failed."""
     if printed.too_much:
         return f"It printed more than {describe_size(OUTPUT)}."
     if code < 0:
-        return f"It was ended by {_signal(-code)}."
+        return f"It was killed by {_signal(-code)}."
     lines = printed.end().strip().splitlines()
-    # The last line of what it printed is the error, if there was one.
+    # If it raised an error, that is the last line of its output.
     return lines[-1][:_WHY] if code == 1 and lines else _EARLY.format(code)
 
 
 def _why_stopped(seconds: float, until: float, folder: Path, stop: threading.Event) -> str:
-    """Return why a program that still runs is to be ended, "" if it is not."""
+    """Return why a running program has to be stopped, or ""."""
     if stop.is_set():
         return "It was interrupted."
     if size_of(folder, DISK) > DISK:
@@ -167,7 +166,7 @@ def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
 
 
 class _Printed(threading.Thread):
-    """Reads what a program prints, up to a bound at which the program is killed."""
+    """Reads the output of a program; kills it above the limit."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(name="turbopilot-printed", daemon=True)
@@ -186,7 +185,7 @@ class _Printed(threading.Thread):
                     return
 
     def end(self) -> str:
-        """Return the end of what was printed."""
+        """Return the end of the output."""
         return bytes(self._text[-4096:]).decode(errors="replace")
 
 
@@ -197,7 +196,7 @@ def _signal(number: int) -> str:
 
 
 def _tasks() -> int:
-    """Return how many processes and threads the person has: the system's limit is on all of them."""
+    """Return the number of the user's processes and threads: the system's limit applies to all of them."""
     if sys.platform == "win32":
         return 0
     if not (user := os.getuid()):
@@ -210,7 +209,7 @@ def _tasks() -> int:
 
 
 def _end(process: subprocess.Popen[bytes], folder: str, started: float) -> None:
-    """Kill a program and what it has started, also what has left its group, as far as that can be found."""
+    """Kill a program and its processes, including those that left its process group if they can be found."""
     if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""IPython: magics, ghost text in the terminal, and how they reach a model."""
+"""IPython integration: magics, ghost text in the terminal, and the connection to a model."""

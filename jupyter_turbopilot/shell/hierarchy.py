@@ -1,4 +1,4 @@
-"""Functions written with those they call; on demand tested, and written again as long as they fail."""
+"""Multi-function generation in a shell, with optional doctests and retries."""
 
 from __future__ import annotations
 
@@ -35,34 +35,33 @@ if TYPE_CHECKING:
     Tell = Callable[[str], None]
 
 UNFINISHED = "The answer ended too early."
-ATTEMPTS = 4  # times that functions are written whose doctests fail
+ATTEMPTS = 4  # generations of functions whose doctests fail
 
 
 @dataclass(frozen=True)
 class Functions:
-    """What was written, and how that ended."""
+    """The generated functions, and how the generation ended."""
 
-    name: str = ""  # of the first one
+    name: str = ""  # of the first function
     source: str = ""
     undefined: tuple[str, ...] = ()
-    stopped: bool = False  # by the person, before the end
-    failed: str = ""  # what the doctests said that failed
-    broken: str = ""  # why it was not completed, if not by the person
+    stopped: bool = False  # whether the user interrupted it
+    failed: str = ""  # why a doctest failed
+    broken: str = ""  # the error that ended it early
 
 
 def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test: bool = False) -> Functions:
-    """Have functions written; with `test`, those that fail are written again.
+    """Generate functions; with `test`, retry while their doctests fail.
 
-    Of several attempts the one is kept whose examples get furthest. Neither Ctrl C nor an error loses what is
-    finished.
+    The attempt whose examples get furthest is kept. Neither Ctrl C nor an error discards finished functions.
     """
 
     def say(words: str) -> None:
-        tell(printable(words))  # a model, or what it wrote, chose some of the words
+        tell(printable(words))  # parts of the text may come from a model
 
     doctests = _doctests(request.source) if test else ""
     if test:
-        say(NO_SANDBOX if doctests else "There are no doctests in what you gave: nothing is run.")
+        say(NO_SANDBOX if doctests else "The stub contains no doctests: nothing is run.")
     attempts = _Attempts(request, doctests, say)
     try:
         return attempts.run(ask, output)
@@ -74,13 +73,13 @@ def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test:
             raise
         return replace(found, broken=printable(error.message))
     finally:
-        with suppress(KeyboardInterrupt):  # what is kept is not lost for it
+        with suppress(KeyboardInterrupt):  # an interrupt must not discard the result
             if words := attempts.choice():
                 say(words)
 
 
 class _Attempts:
-    """Functions that are written until their doctests pass."""
+    """Repeated generation until the doctests pass."""
 
     def __init__(self, request: Hierarchy, doctests: str, say: Tell) -> None:
         self._request = request
@@ -90,14 +89,14 @@ class _Attempts:
         self._made = 0
         self._passed = False
         self._best = Functions()
-        self._reached = -1  # the example of it that failed
-        self._number = 0  # which attempt it is
+        self._reached = -1  # index of its example that failed
+        self._number = 0  # number of the best attempt
 
     def run(self, ask: Ask, output: TreeOutput) -> Functions:
-        """Have functions written as long as they fail and others may not; return the best."""
+        """Generate functions until they pass or retrying cannot help; return the best attempt."""
         while self._made < ATTEMPTS:
             if self._made:
-                self._say(f"The functions are written again: attempt {self._made + 1} of {ATTEMPTS}.")
+                self._say(f"Generating the functions again: attempt {self._made + 1} of {ATTEMPTS}.")
             found = self._write(ask, output)
             if not output.tree.done:
                 return replace(self.kept(found), broken=UNFINISHED)
@@ -111,12 +110,12 @@ class _Attempts:
                 self._reached, self._number = verdict.failed, self._made
             self._say(f"A doctest fails: {verdict.why}")
             if not may_change(self._doctests, verdict.failed, functions_in(source)):
-                self._say("No function can change how that example ends, so none is written again.")
+                self._say("No function can change the result of that example, so none is generated again.")
                 break
         return self._best
 
     def _write(self, ask: Ask, output: TreeOutput) -> Functions:
-        """Have functions written once more, drawn otherwise."""
+        """Generate functions once, with a different seed each time."""
         attempt = self._request.attempt + self._made
         self._made += 1
         output.begin()
@@ -128,35 +127,35 @@ class _Attempts:
         return _functions(self._request, output.tree)
 
     def _judge(self, source: str) -> Verdict:
-        """Run the doctests, if there are any."""
+        """Run the doctests, if any."""
         if not self._doctests:
             return Verdict()
         return verdict_of(run_program(doctest_program(source, self._doctests)), self._doctests)
 
     def kept(self, last: Functions) -> Functions:
-        """Return the best attempt; where none came to its end, what there is of the last."""
+        """Return the best attempt, or the partial result of the last one."""
         return self._best if self._best.source else last
 
     def choice(self) -> str:
-        """Say which of several attempts is kept, if none passed."""
+        """Return a message about the attempt that is kept, if none passed."""
         if self._passed or not self._best.source or self._made < 2:  # noqa: PLR2004
             return ""
-        return f"Attempt {self._number} of {self._made} is kept: {self._best.failed}"
+        return f"Keeping attempt {self._number} of {self._made}. {self._best.failed}"
 
 
 def _doctests(source: str) -> str:
-    """Return the doctests that a person wrote."""
+    """Return the doctests that the user wrote."""
     stub = read_asked(source).stub
     try:
         doctests = doctests_of(stub.unwritten) if stub else ""
-        doctest_program("", doctests)  # says now what could not be run later
+        doctest_program("", doctests)  # raises ValueError for invalid doctests
     except ValueError as error:
-        raise BadRequestError(f"The doctests cannot be read: {error}.", field="source") from None
+        raise BadRequestError(f"The doctests are invalid: {error}.", field="source") from None
     return doctests
 
 
 def _functions(request: Hierarchy, tree: Tree) -> Functions:
-    """Return what was written, all of it or up to where it was stopped."""
+    """Return the generated functions, complete or up to an interruption."""
     if tree.done:
         return Functions(tree.done.name, tree.done.source, tree.done.undefined)
     functions, above = tree.functions, read_asked(request.source).above

@@ -1,4 +1,4 @@
-"""A shell's session as context."""
+"""The session of a shell as context for prompts."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.reader import Memory
 
 CELLS = 60
-LONGEST_NAME = 512  # characters; no longer one is sent
+LONGEST_NAME = 512  # characters of a name in a request
 _RUN = secrets.token_hex(8)
-# What IPython keeps of a session: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
+# Names for IPython's history: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
 _KEPT = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h")
 _OURS = ("%%complete", "%complete", "%turbopilot")
 
 
 def client_of(shell: Any) -> str:
-    """Name a shell apart from all others: what one asks for ends nothing that another waits for."""
+    """Return a unique client id for a shell: requests replace only those of the same client."""
     return f"shell-{_RUN}-{os.getpid()}-{id(shell):x}"
 
 
 def failed_inputs(shell: Any) -> set[str]:
-    """Return the inputs of this session whose last execution ended in an error other than an interrupt."""
+    """Return the inputs of this session whose last execution raised an error other than an interrupt."""
     history, failed = shell.history_manager, set[str]()
-    errors = getattr(history, "exceptions", {})  # IPython keeps them since 9.1
+    errors = getattr(history, "exceptions", {})  # since IPython 9.1
     for number, source in enumerate(history.input_hist_raw):
         if errors.get(number, {}).get("ename") in {None, "KeyboardInterrupt"}:
             failed.discard(source.strip())
@@ -46,10 +46,10 @@ def failed_inputs(shell: Any) -> set[str]:
 
 
 def session_cells(shell: Any) -> list[Cell]:
-    """Return what was run in this session.
+    """Return the executed inputs of this session.
 
-    Left out are our own magics, lines that look like secrets, and single lines that failed: the model would
-    repeat them. A failed input of several lines may have bound names before the error.
+    Turbopilot's own magics, lines that look like secrets, and single lines that failed are omitted: the model
+    would repeat them. A failed input of several lines may have bound names before the error.
     """
     cells, failed = [], failed_inputs(shell)
     for source in shell.history_manager.input_hist_raw[1:][-CELLS:]:
@@ -62,20 +62,20 @@ def session_cells(shell: Any) -> list[Cell]:
 
 
 def facts_of(shell: Any) -> Facts:
-    """Return which names a shell has and where it looks for modules: enough to tell what is missing."""
+    """Return the names in a shell and its module search path: enough to find missing names."""
     names = [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
     return Facts(dict.fromkeys(names, Fact()), all=True, modules=msgspec.convert(probe.modules(), Modules))
 
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
-    """Build what a shell asks for: a function with those it calls, after the session before it."""
+    """Build a request for a function with its helper functions, with the session as context."""
     names = [
         name
         for name in shell.user_ns
         if name.isidentifier() and len(name) <= LONGEST_NAME and not _KEPT.fullmatch(name)
     ]
     length = FUNCTION_TOKENS if length is None else length
-    # The newest names, as many as a request may have.
+    # The newest names, up to the limit of a request.
     return Hierarchy(source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length)
 
 
@@ -87,9 +87,9 @@ def request_at(
     trigger: Literal["automatic", "invoke"] = "automatic",
     **more: Any,
 ) -> Completion:
-    """Build what a shell asks for: `text` completed at `offset`, the session before it.
+    """Build a request to complete `text` at `offset`, with the session as context.
 
-    A magic is a program's request, without a `client`: no study log has it.
+    A magic's request has no `client`, so it is not in the study log.
     """
     cells = session_cells(shell)
     return Completion(
@@ -102,7 +102,7 @@ def request_at(
 
 
 def imports_for(shell: Any, request: Completion, text: str, memory: Memory | None = None) -> tuple[str, ...]:
-    """Return the import lines that a text needs which answers a shell's request."""
+    """Return the import lines that a completion of a request needs."""
     facts = facts_of(shell)
     sources = sources_of(request, facts, memory)
     return Names(request, scope_of(request, facts), sources).imports(text)

@@ -1,4 +1,4 @@
-"""Completing in this process: the pilot, waited for."""
+"""Completion in this process: blocking access to a pilot."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _print_to_terminal(message: str) -> None:
 
 
 class InProcess:
-    """A model in this process, loaded when it is first needed."""
+    """A model in this process, loaded when first needed."""
 
     def __init__(self, settings: Turbopilot, notify: Callable[[str], None] | None = None) -> None:
-        """`notify` is called with a message when a caller has to wait until a model is loaded."""
+        """`notify` is called with a message before a caller has to wait for a model."""
         self.pilot = Pilot(settings)
         self._notify = notify or _print_to_terminal
 
@@ -46,14 +46,14 @@ class InProcess:
             self.pilot.start()
 
     def wait(self) -> None:
-        """Return once the model is loaded, or say why it is not."""
+        """Wait until the model is loaded; raise the error if it cannot be."""
         self.begin()
         state = self._settled()
         if not state.ready:
             raise not_ready(state)
 
     def use(self, model: str) -> None:
-        """Load another model; where that fails, the one before stays in use."""
+        """Load another model; if that fails, the previous one stays in use."""
         if model == self.pilot.selected and self.ready():
             return
         self.pilot.select(model)
@@ -62,7 +62,7 @@ class InProcess:
             raise not_ready(state)
 
     def _settled(self) -> EngineState:
-        """Wait for the end of loading."""
+        """Wait until loading has ended."""
         if (state := self.pilot.worker.state).phase in {Phase.LOADING, Phase.ASLEEP, Phase.WAKING}:
             self._notify(f"Loading {state.model}…")
         while (state := self.pilot.worker.state).phase is Phase.LOADING:
@@ -70,11 +70,11 @@ class InProcess:
         return state
 
     def ready(self) -> bool:
-        """Tell whether a completion could begin at once."""
+        """Return whether a completion can start at once."""
         return self.pilot.worker.state.ready
 
     def replies(self, request: Completion, facts: Facts = NONE) -> Generator[Reply]:
-        """Yield the reply as it grows; stopping early stops the model."""
+        """Yield the growing reply; closing the generator cancels the request."""
         self.wait()
         replies = Replies()
         job = self.pilot.completer.submit(request, replies.listen, facts, memory=self.pilot.memory)
@@ -87,16 +87,16 @@ class InProcess:
             job.cancel.set(STOPPED)
 
     def hierarchy(self, request: Hierarchy, facts: Facts = NONE) -> Generator[Event]:
-        """Return what happens while functions are written; stopping early stops the model."""
+        """Return the events of a multi-function generation; closing the generator cancels it."""
         growth = grow(request, facts)
-        self.wait()  # the request's seconds are for writing
+        self.wait()  # the request's time limit starts after loading
         return follow(growth, lambda completion: self.replies(completion, facts))
 
     def last(self, request: Completion, facts: Facts = NONE) -> Reply:
-        """Return the whole reply."""
+        """Return the complete reply."""
         *_, reply = self.replies(request, facts)
         return reply
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Stop the pilot and free its memory."""
         self.pilot.stop()

@@ -1,4 +1,4 @@
-"""`%complete`, `%%complete` and `%turbopilot`."""
+"""The magics `%complete`, `%%complete` and `%turbopilot`."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 MARK = "<|>"
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
 _FUNCTION = (
-    "Write on the lines below %%complete --hierarchical what the function has to do, in words or as a `def` "
-    "line with a docstring."
+    "On the lines below %%complete --hierarchical, describe the function, or write a `def` line with a "
+    "docstring."
 )
 _LOADED = "_turbopilot_magics"
 _BUILDING = {
@@ -51,7 +51,7 @@ _SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test", "-h",
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics; nothing heavy is imported until one is used."""
+    """Register the magics; heavy modules are imported at their first use."""
     if getattr(shell, _LOADED, None) is None:
         magics = TurbopilotMagics(shell)
         shell.register_magics(magics)
@@ -64,7 +64,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take the magics away and give the memory back."""
+    """Remove the magics and free the memory."""
     magics: TurbopilotMagics | None = getattr(shell, _LOADED, None)
     if magics:
         magics.off()
@@ -77,14 +77,14 @@ def unload(shell: InteractiveShell) -> None:
 
 
 def _complain(error: TurbopilotError, rest: str = "") -> None:
-    """Print an error in one line."""
+    """Print an error on one line."""
     print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
 
 
 def _without_blank_end(cell: str, *, is_indented_by_prompt: bool) -> str:
-    """Return a cell without the empty lines at its end, unless the last one is indented for another line.
+    """Return a cell without empty lines at its end, except a last one that is indented for another statement.
 
-    At a prompt, where an empty line ends a cell, IPython indents it as the line above.
+    At a prompt, where an empty line ends a cell, IPython indents it like the line above.
     """
     lines = cell.removesuffix("\n").split("\n")
     last = lines[-1]
@@ -96,14 +96,14 @@ def _without_blank_end(cell: str, *, is_indented_by_prompt: bool) -> str:
 
 
 def _at_mark(code: str) -> tuple[str, int]:
-    """Return code without its marker, and where that was."""
+    """Return code without its marker, and the marker's position."""
     if code.count(MARK) != 1:
         raise UsageError(f"--fill needs the marker {MARK} exactly once in the code.")
     return code.replace(MARK, ""), code.index(MARK)
 
 
 def _index(memory: dict[str, Any] | None) -> str:
-    """Say how far the index of the person's own code is."""
+    """Describe the state of the index of the user's code."""
     if not memory:
         return ""
     if memory["trouble"]:
@@ -113,7 +113,7 @@ def _index(memory: dict[str, Any] | None) -> str:
 
 
 def _study(study: dict[str, Any] | None) -> str:
-    """Say that a log is kept for a study."""
+    """Describe the study log, if it is on."""
     if not study:
         return ""
     file = f", in {study['file']}" if study["file"] else ""
@@ -122,10 +122,10 @@ def _study(study: dict[str, Any] | None) -> str:
 
 
 def _as_call(lines: list[str]) -> list[str]:
-    """Turn `%%complete` into its call, before IPython can change the code.
+    """Convert `%%complete` to a call before IPython can change the code.
 
-    IPython would remove the spaces of empty lines, run no cell magic without a cell, and take a question mark
-    at the end of an instruction for a request for help.
+    IPython would remove spaces in empty lines, not run a cell magic without a cell, and treat a question mark
+    at the end of an instruction as a request for help.
     """
     first, *below = [*dropwhile(str.isspace, lines)] or [""]
     name, _, options = first.rstrip().partition(" ")
@@ -136,7 +136,7 @@ def _as_call(lines: list[str]) -> list[str]:
     return [f"get_ipython().run_cell_magic('complete', {options!r}, {''.join(below)!r})\n"]
 
 
-# IPython skips it while it checks whether an input is complete: the first line is typed before the others.
+# IPython skips it when it checks whether an input is complete: the first line is typed before the others.
 _as_call.has_side_effects = True  # type: ignore[attr-defined]
 
 
@@ -163,7 +163,7 @@ class TurbopilotMagics(Magics):
 
     @cached_property
     def settings(self) -> Turbopilot:
-        """The settings of IPython's configuration."""
+        """Settings from IPython's configuration."""
         try:
             settings = Turbopilot(parent=self.shell)
             _ = settings.transformers, settings.remote.auth  # the sections are read when first used
@@ -181,7 +181,7 @@ class TurbopilotMagics(Magics):
     @argument("action", nargs="?", default="status", choices=["status", "on", "off"], help="what to do")
     @line_magic
     def turbopilot(self, line: str) -> None:
-        """Show how Turbopilot is doing, or switch ghost text in the terminal's prompt on or off."""
+        """Show the status of Turbopilot, or switch ghost text in the terminal's prompt on or off."""
         action = parse_argstring(self.turbopilot, line).action
         if action == "off":
             self.off()
@@ -214,14 +214,14 @@ class TurbopilotMagics(Magics):
         print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")
         if memory := local.pilot.memory:
             print(
-                f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "
-                "With c.Turbopilot.memory = False none is."
+                f"Turbopilot indexes the code in {memory.source.root}; the index is {memory.builder.place}. "
+                "Set c.Turbopilot.memory = False to turn this off."
             )
         if study := local.pilot.completer.study:
-            print(f"A study log is kept in {study.name} ({holdings(text=study.text)}).")
+            print(f"Suggestions are logged for a study in {study.name} ({holdings(text=study.text)}).")
 
     def off(self) -> None:
-        """Stop ghost text in the prompt."""
+        """Turn ghost text in the prompt off."""
         if getattr(self.shell, "pt_app", None) is not None:
             from jupyter_turbopilot.shell import terminal
 
@@ -241,19 +241,24 @@ class TurbopilotMagics(Magics):
                 where = "in the Jupyter server"
         except TurbopilotError as error:
             return f"Turbopilot: {error.message}"
-        state = "ready" if health["ready"] else health["reason"] or "not loaded yet"
-        speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
+        if health["ready"]:
+            speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
+            state = f"{health['model']} is ready {where}{speed}."
+        else:
+            reason = health["reason"] or "The model is not loaded yet."
+            state = f"{health['model']} is not available {where}. {reason}"
         week = health.get("week") or {}
-        taken = f", taken {week['taken']} of {week['shown']} this week" if week.get("shown") else ""
+        if week.get("shown"):
+            state += f" {week['taken']} of {week['shown']} suggestions accepted this week."
         ghost = ""
         if self._in_terminal:
             from jupyter_turbopilot.shell import terminal
 
-            on = "on" if health["ready"] else "waits for the model"
+            on = "on" if health["ready"] else "waiting for the model"
             ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
         index = _index(health.get("memory"))
         study = _study(health.get("study"))
-        return f"Turbopilot: {health['model']} {where}, {state}{speed}{taken}{ghost}{index}{study}"
+        return f"Turbopilot: {state}{ghost}{index}{study}"
 
     # %complete ----------------------------------------------------------------------------------------------
 
@@ -263,7 +268,7 @@ class TurbopilotMagics(Magics):
         "--length",
         type=whole(1, MOST_FUNCTION_TOKENS),
         default=None,
-        help=f"longest answer in tokens, up to {MOST_TOKENS}; with --hierarchical {MOST_FUNCTION_TOKENS}",
+        help=f"maximum length in tokens, up to {MOST_TOKENS}; with --hierarchical {MOST_FUNCTION_TOKENS}",
     )
     @argument(
         "-t",
@@ -277,16 +282,16 @@ class TurbopilotMagics(Magics):
         "--alternatives",
         type=whole(1, MOST_SUGGESTIONS),
         default=1,
-        help=f"how many answers, up to {MOST_SUGGESTIONS}; they are numbered",
+        help=f"number of completions, up to {MOST_SUGGESTIONS}; they are numbered",
     )
     @argument(
         "--use",
         type=whole(1, MOST_SUGGESTIONS),
         metavar="NUMBER",
         default=None,
-        help="insert this one of the last --alternatives, without code",
+        help="insert this one of the last --alternatives; takes no code",
     )
-    @argument("-m", "--model", default=None, help="a model to load in this process, from now on")
+    @argument("-m", "--model", default=None, help="model to load in this process from now on")
     @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
     @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
@@ -294,18 +299,18 @@ class TurbopilotMagics(Magics):
     @argument(
         "--hierarchical",
         action="store_true",
-        help="write a function from a stub or an instruction, with the functions it calls",
+        help="generate a function from a stub or an instruction, with its helper functions",
     )
     @argument(
         "--test",
         action="store_true",
-        help="with --hierarchical: run the doctests of your stub, write again what fails",
+        help="with --hierarchical: run the doctests of your stub, and try again if they fail",
     )
     @argument("-h", "--help", action="store_true", help="show this help")
     @argument("code", nargs="*", help="the code, in the line form")
     @line_cell_magic
     def complete(self, line: str, cell: str | None = None) -> None:
-        """Complete code with the model; the result goes into the next input, to be read and run by you."""
+        """Complete code with the model; the result goes into the next input, for you to check and run."""
         options, code = self._read(line, cell)
         if options.help:
             print(self.complete.__doc__)
@@ -321,9 +326,9 @@ class TurbopilotMagics(Magics):
         self._complete(options, code, is_cell=cell is not None)
 
     def _complete(self, options: Any, code: str, *, is_cell: bool) -> None:
-        """Complete code, and put the first answer into the next input."""
+        """Complete code, and put the first completion into the next input."""
         if options.test:
-            raise UsageError("--test runs the doctests of what --hierarchical writes: give both.")
+            raise UsageError("--test runs the doctests of --hierarchical: use both options together.")
         if (options.length or 1) > MOST_TOKENS:
             raise UsageError(f"--length must be a whole number from 1 to {MOST_TOKENS}.")
         if is_cell and not options.fill:
@@ -360,7 +365,7 @@ class TurbopilotMagics(Magics):
             output.alternatives(answers.texts)
             self._alternatives = answers
             if len(answers.texts) > 1:
-                self._tell("The next input has the first. For another one, run: %complete --use NUMBER")
+                self._tell("The next input contains the first one. For another, run: %complete --use NUMBER")
         self._insert(answers, 1, replace=options.replace)
 
     def _use(self, options: Any, code: str) -> None:
@@ -368,7 +373,7 @@ class TurbopilotMagics(Magics):
         default = self.complete.parser.get_default
         given = {name for name, value in vars(options).items() if (value or None) != (default(name) or None)}
         if code.strip() or given - {"use", "replace"}:
-            raise UsageError("--use takes no code, and no option but --replace.")
+            raise UsageError("--use takes no code, and no other option than --replace.")
         if not self._alternatives:
             raise UsageError(
                 "There are no alternatives yet. Run %%complete --alternatives 3 on your code first."
@@ -393,13 +398,13 @@ class TurbopilotMagics(Magics):
         )
 
     def _tell(self, words: str) -> None:
-        """Say what is no error."""
+        """Show a message that is not an error."""
         from jupyter_turbopilot.shell.output import TreeOutput
 
         TreeOutput(terminal=self._in_terminal).say(words)
 
     def _write_functions(self, options: Any, code: str) -> None:
-        """Write a function with the functions that it calls."""
+        """Generate a function with its helper functions."""
         from jupyter_turbopilot.shell.hierarchy import write
         from jupyter_turbopilot.shell.history import functions_for
         from jupyter_turbopilot.shell.output import TreeOutput
@@ -428,7 +433,7 @@ class TurbopilotMagics(Magics):
             self.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
 
     def _events(self, options: Any, request: Hierarchy) -> Iterator[Event]:
-        """Yield what happens while functions are written, in this process or in the server."""
+        """Yield the events of a generation in this process or in the server."""
         if self._is_local(options):
             yield from self._local_pilot(options.model).hierarchy(request)
             return
@@ -446,7 +451,7 @@ class TurbopilotMagics(Magics):
                     f"Unexpected {' '.join(options.code)!r}: put the code on the lines below %%complete."
                 )
             return options, cell
-        # The line form's code is taken as it stands, quotes and spaces included: options come before it.
+        # In the line form, the code is used as typed, with quotes and spaces: options come before it.
         words = line.split(" ")
         count = 0
         while count < len(words) and words[count].startswith("-"):
@@ -473,7 +478,7 @@ class TurbopilotMagics(Magics):
             remote.close()
 
     def _is_local(self, options: Any) -> bool:
-        """Return whether this process completes: a copy that was loaded is used where there is no server."""
+        """Return whether to complete in this process: on request, or with a loaded model and no server."""
         if self._in_terminal or options.local or options.model:
             return True
         from jupyter_turbopilot.server import runtime
@@ -488,9 +493,9 @@ class TurbopilotMagics(Magics):
         server = runtime.find()
         if server is None:
             raise NotReadyError(
-                "No Jupyter server with Turbopilot started this kernel. Load the model in this kernel with "
-                "--local, which later calls need not repeat. If JupyterLab started the kernel, "
-                "`jupyter turbopilot doctor` shows what its server lacks.",
+                "No Jupyter server with Turbopilot started this kernel. To load the model in this kernel, "
+                "run the command once with --local. If JupyterLab started the kernel, run `jupyter "
+                "turbopilot doctor` to find the problem in its server.",
                 code="no_server",
             )
         return ServerClient(server)

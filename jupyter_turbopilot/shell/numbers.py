@@ -1,4 +1,4 @@
-"""Numeric options of commands and magics: argparse types that refuse what is out of range. Pure."""
+"""Numeric options of commands and magics: argparse types with a range. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,12}")
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return an argparse type for integers within a range."""
+    """Return an argparse type for integers in a range."""
 
     def convert(text: str) -> int:
         number = int(text) if _WHOLE.fullmatch(text) else None
@@ -26,7 +26,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def real(least: float, most: float) -> Callable[[str], float]:
-    """Return the type of a number within a range."""
+    """Return an argparse type for numbers in a range."""
 
     def convert(text: str) -> float:
         if not least <= (number := _float(text)) <= most:
@@ -37,7 +37,7 @@ def real(least: float, most: float) -> Callable[[str], float]:
 
 
 def positive(most: float) -> Callable[[str], float]:
-    """Return the type of a number above 0."""
+    """Return an argparse type for numbers above 0."""
 
     def convert(text: str) -> float:
         if not 0 < (number := _float(text)) <= most:

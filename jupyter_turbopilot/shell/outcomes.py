@@ -1,9 +1,9 @@
-"""Report the outcomes of suggestions in a prompt, in numbers; no text is kept longer than the input lasts.
+"""Reports the outcomes of suggestions in a prompt, as numbers; text is kept no longer than the input.
 
-A key inserts one character, so several at once that agree with the suggestion are an accepted part of it. How
-much of that is retained is found by comparing the input at that moment with the input that is run. What the
-editor does in between does not matter: at Enter, IPython deletes the input and inserts it again, reformatted.
-Nothing is reported for an input that is given up.
+A keystroke inserts one character, so several at once that match the suggestion are an accepted part of it.
+The retained part is found by comparing the input after the acceptance with the executed input. Edits in
+between do not matter: at Enter, IPython deletes the input and inserts it again, reformatted. An abandoned
+input is not reported.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
     Event = Literal["shown", "accepted", "typed_over", "dismissed", "retained"]
 
-LONGEST = 1 << 16  # characters of an input; in a longer one nothing is followed
+LONGEST = 1 << 16  # characters; longer inputs are not followed
 MOST_COMPARED = 1 << 18  # pairs of differing tokens: comparing more would delay the execution
-# With the white space around it, which formatters change.
+# With the surrounding white space, which formatters change.
 _TOKEN = re.compile(r"(?:\A\s*+)?+(\w++|[^\w\s])\s*+")
 
 
 @dataclass
 class _Shown:
-    """Grey text: its name, what stood before it, since when it has been shown."""
+    """Ghost text: its id, the text before it, and since when it has been shown."""
 
     name: str
     start: str
@@ -42,7 +42,7 @@ class _Shown:
     since: float
 
     def typed(self, before: str) -> tuple[int, int] | None:
-        """Return how much was typed where it began and how much of that is its beginning, or nothing."""
+        """Return the number of typed characters behind its start, and how many of them match it; or None."""
         if not before.startswith(self.start):
             return None
         typed = before[len(self.start) :]
@@ -51,10 +51,10 @@ class _Shown:
 
 @dataclass
 class _Taken:
-    """An accepted part of a suggestion: where it was in the input when it was accepted."""
+    """An accepted part of a suggestion, and its position in the input at that time."""
 
     name: str
-    length: int  # of all that was suggested
+    length: int  # of the whole suggestion
     since: float
     text: str
     start: int
@@ -62,30 +62,30 @@ class _Taken:
 
 
 class Outcomes:
-    """Reports what becomes of the grey text in a prompt."""
+    """Reports the outcomes of the ghost text in a prompt."""
 
     def __init__(self, send: Callable[[Feedback], None], now: Callable[[], float] = time.monotonic) -> None:
         self._send = send
         self._now = now
         self._shown: _Shown | None = None
         self._taken: list[_Taken] = []
-        self._before = ""  # the text before the cursor when something was shown or changed last
+        self._before = ""  # the text before the cursor at the last change
 
     def shown(self, name: str, before: str, text: str) -> None:
-        """Grey text appears behind the cursor."""
+        """Record ghost text that appears behind the cursor."""
         self._leave()
         self._shown = _Shown(name, before, text, self._now())
         self._before = before
         self._report("shown", name, len(text), len(text), self._now())
 
     def comes_back(self, name: str, start: str, text: str, before: str) -> None:
-        """Grey text that something else was typed over is there again, with `before` before the cursor."""
+        """Record ghost text that reappears, with `before` before the cursor."""
         if not self._shown:
             self.shown(name, start, text)
             self._before = before
 
     def inserted(self, buffer: Buffer) -> None:
-        """Report what is accepted of the suggestion where text was inserted at once."""
+        """Report an acceptance if the inserted text is part of the suggestion."""
         shown, before = self._shown, buffer.document.text_before_cursor
         inserted = inserted_since(self._before, before)
         if not (shown and inserted and len(buffer.text) <= LONGEST and (found := shown.typed(before))):
@@ -95,7 +95,7 @@ class Outcomes:
             return
         stood = max(0, same - len(inserted))
         self._report("accepted", shown.name, same, len(shown.text), shown.since, before=stood)
-        # Of one that is accepted piece by piece, the last piece is followed.
+        # If the user accepts it piece by piece, follow only the last piece.
         self._taken = [taken for taken in self._taken if taken.name != shown.name]
         start = len(shown.start)
         self._taken.append(_Taken(shown.name, len(shown.text), self._now(), buffer.text, start, start + same))
@@ -103,26 +103,26 @@ class Outcomes:
             self._shown = None
 
     def key_pressed(self, buffer: Buffer) -> None:
-        """Follow the text after each key, whatever the key's command did to it in between."""
+        """Update the state after each keystroke, whatever its command did to the text."""
         if not (self._shown or self._taken):
             return
         self._before = before = buffer.document.text_before_cursor
         if len(buffer.text) > LONGEST:
             self.begun()
-        elif not buffer.text:  # given up, as with Control + C
+        elif not buffer.text:  # abandoned, as with Control + C
             self._leave()
             self._taken = []
         elif self._shown:
             self._follow(self._shown, before)
 
     def moved_behind(self, above: Insertion) -> None:
-        """Imports are about to be put in above what is shown."""
+        """Adjust positions before imports are inserted above the suggestion."""
         self._before = above.into(self._before)
         if self._shown:
             self._shown.start = above.into(self._shown.start)
 
     def entered(self, info: ExecutionInfo) -> None:
-        """Report what is retained in the input that is run."""
+        """Report the retained parts of the executed input."""
         self._leave()
         for taken in self._taken:
             chars = retained(taken.text, taken.start, taken.end, info.raw_cell or "")
@@ -131,11 +131,11 @@ class Outcomes:
         self._taken = []
 
     def begun(self, *_: object) -> None:
-        """The next input begins: what was not run until now was given up, which says nothing."""
+        """Reset at the start of an input: a previous one that was not executed is not reported."""
         self._shown, self._taken = None, []
 
     def _follow(self, shown: _Shown, before: str) -> None:
-        """Report that something else, or all of the suggestion, was typed."""
+        """Report that the user typed the whole suggestion, or something else."""
         if not (found := shown.typed(before)):
             self._leave()
             return
@@ -144,7 +144,7 @@ class Outcomes:
             self._end("typed_over", same)
 
     def _leave(self) -> None:
-        """Give up what is shown, if nothing else was typed in its place."""
+        """Report a dismissal, unless the user typed something else."""
         if self._shown:
             _, same = self._shown.typed(self._before) or (0, 0)
             self._end("dismissed", same)
@@ -162,19 +162,19 @@ class Outcomes:
 
 
 def inserted_since(earlier: str, before: str) -> str:
-    """Return what was inserted at once since an earlier text before the cursor; nothing where it was typed.
+    """Return text inserted at once behind an earlier text before the cursor; "" if it was typed.
 
-    A key types one character, or with Enter a line break and the indentation.
+    A keystroke types one character, or with Enter a line break and the indentation.
     """
     inserted = before[len(earlier) :] if before.startswith(earlier) else ""
     return inserted if len(inserted) > 1 and inserted.strip() else ""
 
 
 def retained(text: str, start: int, end: int, run: str) -> int | None:
-    """Return how many characters of `text[start:end]` are left in the input that is run.
+    """Return how many characters of `text[start:end]` remain in the executed input.
 
-    White space and the kind of quotes do not count: an automatic formatter changes them. None: the input was
-    given up for another one, or the two differ too much to compare.
+    White space and the kind of quotes are ignored, as automatic formatters change them. None if the input was
+    replaced by another one, or the two differ too much to compare.
     """
     if len(run) > LONGEST:
         return None
@@ -191,7 +191,7 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
     for change, first, until, first_new, until_new in matcher.get_opcodes():
         if change in {"equal", "replace"}:
             at, stop = old[same + first].start(), old[same + until - 1].end()
-            if change == "replace":  # of a word that was changed, its beginning and its end are left
+            if change == "replace":  # the beginning and end of a changed word remain
                 piece, by = (
                     text[at:stop],
                     run[new[same + first_new].start() : new[same + until_new - 1].end()],
@@ -209,9 +209,9 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
 
 
 def common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return in how many elements two sequences begin alike."""
+    """Return the length of the common prefix of two sequences."""
     same, most = 0, min(len(one), len(other))
-    while same < most:  # by halves: a loop over a long input would be felt at each key
+    while same < most:  # by bisection: a loop over a long input would be noticeable at each keystroke
         middle = (same + most + 1) // 2
         if one[same:middle] == other[same:middle]:
             same = middle

@@ -1,4 +1,4 @@
-"""Show what magics complete, and functions as a tree, as they grow: in a terminal or in a notebook."""
+"""Output of the magics in a terminal or a notebook: growing completions, and functions as a tree."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.hierarchy.event import Event
 
-# Below the text of the cell; the notebook's own margins leave little room in a narrow window.
+# Aligned with the text of the cell; the notebook's own margins leave little room in a narrow window.
 _TREE = '<pre style="margin: 0; padding: 0 8px">{}</pre>'
 _WORDS = '<div style="margin: 0; padding: 0 8px; font-size: 90%; opacity: 0.75">{}</div>'
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:
-    """Return the text with what a terminal would obey made visible."""
+    """Return the text with control characters replaced."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class Output:
-    """The result as it grows: lines in a terminal, one display that is updated in a notebook."""
+    """A growing completion: lines in a terminal, one updated display in a notebook."""
 
     def __init__(self, terminal: bool, before: str, after: str) -> None:
         self._terminal = terminal
@@ -39,7 +39,7 @@ class Output:
         self._handle: Any = None
 
     def follow(self, texts: Iterator[str]) -> str:
-        """Show a text as it grows, and return the whole."""
+        """Show a text while it grows; return the complete text."""
         last = ""
         for text in texts:
             last = text or last
@@ -52,7 +52,7 @@ class Output:
     def _update(self, text: str, *, final: bool) -> None:
         whole = printable(self._before + text + (self._after if final else ""))
         if self._terminal:
-            # Whole lines, each coloured with what stands before it in view.
+            # Complete lines only, each highlighted in the context of the whole text.
             lines = _highlight(whole, "terminal").split("\n")
             ready = len(lines) if final else len(lines) - 1
             for line in lines[self._printed : ready]:
@@ -68,7 +68,7 @@ class Output:
             self._handle.update(data, raw=True)
 
     def stop(self) -> None:
-        """End the line that was being written."""
+        """End the unfinished line."""
         if self._terminal:
             print()
 
@@ -95,20 +95,20 @@ def _highlight(code: str, form: str) -> str:
 
 
 class TreeOutput:
-    """Lines in a terminal, of which the last one lives; displays in a notebook, one for each tree."""
+    """Function trees: lines in a terminal, the last one temporary; one display per tree in a notebook."""
 
     def __init__(self, *, terminal: bool) -> None:
         self._terminal = terminal
         self._handle: Any = None
-        self._begun = False  # whether there is a line that is not ended yet
+        self._begun = False  # whether a temporary line is shown
         self.tree = Tree()
 
     def begin(self) -> None:
-        """Begin another tree."""
+        """Start another tree."""
         self.tree, self._handle = Tree(), None
 
     def show(self, event: Event) -> None:
-        """Show what happened."""
+        """Show an event."""
         node = self.tree.add(event)
         if node and self._terminal:
             self._print(node.words(), ended=event.event not in {"found", "writing"})
@@ -116,7 +116,7 @@ class TreeOutput:
             self._display("\n".join(self.tree.lines()))
 
     def say(self, words: str) -> None:
-        """Say what is no error."""
+        """Show a message that is not an error."""
         words = printable(words)
         if self._terminal:
             self.end()
@@ -127,19 +127,19 @@ class TreeOutput:
         display({"text/plain": words, "text/html": _WORDS.format(html.escape(words))}, raw=True)
 
     def end(self) -> None:
-        """Take away the line that is not ended."""
+        """Remove the temporary line."""
         if self._begun:
             print(f"\r{' ' * _room()}\r", end="", file=sys.stderr, flush=True)
         self._begun = False
 
     def _print(self, line: str, *, ended: bool) -> None:
-        """Print a line; one that is not ended gives way to the next, where that can be seen."""
+        """Print a line; one that is not ended is replaced by the next, if the output is a terminal."""
         self.end()
         line = printable(line)
         if ended:
             print(line, file=sys.stderr, flush=True)
         elif sys.stderr.isatty():
-            # What went on in another row could not be taken away.
+            # A line that wraps could not be removed.
             print(line[: _room()], end="", file=sys.stderr, flush=True)
             self._begun = True
 
@@ -155,7 +155,7 @@ class TreeOutput:
 
 
 def _room() -> int:
-    """Return how many characters a row of the terminal has, but for the last, behind which it may wrap."""
+    """Return the width of the terminal, less one column, as a full line may wrap."""
     try:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns  # standard output may be a file
     except (AttributeError, OSError, ValueError):

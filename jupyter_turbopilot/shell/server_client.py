@@ -1,4 +1,4 @@
-"""Asking a server that runs: how a kernel's magics complete without a second copy of the model."""
+"""Client for a running server, with which a kernel's magics need no second copy of the model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion, Hierarchy
     from jupyter_turbopilot.server.runtime import Runtime
 
-LONGEST_MESSAGE = 1000  # characters of what a program in between says
+LONGEST_MESSAGE = 1000  # characters of an error message from a proxy
 
 
 class RemoteError(TurbopilotError):
-    """The server answered with an error of its own."""
+    """An error response of the server."""
 
     def __init__(self, status: int, code: str, message: str, after: float) -> None:
         super().__init__(message, code=code, after=after)
@@ -30,7 +30,7 @@ class RemoteError(TurbopilotError):
 
 
 class ExpectedHealth(msgspec.Struct):
-    """What is read of the server's health."""
+    """The required fields of the server's health."""
 
     ready: bool
     model: str
@@ -39,22 +39,22 @@ class ExpectedHealth(msgspec.Struct):
 
 
 class ExpectedItem(msgspec.Struct):
-    """What is read of a suggestion, or of a frame of a stream."""
+    """The required fields of a suggestion, or of a frame in a stream."""
 
     text: str
 
 
 class ExpectedAnswer(msgspec.Struct):
-    """What is read of a whole answer."""
+    """The required fields of a complete answer."""
 
     items: list[ExpectedItem]
 
 
 class ServerClient:
-    """A Jupyter server with Turbopilot in it."""
+    """A running Jupyter server with Turbopilot."""
 
     def __init__(self, runtime: Runtime, timeout: float = 60.0) -> None:
-        # The server is on this machine: a proxy has no business in between.
+        # The server is on this machine: never use a proxy.
         self._client = httpx.Client(
             base_url=runtime.url,
             headers={SECRET_HEADER: runtime.secret, "Content-Type": "application/json"},
@@ -64,24 +64,24 @@ class ServerClient:
         )
 
     def health(self) -> dict[str, Any]:
-        """Return how the server is."""
+        """Return the server's health."""
         return _ours(self._ask("GET", "health"), ExpectedHealth)
 
     def complete(self, request: Completion) -> dict[str, Any]:
-        """Return whole suggestions."""
+        """Return complete suggestions."""
         return _ours(self._ask("POST", "complete", msgspec.json.encode(request)), ExpectedAnswer)
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
-        """Yield frames as the text grows."""
+        """Yield frames while the text grows."""
         return (_ours(frame, ExpectedItem) for frame in self._stream("complete", request))
 
     def hierarchy(self, request: Hierarchy) -> Iterator[Event]:
-        """Yield what happens while functions are written."""
+        """Yield the events of a multi-function generation."""
         frames = self._stream("hierarchy", request)
         return (msgspec.convert(_ours(frame, Event), Event) for frame in frames)
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
-        """Return a whole answer."""
+        """Return a complete answer."""
         try:
             answer = self._client.request(method, f"turbopilot/{path}", content=content)
         except httpx.HTTPError as error:
@@ -90,7 +90,7 @@ class ServerClient:
         return _read(answer.content)
 
     def _stream(self, path: str, request: Completion | Hierarchy) -> Iterator[dict[str, Any]]:
-        """Yield the lines of an answer as they come."""
+        """Yield the lines of an answer as they arrive."""
         content = msgspec.json.encode(request)
         try:
             with self._client.stream("POST", f"turbopilot/{path}", content=content) as answer:
@@ -106,12 +106,12 @@ class ServerClient:
             raise _unreachable(error) from None
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Split at line feeds alone: a text may hold any other character that is taken for the end of a line."""
+    """Split at line feeds only: a text may contain other line separators."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -121,7 +121,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _read(data: bytes) -> dict[str, Any]:
-    """Read an object of JSON; a proxy or a login page answers with something else."""
+    """Parse a JSON object; a proxy or a login page returns something else."""
     body = _json(data)
     if not isinstance(body, dict):
         raise _foreign()
@@ -129,7 +129,7 @@ def _read(data: bytes) -> dict[str, Any]:
 
 
 def _ours(body: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return an answer that has the fields of ours, each of its type; JSON alone can be anybody's."""
+    """Return an answer if it has the expected fields; other programs return JSON, too."""
     try:
         msgspec.convert(body, kind)
     except msgspec.ValidationError:
@@ -165,7 +165,7 @@ def _json(data: bytes) -> Any:
 
 
 def _error(status: int, body: Any) -> RemoteError:
-    """Return the error in a response or a frame; a proxy may put text or a list there."""
+    """Return the error in a response or a frame; a proxy may return text or a list instead."""
     error = body.get("error") if isinstance(body, dict) else None
     fields = error if isinstance(error, dict) else {"message": error}
     # The status line of a stream is 200, so a frame repeats the status of its error.

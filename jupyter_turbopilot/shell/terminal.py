@@ -1,4 +1,4 @@
-"""As-you-type ghost text in terminal IPython."""
+"""Ghost text while typing in terminal IPython."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.shell.in_process import InProcess
 
 
-ALTERNATIVES = 4  # answers that the key for another suggestion requests
+ALTERNATIVES = 4  # suggestions requested by the key for another one
 # Readable on black and on white (4.6 : 1); the suggestions from the history are grey.
 _STYLE = Style([("auto-suggestion", "italic #0080a0")])
 
 
 class _Configured(NamedTuple):
-    """The options of a prompt that are restored when it is left."""
+    """The options of a prompt to restore when it is disconnected."""
 
     rprompt: AnyFormattedText
     style: BaseStyle | None
@@ -59,7 +59,7 @@ class _Configured(NamedTuple):
 
 
 class ImportingSuggestion(Suggestion):
-    """A suggestion, and the import lines that are put above what is taken of it."""
+    """A suggestion with import lines, which are inserted above when it is accepted."""
 
     def __init__(self, text: str, imports: tuple[str, ...]) -> None:
         super().__init__(text)
@@ -67,26 +67,26 @@ class ImportingSuggestion(Suggestion):
 
 
 class _Known(NamedTuple):
-    """What was answered: its name, the text before the cursor, what follows, the imports that this needs."""
+    """The last suggestion: its id, the text before the cursor, its own text, and the imports it needs."""
 
     name: str
     start: str
     rest: str
     imports: tuple[str, ...]
-    passing: bool  # whether it may be another the next time
+    passing: bool  # whether it must not be reused for another request
 
     def is_on_its_way(self, before: str) -> bool:
-        """Tell whether a text is some of it, or all."""
+        """Return whether a text is on the way from `start` to the end of the suggestion."""
         return before.startswith(self.start) and (self.start + self.rest).startswith(before)
 
     def left_at(self, before: str) -> ImportingSuggestion | None:
-        """Return what is left of it behind a text; None where that is not on its way."""
+        """Return the rest of the suggestion behind a text; None if the text differs from it."""
         left = (self.start + self.rest)[len(before) :] if self.is_on_its_way(before) else ""
         return ImportingSuggestion(left, self.imports) if left else None
 
 
 def _found(reply: Reply, before: str) -> list[_Known]:
-    """Return the different suggestions of a reply."""
+    """Return the distinct suggestions of a reply."""
     return [
         _Known(reply.id, before, item.text, item.imports, reply.passing)
         for item in {item.text: item for item in reply.items if item.text}.values()
@@ -101,7 +101,7 @@ def _control_of(pt_app: PromptSession[str]) -> BufferControl:
 
 
 def show_lines(control: BufferControl) -> None:
-    """Display each line of a suggestion on a row; prompt_toolkit displays a line break as ^J."""
+    """Display each line of a suggestion on its own row; prompt_toolkit displays a line break as ^J."""
     create = control.create_content
 
     def create_content(width: int, height: int, preview_search: bool = False) -> UIContent:
@@ -116,28 +116,28 @@ def show_lines(control: BufferControl) -> None:
 
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
-    """History first where it fits exactly, the model otherwise."""
+    """Suggests from the history if an entry matches exactly, otherwise from the model."""
 
     def __init__(self, shell: TerminalInteractiveShell, local: InProcess) -> None:
         super().__init__()
         self._shell = shell
         self._local = local
         self._known: _Known | None = None
-        self._before = ""  # the text before the cursor when something was inserted or suggested last
-        self._job: Job | None = None  # what was asked last
-        self._choices: list[_Known] = []  # the suggestions between which a key changes
+        self._before = ""  # the text before the cursor at the last insertion or suggestion
+        self._job: Job | None = None  # the last request
+        self._choices: list[_Known] = []  # the suggestions that a key cycles through
         self._configured: dict[PromptSession[str], _Configured] = {}
-        self._kept = (-1, 0)  # where a key may put the cursor back to, and by how much the text has moved
+        self._kept = (-1, 0)  # cursor position that a key may restore, and the offset to add to it
         self._outcomes = Outcomes(local.pilot.completer.feedback)
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
-        """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
+        """Disable IPython's own hook for jupyter_ai."""
 
     async def _trigger_llm_core(self, buffer: Buffer) -> None:
-        """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
+        """Disable IPython's own hook for jupyter_ai."""
 
     def connect(self, pt_app: PromptSession[str]) -> None:
-        """Follow a prompt, and give it the keys, the style and the note at the right for suggestions."""
+        """Connect to a prompt: events, keys, style and the note at the right."""
         super().connect(pt_app)
         if not self._configured:
             self._shell.events.register("pre_run_cell", self._outcomes.entered)
@@ -157,11 +157,11 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
                 DynamicStyle(lambda: _STYLE if isinstance(buffer.suggestion, ImportingSuggestion) else None),
             ]
         )
-        # The later bindings have priority: those that the user has configured.
+        # Later bindings take precedence: those that the user has configured.
         pt_app.key_bindings = merge_key_bindings([self._keys(), before.key_bindings or KeyBindings()])
 
     def disconnect(self) -> None:
-        """Leave all prompts."""
+        """Disconnect from all prompts."""
         if self._configured:
             self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
         for pt_app in self._connected_apps:
@@ -171,7 +171,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             buffer.on_text_changed -= self._changed
             pt_app.app.key_processor.after_key_press -= self._key_pressed
             pt_app.app.on_reset -= self._begin
-            del _control_of(pt_app).create_content  # the method of the class applies again
+            del _control_of(pt_app).create_content  # restores the method of the class
             pt_app.rprompt, pt_app.style, pt_app.key_bindings = self._configured.pop(pt_app)
         super().disconnect()
 
@@ -198,12 +198,12 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             self._outcomes.key_pressed(pt_app.default_buffer)
 
     def _begin(self, _: object) -> None:
-        """Another input begins: what was suggested in the last one is over."""
+        """Reset at the start of another input."""
         self._known, self._before, self._choices = None, "", []
         self._outcomes.begun()
 
     def _note(self, buffer: Buffer) -> StyleAndTextTuples:
-        """Describe the suggestion: which of several it is, and the imports that come with it."""
+        """Describe the suggestion: its number among several, and the imports that it adds."""
         if not isinstance(buffer.suggestion, ImportingSuggestion):
             return []
         notes, imports = [], buffer.suggestion.imports
@@ -214,7 +214,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         return [("class:auto-suggestion", ", ".join(notes))] if notes else []
 
     def inserted(self, buffer: Buffer) -> None:
-        """Put the imports above that the part of a suggestion needs which was just taken."""
+        """Insert the imports that the accepted part of a suggestion needs above it."""
         self._outcomes.inserted(buffer)
         begun, before = self._before, buffer.document.text_before_cursor
         self._before = before
@@ -222,7 +222,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         is_taken = inserted_since(begun, before)
         if not (known and known.imports and is_taken and (known.start + known.rest).startswith(before)):
             return
-        start = known.start.rfind("\n") + 1  # of the line, some of which may have been typed
+        start = known.start.rfind("\n") + 1  # of the line, part of which may have been typed
         used = {use.name for use in uses(before[start:])}
         needed = tuple(line for line in known.imports if bound_name(line) in used)
         above = insertion(buffer.text, needed)
@@ -232,19 +232,19 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._known = known._replace(start=above.into(known.start), imports=further)
         self._before = above.into(before)
         self._outcomes.moved_behind(above)
-        # By the same key as what was taken: one step to undo.
+        # In the same command as the acceptance: one step to undo.
         buffer.document = Document(above.into(buffer.text), len(self._before))
         self._kept = len(begun), len(above.text)
         asyncio.get_running_loop().call_soon(self._forget_cursor)
 
     def _changed(self, buffer: Buffer) -> None:
-        """Forget a suggestion from memory once the text leaves it: by the next time, it may be deleted."""
+        """Drop an index match once the text differs from it: its document may be deleted meanwhile."""
         before, known = buffer.document.text_before_cursor, self._known
         if known and known.passing and not known.is_on_its_way(before):
             self._known = None
 
     def _moved(self, buffer: Buffer) -> None:
-        """Put the cursor where a key means it that takes a suggestion and stays before it."""
+        """Restore the cursor for a key that accepts a suggestion and stays before it."""
         (position, more), self._kept = self._kept, (-1, 0)
         if buffer.cursor_position == position:
             buffer.cursor_position += more
@@ -253,7 +253,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._kept = (-1, 0)
 
     async def get_suggestion_async(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        """Complete at the cursor; typing along a suggestion asks nothing."""
+        """Complete at the cursor; typing along a suggestion sends no request."""
         before, after = document.text_before_cursor, document.text_after_cursor
         self._before = before
         if not before.strip() or after.strip():
@@ -266,14 +266,14 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             return super().get_suggestion(buffer, document)
         reply = await self._ask(buffer)
         if buffer.document != document:
-            return None  # prompt_toolkit asks anew, and that goes on with what is being written
+            return None  # prompt_toolkit asks again; that request continues the running generation
         if not (reply.items and reply.items[0].text):
             return super().get_suggestion(buffer, document)
         self._choices = []
         return self._chosen(_found(reply, before)[0])
 
     async def request(self, buffer: Buffer) -> bool:
-        """Show the model's suggestion however unsure it is; return whether there is one."""
+        """Show the model's suggestion regardless of its score; return whether there is one."""
         if left := self._left(buffer):
             self._show(buffer, left)
             return True
@@ -283,7 +283,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         return bool(self._choices)
 
     async def request_next(self, buffer: Buffer) -> bool:
-        """Show the next one of several suggestions at the cursor; return whether there is another."""
+        """Show the next of several suggestions at the cursor; return whether there is another."""
         before = buffer.document.text_before_cursor
         shown = self._left(buffer) if buffer.suggestion else None
         if shown and self._known:
@@ -305,7 +305,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         return self._known.left_at(before) if self._known and not after.strip() else None
 
     def _chosen(self, known: _Known) -> ImportingSuggestion | None:
-        """Return a suggestion that is shown from now on."""
+        """Make a suggestion the current one and return it."""
         self._known, self._before = known, known.start
         self._outcomes.shown(known.name, known.start, known.rest)
         return known.left_at(known.start)
@@ -315,7 +315,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_suggestion_set.fire()
 
     async def _request(self, buffer: Buffer, n: int) -> list[_Known]:
-        """Return what the model suggests at the cursor; nothing once the cursor has moved."""
+        """Return the model's suggestions at the cursor, or none if the cursor has moved."""
         document = buffer.document
         if document.text_after_cursor.strip() or not self._local.ready():
             return []
@@ -325,7 +325,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     async def _ask(
         self, buffer: Buffer, trigger: Literal["automatic", "invoke"] = "automatic", n: int = 1
     ) -> Reply:
-        """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
+        """Wait for an answer or the next keystroke: prompt_toolkit sends no other request meanwhile."""
         document, replies = buffer.document, AsyncReplies()
         last = nothing = Reply("")
         request = request_at(
@@ -360,24 +360,24 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     def _find_match(
         self, text: str, skip_lines: float, history: History, previous: bool
     ) -> Generator[tuple[str, float]]:
-        """Leave inputs that failed out of the history from which IPython's search suggests."""
+        """Exclude failed inputs from the history that IPython suggests from."""
         failed = failed_inputs(self._shell)
         inputs = [source for source in history.get_strings() if source.strip() not in failed]
         succeeded: Any = SimpleNamespace(get_strings=lambda: inputs)
         return super()._find_match(text, skip_lines, succeeded, previous)
 
     def _stop(self) -> None:
-        """End what is being written: nobody goes on with it."""
+        """Cancel the running request."""
         if self._job:
             self._job.cancel.set(DISCONNECTED)
             self._job = None
 
 
 def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
-    """Put our suggestions in the prompt."""
+    """Use Turbopilot's suggestions in the prompt."""
     local.begin()
-    with suppress(FileNotFoundError):  # the current folder may be gone
-        if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
+    with suppress(FileNotFoundError):  # the current folder may have been deleted
+        if (folder := Path.cwd()) != folder.parent:  # never index a whole disk
             local.pilot.remember(LocalFiles(folder))
     completer = local.pilot.completer
     if not completer.study and (study := study_of(local.pilot.settings, "terminal")):
@@ -393,12 +393,12 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
 
 
 def turn_off(shell: TerminalInteractiveShell) -> None:
-    """Give the prompt the suggestions back that it is configured for."""
-    shell._set_autosuggestions()  # noqa: SLF001 - IPython has no public way back
+    """Restore the suggestions that the prompt is configured for."""
+    shell._set_autosuggestions()  # noqa: SLF001 - IPython has no public method
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory) and shell.pt_app:
         shell.auto_suggest.connect(shell.pt_app)
 
 
 def is_on(shell: Any) -> bool:
-    """Tell whether the prompt has our suggestions."""
+    """Return whether the prompt uses Turbopilot's suggestions."""
     return isinstance(getattr(shell, "auto_suggest", None), TurbopilotSuggest)

@@ -1,6 +1,6 @@
 """A connection to a SQLite file: its files, settings, transactions, the bound in bytes, and errors.
 
-A file that another user could have put there is refused.
+A file that another user could have put there is rejected.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WAIT = 10.0  # seconds for another process that prepares or writes the file
-LONGEST = 2**18  # bytes of a row; a longer one was not written by Turbopilot and is not read
+WAIT = 10.0  # seconds to wait for another process that prepares or writes the file
+LONGEST = 2**18  # bytes of a row; longer ones were not written by Turbopilot and are not read
 NEXT_START = "the next Jupyter server or IPython that starts begins a new one"
-_JOURNAL = 2 * 1024**2  # bytes of the bound
+_JOURNAL = 2 * 1024**2  # bytes of the limit reserved for the journal
 _SETTINGS = ("journal_mode = DELETE", "synchronous = NORMAL", "secure_delete = ON", "trusted_schema = OFF")
 _USED = (
     "SELECT (page_count - freelist_count) * page_size "
     "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
 )
-_BESIDE = ("-journal", "-wal", "-shm")  # what SQLite may keep beside a file
+_BESIDE = ("-journal", "-wal", "-shm")  # auxiliary files of SQLite
 _ADVICE = "it has to be in a folder that only you can write to"
 
 
 def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> sqlite3.Connection:
     """Connect to an existing SQLite file; deleted content is overwritten.
 
-    `wait`: seconds for other processes that lock it; `shared`: several threads use the connection, in turns.
+    `wait`: seconds to wait for locks of other processes; `shared`: several threads use it, one at a time.
     """
     check(path)
     path.stat()  # SQLite would create a missing file
@@ -54,18 +54,18 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
 
 
 class OpenFile:
-    """A file that `prepare` has checked, open; with its journal it stays within its bound.
+    """An open file, after `prepare`; with its journal it stays within the size limit.
 
     It belongs to one thread, or if it is `shared`, to several that take turns.
     """
 
     def __init__(self, path: Path, limit: int, *, wait: float | None = None, shared: bool = False) -> None:
         self.room = limit - min(limit // 2, _JOURNAL)
-        self._path, self._status = path, path.lstat()  # before it is opened: it may be replaced afterwards
+        self._path, self._status = path, path.lstat()  # before opening: it may be replaced afterwards
         self._connection = connect(path, wait=wait, shared=shared)
 
     def is_in_place(self) -> bool:
-        """Return whether the path still leads to the open file, which may be deleted or replaced."""
+        """Return whether the path still refers to the open file."""
         try:
             return os.path.samestat(self._status, self._path.lstat())
         except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +76,7 @@ class OpenFile:
         self._connection.close()
 
     def used(self) -> int:
-        """Return the bytes of the pages that are not free."""
+        """Return the bytes of all pages in use."""
         return int(self._connection.execute(_USED).fetchall()[0][0])
 
     @contextmanager
@@ -101,7 +101,7 @@ def is_busy(error: Exception) -> bool:
 
 
 def is_damage(error: Exception) -> bool:
-    """Return whether a file does not have the expected content."""
+    """Return whether the file has unexpected content."""
     damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG}
     return _code_of(error) in damage
 
@@ -111,7 +111,7 @@ def _code_of(error: Exception) -> int:
 
 
 def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
-    """Describe an error without the path and the content of the file."""
+    """Describe an error without the path and content of the file."""
     if isinstance(error, TimeoutError) or is_busy(error):
         return "another process has locked it for too long"
     if isinstance(error, NotImplementedError):
@@ -124,19 +124,19 @@ def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
 
 
 def beside(path: Path) -> list[Path]:
-    """Return what SQLite may keep beside a file."""
+    """Return the auxiliary files that SQLite may create."""
     return [path.with_name(path.name + end) for end in _BESIDE]
 
 
 def lock_path(path: Path) -> Path:
-    """Return the file that is locked while a process prepares the SQLite file."""
+    """Return the lock file for preparing the SQLite file."""
     return path.with_name(f".{path.name}.lock")
 
 
 def check(path: Path) -> None:
-    """Refuse a path where another user could put or has put a file: SQLite would trust its content.
+    """Reject a path where another user can put or has put a file: SQLite would trust its content.
 
-    A journal beside the file, for example, is written back into it, whoever made the journal.
+    A journal, for example, is written back into the file, regardless of its author.
     """
     with suppress(FileNotFoundError):
         _check_folder(path.parent)
@@ -150,7 +150,7 @@ def check(path: Path) -> None:
         if hasattr(os, "getuid") and status.st_uid != os.getuid():
             raise _refusal(f"{file.name} belongs to another user")
         if not stat.S_ISREG(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, f"a folder, or no regular file, is at {file.name}")
+            raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder or not a regular file")
 
 
 def _check_folder(folder: Path) -> None:
@@ -168,13 +168,13 @@ def _refusal(what: str) -> PermissionError:
 
 
 def delete(path: Path) -> None:
-    """Delete a file and what SQLite keeps beside it: that first, or a new file would take it for its own."""
+    """Delete a file and its auxiliary files: these first, or a new file would adopt them."""
     for file in (*beside(path), path):
         file.unlink(missing_ok=True)
 
 
 def move(path: Path, target: Path) -> None:
-    """Move a file and what SQLite keeps beside it in place of another one."""
+    """Move a file and its auxiliary files to the path of another file."""
     delete(target)
     for file, other in zip((path, *beside(path)), (target, *beside(target)), strict=True):
         with suppress(FileNotFoundError):

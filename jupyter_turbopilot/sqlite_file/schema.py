@@ -1,4 +1,4 @@
-"""The schema of a SQLite file; a file that cannot be used is replaced by an empty one."""
+"""The schema of a SQLite file; an unusable file is replaced by an empty one."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Schema:
             raise
 
     def is_ours(self, path: Path) -> bool:
-        """Return whether a file, damaged or not, has our application id."""
-        check(path)  # SQLite would write the journal of another user back into it
+        """Return whether a file, damaged or not, has Turbopilot's application id."""
+        check(path)  # SQLite would write another user's journal back into it
         if not path.is_file():
             return False
         # Only SQLite reads the file: on POSIX, closing it would release the locks of other connections.
@@ -91,16 +91,16 @@ class Schema:
                 raise
 
     def belonging(self, path: Path) -> list[Path]:
-        """Return a file of ours with the files that belong to it: those of SQLite, and the lock."""
+        """Return a file created by Turbopilot with its auxiliary files and its lock file."""
         own = [path, *beside(path)] if self.is_ours(path) else []
         if not size_of(lock := lock_path(path)):
             own.append(lock)
         return [file for file in own if file.is_file()]
 
     def prepare(self, path: Path) -> None:
-        """Ensure that a path leads to a sound file of ours that only its owner can read.
+        """Ensure that a path has a valid file created by Turbopilot that only its owner can read.
 
-        An OSError or sqlite3.Error says why it cannot be.
+        Raises OSError or sqlite3.Error if that fails.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         check(path)
@@ -111,10 +111,10 @@ class Schema:
                 return
             if found is Found.FOREIGN:
                 move(path, aside := _free_name(path))
-                log.warning("Turbopilot: %s was %s. It is now %s.", path, found.value, aside)
+                log.warning("Turbopilot: %s was %s. It has been moved to %s.", path, found.value, aside)
             elif found is not Found.NOTHING:
-                log.warning("Turbopilot: %s is %s. It is deleted and begun anew.", path, found.value)
-            # Another process that opens the file finds all of its tables.
+                log.warning("Turbopilot: %s is %s. It is replaced by a new file.", path, found.value)
+            # Another process that opens the file has to find all tables.
             delete(fresh := path.with_name(f".{path.name}.new"))
             fresh.touch(0o600, exist_ok=False)
             with closing(connect(fresh)) as connection:
@@ -127,12 +127,12 @@ class Schema:
 
 
 def _free_name(path: Path) -> Path:
-    """Return a name beside a file under which nothing is: an earlier file that was moved there stays."""
+    """Return an unused name next to a file: files moved aside earlier are kept."""
     names = (path.with_name(f"{path.name}.aside{number}") for number in ("", *range(2, _MOST_ASIDE)))
     for name in names:
         if not any(os.path.lexists(file) for file in (name, *beside(name))):
             return name
-    raise FileExistsError(errno.EEXIST, "it is another program's, and so are all files moved aside before")
+    raise FileExistsError(errno.EEXIST, "it belongs to another program, and all names for moving it are used")
 
 
 @cache

@@ -1,6 +1,6 @@
-"""The file of a study log: JSON Lines that several processes write in turns and only the owner can read.
+"""The file of a study log: JSON Lines, appended to by several processes, readable only by its owner.
 
-The file is opened for each write, so that a file that was deleted or replaced in the meantime is noticed.
+The file is opened for each write, to notice that it was deleted or replaced.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMIT = 100 * MEGABYTE  # bytes of a log: a few hundred thousand suggestions
-WAITING = 1000  # events in the queue; more are counted and dropped
+WAITING = 1000  # queued events; further ones are counted and dropped
 RETRY = 5.0  # seconds after which a file that could not be written is tried again
 END_PATIENCE = 1.0  # seconds that `close` waits for the queue to be written
-PATIENCE = 2.0  # seconds to wait for the lock
-POLL = 0.005  # seconds between two attempts to get it: another process holds it for less
-FIRST_LINE = 1024  # bytes; more than a session line has
+PATIENCE = 2.0  # seconds until waiting for the lock times out
+POLL = 0.005  # seconds between two attempts to lock
+FIRST_LINE = 1024  # bytes; longer than any session line
 _FLAGS = (
     os.O_RDWR
     | os.O_APPEND
     | os.O_CREAT
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
+    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would block
     | getattr(os, "O_BINARY", 0)
 )
 
 
 def located(name: str | Path) -> Path:
-    """Return the file that a setting names; an OSError says why it names none."""
+    """Return the file that a setting names; an OSError explains an invalid name."""
     try:
         path = Path(name).expanduser()
     except RuntimeError:
-        raise OSError(errno.ENOENT, "its home folder is not known") from None
+        raise OSError(errno.ENOENT, "the home folder at its beginning is unknown") from None
     if not path.is_absolute():
         raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
     if "\0" in str(path) or not path.name:
@@ -71,16 +71,16 @@ def is_log(path: Path) -> bool:
 
 
 def need_log(path: Path) -> None:
-    """Raise an error if a path is no study log."""
+    """Raise an error if a path is not a study log."""
     if not is_log(path):
         what = "is no study log" if os.path.lexists(path) else "does not exist"
         raise BadRequestError(f"{path} {what}. Name the file of a study log.")
 
 
 def check(path: Path) -> None:
-    """Raise an OSError that says why a log cannot be written; change nothing."""
+    """Raise an OSError if a log cannot be written; change nothing."""
     if not path.parent.is_dir():
-        # It may be on a drive that is not mounted: a folder made in its place would hide the log.
+        # It may be on an unmounted drive: a folder created in its place would hide the log.
         raise OSError(errno.ENOENT, "its folder does not exist")
     if not is_writable(path.parent):
         raise OSError(errno.EACCES, "its folder cannot be written to")
@@ -108,11 +108,11 @@ def _full() -> OSError:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a log, without which no process writes or deletes it."""
+    """Hold the lock that is required to write or delete a log."""
     try:
         lock = FileLock(lock_path(path), timeout=PATIENCE, mode=0o600).acquire(poll_interval=POLL)
     except Timeout:
-        raise TimeoutError(errno.ETIMEDOUT, "another process has held it for too long") from None
+        raise TimeoutError(errno.ETIMEDOUT, "another process has locked it for too long") from None
     except NotImplementedError:
         raise OSError(errno.ENOLCK, "its file system cannot lock files") from None
     with lock:
@@ -120,7 +120,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def lock_path(path: Path) -> Path:
-    """Return the file that is locked while a log is written."""
+    """Return the lock file of a log."""
     return path.parent / f".{path.name}.lock"
 
 
@@ -131,7 +131,7 @@ def opened(path: Path) -> Iterator[int]:
     with locked(path):
         handle = os.open(path, _FLAGS, 0o600)
         try:
-            # In a folder that others may write to, it may be another file than the one that was checked.
+            # In a folder that others can write to, it may have been replaced since the check.
             _check_status(status := os.fstat(handle))
             if sys.platform != "win32" and status.st_mode & 0o077:
                 os.fchmod(handle, 0o600)
@@ -141,7 +141,7 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def append(handle: int, data: bytes) -> None:
-    """Append whole lines, all or none, and first end a line that was cut short."""
+    """Append whole lines, all or none; complete a truncated last line first."""
     size = os.fstat(handle).st_size
     if size:
         os.lseek(handle, size - 1, os.SEEK_SET)
@@ -162,7 +162,7 @@ def delete(path: Path) -> None:
 
 
 class Writer:
-    """Writes events in the background. `trouble` says why they are not written, or is empty.
+    """Writes events in the background. `trouble` explains why they are not written, or is empty.
 
     Before the first event of a session, and of a file, its session line is written.
     """
@@ -170,10 +170,10 @@ class Writer:
     def __init__(self, name: str | Path, session: Session) -> None:
         self.session = session  # of the events that are put from now on
         self._name = name
-        self._lines: list[tuple[Session, bytes]] = []  # of the queued events, as far as they were checked
-        self._lost = self._reported = 0  # events
-        self._in_file: Session | None = None  # the last session line that is in the file
-        self._file, self._end = 0, 0  # which file that is, and how long it was
+        self._lines: list[tuple[Session, bytes]] = []  # lines of the queued events that were checked
+        self._lost = self._reported = 0  # number of dropped events
+        self._in_file: Session | None = None  # the last session line in the file
+        self._file, self._end = 0, 0  # inode and size of the file after the last write
         self._behind = WriteBehind[tuple[Session, "Callable[[], Event]"]](
             "turbopilot-study", self._write, _failure, room=WAITING, retry=RETRY
         )
@@ -185,12 +185,12 @@ class Writer:
         return self._behind.trouble
 
     def put(self, make: Callable[[], Event]) -> None:
-        """Have an event written; `make` is called on the thread that writes."""
+        """Queue an event; `make` is called on the writing thread."""
         if not self._behind.put((self.session, make)):
             self._lost += 1
 
     def close(self) -> None:
-        """Write the waiting events, and end."""
+        """Write the queued events and stop."""
         self._behind.close(END_PATIENCE)
 
     def _write(self, events: Sequence[tuple[Session, Callable[[], Event]]]) -> None:
@@ -224,7 +224,7 @@ class Writer:
 
 
 def _line(make: Callable[[], Event]) -> bytes:
-    """Return the line of an event, or nothing where it does not match its schema."""
+    """Return the line of an event, or nothing if it does not match its schema."""
     try:
         return line_of(make())
     except Exception:
@@ -233,13 +233,13 @@ def _line(make: Callable[[], Event]) -> bytes:
 
 
 def _failure(reason: str) -> str:
-    return f"the file of c.Turbopilot.study_log cannot be written: {reason}."
+    return f"The file in c.Turbopilot.study_log cannot be written: {reason}."
 
 
 class Reading:
-    """The events of a log, each checked against its schema; the other lines are counted.
+    """The events of a log, each checked against its schema; other lines are counted.
 
-    A log may have a hundred megabytes: each iteration reads the file again, line by line.
+    A log may be large: each iteration reads the file again, line by line.
     """
 
     def __init__(self, path: Path) -> None:

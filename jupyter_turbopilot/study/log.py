@@ -1,6 +1,6 @@
-"""The study log of a completer: events of an editor's requests, their answers and the feedback on them.
+"""The study log: events of an editor's requests, their answers and the feedback on them.
 
-Nothing here waits for a disk. A document is logged as a random number, so that nothing leads to its path.
+No method waits for the disk. Documents are logged as random numbers, to keep their paths private.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ if TYPE_CHECKING:
 
     Listener = Callable[[Reply], None]
 
-SUGGESTIONS = 2048  # that may get feedback: accepted ones are followed for minutes
-CELLS = 512  # whose lengths are known
+SUGGESTIONS = 2048  # suggestions awaiting feedback: accepted ones are followed for minutes
+CELLS = 512  # cells with a known length
 NUMBERS = 100_000  # to draw from
-PASTED = 400  # characters; more at once are neither typed nor accepted
-UNANSWERED = 200  # requests with nothing to show, after which they are logged
+PASTED = 400  # characters; a larger change is neither typed nor accepted
+UNANSWERED = 200  # requests with nothing to show, after which their number is logged
 UNKNOWN = "unknown"  # the model, before the first answer
 
 
 @dataclass
 class _Cell:
     length: int
-    typed: int = 0  # characters by which it grew and that are in no accepted suggestion
+    typed: int = 0  # typed characters that are not in an accepted suggestion
 
 
 @dataclass
 class _Suggestion:
-    """A request, and what was sent of the suggestion that answers it."""
+    """A request, and the suggestion that was sent for it."""
 
     cell: _Cell
-    typed: int  # in the cell, before the request
+    typed: int  # typed characters of the cell before the request
     begun: float = field(default_factory=time.perf_counter)
-    id: str = ""  # once there is something to show
-    surroundings: Surroundings | None = None  # if the text may be logged
+    id: str = ""  # set once there is something to show
+    surroundings: Surroundings | None = None  # set if the text may be logged
     text: str = ""
     scores: dict[int, float] = field(default_factory=dict)  # by length
     recalled: bool = False
@@ -73,7 +73,7 @@ class _Suggestion:
         return round(min(1.0, max(0.0, score)), 3)
 
     def take(self, chars: int) -> int:
-        """Accept characters into the cell; return how many of them were not counted when they were typed."""
+        """Accept characters into the cell; return how many of them were not counted as typed."""
         new = max(0, chars - self.taken)
         typed = min(new, max(0, self.cell.typed - self.typed))
         self.taken += new
@@ -92,7 +92,7 @@ class Study:
         self.text = text
         self._eagerness = eagerness
         self._lock = threading.Lock()
-        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by the id of their answer
+        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by the id of their reply
         self._cells: OrderedDict[Hashable, _Cell] = OrderedDict()
         self._documents: dict[str, int] = {}
         self._models: dict[str, int] = {}
@@ -117,9 +117,9 @@ class Study:
         return self._writer.trouble
 
     def follow(self, request: Completion) -> Listener | None:
-        """Log a request of an editor; return what logs its replies.
+        """Log a request of an editor; return a listener that logs its replies.
 
-        Requests of programs are not logged, nor are those for alternatives, which no feedback names.
+        Requests of programs are not logged, nor are those for alternatives, which get no feedback.
         """
         if not request.client or request.trigger not in {"automatic", "invoke"} or request.n > 1:
             return None
@@ -181,7 +181,7 @@ class Study:
         return counts
 
     def _set_session(self, model: str, eagerness: str) -> None:
-        """Update the conditions of the next events; a cancelled answer names no model."""
+        """Update the session of the next events; a cancelled answer has no model name."""
         last = self._writer.session
         name = self._model_name(model) if model else last.model
         session = replace(last, model=name, eagerness=eagerness, zone=_zone())
@@ -189,13 +189,13 @@ class Study:
             self._writer.session = replace(session, t=_now())
 
     def _model_name(self, model: str) -> str:
-        """Return a catalogue name, or a random number: the name of a user's own file is private."""
+        """Return a catalogue name, or a random number, as the name of a user's own file is private."""
         if model in catalog():
             return model
         return f"other-{self._models.setdefault(model, secrets.randbelow(NUMBERS))}"
 
     def _answer(self, request: Completion, suggestion: _Suggestion, reply: Reply) -> None:
-        """Note the text that was sent; log the request with the first."""
+        """Record the text that was sent; log the request with the first reply."""
         if not suggestion.id:
             self._number += 1
             suggestion.id = f"{self._writer.session.session}.{self._number}"
@@ -225,7 +225,7 @@ class Study:
         self._writer.put(lambda: event(at=kind_of_position(before)))
 
     def _document(self, path: str) -> int:
-        """Return the number that stands for a path in this session."""
+        """Return the number that represents a path in this session."""
         if path not in self._documents:
             if len(self._documents) >= CELLS:
                 self._documents.clear()
@@ -260,7 +260,7 @@ class Study:
 
 
 def known_language(language: str) -> str:
-    """Return the name of a language in the log; a user may have given one a private name."""
+    """Return the name of a language in the log; a user's own name for one may be private."""
     return language.lower() if language.lower() in events.LANGUAGES else "other"
 
 

@@ -1,4 +1,4 @@
-"""Which text of a suggestion may be in a study log. Pure."""
+"""Filter for the text of suggestions in a study log. Pure."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass
 from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.memory.entries import ARMOUR
 
-LINES = 4  # before the cursor: what a line is set to may stand some lines below
-LONGEST = 4096  # characters of a suggestion and of what stands around it
+LINES = 4  # lines before the cursor: a value may be some lines below its name
+LONGEST = 4096  # characters of a suggestion and of the text around it
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What stands next to a suggestion: a secret may begin before it and end behind it."""
+    """The text next to a suggestion: a secret may begin before it and end behind it."""
 
     before: str
     after: str
-    armoured: bool = False  # whether a key in armour begins above, however far, and has not ended
+    armoured: bool = False  # whether an armoured key that began above, at any distance, is still open
 
 
 def surroundings_of(prefix: str, suffix: str) -> Surroundings:
-    """Keep what decides whether a text between these may be a secret."""
+    """Keep the text that determines whether a suggestion between these may be a secret."""
     before = "".join(prefix[-LONGEST:].splitlines(keepends=True)[-LINES:])
     after = "".join(suffix[:LONGEST].splitlines(keepends=True)[:LINES])
-    # What has no end reaches to the end of the text; so does an end that the cursor stands at.
+    # An unfinished key extends to the end of the text; so does one that ends at the cursor.
     armoured = any(found.end() == len(prefix) for found in ARMOUR.finditer(prefix))
     return Surroundings(before, after, armoured)
 
 
 def loggable(text: str, around: Surroundings) -> str | None:
-    """Return a suggestion's text; nothing where it, in its place, may be a secret or a part of one."""
+    """Return a suggestion's text; None if it may be part of a secret."""
     if len(text) > LONGEST or around.armoured:
         return None
     whole = around.before + text + around.after

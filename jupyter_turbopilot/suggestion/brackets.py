@@ -1,6 +1,6 @@
-"""Which brackets and quotes a text leaves open, in any language. Pure.
+"""Detection of unclosed brackets and quotes in any language. Pure.
 
-A quote is closed by the next of its kind; within quotes, nothing else opens or closes.
+A quote is closed by the next one of its kind; quoted brackets are ignored.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from jupyter_turbopilot.bounds import LINE
 
 QUOTES = "\"'`"
-NESTED = 32  # brackets behind the cursor that are looked at: no code is nested so deeply
+NESTED = 32  # brackets behind the cursor that are considered: more than any code nests
 _SAME = {quote: quote for quote in QUOTES}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"} | _SAME
-_OPENERS = {")": "(", "]": "[", "}": "{"} | _SAME  # for a text that is read backwards
+_OPENERS = {")": "(", "]": "[", "}": "{"} | _SAME  # for scanning a text backwards
 
 
 def _follow(pending: list[str], char: str, pairs: dict[str, str] = _CLOSERS) -> None:
-    """Update what has yet to be closed, the innermost last, with the next character."""
+    """Update the pending closers, innermost last, with the next character."""
     innermost = pending[-1] if pending else ""
     if char == innermost:
         pending.pop()
@@ -24,7 +24,7 @@ def _follow(pending: list[str], char: str, pairs: dict[str, str] = _CLOSERS) -> 
 
 
 def _unclosed(text: str, pairs: dict[str, str] = _CLOSERS) -> tuple[list[str], str]:
-    """Return the brackets that would close a text, the innermost last, and the quote open at its end."""
+    """Return the brackets that would close a text, innermost last, and the quote open at its end."""
     pending: list[str] = []
     for char in text:
         _follow(pending, char, pairs)
@@ -33,15 +33,15 @@ def _unclosed(text: str, pairs: dict[str, str] = _CLOSERS) -> tuple[list[str], s
 
 
 def open_quote(line: str, quotes: str = QUOTES) -> str:
-    """Return the quote that is open at the end of a line, or ""; a line too long for code has none."""
+    """Return the quote open at the end of a line, or ""; a line too long for code has none."""
     return _unclosed(line, {quote: quote for quote in quotes})[1] if len(line) <= LINE else ""
 
 
 def outside(text: str, quote: str = "") -> list[bool]:
-    """Tell for each character whether it is outside all brackets and quotes that the text itself has opened.
+    """Return for each character whether it is outside all brackets and quotes that the text itself opens.
 
-    `quote` was open before the text; up to its end, the text counts as outside. An opening bracket is outside
-    of what it opens; an opening quote is not.
+    `quote` was open before the text; up to its end, the text counts as outside. An opening bracket counts as
+    outside, an opening quote does not.
     """
     pending = [quote] if quote else []
     within_given = bool(quote)
@@ -54,17 +54,17 @@ def outside(text: str, quote: str = "") -> list[bool]:
 
 
 def leaves_open(text: str, quote: str = "") -> bool:
-    """Tell whether a text opens a bracket or quote that it does not close; `quote` was open before it."""
+    """Return whether a text opens a bracket or quote without closing it; `quote` was open before it."""
     return not outside(f"{text} ", quote)[-1]
 
 
 def balanced_length(text: str, closed: str) -> int:
-    """Return how much of a text can stand before these closing brackets without one being closed twice.
+    """Return the length of the longest prefix that closes none of the brackets in `closed`.
 
-    The text may contain what is closed behind it only where it has opened the same again.
+    The text may contain these brackets only where it has opened the same kind itself.
     """
     if not closed:
-        return len(text)  # most often, and asked at every token
+        return len(text)  # the usual case, and this runs at every token
     given = [*reversed(closed)]
     pending = given.copy()
     length = 0
@@ -76,7 +76,7 @@ def balanced_length(text: str, closed: str) -> int:
 
 
 def closers_behind(line: str, rest: str) -> str:
-    """Return the closing brackets right behind the cursor, if they close all that the line has opened."""
+    """Return the closing brackets directly behind the cursor, if they match all that the line has opened."""
     rest = rest.strip()
     closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]
     if not closed or len(line) > LINE:

@@ -1,6 +1,6 @@
-"""The functions that Python source calls and nothing defines, and parameters that take these calls. Pure.
+"""Functions that Python source calls without a definition, and signatures that accept the calls. Pure.
 
-Source that does not parse, is nested too deeply or is longer than `scopes` analyses raises SyntaxError.
+Source that does not parse, is nested too deeply or is longer than `scopes` accepts raises SyntaxError.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-MOST = 64  # positional parameters that a signature names
+MOST = 64  # positional parameters in a signature
 _RESERVED = frozenset(("__debug__", *keyword.kwlist, *keyword.softkwlist))
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
 class Call:
-    """One place where a name is called."""
+    """A call of a name."""
 
     start: int  # offset of the name in the source, in characters
-    positional: int  # how many positional arguments, those with a star left out
+    positional: int  # number of positional arguments, without starred ones
     keywords: tuple[str, ...]  # names of keyword arguments, in order
-    starred: bool  # *args or **kwargs is passed
-    source: str  # the call as it is written
-    names: tuple[str, ...] = ()  # of the arguments before the first star; "" for one without a name
+    starred: bool  # whether *args or **kwargs is passed
+    source: str  # source text of the call
+    names: tuple[str, ...] = ()  # of the arguments before the first starred one; "" for unnamed ones
 
 
 @dataclass(frozen=True)
 class MissingFunction:
-    """A name that is called and that nothing defines."""
+    """A called name without a definition."""
 
     name: str
     calls: tuple[Call, ...]
-    signature: str  # the parameters that fit all calls: "values, start, *, key=None"
+    signature: str  # parameters that accept all calls: "values, start, *, key=None"
 
 
 def missing_functions(source: str, known: AbstractSet[str]) -> tuple[MissingFunction, ...]:
-    """Return the plain names that are called and that nothing defines, in the order of their first calls.
+    """Return the called plain names without a definition, in the order of their first calls.
 
-    `known` has the names that exist beside Python's and IPython's own. A decorator is called with what it
-    decorates. After a star import any name may exist, so nothing is missing.
+    `known` contains existing names besides Python's and IPython's own. A decorator is called with the object
+    that it decorates. After a star import any name may exist, so nothing is missing.
     """
     scopes = Scopes(source)
     callers = dict(_callers(scopes.tree))
@@ -66,15 +66,15 @@ def missing_functions(source: str, known: AbstractSet[str]) -> tuple[MissingFunc
 
 
 def missing_names(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
-    """Return the names that are used, called or not, and that nothing defines, in the order of first use."""
+    """Return the used names without a definition, called or not, in the order of their first use."""
     return tuple(dict.fromkeys(name.id for name in _missing(Scopes(source), known)))
 
 
 def renamed(source: str, names: Mapping[str, str]) -> str:
-    """Rename functions that the source uses and does not bind itself, wherever it uses them.
+    """Rename functions that the source uses without binding them, wherever it uses them.
 
-    A scope's own name of the same spelling stays, and so does one before a dot: that is no function but, say,
-    a module. `names` maps each to a name that the source does not have.
+    A local name with the same spelling is kept, and so is a name before a dot: that is no function but, say,
+    a module. `names` maps each name to one that the source does not contain.
     """
     scopes = Scopes(source)
     dotted = {id(node.value) for node in ast.walk(scopes.tree) if isinstance(node, ast.Attribute)}
@@ -88,7 +88,7 @@ def renamed(source: str, names: Mapping[str, str]) -> str:
 
 
 def takes(definition: str, calls: Sequence[Call]) -> bool:
-    """Return whether a function takes every call; one whose definition cannot be read takes none."""
+    """Return whether a function accepts every call; one whose definition does not parse accepts none."""
     parameters = parameters_of(definition)
     return parameters is not None and all(
         fits(parameters, call.positional, call.keywords, starred=call.starred) for call in calls
@@ -101,7 +101,7 @@ def _missing(scopes: Scopes, known: AbstractSet[str]) -> Iterator[ast.Name]:
 
 
 def _callers(tree: ast.AST) -> Iterator[tuple[int, ast.Call | _Definition]]:
-    """Yield what calls a plain name: a call, or a definition that it decorates; by the name's identity."""
+    """Yield each call of a plain name, or definition that it decorates, by the identity of the name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield id(node.func), node
@@ -130,9 +130,9 @@ def _name_of(argument: ast.expr) -> str:
 
 
 def signature_for(function: str, calls: Sequence[Call]) -> str:
-    """Return parameters that take each of the calls. What not every call passes is None by default.
+    """Return parameters that accept each of the calls. Those that some call omits default to None.
 
-    After `MOST` positional parameters comes one that takes all further arguments.
+    After `MOST` positional parameters, further arguments are collected by `*args`.
     """
     starred = any(call.starred or len(call.names) > MOST for call in calls)
     keywords = Counter(word for call in calls for word in dict.fromkeys(call.keywords))
@@ -150,7 +150,7 @@ def signature_for(function: str, calls: Sequence[Call]) -> str:
             and wanted != function
             and all(wanted not in call.keywords for call in passing)
         ):
-            # What some calls pass by position, others pass by this name.
+            # Some calls pass this argument by position, others by name.
             name = wanted
             del keywords[name]
             others = [call for call in others if name not in call.keywords]
@@ -167,7 +167,7 @@ def signature_for(function: str, calls: Sequence[Call]) -> str:
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """Take a name, with a number if it is taken already: "value", "value_2"."""
+    """Reserve a name, numbered if it is already taken: "value", "value_2"."""
     new, number = name, 2
     while new in taken:
         new, number = f"{name}_{number}", number + 1
@@ -176,7 +176,7 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def parameters_of(definition: str) -> ast.arguments | None:
-    """Return the parameters of a function; None where its definition cannot be read."""
+    """Return the parameters of a function; None if its definition does not parse."""
     with suppress(SyntaxError):
         match parse(dedent(definition)).body:
             case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
@@ -185,7 +185,7 @@ def parameters_of(definition: str) -> ast.arguments | None:
 
 
 def fits(parameters: ast.arguments, positional: int, keywords: Sequence[str], *, starred: bool) -> bool:
-    """Tell whether parameters take a call; what a star passes is taken to be what is missing."""
+    """Return whether parameters accept a call; starred arguments count as the missing ones."""
     in_order = [parameter.arg for parameter in (*parameters.posonlyargs, *parameters.args)]
     if positional > len(in_order) and not parameters.vararg:
         return False

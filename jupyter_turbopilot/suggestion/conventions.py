@@ -1,13 +1,13 @@
-"""The imports that everybody writes: which line binds a name, where nearly all agree. Pure.
+"""Conventional imports: the import line for well-known names. Pure.
 
-Gathered from the notebooks and examples of 2,600 packages: a name is here if nearly all packages that
-import it mean the same by it, and few use it for anything else. Where how it is used tells the meanings
-apart, `BY_USE` says so. What is not in these tables is not certain.
+Collected from the notebooks and examples of 2,600 packages: a name is listed if nearly all packages that
+import it use the same line, and few use the name for anything else. For names with several meanings,
+`BY_USE` distinguishes them by their use. Names outside these tables are ambiguous.
 """
 
 from __future__ import annotations
 
-# Modules under their own names.
+# Modules under their own name.
 _MODULES = """
     IPython PIL aiohttp argparse asyncio atexit astropy base64 binascii bisect boto3 cartopy collections
     contextlib csv ctypes cupy cv2 dask dataclasses difflib enum errno folium fsspec functools gc
@@ -20,7 +20,7 @@ _MODULES = """
     yaml zarr zipfile zlib
 """
 
-# Modules under the names that everybody gives them.
+# Modules under their conventional alias.
 SHORT = {
     "ak": "awkward",
     "alt": "altair",
@@ -130,7 +130,7 @@ _MEMBERS = {
     "zoneinfo": "ZoneInfo",
 }
 
-# Lines by what follows the name: an attribute, or `(`. One that is called is no module.
+# Lines by the attribute or `(` that follows the name. A called name is not a module.
 _BY_USE = {
     "copy": {"import copy": "copy deepcopy"},
     "datetime": {

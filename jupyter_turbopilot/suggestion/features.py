@@ -1,4 +1,4 @@
-"""What the gate looks at: the features of a beginning of an answer, and the score they add up to. Pure."""
+"""Features of a suggestion prefix, from which the gate computes its score. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _WORD = re.compile(r"[^\W\d]\w*+")
 _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
 _IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
-SMALLEST = 1e-4  # probabilities are taken for no smaller than this
-LOOKED_AT = 400  # characters before the cursor that tell the kind of its position
+SMALLEST = 1e-4  # lower bound of probabilities
+LOOKED_AT = 400  # characters before the cursor that determine the kind of its position
 _KINDS = {
     "empty line": "an empty line",
     "after dot": "after a dot",
@@ -35,12 +35,12 @@ KINDS = (*_KINDS.values(), ELSEWHERE)
 
 @dataclass(frozen=True)
 class CursorFeatures:
-    """What the gate knows about the text around the cursor."""
+    """Features of the text around the cursor."""
 
     line: str = ""  # the line up to the cursor
-    rest: str = ""  # what follows the cursor on its line
-    words: frozenset[str] = frozenset()  # names that the notebook holds
-    lines: frozenset[str] = frozenset()  # its lines, without indentation
+    rest: str = ""  # the line behind the cursor
+    words: frozenset[str] = frozenset()  # names in the notebook
+    lines: frozenset[str] = frozenset()  # lines of the notebook, without indentation
 
     @cached_property
     def body(self) -> str:
@@ -49,12 +49,12 @@ class CursorFeatures:
 
     @cached_property
     def quote(self) -> str:
-        """The quote that is open at the cursor."""
+        """The quote open at the cursor."""
         return open_quote(self.line)
 
     @cached_property
     def closed(self) -> str:
-        """The brackets right behind the cursor, if they close all that the line has opened."""
+        """The brackets directly behind the cursor, if they match all that the line has opened."""
         return closers_behind(self.line, self.rest)
 
     @cached_property
@@ -72,7 +72,7 @@ class CursorFeatures:
 
 
 def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFeatures:
-    """Collect what the gate needs to know about the text around the cursor."""
+    """Extract the features of the text around the cursor."""
     prefix = end_of(prefix, 2**17)
     words, lines = _words_and_lines(tuple(pieces))
     *above, line = prefix.split("\n")
@@ -86,7 +86,7 @@ def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFe
 
 @remembered(2**21)
 def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the words and lines of the cells above, which typing does not change."""
+    """Return the words and lines of the cells above, which do not change while the user types."""
     above = "".join(pieces)
     return _KEYWORDS.union(_WORD.findall(above)), frozenset(line.strip() for line in above.split("\n"))
 
@@ -94,10 +94,10 @@ def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset
 def features(
     text: str, sure: list[float], cursor: CursorFeatures, *, whole: bool, further: bool
 ) -> dict[str, float]:
-    """Return the features of a beginning.
+    """Return the features of a suggestion prefix.
 
-    `sure` holds the logarithms of its tokens' probabilities; `whole`: it reaches the end of its line;
-    `further`: that line is not the first.
+    `sure` contains its tokens' logprobs; `whole`: it reaches the end of its line; `further`: that line is not
+    the first.
     """
     line = cursor.body
     body = text.strip()
@@ -135,16 +135,16 @@ def _odds(logarithm: float) -> float:
 
 
 def score(values: dict[str, float], coefficients: Mapping[str, float]) -> float:
-    """Return how likely a beginning is to be right."""
+    """Return the probability that a suggestion prefix is right."""
     return sigmoid(sum(coefficients[name] * value for name, value in values.items()))
 
 
 def sigmoid(value: float) -> float:
-    """Return a score between 0 and 1."""
+    """Return the logistic function of a value."""
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
 
 
 def kind_of_position(before: str) -> str:
-    """Return the kind of position that a cursor is at: the first that applies of `KINDS`."""
+    """Return the kind of a cursor position: the first of `KINDS` that applies."""
     found = CursorFeatures(before[-LOOKED_AT:].rpartition("\n")[2]).line_features
     return next((kind for feature, kind in _KINDS.items() if found[feature]), ELSEWHERE)

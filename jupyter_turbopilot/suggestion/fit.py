@@ -1,7 +1,7 @@
-"""The gate's fit to a model: coefficients and thresholds. Pure.
+"""Coefficients and thresholds of the gate for each model. Pure.
 
-`coefficients.json` has them by model, written by `scripts/fit_gate.py`; what an entry lacks is the default
-model's. The front end judges by the same numbers.
+`coefficients.json` contains them by model, written by `scripts/fit_gate.py`; missing parts default to those
+of the default model. The front end uses the same numbers.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 FITS: dict[str, dict[str, dict[str, float]]] = json.loads(
     Path(__file__).with_name("coefficients.json").read_text("utf-8")
 )
-DEFAULT = "qwen2.5-coder-0.5b"  # whose fit serves models that have none of their own
+DEFAULT = "qwen2.5-coder-0.5b"  # its fit also applies to models without their own
 EAGERNESS = ("quiet", "balanced", "eager", "always")
-AIMS = {"balanced": 0.65, "quiet": 0.78}  # which share of what they show is to be right, for any model
+AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision that a setting promises for any model
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients by feature, thresholds by eagerness, which share of what these show is to be right.
+    """Coefficients by feature, thresholds by eagerness, and the promised precision by eagerness.
 
-    What *eager* promises differs by model: as many right ones as there were where its threshold was chosen.
+    The precision of *eager* depends on the model: it was measured at the chosen threshold.
     """
 
     coefficients: dict[str, float]
@@ -33,22 +33,22 @@ class Fit:
 
 
 def is_fitted_to(model: str) -> bool:
-    """Tell whether the gate knows what a model's probabilities are worth."""
+    """Return whether the gate was fitted to a model's probabilities."""
     return model in FITS
 
 
 @cache
 def fit_for(model: str) -> Fit:
-    """Return the fit to a model, or the default model's."""
+    """Return the fit for a model, or the default model's."""
     parts = FITS[DEFAULT] | FITS.get(model, {})
     return Fit(parts["coefficients"], parts["thresholds"], AIMS | parts["promised"])
 
 
 @cache
 def subject_of(model: str, eagerness: str) -> str:
-    """Return a digest that names the scores of a model at a setting: each is learned about by itself.
+    """Return a digest that identifies a model's scores at a setting: each is calibrated separately.
 
-    A model's name may be a path or an address, which nobody is to read where the digest is kept.
+    A digest, because a model's name may be a private path or address.
     """
     fit = fit_for(model)
     about = (model, eagerness, fit.coefficients, fit.thresholds.get(eagerness), fit.promised.get(eagerness))

@@ -1,8 +1,8 @@
-"""How likely each beginning of an answer is to be right, and so how much of it is shown. Pure.
+"""The gate: decides by probability how much of a suggestion is shown. Pure.
 
 An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary
 is a logistic function of the features there; its coefficients are fitted to real notebooks by
-`scripts/fit_gate.py`. A beginning whose score passes the setting's threshold is shown as soon as it does.
+`scripts/fit_gate.py`. A prefix is shown as soon as its score passes the setting's threshold.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-WORTH_A_KEY = 4  # characters: less of a line is not shown before the line is finished
+WORTH_A_KEY = 4  # characters: a shorter part of a line is not shown before the line is finished
 _QUOTES = "'\""
-_NUMBER = "0123456789_"  # what whole numbers consist of
-_TRIED = 128  # boundaries of a line that are tried at most: the text up to each has to be parsed
-_FORGIVEN = 0.4  # below this share of the threshold, the rest of an answer is not generated
+_NUMBER = "0123456789_"  # characters of integers
+_TRIED = 128  # boundaries of a line that are checked at most: each check parses the text before it
+_FORGIVEN = 0.4  # generation stops below this fraction of the threshold
 
 
 class Boundary(NamedTuple):
-    """A place in an answer where it may end, and the score of the text up to there."""
+    """A position where an answer may end, and the score of the text before it."""
 
     end: int
     score: float
-    line: int  # how many lines with text end before it
-    whole: bool  # whether the line is finished there
+    line: int  # number of non-empty lines that end before it
+    whole: bool  # whether the line ends there
     early: bool = False  # whether it may be shown before the line is finished
 
 
 def may_end(text: str, following: str) -> bool:
-    """Return whether a text may end here: not within a word, a number or quotes, and not after a dot."""
+    """Return whether a text may end here: not within a word, number or quotes, and not after a dot."""
     if not text.strip(_QUOTES + " \t\n") or text[-1] in " \t.":
         return False
     if not following:
@@ -52,7 +52,7 @@ def _ends_with_number(text: str) -> bool:
 
 
 class Gate:
-    """Scores an answer token by token, and says how much of it may be shown."""
+    """Scores an answer token by token, and decides how much of it may be shown."""
 
     def __init__(
         self,
@@ -61,21 +61,21 @@ class Gate:
         fits: Callable[[str], bool] = lambda _: True,
         coefficients: Mapping[str, float] | None = None,
     ) -> None:
-        """`coefficients`: fitted to the model that writes; by default those of the default model."""
+        """`coefficients`: fitted to the model; by default those of the default model."""
         self.cursor = cursor
         self.threshold = threshold
         self._coefficients = coefficients or fit_for(DEFAULT).coefficients
-        self._fits = fits  # whether the cell could still become a valid program with this text
+        self._fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
-        self._sure: list[float] = []  # log probabilities of the line being written
-        self._start = 0  # where that line begins in the text
+        self._sure: list[float] = []  # logprobs of the current line
+        self._start = 0  # start of that line in the text
         self._line = 0
-        self._open = 0  # how many of the finished lines pass as a whole, from the first on
+        self._open = 0  # number of leading lines that passed as a whole
         self._ended = False
 
     def add(self, piece: str, probability: float) -> None:
-        """Take one more token."""
+        """Process the next token."""
         head, newline, rest = piece.partition("\n")
         ends = bool(newline and (self.text[self._start :] + head).strip())
         if self._sure and not (ends and not head) and may_end(self.text, piece):
@@ -84,7 +84,7 @@ class Gate:
         if not ends:
             self.text += piece
             return
-        # The probability of the token that ends the line is that of its ending here.
+        # A token that ends the line has the probability of the line ending here.
         self.text += head
         self._note(whole=True)
         self.text += newline + rest
@@ -93,27 +93,27 @@ class Gate:
         self._line += 1
 
     def end(self) -> None:
-        """Take the end of the text as the end of its last line."""
+        """Treat the end of the text as the end of its last line."""
         self._ended = True
         if self._sure:
             self._note(whole=True)
 
     @property
     def hopeless(self) -> bool:
-        """Whether nothing more would be shown, whatever came."""
+        """Whether no continuation could be shown."""
         if not self.threshold:
             return False
         if self._line and self._open < self._line:
-            return True  # after a line that is not shown whole, none is shown
+            return True  # a line that is not shown whole hides all later ones
         # Each further token lowers the probability of the line.
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
     def shown(self, text: str, *, final: bool = False) -> tuple[int, float]:
         """Return how much of the trimmed text may be shown, never less than before, and its score.
 
-        While the first line is being written, that is its longest beginning that passes and leaves nothing
-        open; once it is finished, the boundary from there on with the greatest expected gain. Further lines
-        are shown only whole.
+        While the first line is being generated, this is its longest prefix that passes and leaves nothing
+        open; once it is finished, the later boundary with the greatest expected gain. Further lines are shown
+        only whole.
         """
         end, confidence, line = 0, 0.0, 0
         while boundary := self._best(text, line, end, settled=final or self._ended or self._line > line):
@@ -138,7 +138,7 @@ class Gate:
             return early
 
         def worth(boundary: Boundary) -> tuple[float, int]:
-            # Characters saved, less the key that accepts them. Without a threshold, the longest text wins.
+            # Characters saved, less the accepting keystroke. Without a threshold, the longest text wins.
             gain = boundary.score * max(0.5, len(text[start : boundary.end].strip()) - 1)
             return (gain if self.threshold else 0.0), boundary.end
 
@@ -164,5 +164,5 @@ class Gate:
         self._open += whole and value >= self.threshold and self._open == self._line
 
     def rate(self, values: dict[str, float]) -> float:
-        """Return the score of a beginning."""
+        """Return the score of a suggestion prefix."""
         return score(values, self._coefficients)

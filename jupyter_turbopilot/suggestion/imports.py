@@ -1,4 +1,4 @@
-"""Import lines: those of a text, those that a suggestion needs, and where in a cell they go. Pure."""
+"""Import lines: parsing them, finding those that a suggestion needs, and inserting them. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from jupyter_turbopilot.syntax_tree import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-DOMINATES = 0.8  # of the documents that import a name, so many have to mean the same by it
-# What import lines stand behind. Comments and blank lines may be between.
+DOMINATES = 0.8  # share of the documents importing a name that must agree on the line
+# Text that must precede import lines, with comments and blank lines in between.
 _BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
 _REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
 _MAGICS = re.compile(r"\A(?:\s*+%%[^\n]*+(?:\n|\Z))++")
@@ -42,41 +42,41 @@ _NOTHING = Lexeme("", "", 0)
 
 
 class Found(Enum):
-    """Where a module is that a kernel can import."""
+    """Where a module was found that a kernel can import."""
 
     NOWHERE = 0
-    HERE = 1  # in the folder that the kernel runs in: in another there may be one of the same name
+    HERE = 1  # in the kernel's working folder: another folder may contain a different module of this name
     ANYWHERE = 2
 
 
 class Import(NamedTuple):
-    """An import that stands in somebody's code."""
+    """An import in the user's code."""
 
-    module: str  # the top-level one
-    name: str  # what it binds; "" where that is not known
-    line: str  # the import of this name alone
+    module: str  # the top-level module
+    name: str  # the bound name; "" if unknown
+    line: str  # an import statement for this name alone
 
 
 class Use(NamedTuple):
-    """A name, and what follows it: the attribute that is read, or a sign."""
+    """A name with the attribute or sign that follows it."""
 
     name: str
     follows: str
-    dotted: bool  # whether an attribute of it is read
+    dotted: bool  # whether an attribute is accessed
 
 
 class Remembered(Protocol):
-    """What the person's own documents say."""
+    """Lookup of import lines in the user's own documents."""
 
     def __call__(self, name: str, /, *, near: bool) -> Sequence[tuple[str, int]]:
-        """Return lines that bind a name, with how many documents have each; `near`: of this folder alone."""
+        """Return the lines that bind a name, with their number of documents; `near`: only in this folder."""
 
 
 class Sources:
-    """Where import lines come from, in this order: the person's own documents, what everybody writes.
+    """Sources of import lines, in this order: the user's own documents, then conventions.
 
-    `found` tells where a module is; None where that is not known yet. It is asked for the top-level one, and
-    for what is imported out of it only where that is no module: it may be a namespace package.
+    `found` returns where a module is, or None if that is not known yet. It is called with the top-level
+    module, and with the full name only if that does not exist: it may be in a namespace package.
     """
 
     def __init__(self, remembered: Remembered, found: Callable[[str], Found | None]) -> None:
@@ -84,12 +84,12 @@ class Sources:
         self._found = found
 
     def line_for(self, use: Use) -> str | None:
-        """Return the line that binds a name, if it is certain which; "" otherwise; None: not known yet."""
+        """Return the line that binds a name if it is unambiguous, otherwise ""; None if not known yet."""
         line = self._line(use, near=False)
         found = self._where(line) if line else Found.NOWHERE
         if found is None:
             return None
-        # Of a module of this very folder, only what is written in the folder tells.
+        # For a module in the working folder, only documents in the same folder count.
         certain = found is Found.ANYWHERE or (found is Found.HERE and self._line(use, near=True) == line)
         return line if certain else ""
 
@@ -115,7 +115,7 @@ def _certain(use: Use, known: Counter[str]) -> str:
         return next(iter(meant)) if len(meant) == 1 else ""
     if use.name in MODULES:
         line = MODULES[use.name]
-        # A module's own name, not one that everybody gives it, may be that of a variable.
+        # The module's own name, unlike a conventional alias, may also be a variable's name.
         certain = use.dotted or (" as " in line and use.follows != "(")
         return line if certain else ""
     line = MEMBERS.get(use.name, "")
@@ -123,21 +123,21 @@ def _certain(use: Use, known: Counter[str]) -> str:
 
 
 def _suits(line: str, use: Use, by_use: dict[str, frozenset[str]], meant: set[str]) -> bool:
-    """Tell whether a line of the person's own may be what a name is used as."""
+    """Return whether one of the user's own lines fits the use of a name."""
     if line.startswith("import ") and (use.follows == "(" or not (use.dotted or " as " in line)):
-        return False  # no module is called
+        return False  # a module cannot be called
     return line in meant or line not in by_use
 
 
 def _for_use(line: str, use: Use) -> str:
-    """Import a package rather than a module in it where that is not what is used: `import a.b` binds `a`."""
+    """Import the package instead of an unused submodule: `import a.b` binds `a`."""
     package, dot, module = line.removeprefix("import ").partition(".")
     is_other = line.startswith("import ") and " as " not in line and module.partition(".")[0] != use.follows
     return f"import {package}" if dot and is_other else line
 
 
 def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:
-    """Word lines as if each bound this name alone, and add those that are then the same."""
+    """Reduce lines to the import of this name alone, and add up equal ones."""
     known: Counter[str] = Counter()
     for line, count in lines:
         if alone := binding(line, name):
@@ -146,7 +146,7 @@ def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:
 
 
 def imports_of(source: str) -> Iterator[Import]:
-    """Iterate over the imports in a text; relative ones mean something else elsewhere."""
+    """Iterate over the absolute imports in a text; relative ones have no fixed meaning."""
     for found in _STATEMENT.finditer(source):
         yield from _imports_in(found[1])
 
@@ -175,44 +175,44 @@ def _import(module: str, origin: str, alias: ast.alias) -> Import:
 
 @remembered(2**20)
 def binding(line: str, name: str) -> str:
-    """Return the part of an import line that binds a name, as a line of its own; "" if there is none."""
+    """Return the part of an import line that binds a name, as a separate line; "" if there is none."""
     if len(line) > 500 or "\n" in line:  # noqa: PLR2004
         return ""
     for found in _imports_in(line.strip()):
         if found.name == name and found.module != "__future__":
-            # The same object under the same name.
+            # Different spellings of the same import.
             same = re.fullmatch(r"from (\S+) import (\S+) as (\S+)", found.line)
             return f"import {same[1]}.{same[2]} as {same[3]}" if same and _is_module(same) else found.line
     return ""
 
 
 def _is_module(words: re.Match[str]) -> bool:
-    """Tell whether `from a import b as c` is known to be `import a.b as c`."""
+    """Return whether `from a import b as c` is known to equal `import a.b as c`."""
     return MODULES.get(words[3]) == f"import {words[1]}.{words[2]} as {words[3]}"
 
 
 def bound_name(line: str) -> str:
-    """Return the name that an import line of one name binds."""
+    """Return the name that an import line for one name binds."""
     last = line.rsplit(maxsplit=1)[-1]
     return last.partition(".")[0]
 
 
 def top_module(line: str) -> str:
-    """Return the top-level module that an import line imports."""
+    """Return the top-level module of an import line."""
     return line.split()[1].partition(".")[0]
 
 
 def imported(line: str) -> str:
-    """Return what an import line of one name imports, with all modules that it is in."""
+    """Return the fully qualified name of the object that an import line for one name imports."""
     _, module, *rest = line.split()
     return f"{module}.{rest[1]}" if line.startswith("from ") else module
 
 
-# What a text uses ---------------------------------------------------------------------------------------
+# Used names ---------------------------------------------------------------------------------------------
 
 
 def uses(source: str) -> Iterator[Use]:
-    """Yield the names that a source reads, as far as can be seen without parsing it."""
+    """Yield the names that a source reads, as far as that is visible without parsing."""
     lexemes = [*lex(source)]
     first, depth = True, 0
     importing = binds = False
@@ -231,7 +231,7 @@ def uses(source: str) -> Iterator[Use]:
         before = lexemes[at - 1] if at else _NOTHING
         if lexeme.kind == "name" and before.text != "." and not importing:
             use = _use(lexemes, at)
-            # What is bound here is not read, unless an attribute of it is.
+            # A name bound here is not read, unless one of its attributes is.
             if use.dotted or not (binds or use.follows in {"=", ":="}):
                 yield use
             binds = binds or use.name in BINDS
@@ -246,24 +246,24 @@ def _use(lexemes: list[Lexeme], at: int) -> Use:
     return Use(lexemes[at].text, after.text if after.kind == "sign" else "", dotted=False)
 
 
-# Where the lines go -------------------------------------------------------------------------------------
+# Insertion ----------------------------------------------------------------------------------------------
 
 
 class Insertion(NamedTuple):
-    """Text that is put into a cell."""
+    """Text to insert into a cell."""
 
     at: int
     text: str
 
     def into(self, source: str) -> str:
-        """Put it in."""
+        """Return the source with the text inserted."""
         return source[: self.at] + self.text + source[self.at :]
 
 
 def insertion(source: str, lines: Iterable[str]) -> Insertion:
-    """Return what puts import lines into a cell: behind cell magics, a docstring and `from __future__`."""
+    """Return the insertion of import lines: behind cell magics, a docstring and `from __future__`."""
     end = _behind(_MAGICS, source, 0)
-    # IPython runs a cell that is indented as a whole.
+    # IPython accepts a cell that is indented as a whole.
     indent = found[1] if (found := _INDENT.match(source, end)) else ""
     end = _behind(_DOCSTRING, source, end)
     while (behind := _behind(_FUTURE, source, end)) > end:
@@ -273,11 +273,11 @@ def insertion(source: str, lines: Iterable[str]) -> Insertion:
 
 
 def _behind(pattern: re.Pattern[str], source: str, at: int) -> int:
-    """Return where what a pattern stands for ends; `at` where it does not stand there."""
+    """Return the end of a pattern's match at a position; the position itself without a match."""
     found = pattern.match(source[at:])
     return at + (found.end() if found else 0)
 
 
 def with_imports(source: str, lines: Iterable[str]) -> str:
-    """Put import lines into a cell."""
+    """Insert import lines into a cell."""
     return insertion(source, lines).into(source) if (lines := [*lines]) else source

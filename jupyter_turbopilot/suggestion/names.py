@@ -1,4 +1,4 @@
-"""The names that exist at the cursor, from the kernel's facts and the notebook's cells. Pure."""
+"""Names that exist at the cursor, from kernel context and the notebook's cells. Pure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
-MOST_MISSING = 16  # names: a text that lacks more is wrong about this notebook
+MOST_MISSING = 16  # a text with more missing names does not fit this notebook
 _NONE: frozenset[str] = frozenset()
 _COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
-# What has to be escaped in a string: quotes, control characters, marks of the direction of writing.
+# Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
@@ -36,14 +36,14 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
         for number, cell in enumerate(request.cells)
         if cell.type == "code" and number != request.active
     ]
-    # A cell that has not run may give its names other values before the active one runs.
+    # A cell that has not run may change its names before the active one runs.
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
     sure = {name: fact for name, fact in facts.names.items() if name not in changing}
     columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
-    # Cells below have not run, or the kernel would know what they bind.
+    # Cells below have not run, otherwise the kernel would know their names.
     above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
     known = frozenset(facts.names).union(*(bindings(cell.source) for cell in above))
-    # A cell that ran may have run in an earlier kernel: what it binds untold would be there.
+    # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     told = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
     has_more = not facts.names.keys() <= told
     to_run = [
@@ -53,7 +53,7 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     return Scope(
         names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
-            # Columns of polars are no attributes.
+            # Columns of polars tables are not attributes.
             name: fact.attributes
             | (_NONE if (fact.module or "").startswith("polars") else columns.get(name, _NONE))
             for name, fact in sure.items()
@@ -69,12 +69,12 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
 
 
 def _is_in_long_string(prefix: str) -> bool:
-    """Tell whether a string of several lines is open at the end."""
+    """Return whether a triple-quoted string is open at the end."""
     return ('"""' in prefix or "'''" in prefix) and len(scan(as_python(prefix)).quote) > 1
 
 
 def _is_attribute(name: str) -> bool:
-    """Tell whether a name can be written after a dot."""
+    """Return whether a name can be written after a dot."""
     return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 
 
@@ -103,9 +103,9 @@ def names_at(request: Completion, scope: Scope) -> list[str]:
 
 
 class Names:
-    """What a text may name at the cursor, and the import lines that it needs.
+    """Checks the names in a suggestion, and finds the import lines that it needs.
 
-    `sources`: where those come from. Without them, or where not all names are known, a text needs none.
+    `sources` provides the import lines. Without them, or if not all names are known, a text needs none.
     """
 
     def __init__(self, request: Completion, scope: Scope, sources: Sources | None = None) -> None:
@@ -124,11 +124,11 @@ class Names:
         self._sources = sources if judges and scope.names is not None else None
         self._judged: dict[str, bool] = {}
         self._lines: dict[Use, str] = {}
-        self._waits = False  # whether something was not known yet when a text was judged
-        self.undecided = False  # whether that was so with any text: it may be judged otherwise soon
+        self._waits = False  # whether the last check lacked information
+        self.undecided = False  # whether any check lacked information: its result may change soon
 
     def fit(self, text: str) -> bool:
-        """Tell whether a text fits in: it parses, and the names it uses exist or can be imported."""
+        """Return whether a text fits: it parses, and its names exist or can be imported."""
         if text in self._judged:
             return self._judged[text]
         self._waits = False
@@ -147,7 +147,7 @@ class Names:
         return not unresolved(self._line, text, scope, self._bound)
 
     def imports(self, text: str) -> tuple[str, ...]:
-        """Return the import lines for those names of the text and of its line that are certain."""
+        """Return the import lines for names of the text and its line that are unambiguous."""
         if self._sources is None or self._bound is None:
             return ()
         own = self._bound | bindings(self._line + text)
@@ -163,7 +163,7 @@ class Names:
         return tuple(line for line in lines if line)
 
     def _line_for(self, use: Use, sources: Sources) -> str | None:
-        """Ask the sources, once for each use that they know: a text is judged anew as it grows."""
+        """Look up the import line of a use, and cache it: a text is checked again as it grows."""
         if use not in self._lines and (line := sources.line_for(use)) is not None:
             self._lines[use] = line
         return self._lines.get(use)

@@ -1,4 +1,4 @@
-"""Whether the names, attributes, columns and keywords that a suggestion uses exist. Pure."""
+"""Resolution of the names, attributes, columns and keywords that a suggestion uses. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IPYTHON = ("display", "get_ipython", "In", "Out", "exit", "quit")
 EVERYWHERE = frozenset((*dir(builtins), *_IPYTHON))  # names that exist without being bound
 _ALWAYS = EVERYWHERE.union(keyword.kwlist, keyword.softkwlist)
 BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
-_WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names separated by commas, or just words
+_WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names separated by commas, or any words
 _LETTER = re.compile(r"[^\W\d]")
 _IN = re.compile(r"\bin\b")
 _ASSIGNS = re.compile(r"=(?!=)|:=")
@@ -30,19 +30,19 @@ _BINDS_BEHIND = re.compile(
     r"def[ \t]++([^\W\d][\w, \t]*+(?:\([^)]*+)?)|(?:as|class|import)[ \t]++([^\W\d][\w, \t]*+)"
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
-# A cell magic that is told anything may put its result under a name.
+# A cell magic with arguments may store its result under a name.
 _ANYTHING = re.compile(
     r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store|R|sql)\b|%%cython\b"
     r"|%%(?!(?:time|timeit|prun|memit|mprun|debug|writefile|file)\b)\w++[ \t]++\S)",
     re.MULTILINE,
 )
 _WORD = re.compile(r"[^\W\d]\w*")
-_LINE = Lexeme("line", "\n", 0)  # stands for what is beyond either end of a text
+_LINE = Lexeme("line", "\n", 0)  # represents the text beyond either end
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The names that exist at a place."""
+    """The names that exist at a position."""
 
     names: frozenset[str] | None = None  # None: any name may exist
     attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -64,12 +64,12 @@ def bindings(source: str) -> frozenset[str]:
 
 @remembered(2**20)
 def binds_anything(source: str) -> bool:
-    """Tell whether a cell binds names that it does not tell, as `from x import *` does."""
+    """Return whether a cell binds names that are not visible in it, as `from x import *` does."""
     return _ANYTHING.search(source) is not None
 
 
 def _loose_bindings(source: str) -> frozenset[str]:
-    """Return the names that a text that does not parse may bind: too many rather than too few."""
+    """Return the names that unparsable text may bind: too many rather than too few."""
     source = as_identifier(source)
     return frozenset(word for names in _bound_loosely(source) for word in _WORD.findall(names))
 
@@ -78,7 +78,7 @@ def _bound_loosely(source: str) -> Iterator[str]:
     at = 0
     while words := _WORDS.search(source, at):
         start, at = words.span()
-        # Names before an `in`. What follows it may in turn be names before the next `in`.
+        # Names before an `in`. The text after it may again be names before the next `in`.
         for separator in _IN.finditer(source, start, at):
             if separator.start() > start:
                 yield source[start : separator.start()]
@@ -145,7 +145,7 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
 def _missing(
     lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
 ) -> bool:
-    """Tell whether the lexeme at an index is a name that does not exist."""
+    """Return whether the lexeme at an index is a name that does not exist."""
     name = lexemes[at].text
     before = lexemes[at - 1].text if at else "\n"
     after = lexemes[at + 1].text if at + 1 < len(lexemes) else ""
@@ -161,19 +161,19 @@ def _missing(
 
 
 def exists(name: str, scope: Scope, own: frozenset[str] = frozenset()) -> bool:
-    """Tell whether a name exists, or may exist."""
+    """Return whether a name exists, or may exist."""
     name = as_identifier(name)
     return scope.names is None or name in _ALWAYS or name in own or name in scope.names
 
 
 def as_identifier(name: str) -> str:
-    """Return a name as Python's parser normalizes it: a namespace holds no other form."""
+    """Return a name as Python's parser normalizes it."""
     return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
 def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
-    """Tell whether the lexeme at an index is the label of a column that a table does not have."""
-    label = lexemes[at].text.rstrip("\\")  # what it escapes has not been written yet
+    """Return whether the lexeme at an index is a column label that the table lacks."""
+    label = lexemes[at].text.rstrip("\\")  # the escaped character is not there yet
     further, base, bracket = [*[_LINE] * 3, *lexemes[max(0, at - 3) : at]][-3:]
     after = lexemes[at + 1] if at + 1 < len(lexemes) else _LINE
     columns = scope.columns.get(base.text)

@@ -1,7 +1,7 @@
-"""Which names a source uses without binding them, and where. Pure.
+"""Names that a source uses without binding them, with their positions. Pure.
 
-The tree is walked here rather than by `symtable`, whose time grows with the product of names and nested
-scopes, and during which no other thread runs.
+This walks the tree itself: the running time of `symtable` grows with the product of names and nested scopes,
+and it blocks all other threads.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CLASS_NAME = 200  # characters of a class's name in private names
+_CLASS_NAME = 200  # characters of a class name kept in private names
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Scopes:
-    """A source, parsed, and the names that it uses without binding them.
+    """A parsed source, and the names that it uses without binding them.
 
-    A name that is bound anywhere in a scope is bound in all of it: neither order nor `del` is looked at.
+    A name bound anywhere in a scope counts as bound in all of it, regardless of order and `del`.
     """
 
     def __init__(self, source: str) -> None:
@@ -33,12 +33,11 @@ class Scopes:
         module = _module_scope(self.tree)
         self._source = source
         self._lines = [0, *(end.end() for end in _LINE_END.finditer(source)), len(source)]
-        self._bytes: dict[
-            int, list[int]
-        ] = {}  # where each character of a line that has others than ASCII ends
+        # For lines with non-ASCII characters: where each character ends, in bytes.
+        self._bytes: dict[int, list[int]] = {}
         free = (name for scope in module.scopes for name in scope.free())
         self.free = sorted(free, key=lambda name: (name.lineno, name.col_offset))
-        self.bound = module.bound  # for other code: of the names in functions, the global ones
+        self.bound = module.bound  # for other code, including `global` names of functions
 
     @property
     def open(self) -> bool:
@@ -47,12 +46,12 @@ class Scopes:
         return any(alias.name == "*" for node in imports for alias in node.names)
 
     def span(self, node: ast.expr) -> tuple[int, int]:
-        """Return where an expression begins and ends, in characters."""
+        """Return the start and end of an expression, in characters."""
         start = self._offset(node.lineno, node.col_offset)
         return start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
 
     def text(self, node: ast.expr) -> str:
-        """Return an expression as it is written."""
+        """Return the source text of an expression."""
         return self._source[slice(*self.span(node))]
 
     def _offset(self, line: int, column: int) -> int:
@@ -73,22 +72,22 @@ class _Scope:
         self.kind = kind
         self.outer = outer
         self.module: _Scope = outer.module if outer else self
-        self.scopes: list[_Scope] = []  # of a module: itself and all in it
+        self.scopes: list[_Scope] = []  # of a module: itself and all nested ones
         self.module.scopes.append(self)
         self.bound: set[str] = set()
         self.used: dict[str, list[ast.Name]] = {}
-        self.declared: dict[str, str] = {}  # names of `global` and `nonlocal` statements: which of the two
+        self.declared: dict[str, str] = {}  # names in `global` and `nonlocal` statements, with the keyword
         self._nonlocals: list[tuple[ast.Nonlocal, str]] = []
 
     def look_up_or_bind(self, node: ast.Name) -> None:
-        """Add a name; a mangled one that is looked up has another spelling elsewhere and is left out."""
+        """Add a name; a use of a mangled name is ignored, as it is spelled differently outside the class."""
         if not isinstance(node.ctx, ast.Load):
             self.bind(node.id)
         elif self._mangled(node.id) == node.id:
             self.used.setdefault(node.id, []).append(node)
 
     def bind(self, name: str) -> None:
-        """Bind a name here, or where it is declared to be."""
+        """Bind a name here, or in the scope that it is declared in."""
         if name == "__debug__":
             raise SyntaxError("cannot assign to __debug__")
         name = self._mangled(name)
@@ -98,7 +97,7 @@ class _Scope:
             self.module.bound.add(name)
 
     def bind_around_comprehensions(self, node: ast.NamedExpr) -> None:
-        """Bind the name of a `:=`."""
+        """Bind the target of a `:=`."""
         scope, name = self, node.target.id
         while scope.kind == "comprehension" and scope.outer:
             if name in scope.bound:
@@ -121,15 +120,15 @@ class _Scope:
                 self._nonlocals.append((node, name))
 
     def check(self) -> None:
-        """Raise SyntaxError for a nonlocal name that no function around binds."""
+        """Raise SyntaxError for a nonlocal name without a binding in an enclosing function."""
         for node, name in self._nonlocals:
             if not (self.outer and self.outer.finds(name, direct=self.kind == "types")):
                 raise error_at(node, f"no binding for nonlocal '{name}' found")
 
     def finds(self, name: str, *, direct: bool = True) -> bool:
-        """Return whether this scope or one around it, other than the module, binds a name.
+        """Return whether this scope or an enclosing one, other than the module, binds a name.
 
-        Only code that stands directly in a class sees the names of that class.
+        Only code directly inside a class sees the names of that class.
         """
         scope: _Scope | None = self
         while scope and scope is not self.module:
@@ -144,21 +143,21 @@ class _Scope:
         return False
 
     def free(self) -> Iterator[ast.Name]:
-        """Yield the names that are used here and that nothing binds."""
+        """Yield the names that are used here without any binding."""
         for name, nodes in self.used.items():
             if name not in self.module.bound and not self.finds(name):
                 yield from nodes
 
     def _mangled(self, name: str) -> str:
-        """Return what the innermost class makes of a private name."""
-        # Its beginning distinguishes a class, and each of many private names would hold all of a long name.
+        """Return a private name as mangled by the innermost class."""
+        # A prefix suffices to distinguish classes; a long name would be copied into each private name.
         class_name = self.class_name.lstrip("_")[:_CLASS_NAME]
         private = class_name and name.startswith("__") and not name.endswith("__")
         return f"_{class_name}{name}" if private else name
 
 
 def _module_scope(tree: ast.Module) -> _Scope:
-    """Return the scope of a module; raise SyntaxError for names that Python refuses."""
+    """Return the scope of a module; raise SyntaxError for invalid uses of names."""
     module = _Scope("module")
     # Without recursion, in the order of the text.
     work: list[tuple[ast.AST, _Scope]] = [(tree, module)]
@@ -175,7 +174,7 @@ def _module_scope(tree: ast.Module) -> _Scope:
 
 
 def _bind(node: ast.AST, scope: _Scope) -> None:
-    """Note the names that a node uses, binds or declares itself."""
+    """Record the names that a node uses, binds or declares itself."""
     match node:
         case ast.alias(asname=str(name)) | ast.MatchMapping(rest=str(name)):
             scope.bind(name)
@@ -193,11 +192,11 @@ def _bind(node: ast.AST, scope: _Scope) -> None:
 
 
 def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
-    """Yield the parts of a node, each with its scope."""
+    """Yield the parts of a node with their scopes."""
     parameters = getattr(node, "type_params", ())  # from Python 3.12 on
     types = _Scope("types", scope) if parameters else scope
     outer: list[ast.AST | None] = []
-    typed: list[ast.AST | None] = [*parameters]  # what sees the type parameters
+    typed: list[ast.AST | None] = [*parameters]  # parts that see the type parameters
     inner: list[ast.AST | None] = []
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():

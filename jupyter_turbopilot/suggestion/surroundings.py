@@ -1,4 +1,4 @@
-"""What trimming has to know about the text around the cursor. Pure."""
+"""Text around the cursor, as far as trimming needs it. Pure."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How long a suggestion may be, and what it must not repeat."""
+    """Limits of a suggestion, and text that it must not repeat."""
 
     multi: bool  # whether it may have several lines
-    indent: int  # a line that is indented less is not part of it
-    rest: str  # what follows the cursor on its line
-    next_line: str  # the next line that is not blank
-    quote: str = ""  # the quote that is open at the cursor
-    above: str = ""  # the last line above that is not blank
+    indent: int  # lines with less indentation end the suggestion
+    rest: str  # the line behind the cursor
+    next_line: str  # the next non-blank line
+    quote: str = ""  # the quote open at the cursor
+    above: str = ""  # the last non-blank line above
     line: str = ""  # the line up to the cursor
     max_lines: int = 8
-    closed: str = ""  # brackets right behind the cursor, if they close all that the line has opened
-    indented: bool = False  # whether the line up to the cursor is white space, and not empty
-    imports: str = ""  # of the code above, without indentation, a line each
+    closed: str = ""  # brackets directly behind the cursor, if they match all that the line has opened
+    indented: bool = False  # whether the line up to the cursor is non-empty white space
+    imports: str = ""  # import lines of the code above, without indentation
 
 
 def indentation(line: str) -> int:
@@ -45,8 +45,8 @@ def surroundings_of(
 ) -> Surroundings:
     """Return the surroundings of the cursor.
 
-    With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
-    `earlier` are the sources of the cells above that are in the cell's language.
+    With `auto`, a suggestion has several lines on a blank line and after a colon, otherwise one line.
+    `earlier` contains the sources of the cells above in the same language.
     """
     before, _, line = prefix.rpartition("\n")
     rest, _, below = suffix.partition("\n")
@@ -73,7 +73,7 @@ def surroundings_of(
 
 
 def first_line(text: str) -> str:
-    """Return the first line that is not blank."""
+    """Return the first non-blank line."""
     blank = len(text) - len(text.lstrip())
     start = text.rfind("\n", 0, blank) + 1
     return text[start:].partition("\n")[0] if blank < len(text) else ""

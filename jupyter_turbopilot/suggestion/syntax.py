@@ -1,7 +1,7 @@
-"""Lexemes of a text, and whether it fits in at the cursor: by Python's parser, or by tree-sitter. Pure.
+"""Lexing, and syntax checks of unfinished code: by Python's parser, or by tree-sitter. Pure.
 
-An unfinished cell does not parse. So only errors count that no further text could fix: that the text ends too
-early is no error.
+An unfinished cell does not parse. So only errors count that no further text could fix: an early end of the
+text is not an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tree_sitter import LogType, Parser
 
 
-# Names may contain combining marks, as decomposed umlauts and Indian vowels do: `\w` lacks them.
+# Names may contain combining marks, as in decomposed umlauts and Indic vowels, which `\w` does not match.
 _LEXEME = re.compile(
     r"""(?P<string>[rbfuRBFU]{0,2}(?P<quote>(?P<long>\"{3}|'{3})|["'])
         (?:\\(?:.|\Z)|(?!(?P=quote))(?(long)[^\\]|[^\\\n]))*+(?P<closed>(?P=quote))?)
@@ -34,7 +34,7 @@ _FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _OPENERS = frozenset(_CLOSERS.values())
 _CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
-# What may complete an unfinished line: the rest of an expression, of a statement's head, of a clause.
+# Possible completions of an unfinished line: the rest of an expression, a statement's head, or a clause.
 _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
@@ -42,8 +42,8 @@ _ENDINGS = (
 _MOST = 500_000  # characters parsed for one text, over all completions that are tried
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
 LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
-LOGGED = 32  # how many times longer a parse takes with its log
-PATIENCE = 2_000_000  # characters that are parsed for one answer; after that, nothing more fits
+LOGGED = 32  # factor by which logging slows a parse down
+PATIENCE = 2_000_000  # characters parsed for one answer; after that, every text is rejected
 
 
 class Lexeme(NamedTuple):
@@ -56,12 +56,12 @@ class Lexeme(NamedTuple):
 
     @property
     def start(self) -> int:
-        """Where it begins in the source."""
+        """Position of its first character in the source."""
         return self.end - len(self.text)
 
 
 def lex(source: str) -> Iterator[Lexeme]:
-    """Cut a source text into lexemes; white space other than line ends is left out."""
+    """Split a source text into lexemes; white space other than line ends is omitted."""
     for match in _LEXEME.finditer(source):
         kind = str(match.lastgroup)
         unclosed = match["quote"] if kind == "string" and not match["closed"] else ""
@@ -69,13 +69,13 @@ def lex(source: str) -> Iterator[Lexeme]:
 
 
 class Open(NamedTuple):
-    """What is open at the end of a text."""
+    """The open constructs at the end of a text."""
 
     quote: str
     brackets: str
     balanced: bool
     comment: bool
-    start: int  # of the last statement at the outermost level; the text above it does not matter
+    start: int  # of the last top-level statement; the text above it has no influence
 
 
 class ParseResult(NamedTuple):
@@ -104,7 +104,7 @@ def scan(text: str) -> Open:
 
 
 def _opens_statement(text: str, lexeme: Lexeme) -> bool:
-    """Tell whether a statement at the outermost level certainly begins here."""
+    """Return whether a top-level statement certainly begins here."""
     start = lexeme.start
     if start and (text[start - 1] != "\n" or text.endswith("\\\n", 0, start)):
         return False
@@ -114,13 +114,13 @@ def _opens_statement(text: str, lexeme: Lexeme) -> bool:
 
 
 def valid_beginning(text: str) -> bool:
-    """Tell whether a Python text can become a valid program: it parses once it is completed in some way."""
+    """Return whether a Python text can become a valid program: some completion of it parses."""
     return judged(text).valid
 
 
 @remembered(2**20)
 def judged(text: str) -> ParseResult:
-    """Judge whether a text can become a valid program."""
+    """Check whether a text can become a valid program."""
     if len(text) > STATEMENT:
         return ParseResult(valid=True, parsed=0)  # parsing it would take too long
     plain = as_python(text)
@@ -138,7 +138,7 @@ def judged(text: str) -> ParseResult:
 
 
 def _completed(plain: str, opened: Open) -> Iterator[str]:
-    """Yield the text completed in various ways, with its open quote and brackets closed."""
+    """Yield possible completions of the text, with its open quote and brackets closed."""
     if opened.comment:
         yield plain + "\n" + opened.brackets
     elif opened.quote:
@@ -211,7 +211,7 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
 
 
 def _judge(language: str, text: str) -> tuple[int, int]:
-    """Return how many errors no continuation of a text could fix, and how much was parsed to find out."""
+    """Return the number of errors that no continuation could fix, and the number of parsed characters."""
     if language == "python":
         valid, parsed = judged(text)
         return int(not valid), parsed
@@ -222,13 +222,13 @@ def _judge(language: str, text: str) -> tuple[int, int]:
 
 @remembered(2**18)
 def faults(language: str, text: str) -> int:
-    """Return how many errors no continuation of a text could fix."""
+    """Return the number of errors that no continuation could fix."""
     from tree_sitter import Parser
 
     parser = Parser(grammar_of(language))
     count = _count_errors(parser, text)
     if count and (quote := scan(text).quote):
-        # Some grammars read a string as one token; an unfinished one is not an error either.
+        # Some grammars treat a string as one token; an unfinished one is not an error either.
         count = min(count, _count_errors(parser, text + quote))
     return count
 

@@ -1,7 +1,7 @@
-"""Where a suggestion ends: a pipeline of small filters over the text so far. Pure.
+"""Trimming of suggestions: a pipeline of small filters over the text so far. Pure.
 
-Every filter keeps a prefix of its text, and never keeps less of a longer text. So what was shown stays
-shown: each frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or
+Every filter keeps a prefix of its text, and never keeps less of a longer text, so the shown text only grows.
+A filter holds back text that it cannot judge yet, until more text follows or the answer is final.
 until the answer is final.
 """
 
@@ -17,11 +17,11 @@ from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
-_LONGEST_PIECE = 60  # characters of what is repeated within a line or a few
+_LONGEST_PIECE = 60  # characters of a repeated piece within one or a few lines
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
-MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
+MOST = 16_000  # characters of a suggestion: each filter processes all of them
 _BETWEEN_WORDS = re.compile(r"(\W+)")
-# Code repeats these words.
+# Words that code repeats.
 _OPERATORS = frozenset({"and", "or", "not", "is", "in", "left", "right", "inner", "outer", "full", "cross"})
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
@@ -32,18 +32,18 @@ _PHRASES = (
 
 @dataclass(frozen=True)
 class Cut:
-    """What may be shown, and whether more tokens could add to it."""
+    """The text to show, and whether more tokens could extend it."""
 
     text: str
     done: bool = False
 
 
-# One signature for all filters, whether or not they need all of it.
+# All filters have the same signature.
 Filter = Callable[[str, Surroundings, bool], Cut]
 
 
 def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop at the end of the line, unless there may be several lines."""
+    """Stop at the end of the line, unless several lines are allowed."""
     if surroundings.multi:
         return Cut(text)
     head, newline, _ = text.partition("\n")
@@ -51,7 +51,7 @@ def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # n
 
 
 def dedent(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before a line that is indented less, and at a blank line after code without indentation."""
+    """Stop before a line with less indentation, and at a blank line after code without indentation."""
     lines = text.split("\n")
     length = at = len(lines[0])
     started = bool(lines[0].strip())
@@ -112,18 +112,18 @@ def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Leave out an answer that makes the line the same as the one above."""
+    """Drop an answer that makes the line equal to the one above."""
     above = surroundings.above.rstrip()
     body = text if surroundings.line.strip() else text.lstrip("\n")
-    begun = surroundings.line if body == text else ""  # a line further down begins anew
+    begun = surroundings.line if body == text else ""  # the text begins on a later line
     written, newline, _ = body.partition("\n")
-    line = (begun + written).rstrip()  # with its indentation: one that ends another block is another line
+    line = (begun + written).rstrip()  # with its indentation: in another block it is a different line
     if not _is_word(above.lstrip()[:1] or " ") or not above.startswith(line):
         return Cut(text)
     if not (newline or final):
         return Cut("")
     again = above in {line, (begun + written + surroundings.rest).rstrip()}
-    # A line that was typed as it stands is what the person wants.
+    # The user typed the whole line already, and wants the repetition.
     return Cut("", done=True) if again and written.strip() else Cut(text)
 
 
@@ -145,14 +145,14 @@ def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before an import that the code above has, unless the user has begun to name the module."""
+    """Stop before an import that the code above contains, unless the user has begun to name the module."""
     above = f"\n{surroundings.imports}\n"
     lines = (surroundings.line + text).split("\n") if surroundings.imports else []
     at = -len(surroundings.line)
     for number, line in enumerate(lines):
         complete = final or number < len(lines) - 1
         statement = line.rstrip()
-        # The next lines have the names of a parenthesised import.
+        # The following lines contain the names of a parenthesised import.
         continues = complete and statement.endswith(("(", "\\"))
         if statement and not continues and (number or not surroundings.line.split()[1:]):
             # `import numpy` is the beginning of `import numpy as np`.
@@ -164,7 +164,7 @@ def import_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def echo(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before two words that stand two or three words earlier, too: "all results are all results"."""
+    """Stop before two words that also occur two or three words earlier: "all results are all results"."""
     typed = surroundings.line[-2 * _LONGEST_PIECE :]
     parts = _BETWEEN_WORDS.split(typed + text)
     at = -len(typed)
@@ -200,18 +200,18 @@ def repetition(text: str, surroundings: Surroundings, final: bool) -> Cut:  # no
 
 
 def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop where the end of the text only repeats itself: before a third copy, or a second such sign.
+    """Stop where the end of the text only repeats itself: before a third copy, or a second one of one sign.
 
-    One copy at least has to be the model's own, and no word is cut in two: half of a number is another one.
+    At least one copy must be generated, and words are not split: half of a number is a different number.
     """
     typed = surroundings.line[-2 * _LONGEST_PIECE :]
     written = typed + text
     sure: list[int] = []
     possible = [len(written)]
-    blank = len(written) - len(written.rstrip())  # a piece that is blank is repeated by any code
+    blank = len(written) - len(written.rstrip())  # blank pieces repeat in any code
     runs: dict[int, int] = {}
     for period in range(blank + 1, min(_LONGEST_PIECE, len(written) - 1) + 1):
-        # Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+        # Copies of several shorter pieces start where that piece's run does: skip them.
         if any(period % piece == 0 and run >= piece + period for piece, run in runs.items()):
             continue
         start = _start_of_run(written, period)
@@ -229,7 +229,7 @@ def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def _start_of_run(text: str, period: int) -> int:
-    """Return where the end of a text begins that repeats itself after so many characters."""
+    """Return the start of the periodic end of a text."""
     at = len(text) - period
     while at > 0 and text[at - 1] == text[at - 1 + period]:
         at -= 1
@@ -258,7 +258,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def closed_behind(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop before a closing bracket that would close what is closed behind the cursor."""
+    """Stop before a bracket that would close what is already closed behind the cursor."""
     return Cut(text[: balanced_length(text, surroundings.closed)])
 
 
@@ -274,7 +274,7 @@ def _is_word(char: str) -> bool:
 
 
 def unfinished_word(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Hold back a word that may not be complete."""
+    """Hold back a word that may be incomplete."""
     end = len(text)
     while not final and end and _is_word(text[end - 1]):
         end -= 1
@@ -282,7 +282,7 @@ def unfinished_word(text: str, surroundings: Surroundings, final: bool) -> Cut: 
 
 
 def trailing_space(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Leave out white space at the end."""
+    """Remove white space at the end."""
     return Cut(text.rstrip())
 
 
@@ -307,7 +307,7 @@ FILTERS: tuple[Filter, ...] = (
 
 
 def trim(text: str, surroundings: Surroundings, *, final: bool) -> Cut:
-    """Run the text through every filter."""
+    """Apply every filter."""
     done = False
     for keep in FILTERS:
         cut = keep(text, surroundings, final or done)

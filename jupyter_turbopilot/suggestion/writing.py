@@ -1,4 +1,4 @@
-"""The text of one answer while its tokens arrive; what is shown only grows. Pure."""
+"""The text of one answer while its tokens arrive; the shown part only grows. Pure."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
 
 
 class Writing(ABC):
-    """Turns tokens into text; the subclasses decide how much of it is shown."""
+    """Turns tokens into text; subclasses decide how much of it is shown."""
 
     def __init__(
         self,
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
         undecided: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`imports`: the import lines that a text needs; `undecided`: whether a judgement may change soon."""
+        """`imports`: the import lines that a text needs; `undecided`: whether a check lacked information."""
         self._imports_of = imports
         self._undecided = undecided
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
-        self._dropped = b""  # bytes that are dropped at the beginning of the text
+        self._dropped = b""  # bytes to drop at the beginning of the text
         self.tokens: list[Token] = []
         self.shown = ""
         self.confidence = 1.0
-        self.ended = False  # the text is complete: nothing that could follow belongs to it
-        self.gave_up = False  # nothing that could follow would be shown
+        self.ended = False  # whether the text is complete: no continuation belongs to it
+        self.gave_up = False  # whether no continuation would be shown
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """The import lines that what is shown needs."""
+        """The import lines that the shown text needs."""
         return self._imports_of(self.shown)
 
     @property
     def undecided(self) -> bool:
-        """Whether something was not known yet when it was judged: more or less may be shown the next time."""
+        """Whether a check lacked information: the next answer may show more or less."""
         return self._undecided()
 
     @property
     def done(self) -> bool:
-        """Whether more tokens cannot add anything."""
+        """Whether further tokens cannot change the result."""
         return self.ended or self.gave_up
 
     def take(self, tokens: Iterable[Token]) -> bool:
-        """Take tokens until the answer is done; return whether there is more to show."""
+        """Process tokens until the answer is done; return whether there is more to show."""
         grown = False
         for token in tokens:
             if not self._text and self._dropped:
@@ -72,17 +72,17 @@ class Writing(ABC):
         return grown
 
     def resume(self, tokens: Iterable[Token]) -> bool:
-        """Take tokens that continue what was typed: nothing is dropped at their beginning."""
+        """Process tokens that continue typed text: nothing is dropped at their beginning."""
         self._dropped = b""
         return self.take(tokens)
 
     @abstractmethod
     def finish(self, *, whole: bool) -> None:
-        """Show what is left; `whole` means that the model has ended the text."""
+        """Show the rest; `whole` means that the model ended the text itself."""
 
     @abstractmethod
     def _judge(self, piece: str, probability: float) -> bool:
-        """Take one more piece of the text; return whether there is more to show."""
+        """Process the next piece of the text; return whether there is more to show."""
 
     def _show(self, text: str) -> bool:
         if len(text) <= len(self.shown) or not text.strip():
@@ -92,7 +92,7 @@ class Writing(ABC):
 
 
 class Suggestion(Writing):
-    """An answer that is trimmed and, if it was not asked for, shown only as far as the gate lets it."""
+    """A trimmed answer; an automatic one is shown only as far as the gate allows."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Suggestion(Writing):
     ) -> None:
         super().__init__(imports, undecided)
         if surroundings.indented:
-            # The line is indented already, which some models repeat.
+            # The line is already indented, which some models repeat.
             self._dropped = b" \t"
         self._surroundings = surroundings
         self._gate = gate
@@ -121,8 +121,8 @@ class Suggestion(Writing):
         return self._pass(cut.text)
 
     def finish(self, *, whole: bool) -> None:
-        """Show what is left."""
-        # Where trimming has ended it, what was held back behind that is none of it.
+        """Show the rest."""
+        # After trimming ended the answer, the text held back behind that is not part of it.
         cut = trim(self._text, self._surroundings, final=whole and not self.ended)
         if whole and not self.gave_up:
             self._gate.end()
@@ -131,7 +131,7 @@ class Suggestion(Writing):
             self._show(cut.text if whole else self._whole_lines(cut.text))
 
     def _whole_lines(self, text: str) -> str:
-        """Leave out the last line if it is unfinished and not the only one."""
+        """Drop the last line if it is unfinished and not the only one."""
         if self._text[len(text) :].lstrip(" \t").startswith("\n"):
             return text
         above = text[: max(0, text.rfind("\n"))]
@@ -143,13 +143,13 @@ class Suggestion(Writing):
 
 
 class Verbatim(Writing):
-    """An answer as the model wrote it, up to the first of the stop texts: what other protocols expect."""
+    """An answer as generated, up to the first stop sequence, as in other protocols."""
 
     def __init__(self, stop: Sequence[str] = (), indent: int = 0) -> None:
         super().__init__()
         self._stops = [Matcher(text) for text in dict.fromkeys(stop) if text]
         self._indent = indent
-        self._last_line = 0  # where the last line that was checked begins
+        self._last_line = 0  # start of the last line that was checked
         self.stopped_by = ""
 
     def _judge(self, piece: str, probability: float) -> bool:
@@ -159,19 +159,19 @@ class Verbatim(Writing):
         matches = [(end, end - len(text), text) for text, end in ends]
         matches += [(at, at, "\n") for at in self._left_of_indentation()]
         if matches:
-            # The first that is complete, in whatever pieces the text comes: no more was ever written.
+            # The first complete match, however the text is split into pieces.
             _, at, self.stopped_by = min(matches)
             self.ended = True
             return self._extend(self._text[:at])
         return self._extend(self._text[: len(self._text) - self._held_back()])
 
     def finish(self, *, whole: bool) -> None:  # noqa: ARG002
-        """Show what was held back as the possible beginning of a stop text."""
+        """Show text held back as the possible beginning of a stop sequence."""
         if not self.ended:
             self._extend(self._text)
 
     def _left_of_indentation(self) -> list[int]:
-        """Return where the first line that is indented too little begins."""
+        """Return the start of the first line with too little indentation."""
         if not self._indent:
             return []
         lines = _INDENTED.finditer(self._text, self._last_line)

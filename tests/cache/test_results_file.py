@@ -221,7 +221,7 @@ def test_one_of_ours_that_cannot_be_used_is_begun_anew(
             opened.execute(change)
     assert SCHEMA.look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
     assert texts(path) == []
-    assert "begun anew" in caplog.text
+    assert "replaced by a new file" in caplog.text
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
 
 

@@ -121,7 +121,7 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     said = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 1
     assert "in memory" in said[0].getMessage()
-    assert one.trouble.startswith("Answers are not kept in the file of c.Turbopilot.results_file: ")
+    assert one.trouble.startswith("Completions are not saved to the file in c.Turbopilot.results_file: ")
     assert one.trouble.removesuffix(".").rpartition(": ")[2] in said[0].getMessage()
     assert str(tmp_path) not in one.trouble
     assert "somemore" not in caplog.text

@@ -83,7 +83,7 @@ def test_doctor_reports_a_missing_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    assert "✓ graphics     none used" in run(capsys, "doctor")[1]
+    assert "✓ graphics     no GPU is used" in run(capsys, "doctor")[1]
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"gpu_layers": -1}}')
     assert (
         "✗ graphics     gpu_layers is set, but this engine was built without GPU support"
@@ -115,7 +115,7 @@ def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
     finally:
         far.stop()
     assert f"code is sent to 127.0.0.1:{far.port}" in out
-    assert re.search(r"a round trip takes [0-9.]+ ms", out)
+    assert re.search(r"round-trip time [0-9.]+ ms", out)
     kept = re.search(r"(\d+)% of the next prompt was reused", out)
     assert kept
     assert 50 < int(kept[1]) < 100

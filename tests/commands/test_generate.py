@@ -58,7 +58,7 @@ def test_hierarchical_reports_failing_doctests_and_exits_with_1(tiny_model: Path
     stub = "def f(x):\n    '''Double.\n\n    >>> f(2)\n    4\n    '''"
     done = jupyter("generate", "--hierarchical", "--test", "--json", "-m", tiny_model, "-p", stub, "-n", "2")
     assert done.returncode == 1
-    assert "no sandbox" in done.stderr
+    assert "not a sandbox" in done.stderr
     answer = json.loads(done.stdout)
     assert answer["failed"]
     ast.parse(answer["source"])

@@ -219,7 +219,7 @@ def test_clear_reports_a_log_that_another_process_holds(
     write(path)
     with FileLock(lock_path(path)):
         status, _, err = run(capsys, "study", "clear", "-y")
-    assert (status, "could not be deleted: another process has held it for too long" in err) == (1, True)
+    assert (status, "could not be deleted: another process has locked it for too long" in err) == (1, True)
     assert path.exists()
 
 

@@ -119,7 +119,7 @@ def test_without_a_copy_the_adapters_are_used_beside_the_model_and_one_line_says
     (line,) = done.stderr.splitlines()
     assert line == (
         f"tiny.gguf has no copy with merged adapters. You may not write to {models_folder}. Its owner can create "
-        "the copy with `jupyter turbopilot models pull`. The adapters are used beside the model, which is slower."
+        "the copy with `jupyter turbopilot models pull`. The adapters are applied at run time, which is slower."
     )
     assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
 
@@ -135,7 +135,7 @@ def test_a_copy_that_may_not_be_read_is_said_and_costs_time_alone(
     done = person.run("complete", "-m", str(model), "--line", "1", str(Path(__file__)))
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
     assert f"You may not read {copy}. Ask its owner for access." in done.stderr
-    assert "You may not read it: ask its owner for access" in person.run("doctor", "-m", str(model)).stdout
+    assert "You may not read it. Ask its owner for access" in person.run("doctor", "-m", str(model)).stdout
 
 
 def test_the_doctor_and_the_list_say_what_may_not_be_written(
@@ -146,14 +146,14 @@ def test_the_doctor_and_the_list_say_what_may_not_be_written(
     told = person.run("doctor", "-m", str(model)).stdout
     assert f"✓ models       in {models_folder}, which you may read but not write to" in told
     assert f"✓ own files    in {person.own}" in told
-    assert "✗ copy         there is none. The adapters are used beside the model, which is slower." in told
+    assert "✗ copy         does not exist. The adapters are applied at run time, which is slower." in told
     listed = person.run("models", "list").stdout
     assert listed.endswith(f"Models are stored in {models_folder}, which you may read but not write to\n")
     assert person.kept() >= {"speed.json", "trials.json"}
     person.run("models", "pull", str(model), before=())  # as root, whom nothing stops, or in vain
     model.chmod(0)
     told = person.run("doctor", "-m", str(model)).stdout
-    assert f"✗ model        you may not read {model}: ask its owner for access" in told
+    assert f"✗ model        you may not read {model}. Ask its owner for access" in told
     models_folder.chmod(0)
     told = person.run("doctor", "-m", str(model)).stdout
     assert f"✗ models       in {models_folder}, which you may not read: ask its owner for access" in told

@@ -19,7 +19,7 @@ def test_the_tree_shows_each_function_below_the_one_that_calls_it() -> None:
         "● f(x)  2 lines",
         "  ↩ known  exists",
         "  ● g(x)  3 lines",
-        "    ✗ h(x)  the model wrote no body that parses",
+        "    ✗ h(x)  the model generated no body that parses",
         "  ● len_(x, value)  3 lines",
     ]
     assert tree.done is events[-1]

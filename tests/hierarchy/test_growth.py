@@ -197,7 +197,7 @@ def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
     events = play("def f(x):\n    '''Do it.'''", lambda _: said)
     assert [event.message for event in events if event.event == "given_up"] == [NO_BODY]
     assert "raise NotImplementedError" in events[-1].source
-    assert "# The model wrote no body." in events[-1].source
+    assert "# The model generated no body." in events[-1].source
     ast.parse(events[-1].source)
 
 

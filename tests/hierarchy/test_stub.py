@@ -154,12 +154,12 @@ def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
         ("def f(x):\nx = 1", "Line 2 does not parse"),
         ("def f(x):\n    '''Do.'''\n    y =", "Line 3 does not parse"),
         ("!ls\n\nx = = 1\ndef f(x):", "Line 3 does not parse"),
-        ("def f(x):\n    '''Do.'''\ng(3)", "Line 3 stands behind the function"),
+        ("def f(x):\n    '''Do.'''\ng(3)", "Line 3 follows the function"),
         ("def f(x):\n    '''Do.'''\n!ls", "Line 3 does not parse"),
-        ("class Stack:\n    '''With push and pop.'''", "Classes are not written"),
-        ("class Stack(list): 'With push and pop.'", "Classes are not written"),
-        ("class Stack:", "Classes are not written"),
-        ("def f(x): pass\n\nclass Stack:\n    def push(self):", "Classes are not written"),
+        ("class Stack:\n    '''With push and pop.'''", "Only functions can be generated"),
+        ("class Stack(list): 'With push and pop.'", "Only functions can be generated"),
+        ("class Stack:", "Only functions can be generated"),
+        ("def f(x): pass\n\nclass Stack:\n    def push(self):", "Only functions can be generated"),
         ("def a(x):\n    '''Double.'''\n\ndef b(x):\n    '''Triple.'''", "function in line 1 has no body"),
         ("x = 1\nasync def a(x): ...\n\ndef b(x): return 1", "function in line 2 has no body"),
     ],
@@ -202,5 +202,5 @@ def test_an_instruction_that_is_nearly_code_keeps_its_indentation() -> None:
 
 
 def test_a_cell_magic_above_a_stub_is_refused() -> None:
-    with pytest.raises(BadRequestError, match="without `%%time` above it"):
+    with pytest.raises(BadRequestError, match="Remove `%%time` above"):
         read_asked("%%time\nimport os\ndef f(x):")

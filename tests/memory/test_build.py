@@ -224,7 +224,7 @@ def test_one_that_the_person_deletes_stays_so_until_the_next_start(
     until(lambda: how in builder.progress.trouble)
     # So it is said in a terminal, too, which has no server.
     again = "the next Jupyter server or IPython that starts begins a new one"
-    assert builder.progress.trouble == f"it was {how}; {again}"
+    assert builder.progress.trouble == f"the index was {how}; {again}"
     assert known(builder) == set()
     with closing(Builder(builder.place, LocalFiles(root))) as second:
         second.start()

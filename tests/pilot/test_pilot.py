@@ -343,7 +343,7 @@ def test_a_model_elsewhere_is_not_removed(models_folder: Path) -> None:
     pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
     pilot.start()
     assert settled(pilot)["ready"]
-    with pytest.raises(BadRequestError, match=r"on a remote server \(far\)"):
+    with pytest.raises(BadRequestError, match=r"far is on a remote server"):
         pilot.remove("far")
     pilot.stop()
 

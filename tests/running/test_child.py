@@ -56,7 +56,7 @@ def test_what_is_thrown_away_may_be_written_also_where_the_null_device_is_a_name
     program = "import os\nprint('gone', file=open(os.devnull, 'w'))\nprint('done')\nopen('../x', 'w')"
     said = run_child(prelude, program, tmp_path)
     assert said.startswith("done\n")
-    assert "outside the program's own folder" in said
+    assert "outside its own folder" in said
 
 
 def test_without_the_limits_of_posix_a_program_still_runs_and_its_accidents_are_refused(
@@ -66,5 +66,5 @@ def test_without_the_limits_of_posix_a_program_still_runs_and_its_accidents_are_
     program = "print('begun')\nimport os\nos.system('expr 6 + 36')"
     said = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
     assert said.startswith("begun\n")
-    assert "os.system is refused here" in said
+    assert "os.system is refused" in said
     assert "42" not in said.splitlines()  # a path in the traceback may have it

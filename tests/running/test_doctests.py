@@ -177,4 +177,4 @@ def test_the_program_parses_whatever_it_is_made_of(module: str, words: str) -> N
 def test_a_program_that_ends_without_a_word_is_not_quoted() -> None:
     doctests = ">>> f(2)\n4\n"
     outcome = run_program(doctest_program("import os\n\ndef f(x):\n    os._exit(1)\n", doctests))
-    assert verdict_of(outcome, doctests).why == "`f(2)` ended the program."
+    assert verdict_of(outcome, doctests).why == "`f(2)` exited the program."

@@ -81,7 +81,8 @@ def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tm
     assert keeper._behind._thread is not None
     keeper._behind._thread.join(30)
     notice = describe_health(pilot)["notice"]
-    assert notice.startswith("Answers are not kept in the file of c.Turbopilot.results_file: a folder")
+    assert notice.startswith("Completions are not saved to the file in c.Turbopilot.results_file: ")
+    assert notice.endswith(" is a folder or not a regular file.")
     assert str(tmp_path) not in notice
     pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "memory")
     assert describe_health(pilot)["notice"] == f"Too large. {notice}"

@@ -55,7 +55,7 @@ def test_what_goes_on_failing_is_left_as_it_was_first_and_said() -> None:
     assert "return 0" in written.source
     assert "expected 4" in written.failed
     assert person.attempts == [*range(ATTEMPTS)]
-    assert person.said[-1] == "Attempt 1 of 4 is kept: `double(2)` gave 0, expected 4"
+    assert person.said[-1] == "Keeping attempt 1 of 4. `double(2)` gave 0, expected 4"
 
 
 EXAMPLES = (
@@ -77,7 +77,7 @@ def test_of_attempts_that_fail_the_one_is_kept_whose_examples_get_furthest(
     person = Person(*texts)
     written = person.write(EXAMPLES.format(""), test=True)
     assert texts[kept - 1].rstrip() in written.source
-    assert person.said[-1] == f"Attempt {kept} of 4 is kept: {written.failed}"
+    assert person.said[-1] == f"Keeping attempt {kept} of 4. {written.failed}"
 
 
 @pytest.mark.parametrize("example", [">>> import os; os.fork()", ">>> 1 + 1\n    3"])

@@ -136,7 +136,7 @@ def test_alternatives_are_listed_and_the_first_is_put_in_the_input(
         ("%complete --use 9", "from 1 to 8"),
         ("%complete --use 1 x = ", "takes no code"),
         ("%%complete --use 1\nx = ", "takes no code"),
-        ("%complete --use 1 --length 3", "no option but --replace"),
+        ("%complete --use 1 --length 3", "no other option than --replace"),
     ],
 )
 def test_use_without_alternatives_or_with_code_is_refused(
@@ -259,7 +259,7 @@ def test_loading_the_model_is_shown_once(shell: Shell, tiny_model: Path) -> None
         ("%complete --fill", "Nothing to complete"),
         ("%%complete --fill\nx = 1", "<|>"),
         ("%%complete oops\nx", "put the code on the lines below"),
-        ("%%complete --test\nx = 1", "give both"),
+        ("%%complete --test\nx = 1", "use both options together"),
         ("%%complete --hierarchical --fill\nx", "takes no --fill"),
         ("%%complete --hierarchical -a 2\nx", "takes no --fill"),
         ("%%complete --hierarchical --lines multi\nx", "takes no --fill"),
@@ -391,7 +391,7 @@ def test_ghost_text_waits_for_the_model_and_that_is_shown(shell: Shell, tiny_mod
     ready = run(shell, "%turbopilot on").stdout
     local.pilot.stop()
     assert f"Ghost text appears as soon as {tiny_model.name} is loaded" in out
-    assert "Ghost text: waits for the model" in waiting
+    assert "Ghost text: waiting for the model" in waiting
     assert "Ghost text is on" in ready
 
 
@@ -421,7 +421,7 @@ def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
     local = loaded(shell).local
     assert local
     assert local.pilot.memory
-    assert f"{tmp_path / 'work'} is kept in {local.pilot.memory.builder.place}" in out
+    assert f"the code in {tmp_path / 'work'}; the index is {local.pilot.memory.builder.place}" in out
     assert "c.Turbopilot.memory = False" in out
     assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
     builder = local.pilot.memory.builder
@@ -446,7 +446,7 @@ def test_a_study_log_is_kept_of_ghost_text_and_not_of_the_magics(
     log = tmp_path / "study.jsonl"
     local.pilot.settings.study_log = str(log)
     assert "Study log" not in run(shell, "%turbopilot").stdout
-    assert f"A study log is kept in {log}" in run(shell, "%turbopilot on").stdout
+    assert f"Suggestions are logged for a study in {log}" in run(shell, "%turbopilot on").stdout
     assert f"Study log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
     study = local.pilot.completer.study
     assert study
@@ -633,7 +633,7 @@ def test_in_a_kernel_what_is_no_error_is_displayed(shell: Shell, server: FakeSer
     out = run(shell, "%%complete --hierarchical --test\ndef f(x):\n")
     assert out.stderr == ""
     said = [shown.data["text/plain"] for shown in out.outputs]
-    assert said == ["There are no doctests in what you gave: nothing is run.", "Not defined: nowhere"]
+    assert said == ["The stub contains no doctests: nothing is run.", "Not defined: nowhere"]
 
 
 def test_the_servers_reason_is_the_magics(shell: Shell, server: FakeServer) -> None:

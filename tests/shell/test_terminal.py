@@ -161,7 +161,7 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     terminal.send("print('is', np.__name__)\r")
     assert wait_for(terminal, "is numpy")
     terminal.send("%turbopilot\r")
-    assert re.search(r"taken 3 of \d+ this week", wait_for(terminal, "this week"))
+    assert re.search(r"3 of \d+ suggestions accepted this week", wait_for(terminal, "this week"))
 
 
 def test_a_line_of_two_notebooks_appears_as_grey_text_until_they_are_deleted(

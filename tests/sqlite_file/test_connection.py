@@ -191,7 +191,7 @@ def test_a_folder_or_a_pipe_is_refused(tmp_path: Path, end: str, make: Callable[
     path = tmp_path / "answers.db"
     make(Path(f"{path}{end}"))
     for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
-        with pytest.raises(IsADirectoryError, match=f"is at answers.db{end}"):
+        with pytest.raises(IsADirectoryError, match=f"answers.db{end} is a folder"):
             act(path)
     assert len([*tmp_path.iterdir()]) == 1
 

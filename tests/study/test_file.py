@@ -171,7 +171,7 @@ def test_opened_waits_for_another_process_only_a_while(path: Path, monkeypatch: 
     write(path)
     with FileLock(lock_path(path)):
         for act in (write, delete):
-            with pytest.raises(TimeoutError, match="another process has held it for too long"):
+            with pytest.raises(TimeoutError, match="another process has locked it for too long"):
                 act(path)
     assert path.read_bytes() == HEAD
 

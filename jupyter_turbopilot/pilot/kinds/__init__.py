@@ -1,4 +1,4 @@
-"""The kinds of engine by name. A new one is a module here, a line in the table and one in the docs."""
+"""The kinds of engine by name. A new one needs a module here, an entry in the table, and documentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.store import Store
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
 
-# Imported when they are chosen: each has dependencies of its own.
+# Imported on demand: each has its own dependencies.
 KINDS = {
     "llama": "LlamaKind",
     "transformers": "TransformersKind",
@@ -19,7 +19,7 @@ KINDS = {
 
 
 def kind_of(settings: Turbopilot, store: Store) -> EngineKind:
-    """Return the kind of engine that the settings choose."""
+    """Return the configured kind of engine."""
     module = import_module(f"{__name__}.{settings.engine}")
     kind: EngineKind = getattr(module, KINDS[settings.engine])(settings, store)
     return kind

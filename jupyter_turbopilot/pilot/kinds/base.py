@@ -1,4 +1,4 @@
-"""What the rest has to know of a kind of engine: its models, how one is loaded, what `doctor` says of it."""
+"""Interface of a kind of engine: its models, loading, and diagnostics for `doctor`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of an examination."""
+    """One line of a diagnosis."""
 
     name: str
     text: str
@@ -38,7 +38,7 @@ class Finding:
 
 
 def limits_of(settings: Turbopilot) -> Limits:
-    """Return what the settings ask for of any engine that computes here."""
+    """Return the limits that apply to every local engine."""
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.engine.load.plan import Limits
 
@@ -51,9 +51,9 @@ def limits_of(settings: Turbopilot) -> Limits:
 
 
 def missing(model: Model, stored: Stored | None = None) -> Iterator[Finding]:
-    """Report that a model must be downloaded first, or again, and whether there is room for it."""
+    """Report that a model has to be downloaded, or downloaded again, and whether there is room for it."""
     if model.path:
-        yield Finding("model", f"{model.path} is no model that this engine runs.", problem=True)
+        yield Finding("model", f"This engine cannot run {model.path}.", problem=True)
         return
     yield Finding("model", unavailable(model, stored).message, problem=True)
     free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
@@ -65,11 +65,11 @@ class OwnVocabulary(Vocabulary, Protocol):
     """A vocabulary whose memory can be freed."""
 
     def close(self) -> None:
-        """Free its memory; whoever uses it still gets an error."""
+        """Free its memory; later uses raise an error."""
 
 
 class LatestVocabulary:
-    """The vocabulary that was loaded last, for a model in another process; the same model gets it again."""
+    """The last loaded vocabulary of a model in another process, reused while the model is the same."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class LatestVocabulary:
         self._vocabulary: OwnVocabulary | None = None
 
     def of(self, path: Path, load: Callable[[Path], OwnVocabulary]) -> OwnVocabulary:
-        """Return the vocabulary of a file or folder; the one before is freed."""
+        """Return the vocabulary of a file or folder; a previous one is freed."""
         key = f"{path}|{stamp(path)}"
         with self._lock:
             if self._vocabulary is None or key != self._key:
@@ -89,9 +89,9 @@ class LatestVocabulary:
 
 
 class EngineKind(ABC):
-    """A kind of engine, as the settings set it up.
+    """A configured kind of engine.
 
-    What is not abstract suits an engine whose model is on another machine.
+    The methods that are not abstract suit an engine whose model is on a remote server.
     """
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:
@@ -101,28 +101,28 @@ class EngineKind(ABC):
 
     @property
     def address(self) -> str:
-        """The host that code is sent to; empty where it stays on this machine."""
+        """The host that code is sent to; empty if it stays on this machine."""
         return ""
 
     @abstractmethod
     def find(self, spec: str) -> Model:
-        """Return the model that a person means."""
+        """Return the model for a name, path or URL."""
 
     @abstractmethod
     def models(self, selected: str) -> list[Model]:
-        """List the models that can be chosen, the selected one among them."""
+        """List the available models, including the selected one."""
 
     @abstractmethod
     def stored(self, model: Model) -> Stored | None:
-        """Return what is on the disk of a model; None where it has to be fetched first."""
+        """Return the model's files on disk; None if they have to be downloaded first."""
 
     @abstractmethod
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        """Load a model, or refuse what cannot be loaded here."""
+        """Load a model; raise an error if it cannot be loaded here."""
 
     @abstractmethod
     def examine(self) -> Iterator[Finding]:
-        """Examine what it needs and what is there."""
+        """Check the requirements of the engine."""
 
     def obtain(
         self,
@@ -132,25 +132,25 @@ class EngineKind(ABC):
         *,
         mirrors: bool = False,  # noqa: ARG002
     ) -> Path:
-        """Download a model; return where it is."""
-        raise _elsewhere(model, "fetch")
+        """Download a model; return its path."""
+        raise _elsewhere(model, "download")
 
-    def merge_adapters(self, model: Model) -> None:  # noqa: B027 - most engines use no such copy
-        """Write the copy of a model with its adapters, for all who use the folder of models."""
+    def merge_adapters(self, model: Model) -> None:  # noqa: B027 - most engines need no merged copy
+        """Write a copy of a model with its adapters merged, for all users of the models folder."""
 
     def remove(self, model: Model) -> int:
-        """Delete what was fetched of a model, and return the bytes freed."""
+        """Delete a model's downloaded files, and return the bytes freed."""
         raise _elsewhere(model, "remove")
 
     def verify(self, model: Model) -> bool:
-        """Read a model again and compare it with the digests that are known."""
+        """Compare a model's files with their known digests."""
         raise _elsewhere(model, "verify")
 
 
 def _elsewhere(model: Model, what: str) -> BadRequestError:
-    """Return the error for a model that is not on this machine."""
+    """Return the error for an action on a remote model."""
     return BadRequestError(
-        f"The model is on a remote server ({model.name}); there is nothing to {what} on this machine. "
-        "For a model on this machine, choose another c.Turbopilot.engine.",
+        f"The model {model.name} is on a remote server; there is nothing to {what} on this machine. To use a "
+        "model on this machine, set another c.Turbopilot.engine.",
         field="model",
     )

@@ -1,4 +1,4 @@
-"""GGUF files in llama.cpp: the file with its adapters, a plan, a load test, the load."""
+"""GGUF files with llama.cpp: merging adapters, planning, load test, loading."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ EngineFactory = Callable[[Path, Model, LoadPlan, Path | None], Engine]
 
 
 def llama_engine(path: Path, model: Model, plan: LoadPlan, snapshot: Path | None = None) -> Engine:
-    """Load a model with llama.cpp, and what it had read before the last stop."""
+    """Load a model with llama.cpp, and restore its saved sequences."""
     return load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
 
 
 class LlamaKind(EngineKind):
-    """Loads GGUF files that are in the store, as the settings say."""
+    """Loads GGUF files from the store."""
 
     def __init__(
         self, settings: Turbopilot, store: Store, engine_factory: EngineFactory = llama_engine
     ) -> None:
         super().__init__(settings, store)
         self.engine_factory = engine_factory
-        self._adapter_warning = ""  # the last one, which is logged once
+        self._adapter_warning = ""  # the last warning, to log it once
 
     def find(self, spec: str) -> Model:
-        """Return the model that a person means."""
+        """Return the model for a name, path or URL."""
         return find(spec)
 
     def models(self, selected: str) -> list[Model]:
-        """List the catalogue, files in the folder that it lacks, and the selected one, wherever it is."""
+        """List the catalogue, other files in the models folder, and the selected model."""
         others = [Model(name=path.name, file=path.name, path=path) for path in self.store.others()]
         known = [*catalog().values()]
         if selected in catalog():
@@ -74,7 +74,7 @@ class LlamaKind(EngineKind):
         return [*known, *(other for other in others if other.path != self.store.path(chosen)), chosen]
 
     def stored(self, model: Model) -> Stored | None:
-        """Return what is on the disk of a model; None where it has to be fetched first."""
+        """Return the model's file on disk; None if it has to be downloaded first."""
         return self.store.stored(model)
 
     def remove(self, model: Model) -> int:
@@ -82,7 +82,7 @@ class LlamaKind(EngineKind):
         return self.store.remove(model)
 
     def verify(self, model: Model) -> bool:
-        """Read the whole file and compare it with the digest that is known for it."""
+        """Compare the file with its known digest."""
         return self.store.verify(model)
 
     def obtain(
@@ -93,35 +93,35 @@ class LlamaKind(EngineKind):
         *,
         mirrors: bool = False,
     ) -> Path:
-        """Download a model, or convert its checkpoint; return where it is."""
+        """Download a model, or convert its checkpoint; return its path."""
         return obtain(self.store, model, progress, cancel, mirrors=mirrors)
 
     def merge_adapters(self, model: Model) -> None:
-        """Write the copy of a model with its adapters, for all who use the folder of models."""
+        """Write a copy of a model with its adapters merged, for all users of the models folder."""
         self.weights(model)
 
     def plan(self, model: Model, *, tuned: bool) -> tuple[Path, LoadPlan]:
-        """Return the file to load and how, or refuse what cannot be loaded here."""
+        """Return the file to load and the plan; raise an error if it cannot be loaded here."""
         path, hardware = self.weights(model, tuned=tuned)
-        # Our own check first: llama.cpp ends the process on some damaged files.
+        # Read the header first: llama.cpp aborts the process on some damaged files.
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        """Load a model. Where the file is refused, check its digest."""
+        """Load a model; if the file is refused, check its digest."""
         try:
             return self._load(model, cancel, tuned=tuned)
         except (ModelRefusedError, EngineError) as error:
             if error.code not in {"model_refused", "engine"} or model.path:
                 raise
             if self.store.has(model):
-                with suppress(OSError, TurbopilotError):  # the file may be deleted meanwhile
+                with suppress(OSError, TurbopilotError):  # the file may have been deleted
                     self.store.verify(model)
             if self.store.has(model):
                 raise
             raise unavailable(model, self.store.stored(model)) from None
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        """Load a model: in a child process, or here once it has passed a load test."""
+        """Load a model in a child process, or in this one after a load test."""
         from jupyter_turbopilot.engine.isolated.messages import HostedLlama
 
         path, plan = self.plan(model, tuned=tuned)
@@ -143,7 +143,7 @@ class LlamaKind(EngineKind):
         return self.engine_factory(path, model, plan, snapshot)
 
     def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:
-        """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""
+        """Return the file to load and its options; adapters are merged into it or applied at run time."""
         path, hardware = self.store.path(model), self.hardware(model, tuned=tuned)
         added = self.added(model) if tuned else []
         if not added:
@@ -151,21 +151,21 @@ class LlamaKind(EngineKind):
         try:
             copy = folded(self.store.folder, path, added)
         except TurbopilotError as error:
-            read_header(path)  # a damaged model is reported as such, not as a fault of its adapters
+            read_header(path)  # report a damaged model as such, not as a problem with its adapters
             if error.message != self._adapter_warning:
-                log.warning("%s The adapters are used beside the model, which is slower.", error)
+                log.warning("%s The adapters are applied at run time, which is slower.", error)
             self._adapter_warning = error.message
             return path, hardware
         return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
 
     def added(self, model: Model) -> list[AdapterSpec]:
-        """Return the adapters that are added to a copy of a model: those that are for any language."""
+        """Return the adapters to merge into a copy of a model: those for all languages."""
         if not self.settings.fold_adapters:
             return []
         return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
     def hardware(self, model: Model, *, tuned: bool = True) -> Hardware:
-        """Return what the settings hand through to llama.cpp."""
+        """Return the settings that llama.cpp receives."""
         settings = self.settings
         return Hardware(
             gpu_layers=settings.gpu_layers,
@@ -177,7 +177,7 @@ class LlamaKind(EngineKind):
         )
 
     def examine(self) -> Iterator[Finding]:
-        """Examine the bindings, the graphics card, the adapters, the model's file and its copy."""
+        """Check the bindings, the GPU, the adapters, the model's file and its merged copy."""
         from jupyter_turbopilot.engine.llama import bindings as llama
 
         settings = self.settings
@@ -193,7 +193,7 @@ class LlamaKind(EngineKind):
             yield Finding("model", error.message, problem=True)
             return
         if self.store.has(model) and not model.path:
-            with suppress(OSError, TurbopilotError):  # a file that cannot be read is reported below
+            with suppress(OSError, TurbopilotError):  # an unreadable file is reported below
                 self.store.verify(model)
         stored = self.store.stored(model)
         if stored is None or stored.damaged:
@@ -204,35 +204,35 @@ class LlamaKind(EngineKind):
 
 
 def model_file(model: Model, stored: Stored) -> Finding:
-    """Say whether a model's file can be read, and whether its digest was checked."""
+    """Report whether a model's file can be read, and whether its digest was checked."""
     if not is_readable(stored.path):
-        return Finding("model", f"you may not read {stored.path}: ask its owner for access", problem=True)
+        return Finding("model", f"you may not read {stored.path}. Ask its owner for access", problem=True)
     checked = (
         "checked by digest"
         if stored.verified
         else f"unverified: run `jupyter turbopilot models verify {model.spec}`"
         if model.sha256
-        else "unverified: its publisher gives no digest"
+        else "unverified: its publisher provides no digest"
     )
     return Finding("model", f"{model.name}, {describe_size(stored.size)}, {checked}, {stored.path}")
 
 
 def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -> Iterator[Finding]:
-    """Say where the copy of a model with its adapters is, or who has to make it; else the next load does."""
+    """Report the merged copy of a model and its adapters, or that this user cannot create it."""
     if not added:
         return
-    with suppress(TurbopilotError, OSError):  # of the adapter or the file, which the other lines are about
+    with suppress(TurbopilotError, OSError):  # errors of the adapter or the file are reported by other lines
         copy = place_of(folder, path, added)
         if copy.is_file():
-            closed = "" if is_readable(copy) else ". You may not read it: ask its owner for access"
-            yield Finding("copy", f"has the adapters in it, {copy}{closed}", problem=bool(closed))
+            closed = "" if is_readable(copy) else ". You may not read it. Ask its owner for access"
+            yield Finding("copy", f"with merged adapters, {copy}{closed}", problem=bool(closed))
         elif not is_writable(copy.parent):
-            slower = "The adapters are used beside the model, which is slower."
-            yield Finding("copy", f"there is none. {slower} {kept_by(folder)}", problem=True)
+            slower = "The adapters are applied at run time, which is slower."
+            yield Finding("copy", f"does not exist. {slower} {kept_by(folder)}", problem=True)
 
 
 def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
-    """Say of each adapter whether it is one, and for what."""
+    """Report whether each adapter is valid, and for which models."""
     try:
         specs = adapters.adapters_of(settings, find(settings.model))
     except TurbopilotError as error:
@@ -251,7 +251,7 @@ def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
 
 
 def graphics(settings: Turbopilot, *, able: bool) -> Finding:
-    """Say whether layers can be computed by a graphics card, and whether they are to be."""
+    """Report whether a GPU can be used, and whether it is."""
     layers = settings.gpu_layers
     if layers and not able:
         return Finding(
@@ -262,5 +262,7 @@ def graphics(settings: Turbopilot, *, able: bool) -> Finding:
         )
     if layers:
         count = "all" if layers < 0 else layers
-        return Finding("graphics", f"{count} layers on card {settings.main_gpu}")
-    return Finding("graphics", "none used" + (": c.Turbopilot.gpu_layers = -1 would" if able else ""))
+        return Finding("graphics", f"{count} layers on GPU {settings.main_gpu}")
+    return Finding(
+        "graphics", "no GPU is used" + (". Set c.Turbopilot.gpu_layers = -1 to use one" if able else "")
+    )

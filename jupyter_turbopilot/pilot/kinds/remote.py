@@ -1,4 +1,4 @@
-"""A server elsewhere: which vocabulary its model has, and what may be said of it."""
+"""A remote server: the vocabulary of its model, and its diagnosis."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class RemoteKind(EngineKind):
-    """Has a server elsewhere compute. The model is the server's own."""
+    """Uses the model of a remote server."""
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         super().__init__(settings, store)
-        self._name = settings.remote.model  # the server's model, once it is known
+        self._name = settings.remote.model  # the server's model, once known
 
     @property
     def address(self) -> str:
@@ -39,7 +39,7 @@ class RemoteKind(EngineKind):
 
         return address(self.settings)
 
-    def find(self, spec: str) -> Model:  # noqa: ARG002 - there is one
+    def find(self, spec: str) -> Model:  # noqa: ARG002 - there is only one
         """Return the server's model."""
         name = self._name or self.address or "no server is set"
         model = Model(name=name, file="", engine="remote")
@@ -51,21 +51,21 @@ class RemoteKind(EngineKind):
         return [self.find(selected)]
 
     def stored(self, model: Model) -> Stored | None:
-        """Return what is on the disk of a model: nothing, and nothing has to be fetched."""
+        """Return an empty record: no file has to be on disk."""
         return Stored(Path(), 0, None, verified=True, source=model.name)
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
-        """Connect to the server, or say why not."""
+        """Connect to the server, or raise the error."""
         from jupyter_turbopilot.engine.remote.loading import check, load
 
         check(self.settings)
-        self._vocabulary_of("")  # one that the settings name: nobody has to be asked where it is missing
+        self._vocabulary_of("")  # a configured vocabulary may be missing: check before connecting
         engine = load(self.settings, cancel, self._vocabulary_of, MARKERS)
         self._name = engine.name
         return engine
 
     def _vocabulary_of(self, model: str) -> Vocabulary | None:
-        """Return the vocabulary of the server's model; None where it is not known here."""
+        """Return the vocabulary of the server's model; None if it is not available here."""
         wanted = self.settings.remote.vocabulary
         if wanted == "none":
             return None
@@ -75,7 +75,7 @@ class RemoteKind(EngineKind):
         return self._load_vocabulary(known.name) if known and self.store.has(known) else None
 
     def _load_vocabulary(self, spec: str) -> Vocabulary:
-        """Load the vocabulary of a folder with a tokenizer, or of a GGUF file."""
+        """Load the vocabulary from a folder with a tokenizer, or from a GGUF file."""
         folder = Path(spec).expanduser()
         if folder.is_dir():
             from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
@@ -92,11 +92,11 @@ class RemoteKind(EngineKind):
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file
 
         path = self.store.path(model)
-        read_header(path)  # first: llama.cpp ends the process on some damaged files
+        read_header(path)  # first: llama.cpp aborts the process on some damaged files
         return self._vocabulary.of(path, load_from_file)
 
     def examine(self) -> Iterator[Finding]:
-        """Say which server answers, and with which model."""
+        """Report which server responds, and its model."""
         from jupyter_turbopilot.engine.remote.far_side import Kind
         from jupyter_turbopilot.engine.remote.loading import check, far_side
 
@@ -106,8 +106,8 @@ class RemoteKind(EngineKind):
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)
             return
-        trip = "" if far.kind is Kind.PROVIDER else f", a round trip takes {1000 * seconds:.1f} ms"
-        yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}{trip}")
+        trip = "" if far.kind is Kind.PROVIDER else f", round-trip time {1000 * seconds:.1f} ms"
+        yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'unknown'}{trip}")
         try:
             engine = self.load(self.find(""), Cancel(), tuned=False)
         except TurbopilotError as error:
@@ -117,13 +117,13 @@ class RemoteKind(EngineKind):
         engine.close()
         yield Finding(
             "vocabulary",
-            "known: prompts are sent as token ids"
+            "available: prompts are sent as token ids"
             if known
-            else "not known: prompts are sent as text. c.TurbopilotRemote.vocabulary names it",
+            else "not available: prompts are sent as text. Set c.TurbopilotRemote.vocabulary to change this",
         )
 
 
 def _known(name: str) -> Model | None:
-    """Return the model that is meant by what a server calls its own: its name, or that of its file."""
+    """Return the catalogue model that a server's model name refers to, by its name or its file's."""
     called = name.replace("\\", "/").rpartition("/")[2]
     return next((one for one in catalog().values() if called and called in {one.name, one.file}), None)

@@ -1,4 +1,4 @@
-"""Checkpoints in transformers: a folder, or a repository that was fetched."""
+"""Checkpoints with transformers: a local folder, or a downloaded repository."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
     from jupyter_turbopilot.models.download import DownloadProgress
 
-READS_WITHIN = 600.0  # seconds; a recurrent model reads a whole prompt in one step
+READS_WITHIN = 600.0  # seconds; a recurrent model evaluates a whole prompt in one step
 _HOW = (
-    "With the engine transformers, c.Turbopilot.model is owner/repository of a checkpoint on Hugging Face, a "
-    "folder with one, or a model of the catalogue that is a checkpoint, such as incoder-1b."
+    "With the engine transformers, c.Turbopilot.model must be owner/repository of a checkpoint on Hugging "
+    "Face, a folder with a checkpoint, or a catalogue model that has one, such as incoder-1b."
 )
 
 
 class TransformersKind(EngineKind):
-    """Loads checkpoints with transformers, as the settings say."""
+    """Loads checkpoints with transformers."""
 
     def find(self, spec: str) -> Model:
-        """Return the model that a person means."""
+        """Return the model for a name, folder or repository."""
         known = catalog().get(spec)
         if known and known.checkpoint:
             return _checkpoint(known.checkpoint)
@@ -51,11 +51,11 @@ class TransformersKind(EngineKind):
         if known is None and REPOSITORY.fullmatch(spec):
             return _checkpoint(spec)
         if spec.startswith(("/", "~", ".")):
-            raise UnknownModelError(f"There is no folder {spec!r}.", field="model")
-        raise UnknownModelError(f"{spec!r} is no checkpoint. {_HOW}", field="model")
+            raise UnknownModelError(f"The folder {spec!r} does not exist.", field="model")
+        raise UnknownModelError(f"{spec!r} is not a checkpoint. {_HOW}", field="model")
 
     def models(self, selected: str) -> list[Model]:
-        """List the checkpoints of the catalogue, those that were fetched, and the selected one."""
+        """List the checkpoints of the catalogue, downloaded ones, and the selected one."""
         fetched = [note.repository for note in checkpoints(self.store.folder)]
         repositories = [*_known(), *(name for name in fetched if REPOSITORY.fullmatch(name))]
         models = [_checkpoint(repository) for repository in dict.fromkeys(repositories)]
@@ -65,11 +65,11 @@ class TransformersKind(EngineKind):
         return [*dict.fromkeys(models)]
 
     def folder(self, model: Model) -> Path:
-        """Return where a checkpoint is, or would be."""
+        """Return the folder of a checkpoint, whether it exists or not."""
         return model.path or checkpoint_path(self.store.folder, model.checkpoint)
 
     def stored(self, model: Model) -> Stored | None:
-        """Return what is on the disk of a model; None where it has to be fetched first."""
+        """Return the model's files on disk; None if they have to be downloaded first."""
         folder = self.folder(model)
         try:
             if not ((folder / "config.json").is_file() if model.path else is_complete(folder)):
@@ -83,20 +83,20 @@ class TransformersKind(EngineKind):
         return Stored(folder, size, None, verified, f"Hugging Face, {model.checkpoint}")
 
     def remove(self, model: Model) -> int:
-        """Delete what was fetched of a checkpoint, and return the bytes freed."""
+        """Delete a downloaded checkpoint, and return the bytes freed."""
         if model.path:
             raise UnknownModelError(
-                "This folder is your own, not a download; delete it yourself.", field="model"
+                "This folder is your own, not a download. Delete it yourself.", field="model"
             )
         return Repositories(self.store.folder).remove(model.checkpoint)
 
     def verify(self, model: Model) -> bool:
-        """Read the weights again and compare them with the digests that were noted."""
+        """Compare the weights with the recorded digests."""
         folder = self.folder(model)
         note = read_checkpoint_note(folder)
         if not (note.verified and is_complete(folder)):
             raise UnknownModelError(
-                f"No digests are known for {model.name}: it was not fetched, or its publisher gives none.",
+                f"No digests are known for {model.name}: it was not downloaded, or has none.",
                 field="model",
             )
         return all(sha256_of(folder / name) == digest for name, digest in note.digests.items())
@@ -107,16 +107,16 @@ class TransformersKind(EngineKind):
         progress: Callable[[DownloadProgress], None] = lambda _: None,
         cancel: threading.Event | None = None,
         *,
-        mirrors: bool = False,  # noqa: ARG002 - there are none of checkpoints
+        mirrors: bool = False,  # noqa: ARG002 - there are no mirrors of checkpoints
     ) -> Path:
-        """Download a model, or those of its files that are damaged; return its folder."""
+        """Download a model, or only its damaged files; return its folder."""
         if model.path:
             return model.path
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
         return repositories.fetch(model.checkpoint)
 
     def options(self) -> TransformersOptions:
-        """Return what the settings ask for."""
+        """Return the options from the settings."""
         from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
 
         own = self.settings.transformers
@@ -131,7 +131,7 @@ class TransformersKind(EngineKind):
         )
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
-        """Load a model, or refuse what cannot be loaded here."""
+        """Load a model; raise an error if it cannot be loaded here."""
         from jupyter_turbopilot.engine.transformers.checkpoint import load
         from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 
@@ -148,7 +148,7 @@ class TransformersKind(EngineKind):
         return load(folder, options, name=model.name, fim=model.fim)
 
     def examine(self) -> Iterator[Finding]:
-        """Examine the packages and the checkpoint."""
+        """Check the packages and the checkpoint."""
         try:
             model = self.find(self.settings.model)
         except TurbopilotError as error:
@@ -166,17 +166,17 @@ class TransformersKind(EngineKind):
         except TurbopilotError as error:
             yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
             return
-        bits = f", weights in {loading.bits} bits" if loading.bits else ""
+        bits = f", {loading.bits}-bit weights" if loading.bits else ""
         yield Finding("engine", f"transformers on {loading.device}, {loading.dtype}{bits}")
 
 
 def _known() -> dict[str, Model]:
-    """Return the models of the catalogue that are checkpoints, by their repositories."""
+    """Return the catalogue models that have a checkpoint, by repository."""
     return {model.checkpoint: model for model in catalog().values() if model.checkpoint}
 
 
 def _checkpoint(repository: str) -> Model:
-    """Return the model that a repository holds. What the catalogue says of its GGUF file is left out."""
+    """Return the model of a repository, without the catalogue's data about its GGUF file."""
     known = _known().get(repository)
     if known is None:
         return Model(name=repository, file="", checkpoint=repository, engine="transformers")
@@ -193,7 +193,7 @@ def _checkpoint(repository: str) -> Model:
 
 
 def _folder(spec: str) -> Path | None:
-    """Return the folder that is meant, if one is."""
+    """Return the folder at a path, or None."""
     try:
         folder = Path(spec).expanduser()
         return folder.resolve() if folder.is_dir() else None

@@ -168,7 +168,7 @@ def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
     [
         ("qwen2.5-coder-0.5b", True, "checked by digest"),
         ("qwen2.5-coder-0.5b", False, "models verify"),
-        ("starcoder2-3b", False, "its publisher gives no digest"),
+        ("starcoder2-3b", False, "its publisher provides no digest"),
     ],
 )
 def test_a_models_file_is_named_with_what_is_known_of_it(
@@ -194,5 +194,5 @@ def test_a_copy_is_named_where_it_is_and_a_problem_only_where_this_person_cannot
         assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
     copy = folded(tmp_path, tiny_model, added)
     (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
-    assert (finding.problem, finding.text) == (False, f"has the adapters in it, {copy}")
+    assert (finding.problem, finding.text) == (False, f"with merged adapters, {copy}")
     assert list(copy_with_adapters(tmp_path, tiny_model, [AdapterSpec(str(tiny_model))])) == []

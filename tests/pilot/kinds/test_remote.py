@@ -92,7 +92,7 @@ def test_a_server_that_does_not_answer_is_gone_and_the_examination_says_so() -> 
 
 def test_the_examination_names_server_model_and_vocabulary(server: Server, model: Path) -> None:
     engine, vocabulary = kind_with(server.url, vocabulary=str(model)).examine()
-    assert re.search(r"tiny\.gguf.*, a round trip takes [0-9.]+ ms$", engine.text)
+    assert re.search(r"tiny\.gguf.*, round-trip time [0-9.]+ ms$", engine.text)
     assert "token ids" in vocabulary.text
     _, vocabulary = kind_with(server.url, vocabulary="none").examine()
     assert "sent as text" in vocabulary.text

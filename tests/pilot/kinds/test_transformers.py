@@ -179,4 +179,4 @@ def test_the_examination_names_the_model_and_what_it_runs_on(checkpoint: Path) -
     assert problem.problem
     assert "models pull --engine transformers owner/nowhere" in problem.text
     (problem,) = kind_with().examine()
-    assert "is no checkpoint" in problem.text
+    assert "is not a checkpoint" in problem.text
