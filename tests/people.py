@@ -39,7 +39,7 @@ class People(StandaloneIdentity):
     def may_manage(self, user: Any) -> bool:
         return False
 
-    def admits_any_host(self, headers: Any) -> bool:
+    def allows_any_host(self, headers: Any) -> bool:
         return False
 
     def unknown(self) -> TurbopilotError:

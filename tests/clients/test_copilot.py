@@ -49,7 +49,7 @@ def server(tiny_model: Path) -> Iterator[Alone]:
     started.stop()
 
 
-def test_what_the_language_server_asks_is_answered_in_its_order_and_numbered(server: Alone) -> None:
+def test_copilot_requests_get_numbered_responses_in_order(server: Alone) -> None:
     numbered = "X-GitHub-Request-Id"
     for path, status in (
         ("embeddings/models", 404),
@@ -69,7 +69,7 @@ def test_what_the_language_server_asks_is_answered_in_its_order_and_numbered(ser
     assert {choice["index"] for choice in choices} == {0, 1, 2}
 
 
-def test_the_token_is_the_key_and_everything_else_goes_to_this_server(server: Alone) -> None:
+def test_copilot_token_is_the_key_and_its_endpoints_this_server(server: Alone) -> None:
     found = server.client.get("/copilot_internal/v2/token").json()
     assert found["token"] == KEY
     assert 0 < found["refresh_in"] < 1800
@@ -82,7 +82,7 @@ def test_the_token_is_the_key_and_everything_else_goes_to_this_server(server: Al
     "@github/copilot-language-server (tested: 1.539.0), or to its program for this platform. "
     "It needs Node 22.13, which TURBOPILOT_NODE may name.",
 )
-def test_the_language_server_itself_suggests_what_the_model_says(server: Alone, tmp_path: Path) -> None:
+def test_copilot_language_server_returns_the_models_completion(server: Alone, tmp_path: Path) -> None:
     driver = str(Path(__file__).with_name("copilot.mjs"))
     program = [NODE, PROGRAM] if PROGRAM.endswith(".js") else [PROGRAM]
     said = subprocess.run(

@@ -66,7 +66,7 @@ def wait_until_busy(server: Server, count: int, seconds: float) -> None:
 
 @pytest.mark.parametrize("route", bodies(""))
 @pytest.mark.parametrize("prompt", [LONG, SHORT], ids=["while its prompt is read", "while it is written"])
-def test_who_goes_away_is_forgotten(route: str, prompt: str, server: Server) -> None:
+def test_disconnect_cancels_generation(route: str, prompt: str, server: Server) -> None:
     # Another beginning each time: nothing that was read before may shorten it.
     connection = send(server, route, bodies(f"# {route} {time.time()}\n{prompt}")[route])
     wait_until_busy(server, 1, 30)
@@ -77,7 +77,7 @@ def test_who_goes_away_is_forgotten(route: str, prompt: str, server: Server) -> 
 
 
 @pytest.mark.parametrize("route", bodies(""))
-def test_who_goes_away_while_waiting_is_never_begun(route: str, server: Server) -> None:
+def test_disconnect_removes_a_queued_request(route: str, server: Server) -> None:
     others = [send(server, "completion", bodies(f"{number} {SHORT}")["completion"]) for number in range(8)]
     wait_until_busy(server, 1, 30)
     connection = send(server, route, bodies(SHORT)[route])

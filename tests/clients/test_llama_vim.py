@@ -28,7 +28,7 @@ def _drain(terminal: int) -> None:
     not PLUGIN, reason="TURBOPILOT_LLAMA_VIM does not name a copy of github.com/ggml-org/llama.vim"
 )
 @pytest.mark.parametrize("editor", ["vim", "nvim"])
-def test_grey_text_appears_and_tab_takes_it(server: Server, tmp_path: Path, editor: str) -> None:
+def test_llama_vim_shows_ghost_text_and_tab_accepts_it(server: Server, tmp_path: Path, editor: str) -> None:
     pty = pytest.importorskip("pty")
     if not (program := shutil.which(editor)):
         pytest.skip(f"{editor} is not installed")

@@ -174,12 +174,12 @@ def run(command: str, folder: Path, models: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_every_block_of_code_names_its_language() -> None:
+def test_code_blocks_name_their_language() -> None:
     unnamed = [block.place for block in blocks() if block.language not in LANGUAGES]
     assert not unnamed, f"name the language, as in ```bash: {unnamed}"
 
 
-def test_every_command_is_run_here_or_its_page_says_why_not() -> None:
+def test_commands_in_blocks_are_run_or_have_a_reason() -> None:
     run_here = EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys()
     lost = [
         f"{block.place}: {command}"
@@ -191,26 +191,26 @@ def test_every_command_is_run_here_or_its_page_says_why_not() -> None:
     assert not lost, "run them here, or put <!-- not run: why --> above the block:\n" + "\n".join(lost)
 
 
-def test_what_is_run_here_still_stands_in_a_page() -> None:
+def test_run_commands_exist_in_a_page() -> None:
     there = {command for block in shell_blocks() if not block.reason for command in block.commands}
     assert not (EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys()) - there
 
 
-def test_every_command_in_a_sentence_is_run_here_or_listed_with_the_reason() -> None:
+def test_commands_in_sentences_are_run_or_have_a_reason() -> None:
     there = {code for _, code in inline() if IN_A_SENTENCE.match(code) and not LOOKED_UP.match(code)}
     listed = [*SAID, *(command for commands in SAID_AND_NOT_RUN.values() for command in commands)]
     assert not there - set(listed), "add them to SAID, or to SAID_AND_NOT_RUN"
     assert sorted(there) == sorted(listed)
 
 
-def test_a_block_that_is_not_run_has_a_reason_and_nothing_else_has_one() -> None:
+def test_only_blocks_that_are_not_run_have_a_reason() -> None:
     marked = sum(len(re.findall(r"^ *<!-- not run", page.read_text("utf-8"), re.MULTILINE)) for page in PAGES)
     assert marked == sum(bool(b.reason) for b in blocks() if b.language in SHELL or b.is_program)
 
 
 @shell
 @pytest.mark.parametrize("command", EXECUTED)
-def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model: Path) -> None:
+def test_commands_print_the_documented_output(command: str, tmp_path: Path, tiny_model: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(tiny_model.read_bytes())
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
@@ -219,7 +219,7 @@ def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model
 
 @shell
 @pytest.mark.parametrize("command", SAID, ids=lambda command: command[:30])
-def test_it_does_what_its_sentence_promises(command: str, tmp_path: Path) -> None:
+def test_inline_commands_print_the_documented_output(command: str, tmp_path: Path) -> None:
     (tmp_path / "FILE").write_bytes(b"model")
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
@@ -228,7 +228,7 @@ def test_it_does_what_its_sentence_promises(command: str, tmp_path: Path) -> Non
 
 @shell
 @pytest.mark.parametrize("command", WRITTEN)
-def test_it_writes_what_its_page_promises(command: str, tmp_path: Path) -> None:
+def test_commands_write_the_documented_files(command: str, tmp_path: Path) -> None:
     for person in "ab":
         write_study_log(tmp_path / f"participant-{person}.jsonl")
     done = run(command, tmp_path, str(tmp_path / "models"))
@@ -242,7 +242,7 @@ def test_it_writes_what_its_page_promises(command: str, tmp_path: Path) -> None:
 @shell
 @pytest.mark.model
 @pytest.mark.parametrize("command", WITH_THE_MODEL)
-def test_it_does_what_its_page_promises_with_the_model(
+def test_commands_that_use_the_model_print_the_documented_output(
     command: str, tmp_path: Path, default_model: Path
 ) -> None:
     (tmp_path / "analysis.py").write_text(ANALYSIS, "utf-8")
@@ -266,7 +266,7 @@ def ours() -> set[str]:
 
 
 @pytest.mark.parametrize("command", sorted(ours()))
-def test_the_command_line_knows_what_the_documents_give_it(command: str) -> None:
+def test_documented_options_exist(command: str) -> None:
     words = shlex.split(command)
     top = parser()
     # What the command needs may be left out in a sentence; what is written has to exist.
@@ -286,7 +286,7 @@ def test_the_command_line_knows_what_the_documents_give_it(command: str) -> None
             assert word.split("=")[0] in known, f"{command}: there is no option {word}"
 
 
-def test_every_extra_that_the_documents_install_exists() -> None:
+def test_documented_extras_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = {
@@ -296,7 +296,7 @@ def test_every_extra_that_the_documents_install_exists() -> None:
     assert named <= extras.keys()
 
 
-def test_a_prebuilt_engine_is_one_that_the_package_accepts() -> None:
+def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
     """Otherwise pip would replace it by one that it builds."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (wanted,) = [one for one in project["dependencies"] if one.startswith("llama-cpp-python")]
@@ -310,14 +310,14 @@ def test_a_prebuilt_engine_is_one_that_the_package_accepts() -> None:
     assert all(f'"{wanted}" --only-binary llama-cpp-python ' in line for line in installs)
 
 
-def test_every_script_that_the_documents_run_exists() -> None:
+def test_documented_scripts_exist() -> None:
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = set(re.findall(r"(?:python|node) ((?:scripts|benchmarks)/[\w/]+\.(?:py|mjs))", texts))
     assert named
     assert not [name for name in named if not (ROOT / name).is_file()]
 
 
-def test_what_a_reason_points_to_exists() -> None:
+def test_paths_in_reasons_exist() -> None:
     reasons = "\n".join(block.reason for block in blocks())
     named = set(re.findall(r"(?:tests|\.github)/[\w/]+(?:\.\w+)?", reasons))
     named |= {f"labextension/ui-tests/{name}" for name in re.findall(r"\w+\.test\.mjs", reasons)}

@@ -32,7 +32,7 @@ def check(section: str, name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
-def test_a_snippet_of_configuration_is_accepted(block: Block) -> None:
+def test_configuration_snippets_are_accepted(block: Block) -> None:
     config = Config()
     exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - the documents' own
     assert config
@@ -41,7 +41,7 @@ def test_a_snippet_of_configuration_is_accepted(block: Block) -> None:
             check(section, name, value)
 
 
-def test_every_setting_in_a_sentence_exists_and_takes_the_value() -> None:
+def test_settings_in_sentences_exist_and_accept_the_value() -> None:
     checked = 0
     for page, code in inline():
         if found := re.fullmatch(r"c\.(\w+)\.(\w+)(?: = (.+))?", code):
@@ -58,7 +58,7 @@ def test_every_setting_in_a_sentence_exists_and_takes_the_value() -> None:
     assert checked > 60
 
 
-def test_every_piece_of_json_can_be_read() -> None:
+def test_json_blocks_are_valid() -> None:
     found = [block for block in blocks() if block.language == "json"]
     assert found
     for block in found:
@@ -68,7 +68,7 @@ def test_every_piece_of_json_can_be_read() -> None:
             rest = rest[end:]
 
 
-def test_every_command_of_the_front_end_that_the_documents_name_exists() -> None:
+def test_documented_frontend_commands_exist() -> None:
     source = (ROOT / "labextension" / "src" / "commands.ts").read_text("utf-8")
     named = {code for _, code in inline() if re.fullmatch(r"turbopilot:[a-z-]+", code)}
     assert named

@@ -105,13 +105,13 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
 PATTERNS = dict(patterns())
 
 
-def test_the_patterns_of_the_package_are_found() -> None:
+def test_package_patterns_are_found() -> None:
     assert len(PATTERNS) > 40
     assert "jupyter_turbopilot.context.private._NAMED" in PATTERNS
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_every_pattern_is_linear(name: str) -> None:
+def test_patterns_run_in_linear_time(name: str) -> None:
     pattern = PATTERNS[name]
     encoded = isinstance(pattern.pattern, bytes)
 
@@ -220,7 +220,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_function_of_texts_is_linear(name: str) -> None:
+def test_text_functions_run_in_linear_time(name: str) -> None:
     check(name, FUNCTIONS[name])
 
 
@@ -259,7 +259,7 @@ def lines_of(call: Callable[[], Any]) -> int:
     return lines
 
 
-def test_on_the_event_loop_little_python_runs_whatever_the_text() -> None:
+def test_event_loop_runs_little_python_for_any_text() -> None:
     for shape, text in shapes(MEBIBYTE).items():
         if text.isascii():
             line = text.replace("\n", " ")
@@ -274,7 +274,7 @@ WIDE = {shape: text for shape, text in shapes(MEBIBYTE).items() if not shape.sta
 
 
 @pytest.mark.parametrize("shape", [*WIDE][::6])
-def test_a_request_of_a_mebibyte_is_taken_apart_in_bounded_time(shape: str) -> None:
+def test_mebibyte_request_is_decoded_in_bounded_time(shape: str) -> None:
     import msgspec
 
     request = parse_completion(msgspec.json.encode(body_of(shape, WIDE[shape][: MEBIBYTE - 4096])))

@@ -88,7 +88,7 @@ async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
     return left
 
 
-def test_a_storm_of_disconnects_leaves_no_task_and_no_line_in_the_log(
+def test_storm_of_disconnects_leaves_no_task_and_no_log_line(
     pilot: Pilot, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -102,7 +102,7 @@ def read(path: Path) -> tuple[list[Event], int]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-def test_a_killed_process_loses_one_event_at_most_and_breaks_no_line(tmp_path: Path) -> None:
+def test_killed_process_loses_at_most_one_event_and_breaks_no_line(tmp_path: Path) -> None:
     path = tmp_path / "study.jsonl"
     draw = random.Random(25)
     typists: list[Typist] = []

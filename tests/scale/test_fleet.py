@@ -35,7 +35,7 @@ def two(ray_fleet: RayFleet) -> Iterator[RayFleet]:
     ray_fleet.deploy(2)
 
 
-def test_a_notebook_goes_to_the_same_replica(fleet: Fleet) -> None:
+def test_notebook_goes_to_the_same_replica(fleet: Fleet) -> None:
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     with fleet.client() as client:
         for number in range(1000):
@@ -56,7 +56,7 @@ def test_a_notebook_goes_to_the_same_replica(fleet: Fleet) -> None:
         ({"Origin": "https://elsewhere.example"}, ASK, 403),
     ],
 )
-def test_what_is_wrong_is_refused_as_without_a_router(
+def test_invalid_requests_are_rejected_as_without_a_router(
     fleet: Fleet, headers: dict[str, str], body: dict[str, Any], status: int
 ) -> None:
     with fleet.client() as client:
@@ -86,7 +86,7 @@ def is_seen_to_be_busy(fleet: Fleet, sessions: dict[str, str]) -> bool:
         return any(fleet.busy(sessions))
 
 
-async def test_of_five_hundred_that_leave_at_once_none_is_written_for(fleet: Fleet) -> None:
+async def test_five_hundred_disconnects_cancel_all_generation(fleet: Fleet) -> None:
     seen: Counter[str] = Counter()
     sessions = fleet.sessions()
     until(lambda: is_seen_to_be_busy(fleet, sessions), "a replica that is seen to write", 30)
@@ -107,9 +107,7 @@ async def test_of_five_hundred_that_leave_at_once_none_is_written_for(fleet: Fle
         assert time.monotonic() < end
 
 
-def test_a_replica_that_is_killed_costs_nobody_a_completion(
-    two: RayFleet, model: Path, key_file: Path
-) -> None:
+def test_killed_replica_loses_no_completion(two: RayFleet, model: Path, key_file: Path) -> None:
     with Typists(two, model, key_file) as typists:
         typists.until_all_got(4, 60)
         two.processes_of_replicas()[0].kill()
@@ -122,9 +120,7 @@ def test_a_replica_that_is_killed_costs_nobody_a_completion(
     assert report["worst_gap"] <= 10
 
 
-def test_a_server_behind_vllm_router_that_is_killed_costs_nobody_a_completion(
-    model: Path, key_file: Path
-) -> None:
+def test_killed_server_behind_vllm_router_loses_no_completion(model: Path, key_file: Path) -> None:
     fleet = RouterFleet(model)
     try:
         with Typists(fleet, model, key_file) as typists:
@@ -139,7 +135,7 @@ def test_a_server_behind_vllm_router_that_is_killed_costs_nobody_a_completion(
         fleet.stop()
 
 
-def test_a_replica_that_hangs_is_replaced(two: RayFleet, model: Path, key_file: Path) -> None:
+def test_hanging_replica_is_replaced(two: RayFleet, model: Path, key_file: Path) -> None:
     with Typists(two, model, key_file, count=6) as typists:
         typists.until_all_got(4, 60)
         two.processes_of_replicas()[0].suspend()
@@ -148,7 +144,7 @@ def test_a_replica_that_hangs_is_replaced(two: RayFleet, model: Path, key_file: 
     assert len(two.replicas(2)) == 2
 
 
-def test_when_every_replica_is_gone_that_is_told_and_then_mended(two: RayFleet) -> None:
+def test_all_replicas_gone_is_reported_and_recovers(two: RayFleet) -> None:
     for process in two.processes_of_replicas():
         process.kill()
     with two.client() as client:
@@ -157,7 +153,7 @@ def test_when_every_replica_is_gone_that_is_told_and_then_mended(two: RayFleet) 
     assert len(two.replicas(2)) == 2
 
 
-def test_a_replica_that_is_let_go_ends_what_it_writes(two: RayFleet) -> None:
+def test_removed_replica_finishes_its_completions(two: RayFleet) -> None:
     async def read_all() -> list[str]:
         async with httpx.AsyncClient(
             base_url=two.url, headers=HEADERS, timeout=120, trust_env=False
@@ -193,7 +189,7 @@ def test_few_notebooks_move_when_a_replica_is_added_under_load(
     assert 0 < moved <= 1.5 / 3
 
 
-def test_a_replica_is_added_by_itself_where_many_ask(two: RayFleet) -> None:
+def test_autoscaling_adds_a_replica_under_load(two: RayFleet) -> None:
     two.deploy(1)
     two.deploy({"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2, "upscale_delay_s": 1})
     ended = asyncio.Event()
@@ -219,7 +215,7 @@ def test_a_replica_is_added_by_itself_where_many_ask(two: RayFleet) -> None:
     assert asyncio.run(many()) == {200}
 
 
-def test_a_second_node_may_leave(two: RayFleet, model: Path, key_file: Path) -> None:
+def test_second_node_may_leave(two: RayFleet, model: Path, key_file: Path) -> None:
     """A second `ray start` on the same machine."""
     two.deploy(1)
     node = two.add_node(cpus=2)

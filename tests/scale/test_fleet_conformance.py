@@ -31,5 +31,5 @@ def subject(fleet: Fleet, model: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_an_engine_behind_a_router_does_what_it_has_to(subject: Subject, check: Check) -> None:
+def test_engine_behind_a_router_conforms(subject: Subject, check: Check) -> None:
     check(subject)

@@ -44,7 +44,7 @@ def run_in_ray(program: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_the_version_that_is_tested_is_the_one_that_is_pinned() -> None:
+def test_tested_ray_version_is_the_pinned_one() -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     with pytest.raises(PackageNotFoundError):
@@ -52,7 +52,7 @@ def test_the_version_that_is_tested_is_the_one_that_is_pinned() -> None:
     assert run_in_ray("import ray; print(ray.__version__)").stdout.startswith("2.60.")
 
 
-def test_a_deployment_is_bounded_and_goes_by_session() -> None:
+def test_deployment_is_bounded_and_routes_by_session() -> None:
     done = run_in_ray(BUILD)
     expected = '[{"model": "x.gguf", "context_size": 512, "move_suffix": false}, 8, true, 429, true, 1, '
     assert done.stdout.startswith(expected), done.stderr
@@ -67,13 +67,13 @@ def test_a_deployment_is_bounded_and_goes_by_session() -> None:
         ("app({'engine': 'nothing'})", "nothing"),
     ],
 )
-def test_what_is_set_wrong_is_told_before_anything_starts(call: str, word: str) -> None:
+def test_invalid_settings_are_reported_before_the_start(call: str, word: str) -> None:
     program = f"from jupyter_turbopilot.deploy.ray import app, key\n{call}"
     done = run_in_ray(program, TURBOPILOT_API_KEY="")
     assert done.returncode
     assert word in done.stderr.splitlines()[-1]
 
 
-def test_the_examples_are_what_ray_reads() -> None:
+def test_examples_are_valid_for_ray() -> None:
     done = run_in_ray(VALIDATE)
     assert done.stdout.splitlines() == ["jupyter_turbopilot.deploy.ray:app turbopilot"] * 2, done.stderr

@@ -104,7 +104,7 @@ def rests(pilot: Any, begun: str) -> list[str]:
     return [one.rest for one in found]
 
 
-async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
+async def test_index_follows_saves_renames_and_deletions(
     jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any
 ) -> None:
     write(jp_root_dir, "deep/before.ipynb", "was_there_before(1)")
@@ -131,9 +131,7 @@ async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
     }
 
 
-def test_files_on_the_disk_are_read_there_and_others_through_their_manager(
-    jp_serverapp: Any, manager: Any
-) -> None:
+def test_file_paths_are_read_directly_and_others_via_manager(jp_serverapp: Any, manager: Any) -> None:
     loop = asyncio.new_event_loop()
     source = source_of(jp_serverapp.contents_manager, loop)
     loop.close()
@@ -142,16 +140,14 @@ def test_files_on_the_disk_are_read_there_and_others_through_their_manager(
 
 
 @pytest.mark.parametrize("manager", [Converting])
-async def test_files_on_the_disk_are_listed_there_and_read_as_their_manager_does(
-    jp_root_dir: Path, pilot: Any
-) -> None:
+async def test_local_files_match_their_managers_listing(jp_root_dir: Path, pilot: Any) -> None:
     write(jp_root_dir, "a.ipynb", "frobnicate = kept_as")
     (jp_root_dir / "circle").symlink_to(jp_root_dir)
     await until(lambda: paths(pilot) == {"a.ipynb"})
     assert rests(pilot, "frob") == ["nicate = read_as"]
 
 
-def test_what_a_server_hides_is_in_no_index_that_others_use(tmp_path: Path) -> None:
+def test_hidden_files_have_a_separate_index(tmp_path: Path) -> None:
     def identity(**settings: Any) -> str:
         manager = AsyncLargeFileManager(root_dir=str(tmp_path), **settings)
         return source_of(manager, None).identity  # type: ignore[arg-type]
@@ -162,7 +158,7 @@ def test_what_a_server_hides_is_in_no_index_that_others_use(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
 class TestWhoMayUseIt:
-    async def test_it_is_used_where_the_caller_may_read_contents(
+    async def test_index_requires_permission_to_read_contents(
         self, jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await until(lambda: pilot.memory is not None)
@@ -192,7 +188,7 @@ class TestWhoMayUseIt:
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
-def test_switched_off_there_is_none(pilot: Any, jp_root_dir: Path) -> None:
+def test_memory_setting_disables_the_index(pilot: Any, jp_root_dir: Path) -> None:
     pilot.settings.memory = False
     assert pilot.remember(LocalFiles(jp_root_dir)) is None
     assert not folder().exists()

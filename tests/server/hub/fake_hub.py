@@ -27,7 +27,7 @@ REFUSED = answer(403, b'{"status": 403, "message": "Forbidden"}')
 
 
 class FakeHub:
-    """Answers each question with `says`, bytes or how to make them; None: never."""
+    """OwnerCache each question with `says`, bytes or how to make them; None: never."""
 
     def __init__(self, says: bytes | Callable[[str], Awaitable[bytes | None]] | None = b"") -> None:
         self.says = says

@@ -19,9 +19,9 @@ from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.generation import Ask, Beginning, ExactAsk, Sampling, Token
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.peer import MOST_HINTED, MOST_WAYS, offer
-from jupyter_turbopilot.server.routes.reading import read
+from jupyter_turbopilot.server.routes.peer import MAX_HINT, MAX_PREFIXES, describe_engine
 
 from ...scripted_engine import ScriptedEngine
 from ...tiny_model import learn_merges, write_tiny_model
@@ -155,7 +155,7 @@ def asks(engine: Any) -> Iterator[Ask]:
         yield Ask((prompt * 20)[: engine.context_size - 3], plain)
 
 
-async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_it(
+async def test_remote_completion_equals_the_local_engines(
     ready: Any, engine: Any, direct: Any, merged_model: Path, ask: Send
 ) -> None:
     other = load(merged_model) if isinstance(engine, LlamaEngine) else ScriptedEngine(engine.answer)
@@ -181,14 +181,14 @@ async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_i
     ("fields", "wrong"),
     [
         ({"begins": ["no base64!"]}, "turbopilot.begins[0]"),
-        ({"begins": ["YQ=="] * (MOST_WAYS + 1)}, "turbopilot.begins"),
+        ({"begins": ["YQ=="] * (MAX_PREFIXES + 1)}, "turbopilot.begins"),
         ({"begins": [base64.b64encode(b"a" * 1000).decode()] * 66}, "turbopilot.begins"),
         ({"typed": -1}, "turbopilot.typed"),
         ({"begins": ["YQ=="], "typed": 2}, "turbopilot.typed"),
         ({"banned": "a"}, "turbopilot.banned"),
         ({"banned": 1 << 22}, "turbopilot.banned"),
         ({"hint": [1 << 22]}, "turbopilot.hint"),
-        ({"hint": [97] * (MOST_HINTED + 1)}, "turbopilot.hint"),
+        ({"hint": [97] * (MAX_HINT + 1)}, "turbopilot.hint"),
         ({"fixed": [1]}, "turbopilot.fixed"),
         ({"fixed": [2, 1]}, "turbopilot.fixed"),
         ({"fixed": [0, 3]}, "turbopilot.fixed"),
@@ -196,16 +196,14 @@ async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_i
         ({"language": "x" * 200}, "turbopilot.language"),
     ],
 )
-async def test_a_field_that_is_wrong_is_named(
-    ready: Any, ask: Send, fields: dict[str, Any], wrong: str
-) -> None:
+async def test_invalid_field_is_named(ready: Any, ask: Send, fields: dict[str, Any], wrong: str) -> None:
     answer = await ask("v1/completions", {"prompt": [97, 98, 99], "turbopilot": fields})
     assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, wrong)
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
 @pytest.mark.parametrize(("name", "value"), [("begins", ["YQ=="]), ("banned", 97)])
-async def test_an_engine_that_cannot_be_held_to_a_beginning_says_so(
+async def test_engine_without_prefix_constraints_reports_it(
     ready: Any, engine: ScriptedEngine, ask: Send, name: str, value: Any
 ) -> None:
     engine.abilities = Abilities(holds=False)
@@ -215,9 +213,7 @@ async def test_an_engine_that_cannot_be_held_to_a_beginning_says_so(
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-async def test_what_nobody_waits_for_is_given_up_in_words(
-    ready: Any, engine: ScriptedEngine, ask: Send
-) -> None:
+async def test_superseded_prefetch_ends_with_a_reason(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
     engine.abilities = Abilities(ahead=False)
     for stream in (True, False):
         body = {"prompt": [97], "stream": stream, "turbopilot": {"priority": "ahead"}}
@@ -226,16 +222,14 @@ async def test_what_nobody_waits_for_is_given_up_in_words(
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-async def test_the_list_of_models_says_what_the_engine_offers(
-    pilot: Any, engine: ScriptedEngine, ask: Send
-) -> None:
+async def test_models_include_the_engines_capabilities(pilot: Any, engine: ScriptedEngine, ask: Send) -> None:
     (before,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert before["turbopilot"] == {"version": 1}
     pilot.start()
     while not json.loads((await ask("health", method="GET")).body)["ready"]:
         pass
     (model,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
-    assert model["turbopilot"] == json.loads(json.dumps(offer(engine)))
+    assert model["turbopilot"] == json.loads(json.dumps(describe_engine(engine)))
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
     assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
     # Asleep it offers what it did: a completion wakes it.
@@ -245,7 +239,7 @@ async def test_the_list_of_models_says_what_the_engine_offers(
     assert asleep["turbopilot"] == model["turbopilot"]
 
 
-async def test_a_server_that_went_to_sleep_before_anybody_asked_is_woken(ready: Any, ask: Ask) -> None:
+async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, ask: Ask) -> None:
     ready.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
     ready.worker._life._loaded = ready.worker._life._loaded or (lambda _: ScriptedEngine())
     ready.worker._loop.engine = None
@@ -258,12 +252,12 @@ async def test_a_server_that_went_to_sleep_before_anybody_asked_is_woken(ready: 
     pytest.fail("it sleeps on")
 
 
-def test_an_offer_changes_with_what_answers_depend_on_and_names_no_path() -> None:
+def test_engine_description_changes_with_the_engine_and_has_no_path() -> None:
     engines = [ScriptedEngine() for _ in range(3)]
     engines[1].identity, engines[2].name = "/home/ada/other.gguf", "other"
     for engine in engines:
         engine.vocabulary = engines[0].vocabulary
-    offers = [offer(engine) for engine in engines]
+    offers = [describe_engine(engine) for engine in engines]
     assert len({each["identity"] for each in offers}) == 3
     assert "ada" not in str(offers)
     assert offers[0]["top"] == 20
@@ -277,7 +271,7 @@ def test_an_offer_changes_with_what_answers_depend_on_and_names_no_path() -> Non
     st.tuples(st.integers(0, 3), st.integers(0, 3)).map(sorted).map(tuple),
     st.sampled_from([None, *(priority.name.lower() for priority in Priority)]),
 )
-def test_an_ask_comes_back_from_the_wire_as_it_was(
+def test_request_survives_the_round_trip(
     ways: list[bytes],
     typed: int,
     banned: int | None,
@@ -287,7 +281,7 @@ def test_an_ask_comes_back_from_the_wire_as_it_was(
 ) -> None:
     beginning = Beginning(tuple(ways), typed if ways else 0, banned)
     sent = Ask([1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span)
-    body = read(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
+    body = read_body(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
     (text,) = body.texts()
     assert text.prompt == (1, 2, 3, 4)
     found = text.sampling.beginning
