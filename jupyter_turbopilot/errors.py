@@ -94,7 +94,7 @@ class ConfigurationError(TurbopilotError):
 
     def __init__(self, place: str, error: Exception) -> None:
         reason = " ".join(str(error).split())
-        super().__init__(f"Correct {place}. {type(error).__name__}: {reason}")
+        super().__init__(f"{place} has to be corrected. {type(error).__name__}: {reason}")
 
 
 class BadRequestError(TurbopilotError):

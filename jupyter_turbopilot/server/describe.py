@@ -25,7 +25,7 @@ def describe_health(
     """Describe the server's state, and retry a failed load if it is time to.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
-    `logged`: whether a usage log would contain the caller's suggestions.
+    `logged`: whether a study log would contain the caller's suggestions.
     """
     pilot.retry()
     state = pilot.worker.state
@@ -49,7 +49,7 @@ def describe_health(
 
 
 def _study(pilot: Pilot, *, own: bool) -> dict[str, Any] | None:
-    """Describe the usage log, if there is one; its path only for the server's owner."""
+    """Describe the study log, if there is one; its path only for the server's owner."""
     if not (study := pilot.completer.study):
         return None
     return {"text": study.text, "file": study.name if own else None, "trouble": study.trouble or None}

@@ -147,7 +147,7 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     pilot.start()
     if not (status := load_failure_status(pilot)):
         if pilot.completer.study:
-            notice = f"{notice}\nThe server writes a usage log (c.Turbopilot.study_log).".strip()
+            notice = f"{notice}\nThe server writes a study log (c.Turbopilot.study_log).".strip()
         print(f"Serving on {place.address}", flush=True)
         if notice:
             print(notice, flush=True)
@@ -211,7 +211,7 @@ def for_several(settings: Turbopilot) -> None:
 
 
 def refuse_study(settings: Turbopilot, why: str) -> None:
-    """Raise an error if a usage log is configured, because the users have not consented to it."""
+    """Raise an error if a study log is configured, because the users have not consented to it."""
     if settings.study_log:
         raise BadRequestError(
             f"c.Turbopilot.study_log cannot be used here: {why}. Set it in the configuration of each "

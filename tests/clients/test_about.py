@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them, and every route against its own description."""
+"""Metrics in Prometheus' format, and every route against its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jupyter_turbopilot.server.routes.table import ROUTES, document
 
 from ..serving import Server
 
-# A model that is selected replaces the one the other tests need.
+# Selecting a model would replace the one that other tests use.
 CHANGE = {"/models", "/models/pull"}
 
 

@@ -1,4 +1,4 @@
-"""GitHub Copilot's language server: its own program where it is installed, and always what it sends."""
+"""GitHub Copilot's language server: its requests, and the program itself if it is installed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 from ..alone import KEY, Alone
 
 PROGRAM, NODE = os.environ.get("TURBOPILOT_COPILOT", ""), os.environ.get("TURBOPILOT_NODE", "node")
-# Nothing but the server under test is to be reached: no name is looked up.
+# Only the server under test may be reached, so DNS is disabled.
 NO_NAMES = (
     "import dns from 'node:dns';"
     "dns.lookup = (name, options, done) => (done ?? options)(new Error(`${name} is not asked from this test`));"
 )
-# As 1.539.0 sends it, with each prompt's own numbers.
+# A request of version 1.539.0.
 ASKED: dict[str, Any] = {
     "prompt": "# Path: shapes.py\nimport math\n\ndef area(r):\n    return ",
     "suffix": "",

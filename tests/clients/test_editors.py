@@ -1,4 +1,4 @@
-"""What editors send, written out from their documentation, and plain curl, against a real server."""
+"""Documented requests of editors, and plain curl, against a real server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ..serving import Server
 from .test_copilot import ASKED as COPILOT
 
-# As llama.vim words it: the window around the cursor, the line apart, limits in milliseconds.
+# llama.vim's request: the window around the cursor, the line separately, limits in milliseconds.
 LLAMA_VIM = {
     "id_slot": 0,
     "input_prefix": "def area(r):\n",
@@ -46,7 +46,7 @@ LLAMA_VIM = {
         "tokens_cached",
     ],
 }
-# It first sends its extra context with nothing to write, so that it is read by the time it is needed.
+# llama.vim first sends its extra context without generation, to prefetch it.
 WARM = LLAMA_VIM | {
     "input_prefix": "",
     "input_suffix": "",
@@ -57,7 +57,7 @@ WARM = LLAMA_VIM | {
     "t_max_predict_ms": 1,
     "response_fields": [""],
 }
-# As llama.vscode words it.
+# llama.vscode's request.
 LLAMA_VSCODE = {
     "input_prefix": "def area(r):\n",
     "input_suffix": "\n\nprint(area(2))\n",
@@ -75,9 +75,9 @@ LLAMA_VSCODE = {
 }
 
 
-# What llama.vim looks for in an answer before it decodes it; what does not match is dropped.
+# llama.vim's patterns; it drops answers that do not match.
 LLAMA_VIM_KEEPS = (re.compile(rb"\s*\{"), re.compile(rb'"content"\s*:"'))
-# What it reads for the figures behind its suggestion, under the names it asked by.
+# The fields that llama.vim displays after its suggestion.
 LLAMA_VIM_FIGURES = [name for name in LLAMA_VIM["response_fields"] if name.startswith("timings/")]
 
 
@@ -86,7 +86,7 @@ def test_infill_response_has_llama_vims_timings(server: Server) -> None:
     begins, holds = LLAMA_VIM_KEEPS
     assert begins.match(response.content)
     assert holds.search(response.content)
-    assert b"\n" not in response.content  # it is told of an answer line by line
+    assert b"\n" not in response.content  # llama.vim reads answers line by line
     assert set(response.json()) == set(LLAMA_VIM["response_fields"])
     assert all(isinstance(response.json()[name], int | float) for name in LLAMA_VIM_FIGURES)
 
@@ -121,7 +121,7 @@ def test_response_fields_select_nested_fields_and_skip_unknown(server: Server) -
 def test_prefetch_generates_nothing_and_fills_the_prompt_cache(server: Server) -> None:
     extra = [{"text": f"line_{n} = {n}\n" * 12, "filename": f"f{n}.py"} for n in range(4)]
     assert server.client.post("/infill", json=WARM | {"input_extra": extra}).json() == {}
-    # Whatever limits it named, all of it was read.
+    # All of the prompt was evaluated in spite of the limits.
     again = server.client.post("/infill", json=LLAMA_VSCODE | {"input_extra": extra}).json()
     assert again["timings"]["cache_n"] > 300
     first = server.client.post("/infill", json=WARM | {"response_fields": []}).json()
@@ -140,7 +140,7 @@ def test_time_limit_keeps_the_evaluated_prompt_for_the_next_request(server: Serv
 def test_time_limit_too_short_for_the_suffix_still_completes(
     server: Server,
 ) -> None:
-    # Each key has it read anew: whoever stopped there would never have an answer.
+    # Each keystroke evaluates the suffix again, so a server that stopped there would never answer.
     body = LLAMA_VIM | {
         "input_suffix": "\n" + "behind = 2\n" * 40,
         "t_max_prompt_ms": 1,

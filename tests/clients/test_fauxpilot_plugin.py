@@ -1,4 +1,4 @@
-"""OpenAI's npm package of the line that FauxPilot's plugin is built on, against a real server."""
+"""The version of OpenAI's npm package that FauxPilot's plugin uses, against a real server."""
 
 from __future__ import annotations
 

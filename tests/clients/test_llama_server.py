@@ -1,4 +1,4 @@
-"""What llama.cpp's server takes and how it answers, against a real server of ours."""
+"""The protocol of llama.cpp's server, against a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""llama.vim itself, in Vim and in Neovim, where they are there: TURBOPILOT_LLAMA_VIM names the plug-in's folder."""
+"""llama.vim itself, in Vim and Neovim if they are installed: TURBOPILOT_LLAMA_VIM names the plug-in's folder."""
 
 from __future__ import annotations
 

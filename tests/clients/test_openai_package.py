@@ -43,7 +43,9 @@ def test_stream_joins_to_the_completion_and_ends_with_usage(client: openai.OpenA
     cost = chunks[-1].usage
     assert cost is not None
     assert (cost.prompt_tokens, cost.total_tokens) == (whole.usage.prompt_tokens, whole.usage.total_tokens)
-    assert cost.prompt_tokens_details.cached_tokens == cost.prompt_tokens - 1  # the same was asked before
+    assert (
+        cost.prompt_tokens_details.cached_tokens == cost.prompt_tokens - 1
+    )  # an earlier test sent the same request
     assert len({chunk.id for chunk in chunks}) == 1
 
 
@@ -97,7 +99,7 @@ def test_logprobs_are_the_models(client: openai.OpenAI) -> None:
     for chance, top in zip(told.token_logprobs, told.top_logprobs, strict=True):
         assert len(top) in {4, 5}
         assert sum(math.exp(value) for value in top.values()) <= 1.001
-        assert chance == pytest.approx(max(top.values()), abs=1e-3)  # the likeliest was taken
+        assert chance == pytest.approx(max(top.values()), abs=1e-3)  # greedy
 
 
 def test_echo_returns_the_prompt(client: openai.OpenAI) -> None:

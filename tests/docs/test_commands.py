@@ -1,4 +1,4 @@
-"""Every command of the documents is run here as it stands, or the page says why it is not."""
+"""Run every documented command unchanged, unless its page gives a reason not to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LANGUAGES = SHELL - {""} | {
     "dockerfile",
 }
 
-# What is run: what of its output shows that it did what the page promises.
+# Commands to run: a part of their expected output.
 EXECUTED = {
     "jupyter server extension list": "jupyter_turbopilot",
     "jupyter labextension list": "jupyter-turbopilot",
@@ -46,7 +46,7 @@ EXECUTED = {
     "jupyter turbopilot models info model.gguf": "llama",
     'jupyter turbopilot generate -m model.gguf -p "def fibonacci(n):" -n 100 --temp 0.2': "tokens",
 }
-# What is run, and writes a file: what the file has to hold.
+# Commands that write a file: a part of its expected content.
 WRITTEN = {
     "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "TURBOPILOT_ENGINE_AUTH: jupyterhub",
     "jupyter turbopilot study report participant-*.jsonl --into report.md": "2 logs, 2 requests, 2 suggestions shown",
@@ -54,10 +54,10 @@ WRITTEN = {
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",
     "jupyter turbopilot complete analysis.py --line 12 --col 9": "lengths",
-    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "tokens",  # the text is drawn at random
+    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "tokens",  # the text is sampled
     "jupyter turbopilot models path": "qwen2.5-coder-0.5b",
 }
-# Commands in sentences and tables, but for ours, for `make` and for scripts of the repository, which are looked up.
+# Commands in sentences and tables. Turbopilot's own, `make` and scripts of the repository are looked up instead.
 IN_A_SENTENCE = re.compile(
     r"(?:pip|conda|npm|npx|node|python|jupyter|ipython|docker|kubectl|helm|git|curl|ssh|chmod|export|source|ray"
     r"|xcode-select|openssl|nvcc|brew|sudo|apt-get) \S"
@@ -65,7 +65,7 @@ IN_A_SENTENCE = re.compile(
 LOOKED_UP = re.compile(
     r"jupyter turbopilot|python (?:scripts|benchmarks)/[\w/]+\.py|node benchmarks/[\w/]+\.mjs"
 )
-# What of them is run: what of its output shows that it did what the page promises.
+# Those to run: a part of their expected output.
 SAID = {
     "jupyter --paths": "/home/.jupyter",
     "ipython profile create": "ipython_config.py",
@@ -73,7 +73,7 @@ SAID = {
     'print(hashlib.sha256(d).hexdigest(), len(d))" FILE': f"{hashlib.sha256(b'model').hexdigest()} 5",
     "openssl rand -hex 32": "\n",
 }
-# And what is not, and why.
+# Those not to run, by reason.
 SAID_AND_NOT_RUN = {
     "it names a command, or begins one": (
         *(
@@ -123,7 +123,7 @@ SAID_AND_NOT_RUN = {
         "export HF_ENDPOINT=https://hf-mirror.example.org",
     ),
 }
-MAY_FAIL = {"jupyter turbopilot doctor"}  # on a machine that is slow, or lacks something, it says so
+MAY_FAIL = {"jupyter turbopilot doctor"}  # it reports slow or incomplete machines
 
 ANALYSIS = '''"""Mean and median of some measured lengths."""
 
@@ -148,7 +148,7 @@ def shell_blocks():
 
 
 def run(command: str, folder: Path, models: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as somebody with an empty home would."""
+    """Run a command with an empty home folder."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     kept = {
@@ -253,12 +253,12 @@ def test_commands_that_use_the_model_print_the_documented_output(
 
 
 def ours() -> set[str]:
-    """Every command of ours, in blocks and in sentences, that is no sketch of one."""
+    """Return the `jupyter turbopilot` commands in blocks and sentences, except abbreviated ones."""
     written = {command for block in shell_blocks() for command in block.commands}
     written |= {code for _, code in inline() if re.match(r"jupyter turbopilot [a-z]", code)}
     found = set()
     for line in written:
-        # As far as the command goes: to what takes its output, the next one, or the end of a substitution.
+        # The command ends at a pipe, a redirection, the next command or the end of a substitution.
         for part in re.findall(r"jupyter turbopilot ([a-z].*?)(?=\)\"| \| | && | > |$)", line):
             if not re.search(r"[…\[]|\w\|\w", part):
                 found.add(part.strip())
@@ -269,7 +269,7 @@ def ours() -> set[str]:
 def test_documented_options_exist(command: str) -> None:
     words = shlex.split(command)
     top = parser()
-    # What the command needs may be left out in a sentence; what is written has to exist.
+    # A sentence may omit required arguments, but all its options must exist.
     actions = top
     for word in list(words):
         subparsers = [
@@ -297,7 +297,7 @@ def test_documented_extras_exist() -> None:
 
 
 def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
-    """Otherwise pip would replace it by one that it builds."""
+    """Otherwise pip would compile another version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (wanted,) = [one for one in project["dependencies"] if one.startswith("llama-cpp-python")]
     installs = [

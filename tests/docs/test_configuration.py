@@ -1,4 +1,4 @@
-"""What the documents have people write into configuration files is accepted."""
+"""The documented configuration is accepted."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def check(section: str, name: str, value: Any) -> None:
     traits = CLASSES[section].class_traits(config=True)
     assert name in traits, f"there is no setting c.{section}.{name}"
     if issubclass(CLASSES[section], LoggingConfigurable) and section.startswith("Turbopilot"):
-        CLASSES[section](**{name: value})  # raises where the value is refused
+        CLASSES[section](**{name: value})  # raises if the value is invalid
 
 
 @pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
 def test_configuration_snippets_are_accepted(block: Block) -> None:
     config = Config()
-    exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - the documents' own
+    exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - from the documents
     assert config
     for section, settings in config.items():
         for name, value in settings.items():

@@ -1,4 +1,4 @@
-"""Cells and programs of the documents, which readers run, are run here as they stand, or the page says why not."""
+"""Run the documented cells and programs unchanged, unless their page gives a reason not to."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ..serving import Server
 from ..shell import test_magics
 from .pages import Block, blocks
 
-HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documents' server
+HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documented server
 
-# Sessions with a model that says what it is told to.
+# Sessions with a scripted model.
 shell, says = test_magics.shell, test_magics.says
 
 
@@ -33,7 +33,7 @@ def programs() -> list[Block]:
 
 
 def the(words: str) -> Block:
-    """Return the program that has some words."""
+    """Return the program that contains all words."""
     found = [block for block in programs() if words in block.text]
     assert len(found) == 1, f"{len(found)} programs have “{words}”"
     return found[0]
@@ -78,7 +78,7 @@ def test_two_lines_enable_ghost_text_in_a_terminal(tmp_path: Path, tiny_model: P
         for line in LOADING.text.splitlines():
             terminal.expect("In ")
             terminal.send(line)
-            time.sleep(0.3)  # what is pasted with its end is one input
+            time.sleep(0.3)  # the terminal takes input in one piece as pasted text
             terminal.send("\r")
         terminal.expect("Right accepts it, F3 requests a suggestion")
     finally:
@@ -115,7 +115,7 @@ def test_documented_functions_pass_their_examples() -> None:
 
 
 def test_service_worker_caches_files_at_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for JupyterLite's: `make test-ui` builds a real site, this changes one."""
+    """Build a minimal JupyterLite site; `make test-ui` builds a real one."""
     monkeypatch.chdir(tmp_path)
     worker = tmp_path / "site" / "service-worker.js"
     worker.parent.mkdir()

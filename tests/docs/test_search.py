@@ -1,4 +1,4 @@
-"""Newcomers' questions, typed as they are, are answered among the first three results of the site's search."""
+"""The site's search finds the answers to newcomers' questions in its first three results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .pages import ROOT
 QUESTIONS = json.loads((ROOT / "benchmarks" / "questions.json").read_text("utf-8"))
 ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text("utf-8"))
 WANTED = 48
-RUN = 6  # words in a row, those of an error message that a question quotes excepted
+RUN = 6  # consecutive words, without quoted error messages
 
 
 def ask(site: Path, questions: list[str], *how: str) -> list[list[dict[str, Any]]]:
@@ -52,7 +52,7 @@ def test_newcomers_questions_find_the_section_in_the_top_three(
 
 
 def test_no_page_contains_the_test_questions() -> None:
-    """A page that has them word for word would be found, and would prove nothing."""
+    """Otherwise the search would find the question itself."""
     pages = [re.sub(r"\W+", " ", page.read_text("utf-8")).lower() for page in ROOT.glob("docs/*.md")]
     for question in QUESTIONS:
         own = re.sub(r'"[^"]*"', " ", question["question"])

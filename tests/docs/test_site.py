@@ -1,4 +1,4 @@
-"""The site is whole: every link leads somewhere, and nothing is asked of the network."""
+"""The site is complete: links are valid, and pages load nothing from the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pages import PAGES, ROOT
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, and where others may link to."""
+    """Collects the links, loaded files and anchors of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def test_images_have_alt_text_and_respect_reduced_motion(site: Path, pages: dict
     home = (site / "index.html").read_text("utf-8")
     assert 'media="(prefers-reduced-motion: reduce)"' in home
     moving = (site / "ghost-text-moving.png").read_bytes()
-    assert b"acTL" in moving[:2000]  # an animated PNG says so at its beginning
+    assert b"acTL" in moving[:2000]  # the header of an animated PNG
     assert len(moving) <= 1_000_000
 
 
@@ -109,7 +109,7 @@ def test_html_comments_in_code_are_shown(site: Path) -> None:
 
 
 def test_links_between_documents_work_on_the_forge() -> None:
-    """There a heading's anchor is made of its letters, digits, hyphens and spaces."""
+    """Return GitHub's anchor of a heading."""
     anchors: dict[Path, set[str]] = {}
     for page in PAGES:
         headings = [

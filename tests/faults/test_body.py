@@ -1,4 +1,4 @@
-"""Whatever is sent as a body, to whichever route: an answer in words, and the next good request succeeds."""
+"""Invalid bodies get an error message on every route, and the next valid request succeeds."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_slow_body_is_cut_off_without_blocking_others(
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head("POST", "infill", declared))
         piece = b"1\r\n{\r\n" if "chunked" in declared else b"{"
-        with pytest.raises(OSError):  # noqa: PT011 - whichever way a connection breaks
+        with pytest.raises(OSError):  # noqa: PT011 - any connection error
             drip(connection, piece, lambda: server.client.post("/infill", json=GOOD).raise_for_status())
 
 

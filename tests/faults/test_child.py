@@ -1,4 +1,4 @@
-"""A child that dies, hangs, prints, or never comes to life; and a parent that dies."""
+"""Child processes that die, hang, print or do not start, and parents that die."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, 
 
 
 def gone(pid: int) -> bool:
-    """Tell whether a process has ended; in a container, perhaps nobody takes note of its end."""
+    """Return whether a process has ended; in a container, it may stay a zombie."""
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
@@ -40,7 +40,7 @@ def begin(engine: IsolatedEngine, text: str = "killed") -> IsolatedRun:
 
 
 def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[], None]) -> str:
-    """Let a child end while it computes, and return what is said about it."""
+    """End a child during a generation, and return the error."""
     run, said = begin(engine), []
 
     def step() -> None:
@@ -54,7 +54,7 @@ def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[],
     until(computing.exists)
     end()
     thread.join(30)
-    engine.release(run)  # which there is nothing left to do for
+    engine.release(run)  # after the child has ended
     return said[0]
 
 
@@ -345,11 +345,11 @@ def test_child_ends_with_its_parent(
         parent.wait()
         until(lambda: gone(pid))
         if doing == "forked":
-            assert psutil.pid_exists(int(fork))  # it has not ended because of that
+            assert psutil.pid_exists(int(fork))  # the fork still runs
             os.kill(int(fork), signal.SIGKILL)
 
 
-# Each forks after it has started a process, and so keeps the pipes of that process open.
+# Each forks after it has started a process; the fork keeps the pipes of that process open.
 FORKS = """
 import os, subprocess, time
 from pathlib import Path

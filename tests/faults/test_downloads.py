@@ -1,4 +1,4 @@
-"""What sources, disks and other people's files do to a download, and what a person is told."""
+"""Downloads with faulty sources, disks and files, and their error messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def changed(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-# Who a file is ----------------------------------------------------------------------------------------------
+# Identity of files ----------------------------------------------------------------------------------------------
 
 
 def test_same_file_name_at_another_url_is_another_model(
@@ -102,7 +102,7 @@ def test_foreign_metadata_file_is_ignored(store: Store, data: bytes) -> None:
         assert store.has(Model("m", "m.gguf", sha256=digest_of(data)))
 
 
-# What sources send -------------------------------------------------------------------------------------------
+# Faulty sources -------------------------------------------------------------------------------------------
 
 
 def part(handler: BaseHTTPRequestHandler, data: bytes, content_range: str | None, **headers: str) -> None:
@@ -117,7 +117,7 @@ def part(handler: BaseHTTPRequestHandler, data: bytes, content_range: str | None
 
 
 def begun(server: SourceServer, store: Store, data: bytes, model: Model) -> int:
-    """Fetch a part of a model; return how much."""
+    """Download a part of a model; return its size."""
     server.files["/m.gguf"] = data
     server.cut["/m.gguf"] = 300_000
     with pytest.raises(DownloadError):
@@ -142,7 +142,7 @@ LIES: dict[str, Callable[[BaseHTTPRequestHandler, bytes, int], None]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_mismatching_range_is_not_appended(lie: str, server: SourceServer, store: Store, data: bytes) -> None:
-    model = find(f"{server.url}/m.gguf")  # without a digest nobody would notice later
+    model = find(f"{server.url}/m.gguf")  # without a digest, so that nothing detects it later
     at = begun(server, store, data, model)
     server.custom["/m.gguf"] = lambda handler: (
         LIES[lie](handler, data, at) if handler.headers.get("Range") else SourceServer.plain(handler, data)
@@ -269,7 +269,7 @@ def test_damaged_metadata_only_restarts_the_download(
         store.remove(model)
 
 
-# What is no success ------------------------------------------------------------------------------------------
+# Failures ------------------------------------------------------------------------------------------
 
 
 FAILURES: list[Exception] = [
@@ -319,5 +319,5 @@ def test_uncreatable_folder_is_reported(server: SourceServer, tmp_path: Path, da
     for folder in (tmp_path / "file" / "models", Path("/proc/models"), tmp_path / ("x" * 300)):
         with pytest.raises(DownloadError, match="TURBOPILOT_MODELS") as failed:
             obtain(Store(folder), find(f"{server.url}/m.gguf"))
-        assert str(folder) not in failed.value.message  # which may be sent to others
+        assert str(folder) not in failed.value.message  # the message may be sent to other users
         assert str(folder) in failed.value.hint

@@ -1,4 +1,4 @@
-"""What people and routers do to a front server: after each, it is healthy and the next good request succeeds."""
+"""Faults of users and routers: afterwards, the front server serves the next valid request."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def router() -> Iterator[FarServer]:
 
 @pytest.fixture
 def start(far: Server, model: Path, router: FarServer) -> Iterator[Start]:
-    """Start a front server before the model; at the end of the test it has to answer."""
+    """Start a front server; at the end of the test, it must respond."""
     fronts: list[Front] = []
 
     def begin(url: str = far.url, *, remote: dict[str, Any] | None = None, **settings: Any) -> Front:
@@ -84,7 +84,7 @@ def goes_on(front: Front) -> None:
 
 
 def counted(front: Front, start: str) -> float:
-    """Return the sum of the figures whose name and labels begin so."""
+    """Return the sum of the metrics whose names and labels start with a prefix."""
     lines = front.client.get("/metrics").text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
 
@@ -122,7 +122,7 @@ def test_unknown_token_is_rejected_without_a_remote_request(start: Start, token:
 
 
 def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
-    """Return what a person's own server has inside: its engine is the front server."""
+    """Return the pilot of a user's server, whose remote is the front server."""
     key = tmp_path / "key"
     key.write_text(KEY)
     key.chmod(0o600)
@@ -208,11 +208,11 @@ def test_clock_jumps_have_no_effect(start: Start, monkeypatch: pytest.MonkeyPatc
     goes_on(front)
 
 
-# A router between ---------------------------------------------------------------------------------------------
+# A router in between ---------------------------------------------------------------------------------------------
 
 
 def behind(start: Start, router: FarServer, *acts: Act) -> Front:
-    """Start a front server before a router that does so and so, and then answers."""
+    """Start a front server with a router that fails as scripted and then answers."""
     front = start(router.url, remote={"vocabulary": "none", "fim": "none"})
     router.acts = [*acts, words("ab")]
     return front
@@ -240,7 +240,7 @@ def date(seconds: float) -> str:
 
 def test_retry_after_date_of_a_router_is_respected_and_reported(start: Start, router: FarServer) -> None:
     def refuse(wire: Any, body: Any) -> None:
-        status(503, Retry_After=date(8))(wire, body)  # a date that is made when it is asked
+        status(503, Retry_After=date(8))(wire, body)  # the date is computed at the request
 
     front = behind(start, router, refuse)
     before = len(router.asked(ROUTE))
@@ -249,7 +249,7 @@ def test_retry_after_date_of_a_router_is_respected_and_reported(start: Start, ro
     assert {answer.status_code for answer in answers} == {503}
     assert all(5 <= int(answer.headers["Retry-After"]) <= 8 for answer in answers)
     assert len(router.asked(ROUTE)) == before + 1
-    # It is not asked before: what comes next waits for the rest of that time.
+    # The next request waits for the rest of that time.
     time.sleep(max(0.0, int(answers[-1].headers["Retry-After"]) - 4))
 
 

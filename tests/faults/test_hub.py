@@ -1,4 +1,4 @@
-"""A service of a hub that misbehaves, and people with awkward names and tokens."""
+"""A hub service with a faulty hub, and users with unusual names and tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Service = Callable[..., Alone]
 
 
 class HubThread:
-    """A fake hub with an event loop of its own, as a real one is a process of its own."""
+    """A fake hub in a separate event loop."""
 
     def __init__(self, says: Any) -> None:
         self.fake = FakeHub(says)
@@ -107,7 +107,7 @@ def test_invalid_hub_response_is_reported_while_health_responds(
 
 
 def test_next_valid_request_succeeds(service: Service) -> None:
-    answers = iter([answer(500, b""), REFUSED, known()])  # a refusal counts for its token alone
+    answers = iter([answer(500, b""), REFUSED, known()])  # a rejection applies only to its token
 
     async def says(_: str) -> bytes:
         return next(answers)

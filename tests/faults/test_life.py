@@ -1,4 +1,4 @@
-"""A real server with the real model: ended in the middle of things, hit by a crowd, left alone."""
+"""A real server with the real model: stopped under load, overloaded and idle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG = "".join(f"value_{number} = {number} * 2  # a line of a long cell\n" for n
 
 
 class Server:
-    """A Jupyter server of its own process."""
+    """A Jupyter server in a separate process."""
 
     def __init__(self, folder: Path, models: Path) -> None:
         with socket.socket() as probe:
@@ -81,7 +81,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Path:
-    """A folder with the model, to which the first server adds the copy with the merged adapter."""
+    """A folder with the model, where the first server writes the merged copy."""
     folder = tmp_path_factory.mktemp("models")
     (folder / default_model.name).symlink_to(default_model)
     return folder
@@ -97,7 +97,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[S
 
 @pytest.fixture
 def own_server(tmp_path: Path, models: Path) -> Iterator[Server]:
-    """A server that the test may end."""
+    """A server that the test may stop."""
     server = Server(tmp_path, models)
     server.wait()
     yield server
@@ -201,5 +201,5 @@ def test_idle_server_uses_no_cpu(server: Server) -> None:
         after = process.cpu_times()
         return (after.user + after.system) - (before.user + before.system)
 
-    # What follows an answer takes longer on a busy machine.
+    # Work after an answer takes longer on a busy machine.
     assert any(used_in_two_seconds() < 0.1 for _ in range(10))

@@ -1,4 +1,4 @@
-"""What may become of a person's files and of the index of them: it misleads nobody and holds nobody up."""
+"""Faults of files, disks, servers and contents managers: the index stays correct and blocks nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ..memory.test_store import content
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How busy the machine is decides nothing here."""
+    """Make the builder independent of the machine's load."""
     monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
 
 
@@ -72,7 +72,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def building(root: Path) -> subprocess.Popen[str]:
-    """Have another process build the index of a folder; it prints each path that it reads."""
+    """Build the index of a folder in another process, which prints each path that it reads."""
     place = place_of(LocalFiles(root).identity)
     return subprocess.Popen(
         [sys.executable, "-c", BUILDER, str(place), str(root)], stdout=subprocess.PIPE, text=True
@@ -80,7 +80,7 @@ def building(root: Path) -> subprocess.Popen[str]:
 
 
 def fresh(root: Path, place: Path) -> dict[str, list[tuple]]:
-    """Return what an index of a folder holds that was built at once and alone."""
+    """Return the content of an index that was built without interruptions."""
     builder = Builder(place, LocalFiles(root))
     builder.build_now()
     with closing(Store(place)) as store:
@@ -92,7 +92,7 @@ def held(memory: KeptMemory) -> dict[str, list[tuple]]:
         return content(store)
 
 
-# The person's files ----------------------------------------------------------------------------------------
+# The user's files ----------------------------------------------------------------------------------------
 
 
 def test_index_keeps_the_newest_of_thousands_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_file_changed_while_being_read_is_read_again(root: Path) -> None:
         def read(self, path: str) -> str:
             text = super().read(path)
             if "first_version" in text:
-                file.write_text(whole)  # somebody saves it, and half of it has been read
+                file.write_text(whole)  # saved after half of it has been read
                 return text[: len(text) // 2]
             return text
 
@@ -140,7 +140,7 @@ def test_unmounted_disk_keeps_its_index_entries(root: Path) -> None:
         builder.changed("a.ipynb")
         look_again(builder, store)
         assert known(builder.place) == {"a.ipynb"}
-        assert rests(memory, "frob") == [], "what cannot be looked at is not told"
+        assert rests(memory, "frob") == [], "code that cannot be checked is hidden"
         root.with_name("away").rename(root)
         assert rests(memory, "frob") == ["nicate_it(1)"]
         write(root, "b.ipynb", "another_one(1)")
@@ -158,10 +158,10 @@ def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
         memory.builder.start()
         until(lambda: memory.builder.progress.files == 2 and settled(memory.builder))
         assert rests(memory, "zyxw") == ["vuts_name(1)"]
-        gone.unlink()  # by another program: the server has no event for it
+        gone.unlink()  # by another program, so the server gets no event
 
         def nowhere() -> bool:
-            rests(memory, "ordin")  # somebody works
+            rests(memory, "ordin")  # activity of the user
             return not any(
                 b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(memory.builder.place)
             )
@@ -295,7 +295,7 @@ def test_concurrent_builders_produce_the_same_index(root: Path, tmp_path: Path) 
         assert held(memory) == fresh(root, tmp_path / "fresh.db")
 
 
-# A contents manager of somebody's own ----------------------------------------------------------------------
+# Third-party contents managers ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ def test_temporarily_missing_file_is_not_indexed_as_empty(
     manager.fails, manager.failing = 500, "a"
     with pytest.raises(OSError, match="does not answer"):
         source.read("a.ipynb")
-    manager.fails = 400  # it is of another kind than was asked for
+    manager.fails = 400  # another type than requested
     assert source.read("a.ipynb") == ""
     with pytest.raises(OSError, match="does not answer"):
         source.exists("a.ipynb")
@@ -383,7 +383,7 @@ def test_deleted_code_is_hidden_while_the_manager_is_slow(
         memory.builder._work(store)
         assert rests(memory, "settle") == ["_it(2)"]
         assert rests(memory, "frob") == ["nicate_it(1)"]
-        memory.builder.changed("d")  # the thread waits for the manager, and has not looked
+        memory.builder.changed("d")  # the thread is waiting for the manager
         assert rests(memory, "settle") == []
         assert rests(memory, "frob") == ["nicate_it(1)"]
 

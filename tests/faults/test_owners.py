@@ -1,4 +1,4 @@
-"""What one person has asked leaves nothing for another, whatever the other sends; for themselves it does."""
+"""Caches serve only their tenant, whatever other users send."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = count()
 
 
 def text(length: int = 120) -> str:
-    """Return a text that begins as none before: a token is a byte."""
+    """Return a text with a new beginning; a token is a byte."""
     number = next(_NUMBERS)
     letters = string.ascii_letters
     start = letters[number % 52] + letters[number // 52 % 52]
@@ -126,7 +126,7 @@ def test_unusual_user_names_are_distinct_tenants(services: Serve, name: str) -> 
 
 
 def before(engine: Service, tmp_path: Path) -> Service:
-    """Start a front server, which the engine knows by its key alone."""
+    """Start a front server that authenticates with its key."""
     settings = Turbopilot(engine="remote")
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("key")
@@ -143,7 +143,7 @@ def test_two_front_servers_keep_their_users_separate(services: Serve, tmp_path: 
     fronts = [before(engine, tmp_path) for _ in range(2)]
     try:
         prompt = text()
-        # One cannot tell that the other's person is the same: the text is read once for each.
+        # The engine cannot identify the same user of another front server, so it evaluates the text once for each.
         assert [front.reused(prompt, name) for name in ("ada", "eve") for front in fronts] == [0] * 4
         assert [front.reused(prompt, "ada") for front in fronts] == [len(prompt) - 1] * 2
         assert engine.reused(prompt, "ada") == 0, "the front servers' people are not the engine's"
@@ -152,7 +152,7 @@ def test_two_front_servers_keep_their_users_separate(services: Serve, tmp_path: 
             front.stop()
 
 
-# Answers and guesses: with an engine that says what it was asked for ------------------------------------
+# Cached completions and drafts, with a scripted engine ------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What servers elsewhere do to an engine that asks them, and what a person is told."""
+"""Faults of remote servers, and the resulting completions and error messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(most: int = 16) -> Ask:
 
 
 def outcome(engine: Any, asked: Ask | None = None) -> bytes | TurbopilotError:
-    """Have a text written: what is written, or what a person is told."""
+    """Generate a text; return it, or the error."""
     run = engine.start(asked or ask())
     assert isinstance(run, RemoteRun)
     try:
@@ -76,7 +76,7 @@ def late(*pieces: bytes) -> Act:
     return act
 
 
-# What is written in spite of it.
+# Faults that keep the text.
 WRITTEN: dict[str, tuple[Act, bytes]] = {
     "cut in a character": (sent(HEAD + event("né")[:-30], pause=0.05), b""),
     "a character in two packets": (
@@ -139,7 +139,7 @@ def test_empty_stream_is_a_complete_answer(serve: Serve, connect: Connect) -> No
     assert len(server.asked("/v1/completions")) == 1
 
 
-# What is told.
+# Faults that end in an error.
 TOLD: dict[str, tuple[Act, str]] = {
     "cut in a character": (WRITTEN["cut in a character"][0], "broke off"),
     "a key that is wrong": (status(401), "key"),
@@ -252,12 +252,12 @@ def test_remote_with_another_model_is_reloaded(serve: Serve, connect: Connect) -
     server.stop()
     end = time.monotonic() + 20
     while not isinstance(outcome(engine), EngineGoneError):
-        assert time.monotonic() < end  # a connection may outlive the server for a moment
+        assert time.monotonic() < end  # a connection may briefly outlive the server
     again = serve(words("cd", model="other"), port=server.port)
     again.models = {"data": [{"id": "other", "owned_by": "vllm", "max_model_len": 512}]}
     while "another model" not in (told := outcome(engine)).message:  # type: ignore[union-attr]
         assert time.monotonic() < end
-        time.sleep(0.05)  # the address rests
+        time.sleep(0.05)  # the address is backing off
     assert isinstance(told, EngineGoneError)
     loaded = connect(again)
     assert loaded.identity != engine.identity
@@ -289,7 +289,7 @@ def test_first_remote_loses_its_model_without_losing_text(serve: Serve, connect:
     while not again.requests:
         assert time.monotonic() < end
         assert outcome(engine) == b"cd"
-        time.sleep(0.05)  # the address rests
+        time.sleep(0.05)  # the address is backing off
     assert again.asked("/v1/completions") == []
 
 

@@ -1,4 +1,4 @@
-"""What may become of the file of answers: killed servers, changed bytes, two servers at once."""
+"""Faults of the completion cache file: killed servers, corrupt bytes, concurrent servers."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ writer._behind._thread.join(20)
 
 
 def write(path: Path, start: int, count: int) -> subprocess.Popen[str]:
-    """Have another process write answers."""
+    """Write completions in another process."""
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(start), str(count)], stdout=subprocess.PIPE, text=True
     )
 
 
 def known(path: Path) -> list[int]:
-    """Return which answers are known at the next start; each of them is what was written."""
+    """Return the cached completions at the next start, and check each."""
     results = Results(64 * MEGABYTE)
     restored: list[Answer] = []
     reader = Keeper(path, MEGABYTE)
@@ -98,7 +98,7 @@ def test_concurrent_servers_replace_a_damaged_file_together(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A file as it stands on the disk."""
+    """A valid file."""
     path = tmp_path_factory.mktemp("sound") / "answers.db"
     database = open_file(path)
     database.add(answers(range(40)))
@@ -178,13 +178,13 @@ def test_killed_server_answers_from_the_file_after_a_restart(start: Any, tmp_pat
     typist = threading.Thread(target=typing)
     typist.start()
     written = (tmp_path / "answers.db").stat().st_mtime_ns
-    while (tmp_path / "answers.db").stat().st_mtime_ns == written:  # until more is written
+    while (tmp_path / "answers.db").stat().st_mtime_ns == written:  # until the file changes
         assert time.monotonic() < end
         time.sleep(0.01)
     first.process.kill()
     typist.join()
     second = start()
-    # It reads the file while it answers, the newest first: what is known of a probe comes after the others.
+    # The server loads the file in the background, newest entry first, so the probe's entry comes last.
     while ask(second, probes.pop())["timings"]["predicted_tokens"]:
         time.sleep(0.1)
     after = [ask(second, source) for source in sources]

@@ -1,4 +1,4 @@
-"""A folder of models that its keeper writes to, and others only read."""
+"""A shared model folder that only its maintainer may write to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_turbopilot.models.folder import copies
 from ..serving import Server
 from ..tiny_adapter import make
 
-# Root writes wherever it likes, unless it gives that up.
+# Root may write everywhere unless it drops that capability.
 READER = (
     ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if getattr(os, "geteuid", int)() == 0 else ()
 )
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Person:
-    """Who has a home, but may write to no other folder."""
+    """A user who may write only to the home folder."""
 
     def __init__(self, home: Path, shared: Path, **settings: object) -> None:
         home.mkdir()
@@ -66,7 +66,7 @@ def adapter(tmp_path: Path) -> str:
 
 
 def close(folder: Path) -> dict[Path, int]:
-    """Take away everybody's permission to write; return what is there."""
+    """Remove all write permissions; return the content of the folder."""
     files = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     for path in (*files, folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -150,7 +150,7 @@ def test_doctor_and_list_report_read_only_folders(
     listed = person.run("models", "list").stdout
     assert listed.endswith(f"Models are kept in {models_folder}, which you may read but not write to\n")
     assert person.kept() >= {"speed.json", "trials.json"}
-    person.run("models", "pull", str(model), before=())  # as root, whom nothing stops, or in vain
+    person.run("models", "pull", str(model), before=())  # as root it succeeds, otherwise it fails
     model.chmod(0)
     told = person.run("doctor", "-m", str(model)).stdout
     assert f"✗ model        you may not read {model}: ask whoever keeps it" in told

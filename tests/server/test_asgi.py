@@ -1,4 +1,4 @@
-"""The routes behind a server that is none of ours: the same answers, and nobody is written for in vain."""
+"""The routes as an ASGI application: equal responses, and cancellation on disconnect."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEADERS = {"host": "anywhere", "content-type": "application/json", "authorizatio
 
 
 class Client:
-    """One request to an ASGI application, and what comes of it."""
+    """One request to an ASGI application, and its response."""
 
     def __init__(self, mounted: Mounted, method: str, path: str, **more: Any) -> None:
         headers = HEADERS | more.pop("headers", {})
@@ -194,7 +194,7 @@ async def test_disconnect_cancels_generation(call: Call, engine: ScriptedEngine,
     assert client.task.done()
     end = time.monotonic() + 20
     while not engine.released:
-        assert time.monotonic() < end, "it is still being written"
+        assert time.monotonic() < end, "the generation is still running"
         await asyncio.sleep(0.01)
     assert engine.finished == [False]
     assert (await call("GET", "/health").body(b"").answer())[0] == 200
@@ -232,7 +232,7 @@ async def test_lifespan_events_are_acknowledged(mounted: Any) -> None:
 
     await mounted({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    with pytest.raises(ValueError, match="Only HTTP"):
+    with pytest.raises(ValueError, match="only HTTP"):
         await mounted({"type": "websocket"}, receive, send)
 
 

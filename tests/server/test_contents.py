@@ -1,4 +1,4 @@
-"""The index of a real Jupyter server's contents: what is saved, renamed, deleted; who may use it."""
+"""The index of a real Jupyter server's contents: saves, renames, deletions and permissions."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Elsewhere(AsyncLargeFileManager):
-    """A manager that says itself where its files are: they need not be on the disk."""
+    """A manager that maps paths itself; its files need not be on the disk."""
 
     def _get_os_path(self, path: str) -> str:
         return super()._get_os_path(path)
 
 
 class Slow(FileContentsManager):
-    """One that is not asynchronous."""
+    """A synchronous manager."""
 
     def _get_os_path(self, path: str) -> str:
         return super()._get_os_path(path)
 
 
 class Converting(FileContentsManager):
-    """One whose files are on the disk, where they are kept in another form."""
+    """A manager that stores files on the disk in another format."""
 
     def get(self, path: str, **wanted: Any) -> Any:
         model = super().get(path, **wanted)
@@ -73,14 +73,14 @@ def jp_server_config(
             "jpserver_extensions": {"jupyter_turbopilot": True},
             "contents_manager_class": manager,
         },
-        "FileContentsManager": {"delete_to_trash": False},  # the person's trash is not for tests
+        "FileContentsManager": {"delete_to_trash": False},  # do not fill the user's trash
         "Turbopilot": {"model": str(own), "load_at_start": False},
     }
 
 
 @pytest.fixture
 def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The pilot of a server that has begun to serve."""
+    """The pilot of a running server."""
     monkeypatch.setattr(extension.runtime, "write", lambda _: None)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     jp_asyncio_loop.run_until_complete(app._start_jupyter_server_extension(jp_serverapp))
@@ -113,7 +113,7 @@ async def test_index_follows_saves_renames_and_deletions(
     model = {"type": "notebook", "content": json.loads(notebook("frobnicate_it(2)"))}
     await jp_fetch("api", "contents", "new.ipynb", method="PUT", body=json.dumps(model))
     await until(lambda: "new.ipynb" in paths(pilot))
-    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a look-up does not wait for the builder
+    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a lookup does not wait for the builder
     await jp_fetch("api", "contents", "new.ipynb", method="PATCH", body=json.dumps({"path": "other.ipynb"}))
     await until(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
     await jp_fetch("api", "contents", "other.ipynb", method="DELETE")

@@ -30,7 +30,7 @@ def pilot(tiny_model: Path) -> Iterator[Pilot]:
 @pytest.mark.parametrize(
     ("state", "status", "ready", "reason", "notice"),
     [
-        (EngineState(Phase.LOADING, "m"), "loading model", False, "m is being loaded.", None),
+        (EngineState(Phase.LOADING, "m"), "loading model", False, "The server is loading m.", None),
         (EngineState(Phase.READY, "m"), "ok", True, None, None),
         (EngineState(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
         (EngineState(Phase.ASLEEP, "m"), "ok", True, None, None),
@@ -67,7 +67,7 @@ def test_health_names_the_remote_host_and_missing_logprobs(
     assert describe_health(pilot)["address"] == "gpu.example.org"
     assert describe_health(pilot)["notice"] is None
     engine.abilities = Abilities(chances=False)
-    assert "only when they are asked for" in describe_health(pilot)["notice"]
+    assert "only on explicit request" in describe_health(pilot)["notice"]
     pilot.settings.eagerness = "always"
     assert describe_health(pilot)["notice"] is None
 
@@ -90,7 +90,7 @@ def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tm
 def test_health_before_loading_names_the_selected_model(pilot: Pilot, tiny_model: Path) -> None:
     health = describe_health(pilot)
     assert (health["phase"], health["model"], health["ready"]) == ("empty", str(tiny_model), False)
-    assert pilot.worker.state.phase is Phase.EMPTY  # who looks begins nothing
+    assert pilot.worker.state.phase is Phase.EMPTY  # describing starts nothing
 
 
 def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -> None:
@@ -144,7 +144,7 @@ def test_measured_saving_requires_the_measured_configuration(
         pilot._wanted = Choice(pilot.selected, tuned=False)
         untuned = saved_of(pilot)
         assert untuned[MEASURED] is None
-        assert untuned["smollm2-135m"]  # it has no adapter of ours
+        assert untuned["smollm2-135m"]  # it has no shipped adapter
     finally:
         pilot.stop()
 
@@ -173,7 +173,7 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
     return {model["name"]: model["saved"] for model in describe_models(pilot)}
 
 
-def test_health_describes_the_usage_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
+def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
     settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)
     pilot = pilot_with(settings, lambda *_: ScriptedEngine(), study=study_of(settings, "server"))

@@ -69,7 +69,7 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> di
 async def test_kernels_do_not_inherit_the_remote_servers_key(jp_serverapp: Any) -> None:
     assert address.ENGINE_KEY not in os.environ
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
+    assert app.pilot.kind.address == "127.0.0.1:9"  # the section `TurbopilotRemote` is read too
     assert address.read_key("", provider=False) == "sk-hush"
 
 
@@ -101,6 +101,6 @@ async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
 
 
-async def test_server_writes_the_configured_usage_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
+async def test_server_writes_the_configured_study_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.completer.study.name == str(jp_config_dir / "study.jsonl")

@@ -66,7 +66,7 @@ def test_files_of_ended_servers_are_removed() -> None:
 
 
 def test_unfinished_files_of_ended_servers_are_removed() -> None:
-    """It holds the secret, too."""
+    """Such a file contains the secret, too."""
     for pid in (999_999_999, os.getpid()):
         whole = runtime.write(runtime.Runtime("u", "s", pid))
         whole.rename(whole.with_name(f"{whole.name}.0123abcd.new"))
@@ -132,7 +132,7 @@ def test_servers_are_found_without_proc_and_file_owners(
     monkeypatch.delattr(os, "getuid")
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getppid()))
     runtime.write(runtime.Runtime("http://127.0.0.1:2/", "s", 999_999_999))
-    path.chmod(0o666)  # what Windows says of any file
+    path.chmod(0o666)  # Windows' mode of any file
     found = runtime.find()
     assert found
     assert found.url == "http://127.0.0.1:1/"

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot serve`, as a process of its own."""
+"""`jupyter turbopilot serve` in a separate process."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_server_without_a_key_completes_but_does_not_manage(serve: Serve) -> Non
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return what `serve` says instead of serving."""
+    """Return the error message of `serve`."""
     with pytest.raises(SystemExit) as ended:
         main(["serve", *arguments])
     said = capsys.readouterr()
@@ -204,7 +204,7 @@ def at_server(
 
 
 async def health_at(port: int) -> bytes:
-    """Return the first line of the answer of `health`; empty if the connection was closed."""
+    """Return the status line of `health`; empty if the connection was closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -285,7 +285,7 @@ def test_status_page_shows_only_readiness(serve: Serve) -> None:
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401
 
 
-def test_serve_writes_the_configured_usage_log(serve: Serve, tmp_path: Path) -> None:
+def test_serve_writes_the_configured_study_log(serve: Serve, tmp_path: Path) -> None:
     log = tmp_path / "study.jsonl"
     settings = {"Turbopilot": {"study_log": str(log)}}
     (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
@@ -331,7 +331,7 @@ def test_users_have_default_limits_unless_configured() -> None:
     assert chosen.waiting_per_person == LIMITS["waiting_per_person"]
 
 
-def test_usage_log_of_several_users_is_rejected_without_its_path() -> None:
+def test_study_log_of_several_users_is_rejected_without_its_path() -> None:
     with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.study_log cannot be used here") as refused:
         for_several(Turbopilot(study_log="~/secret-study.jsonl"))
     assert "secret-study" not in refused.value.message

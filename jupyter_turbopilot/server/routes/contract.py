@@ -127,7 +127,7 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """The usage log of suggestion outcomes."""
+    """The study log of suggestion outcomes."""
 
     text: Annotated[
         bool, Meta(description="whether the log contains the text of suggestions, not only numbers")
@@ -170,7 +170,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ]
     study: Annotated[
         Study | None,
-        Meta(description="the usage log; null if there is none of the caller's suggestions"),
+        Meta(description="the study log; null if there is none of the caller's suggestions"),
     ]
 
 

@@ -58,31 +58,31 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         """Continue a prompt, or fill in before a suffix. The names of models and engines are ignored."""
         texts = body.texts()
         engine = self.pilot.worker.engine
-        wording = CompletionFormat(body, self._piece, identity_digest(engine) if engine else "")
+        formatter = CompletionFormat(body, self._piece, identity_digest(engine) if engine else "")
         if not body.stream:
             replies = await self.final_replies(texts)
-            self.answer(await self.pilot.background.run(wording.whole, replies))
+            self.answer(await self.pilot.background.run(formatter.whole, replies))
             return
-        await self.events(self._chunks(texts, wording), last=b"data: [DONE]\n\n")
+        await self.events(self._stream_chunks(texts, formatter), last=b"data: [DONE]\n\n")
 
     def _piece(self, token: int) -> bytes:
         engine = self.pilot.worker.engine
         return engine.vocabulary.piece(token) if engine else b""
 
-    async def _chunks(
-        self, texts: list[RawRequest], wording: CompletionFormat
+    async def _stream_chunks(
+        self, texts: list[RawRequest], formatter: CompletionFormat
     ) -> AsyncGenerator[dict[str, Any]]:
         """Stream all completions; several prompts are processed together."""
-        deltas = [Deltas(include_hidden=wording.include_hidden) for _ in texts]
+        deltas = [Deltas(include_hidden=formatter.include_hidden) for _ in texts]
         last: dict[int, Reply] = {}
         async for number, reply in self.submit_all(texts):
             for delta in deltas[number].of(reply):
-                yield wording.chunk(number, reply, delta)
+                yield formatter.chunk(number, reply, delta)
             if reply.done:
                 self.require_output(reply, texts[number])
                 last[number] = reply
-        if wording.body.stream_options and wording.body.stream_options.include_usage:
-            yield wording.usage_chunk([last[number] for number in sorted(last)])
+        if formatter.body.stream_options and formatter.body.stream_options.include_usage:
+            yield formatter.usage_chunk([last[number] for number in sorted(last)])
 
 
 class OpenAIModelsRoute(OpenAIRoute):

@@ -56,7 +56,7 @@ def test_owner_cache_returns_the_latest_unexpired_response(
         found = {name: answer for name in "abcdef" if (answer := answers.find(name, now))}
         assert len(found) <= 3
         for each, answer in found.items():
-            assert (answer.person, answer.asked) == said[each]
+            assert (answer.owner, answer.asked) == said[each]
             assert now - answer.asked < VALID_SECONDS
 
 
@@ -70,12 +70,12 @@ def person(
 
 
 class Hub:
-    """Says what it was told to; None: it is gone."""
+    """A fake hub with scripted users; None: it does not respond."""
 
     def __init__(self, **people: TokenOwner) -> None:
         self.people: dict[str, TokenOwner] | None = people
         self.asked: list[str] = []
-        self.renewed: list[str] = []  # those of them that the hub knew before
+        self.renewed: list[str] = []  # lookups with `known`
         self.free = asyncio.Event()
         self.free.set()
 
@@ -93,7 +93,7 @@ class Hub:
 
 
 class Desk:
-    """An identity with a clock of its own."""
+    """An identity provider with a fake hub and a fake clock."""
 
     def __init__(self, **people: TokenOwner) -> None:
         self.hub, self.now = Hub(**people), 1e6
@@ -142,7 +142,7 @@ async def test_token_is_looked_up_once_and_renewed_in_the_background() -> None:
         assert await desk.status() == 200
     assert desk.hub.asked == ["t"]
     desk.now += RENEW_SECONDS
-    desk.hub.free.clear()  # nobody waits for it now
+    desk.hub.free.clear()  # no request waits for the renewal
     for _ in range(3):
         assert await desk.status() == 200
     await settle()
@@ -150,7 +150,7 @@ async def test_token_is_looked_up_once_and_renewed_in_the_background() -> None:
     desk.hub.free.set()
     await settle()
     desk.now += VALID_SECONDS - 1
-    assert await desk.status() == 200  # the answer is the newer one
+    assert await desk.status() == 200  # the renewed owner is cached
 
 
 async def test_revoked_token_works_until_the_next_lookup() -> None:

@@ -1,4 +1,4 @@
-"""A real JupyterHub with its proxy, our service, and the servers of two people."""
+"""A real JupyterHub with its proxy, the service, and the servers of two users."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
 
 
 def ask(hub: RealHub, token: str, **changes: Any) -> httpx.Response:
-    """Have the service write something, through the hub's proxy."""
+    """Request a completion from the service through the hub's proxy."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.post(f"{hub.through}/v1/completions", headers=headers, json=ASKED | changes, timeout=30)
 
 
 def complete(hub: RealHub, name: str, token: str, source: str) -> httpx.Response:
-    """Complete in somebody's own server."""
+    """Request a completion from a user's server."""
     return httpx.post(
         f"{hub.url}/user/{name}/turbopilot/complete",
         headers={"Authorization": f"token {token}"},
@@ -113,8 +113,8 @@ def test_only_administrators_manage(hub: RealHub) -> None:
         assert ("models" in listing) == (name == "ada")
         figures = httpx.get(f"{hub.through}/metrics", headers=headers).status_code
         assert figures == (200 if name == "ada" else 403)
-    assert statuses == [404, 403]  # an administrator's choice is looked for
-    # The scopes of the token that a notebook of the administrator can read.
+    assert statuses == [404, 403]  # only the administrator's request looks up the model
+    # A token with the scopes of the one that an administrator's notebook can read.
     server, _ = hub.token("ada", SCOPE, "users:activity!user=ada", "access:servers!user=ada")
     managing, _ = hub.token("ada", SCOPE, MANAGE_SCOPE)
     for token, status in ((server, 403), (managing, 404)):
@@ -133,7 +133,7 @@ def test_cached_prompts_serve_only_their_user(hub: RealHub) -> None:
     ada, bob = hub.token("ada")[0], hub.token("bob")[0]
     assert reused(ada) == 0
     assert reused(bob) == 0
-    assert reused(hub.token("ada")[0]) > 0  # the person counts, not the token
+    assert reused(hub.token("ada")[0]) > 0  # the cache belongs to the user, not to the token
 
 
 @pytest.mark.parametrize("path", ["", "/", "//health", "/health/", "/v1/models"])
@@ -201,7 +201,7 @@ def test_hanging_hub_affects_only_new_tokens(hub: RealHub) -> None:
 
 def test_restarted_hub_recognizes_all_users(hub: RealHub) -> None:
     token, _ = hub.token("bob")
-    hub.stop_hub()  # it takes its service along, and leaves people's servers
+    hub.stop_hub()  # it also stops its service, but not the users' servers
     hub.start_hub()
     wait(hub.ready, what="the service")
     assert ask(hub, token).status_code == 200

@@ -1,4 +1,4 @@
-"""The snippets, read by what reads them."""
+"""The snippets, parsed by JupyterHub and YAML."""
 
 from __future__ import annotations
 

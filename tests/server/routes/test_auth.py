@@ -1,4 +1,4 @@
-"""`serve`'s rules, where no Jupyter server decides who is let in: keys, names, health, bodies, addresses."""
+"""Authentication of `serve`: keys, host names, health, content types and origins."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def keyless(start: Start) -> Alone:
 
 @pytest.fixture(scope="module")
 def beyond(start: Start) -> Alone:
-    return start(host="0.0.0.0")  # noqa: S104 - nothing is bound to it
+    return start(host="0.0.0.0")  # noqa: S104 - only compared
 
 
 @pytest.mark.parametrize(("path", "method"), [*CLOSED, ("nothing/here", "GET"), ("nothing/here", "POST")])
@@ -113,7 +113,7 @@ def test_other_host_names_are_accepted_with_the_key(server: Alone, beyond: Alone
 def test_public_server_reports_readiness_to_other_machines(server: Alone, beyond: Alone) -> None:
     headers = {"Authorization": "", "Host": "gpu-box.example"}
     assert beyond.client.get("/health", headers=headers).json() == {"status": "ok"}
-    # Here the name can only be a trick of a page's.
+    # On loopback, another name can only be DNS rebinding.
     assert server.client.get("/health", headers=headers).status_code == 401
 
 
@@ -152,7 +152,7 @@ def test_rejected_caller_gets_the_reason_for_any_method(server: Alone, method: s
     page = server.client.request(method, "/infill", content=b"[", headers={"Origin": "http://evil.example"})
     assert (page.status_code, page.json()["error"]["code"]) == (403, "forbidden")
     stranger = server.client.request(method, "/infill", content=b"[", headers={"Authorization": ""})
-    if method != "OPTIONS":  # which asks what may be sent
+    if method != "OPTIONS":  # the CORS preflight
         assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "unauthenticated")
         assert stranger.headers["WWW-Authenticate"] == "Bearer"
 

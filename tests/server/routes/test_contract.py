@@ -1,4 +1,4 @@
-"""Every answer of ours is what its schema says: no field more, no field less, in the schema's order."""
+"""Turbopilot's own responses have exactly the fields of their schemas, in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLE = dict(ROUTES)
 
 
 def check(body: bytes, kind: Any) -> Any:
-    """Read an answer by its schema and write it again: nothing is lost and nothing is added."""
+    """Decode a response with its schema and encode it again without a change."""
     read = msgspec.json.decode(body, type=kind)
     assert json.loads(msgspec.json.encode(read)) == json.loads(body)
     return read

@@ -33,7 +33,7 @@ def reply(*items: Item) -> Reply:
 
 @st.composite
 def growing_texts(draw: st.DrawFn) -> tuple[str, list[Item]]:
-    """A text of several tokens, cut anywhere as replies show it, and its last reply."""
+    """Generate replies with growing texts of several tokens, and the last reply."""
     pieces = draw(st.lists(st.text("aé😀", min_size=1).map(str.encode), max_size=6))
     text = b"".join(pieces).decode()
     lengths = sorted(draw(st.lists(st.integers(0, len(pieces)), max_size=5)))

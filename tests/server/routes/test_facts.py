@@ -12,7 +12,7 @@ from .conftest import Ask, complete_body
 
 
 class Asked:
-    """Notes which kernels' facts were wanted."""
+    """Records the kernels whose facts were requested."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -133,9 +133,9 @@ async def test_hierarchy_executes_no_code(
     assert not mark.exists()
 
 
-# What a caller may ask ----------------------------------------------------------------------------------
+# Limits of callers ----------------------------------------------------------------------------------
 
-COMPLETE = {"source": "def f():\n    return 1"}  # asks the model nothing
+COMPLETE = {"source": "def f():\n    return 1"}  # needs no generation
 
 
 async def counted(ask: Ask, outcome: str) -> bool:

@@ -47,7 +47,7 @@ async def test_empty_answer_is_an_error_with_the_reason(
     async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
         yield 0, Reply("id", done=True, finish_reason="deadline")
 
-    monkeypatch.setattr(JobRoute, "together", late)
+    monkeypatch.setattr(JobRoute, "submit_all", late)
     response = await ask("v1/completions", {"prompt": "x"})
     assert (response.code, error_of(response)["code"]) == (503, "deadline")
 
@@ -60,7 +60,7 @@ async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
 
 @pytest.fixture
 def owners(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The owners of what is asked."""
+    """The tenants of the requests."""
     seen: list[str] = []
     submit = ready.completer.submit
 
@@ -139,7 +139,7 @@ async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready:
     ]
     assert [answer.code for answer in answers] == [200, 400, 200]
     error = error_of(answers[1])
-    assert (error["param"], "2 texts" in error["message"]) == ("prompt", True)
+    assert (error["param"], "at most 2 prompts" in error["message"]) == ("prompt", True)
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
@@ -168,7 +168,7 @@ def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
 def refusal(
     rates: RateLimiter, caller: str, now: float, *, awaited: bool = True, count: float = 1.0
 ) -> float:
-    """Ask; return after how many seconds it may be asked, 0 if it was granted."""
+    """Take a token; return the seconds to wait, 0 if it was granted."""
     try:
         rates.take(caller, now, awaited=awaited, count=count)
     except BusyError as busy:

@@ -101,7 +101,7 @@ async def test_damaged_model_is_rejected_and_the_server_keeps_running(
         if health["phase"] != "loading":
             break
         await asyncio.sleep(0.01)
-    # The model there was goes on, and it is said why.
+    # The previous model keeps running, and the notice gives the reason.
     assert health["ready"]
     assert health["code"] == "model_refused"
     assert "bad.gguf" in health["notice"]

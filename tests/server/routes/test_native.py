@@ -122,7 +122,7 @@ async def test_engine_error_hides_internal_details(
     streamed = lines(await ask("complete", complete_body(stream=True)))[-1]
     assert streamed["error"]["code"] == "engine"
     engine.fail = None
-    # It failed twice in a row: it is loaded again after a moment.
+    # After two consecutive failures, the engine is reloaded with a delay.
     while (response := await ask("complete", complete_body())).code == 503:
         await asyncio.sleep(0.05)
     assert response.code == 200
@@ -144,7 +144,7 @@ async def test_feedback_counts_without_storing_text(ask: Ask, ready: Any) -> Non
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write observations at once; to be used before the server starts."""
+    """Write observations without a delay; use it before the server starts."""
     monkeypatch.setattr(learner, "SETTLE", 0.01)
 
 
@@ -233,7 +233,7 @@ async def test_client_name_replaces_only_the_callers_own_requests(
     engine.answer, engine.pause = words(100), 0.02
 
     async def begin(source: str, agent: str) -> asyncio.Task[Any]:
-        # By a token, without a cookie: the name that Jupyter makes up for each such request says nothing.
+        # With a token and without a cookie, Jupyter generates another name for each request.
         body = complete_body(source, client="same", lines="multi", max_tokens=60)
         task = asyncio.create_task(ask("complete", body, headers={"User-Agent": agent}))
         while not any(source in prompt for prompt in engine.prompts):

@@ -55,7 +55,7 @@ def test_return_tokens_as_token_ids_names_tokens_by_id() -> None:
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_token_ids_include_tokens_without_text(streamed: bool) -> None:
-    # One was typed already, one is cut inside a character, and behind a stop text there is one more.
+    # One token was typed already, one ends inside a character, and one follows a stop text.
     pieces = (b"", b"a", b"\xc3", b"\xa9", b"stop", b"\xf0")
     tokens = tuple(Token(data, 0.5, number) for number, data in enumerate(pieces))
     body = asked(stream=streamed, logprobs=0, return_tokens_as_token_ids=True)

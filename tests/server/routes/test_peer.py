@@ -32,7 +32,7 @@ CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(valu
 
 @pytest.fixture(scope="module")
 def merged_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose tokens are of several bytes, some of them cut inside a character."""
+    """A tiny model with tokens of several bytes, some of which end inside a character."""
     return write_tiny_model(tmp_path_factory.mktemp("peer") / "merged.gguf", merges=learn_merges(CODE, 60))
 
 
@@ -42,20 +42,20 @@ def load(path: Path) -> LlamaEngine:
 
 @pytest.fixture(params=["scripted", "real"])
 def engine(request: pytest.FixtureRequest, merged_model: Path) -> Any:
-    """What the server's model is: a real one closes with the server."""
+    """The server's engine; a real one closes with the server."""
     return load(merged_model) if request.param == "real" else ScriptedEngine("né + b + c")
 
 
 @pytest.fixture
 def direct(engine: Any, merged_model: Path) -> Iterator[Any]:
-    """The same, asked without a server."""
+    """The same engine, without a server."""
     alone = load(merged_model) if isinstance(engine, LlamaEngine) else ScriptedEngine(engine.answer)
     yield alone
     alone.close()
 
 
 def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
-    """Word an ask as one of our servers sends it to another."""
+    """Return the body that the engine `remote` sends for a request."""
     sampling, beginning = ask.sampling, ask.sampling.beginning
     return {
         "prompt": [*ask.prompt],
@@ -85,7 +85,7 @@ def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
 
 
 class Heard(NamedTuple):
-    """What a streamed answer says."""
+    """The content of a streamed answer."""
 
     text: str
     ids: list[int]
@@ -125,7 +125,7 @@ def written(engine: Any, ask: Ask) -> list[Token]:
 
 
 def asks(engine: Any) -> Iterator[Ask]:
-    """Ask for what a server of ours may ask another."""
+    """Return requests that a Turbopilot server may send to another."""
     words, size = engine.vocabulary, 12
     prompt, after = (
         words.tokenize("def mean(values):\n    return su"),
@@ -139,7 +139,7 @@ def asks(engine: Any) -> Iterator[Ask]:
     for beginning in (
         Beginning((b"sum(values)", b"super"), 2),
         Beginning(("né".encode()[:2], "😀".encode()[:3])),  # cut inside a character
-        Beginning((b"mean",), 4),  # all of it is there already
+        Beginning((b"mean",), 4),  # all of it is typed
         Beginning(banned=likely[0]),
     ):
         yield Ask(prompt, Sampling(max_tokens=size, beginning=beginning, top=3))
@@ -151,7 +151,7 @@ def asks(engine: Any) -> Iterator[Ask]:
     yield Ask(prompt, drawn)
     yield Ask(prompt, Sampling(max_tokens=0))
     if isinstance(engine, LlamaEngine):
-        # To the brim: the text ends where the context does.
+        # The completion ends at the context's end.
         yield Ask((prompt * 20)[: engine.context_size - 3], plain)
 
 
@@ -168,7 +168,7 @@ async def test_remote_completion_equals_the_local_engines(
         assert [list(top)[: len(token.top)] for top, token in zip(found.top, expected, strict=True)] == [
             [token for token, _ in token.top] for token in expected
         ]
-        # A character that is cut at the end is in the ids alone.
+        # Only the ids contain an incomplete last character.
         whole = codecs.getincrementaldecoder("utf-8")("replace")
         assert found.text == whole.decode(b"".join(token.data for token in expected))
         assert found.usage["prompt_tokens"] == len(each.prompt)
@@ -232,7 +232,7 @@ async def test_models_include_the_engines_capabilities(pilot: Any, engine: Scrip
     assert model["turbopilot"] == json.loads(json.dumps(describe_engine(engine)))
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
     assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
-    # Asleep it offers what it did: a completion wakes it.
+    # A sleeping server returns the last description; a completion wakes it.
     pilot.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
     pilot.worker._loop.engine = None
     (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]

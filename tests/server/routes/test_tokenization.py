@@ -60,7 +60,7 @@ async def test_tokenize_flood_delays_no_completions(
         free.wait(60)
         return b"{}"
 
-    monkeypatch.setattr(tokenization, "_tokenized", stuck)
+    monkeypatch.setattr(tokenization, "_tokenize_body", stuck)
     flood = [asyncio.create_task(ask("tokenize", {"content": "x"})) for _ in range(8)]
     try:
         await asyncio.sleep(0.2)
