@@ -29,7 +29,7 @@ def samples(server: Server) -> dict[tuple[str, frozenset[str]], float]:
 
 def test_metrics_count_requests_and_contain_no_text(server: Server) -> None:
     before = samples(server)
-    secret = "somebodys_secret_words"
+    secret = "a_users_secret_words"
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 3})
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 10**6})
     asked = {"cells": [{"source": secret}], "offset": 5, "path": f"{secret}.ipynb"}
@@ -99,8 +99,8 @@ def test_fifty_concurrent_requests_get_an_answer_or_429(server: Server) -> None:
 
     responses = asyncio.run(crowd())
     assert {response.status_code for response in responses} <= {200, 429}
-    told = [response for response in responses if response.status_code == 429]
-    assert all(response.headers["Retry-After"] == "1" for response in told)
-    assert all(response.json()["error"]["code"] == "rate_limit_exceeded" for response in told)
+    reported = [response for response in responses if response.status_code == 429]
+    assert all(response.headers["Retry-After"] == "1" for response in reported)
+    assert all(response.json()["error"]["code"] == "rate_limit_exceeded" for response in reported)
     texts = {response.json()["choices"][0]["text"] for response in responses if response.status_code == 200}
     assert len(texts) == 1

@@ -188,7 +188,7 @@ def test_tokenize_and_detokenize_are_inverse(server: Server) -> None:
 
 
 def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
-    secret = "somebodys_secret_words"
+    secret = "a_users_secret_words"
     server.client.post("/completion", json={"prompt": secret, "n_predict": 2})
     props, slots = server.client.get("/props"), server.client.get("/slots")
     assert props.json()["default_generation_settings"]["n_ctx"] > 0
@@ -198,10 +198,10 @@ def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
 
 def test_infill_returns_the_requested_top_tokens(server: Server) -> None:
     asked = {"prompt": "x", "n_predict": 3, "n_probs": 3, "temperature": 0}
-    told = server.client.post("/completion", json=asked).json()["completion_probabilities"]
-    assert len(told) == 3
-    assert all(len(token["top_logprobs"]) == 3 for token in told)
-    assert told[0]["top_logprobs"][0]["id"] == told[0]["id"]
+    reported = server.client.post("/completion", json=asked).json()["completion_probabilities"]
+    assert len(reported) == 3
+    assert all(len(token["top_logprobs"]) == 3 for token in reported)
+    assert reported[0]["top_logprobs"][0]["id"] == reported[0]["id"]
 
 
 def test_event_stream_ends_with_timings(server: Server) -> None:

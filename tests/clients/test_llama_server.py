@@ -79,8 +79,13 @@ def test_null_is_the_default_and_8_0_is_8(server: Server) -> None:
 
 def test_out_of_range_values_are_clamped(server: Server) -> None:
     found = ask(server, prompt="x", n_predict=2, top_p=1.5, min_p=-3, top_k=-1, temperature=-2)
-    told = found["generation_settings"]
-    assert (told["top_p"], told["min_p"], told["top_k"], told["temperature"]) == (1.0, 0.0, 0, 0.0)
+    reported = found["generation_settings"]
+    assert (reported["top_p"], reported["min_p"], reported["top_k"], reported["temperature"]) == (
+        1.0,
+        0.0,
+        0,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize("path", ["/completion", "/v1/completions"])

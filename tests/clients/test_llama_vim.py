@@ -48,10 +48,10 @@ def test_llama_vim_shows_ghost_text_and_tab_accepts_it(server: Server, tmp_path:
         check=True,
     )
     os.close(theirs)
-    told = json.loads(found.read_text())
-    if "old" in told:
-        pytest.skip(told["old"])
-    assert told["shown"].strip(), told
-    taken = told["after"].removeprefix(told["before"])
-    assert told["after"] != taken != "", told
-    assert told["shown"] == "?" or taken.startswith(told["shown"].rstrip()), told
+    reported = json.loads(found.read_text())
+    if "old" in reported:
+        pytest.skip(reported["old"])
+    assert reported["shown"].strip(), reported
+    taken = reported["after"].removeprefix(reported["before"])
+    assert reported["after"] != taken != "", reported
+    assert reported["shown"] == "?" or taken.startswith(reported["shown"].rstrip()), reported

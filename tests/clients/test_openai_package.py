@@ -92,11 +92,16 @@ def test_prompt_may_be_token_ids(client: openai.OpenAI, server: Server) -> None:
 
 def test_logprobs_are_the_models(client: openai.OpenAI) -> None:
     choice = client.completions.create(**ASKED, logprobs=4).choices[0]
-    told = choice.logprobs
-    assert told is not None
-    assert len(told.tokens) == len(told.token_logprobs) == len(told.top_logprobs) == len(told.text_offset)
-    assert told.text_offset[0] == 0
-    for chance, top in zip(told.token_logprobs, told.top_logprobs, strict=True):
+    reported = choice.logprobs
+    assert reported is not None
+    assert (
+        len(reported.tokens)
+        == len(reported.token_logprobs)
+        == len(reported.top_logprobs)
+        == len(reported.text_offset)
+    )
+    assert reported.text_offset[0] == 0
+    for chance, top in zip(reported.token_logprobs, reported.top_logprobs, strict=True):
         assert len(top) in {4, 5}
         assert sum(math.exp(value) for value in top.values()) <= 1.001
         assert chance == pytest.approx(max(top.values()), abs=1e-3)  # greedy

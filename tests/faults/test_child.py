@@ -100,17 +100,17 @@ def test_worker_restarts_the_child_for_the_next_request(
         return engines[-1]
 
     def submit() -> Told:
-        told = Told()
-        worker.submit(FunctionJob(nothing_but_one, told))
-        return told
+        reported = Told()
+        worker.submit(FunctionJob(nothing_but_one, reported))
+        return reported
 
     worker = Worker()
     worker.load("tiny", factory)
     until(lambda: worker.state.phase is Phase.READY)
-    told = submit()
+    reported = submit()
     until((tmp_path / "computing").exists)
     os.kill(engines[0].pid, signal.SIGKILL)
-    assert isinstance(told.wait(), EngineGoneError)
+    assert isinstance(reported.wait(), EngineGoneError)
     (tmp_path / "go").touch()
     until(lambda: worker.state.phase is Phase.READY)
     assert submit().wait() is None

@@ -62,8 +62,8 @@ def start(far: Server, model: Path, router: FarServer) -> Iterator[Start]:
     fronts: list[Front] = []
 
     def begin(url: str = far.url, *, remote: dict[str, Any] | None = None, **settings: Any) -> Front:
-        told = {"vocabulary": str(model), "timeout": 5.0} | (remote or {})
-        fronts.append(Front(url, remote=told, **settings))
+        reported = {"vocabulary": str(model), "timeout": 5.0} | (remote or {})
+        fronts.append(Front(url, remote=reported, **settings))
         return fronts[-1]
 
     yield begin
@@ -127,8 +127,8 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     key.write_text(KEY)
     key.chmod(0o600)
     url = f"http://127.0.0.1:{front.port}/v1"
-    elsewhere = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
-    pilot = Pilot(Turbopilot(engine="remote", remote=elsewhere, results_memory=0))
+    front_remote = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
+    pilot = Pilot(Turbopilot(engine="remote", remote=front_remote, results_memory=0))
     pilot.start()
     end = time.monotonic() + 20
     while describe_health(pilot)["phase"] == "loading":

@@ -83,8 +83,8 @@ def test_any_user_name_is_served_and_never_logged(
     said = ask(service(known(name=name, groups=[name])))
     assert said.status_code == 200
     assert "set-cookie" not in said.headers
-    told = str(said.headers) + said.text + caplog.text + "".join(capfd.readouterr())
-    assert name not in told
+    reported = str(said.headers) + said.text + caplog.text + "".join(capfd.readouterr())
+    assert name not in reported
 
 
 STRANGE = {

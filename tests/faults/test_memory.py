@@ -322,7 +322,7 @@ def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop
     builder = Builder(place_of(source.identity), source)
     builder._rushing = True
 
-    def somebody_works() -> None:
+    def user_works() -> None:
         look_again(builder, store)
 
     manager.fails = status
@@ -330,16 +330,16 @@ def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop
         builder._work(store)
         assert not store.stamps()
         manager.fails = 0
-        somebody_works()
+        user_works()
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
         manager.fails = status
         builder.changed("a.ipynb", "d")
-        somebody_works()
+        user_works()
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
         manager.fails = 0
         del manager.texts["d/b.ipynb"]
         manager.asked.clear()
-        somebody_works()
+        user_works()
         assert set(store.stamps()) == {"a.ipynb"}
         assert manager.asked == [""], "folders are asked, not each file"
 

@@ -100,11 +100,11 @@ def test_caller_cannot_claim_another_tenant(services: Serve) -> None:
     owner = owner_of("ada", (), "none", "", service.pilot.completer.secret)
     for salt in (owner, "ada", ""):
         assert service.reused(prompt + "?", "eve", cache_salt=salt, owner=owner, user="ada") == 0
-    told = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
-    assert service.reused(text(40) + prompt, "eve", headers=told) == 0
+    reported = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
+    assert service.reused(text(40) + prompt, "eve", headers=reported) == 0
     prompt = text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
-    assert service.reused(prompt, "eve", headers=told, cache_salt=owner) == 0
+    assert service.reused(prompt, "eve", headers=reported, cache_salt=owner) == 0
 
 
 def test_salt_only_splits_the_callers_own_cache(services: Serve) -> None:
@@ -221,9 +221,9 @@ def test_engine_receives_anonymous_tenant_and_session_ids(scripted: Service) -> 
     assert (one.owner, one.session) == (again.owner, again.session)
     assert one.owner != other.owner
     assert one.session != other.session, "the same path is another notebook"
-    for told in (one.owner, one.session):
-        assert set(told) <= set("0123456789abcdef")
-        assert len(told) == 32
+    for reported in (one.owner, one.session):
+        assert set(reported) <= set("0123456789abcdef")
+        assert len(reported) == 32
 
 
 def test_session_id_of_another_user_is_separate(scripted: Service) -> None:

@@ -140,7 +140,7 @@ def test_empty_stream_is_a_complete_answer(serve: Serve, connect: Connect) -> No
 
 
 # Faults that end in an error.
-TOLD: dict[str, tuple[Act, str]] = {
+REPORTED: dict[str, tuple[Act, str]] = {
     "cut in a character": (WRITTEN["cut in a character"][0], "broke off"),
     "a key that is wrong": (status(401), "key"),
     "a key without the right": (status(403), "key"),
@@ -172,7 +172,7 @@ TOLD: dict[str, tuple[Act, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", REPORTED)
 def test_remote_failures_are_reported_to_the_user(
     name: str,
     serve: Serve,
@@ -180,7 +180,7 @@ def test_remote_failures_are_reported_to_the_user(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    act, told = TOLD[name]
+    act, reported = REPORTED[name]
     caplog.set_level(logging.INFO)
     monkeypatch.setenv(ENGINE_KEY, "sk-hush")
     first = words("x") if name == "another model" else act
@@ -193,7 +193,7 @@ def test_remote_failures_are_reported_to_the_user(
     error = outcome(engine)
     assert time.monotonic() - begun < 10 * TIMEOUT
     assert isinstance(error, TurbopilotError)
-    assert told in error.message
+    assert reported in error.message
     for text in (error.message, repr(error), repr(engine), caplog.text):
         assert "PROMPT" not in text
         assert "SECRET" not in text
@@ -255,10 +255,10 @@ def test_remote_with_another_model_is_reloaded(serve: Serve, connect: Connect) -
         assert time.monotonic() < end  # a connection may briefly outlive the server
     again = serve(words("cd", model="other"), port=server.port)
     again.models = {"data": [{"id": "other", "owned_by": "vllm", "max_model_len": 512}]}
-    while "another model" not in (told := outcome(engine)).message:  # type: ignore[union-attr]
+    while "another model" not in (reported := outcome(engine)).message:  # type: ignore[union-attr]
         assert time.monotonic() < end
         time.sleep(0.05)  # the address is backing off
-    assert isinstance(told, EngineGoneError)
+    assert isinstance(reported, EngineGoneError)
     loaded = connect(again)
     assert loaded.identity != engine.identity
     assert outcome(loaded) == b"cd"

@@ -19,7 +19,7 @@ from jupyter_turbopilot.server.extension import TurbopilotExtension, any_kernel_
 
 SETTINGS_FILES = [
     f"{folder}/jupyter_{name}_config{ending}"
-    for folder in ("own", "everybody's")
+    for folder in ("own", "shared")
     for name in ("server", "turbopilot")
     for ending in (".py", ".json")
 ]
@@ -83,7 +83,7 @@ def test_override_file_is_the_same_for_server_and_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, str]
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "own"))
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "everybody's"))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "shared"))
     for lines, file in enumerate(files, 3):
         path = tmp_path / file
         path.parent.mkdir(exist_ok=True)

@@ -59,7 +59,7 @@ def test_printed_key_permits_completion_and_management(serve: Serve) -> None:
     asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2}
     assert client.post("/complete", json=asked).status_code == 200
     assert client.get("/models").status_code == 200
-    assert client.get("/health").json()["memory"] is None, "nothing is remembered of anybody's code"
+    assert client.get("/health").json()["memory"] is None, "there is no index"
 
 
 def test_key_file_keeps_the_key_out_of_the_process_list(serve: Serve, tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_service_for_several_users_stores_no_data(caplog: pytest.LogCaptureFixtu
     settings = Turbopilot()
     for_several(settings)
     assert (settings.keep_sequences, settings.learning, settings.results_file) == (False, False, "")
-    assert not caplog.records, "nobody had asked for it"
+    assert not caplog.records, "nothing was configured"
 
 
 def test_ignored_settings_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

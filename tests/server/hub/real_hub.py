@@ -1,4 +1,4 @@
-"""A real JupyterHub on loopback, with its proxy, our service as the snippet has it, and people's servers.
+"""A real JupyterHub on loopback, with its proxy, the service of the snippet, and the users' servers.
 
 `python -m tests.server.hub.real_hub MODEL FOLDER` starts one with servers for ada (an administrator) and bob,
 prints where everything is as JSON, and ends it when its standard input does; a line `stop` or `start` stops

@@ -63,5 +63,5 @@ async def test_error_within_a_stream_has_its_status(
         json.loads(line.removeprefix(b"data: ")) for line in response.body.splitlines() if b"{" in line
     ]
     assert before
-    told = last["error"] if isinstance(last["error"], dict) else last
-    assert (told["status"], told["retry_after"]) == (error.status, retry_after)
+    reported = last["error"] if isinstance(last["error"], dict) else last
+    assert (reported["status"], reported["retry_after"]) == (error.status, retry_after)

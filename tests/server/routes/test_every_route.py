@@ -56,7 +56,7 @@ async def test_denying_authorizer_blocks_the_engine(
     assert engine.prompts == []
 
 
-def cookie_of_somebody_who_signed_in(app: Any) -> str:
+def cookie_of_a_signed_in_user(app: Any) -> str:
     user = app.identity_provider.user_to_cookie(User("ann"))
     name = app.identity_provider.cookie_name or f"username-127-0-0-1-{app.port}"
     value = web.create_signed_value(app.web_app.settings["cookie_secret"], name, user)
@@ -65,19 +65,19 @@ def cookie_of_somebody_who_signed_in(app: Any) -> str:
 
 @pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
 async def test_cookie_alone_cannot_change_state(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
-    headers = {"Authorization": "", "Cookie": cookie_of_somebody_who_signed_in(jp_serverapp)}
+    headers = {"Authorization": "", "Cookie": cookie_of_a_signed_in_user(jp_serverapp)}
     response = await ask(path, {"model": "smollm2-135m"}, method=method, headers=headers)
     assert response.code == 403
 
 
 async def test_cookie_is_sufficient_for_get(ask: Ask, jp_serverapp: Any) -> None:
-    headers = {"Authorization": "", "Cookie": cookie_of_somebody_who_signed_in(jp_serverapp)}
+    headers = {"Authorization": "", "Cookie": cookie_of_a_signed_in_user(jp_serverapp)}
     assert (await ask("health", method="GET", headers=headers)).code == 200
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
 async def test_other_origin_is_rejected(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
-    cookie = cookie_of_somebody_who_signed_in(jp_serverapp)
+    cookie = cookie_of_a_signed_in_user(jp_serverapp)
     headers = {"Authorization": "", "Origin": "https://evil.example", "Cookie": f"{cookie}; _xsrf=1"}
     response = await ask(path, {}, method=method, headers=headers)
     assert response.code == 403

@@ -74,9 +74,9 @@ def test_settings_in_the_response_omit_long_values() -> None:
         "temperature": -1,
     }
     request = read_body(body(prompt=["x" * 60_000] * 16, n_cmpl=16, **sent), CompletionBody)
-    told = request.settings(request.texts()[0].sampling)
-    assert (told["temperature"], told["n_cmpl"]) == (0.0, 16)
-    assert len(json.dumps(told)) < 2000
+    reported = request.settings(request.texts()[0].sampling)
+    assert (reported["temperature"], reported["n_cmpl"]) == (0.0, 16)
+    assert len(json.dumps(reported)) < 2000
 
 
 def test_bounds_permit_realistic_requests() -> None:
