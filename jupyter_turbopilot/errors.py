@@ -76,7 +76,7 @@ class TurbopilotError(Exception):
 
 
 class RefusedError(TurbopilotError):
-    """The request is refused for its caller, URL or method; the default message follows from the status."""
+    """The server rejects the request because of its caller, URL or method. The status selects the message."""
 
     def __init__(self, status: int, message: str = "") -> None:
         failed = "An internal error occurred. The server's log has the details."
@@ -148,7 +148,7 @@ class ContextLengthError(BadRequestError):
 
 
 class BusyError(TurbopilotError):
-    """The server is busy, or the caller has reached a limit; `code` says which."""
+    """The server is busy, or the caller has reached a limit; `code` gives the reason."""
 
     status = 429
     code = "busy"
@@ -162,9 +162,9 @@ class NotReadyError(TurbopilotError):
 
 
 class EngineGoneError(NotReadyError):
-    """The engine's process has ended, or its remote server does not answer. The worker loads it again.
+    """The engine's process has ended, or its remote server does not respond. The worker reloads the engine.
 
-    `after`: the seconds that the remote server asked to wait, or 0.
+    `after`: the remote server's Retry-After in seconds, or 0.
     """
 
     code = "engine_gone"
@@ -196,7 +196,7 @@ class ConversionError(TurbopilotError):
 
 
 class DownloadError(TurbopilotError):
-    """The model could not be downloaded, or not be written to the disk."""
+    """The model could not be downloaded, or could not be written to the disk."""
 
     status = 502
     code = "download_failed"
@@ -216,7 +216,7 @@ class EngineError(TurbopilotError):
 
 
 class TextFailedError(EngineError):
-    """One request failed in an engine that still works; its caller gets `error`."""
+    """A single request failed; the engine still works. The caller receives `error`."""
 
     def __init__(self, error: TurbopilotError, run: object) -> None:
         super().__init__(error.message)

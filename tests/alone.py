@@ -1,4 +1,4 @@
-"""`serve`'s application in this process, with a scripted engine: no model to wait for."""
+"""`serve`'s application in this process, with a scripted engine instead of a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "s3cret-key"
 
 
 class Alone(OnThread):
-    """A server whose one model is scripted."""
+    """A server with a scripted engine."""
 
     def __init__(
         self,
@@ -50,40 +50,40 @@ class Alone(OnThread):
         return self.engine
 
     def load(self) -> None:
-        """Let the model be loaded."""
+        """Load the model."""
         self.loading.set()
         super().load()
 
     def connected(self, address: str) -> httpx.Client:
-        """Return a client like this server's own, on another machine as far as the server can tell."""
+        """Return a client that connects from another address, like another machine."""
         transport = httpx.HTTPTransport(local_address=address)
         url, headers = self.client.base_url, self.client.headers
         return httpx.Client(base_url=url, headers=headers, timeout=30, transport=transport)
 
     def raw(self, head: str, body: bytes = b"", *, key: str = KEY) -> tuple[int, str, bytes]:
-        """Send a request byte for byte; return the answer's status, head and body."""
+        """Send a request byte for byte; return the status, head and body of the response."""
         lines = [head, f"Authorization: Bearer {key}"] if key else [head]
         if "\r\nHost:" not in head:
             lines.append(f"Host: 127.0.0.1:{self.port}")
         data = "\r\n".join([*lines, f"Content-Length: {len(body)}", "Connection: close", "", ""]).encode()
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(data + body)
-            said = b"".join(iter(lambda: connection.recv(65536), b""))
-        told, _, content = said.partition(b"\r\n\r\n")
-        return int(told.split()[1]), told.decode(), content
+            response = b"".join(iter(lambda: connection.recv(65536), b""))
+        head_sent, _, content = response.partition(b"\r\n\r\n")
+        return int(head_sent.split()[1]), head_sent.decode(), content
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.loading.set()
         super().stop()
 
 
 class Front(Alone):
-    """A server without a model, which has another one compute."""
+    """A server without a model that uses a remote server."""
 
     def __init__(self, url: str, *, remote: dict[str, Any] | None = None, **settings: Any) -> None:
-        elsewhere = TurbopilotRemote(urls=[url], **(remote or {}))
-        super().__init__(Path(), engine="remote", remote=elsewhere, **settings)
+        settings_remote = TurbopilotRemote(urls=[url], **(remote or {}))
+        super().__init__(Path(), engine="remote", remote=settings_remote, **settings)
 
     def _pilot(self, settings: Turbopilot) -> Pilot:
         return Pilot(settings)

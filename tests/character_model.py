@@ -1,6 +1,6 @@
-"""Write a tiny model of characters, and what llama.cpp computes with it: golden values for the engine of the browser.
+"""Write a tiny character model and llama.cpp's logits for it: golden values for the browser engine.
 
-`python -m tests.character_model` writes both anew into `tests/golden/engine/`.
+`python -m tests.character_model` writes both to `tests/golden/engine/`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DIGITS = 5
 
 
 def write_model(path: Path) -> Path:
-    """Write a model as `scratch` does, quantised to Q8_0, with heads that share keys and norms that differ."""
+    """Write a Q8_0 model like `scratch`, with grouped-query attention and random norms."""
     rng = np.random.default_rng(5)
     with TemporaryDirectory() as folder:
         reader = gguf.GGUFReader(write_blank(Path(folder) / "blank.gguf", SHAPE))
@@ -57,7 +57,7 @@ def write_model(path: Path) -> Path:
 
 
 def unquantised(path: Path, target: Path) -> Path:
-    """Write the same weights in single precision: llama.cpp rounds nothing when it computes with those."""
+    """Write the same weights as F32, which llama.cpp computes without rounding."""
     order: Any = SimpleNamespace(source=path, target=target, kind="F32", number=kinds()["F32"], again=True)
     return quantize(order, 1)
 
@@ -68,7 +68,7 @@ def texts(seed: int = 1) -> list[list[int]]:
 
 
 def logits(path: Path, prompts: list[list[int]]) -> list[list[float]]:
-    """Return what llama.cpp expects to follow each text, with keys and values in single precision."""
+    """Return llama.cpp's logits after each prompt, with keys and values in F32."""
     lib = bindings()
     model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
     options = lib.llama_context_default_params()

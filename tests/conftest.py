@@ -1,4 +1,4 @@
-"""What many tests share: a model folder of their own, a tiny real model, the default model, a fake engine."""
+"""Shared fixtures: isolated folders, a tiny real model and the default model."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .tiny_model import write_tiny_model
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
-# Threads of PyTorch, as those of llama.cpp below, wait for each other: on a busy machine two take longer than one.
+# Threads of PyTorch and llama.cpp wait for each other: on a busy machine, two are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("default", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("default")
 
-ON_WINDOWS = "WIN_PD_OVERRIDE_LOCAL_APPDATA"  # where platformdirs has caches and data there
-_REAL_MODELS = models_dir()  # before any test points elsewhere
+ON_WINDOWS = "WIN_PD_OVERRIDE_LOCAL_APPDATA"  # platformdirs' folder for caches and data on Windows
+_REAL_MODELS = models_dir()  # before the tests set another folder
 
 
 def pytest_collection_finish() -> None:
-    """Leave out the modules of the tests where garbage is collected: without this, each time takes half a second."""
+    """Exclude the loaded modules from garbage collection, which would take half a second each time."""
     gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Servers that many tests share do not touch the person's own files either."""
-    # Jobs in a shell's background and workers of pytest-xdist ignore it, and so would what they start.
+    """Redirect caches, data and configuration of shared servers to temporary folders."""
+    # Background jobs of a shell and pytest-xdist workers ignore SIGINT, and child processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -51,7 +51,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or touches the person's models, own files, tokens or proxies."""
+    """Hide the user's models, files, tokens and proxies from the tests."""
     monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -66,28 +66,28 @@ def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real llama with random weights and a byte vocabulary, under 2 MB."""
+    """A real llama model with random weights and a byte vocabulary, under 2 MB."""
     return write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
 
 
 @pytest.fixture(scope="session")
 def default_model() -> Path:
-    """The real default model; `make test` fetches it."""
+    """The real default model; `make test` downloads it."""
     path = _REAL_MODELS / catalog()["qwen2.5-coder-0.5b"].file
     if not path.is_file():
-        pytest.fail("The default model is not here. Run: jupyter turbopilot models pull --mirrors")
+        pytest.fail("The default model is not on the disk. Run: jupyter turbopilot models pull --mirrors")
     return path
 
 
 @pytest.fixture
 def own_folder() -> Path:
-    """The folder of this test's person: what is kept of notebooks and of this machine."""
+    """The user's data folder in this test."""
     return personal_dir()
 
 
 @pytest.fixture
 def models_folder(tmp_path: Path) -> Iterator[Path]:
-    """The folder this test's models are in."""
+    """The model folder of this test."""
     folder = tmp_path / "models"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

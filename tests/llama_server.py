@@ -1,4 +1,4 @@
-"""llama.cpp's own server, where it was built: `python benchmarks/baseline.py`."""
+"""llama.cpp's server, if it was built with `python benchmarks/baseline.py`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 from baseline import folder
 
-PROGRAM = folder() / "llama-server"  # looked up before tests get cache folders of their own
+PROGRAM = folder() / "llama-server"  # looked up before the tests change the cache folder
 
 
 class LlamaServer:
-    """llama-server with a model, for several texts at a time."""
+    """llama-server with several slots."""
 
     def __init__(self, model: Path, context_size: int, places: int = 2) -> None:
         if not PROGRAM.exists():
@@ -48,6 +48,6 @@ class LlamaServer:
             return False
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         self.process.kill()
         self.process.wait()

@@ -1,4 +1,4 @@
-"""`serve`'s application on a thread of its own, for any pilot and identity."""
+"""`serve`'s application in a separate thread, for any pilot and identity provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_turbopilot.server.standalone import application
 
 
 class OnThread:
-    """A server and a client of it; the model is loaded by `load`."""
+    """A server and its client; `load` loads the model."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class OnThread:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
 
     def load(self) -> None:
-        """Have the model loaded."""
+        """Load the model."""
         self.pilot.start()
         self._wait(lambda: bool(describe_health(self.pilot)["ready"]))
 
@@ -61,7 +61,7 @@ class OnThread:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.client.close()
         self.loop.call_soon_threadsafe(self._ended.set)
         self._thread.join(30)

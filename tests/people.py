@@ -1,4 +1,4 @@
-"""A service that tells people apart, in this process: each request says who sends it."""
+"""A service in this process that distinguishes users by a header of each request."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ WHO, GROUPS = "X-Who", "X-Groups"
 
 @dataclass
 class Person(User):
-    """A user with groups, as a hub has them."""
+    """A user with groups, like a hub's."""
 
     groups: tuple[str, ...] = ()
 
 
 class People(StandaloneIdentity):
-    """Takes everybody's word for who they are."""
+    """Accepts the user name in the header without a check."""
 
     names_people = True
 
@@ -39,15 +39,15 @@ class People(StandaloneIdentity):
     def may_manage(self, user: Any) -> bool:
         return False
 
-    def admits_any_host(self, headers: Any) -> bool:
+    def allows_any_host(self, headers: Any) -> bool:
         return False
 
-    def unknown(self) -> TurbopilotError:
+    def missing_key_error(self) -> TurbopilotError:
         return RefusedError(401)
 
 
 class Service(OnThread):
-    """A server with a real engine unless a pilot is given."""
+    """A server, with a real engine unless `pilot` is given."""
 
     def __init__(
         self, model: Path, *, pilot: Pilot | None = None, named: bool = True, **settings: Any
@@ -58,14 +58,14 @@ class Service(OnThread):
         self.load()
 
     def post(self, route: str, body: dict[str, Any], who: str, *groups: str, **headers: str) -> Any:
-        """Return the answer to what somebody asks."""
+        """Return the response to a user's request."""
         sent = {WHO: who, GROUPS: ",".join(groups), "Authorization": "Bearer key"} | headers
         answer = self.client.post(f"/{route}", json=body, headers=sent)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def reused(self, prompt: str, who: str, *groups: str, headers: Any = None, **more: Any) -> int:
-        """Return how many tokens of a prompt were not read again."""
+        """Return how many tokens of a prompt came from the cache."""
         body = {"prompt": prompt, "max_tokens": 1, "temperature": 0} | more
         usage = self.post("v1/completions", body, who, *groups, **(headers or {}))["usage"]
         return int(usage["prompt_tokens_details"]["cached_tokens"])

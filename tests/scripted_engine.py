@@ -1,4 +1,4 @@
-"""An engine that says what it is told to, as slowly as it is told to; for tests of everything else."""
+"""A fake engine with a configurable answer and speed, for tests of other modules."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MARKS = {"<|fim_prefix|>": 1_114_113, "<|fim_suffix|>": 1_114_114, "<|fim_middle
 
 
 def words(count: int) -> str:
-    """Return a text that goes on: one that only repeats itself is stopped."""
+    """Return a text without repetitions, which would end the generation."""
     return " ".join(f"word{number}" for number in range(count))
 
 
 @dataclass(eq=False)
 class ScriptedRun:
-    """A text being said."""
+    """A generation in progress."""
 
     ask: Ask
     text: str
@@ -45,7 +45,7 @@ class ScriptedRun:
 
 
 class ScriptedEngine:
-    """A token is a character on the way in, a word on the way out."""
+    """Takes one token per character, and generates one token per word."""
 
     name = "scripted"
     fim = "qwen"
@@ -139,10 +139,10 @@ class ScriptedEngine:
 
 
 def kind_with(load: Callable[..., Any]) -> Callable[[Turbopilot], LlamaKind]:
-    """Return a kind of engine whose models are read by `load` instead of llama.cpp."""
+    """Return an engine kind that loads models with `load` instead of llama.cpp."""
     return lambda settings: LlamaKind(settings, store_of(settings), load)
 
 
 def pilot_with(settings: Turbopilot, load: Callable[..., Any], **more: Any) -> Pilot:
-    """Return a pilot whose models are read by `load` instead of llama.cpp."""
+    """Return a pilot that loads models with `load` instead of llama.cpp."""
     return Pilot(settings, kind=kind_with(load)(settings), **more)

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot serve` as a process of its own, for tests with clients that are none of ours."""
+"""`jupyter turbopilot serve` in a separate process, for tests with third-party clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 
 
 class Server:
-    """A server that was started, and a client that holds its key."""
+    """A running server, and a client with its key."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it as a service manager does."""
+        """Stop the server with SIGTERM."""
         self.client.close()
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0

@@ -19,7 +19,7 @@ from jupyter_turbopilot.errors import (
         (DownloadError("gone"), None),
     ],
 )
-def test_body_and_headers_have_the_seconds_to_wait(error: TurbopilotError, seconds: int | None) -> None:
+def test_error_body_and_headers_contain_retry_after(error: TurbopilotError, seconds: int | None) -> None:
     body = error.body()["error"]
     assert (body["status"], body["retry_after"]) == (error.status, seconds)
     assert error.headers.get("Retry-After") == (seconds and str(seconds))

@@ -30,7 +30,7 @@ def byte_alphabet() -> list[str]:
 
 
 def learn_merges(text: str, count: int) -> list[tuple[str, str]]:
-    """Return the most frequent pairs of a text, across words and lines: only a pre-tokenizer keeps them apart."""
+    """Return the most frequent pairs of a text, also across words and lines."""
     alphabet = byte_alphabet()
     found, row = [], [alphabet[byte] for byte in text.encode()]
     for _ in range(count):
@@ -55,7 +55,7 @@ def write_tiny_model(
     chat_template: str = "",
     ascii_only: bool = False,
 ) -> Path:
-    """Write the model and return its path. `ascii_only`: what it takes to be likeliest is a byte of ASCII."""
+    """Write the model and return its path. `ascii_only`: the likeliest token is always ASCII."""
     tokens = byte_alphabet() + CONTROL
     tokens += list(dict.fromkeys(left + right for left, right in merges))
     kinds = [gguf.TokenType.NORMAL] * len(tokens)
@@ -65,7 +65,7 @@ def write_tiny_model(
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
-    # llama.cpp wants the key; the one that stands in for none can never happen.
+    # llama.cpp requires at least one merge; this one never applies.
     writer.add_token_merges([f"{left} {right}" for left, right in merges] or [f"{tokens[0]} {tokens[0]}"])
     writer.add_bos_token_id(256)
     writer.add_eos_token_id(256)
@@ -81,7 +81,7 @@ def write_tiny_model(
 
 
 def write_sentence_pieces(path: Path, merges: Sequence[tuple[str, str]]) -> Path:
-    """Write a tiny model whose vocabulary is SentencePiece's, as llama's was, and return its path."""
+    """Write a tiny model with a SentencePiece vocabulary and return its path."""
     alphabet = {character: byte for byte, character in enumerate(byte_alphabet())}
     texts = [bytes(map(alphabet.__getitem__, left + right)).decode("ascii") for left, right in merges]
     pieces = [text.replace(" ", "▁") for text in texts if "\n" not in text]
@@ -101,7 +101,7 @@ def write_sentence_pieces(path: Path, merges: Sequence[tuple[str, str]]) -> Path
 
 
 def _add_weights(writer: gguf.GGUFWriter, size: int, seed: int, *, likely: int) -> None:
-    """Write what every tiny model has besides its vocabulary; only the first `likely` tokens are ever so."""
+    """Write the metadata and weights; only the first `likely` tokens have nonzero logits."""
     writer.add_name("tiny")
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(EMBED)

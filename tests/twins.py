@@ -1,4 +1,4 @@
-"""What exists in Python and in TypeScript: the same cases for both, and a process that answers in TypeScript."""
+"""Functions that exist in Python and TypeScript: shared test cases, and a process that runs the latter."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ GOLDEN = Path(__file__).parent / "golden"
 def golden(name: str, *keys: str) -> list[Any]:
     """Return cases of `golden/NAME.json`, which `labextension/src/local/golden.test.ts` reads, too.
 
-    A key begins with the function's name. A case has its arguments and, last, the result. Of keys that end with
-    ` (server only)`, the front end's test checks that its functions answer differently.
+    A key begins with the function's name. A case contains the arguments and, last, the result. For keys that end
+    with ` (server only)`, the front end's test checks that its functions return another result.
     """
     cases: dict[str, list[Any]] = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
     return [tuple(case) for key in keys for case in cases[key]]
 
 
 def missing() -> str:
-    """Say what a twin needs that is not here."""
+    """Return which requirement is missing, or an empty string."""
     if not BUNDLER.is_file():
         return "the front end's packages are not installed (npm ci in labextension)"
     return "" if shutil.which("node") else "Node.js is not installed"
@@ -36,11 +36,11 @@ class Twins:
         self._program = TypeScript(FRONT / "src" / "local" / "testing" / "serve.ts", folder)
 
     def __call__(self, name: str, *given: Any) -> Any:
-        """Answer a call."""
+        """Call a function."""
         answer = self._program.ask([name, given])
         assert "error" not in answer, answer["error"]
         return answer.get("result")
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self._program.close()

@@ -1,4 +1,4 @@
-"""What routes, the command line and the notebook tell of the pilot and its models, as JSON."""
+"""The state of the pilot and its models as JSON, for the routes, the command line and the magics."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 def describe_health(
     pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False, logged: bool = False
 ) -> dict[str, Any]:
-    """Describe the server's state; a load that failed may be tried again.
+    """Describe the server's state, and retry a failed load if it is time to.
 
-    `own`: whether the caller's suggestions are counted, and the caller may manage the server; `logged`:
-    whether a study log would have the caller's suggestions.
+    `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
+    `logged`: whether a study log would contain the caller's suggestions.
     """
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
-    reason = state.reason or (f"{state.model} is being loaded." if loading else None)
+    reason = state.reason or (f"The server is loading {state.model}." if loading else None)
     return {
         "status": "ok" if state.ready else "loading model" if loading else "error",
         "live": pilot.worker.alive(),
@@ -49,14 +49,14 @@ def describe_health(
 
 
 def _study(pilot: Pilot, *, own: bool) -> dict[str, Any] | None:
-    """Say whether a log is kept of suggestions, and how that goes; where, to whom the server belongs."""
+    """Describe the study log, if there is one; its path only for the server's owner."""
     if not (study := pilot.completer.study):
         return None
     return {"text": study.text, "file": study.name if own else None, "trouble": study.trouble or None}
 
 
 def _memory(memory: KeptMemory) -> dict[str, Any]:
-    """Say how far the index of the person's own code is, for somebody who has a page open."""
+    """Describe the progress of the notebook index, and record that a page is open."""
     memory.builder.attended()
     progress = memory.builder.progress
     return {
@@ -71,7 +71,7 @@ def _memory(memory: KeptMemory) -> dict[str, Any]:
 
 
 def _week(pilot: Pilot) -> dict[str, int] | None:
-    """Say how many suggestions were taken of those that appeared, this week."""
+    """Return how many suggestions were shown and accepted this week."""
     if not (learner := pilot.completer.learner):
         return None
     week = learner.week
@@ -79,21 +79,21 @@ def _week(pilot: Pilot) -> dict[str, int] | None:
 
 
 def _notice(pilot: Pilot) -> str | None:
-    """Return what does not work although the engine does."""
+    """Return the limitations of a server that is ready."""
     trouble, engine = pilot.worker.state.reason, pilot.worker.engine
     if not trouble and engine and not engine.abilities.chances and pilot.settings.eagerness != "always":
         trouble = (
-            "This engine does not say how sure it is, so suggestions appear only when they are asked for. "
-            'With c.Turbopilot.eagerness = "always" every one appears.'
+            "This engine does not return logprobs, so suggestions appear only on explicit request. "
+            'Set c.Turbopilot.eagerness = "always" to show every suggestion.'
         )
     return " ".join(filter(None, (trouble, pilot.results_trouble))) or None
 
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
-    """Describe every model that can be chosen, and those that another engine runs."""
+    """Describe all models that can be selected, and those that need another engine."""
     advice = pilot.library.advice()
     return [
-        _model(pilot, model) | _judged(pilot.settings.engine, model, advice.get(model.name))
+        _model(pilot, model) | _assessment(pilot.settings.engine, model, advice.get(model.name))
         for model in pilot.kind.models(pilot.selected)
     ]
 
@@ -109,10 +109,10 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "counted": bool((stored and not stored.damaged) or model.size),  # otherwise the size is an estimate
         "architecture": model.architecture,
         "fim": model.fim,
-        "checkpoint": model.checkpoint if model.engine == "llama" else "",  # others convert nothing
+        "checkpoint": model.checkpoint if model.engine == "llama" else "",  # other engines need no conversion
         "licence": model.licence,
         "use": model.use,
-        "saved": _saved(pilot, model),
+        "saved": _measured_saving(pilot, model),
         "stored": bool(stored and not stored.damaged),
         "damaged": bool(stored and stored.damaged),
         "received": store.received(model),
@@ -124,14 +124,14 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "pulling": running is not None,
         "failed": download.failure if download else None,
         "progress": asdict(running.step) if running else None,
-        # The publisher's own source comes first; a mirror needs the person's yes.
+        # Downloads use the publisher's source unless the user allows mirrors.
         "mirror": len(store.sources(model, mirrors=True)) > len(store.sources(model)),
         "mirror_only": model.is_mirror_only and not store.mirrors,
     }
 
 
-def _judged(engine: str, model: Model, advice: Advice | None) -> dict[str, Any]:
-    """Say how a model would do on this machine; only of GGUF files is it known."""
+def _assessment(engine: str, model: Model, advice: Advice | None) -> dict[str, Any]:
+    """Return the estimated memory and speed of a GGUF model on this machine."""
     if model.engine != engine:
         return {"verdict": f"with {model.engine}"}
     if model.engine != "llama" or advice is None:
@@ -143,8 +143,11 @@ def _judged(engine: str, model: Model, advice: Advice | None) -> dict[str, Any]:
     }
 
 
-def _saved(pilot: Pilot, model: Model) -> float | None:
-    """Say what a model saves, if it is used as that was measured: by llama.cpp, with our adapter alone."""
+def _measured_saving(pilot: Pilot, model: Model) -> float | None:
+    """Return the measured keystrokes saved, if the configuration is the measured one.
+
+    That is llama.cpp with only the adapter that ships with the package.
+    """
     shipped = adapters.chosen([adapters.OURS], model.name, configured=True)
     try:
         as_measured = model.engine == "llama" and shipped == (
@@ -156,7 +159,7 @@ def _saved(pilot: Pilot, model: Model) -> float | None:
 
 
 def _adapters(settings: Turbopilot, model: Model) -> list[dict[str, Any]]:
-    """Name a model's adapters; a setting that makes no sense is `doctor`'s to say."""
+    """Describe a model's adapters; none if the setting is invalid, which `doctor` reports."""
     try:
         chosen = adapters.adapters_of(settings, model)
     except TurbopilotError:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Source
     from jupyter_turbopilot.memory.build import Builder
 
-# Seconds. Loading holds the interpreter for moments; the server is to answer first.
+# Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
-_JUPYTERS_OWN = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
+_JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 
 
@@ -41,21 +41,21 @@ class TurbopilotExtension(ExtensionApp):
 
     name = "jupyter_turbopilot"
     load_other_extensions = True
-    classes = list(SECTIONS)  # noqa: RUF012 - as Jupyter declares it
+    classes = list(SECTIONS)  # noqa: RUF012 - Jupyter declares a list
     pilot: Pilot | None = None
 
     def _config_file_name_default(self) -> str:
-        # As the command line reads it; Jupyter would look for jupyter_jupyter_turbopilot_config.
+        # The command line reads this file too. Jupyter's default is jupyter_jupyter_turbopilot_config.
         return f"{self.name}_config"
 
     def initialize_settings(self) -> None:
-        """Build the pilot; a missing engine or model is a state, not a failure."""
+        """Build the pilot. A missing engine or model does not raise: the pilot reports it as its state."""
         settings = Turbopilot(parent=self)
         if settings.engine == "remote":
             from jupyter_turbopilot.engine.remote.loading import take_key
 
             take_key(settings)
-        manager = cast("ServerApp", self.serverapp).kernel_manager  # Jupyter links us to it before
+        manager = cast("ServerApp", self.serverapp).kernel_manager  # set by Jupyter before this call
         self.pilot = Pilot(
             settings,
             kernels=Kernels(manager) if settings.kernel_facts else None,
@@ -64,14 +64,14 @@ class TurbopilotExtension(ExtensionApp):
             study=study_of(settings, "server"),
         )
         self._secret = secrets.token_urlsafe(32)
-        # By this mark the front end knows that a server completes; a page without one may do so itself.
+        # Without this entry, the front end runs the model in the page.
         web_app = cast("ServerApp", self.serverapp).web_app
         web_app.settings.setdefault("page_config_data", {})["jupyterTurbopilot"] = "server"
 
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""
         for path, route in (*ROUTES, (".*", MissingRoute)):
-            takes = {"pilot": self.pilot, "secret": self._secret if path in runtime.SECRET_IS_FOR else ""}
+            takes = {"pilot": self.pilot, "secret": self._secret if path in runtime.SECRET_ROUTES else ""}
             self.handlers.append((url_path_join("turbopilot", path), route, takes))
 
     async def _start_jupyter_server_extension(self, server: Any) -> None:
@@ -80,38 +80,38 @@ class TurbopilotExtension(ExtensionApp):
             named = self.pilot.results_file if self.pilot else ""
             runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid(), named))
         if self.pilot and self.pilot.settings.load_at_start:
-            # After the server has answered for the first time: loading would make it wait.
+            # Loading would delay the server's first responses.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)
         if self.pilot and self.pilot.settings.memory:
-            asyncio.get_running_loop().call_later(LOAD_AFTER, self._remember, server.contents_manager)
+            asyncio.get_running_loop().call_later(LOAD_AFTER, self._start_index, server.contents_manager)
 
     def _load(self) -> None:
         if self.pilot and self.pilot.worker.state.phase is Phase.EMPTY:
             self.pilot.start()
 
-    def _remember(self, manager: Any) -> None:
-        """Begin to keep an index of what the server serves."""
+    def _start_index(self, manager: Any) -> None:
+        """Start the notebook index."""
         if self.pilot and (memory := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))):
             listen(manager, memory.builder)
 
     async def stop_extension(self) -> None:
-        """Let go of the model and of whoever waits."""
+        """Unload the model and end all requests."""
         runtime.remove(os.getpid())
         if self.pilot:
             self.pilot.stop()
 
 
 def any_kernel_busy(manager: Any) -> bool:
-    """Tell whether a kernel of this server computes something."""
+    """Return whether a kernel of this server is executing code."""
     for name in manager.list_kernel_ids():
-        with suppress(Exception):  # it may have ended in the meantime
+        with suppress(Exception):  # the kernel may have ended since it was listed
             if getattr(manager.get_kernel(name), "execution_state", None) == "busy":
                 return True
     return False
 
 
 def loopback_url(server: Any) -> str:
-    """Return the address at which a process on this machine reaches the server."""
+    """Return the URL of the server for processes on this machine."""
     scheme = "https" if server.certfile else "http"
     everywhere = server.ip in {"", "*", "0.0.0.0", "::", "localhost"}  # noqa: S104 - compared, not bound
     host = "127.0.0.1" if everywhere else server.ip
@@ -119,26 +119,26 @@ def loopback_url(server: Any) -> str:
 
 
 def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
-    """Return where the user's notebooks and files are read from."""
+    """Return the source that the notebook index reads notebooks and files from."""
     from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
     from jupyter_turbopilot.memory.local_files import LocalFiles
 
-    if not _keeps_files(manager):
+    if not _uses_file_paths(manager):
         return Contents(manager, loop)
-    if type(manager) in _JUPYTERS_OWN:
-        return LocalFiles(manager.root_dir, manager.should_list, _hidden(manager))
-    return FilesOfManager(manager, loop, manager.should_list, _hidden(manager))
+    if type(manager) in _JUPYTER_MANAGERS:
+        return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager))
+    return FilesOfManager(manager, loop, manager.should_list, _hiding_rule(manager))
 
 
-def _keeps_files(manager: Any) -> bool:
-    """Tell whether the paths of a manager are those of files on the disk."""
+def _uses_file_paths(manager: Any) -> bool:
+    """Return whether the manager's paths map directly to files on the disk."""
     return (
-        isinstance(manager, FileManagerMixin) and type(manager)._get_os_path is FileManagerMixin._get_os_path  # noqa: SLF001 - what subclasses override
+        isinstance(manager, FileManagerMixin) and type(manager)._get_os_path is FileManagerMixin._get_os_path  # noqa: SLF001 - subclasses override it
     )
 
 
-def _hidden(manager: Any) -> str:
-    """Name what decides which files a person is not shown, unless that is Jupyter's default."""
+def _hiding_rule(manager: Any) -> str:
+    """Return an identifier of the rule that hides files, or an empty string for Jupyter's default."""
     rule = type(manager).should_list
     own = "" if rule is ContentsManager.should_list else f"{rule.__module__}.{rule.__qualname__} "
     globs = sorted(manager.hide_globs or ())
@@ -146,7 +146,7 @@ def _hidden(manager: Any) -> str:
 
 
 def listen(manager: Any, builder: Builder) -> None:
-    """Tell who builds the index what is saved, renamed and deleted through the server."""
+    """Notify the index builder of files that are saved, renamed or deleted through the server."""
 
     async def on_event(logger: Any, schema_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Jupyter's names
         if data.get("action") in _CHANGES:
@@ -159,5 +159,5 @@ def listen(manager: Any, builder: Builder) -> None:
     logger = getattr(manager, "event_logger", None)
     if logger is not None:
         logger.add_listener(schema_id=manager.event_schema_id, listener=on_event)
-    if type(manager) not in _JUPYTERS_OWN:  # only Jupyter's own managers are known to tell what they save
+    if type(manager) not in _JUPYTER_MANAGERS:  # other managers may not emit events when they save
         manager.register_post_save_hook(on_save)

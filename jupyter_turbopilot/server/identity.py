@@ -1,4 +1,4 @@
-"""Identifies callers where no Jupyter server does: by key, by address, by the origin of a page."""
+"""Authentication without a Jupyter server: API keys, addresses and origins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_KEY = 1024
 
 
 def is_loopback(name: str) -> bool:
-    """Tell whether an address or a name means this machine and can be reached from it alone."""
+    """Return whether a host name or an address is a loopback address."""
     name = name.removeprefix("[").removesuffix("]")
     with suppress(ValueError):
         return ipaddress.ip_address(name).is_loopback
@@ -28,34 +28,34 @@ def is_loopback(name: str) -> bool:
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a text can be sent as a key in a header: printable ASCII without spaces."""
+    """Return whether a text can be sent as a key in a header: printable ASCII without spaces."""
     return 0 < len(text) <= MAX_KEY and text.isascii() and text.isprintable() and " " not in text
 
 
 def sent_keys(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the keys that were sent, in any header and under any scheme that clients use.
+    """Return the keys in all headers that clients use for a key.
 
-    Bearer, token, Api-Key or none: the scheme's name protects nothing.
+    Any scheme is accepted (Bearer, token, Api-Key, none), because its name does not protect anything.
     """
     sent = (headers.get(name, "").rpartition(" ")[2] for name in KEY_HEADERS)
     return tuple(filter(None, sent))
 
 
 def has_key(headers: Mapping[str, str], key: str) -> bool:
-    """Tell whether the key was sent."""
+    """Return whether the request contains the key."""
     return any(hmac.compare_digest(value.encode(), key.encode()) for value in sent_keys(headers))
 
 
 def is_same_site(headers: Mapping[str, str]) -> bool:
-    """Tell whether a request comes from no page, or from one of the host that it was sent to."""
+    """Return whether the Origin is missing or is the requested host."""
     origin, host = headers.get("Origin"), headers.get("Host", "").lower()
     return origin is None or origin.lower() in {f"http://{host}", f"https://{host}"}
 
 
-def may_be_plain(headers: Mapping[str, str]) -> bool:
-    """Tell whether a body that is not declared as JSON is a program's; a page's form never is.
+def may_omit_content_type(headers: Mapping[str, str]) -> bool:
+    """Return whether to accept a body that is not declared as JSON.
 
-    curl declares a form unless it is told otherwise. Browsers say where a request comes from.
+    By default, curl declares a form. A form from a web page is rejected: browsers send Origin or Sec-Fetch-*.
     """
     declared = headers.get("Content-Type", "").strip().lower()
     page = any(name in headers for name in ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode"))
@@ -63,61 +63,61 @@ def may_be_plain(headers: Mapping[str, str]) -> bool:
 
 
 class StandaloneIdentity(IdentityProvider):
-    """What `serve` asks of an identity beside who calls; its `get_user` may raise an error of ours."""
+    """Base class of the identity providers of `serve`. `get_user` may raise a `TurbopilotError`."""
 
-    names_people = False  # whether it tells one person from another
+    names_people = False  # whether it distinguishes users
 
     def may_manage(self, user: Any) -> bool:  # noqa: ARG002
-        """Whether somebody who was let in may see and change what is loaded."""
+        """Return whether an authenticated user may manage the models."""
         return False
 
-    def not_manager(self) -> TurbopilotError:
-        """Return the error for an admitted caller who may not manage the server."""
+    def not_manager_error(self) -> TurbopilotError:
+        """Return the error for an authenticated caller who may not manage the server."""
         return RefusedError(403)
 
-    def admits_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
-        """Whether a request may call this machine by any name: a page's trick with names has no key."""
+    def allows_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Return whether the request may use any host name. A DNS rebinding page does not have the key."""
         return False
 
-    def unknown(self) -> TurbopilotError | None:
-        """Return the error for somebody who is not known; None where bringing something would not help."""
+    def missing_key_error(self) -> TurbopilotError | None:
+        """Return the error for a caller without credentials; None if credentials would not help."""
         return None
 
     async def stop(self) -> None:
-        """End what it has begun; the server has ended."""
+        """Release resources when the server stops."""
 
     def is_token_authenticated(self, handler: Any) -> bool:  # noqa: ARG002
-        """There are no cookies here that another site could ride on."""
+        """Skip the XSRF check: the server sets no cookies."""
         return True
 
     def should_check_origin(self, handler: Any) -> bool:  # noqa: ARG002
-        """A page of another origin is refused, whoever brings it."""
+        """Reject pages of other origins for all callers."""
         return True
 
 
 class KeyIdentity(StandaloneIdentity):
-    """Knows who brings the key; without a key, everybody who reaches this machine's own address."""
+    """Authenticates callers with an API key. Without a key, everyone who can connect is authenticated."""
 
     def __init__(self, key: str, host: str) -> None:
-        """`host`: the address that is listened on."""
+        """`host`: the address that the server listens on."""
         super().__init__()
         self._key = key
-        self._beyond = not is_loopback(host)  # by which names other machines know this one, nobody can tell
+        self._is_public = not is_loopback(host)  # clients may then use any host name for this machine
 
     def get_user(self, handler: Any) -> User | None:
-        """Return the caller, if the key is right."""
+        """Return the caller, or None if the key is missing or wrong."""
         if self._key and not has_key(handler.request.headers, self._key):
             return None
         return User(username="editor")
 
-    def may_manage(self, user: Any) -> bool:  # noqa: ARG002 - a key names nobody
-        """Without a key nobody may."""
+    def may_manage(self, user: Any) -> bool:  # noqa: ARG002 - a key does not identify a user
+        """Return whether the server has a key."""
         return bool(self._key)
 
-    def admits_any_host(self, headers: Mapping[str, str]) -> bool:
-        """Let who brings the key, and other machines, use any name."""
-        return bool(self._key) and (self._beyond or has_key(headers, self._key))
+    def allows_any_host(self, headers: Mapping[str, str]) -> bool:
+        """Return whether the request may use any host name: with the key, or on a public address."""
+        return bool(self._key) and (self._is_public or has_key(headers, self._key))
 
-    def unknown(self) -> TurbopilotError | None:
-        """A key would help, if there is one."""
+    def missing_key_error(self) -> TurbopilotError | None:
+        """Return 401 if the server has a key."""
         return RefusedError(401) if self._key else None

@@ -1,4 +1,4 @@
-"""Counts for Prometheus: how often, how long, how much; no text, no path and no name of anybody's."""
+"""Prometheus metrics. They contain no text, no path and no user name."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
 
 class _CurrentState(Collector):
-    """Gauges of this moment, and what the completer has counted."""
+    """Gauges of the current state, and the completer's counters."""
 
     def __init__(self, pilot: Pilot) -> None:
         self._pilot = pilot
         self._process = psutil.Process()
 
     def collect(self) -> Iterator[Metric]:
-        """Measure, each time the metrics are asked for."""
+        """Return the current values."""
         worker, counters = self._pilot.worker, self._pilot.completer.counters
         for name, what, value in (
-            ("turbopilot_ready", "Whether a completion could begin at once.", float(worker.state.ready)),
-            ("turbopilot_queue", "Requests that wait.", float(worker.waiting)),
+            ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
+            ("turbopilot_queue", "Waiting requests.", float(worker.waiting)),
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)
-        counted = CounterMetricFamily(
-            "turbopilot_suggestions", "What became of suggestions.", labels=["event"]
-        )
+        counted = CounterMetricFamily("turbopilot_suggestions", "Suggestions by outcome.", labels=["event"])
         for event in (*EVENTS, "hidden"):
             counted.add_metric([event], counters[event])
         yield counted
         for event, what in (
-            ("known", "Requests answered without the model."),
-            ("recalled", "Requests first answered with a line that the person wrote before."),
-            ("taken_over", "Requests that went on with the text of an earlier one."),
+            ("known", "Requests answered from the completion cache."),
+            ("recalled", "Requests answered first with a line from the notebook index."),
+            ("taken_over", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
         if figures := getattr(worker.engine, "figures", None):
-            yield from _elsewhere(figures)
+            yield from _remote_metrics(figures)
 
 
-def _elsewhere(figures: Figures) -> Iterator[Metric]:
-    """Tell of a server elsewhere since it was connected to."""
+def _remote_metrics(figures: Figures) -> Iterator[Metric]:
+    """Return the metrics of the remote servers since the engine connected."""
     requests = CounterMetricFamily(
-        "turbopilot_engine_requests", "Requests to a server elsewhere.", labels=["address"]
+        "turbopilot_engine_requests", "Requests to the remote server.", labels=["address"]
     )
     waits = CounterMetricFamily(
-        "turbopilot_engine_told_to_wait", "Requests that it answered with 429 or 503.", labels=["address"]
+        "turbopilot_engine_told_to_wait",
+        "Requests that the remote server answered with 429 or 503.",
+        labels=["address"],
     )
     first = SummaryMetricFamily(
         "turbopilot_engine_first_word_seconds",
-        "From a request to the first word of its answer.",
+        "From a request to the first token of its answer.",
         labels=["address"],
     )
     for address, counted in figures.addresses.items():
@@ -75,7 +75,7 @@ def _elsewhere(figures: Figures) -> Iterator[Metric]:
         first.add_metric([address], counted.answers, counted.waited)
     found = CounterMetricFamily(
         "turbopilot_engine_affinity",
-        "Answers to a session that was there before, by whether anything read for it was found.",
+        "Answers to known sessions, by whether the remote server reused a cached prompt.",
         labels=["found"],
     )
     found.add_metric(["hit"], figures.hits)
@@ -83,49 +83,53 @@ def _elsewhere(figures: Figures) -> Iterator[Metric]:
     yield from (requests, waits, first, found)
     yield CounterMetricFamily(
         "turbopilot_engine_sessions_moved",
-        "Times that a session was answered by another address or replica than before.",
+        "Times that another address or replica than before answered a session.",
         value=figures.moved,
     )
 
 
 class Metrics:
-    """What a server counts while it answers."""
+    """The metrics of one server."""
 
     def __init__(self, pilot: Pilot) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "turbopilot_requests", "Requests by route and outcome.", ["route", "outcome"], registry=registry
         )
-        self._first = Histogram(
+        self._first_token = Histogram(
             "turbopilot_first_token_seconds",
             "From the request to the first token.",
             buckets=_SECONDS,
             registry=registry,
         )
-        self._speed = Histogram(
+        self._tokens_per_second = Histogram(
             "turbopilot_tokens_per_second",
-            "How fast each text was written; what had been guessed right costs little and is counted.",
+            "Generation speed of each completion, including accepted draft tokens.",
             buckets=_SPEEDS,
             registry=registry,
         )
-        self._read = Counter("turbopilot_prompt_tokens", "Tokens of prompts.", ["source"], registry=registry)
-        self._wrote = Counter("turbopilot_predicted_tokens", "Tokens written.", registry=registry)
+        self._prompt_tokens = Counter(
+            "turbopilot_prompt_tokens", "Prompt tokens.", ["source"], registry=registry
+        )
+        self._generated_tokens = Counter(
+            "turbopilot_predicted_tokens", "Generated tokens.", registry=registry
+        )
         registry.register(_CurrentState(pilot))
 
     def count(self, route: str, outcome: str) -> None:
-        """Count one more request with its outcome."""
+        """Count a request."""
         self._requests.labels(route, outcome).inc()
 
     def measure(self, timings: Timings) -> None:
-        """Take note of what an answer cost."""
-        self._read.labels("evaluated").inc(max(0, timings.prompt_tokens - timings.cached_tokens))
-        self._read.labels("reused").inc(timings.cached_tokens)
-        self._wrote.inc(timings.predicted_tokens)
+        """Record the token counts and durations of an answer."""
+        self._prompt_tokens.labels("evaluated").inc(max(0, timings.prompt_tokens - timings.cached_tokens))
+        self._prompt_tokens.labels("reused").inc(timings.cached_tokens)
+        self._generated_tokens.inc(timings.predicted_tokens)
         if timings.predicted_tokens:
-            self._first.observe((timings.queue_ms + timings.context_ms + timings.prompt_ms) / 1000)
+            self._first_token.observe((timings.queue_ms + timings.context_ms + timings.prompt_ms) / 1000)
         if timings.predicted_ms > 0 and timings.predicted_tokens > 1:
-            self._speed.observe(1000 * timings.predicted_tokens / timings.predicted_ms)
+            self._tokens_per_second.observe(1000 * timings.predicted_tokens / timings.predicted_ms)
 
     def text(self) -> bytes:
-        """Return everything as Prometheus reads it."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

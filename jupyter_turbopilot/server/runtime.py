@@ -1,4 +1,4 @@
-"""The file by which a kernel finds the server that started it: address and secret, for its owner only."""
+"""The runtime file: the URL and the secret with which kernels call their own server."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
 
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
-SECRET_IS_FOR = ("complete", "health", "hierarchy")
+SECRET_ROUTES = ("complete", "health", "hierarchy")
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """How to reach a server. The secret opens the routes of `SECRET_IS_FOR` alone."""
+    """The contents of the file. The secret gives access to SECRET_ROUTES only."""
 
     url: str
     secret: str
@@ -31,17 +31,17 @@ class Runtime:
 
 
 def folder() -> Path:
-    """Return where Jupyter keeps such files."""
+    """Return Jupyter's runtime folder."""
     return Path(jupyter_runtime_dir())
 
 
-def _here() -> str:
-    """Name this machine, or this container: elsewhere the same process id is another process.
+def _machine_id() -> str:
+    """Return an identifier of this machine or container, in which process ids are unique.
 
-    Homes are shared between machines, and a container has process ids of its own under its host's name.
+    Several machines can share a home folder. A container can have the host name of its host.
     """
     try:
-        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - a name, no path
+        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - the link's target is not a path
     except OSError:
         processes = ""
     return hashlib.sha256(f"{socket.gethostname()}|{processes}".encode()).hexdigest()[:12]
@@ -49,11 +49,11 @@ def _here() -> str:
 
 def path_for(pid: int) -> Path:
     """Return the file of the server with that process id on this machine."""
-    return folder() / f"turbopilot-{_here()}-{pid}.json"
+    return folder() / f"turbopilot-{_machine_id()}-{pid}.json"
 
 
 def write(runtime: Runtime) -> Path:
-    """Write the file so that nobody but its owner can ever read it."""
+    """Write the file with permissions for its owner only."""
     path = path_for(runtime.pid)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     content = json.dumps(asdict(runtime) | {"started": _started(runtime.pid)})
@@ -62,13 +62,13 @@ def write(runtime: Runtime) -> Path:
 
 
 def remove(pid: int) -> None:
-    """Take the file away."""
+    """Delete the file."""
     with suppress(OSError):
         path_for(pid).unlink()
 
 
 def read(pid: int) -> Runtime | None:
-    """Read a server's file, if it is ours and nobody else could have written it."""
+    """Read a server's file; None if another user could have written it or the server has ended."""
     path = path_for(pid)
     try:
         status = path.lstat()
@@ -76,7 +76,7 @@ def read(pid: int) -> Runtime | None:
             return None
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
             return None
-        if not _lives(path, pid):
+        if not _is_running(path, pid):
             return None
         content = read_object(path)
         return Runtime(
@@ -90,7 +90,7 @@ def read(pid: int) -> Runtime | None:
 
 
 def find() -> Runtime | None:
-    """Find the server that started this process, or the process that started it, and so on."""
+    """Return the server that is the nearest ancestor of this process."""
     try:
         ancestors = psutil.Process().parents()
     except psutil.Error:
@@ -102,7 +102,7 @@ def find() -> Runtime | None:
 
 
 def _started(pid: int) -> str:
-    """Return when a process was started, which the clock does not change; empty if it has ended."""
+    """Return the start time of a process, independent of the clock; empty if the process has ended."""
     with suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     with suppress(psutil.Error, ValueError, OverflowError):
@@ -111,37 +111,37 @@ def _started(pid: int) -> str:
 
 
 def survey() -> tuple[list[Path], list[Path]]:
-    """Return the files of servers that have ended on this machine, and those that run, here or elsewhere."""
+    """Return the files of ended servers of this machine, and all other files."""
     stale: list[Path] = []
     others: list[Path] = []
     for path in sorted(folder().glob("turbopilot-*.json*")):
         if path.suffix != ".json" and not is_unfinished(path.name):
             continue
         pid = _pid_of(path)
-        (others if pid is None or _lives(path, pid) else stale).append(path)
+        (others if pid is None or _is_running(path, pid) else stale).append(path)
     return stale, others
 
 
 def running() -> list[Runtime]:
-    """Return the servers that run on this machine."""
+    """Return the running servers of this machine."""
     pids = {pid for path in survey()[1] if (pid := _pid_of(path)) is not None}
     return [server for pid in sorted(pids) if (server := read(pid))]
 
 
 def _pid_of(path: Path) -> int | None:
-    """Return the process id that a file's name has; none where it is not one of this machine's."""
+    """Return the process id in a file's name; None for a file of another machine."""
     machine, _, pid = path.name.removeprefix("turbopilot-").rpartition(".json")[0].rpartition("-")
-    return int(pid) if machine == _here() and pid.isdecimal() else None
+    return int(pid) if machine == _machine_id() and pid.isdecimal() else None
 
 
-def _lives(path: Path, pid: int) -> bool:
-    """Tell whether the process that wrote a file still runs: its number may be another's now."""
+def _is_running(path: Path, pid: int) -> bool:
+    """Return whether the process that wrote a file is running; another process may have its id."""
     started = _started(pid)
     return bool(started) and read_object(path).get("started", started) == started
 
 
 def remove_stale() -> int:
-    """Delete the files of servers of this machine that no longer run; return how many."""
+    """Delete the files of ended servers of this machine; return how many."""
     gone = 0
     for path in survey()[0]:
         with suppress(OSError):

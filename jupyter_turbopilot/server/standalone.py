@@ -1,4 +1,4 @@
-"""`jupyter turbopilot serve`: the same routes at `/`, for editors, without a Jupyter server."""
+"""`jupyter turbopilot serve`: the routes without a Jupyter server, for editors."""
 
 from __future__ import annotations
 
@@ -35,13 +35,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# For each person, unless the settings say otherwise. Fast typing asks for two or three texts a second, and
-# for one ahead with each.
+# Per user, unless configured. Fast typing causes two or three requests per second, each with a prefetch.
 LIMITS = {"requests_per_minute": 600, "running_per_person": 2, "waiting_per_person": 8}
 POLL = 0.05  # seconds
-# Errors of the command line or of the settings: a later attempt would fail in the same way.
-FINAL = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
-# For the head of a request, and between requests of a connection: longer than our own clients keep one.
+# Errors in the command line or the settings: a retry would fail too.
+PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
+# Timeout for idle connections; longer than Turbopilot's clients keep one open.
 IDLE_SECONDS = 180.0
 
 
@@ -52,16 +51,16 @@ class Server(HTTPServer):
     """
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Serve a connection, or close it."""
-        if len(self._connections) < most_connections():
+        """Serve the connection, or close it above the limit."""
+        if len(self._connections) < max_connections():
             super().handle_stream(stream, address)
         else:
             stream.close()
 
 
-def most_connections() -> float:
-    """Return three quarters of the file descriptors that this process may have."""
-    if sys.platform == "win32":  # which has no such limit
+def max_connections() -> float:
+    """Return three quarters of the limit on open file descriptors."""
+    if sys.platform == "win32":  # no such limit
         return float("inf")
     import resource
 
@@ -70,16 +69,16 @@ def most_connections() -> float:
 
 
 class Application(web.Application):
-    """The routes at `/`; a slash too many changes nothing, as in `/v1//completions` or `/infill/`."""
+    """The routes. Extra slashes are ignored, as in `/v1//completions` or `/infill/`."""
 
     def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
-        """Look up the route."""
+        """Look up the route of the normalized path."""
         request.path = "/" + "/".join(filter(None, request.path.split("/")))
         return super().find_handler(request, **more)
 
 
 def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -> web.Application:
-    """Mount the routes under a prefix, which begins and ends with a slash."""
+    """Mount the routes under a prefix that begins and ends with a slash."""
     own = (("", StatusRoute), ("health", OpenHealthRoute), ("v1/health", OpenHealthRoute))
     root = re.escape(prefix.rstrip("/"))
     routes = ((f"/{path}" if path else "/?", route) for path, route in (*own, *ROUTES))
@@ -96,11 +95,11 @@ def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -
 
 
 def checked(key: str) -> str:
-    """Return a key that callers can send."""
+    """Return the key, or raise an error if a client could not send it."""
     if not is_key(key):
         raise BadRequestError(
-            f"A key is 1 to {MAX_KEY} printable ASCII characters without spaces. "
-            "Leave the option out to have one generated, or use --no-api-key."
+            f"A key has 1 to {MAX_KEY} printable ASCII characters without spaces. "
+            "Leave the option out to generate a key, or use --no-api-key."
         )
     return key
 
@@ -117,7 +116,7 @@ def key_from(file: Path) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server listens, and under which prefix its routes are."""
+    """The address that a server listens on, and the prefix of its routes."""
 
     host: str
     port: int
@@ -125,63 +124,63 @@ class Place:
 
     @property
     def address(self) -> str:
-        """Its address, for a person."""
+        """The URL."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}{self.prefix}"
 
 
 async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice: str = "") -> int:
-    """Serve until SIGTERM or SIGINT, or until the model is refused; return the exit status.
+    """Serve until SIGTERM or SIGINT, or until the model is rejected; return the exit status.
 
     `notice` is printed once the server listens.
     """
     server = Server(application(pilot, identity, place.prefix), idle_connection_timeout=IDLE_SECONDS)
     try:
         server.listen(place.port, place.host)
-    except (OSError, ValueError) as error:  # a name that cannot be looked up is a ValueError, if it is odd
-        reason = getattr(error, "strerror", None) or "not an address"
+    except (OSError, ValueError) as error:  # an invalid host name can raise a ValueError
+        reason = getattr(error, "strerror", None) or "the address is invalid"
         raise BadRequestError(
             f"Cannot listen on {place.host}:{place.port}: {reason}. Choose another address with --host or "
-            "--port, or as the `url` of the hub's service."
+            "--port, or in the `url` of the hub's service."
         ) from None
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
-    if not (status := refusal(pilot)):
+    if not (status := load_failure_status(pilot)):
         if pilot.completer.study:
-            notice = f"{notice}\nA study log is kept (c.Turbopilot.study_log).".strip()
+            notice = f"{notice}\nThe server writes a study log (c.Turbopilot.study_log).".strip()
         print(f"Serving on {place.address}", flush=True)
         if notice:
             print(notice, flush=True)
-        status = await until_ended(ended, pilot)
+        status = await wait_for_end(ended, pilot)
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
-    # A request that came in at the end would be logged as an uncaught exception.
+    # Otherwise tornado logs a request that arrives now as an uncaught exception.
     with suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), 1.0)
     await identity.stop()
     return status
 
 
-def refusal(pilot: Pilot) -> int:
-    """Return the exit status if the model can never be loaded, else 0; the log has the reason."""
+def load_failure_status(pilot: Pilot) -> int:
+    """Return the exit status if a retry could not load the model, else 0."""
     state = pilot.worker.state
-    return state.exit_status if state.phase is Phase.FAILED and state.code in FINAL else 0
+    return state.exit_status if state.phase is Phase.FAILED and state.code in PERMANENT_ERRORS else 0
 
 
-async def until_ended(ended: asyncio.Event, pilot: Pilot) -> int:
-    """Wait for the end, or for the refusal of the first model; return the exit status."""
+async def wait_for_end(ended: asyncio.Event, pilot: Pilot) -> int:
+    """Wait until the server is stopped or the first model is rejected; return the exit status."""
     first = pilot.worker.state.model
     while pilot.worker.state.phase is Phase.LOADING and not ended.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), POLL)
-    if pilot.worker.state.model == first and (status := refusal(pilot)):
+    if pilot.worker.state.model == first and (status := load_failure_status(pilot)):
         return status
     await ended.wait()
     return 0
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
-    """Act when this process is told to end."""
+    """Call `act` on SIGTERM and SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
             loop.add_signal_handler(number, act)
@@ -190,20 +189,20 @@ def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> No
 
 
 def for_several(settings: Turbopilot) -> None:
-    """Adapt the settings of a service for several people, and say what they cannot have."""
-    refuse_study(settings, "a service for several people cannot ask each of them")
+    """Adapt the settings to a service for several users, and log which settings are ignored."""
+    refuse_study(settings, "a service for several users cannot ask each of them for consent")
     asked: Any = settings.config.get("Turbopilot", {})
     lost = ["results_file"] if settings.results_file else []
     lost += ["keep_sequences"] if asked.get("keep_sequences") is True else []
     settings.results_file, settings.keep_sequences, settings.learning = "", False, False
     if lost:
         log.warning(
-            "Turbopilot: this service keeps nothing of several people across restarts, so it ignores %s.",
+            "Turbopilot: this service has several users and does not store their data, so it ignores %s.",
             " and ".join(f"c.Turbopilot.{name}" for name in lost),
         )
     if settings.share == "group" and not settings.share_group:
         log.warning(
-            'Turbopilot: c.Turbopilot.share is "group", but no group is named, so nobody shares anything. '
+            'Turbopilot: c.Turbopilot.share is "group", but no group is set, so users share no caches. '
             "Set c.Turbopilot.share_group."
         )
     for name, value in LIMITS.items():
@@ -212,7 +211,7 @@ def for_several(settings: Turbopilot) -> None:
 
 
 def refuse_study(settings: Turbopilot, why: str) -> None:
-    """Refuse to log people who may not know of it: a log that is missing is noticed too late."""
+    """Raise an error if a study log is configured, because the users have not consented to it."""
     if settings.study_log:
         raise BadRequestError(
             f"c.Turbopilot.study_log cannot be used here: {why}. Set it in the configuration of each "

@@ -68,7 +68,7 @@ export interface ISuggestion {
   text: string;
   /** estimated probability that the suggestion is right, from 0 to 1 */
   confidence: number;
-  /** import lines that the text needs and the notebook lacks, each binding one name; missing if there are none */
+  /** import lines that the text requires and the notebook lacks, each binding one name; missing if there are none */
   imports?: string[];
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
@@ -97,7 +97,7 @@ export interface IAnswer {
   timings: ITimings;
   /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
-  /** it is not to be kept: it may hold what files say that are not open, or the answer may differ next time */
+  /** do not cache this response: it may contain text from files that are not open, or the next response may differ */
   passing?: boolean;
 }
 
@@ -109,7 +109,7 @@ export interface IError {
   type: string;
   /** field of the request that caused the error */
   field: string | null;
-  /** message for a person, saying what to do next */
+  /** message for the user, with advice */
   message: string;
   /** HTTP status of the error; in a stream, the response itself has the status 200 */
   status: number;
@@ -125,13 +125,13 @@ export interface IFrame {
   text: string;
   /** missing if there is an error */
   confidence?: number;
-  /** import lines that the text needs and the notebook lacks, each binding one name; missing if there are none */
+  /** import lines that the text requires and the notebook lacks, each binding one name; missing if there are none */
   imports?: string[];
   done?: boolean;
   finish_reason?: string;
   model?: string;
   timings?: ITimings;
-  /** it is not to be kept: it may hold what files say that are not open, or the answer may differ next time */
+  /** do not cache this response: it may contain text from files that are not open, or the next response may differ */
   passing?: boolean;
   error?: IError;
 }
@@ -152,45 +152,45 @@ export interface IFeedback {
   seconds: number;
 }
 
-/** The index of the person's own code. */
+/** The notebook index. */
 export interface IMemory {
-  /** whether files are being read into it */
+  /** whether the server is adding files */
   building: boolean;
-  /** number of notebooks and files in it */
+  /** number of notebooks and files in the index */
   files: number;
-  /** number of those there are, as far as is known */
+  /** number of notebooks and files found so far */
   of: number;
-  /** why no files are read now: a kernel computes, or the server runs on battery */
+  /** why the server adds no files now: a kernel is busy, or the machine is on battery */
   paused: 'battery' | 'kernel' | null;
-  /** folder whose notebooks and files are in it */
+  /** the indexed folder */
   root: string;
-  /** the file that it is kept in */
+  /** path of the index file */
   place: string;
-  /** why there is none although the settings allow it */
+  /** why there is no index although the settings allow it */
   trouble: string | null;
 }
 
 /** Suggestions since Monday. */
 export interface IWeek {
-  /** how many appeared by themselves */
+  /** how many appeared automatically */
   shown: number;
-  /** how many of those were taken */
+  /** how many of these were accepted */
   taken: number;
 }
 
-/** A log that is kept of what becomes of suggestions. */
+/** The study log of suggestion outcomes. */
 export interface IStudy {
-  /** whether it holds the text of suggestions, not only numbers */
+  /** whether the log contains the text of suggestions, not only numbers */
   text: boolean;
-  /** where it is; null: you may not manage this server */
+  /** path of the log; null if you may not manage this server */
   file: string | null;
-  /** why it cannot be written now */
+  /** why the server cannot write the log now */
   trouble: string | null;
 }
 
 /** State of the server and its model. */
 export interface IHealth {
-  /** the words that llama.cpp's server uses */
+  /** the values that llama.cpp's server uses */
   status: 'error' | 'loading model' | 'ok';
   /** whether the model's thread is running */
   live: boolean;
@@ -199,21 +199,21 @@ export interface IHealth {
   phase: Phase;
   /** error code of the last failed load */
   code: string | null;
-  /** the loaded model, or the one that is selected */
+  /** the loaded model, or the selected one */
   model: string;
   /** why the server is not ready */
   reason: string | null;
-  /** the host that code is sent to; null: it stays here */
+  /** the remote host that code is sent to; null: the model runs on this machine */
   address: string | null;
-  /** why another model could not be loaded, what this engine cannot do, or why answers are not kept in a file */
+  /** why another model could not be loaded, what this engine does not support, or why the completion cache is not stored in a file */
   notice: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
-  /** the index of your notebooks; null: none is kept, or you may not see it */
+  /** the notebook index; null: there is none, or you may not see it */
   memory: IMemory | null;
-  /** this week's suggestions; null where nothing is learned from the caller's */
+  /** this week's suggestions; null if the server does not learn from your feedback */
   week: IWeek | null;
-  /** the study log; null: none is kept of the caller's suggestions */
+  /** the study log; null if there is none of the caller's suggestions */
   study: IStudy | null;
 }
 
@@ -242,7 +242,7 @@ export interface IStep {
   received?: number;
   /** total size in bytes, if known */
   total?: number | null;
-  /** where the file comes from */
+  /** source of the file */
   source?: string;
   done?: boolean;
   error?: IError;
@@ -274,9 +274,9 @@ export interface IModel {
   licence: string;
   /** intended use */
   use: string;
-  /** share of what is typed that it saves at `balanced`; null where that was not measured */
+  /** share of keystrokes saved at `balanced`; null if it was not measured */
   saved: number | null;
-  /** whether a file that is not known to be damaged is on disk */
+  /** whether its file is on disk and not known to be damaged */
   stored: boolean;
   /** whether its checksum was verified */
   verified: boolean;
@@ -299,7 +299,7 @@ export interface IModel {
   damaged?: boolean;
   /** size of the unfinished download in bytes, or null */
   received?: number | null;
-  /** whether it may be deleted: false for a file of the user's own */
+  /** whether it may be deleted; false for the user's own files */
   removable?: boolean;
   /** estimated memory on this machine, in bytes */
   memory?: number;

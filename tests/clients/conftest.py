@@ -25,7 +25,7 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def expendable(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Another one, whose model may be changed and that reaches no network."""
+    """A server whose model the tests may change; it has no network access."""
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     started = Server(_copy(tiny_model, tmp_path_factory), environment=nowhere)
     yield started

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them, and every route against its own description."""
+"""Metrics in Prometheus' format, and every route against its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jupyter_turbopilot.server.routes.table import ROUTES, document
 
 from ..serving import Server
 
-# A model that is selected replaces the one the other tests need.
+# Selecting a model would replace the one that other tests use.
 CHANGE = {"/models", "/models/pull"}
 
 
@@ -27,9 +27,9 @@ def samples(server: Server) -> dict[tuple[str, frozenset[str]], float]:
     }
 
 
-def test_what_happens_is_counted_and_nobodys_text_is_in_it(server: Server) -> None:
+def test_metrics_count_requests_and_contain_no_text(server: Server) -> None:
     before = samples(server)
-    secret = "somebodys_secret_words"
+    secret = "a_users_secret_words"
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 3})
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 10**6})
     asked = {"cells": [{"source": secret}], "offset": 5, "path": f"{secret}.ipynb"}
@@ -52,7 +52,7 @@ def test_what_happens_is_counted_and_nobodys_text_is_in_it(server: Server) -> No
     assert secret not in server.client.get("/metrics").text
 
 
-def test_every_route_is_described_with_the_schema_that_checks_it(server: Server) -> None:
+def test_openapi_describes_every_route_with_its_schema(server: Server) -> None:
     found = server.client.get("/openapi.json").json()
     assert found == json.loads(json.dumps(document(ROUTES)))
     assert len(found["paths"]) == len({path for path, _ in ROUTES})
@@ -71,7 +71,7 @@ schema = schemathesis.openapi.from_dict(document(ROUTES))
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_whatever_is_sent_no_route_fails(case: schemathesis.Case, server: Server, expendable: Server) -> None:
+def test_routes_survive_any_body(case: schemathesis.Case, server: Server, expendable: Server) -> None:
     server = expendable if case.operation.path in CHANGE else server
     if isinstance(case.body, dict):
         # An unlimited number of tokens takes seconds to generate: -1, null, or no limit at all.
@@ -88,7 +88,7 @@ def test_whatever_is_sent_no_route_fails(case: schemathesis.Case, server: Server
     assert response.status_code < 500 or response.status_code == 503, (case.as_curl_command(), response.text)
 
 
-def test_fifty_at_a_time_are_answered_or_told_to_come_back(server: Server) -> None:
+def test_fifty_concurrent_requests_get_an_answer_or_429(server: Server) -> None:
     async def crowd() -> list[httpx.Response]:
         headers = {"Authorization": f"Bearer {server.key}"}
         async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as client:
@@ -99,8 +99,8 @@ def test_fifty_at_a_time_are_answered_or_told_to_come_back(server: Server) -> No
 
     responses = asyncio.run(crowd())
     assert {response.status_code for response in responses} <= {200, 429}
-    told = [response for response in responses if response.status_code == 429]
-    assert all(response.headers["Retry-After"] == "1" for response in told)
-    assert all(response.json()["error"]["code"] == "rate_limit_exceeded" for response in told)
+    reported = [response for response in responses if response.status_code == 429]
+    assert all(response.headers["Retry-After"] == "1" for response in reported)
+    assert all(response.json()["error"]["code"] == "rate_limit_exceeded" for response in reported)
     texts = {response.json()["choices"][0]["text"] for response in responses if response.status_code == 200}
     assert len(texts) == 1

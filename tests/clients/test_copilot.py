@@ -1,4 +1,4 @@
-"""GitHub Copilot's language server: its own program where it is installed, and always what it sends."""
+"""GitHub Copilot's language server: its requests, and the program itself if it is installed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 from ..alone import KEY, Alone
 
 PROGRAM, NODE = os.environ.get("TURBOPILOT_COPILOT", ""), os.environ.get("TURBOPILOT_NODE", "node")
-# Nothing but the server under test is to be reached: no name is looked up.
+# Only the server under test may be reached, so DNS is disabled.
 NO_NAMES = (
     "import dns from 'node:dns';"
     "dns.lookup = (name, options, done) => (done ?? options)(new Error(`${name} is not asked from this test`));"
 )
-# As 1.539.0 sends it, with each prompt's own numbers.
+# A request of version 1.539.0.
 ASKED: dict[str, Any] = {
     "prompt": "# Path: shapes.py\nimport math\n\ndef area(r):\n    return ",
     "suffix": "",
@@ -49,7 +49,7 @@ def server(tiny_model: Path) -> Iterator[Alone]:
     started.stop()
 
 
-def test_what_the_language_server_asks_is_answered_in_its_order_and_numbered(server: Alone) -> None:
+def test_copilot_requests_get_numbered_responses_in_order(server: Alone) -> None:
     numbered = "X-GitHub-Request-Id"
     for path, status in (
         ("embeddings/models", 404),
@@ -69,7 +69,7 @@ def test_what_the_language_server_asks_is_answered_in_its_order_and_numbered(ser
     assert {choice["index"] for choice in choices} == {0, 1, 2}
 
 
-def test_the_token_is_the_key_and_everything_else_goes_to_this_server(server: Alone) -> None:
+def test_copilot_token_is_the_key_and_its_endpoints_this_server(server: Alone) -> None:
     found = server.client.get("/copilot_internal/v2/token").json()
     assert found["token"] == KEY
     assert 0 < found["refresh_in"] < 1800
@@ -82,7 +82,7 @@ def test_the_token_is_the_key_and_everything_else_goes_to_this_server(server: Al
     "@github/copilot-language-server (tested: 1.539.0), or to its program for this platform. "
     "It needs Node 22.13, which TURBOPILOT_NODE may name.",
 )
-def test_the_language_server_itself_suggests_what_the_model_says(server: Alone, tmp_path: Path) -> None:
+def test_copilot_language_server_returns_the_models_completion(server: Alone, tmp_path: Path) -> None:
     driver = str(Path(__file__).with_name("copilot.mjs"))
     program = [NODE, PROGRAM] if PROGRAM.endswith(".js") else [PROGRAM]
     said = subprocess.run(

@@ -1,4 +1,4 @@
-"""Who goes away gets nothing computed any more, in every protocol, whenever that is."""
+"""A disconnect cancels the request in every protocol and at every stage."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.serving import Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONG = "x = 1\n" * 420  # some seconds of reading
+LONG = "x = 1\n" * 420  # some seconds of prompt evaluation
 SHORT = "def f(x):\n"
-MUCH = 1500  # more tokens than anybody waits for
+MUCH = 1500  # tokens; more than the test waits for
 
 
 def bodies(prompt: str) -> dict[str, dict[str, Any]]:
@@ -66,8 +66,8 @@ def wait_until_busy(server: Server, count: int, seconds: float) -> None:
 
 @pytest.mark.parametrize("route", bodies(""))
 @pytest.mark.parametrize("prompt", [LONG, SHORT], ids=["while its prompt is read", "while it is written"])
-def test_who_goes_away_is_forgotten(route: str, prompt: str, server: Server) -> None:
-    # Another beginning each time: nothing that was read before may shorten it.
+def test_disconnect_cancels_generation(route: str, prompt: str, server: Server) -> None:
+    # A new beginning each time, so that no cached prompt shortens the evaluation.
     connection = send(server, route, bodies(f"# {route} {time.time()}\n{prompt}")[route])
     wait_until_busy(server, 1, 30)
     if prompt is SHORT:
@@ -77,7 +77,7 @@ def test_who_goes_away_is_forgotten(route: str, prompt: str, server: Server) -> 
 
 
 @pytest.mark.parametrize("route", bodies(""))
-def test_who_goes_away_while_waiting_is_never_begun(route: str, server: Server) -> None:
+def test_disconnect_removes_a_queued_request(route: str, server: Server) -> None:
     others = [send(server, "completion", bodies(f"{number} {SHORT}")["completion"]) for number in range(8)]
     wait_until_busy(server, 1, 30)
     connection = send(server, route, bodies(SHORT)[route])

@@ -1,4 +1,4 @@
-"""What editors send, written out from their documentation, and plain curl, against a real server."""
+"""Documented requests of editors, and plain curl, against a real server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ..serving import Server
 from .test_copilot import ASKED as COPILOT
 
-# As llama.vim words it: the window around the cursor, the line apart, limits in milliseconds.
+# llama.vim's request: the window around the cursor, the line separately, limits in milliseconds.
 LLAMA_VIM = {
     "id_slot": 0,
     "input_prefix": "def area(r):\n",
@@ -46,7 +46,7 @@ LLAMA_VIM = {
         "tokens_cached",
     ],
 }
-# It first sends its extra context with nothing to write, so that it is read by the time it is needed.
+# llama.vim first sends its extra context without generation, to prefetch it.
 WARM = LLAMA_VIM | {
     "input_prefix": "",
     "input_suffix": "",
@@ -57,7 +57,7 @@ WARM = LLAMA_VIM | {
     "t_max_predict_ms": 1,
     "response_fields": [""],
 }
-# As llama.vscode words it.
+# llama.vscode's request.
 LLAMA_VSCODE = {
     "input_prefix": "def area(r):\n",
     "input_suffix": "\n\nprint(area(2))\n",
@@ -75,18 +75,18 @@ LLAMA_VSCODE = {
 }
 
 
-# What llama.vim looks for in an answer before it decodes it; what does not match is dropped.
+# llama.vim's patterns; it drops answers that do not match.
 LLAMA_VIM_KEEPS = (re.compile(rb"\s*\{"), re.compile(rb'"content"\s*:"'))
-# What it reads for the figures behind its suggestion, under the names it asked by.
+# The fields that llama.vim displays after its suggestion.
 LLAMA_VIM_FIGURES = [name for name in LLAMA_VIM["response_fields"] if name.startswith("timings/")]
 
 
-def test_llama_vim_keeps_the_answer_and_finds_its_figures(server: Server) -> None:
+def test_infill_response_has_llama_vims_timings(server: Server) -> None:
     response = server.client.post("/infill", json=LLAMA_VIM)
     begins, holds = LLAMA_VIM_KEEPS
     assert begins.match(response.content)
     assert holds.search(response.content)
-    assert b"\n" not in response.content  # it is told of an answer line by line
+    assert b"\n" not in response.content  # llama.vim reads answers line by line
     assert set(response.json()) == set(LLAMA_VIM["response_fields"])
     assert all(isinstance(response.json()[name], int | float) for name in LLAMA_VIM_FIGURES)
 
@@ -102,16 +102,14 @@ def test_llama_vim_keeps_the_answer_and_finds_its_figures(server: Server) -> Non
         ("/completion", {"prompt": 5}),
     ],
 )
-def test_no_answer_has_a_space_that_a_pattern_might_not_expect(
-    server: Server, path: str, body: dict[str, Any]
-) -> None:
+def test_response_json_contains_no_whitespace(server: Server, path: str, body: dict[str, Any]) -> None:
     for line in server.client.post(path, json=body).text.splitlines():
         said = line.removeprefix("data: ")
         if said and said != "[DONE]":
             assert said == json.dumps(json.loads(said), separators=(",", ":"), ensure_ascii=False)
 
 
-def test_fields_within_fields_are_found_and_fields_that_are_not_there_left_out(server: Server) -> None:
+def test_response_fields_select_nested_fields_and_skip_unknown(server: Server) -> None:
     asked = {
         "prompt": "x",
         "n_predict": 1,
@@ -120,17 +118,17 @@ def test_fields_within_fields_are_found_and_fields_that_are_not_there_left_out(s
     assert set(server.client.post("/completion", json=asked).json()) == {"timings/prompt_n"}
 
 
-def test_reading_ahead_writes_nothing_and_is_not_read_again(server: Server) -> None:
+def test_prefetch_generates_nothing_and_fills_the_prompt_cache(server: Server) -> None:
     extra = [{"text": f"line_{n} = {n}\n" * 12, "filename": f"f{n}.py"} for n in range(4)]
     assert server.client.post("/infill", json=WARM | {"input_extra": extra}).json() == {}
-    # Whatever limits it named, all of it was read.
+    # All of the prompt was evaluated in spite of the limits.
     again = server.client.post("/infill", json=LLAMA_VSCODE | {"input_extra": extra}).json()
     assert again["timings"]["cache_n"] > 300
     first = server.client.post("/infill", json=WARM | {"response_fields": []}).json()
     assert (first["content"], first["tokens_predicted"]) == ("", 0)
 
 
-def test_a_limit_leaves_what_was_read_and_the_next_request_goes_on_from_there(server: Server) -> None:
+def test_time_limit_keeps_the_evaluated_prompt_for_the_next_request(server: Server) -> None:
     asked = {"prompt": "limit = 1\n" * 90, "n_predict": 2, "ignore_eos": True, "t_max_prompt_ms": 1}
     found = [server.client.post("/completion", json=asked).json() for _ in range(16)]
     cached = [one["timings"]["cache_n"] for one in found]
@@ -139,10 +137,10 @@ def test_a_limit_leaves_what_was_read_and_the_next_request_goes_on_from_there(se
     assert cached[-1] == 899
 
 
-def test_while_a_limit_is_too_short_for_what_stands_behind_the_cursor_there_is_an_answer(
+def test_time_limit_too_short_for_the_suffix_still_completes(
     server: Server,
 ) -> None:
-    # Each key has it read anew: whoever stopped there would never have an answer.
+    # Each keystroke evaluates the suffix again, so a server that stopped there would never answer.
     body = LLAMA_VIM | {
         "input_suffix": "\n" + "behind = 2\n" * 40,
         "t_max_prompt_ms": 1,
@@ -155,19 +153,19 @@ def test_while_a_limit_is_too_short_for_what_stands_behind_the_cursor_there_is_a
     assert found[-1]["tokens_predicted"] > 0
 
 
-def test_llama_vscode_is_answered(server: Server) -> None:
+def test_infill_accepts_llama_vscodes_request(server: Server) -> None:
     found = server.client.post("/infill", json=LLAMA_VSCODE).json()
     assert {"content", "tokens_cached", "tokens_evaluated", "truncated", "stop_type", "timings"} <= set(found)
 
 
-def test_writing_ends_when_its_time_is_up(server: Server) -> None:
+def test_infill_stops_at_its_time_limit(server: Server) -> None:
     asked = {"prompt": "x", "n_predict": 3000, "t_max_predict_ms": 30, "ignore_eos": True}
     found = server.client.post("/completion", json=asked).json()
     assert 0 < found["tokens_predicted"] < 3000
     assert found["stop_type"] == "limit"
 
 
-def test_a_line_too_far_left_ends_the_text(server: Server) -> None:
+def test_infill_stops_at_a_dedented_line(server: Server) -> None:
     # The biases and the penalty make the model generate "a\na\na…".
     asked = {
         "prompt": "if x:\n    ",
@@ -180,7 +178,7 @@ def test_a_line_too_far_left_ends_the_text(server: Server) -> None:
     assert server.client.post("/completion", json=asked).json()["content"] == "a"
 
 
-def test_tokens_there_and_back(server: Server) -> None:
+def test_tokenize_and_detokenize_are_inverse(server: Server) -> None:
     text = "naïve = '字' # 🎈"
     tokens = server.client.post("/tokenize", json={"content": text}).json()["tokens"]
     assert server.client.post("/detokenize", json={"tokens": tokens}).json()["content"] == text
@@ -189,8 +187,8 @@ def test_tokens_there_and_back(server: Server) -> None:
     assert server.client.post("/detokenize", json={"tokens": [10**6]}).status_code == 400
 
 
-def test_what_the_server_is_and_does_holds_nobodys_text(server: Server) -> None:
-    secret = "somebodys_secret_words"
+def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
+    secret = "a_users_secret_words"
     server.client.post("/completion", json={"prompt": secret, "n_predict": 2})
     props, slots = server.client.get("/props"), server.client.get("/slots")
     assert props.json()["default_generation_settings"]["n_ctx"] > 0
@@ -198,15 +196,15 @@ def test_what_the_server_is_and_does_holds_nobodys_text(server: Server) -> None:
     assert "/" not in props.json()["model_path"]
 
 
-def test_the_likeliest_tokens_are_told_to_who_asks(server: Server) -> None:
+def test_infill_returns_the_requested_top_tokens(server: Server) -> None:
     asked = {"prompt": "x", "n_predict": 3, "n_probs": 3, "temperature": 0}
-    told = server.client.post("/completion", json=asked).json()["completion_probabilities"]
-    assert len(told) == 3
-    assert all(len(token["top_logprobs"]) == 3 for token in told)
-    assert told[0]["top_logprobs"][0]["id"] == told[0]["id"]
+    reported = server.client.post("/completion", json=asked).json()["completion_probabilities"]
+    assert len(reported) == 3
+    assert all(len(token["top_logprobs"]) == 3 for token in reported)
+    assert reported[0]["top_logprobs"][0]["id"] == reported[0]["id"]
 
 
-def test_a_stream_of_events_ends_with_the_figures(server: Server) -> None:
+def test_event_stream_ends_with_timings(server: Server) -> None:
     asked = {"prompt": "x", "n_predict": 8, "temperature": 0}
     whole = server.client.post("/completion", json=asked).json()
     with server.client.stream("POST", "/completion", json=asked | {"stream": True}) as response:
@@ -217,7 +215,7 @@ def test_a_stream_of_events_ends_with_the_figures(server: Server) -> None:
     assert events[-1]["timings"]["predicted_n"] == whole["timings"]["predicted_n"]
 
 
-def test_a_copilot_prompt_that_is_too_long_loses_its_far_end(server: Server) -> None:
+def test_copilot_prompt_is_truncated_at_its_far_end(server: Server) -> None:
     long = {"prompt": "x = 1\n" * 4000, "suffix": "\n\nprint(area(2))\n", "max_tokens": 12, "n": 1}
     asked = COPILOT | long | {"stream": False}
     assert server.client.post("/v1/completions", json=asked).json()["usage"]["prompt_tokens"] > 100
@@ -226,7 +224,7 @@ def test_a_copilot_prompt_that_is_too_long_loses_its_far_end(server: Server) -> 
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
 
 
-def test_who_waited_in_vain_is_told_so(tiny_model: Path, tmp_path: Path) -> None:
+def test_expired_request_gets_an_error_with_the_reason(tiny_model: Path, tmp_path: Path) -> None:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.text_deadline = 0.1\n")

@@ -1,4 +1,4 @@
-"""OpenAI's npm package of the line that FauxPilot's plugin is built on, against a real server."""
+"""The version of OpenAI's npm package that FauxPilot's plugin uses, against a real server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from ..serving import Server
 
 
-def test_the_plugins_request_is_answered(server: Server) -> None:
+def test_completions_accept_the_fauxpilot_plugins_request(server: Server) -> None:
     script = Path(__file__).with_name("fauxpilot.mjs")
     said = subprocess.run(
         [str(shutil.which("node")), str(script), server.url, server.key],

@@ -19,13 +19,13 @@ def client(server: Server) -> Iterator[InferenceClient]:
         yield made
 
 
-def test_text_is_generated(client: InferenceClient) -> None:
+def test_generate_returns_text(client: InferenceClient) -> None:
     text = client.text_generation(PROMPT, max_new_tokens=12)
     assert text
     assert client.text_generation(PROMPT, max_new_tokens=12, return_full_text=True) == PROMPT + text
 
 
-def test_a_stream_is_the_whole_token_by_token(client: InferenceClient) -> None:
+def test_generate_streams_the_same_tokens(client: InferenceClient) -> None:
     whole = client.text_generation(PROMPT, max_new_tokens=12, details=True)
     parts = list(client.text_generation(PROMPT, max_new_tokens=12, details=True, stream=True))
     assert parts[-1].generated_text == whole.generated_text
@@ -35,7 +35,7 @@ def test_a_stream_is_the_whole_token_by_token(client: InferenceClient) -> None:
     assert parts[-1].details.finish_reason == whole.details.finish_reason
 
 
-def test_a_stop_text_and_a_seed_are_heeded(client: InferenceClient) -> None:
+def test_generate_respects_stop_text_and_seed(client: InferenceClient) -> None:
     text = client.text_generation(PROMPT, max_new_tokens=12)
     stopped = client.text_generation(PROMPT, max_new_tokens=12, stop=[text[3:5]], details=True)
     assert stopped.generated_text == text[: text.index(text[3:5])]
@@ -45,7 +45,7 @@ def test_a_stop_text_and_a_seed_are_heeded(client: InferenceClient) -> None:
     assert one == same != other
 
 
-def test_a_hole_written_with_any_familys_marks_is_filled(client: InferenceClient, server: Server) -> None:
+def test_generate_accepts_fim_tokens_of_all_model_families(client: InferenceClient, server: Server) -> None:
     marked = f"<fim_prefix>{PROMPT}<fim_suffix>\n    return y<fim_middle>"
     filled = client.text_generation(marked, max_new_tokens=8, details=True)
     asked = {"prompt": PROMPT, "suffix": "\n    return y", "max_tokens": 8, "temperature": 0}
@@ -55,6 +55,6 @@ def test_a_hole_written_with_any_familys_marks_is_filled(client: InferenceClient
     )
 
 
-def test_what_is_wrong_is_told_in_words(client: InferenceClient) -> None:
+def test_generate_reports_errors_with_a_message(client: InferenceClient) -> None:
     with pytest.raises(ValidationError, match="context length"):
         client.text_generation(PROMPT, max_new_tokens=60_000)

@@ -1,4 +1,4 @@
-"""What llama.cpp's server takes and how it answers, against a real server of ours."""
+"""The protocol of llama.cpp's server, against a real server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refused(server: Server, path: str = "/completion", **body: Any) -> str:
     return str(error.get("field") or error["param"])
 
 
-def test_a_prompt_is_a_text_or_token_ids_or_both_or_an_object(server: Server) -> None:
+def test_prompt_may_be_text_ids_a_mix_or_an_object(server: Server) -> None:
     ids = ask(server, "/tokenize", content="x = 1")["tokens"]
     for prompt in (ids, {"prompt_string": "x = 1"}, ["x = 1"]):
         assert (
@@ -35,14 +35,14 @@ def test_a_prompt_is_a_text_or_token_ids_or_both_or_an_object(server: Server) ->
     assert ask(server, prompt=mixed, **WRITE)["content"] == ask(server, prompt="x = 1", **WRITE)["content"]
 
 
-def test_several_prompts_and_several_texts_of_each_are_a_list(server: Server) -> None:
+def test_several_prompts_and_n_cmpl_return_a_list(server: Server) -> None:
     found = ask(server, prompt=["x = ", [65, 66], {"prompt_string": "y"}], n_cmpl=2, **WRITE)
     assert [one["index"] for one in found] == list(range(6))
     assert found[4]["content"] == ask(server, prompt="y", **WRITE)["content"]
     assert all(one["tokens_predicted"] == 3 for one in found)
 
 
-def test_several_texts_are_streamed_each_to_its_end(server: Server) -> None:
+def test_stream_sends_several_completions_to_their_ends(server: Server) -> None:
     body = {"prompt": ["x", "y"], "n_cmpl": 2, "stream": True} | WRITE
     lines = server.client.post("/completion", json=body).text.splitlines()
     events = [json.loads(line.removeprefix("data: ")) for line in lines if line]
@@ -53,12 +53,12 @@ def test_several_texts_are_streamed_each_to_its_end(server: Server) -> None:
         assert "".join(event["content"] for event in mine) == whole[index]["content"]
 
 
-def test_llama_vscodes_several_completions_come_as_a_list(server: Server) -> None:
+def test_llama_vscodes_n_cmpl_returns_a_list(server: Server) -> None:
     found = ask(server, "/infill", input_prefix="x = ", input_suffix="\n", n_cmpl=3, n_predict=4)
     assert [one["index"] for one in found] == [0, 1, 2]
 
 
-def test_null_is_the_default_and_a_whole_fraction_a_number(server: Server) -> None:
+def test_null_is_the_default_and_8_0_is_8(server: Server) -> None:
     nulls = dict.fromkeys(
         (
             "stop",
@@ -77,14 +77,19 @@ def test_null_is_the_default_and_a_whole_fraction_a_number(server: Server) -> No
     )
 
 
-def test_values_out_of_range_are_taken_to_its_end(server: Server) -> None:
+def test_out_of_range_values_are_clamped(server: Server) -> None:
     found = ask(server, prompt="x", n_predict=2, top_p=1.5, min_p=-3, top_k=-1, temperature=-2)
-    told = found["generation_settings"]
-    assert (told["top_p"], told["min_p"], told["top_k"], told["temperature"]) == (1.0, 0.0, 0, 0.0)
+    reported = found["generation_settings"]
+    assert (reported["top_p"], reported["min_p"], reported["top_k"], reported["temperature"]) == (
+        1.0,
+        0.0,
+        0,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize("path", ["/completion", "/v1/completions"])
-def test_without_a_limit_the_text_goes_to_its_end_or_the_contexts(server: Server, path: str) -> None:
+def test_unlimited_completion_ends_at_eos_or_context_size(server: Server, path: str) -> None:
     body = {"prompt": "x" * 900, "max_tokens": -1, "temperature": 0, "ignore_eos": True}
     found = ask(server, path, **body)
     if path == "/completion":
@@ -94,14 +99,14 @@ def test_without_a_limit_the_text_goes_to_its_end_or_the_contexts(server: Server
         assert found["usage"]["completion_tokens"] == 124
 
 
-def test_the_tokens_are_told_to_who_asks(server: Server) -> None:
+def test_return_tokens_returns_token_ids(server: Server) -> None:
     assert ask(server, prompt="x", **WRITE)["tokens"] == []
     found = ask(server, prompt="x", return_tokens=True, **WRITE)
     assert len(found["tokens"]) == 3
     assert ask(server, "/detokenize", tokens=found["tokens"])["content"] == found["content"]
 
 
-def test_chances_behind_the_samplers(server: Server) -> None:
+def test_post_sampling_probs_returns_probabilities(server: Server) -> None:
     body = {"prompt": "x", "n_predict": 4, "n_probs": 5, "post_sampling_probs": True, "ignore_eos": True}
     for token in ask(server, **body, temperature=1.0, top_k=3)["completion_probabilities"]:
         chances = [one["prob"] for one in token["top_probs"]]
@@ -116,7 +121,7 @@ def test_chances_behind_the_samplers(server: Server) -> None:
         assert [one["id"] for one in token["top_probs"]] == [token["id"]]
 
 
-def test_a_bias_by_text_is_one_for_each_of_its_tokens(server: Server) -> None:
+def test_text_bias_applies_to_each_of_its_tokens(server: Server) -> None:
     for bias in ([["abc", 100]], {"abc": 100.0}, [{"token": "abc", "bias": 100}]):
         assert set(ask(server, prompt="x", logit_bias=bias, **WRITE)["content"]) <= set("abc")
     likeliest = ask(server, prompt="x", return_tokens=True, **WRITE)["tokens"][0]
@@ -147,7 +152,7 @@ def test_a_bias_by_text_is_one_for_each_of_its_tokens(server: Server) -> None:
         ("timings_per_token", True, False),
     ],
 )
-def test_what_is_not_supported_is_refused_by_name_where_it_would_matter(
+def test_unsupported_options_are_rejected_by_name(
     server: Server, name: str, value: Any, harmless: Any
 ) -> None:
     for path in ("/completion", "/v1/completions"):
@@ -155,7 +160,7 @@ def test_what_is_not_supported_is_refused_by_name_where_it_would_matter(
         ask(server, path, prompt="x", n_predict=1, **{name: harmless})
 
 
-def test_what_nobody_knows_and_what_only_hints_is_ignored(server: Server) -> None:
+def test_unknown_options_and_hints_are_ignored(server: Server) -> None:
     hints = {
         "id_slot": 3,
         "cache_prompt": True,
@@ -182,14 +187,14 @@ def test_what_nobody_knows_and_what_only_hints_is_ignored(server: Server) -> Non
         True,
     ],
 )
-def test_a_prompt_of_another_kind_is_refused(server: Server, prompt: Any) -> None:
+def test_prompt_of_another_type_is_rejected(server: Server, prompt: Any) -> None:
     if prompt == [[]]:
         ask(server, prompt=prompt, n_predict=1)
     else:
         assert refused(server, prompt=prompt).startswith("prompt")
 
 
-def test_marks_are_control_tokens_where_tokens_are_asked_for_with_them(server: Server) -> None:
+def test_tokenize_parses_special_tokens_on_request(server: Server) -> None:
     def tokens(**more: Any) -> Any:
         return ask(server, "/tokenize", content="a<|fim_prefix|>b", **more)["tokens"]
 
@@ -205,7 +210,7 @@ def test_marks_are_control_tokens_where_tokens_are_asked_for_with_them(server: S
     assert ask(server, "/tokenize") == {"tokens": []}
 
 
-def test_a_template_is_filled_in_on_every_route(server: Server) -> None:
+def test_fim_template_is_filled_in_on_every_route(server: Server) -> None:
     prompt = "<|fim_prefix|>x = <|fim_suffix|>\ny<|fim_middle|>"
     whole = ask(server, "/v1/completions", prompt="x = ", suffix="\ny", max_tokens=3, temperature=0)
     text = whole["choices"][0]["text"]
@@ -217,7 +222,7 @@ def test_a_template_is_filled_in_on_every_route(server: Server) -> None:
     assert found["generated_text"] == text
 
 
-def test_openais_answers_say_which_system_they_are_of(server: Server) -> None:
+def test_openai_response_has_a_system_fingerprint(server: Server) -> None:
     assert ask(server, "/v1/completions", prompt="x", max_tokens=1)["system_fingerprint"].startswith(
         "jupyter-turbopilot"
     )

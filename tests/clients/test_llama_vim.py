@@ -1,4 +1,4 @@
-"""llama.vim itself, in Vim and in Neovim, where they are there: TURBOPILOT_LLAMA_VIM names the plug-in's folder."""
+"""llama.vim itself, in Vim and Neovim if they are installed: TURBOPILOT_LLAMA_VIM names the plug-in's folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _drain(terminal: int) -> None:
     not PLUGIN, reason="TURBOPILOT_LLAMA_VIM does not name a copy of github.com/ggml-org/llama.vim"
 )
 @pytest.mark.parametrize("editor", ["vim", "nvim"])
-def test_grey_text_appears_and_tab_takes_it(server: Server, tmp_path: Path, editor: str) -> None:
+def test_llama_vim_shows_ghost_text_and_tab_accepts_it(server: Server, tmp_path: Path, editor: str) -> None:
     pty = pytest.importorskip("pty")
     if not (program := shutil.which(editor)):
         pytest.skip(f"{editor} is not installed")
@@ -48,10 +48,10 @@ def test_grey_text_appears_and_tab_takes_it(server: Server, tmp_path: Path, edit
         check=True,
     )
     os.close(theirs)
-    told = json.loads(found.read_text())
-    if "old" in told:
-        pytest.skip(told["old"])
-    assert told["shown"].strip(), told
-    taken = told["after"].removeprefix(told["before"])
-    assert told["after"] != taken != "", told
-    assert told["shown"] == "?" or taken.startswith(told["shown"].rstrip()), told
+    reported = json.loads(found.read_text())
+    if "old" in reported:
+        pytest.skip(reported["old"])
+    assert reported["shown"].strip(), reported
+    taken = reported["after"].removeprefix(reported["before"])
+    assert reported["after"] != taken != "", reported
+    assert reported["shown"] == "?" or taken.startswith(reported["shown"].rstrip()), reported

@@ -19,7 +19,7 @@ def client(server: Server) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def test_a_completion_has_its_text_its_reason_and_its_cost(client: openai.OpenAI) -> None:
+def test_completion_has_text_finish_reason_and_usage(client: openai.OpenAI) -> None:
     found = client.completions.create(**ASKED)
     (choice,) = found.choices
     assert found.object == "text_completion"
@@ -31,7 +31,7 @@ def test_a_completion_has_its_text_its_reason_and_its_cost(client: openai.OpenAI
     assert found.usage.total_tokens == found.usage.prompt_tokens + found.usage.completion_tokens
 
 
-def test_a_stream_is_the_whole_in_pieces_and_tells_its_cost(client: openai.OpenAI) -> None:
+def test_stream_joins_to_the_completion_and_ends_with_usage(client: openai.OpenAI) -> None:
     whole = client.completions.create(**ASKED)
     chunks = list(client.completions.create(**ASKED, stream=True, stream_options={"include_usage": True}))
     text = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
@@ -43,11 +43,13 @@ def test_a_stream_is_the_whole_in_pieces_and_tells_its_cost(client: openai.OpenA
     cost = chunks[-1].usage
     assert cost is not None
     assert (cost.prompt_tokens, cost.total_tokens) == (whole.usage.prompt_tokens, whole.usage.total_tokens)
-    assert cost.prompt_tokens_details.cached_tokens == cost.prompt_tokens - 1  # the same was asked before
+    assert (
+        cost.prompt_tokens_details.cached_tokens == cost.prompt_tokens - 1
+    )  # an earlier test sent the same request
     assert len({chunk.id for chunk in chunks}) == 1
 
 
-def test_several_texts_are_numbered_streamed_or_not(client: openai.OpenAI) -> None:
+def test_n_completions_have_indices_streamed_or_not(client: openai.OpenAI) -> None:
     asked = ASKED | {"temperature": 1.0, "n": 3, "seed": 5}
     whole = client.completions.create(**asked)
     assert [choice.index for choice in whole.choices] == [0, 1, 2]
@@ -58,7 +60,7 @@ def test_several_texts_are_numbered_streamed_or_not(client: openai.OpenAI) -> No
     assert said == {choice.index: choice.text for choice in whole.choices}
 
 
-def test_of_several_the_likeliest_is_kept(client: openai.OpenAI) -> None:
+def test_best_of_returns_the_likeliest(client: openai.OpenAI) -> None:
     asked = ASKED | {"temperature": 1.5, "seed": 2, "logprobs": 0, "max_tokens": 6}
 
     def mean(values: list[float]) -> float:
@@ -71,7 +73,7 @@ def test_of_several_the_likeliest_is_kept(client: openai.OpenAI) -> None:
     assert best.usage.completion_tokens == all_four.usage.completion_tokens
 
 
-def test_several_prompts_are_answered_in_order(client: openai.OpenAI) -> None:
+def test_several_prompts_return_choices_in_order(client: openai.OpenAI) -> None:
     prompts = ["one = ", "two = ", "def f():\n"]
     together = client.completions.create(**(ASKED | {"prompt": prompts}))
     alone = [client.completions.create(**(ASKED | {"prompt": prompt})) for prompt in prompts]
@@ -79,7 +81,7 @@ def test_several_prompts_are_answered_in_order(client: openai.OpenAI) -> None:
     assert [choice.text for choice in together.choices] == [found.choices[0].text for found in alone]
 
 
-def test_token_ids_are_a_prompt_like_any_other(client: openai.OpenAI, server: Server) -> None:
+def test_prompt_may_be_token_ids(client: openai.OpenAI, server: Server) -> None:
     ids = server.client.post("/tokenize", json={"content": ASKED["prompt"]}).json()["tokens"]
     by_ids = client.completions.create(**(ASKED | {"prompt": ids}))
     by_lists = client.completions.create(**(ASKED | {"prompt": [ids, ids]}))
@@ -88,19 +90,24 @@ def test_token_ids_are_a_prompt_like_any_other(client: openai.OpenAI, server: Se
     assert [choice.text for choice in by_lists.choices] == [text, text]
 
 
-def test_the_chances_are_those_of_the_model(client: openai.OpenAI) -> None:
+def test_logprobs_are_the_models(client: openai.OpenAI) -> None:
     choice = client.completions.create(**ASKED, logprobs=4).choices[0]
-    told = choice.logprobs
-    assert told is not None
-    assert len(told.tokens) == len(told.token_logprobs) == len(told.top_logprobs) == len(told.text_offset)
-    assert told.text_offset[0] == 0
-    for chance, top in zip(told.token_logprobs, told.top_logprobs, strict=True):
+    reported = choice.logprobs
+    assert reported is not None
+    assert (
+        len(reported.tokens)
+        == len(reported.token_logprobs)
+        == len(reported.top_logprobs)
+        == len(reported.text_offset)
+    )
+    assert reported.text_offset[0] == 0
+    for chance, top in zip(reported.token_logprobs, reported.top_logprobs, strict=True):
         assert len(top) in {4, 5}
         assert sum(math.exp(value) for value in top.values()) <= 1.001
-        assert chance == pytest.approx(max(top.values()), abs=1e-3)  # the likeliest was taken
+        assert chance == pytest.approx(max(top.values()), abs=1e-3)  # greedy
 
 
-def test_the_prompt_is_echoed_where_that_is_asked(client: openai.OpenAI) -> None:
+def test_echo_returns_the_prompt(client: openai.OpenAI) -> None:
     plain = client.completions.create(**ASKED).choices[0].text
     echoed = client.completions.create(**ASKED, echo=True, logprobs=1).choices[0]
     assert echoed.text == ASKED["prompt"] + plain
@@ -111,7 +118,7 @@ def test_the_prompt_is_echoed_where_that_is_asked(client: openai.OpenAI) -> None
     assert streamed == echoed.text
 
 
-def test_a_stop_text_ends_it_and_is_never_seen(client: openai.OpenAI) -> None:
+def test_stop_text_ends_the_completion_and_is_omitted(client: openai.OpenAI) -> None:
     text = client.completions.create(**ASKED).choices[0].text
     stop = text[3:5]
     for more in ({"stop": stop}, {"stop": ["never there", stop]}):
@@ -121,13 +128,13 @@ def test_a_stop_text_ends_it_and_is_never_seen(client: openai.OpenAI) -> None:
         assert "".join(chunk.choices[0].text for chunk in pieces) == found.text
 
 
-def test_a_suffix_is_filled_up_to(client: openai.OpenAI) -> None:
+def test_suffix_is_respected(client: openai.OpenAI) -> None:
     plain = client.completions.create(**ASKED)
     filled = client.completions.create(**ASKED, suffix="\n    return y")
     assert filled.usage.prompt_tokens == plain.usage.prompt_tokens + len("\n    return y") + 3
 
 
-def test_penalties_and_biases_change_what_is_written(client: openai.OpenAI) -> None:
+def test_penalties_and_biases_change_the_completion(client: openai.OpenAI) -> None:
     asked = ASKED | {"max_tokens": 60, "logit_bias": {"113": 20}}
     biased = client.completions.create(**asked).choices[0].text
     penalised = client.completions.create(**asked, frequency_penalty=2.0).choices[0].text
@@ -135,13 +142,13 @@ def test_penalties_and_biases_change_what_is_written(client: openai.OpenAI) -> N
     assert 0 < penalised.count("q") < 60
 
 
-def test_the_same_seed_writes_the_same_text(client: openai.OpenAI) -> None:
+def test_same_seed_returns_the_same_completion(client: openai.OpenAI) -> None:
     asked = ASKED | {"temperature": 1.2}
     one, same, other = (client.completions.create(**asked, seed=seed).choices[0].text for seed in (3, 3, 4))
     assert one == same != other
 
 
-def test_errors_are_of_the_classes_that_clients_catch(client: openai.OpenAI, server: Server) -> None:
+def test_errors_raise_the_clients_exception_classes(client: openai.OpenAI, server: Server) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.completions.create(**(ASKED | {"max_tokens": 100_000}))
     assert refused.value.code == "context_length_exceeded"
@@ -156,7 +163,7 @@ def test_errors_are_of_the_classes_that_clients_catch(client: openai.OpenAI, ser
         client.models.retrieve("gpt-4")
 
 
-def test_a_client_that_gives_up_leaves_the_server_well(client: openai.OpenAI) -> None:
+def test_client_timeout_leaves_the_server_healthy(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=0.001).completions.create(**(ASKED | {"max_tokens": 400}))
     for chunk in client.completions.create(**(ASKED | {"max_tokens": 400}), stream=True):
@@ -165,12 +172,12 @@ def test_a_client_that_gives_up_leaves_the_server_well(client: openai.OpenAI) ->
     assert client.completions.create(**ASKED).choices
 
 
-def test_the_model_that_answers_is_listed(client: openai.OpenAI) -> None:
+def test_models_lists_the_loaded_model(client: openai.OpenAI) -> None:
     (model,) = client.models.list().data
     assert client.models.retrieve(model.id) == model
 
 
-def test_what_older_clients_call_an_engine_is_the_same(client: openai.OpenAI, server: Server) -> None:
+def test_engines_path_is_an_alias_of_completions(client: openai.OpenAI, server: Server) -> None:
     text = client.completions.create(**ASKED).choices[0].text
     found = server.client.post("/v1/engines/codegen/completions", json=ASKED).json()
     assert found["choices"][0]["text"] == text

@@ -8,5 +8,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` builds it; a warning ends the build."""
+    """The site, built like `make docs`; a warning fails the build."""
     return build_site.build(tmp_path_factory.mktemp("docs"))

@@ -1,4 +1,4 @@
-"""The documents that people read, and the code in them."""
+"""The documentation pages and the code in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGES = [
     ROOT / "labextension" / "models" / "README.md",
 ]
 NOT_RUN = re.compile(r"<!-- not run(?: here)?: (\S.*?) -->\s*$", re.DOTALL)
-# A block without a language, as an indented one is, may be a command that escapes the rules for commands.
+# A block without a language, such as an indented one, counts as a command.
 SHELL = {"", "bash", "sh", "shell", "console", "powershell", "bat"}
 PROGRAMS = {"ipython", "python", "javascript", "lua", "html", "dockerfile"}
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -32,7 +32,7 @@ class Block:
     line: int
     language: str
     text: str
-    reason: str  # why it is not run, as the comment above it says
+    reason: str  # why it is not run, from the comment above it
 
     @property
     def place(self) -> str:
@@ -40,17 +40,17 @@ class Block:
 
     @property
     def is_configuration(self) -> bool:
-        """Whether it is for a configuration file; tests/docs/test_configuration.py reads it as Jupyter does."""
+        """Return whether it is for a configuration file (see test_configuration.py)."""
         return self.language == "python" and bool(re.search(r"^c\.", self.text, re.MULTILINE))
 
     @property
     def is_program(self) -> bool:
-        """Whether readers run it, though not in a shell."""
+        """Return whether it is a program that is not run in a shell."""
         return self.language in PROGRAMS and not self.is_configuration
 
     @property
     def commands(self) -> list[str]:
-        """The commands of a shell's block: a line each, but for lines that go on and comments."""
+        """The commands of a shell block, one per line, without comments and with continued lines joined."""
         joined = self.text.replace("\\\n", " ")
         lines = (re.sub(r"\s+#\s.*$", "", line).strip() for line in joined.splitlines())
         return [re.sub(r"\s+", " ", line) for line in lines if line and not line.startswith("#")]
@@ -69,7 +69,7 @@ def blocks() -> Iterator[Block]:
 
 
 def inline() -> Iterator[tuple[Path, str]]:
-    """The code within sentences and tables."""
+    """Yield the code in sentences and tables."""
     for page in PAGES:
         for token in _MARKDOWN.parse(page.read_text("utf-8")):
             for child in token.children or ():

@@ -1,4 +1,4 @@
-"""Every command of the documents is run here as it stands, or the page says why it is not."""
+"""Run every documented command unchanged, unless its page gives a reason not to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LANGUAGES = SHELL - {""} | {
     "dockerfile",
 }
 
-# What is run: what of its output shows that it did what the page promises.
+# Commands to run: a part of their expected output.
 EXECUTED = {
     "jupyter server extension list": "jupyter_turbopilot",
     "jupyter labextension list": "jupyter-turbopilot",
@@ -46,7 +46,7 @@ EXECUTED = {
     "jupyter turbopilot models info model.gguf": "llama",
     'jupyter turbopilot generate -m model.gguf -p "def fibonacci(n):" -n 100 --temp 0.2': "tokens",
 }
-# What is run, and writes a file: what the file has to hold.
+# Commands that write a file: a part of its expected content.
 WRITTEN = {
     "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "TURBOPILOT_ENGINE_AUTH: jupyterhub",
     "jupyter turbopilot study report participant-*.jsonl --into report.md": "2 logs, 2 requests, 2 suggestions shown",
@@ -54,10 +54,10 @@ WRITTEN = {
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",
     "jupyter turbopilot complete analysis.py --line 12 --col 9": "lengths",
-    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "tokens",  # the text is drawn at random
+    'jupyter turbopilot generate -p "def fibonacci(n):" -n 60': "tokens",  # the text is sampled
     "jupyter turbopilot models path": "qwen2.5-coder-0.5b",
 }
-# Commands in sentences and tables, but for ours, for `make` and for scripts of the repository, which are looked up.
+# Commands in sentences and tables. Turbopilot's own, `make` and scripts of the repository are looked up instead.
 IN_A_SENTENCE = re.compile(
     r"(?:pip|conda|npm|npx|node|python|jupyter|ipython|docker|kubectl|helm|git|curl|ssh|chmod|export|source|ray"
     r"|xcode-select|openssl|nvcc|brew|sudo|apt-get) \S"
@@ -65,7 +65,7 @@ IN_A_SENTENCE = re.compile(
 LOOKED_UP = re.compile(
     r"jupyter turbopilot|python (?:scripts|benchmarks)/[\w/]+\.py|node benchmarks/[\w/]+\.mjs"
 )
-# What of them is run: what of its output shows that it did what the page promises.
+# Those to run: a part of their expected output.
 SAID = {
     "jupyter --paths": "/home/.jupyter",
     "ipython profile create": "ipython_config.py",
@@ -73,7 +73,7 @@ SAID = {
     'print(hashlib.sha256(d).hexdigest(), len(d))" FILE': f"{hashlib.sha256(b'model').hexdigest()} 5",
     "openssl rand -hex 32": "\n",
 }
-# And what is not, and why.
+# Those not to run, by reason.
 SAID_AND_NOT_RUN = {
     "it names a command, or begins one": (
         *(
@@ -123,7 +123,7 @@ SAID_AND_NOT_RUN = {
         "export HF_ENDPOINT=https://hf-mirror.example.org",
     ),
 }
-MAY_FAIL = {"jupyter turbopilot doctor"}  # on a machine that is slow, or lacks something, it says so
+MAY_FAIL = {"jupyter turbopilot doctor"}  # it reports slow or incomplete machines
 
 ANALYSIS = '''"""Mean and median of some measured lengths."""
 
@@ -148,7 +148,7 @@ def shell_blocks():
 
 
 def run(command: str, folder: Path, models: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as somebody with an empty home would."""
+    """Run a command with an empty home folder."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     kept = {
@@ -174,12 +174,12 @@ def run(command: str, folder: Path, models: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_every_block_of_code_names_its_language() -> None:
+def test_code_blocks_name_their_language() -> None:
     unnamed = [block.place for block in blocks() if block.language not in LANGUAGES]
     assert not unnamed, f"name the language, as in ```bash: {unnamed}"
 
 
-def test_every_command_is_run_here_or_its_page_says_why_not() -> None:
+def test_commands_in_blocks_are_run_or_have_a_reason() -> None:
     run_here = EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys()
     lost = [
         f"{block.place}: {command}"
@@ -191,26 +191,26 @@ def test_every_command_is_run_here_or_its_page_says_why_not() -> None:
     assert not lost, "run them here, or put <!-- not run: why --> above the block:\n" + "\n".join(lost)
 
 
-def test_what_is_run_here_still_stands_in_a_page() -> None:
+def test_run_commands_exist_in_a_page() -> None:
     there = {command for block in shell_blocks() if not block.reason for command in block.commands}
     assert not (EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys()) - there
 
 
-def test_every_command_in_a_sentence_is_run_here_or_listed_with_the_reason() -> None:
+def test_commands_in_sentences_are_run_or_have_a_reason() -> None:
     there = {code for _, code in inline() if IN_A_SENTENCE.match(code) and not LOOKED_UP.match(code)}
     listed = [*SAID, *(command for commands in SAID_AND_NOT_RUN.values() for command in commands)]
     assert not there - set(listed), "add them to SAID, or to SAID_AND_NOT_RUN"
     assert sorted(there) == sorted(listed)
 
 
-def test_a_block_that_is_not_run_has_a_reason_and_nothing_else_has_one() -> None:
+def test_only_blocks_that_are_not_run_have_a_reason() -> None:
     marked = sum(len(re.findall(r"^ *<!-- not run", page.read_text("utf-8"), re.MULTILINE)) for page in PAGES)
     assert marked == sum(bool(b.reason) for b in blocks() if b.language in SHELL or b.is_program)
 
 
 @shell
 @pytest.mark.parametrize("command", EXECUTED)
-def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model: Path) -> None:
+def test_commands_print_the_documented_output(command: str, tmp_path: Path, tiny_model: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(tiny_model.read_bytes())
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
@@ -219,7 +219,7 @@ def test_it_does_what_its_page_promises(command: str, tmp_path: Path, tiny_model
 
 @shell
 @pytest.mark.parametrize("command", SAID, ids=lambda command: command[:30])
-def test_it_does_what_its_sentence_promises(command: str, tmp_path: Path) -> None:
+def test_inline_commands_print_the_documented_output(command: str, tmp_path: Path) -> None:
     (tmp_path / "FILE").write_bytes(b"model")
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
@@ -228,7 +228,7 @@ def test_it_does_what_its_sentence_promises(command: str, tmp_path: Path) -> Non
 
 @shell
 @pytest.mark.parametrize("command", WRITTEN)
-def test_it_writes_what_its_page_promises(command: str, tmp_path: Path) -> None:
+def test_commands_write_the_documented_files(command: str, tmp_path: Path) -> None:
     for person in "ab":
         write_study_log(tmp_path / f"participant-{person}.jsonl")
     done = run(command, tmp_path, str(tmp_path / "models"))
@@ -242,7 +242,7 @@ def test_it_writes_what_its_page_promises(command: str, tmp_path: Path) -> None:
 @shell
 @pytest.mark.model
 @pytest.mark.parametrize("command", WITH_THE_MODEL)
-def test_it_does_what_its_page_promises_with_the_model(
+def test_commands_that_use_the_model_print_the_documented_output(
     command: str, tmp_path: Path, default_model: Path
 ) -> None:
     (tmp_path / "analysis.py").write_text(ANALYSIS, "utf-8")
@@ -253,12 +253,12 @@ def test_it_does_what_its_page_promises_with_the_model(
 
 
 def ours() -> set[str]:
-    """Every command of ours, in blocks and in sentences, that is no sketch of one."""
+    """Return the `jupyter turbopilot` commands in blocks and sentences, except abbreviated ones."""
     written = {command for block in shell_blocks() for command in block.commands}
     written |= {code for _, code in inline() if re.match(r"jupyter turbopilot [a-z]", code)}
     found = set()
     for line in written:
-        # As far as the command goes: to what takes its output, the next one, or the end of a substitution.
+        # The command ends at a pipe, a redirection, the next command or the end of a substitution.
         for part in re.findall(r"jupyter turbopilot ([a-z].*?)(?=\)\"| \| | && | > |$)", line):
             if not re.search(r"[…\[]|\w\|\w", part):
                 found.add(part.strip())
@@ -266,10 +266,10 @@ def ours() -> set[str]:
 
 
 @pytest.mark.parametrize("command", sorted(ours()))
-def test_the_command_line_knows_what_the_documents_give_it(command: str) -> None:
+def test_documented_options_exist(command: str) -> None:
     words = shlex.split(command)
     top = parser()
-    # What the command needs may be left out in a sentence; what is written has to exist.
+    # A sentence may omit required arguments, but all its options must exist.
     actions = top
     for word in list(words):
         subparsers = [
@@ -286,7 +286,7 @@ def test_the_command_line_knows_what_the_documents_give_it(command: str) -> None
             assert word.split("=")[0] in known, f"{command}: there is no option {word}"
 
 
-def test_every_extra_that_the_documents_install_exists() -> None:
+def test_documented_extras_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = {
@@ -296,8 +296,8 @@ def test_every_extra_that_the_documents_install_exists() -> None:
     assert named <= extras.keys()
 
 
-def test_a_prebuilt_engine_is_one_that_the_package_accepts() -> None:
-    """Otherwise pip would replace it by one that it builds."""
+def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
+    """Otherwise pip would compile another version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (wanted,) = [one for one in project["dependencies"] if one.startswith("llama-cpp-python")]
     installs = [
@@ -310,14 +310,14 @@ def test_a_prebuilt_engine_is_one_that_the_package_accepts() -> None:
     assert all(f'"{wanted}" --only-binary llama-cpp-python ' in line for line in installs)
 
 
-def test_every_script_that_the_documents_run_exists() -> None:
+def test_documented_scripts_exist() -> None:
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = set(re.findall(r"(?:python|node) ((?:scripts|benchmarks)/[\w/]+\.(?:py|mjs))", texts))
     assert named
     assert not [name for name in named if not (ROOT / name).is_file()]
 
 
-def test_what_a_reason_points_to_exists() -> None:
+def test_paths_in_reasons_exist() -> None:
     reasons = "\n".join(block.reason for block in blocks())
     named = set(re.findall(r"(?:tests|\.github)/[\w/]+(?:\.\w+)?", reasons))
     named |= {f"labextension/ui-tests/{name}" for name in re.findall(r"\w+\.test\.mjs", reasons)}

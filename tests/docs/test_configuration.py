@@ -1,4 +1,4 @@
-"""What the documents have people write into configuration files is accepted."""
+"""The documented configuration is accepted."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def check(section: str, name: str, value: Any) -> None:
     traits = CLASSES[section].class_traits(config=True)
     assert name in traits, f"there is no setting c.{section}.{name}"
     if issubclass(CLASSES[section], LoggingConfigurable) and section.startswith("Turbopilot"):
-        CLASSES[section](**{name: value})  # raises where the value is refused
+        CLASSES[section](**{name: value})  # raises if the value is invalid
 
 
 @pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
-def test_a_snippet_of_configuration_is_accepted(block: Block) -> None:
+def test_configuration_snippets_are_accepted(block: Block) -> None:
     config = Config()
-    exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - the documents' own
+    exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - from the documents
     assert config
     for section, settings in config.items():
         for name, value in settings.items():
             check(section, name, value)
 
 
-def test_every_setting_in_a_sentence_exists_and_takes_the_value() -> None:
+def test_settings_in_sentences_exist_and_accept_the_value() -> None:
     checked = 0
     for page, code in inline():
         if found := re.fullmatch(r"c\.(\w+)\.(\w+)(?: = (.+))?", code):
@@ -58,7 +58,7 @@ def test_every_setting_in_a_sentence_exists_and_takes_the_value() -> None:
     assert checked > 60
 
 
-def test_every_piece_of_json_can_be_read() -> None:
+def test_json_blocks_are_valid() -> None:
     found = [block for block in blocks() if block.language == "json"]
     assert found
     for block in found:
@@ -68,7 +68,7 @@ def test_every_piece_of_json_can_be_read() -> None:
             rest = rest[end:]
 
 
-def test_every_command_of_the_front_end_that_the_documents_name_exists() -> None:
+def test_documented_frontend_commands_exist() -> None:
     source = (ROOT / "labextension" / "src" / "commands.ts").read_text("utf-8")
     named = {code for _, code in inline() if re.fullmatch(r"turbopilot:[a-z-]+", code)}
     assert named

@@ -1,4 +1,4 @@
-"""Cells and programs of the documents, which readers run, are run here as they stand, or the page says why not."""
+"""Run the documented cells and programs unchanged, unless their page gives a reason not to."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ..serving import Server
 from ..shell import test_magics
 from .pages import Block, blocks
 
-HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documents' server
+HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documented server
 
-# Sessions with a model that says what it is told to.
+# Sessions with a scripted model.
 shell, says = test_magics.shell, test_magics.says
 
 
@@ -33,7 +33,7 @@ def programs() -> list[Block]:
 
 
 def the(words: str) -> Block:
-    """Return the program that has some words."""
+    """Return the program that contains all words."""
     found = [block for block in programs() if words in block.text]
     assert len(found) == 1, f"{len(found)} programs have “{words}”"
     return found[0]
@@ -51,13 +51,13 @@ RUN = [
 ]
 
 
-def test_every_program_is_run_here_or_its_page_says_why_not() -> None:
+def test_programs_are_run_or_have_a_reason() -> None:
     lost = [block.place for block in programs() if block not in RUN]
     assert not lost, f"run them here, or put <!-- not run: why --> above them: {lost}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-def test_two_lines_turn_ghost_text_on_in_a_terminal(tmp_path: Path, tiny_model: Path) -> None:
+def test_two_lines_enable_ghost_text_in_a_terminal(tmp_path: Path, tiny_model: Path) -> None:
     settings = tmp_path / "ipython" / "profile_default" / "ipython_config.py"
     settings.parent.mkdir(parents=True)
     settings.write_text(f"c.Turbopilot.model = {str(tiny_model)!r}\nc.Turbopilot.memory = False\n")
@@ -78,14 +78,14 @@ def test_two_lines_turn_ghost_text_on_in_a_terminal(tmp_path: Path, tiny_model: 
         for line in LOADING.text.splitlines():
             terminal.expect("In ")
             terminal.send(line)
-            time.sleep(0.3)  # what is pasted with its end is one input
+            time.sleep(0.3)  # the terminal takes input in one piece as pasted text
             terminal.send("\r")
         terminal.expect("Right accepts it, F3 requests a suggestion")
     finally:
         terminal.close(force=True)
 
 
-def test_a_cell_is_completed_into_the_next_one(
+def test_cell_magic_completes_into_the_next_cell(
     shell: test_magics.Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     says("\n    return n % 2 == 0")
@@ -93,7 +93,7 @@ def test_a_cell_is_completed_into_the_next_one(
     assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
 
 
-def test_a_stub_becomes_the_functions_that_its_page_shows(
+def test_stub_becomes_the_documented_functions(
     shell: test_magics.Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     shown = WRITTEN.text.rstrip("\n")
@@ -107,17 +107,15 @@ def test_a_stub_becomes_the_functions_that_its_page_shows(
     assert [line for line in tree.text.splitlines() if line not in out.stderr] == []
 
 
-def test_the_functions_that_the_page_shows_pass_their_examples() -> None:
+def test_documented_functions_pass_their_examples() -> None:
     made: dict[str, Any] = {}
     exec(compile(WRITTEN.text, WRITTEN.place, "exec"), made)  # noqa: S102 - the documents' own
     (tests,) = doctest.DocTestFinder().find(made["sum_of_primes"], globs=made)
     assert doctest.DocTestRunner().run(tests) == doctest.TestResults(0, 1)
 
 
-def test_the_service_worker_of_a_site_is_told_at_its_start_to_keep_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in for JupyterLite's: `make test-ui` builds a real site, this changes one."""
+def test_service_worker_caches_files_at_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build a minimal JupyterLite site; `make test-ui` builds a real one."""
     monkeypatch.chdir(tmp_path)
     worker = tmp_path / "site" / "service-worker.js"
     worker.parent.mkdir()
@@ -135,7 +133,7 @@ def server(tiny_model: Path) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("program", [OPENAI, HUGGING_FACE], ids=lambda block: block.place)
-def test_a_program_prints_what_the_server_writes(
+def test_program_prints_the_servers_completion(
     program: Block, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert HERE in program.text
@@ -145,7 +143,7 @@ def test_a_program_prints_what_the_server_writes(
     assert capsys.readouterr().out.strip("\n")
 
 
-def test_a_route_is_declared_as_the_recipe_says() -> None:
+def test_recipe_declares_a_route() -> None:
     struct = {name: msgspec.defstruct(name, []) for name in ("ColorsRequest", "Colors")}
     made = {"Route": base.Route, "Endpoint": endpoint.Endpoint, **struct}
     exec(compile(ROUTE.text, ROUTE.place, "exec"), made)  # noqa: S102 - the documents' own

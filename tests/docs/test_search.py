@@ -1,4 +1,4 @@
-"""Newcomers' questions, typed as they are, are answered among the first three results of the site's search."""
+"""The site's search finds the answers to newcomers' questions in its first three results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .pages import ROOT
 QUESTIONS = json.loads((ROOT / "benchmarks" / "questions.json").read_text("utf-8"))
 ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text("utf-8"))
 WANTED = 48
-RUN = 6  # words in a row, those of an error message that a question quotes excepted
+RUN = 6  # consecutive words, without quoted error messages
 
 
 def ask(site: Path, questions: list[str], *how: str) -> list[list[dict[str, Any]]]:
@@ -32,7 +32,7 @@ def results(site: Path) -> list[list[dict[str, Any]]]:
     return ask(site, [answer["question"] for answer in ANSWERS])
 
 
-def test_the_sections_that_answer_exist(site: Path) -> None:
+def test_expected_sections_exist(site: Path) -> None:
     for answer in ANSWERS:
         for place in answer["sections"]:
             page, _, anchor = place.partition("#")
@@ -40,7 +40,7 @@ def test_the_sections_that_answer_exist(site: Path) -> None:
             assert not anchor or f'id="{anchor}"' in html, place
 
 
-def test_newcomers_questions_are_answered_among_the_first_three_results(
+def test_newcomers_questions_find_the_section_in_the_top_three(
     results: list[list[dict[str, Any]]],
 ) -> None:
     missed = [
@@ -51,8 +51,8 @@ def test_newcomers_questions_are_answered_among_the_first_three_results(
     assert len(ANSWERS) - len(missed) >= WANTED, "\n".join(missed)
 
 
-def test_no_page_repeats_the_questions() -> None:
-    """A page that has them word for word would be found, and would prove nothing."""
+def test_no_page_contains_the_test_questions() -> None:
+    """Otherwise the search would find the question itself."""
     pages = [re.sub(r"\W+", " ", page.read_text("utf-8")).lower() for page in ROOT.glob("docs/*.md")]
     for question in QUESTIONS:
         own = re.sub(r'"[^"]*"', " ", question["question"])
@@ -61,6 +61,6 @@ def test_no_page_repeats_the_questions() -> None:
         assert not [run for run in runs if any(run in page for page in pages)], question["question"]
 
 
-def test_what_cannot_be_found_finds_nothing_and_breaks_nothing(site: Path) -> None:
+def test_unmatched_queries_return_no_results(site: Path) -> None:
     questions = ["", "   ", "?", "xyzzyqwertz", "'\"<>&", "🎉"]
     assert ask(site, questions) == [[] for _ in questions]

@@ -1,4 +1,4 @@
-"""The site is whole: every link leads somewhere, and nothing is asked of the network."""
+"""The site is complete: links are valid, and pages load nothing from the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pages import PAGES, ROOT
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, and where others may link to."""
+    """Collects the links, loaded files and anchors of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def pages(site: Path) -> dict[Path, Page]:
     return {path: Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
 
 
-def test_every_link_leads_to_a_page_and_a_heading_that_exist(site: Path, pages: dict[Path, Page]) -> None:
+def test_links_lead_to_existing_pages_and_headings(site: Path, pages: dict[Path, Page]) -> None:
     lost = []
     for path, page in pages.items():
         for link in page.links:
@@ -59,14 +59,14 @@ def test_every_link_leads_to_a_page_and_a_heading_that_exist(site: Path, pages: 
     assert not lost
 
 
-def test_addresses_elsewhere_are_addresses(pages: dict[Path, Page]) -> None:
+def test_external_links_are_valid_urls(pages: dict[Path, Page]) -> None:
     addresses = {link for page in pages.values() for link in page.links if urlsplit(link).scheme}
     assert addresses
     assert {urlsplit(address).scheme for address in addresses} <= {"http", "https", "mailto"}
     assert not [address for address in addresses if re.search(r"\s|\.$|example\.com", address)]
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+def test_pages_load_nothing_from_other_hosts(site: Path, pages: dict[Path, Page]) -> None:
     loaded = {load for page in pages.values() for load in page.loads}
     assert not [load for load in loaded if urlsplit(load).scheme not in {"", "data"} or load.startswith("//")]
     styles = [sheet.read_text("utf-8") for sheet in (site / "_static").rglob("*.css")]
@@ -77,32 +77,30 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
     ]
 
 
-def test_what_is_loaded_is_there(site: Path, pages: dict[Path, Page]) -> None:
+def test_loaded_files_exist(site: Path, pages: dict[Path, Page]) -> None:
     for path, page in pages.items():
         for load in page.loads:
             if not load.startswith("data:"):
                 assert (path.parent / unquote(urlsplit(load).path)).is_file(), f"{path.name}: {load}"
 
 
-def test_pictures_have_words_and_the_moving_one_respects_who_wants_no_motion(
-    site: Path, pages: dict[Path, Page]
-) -> None:
+def test_images_have_alt_text_and_respect_reduced_motion(site: Path, pages: dict[Path, Page]) -> None:
     assert not sum(page.pictures_without_words for page in pages.values())
     home = (site / "index.html").read_text("utf-8")
     assert 'media="(prefers-reduced-motion: reduce)"' in home
     moving = (site / "ghost-text-moving.png").read_bytes()
-    assert b"acTL" in moving[:2000]  # an animated PNG says so at its beginning
+    assert b"acTL" in moving[:2000]  # the header of an animated PNG
     assert len(moving) <= 1_000_000
 
 
-def test_no_page_has_what_only_its_source_needs(site: Path) -> None:
+def test_pages_contain_no_source_only_comments(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = re.sub(r"<(code|pre)\b.*?</\1>", "", path.read_text("utf-8"), flags=re.DOTALL)
         assert "[[[cog" not in text
         assert "not run:" not in text
 
 
-def test_a_comment_that_is_code_is_shown(site: Path) -> None:
+def test_html_comments_in_code_are_shown(site: Path) -> None:
     page = build_site.Site(build_site.documents(), site)
     source = "<!-- one, of `two` -->\nPut `<!-- three -->` above\n\n```html\n<!-- four -->\n```\n<!-- five\n-->\nit.\n"
     shown = "Put `<!-- three -->` above\n\n```html\n<!-- four -->\n```\nit.\n"
@@ -110,8 +108,8 @@ def test_a_comment_that_is_code_is_shown(site: Path) -> None:
     assert "&lt;!--" in (site / "recipes.html").read_text("utf-8")
 
 
-def test_every_link_between_the_documents_works_on_the_forge_too() -> None:
-    """There a heading's anchor is made of its letters, digits, hyphens and spaces."""
+def test_links_between_documents_work_on_the_forge() -> None:
+    """Return GitHub's anchor of a heading."""
     anchors: dict[Path, set[str]] = {}
     for page in PAGES:
         headings = [
@@ -138,7 +136,7 @@ def test_every_link_between_the_documents_works_on_the_forge_too() -> None:
     assert not lost
 
 
-def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path) -> None:
+def test_broken_link_fails_the_build(tmp_path: Path) -> None:
     site = build_site.Site(build_site.documents(), tmp_path)
     page = ROOT / "docs" / "faq.md"
     for broken in ("nothing.md", "../../outside.md", "http://", "ftp://example.org/x"):
@@ -150,14 +148,14 @@ def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path) -> None:
     assert (tmp_path / "files" / "deploy" / "serve.yaml").is_file()
 
 
-def test_links_in_code_are_none() -> None:
+def test_links_ignores_links_in_code() -> None:
     assert build_site.links("`[a](b.md)` [c](d.md)\n```text\n[e](f.md)\n```\n[`g`](h.md)\n") == [
         "d.md",
         "h.md",
     ]
 
 
-def test_a_folder_with_files_of_somebody_elses_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_build_rejects_a_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "thesis.tex").write_text("mine")
     with pytest.raises(build_site.FolderError, match="Name a new or an empty folder"):
@@ -166,7 +164,7 @@ def test_a_folder_with_files_of_somebody_elses_is_refused_and_stays_as_it_is(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-def test_a_folder_that_is_new_or_empty_or_has_a_site_is_taken(tmp_path: Path) -> None:
+def test_build_accepts_a_new_empty_or_site_folder(tmp_path: Path) -> None:
     for folder in (tmp_path / "a" / "new", tmp_path / "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         build_site.claim(folder)

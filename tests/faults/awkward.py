@@ -1,4 +1,4 @@
-"""Texts that patterns and parsers are known to stumble over, of any length."""
+"""Texts of any length that are hard for patterns and parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is sent as a body, to whichever route: an answer in words, and the next good request succeeds."""
+"""Invalid bodies get an error message on every route, and the next valid request succeeds."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def head(method: str, path: str, *more: str) -> bytes:
 
 @pytest.mark.parametrize(("path", "method"), TAKING)
 @pytest.mark.parametrize("chunked", [False, True])
-def test_five_megabytes_are_refused(server: Alone, path: str, method: str, chunked: bool) -> None:
+def test_five_megabyte_body_is_rejected(server: Alone, path: str, method: str, chunked: bool) -> None:
     pieces = [b'{"prompt": "', *[b"x" * MAX_BODY] * 5, b'"}']
     headers = {"Content-Type": "application/json"}
     content: Any = iter(pieces) if chunked else b"".join(pieces)
@@ -74,7 +74,7 @@ def test_five_megabytes_are_refused(server: Alone, path: str, method: str, chunk
 
 
 @pytest.mark.parametrize("key", [KEY, "wrong"])
-def test_more_than_anybody_means_to_send_is_cut_off(server: Alone, key: str) -> None:
+def test_endless_body_is_cut_off(server: Alone, key: str) -> None:
     length = base.HARD_LIMIT + 1
     begin = head("POST", "infill", f"Content-Length: {length}").replace(KEY.encode(), key.encode())
     said = speak(server, begin + b"x" * length)
@@ -90,7 +90,9 @@ def test_more_than_anybody_means_to_send_is_cut_off(server: Alone, key: str) -> 
         b'{"prompt": "a\0b"}', b"a=1&b=2", b'{"prompt": "x"} {"prompt": "y"}',
     ],
 )  # fmt: skip
-def test_what_is_no_request_is_refused_in_words(server: Alone, path: str, method: str, body: bytes) -> None:
+def test_invalid_request_is_rejected_with_a_message(
+    server: Alone, path: str, method: str, body: bytes
+) -> None:
     headers = {"Content-Type": "application/json"}
     answer = server.client.request(method, f"/{path}", content=body, headers=headers)
     assert answer.status_code == 400
@@ -103,9 +105,7 @@ def test_what_is_no_request_is_refused_in_words(server: Alone, path: str, method
 @pytest.mark.parametrize(
     "body", [b'{"a": 1e999}', b'{"seed": ' + b"9" * 5000 + b"}"], ids=["1e999", "digits"]
 )
-def test_a_number_beyond_all_bounds_is_refused_or_passed_over(
-    server: Alone, path: str, method: str, body: bytes
-) -> None:
+def test_huge_numbers_are_rejected_or_ignored(server: Alone, path: str, method: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     answer = server.client.request(method, f"/{path}", content=body, headers=headers)
     assert answer.status_code in {200, 400}
@@ -114,12 +114,12 @@ def test_a_number_beyond_all_bounds_is_refused_or_passed_over(
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "+5", "5, 6", "99999999999999999999999"])
-def test_a_length_that_is_none_is_refused(server: Alone, length: str) -> None:
+def test_invalid_content_length_is_rejected(server: Alone, length: str) -> None:
     said = speak(server, head("POST", "infill", f"Content-Length: {length}") + b"hello")
     assert said == b"" or said.startswith(b"HTTP/1.1 400")
 
 
-def test_a_body_of_two_lengths_is_refused(server: Alone) -> None:
+def test_two_content_lengths_are_rejected(server: Alone) -> None:
     body = b"0\r\n\r\nGET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
     both = ("Content-Length: 5", "Transfer-Encoding: chunked")
     said = speak(server, head("POST", "infill", *both) + body)
@@ -130,7 +130,7 @@ def test_a_body_of_two_lengths_is_refused(server: Alone) -> None:
 @pytest.mark.parametrize(
     "chunk", [b"-1\r\nx\r\n", b"g\r\nx\r\n", b"5\r\nxx", b"fffffffffff\r\nx", b"\r\n\r\n"]
 )
-def test_pieces_that_are_none_end_the_connection(
+def test_invalid_chunks_close_the_connection(
     server: Alone, chunk: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "BODY_SECONDS", 0.2)
@@ -139,14 +139,14 @@ def test_pieces_that_are_none_end_the_connection(
 
 
 @pytest.mark.parametrize("declared", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
-def test_a_slow_drip_is_cut_off_and_keeps_nobody(
+def test_slow_body_is_cut_off_without_blocking_others(
     server: Alone, monkeypatch: pytest.MonkeyPatch, declared: str
 ) -> None:
     monkeypatch.setattr(base, "BODY_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head("POST", "infill", declared))
         piece = b"1\r\n{\r\n" if "chunked" in declared else b"{"
-        with pytest.raises(OSError):  # noqa: PT011 - whichever way a connection breaks
+        with pytest.raises(OSError):  # noqa: PT011 - any connection error
             drip(connection, piece, lambda: server.client.post("/infill", json=GOOD).raise_for_status())
 
 
@@ -157,7 +157,7 @@ def drip(connection: socket.socket, piece: bytes, meanwhile: Callable[[], object
         time.sleep(0.05)
 
 
-def test_a_name_with_line_ends_forges_no_line_of_a_log(
+def test_names_with_newlines_do_not_forge_log_lines(
     server: Alone, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = "a\r\n[E 2026] forged\nb"

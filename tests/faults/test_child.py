@@ -1,4 +1,4 @@
-"""A child that dies, hangs, prints, or never comes to life; and a parent that dies."""
+"""Child processes that die, hang, print or do not start, and parents that die."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, 
 
 
 def gone(pid: int) -> bool:
-    """Tell whether a process has ended; in a container, perhaps nobody takes note of its end."""
+    """Return whether a process has ended; in a container, it may stay a zombie."""
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
@@ -40,7 +40,7 @@ def begin(engine: IsolatedEngine, text: str = "killed") -> IsolatedRun:
 
 
 def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[], None]) -> str:
-    """Let a child end while it computes, and return what is said about it."""
+    """End a child during a generation, and return the error."""
     run, said = begin(engine), []
 
     def step() -> None:
@@ -54,7 +54,7 @@ def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[],
     until(computing.exists)
     end()
     thread.join(30)
-    engine.release(run)  # which there is nothing left to do for
+    engine.release(run)  # after the child has ended
     return said[0]
 
 
@@ -66,7 +66,7 @@ def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[],
         ("SIGSEGV", "it crashed (signal 11)"),
     ],
 )
-def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
+def test_dying_child_fails_only_its_current_requests(
     name: str, words: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -89,7 +89,7 @@ def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
 
 
 @signals
-def test_a_worker_loads_it_again_and_serves_who_asks_next(
+def test_worker_restarts_the_child_for_the_next_request(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(tmp_path, monkeypatch, WAITS)
@@ -100,17 +100,17 @@ def test_a_worker_loads_it_again_and_serves_who_asks_next(
         return engines[-1]
 
     def submit() -> Told:
-        told = Told()
-        worker.submit(FunctionJob(nothing_but_one, told))
-        return told
+        reported = Told()
+        worker.submit(FunctionJob(nothing_but_one, reported))
+        return reported
 
     worker = Worker()
     worker.load("tiny", factory)
     until(lambda: worker.state.phase is Phase.READY)
-    told = submit()
+    reported = submit()
     until((tmp_path / "computing").exists)
     os.kill(engines[0].pid, signal.SIGKILL)
-    assert isinstance(told.wait(), EngineGoneError)
+    assert isinstance(reported.wait(), EngineGoneError)
     (tmp_path / "go").touch()
     until(lambda: worker.state.phase is Phase.READY)
     assert submit().wait() is None
@@ -120,7 +120,7 @@ def test_a_worker_loads_it_again_and_serves_who_asks_next(
 
 
 @signals
-def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Path) -> None:
+def test_idle_death_is_noticed_by_the_next_request(tiny_model: Path) -> None:
     engine = load(tiny_model)
     os.kill(engine.pid, signal.SIGKILL)
     until(lambda: gone(engine.pid))
@@ -130,7 +130,7 @@ def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Pa
 
 
 @signals
-def test_a_child_that_hangs_is_killed(tiny_model: Path) -> None:
+def test_hanging_child_is_killed(tiny_model: Path) -> None:
     engine = load(tiny_model)
     run = begin(engine)
     engine._patience = 0.2
@@ -141,7 +141,7 @@ def test_a_child_that_hangs_is_killed(tiny_model: Path) -> None:
 
 
 @signals
-def test_a_child_that_does_not_mind_attention_is_killed_sooner(tiny_model: Path) -> None:
+def test_child_that_ignores_attention_is_killed_sooner(tiny_model: Path) -> None:
     engine = load(tiny_model, urgent=0.2)
     run = begin(engine)
     os.kill(engine.pid, signal.SIGSTOP)
@@ -153,9 +153,7 @@ def test_a_child_that_does_not_mind_attention_is_killed_sooner(tiny_model: Path)
 
 
 @signals
-def test_a_child_that_hangs_while_it_closes_is_killed(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jupyter_turbopilot.engine.isolated import engine as module
 
     monkeypatch.setattr(module, "CLOSES_WITHIN", 0.1)
@@ -178,7 +176,7 @@ def test_a_child_that_hangs_while_it_closes_is_killed(
         ("exit 0", "it ended", "trial"),
     ],
 )
-def test_a_child_that_dies_at_each_load_is_refused_in_words(
+def test_child_that_dies_at_each_load_is_rejected_with_a_message(
     script: str, words: str, code: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(tmp_path, monkeypatch, script)
@@ -189,7 +187,7 @@ def test_a_child_that_dies_at_each_load_is_refused_in_words(
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
-def test_a_cut_file_is_refused_before_this_process_opens_it(
+def test_truncated_file_is_rejected_before_this_process_opens_it(
     share: float, tiny_model: Path, tmp_path: Path
 ) -> None:
     data = tiny_model.read_bytes()
@@ -211,7 +209,7 @@ def test_a_cut_file_is_refused_before_this_process_opens_it(
         ),
     ],
 )
-def test_an_error_meant_for_a_person_comes_through_a_load(
+def test_user_error_passes_through_a_load(
     error: str, words: str, code: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = f"""
@@ -229,7 +227,7 @@ def test_an_error_meant_for_a_person_comes_through_a_load(
     assert refused.value.code == code
 
 
-def test_a_load_that_is_called_off_ends_the_child(
+def test_cancelled_load_ends_the_child(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; exec sleep 60")
@@ -247,7 +245,7 @@ def test_a_load_that_is_called_off_ends_the_child(
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
-def test_what_native_code_prints_and_reads_does_no_harm(
+def test_child_survives_native_output_and_reads_from_stdin(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
@@ -280,7 +278,7 @@ def test_what_native_code_prints_and_reads_does_no_harm(
     engine.close()
 
 
-def test_nothing_in_the_folder_of_the_notebooks_is_run(
+def test_child_imports_no_modules_from_the_working_directory(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("json", "numpy", "msgspec"):
@@ -290,7 +288,7 @@ def test_nothing_in_the_folder_of_the_notebooks_is_run(
 
 
 @signals
-def test_an_interrupt_from_the_terminal_is_the_parents_to_handle(tiny_model: Path) -> None:
+def test_child_leaves_sigint_to_the_parent(tiny_model: Path) -> None:
     engine = load(tiny_model)
     os.kill(engine.pid, signal.SIGINT)
     run = begin(engine)
@@ -324,7 +322,7 @@ sys.stdin.read()
 
 @signals
 @pytest.mark.parametrize("doing", ["busy", "idle", "forked"])
-def test_a_child_ends_with_its_parent_however_that_ends(
+def test_child_ends_with_its_parent(
     doing: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -347,11 +345,11 @@ def test_a_child_ends_with_its_parent_however_that_ends(
         parent.wait()
         until(lambda: gone(pid))
         if doing == "forked":
-            assert psutil.pid_exists(int(fork))  # it has not ended because of that
+            assert psutil.pid_exists(int(fork))  # the fork still runs
             os.kill(int(fork), signal.SIGKILL)
 
 
-# Each forks after it has started a process, and so keeps the pipes of that process open.
+# Each forks after it has started a process; the fork keeps the pipes of that process open.
 FORKS = """
 import os, subprocess, time
 from pathlib import Path

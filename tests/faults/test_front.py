@@ -1,4 +1,4 @@
-"""What people and routers do to a front server: after each, it is healthy and the next good request succeeds."""
+"""Faults of users and routers: afterwards, the front server serves the next valid request."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def router() -> Iterator[FarServer]:
 
 @pytest.fixture
 def start(far: Server, model: Path, router: FarServer) -> Iterator[Start]:
-    """Start a front server before the model; at the end of the test it has to answer."""
+    """Start a front server; at the end of the test, it must respond."""
     fronts: list[Front] = []
 
     def begin(url: str = far.url, *, remote: dict[str, Any] | None = None, **settings: Any) -> Front:
-        told = {"vocabulary": str(model), "timeout": 5.0} | (remote or {})
-        fronts.append(Front(url, remote=told, **settings))
+        reported = {"vocabulary": str(model), "timeout": 5.0} | (remote or {})
+        fronts.append(Front(url, remote=reported, **settings))
         return fronts[-1]
 
     yield begin
@@ -84,12 +84,12 @@ def goes_on(front: Front) -> None:
 
 
 def counted(front: Front, start: str) -> float:
-    """Return the sum of the figures whose name and labels begin so."""
+    """Return the sum of the metrics whose names and labels start with a prefix."""
     lines = front.client.get("/metrics").text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
 
 
-def test_fifty_requests_at_once_from_one_are_refused_beyond_their_share_and_others_notice_nothing(
+def test_burst_of_one_user_is_limited_and_affects_no_other(
     start: Start,
 ) -> None:
     front = start(running_per_person=2, waiting_per_person=3, queue_limit=256)
@@ -112,9 +112,7 @@ def test_fifty_requests_at_once_from_one_are_refused_beyond_their_share_and_othe
 
 
 @pytest.mark.parametrize("token", [10**6, -1, 2**64, 1.5])
-def test_a_token_that_the_model_does_not_have_is_refused_before_anybody_is_asked(
-    start: Start, token: Any
-) -> None:
+def test_unknown_token_is_rejected_without_a_remote_request(start: Start, token: Any) -> None:
     front = start()
     before = counted(front, "turbopilot_engine_requests_total")
     for fields in ({"prompt": [1, token]}, {"prompt": [1], "turbopilot": {"hint": [token]}}):
@@ -124,13 +122,13 @@ def test_a_token_that_the_model_does_not_have_is_refused_before_anybody_is_asked
 
 
 def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
-    """Return what a person's own server has inside: its engine is the front server."""
+    """Return the pilot of a user's server, whose remote is the front server."""
     key = tmp_path / "key"
     key.write_text(KEY)
     key.chmod(0o600)
     url = f"http://127.0.0.1:{front.port}/v1"
-    elsewhere = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
-    pilot = Pilot(Turbopilot(engine="remote", remote=elsewhere, results_memory=0))
+    front_remote = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
+    pilot = Pilot(Turbopilot(engine="remote", remote=front_remote, results_memory=0))
     pilot.start()
     end = time.monotonic() + 20
     while describe_health(pilot)["phase"] == "loading":
@@ -139,7 +137,7 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     return pilot
 
 
-def test_who_has_another_vocabulary_is_told_so(start: Start, tmp_path: Path) -> None:
+def test_vocabulary_mismatch_is_reported(start: Start, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
     pilot = person(start(), tmp_path, vocabulary=str(other))
     try:
@@ -156,9 +154,7 @@ def type_key(pilot: Pilot, key: int) -> Reply:
     return replies.last()
 
 
-def test_over_the_limit_a_person_gets_no_text_and_sends_nothing_until_the_time_is_over(
-    start: Start, tmp_path: Path, model: Path
-) -> None:
+def test_rate_limited_user_sends_nothing_until_retry_after(start: Start, tmp_path: Path, model: Path) -> None:
     front = start(requests_per_minute=10, burst=2)
     pilot = person(front, tmp_path, vocabulary=str(model), timeout=2.0)
     try:
@@ -177,7 +173,7 @@ def test_over_the_limit_a_person_gets_no_text_and_sends_nothing_until_the_time_i
         pilot.stop()
 
 
-def test_who_stops_reading_holds_up_nobody_and_is_not_written_for_once_they_are_gone(start: Start) -> None:
+def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) -> None:
     front = start(running_per_person=64)
     body = json.dumps(LONG | {"stream": True, "logprobs": 20, "n": 8}).encode()
     head = f"POST {ROUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
@@ -201,9 +197,7 @@ def test_who_stops_reading_holds_up_nobody_and_is_not_written_for_once_they_are_
 
 
 @pytest.mark.parametrize("jump", [1e9, -1e9])
-def test_a_clock_that_jumps_changes_nothing(
-    start: Start, monkeypatch: pytest.MonkeyPatch, jump: float
-) -> None:
+def test_clock_jumps_have_no_effect(start: Start, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
     front = start(requests_per_minute=600, burst=5, running_per_person=2, waiting_per_person=2)
     goes_on(front)
     now = time.time
@@ -214,11 +208,11 @@ def test_a_clock_that_jumps_changes_nothing(
     goes_on(front)
 
 
-# A router between ---------------------------------------------------------------------------------------------
+# A router in between ---------------------------------------------------------------------------------------------
 
 
 def behind(start: Start, router: FarServer, *acts: Act) -> Front:
-    """Start a front server before a router that does so and so, and then answers."""
+    """Start a front server with a router that fails as scripted and then answers."""
     front = start(router.url, remote={"vocabulary": "none", "fim": "none"})
     router.acts = [*acts, words("ab")]
     return front
@@ -232,9 +226,7 @@ def html(code: int) -> Act:
 
 
 @pytest.mark.parametrize("code", [200, 302, 502])
-def test_a_router_that_answers_with_a_page_is_an_error_in_our_words(
-    start: Start, router: FarServer, code: int
-) -> None:
+def test_html_page_from_a_router_is_a_plain_error(start: Start, router: FarServer, code: int) -> None:
     front = behind(start, router, html(code))
     answer = front.client.post(ROUTE, json=GOOD)
     assert answer.status_code in {500, 503}
@@ -246,11 +238,9 @@ def date(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-def test_a_router_that_names_a_date_is_left_alone_until_then_and_the_caller_is_told(
-    start: Start, router: FarServer
-) -> None:
+def test_retry_after_date_of_a_router_is_respected_and_reported(start: Start, router: FarServer) -> None:
     def refuse(wire: Any, body: Any) -> None:
-        status(503, Retry_After=date(8))(wire, body)  # a date that is made when it is asked
+        status(503, Retry_After=date(8))(wire, body)  # the date is computed at the request
 
     front = behind(start, router, refuse)
     before = len(router.asked(ROUTE))
@@ -259,12 +249,12 @@ def test_a_router_that_names_a_date_is_left_alone_until_then_and_the_caller_is_t
     assert {answer.status_code for answer in answers} == {503}
     assert all(5 <= int(answer.headers["Retry-After"]) <= 8 for answer in answers)
     assert len(router.asked(ROUTE)) == before + 1
-    # It is not asked before: what comes next waits for the rest of that time.
+    # The next request waits for the rest of that time.
     time.sleep(max(0.0, int(answers[-1].headers["Retry-After"]) - 4))
 
 
 @pytest.mark.parametrize("said", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-3"], ids=repr)
-def test_a_time_that_is_over_or_is_none_is_no_reason_to_give_up(
+def test_invalid_or_past_retry_after_is_ignored(
     start: Start, router: FarServer, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jupyter_turbopilot.engine.remote.exchange.pause", lambda _: 0.05)
@@ -272,9 +262,7 @@ def test_a_time_that_is_over_or_is_none_is_no_reason_to_give_up(
     assert front.client.post(ROUTE, json=GOOD).json()["choices"][0]["text"] == "ab"
 
 
-def test_many_who_are_told_to_wait_at_once_ask_nobody_else_and_are_answered_after_it(
-    start: Start, router: FarServer
-) -> None:
+def test_waiting_requests_retry_the_same_remote_after_the_delay(start: Start, router: FarServer) -> None:
     front = behind(start, router, *[status(429, Retry_After="1")] * 4)
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(front.client.post, ROUTE, json=GOOD) for _ in range(8)]
@@ -282,7 +270,7 @@ def test_many_who_are_told_to_wait_at_once_ask_nobody_else_and_are_answered_afte
     assert counted(front, "turbopilot_engine_told_to_wait_total") <= 4
 
 
-def test_a_front_server_counts_for_whom_nothing_is_named(start: Start, far: Server) -> None:
+def test_front_server_metrics_name_no_user(start: Start, far: Server) -> None:
     front = start()
     for _ in range(3):
         assert front.client.post(ROUTE, json=GOOD).status_code == 200

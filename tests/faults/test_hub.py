@@ -1,4 +1,4 @@
-"""A service of a hub that misbehaves, and people with awkward names and tokens."""
+"""A hub service with a faulty hub, and users with unusual names and tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Service = Callable[..., Alone]
 
 
 class HubThread:
-    """A fake hub with an event loop of its own, as a real one is a process of its own."""
+    """A fake hub in a separate event loop."""
 
     def __init__(self, says: Any) -> None:
         self.fake = FakeHub(says)
@@ -76,15 +76,15 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_served_and_appears_nowhere(
+def test_any_user_name_is_served_and_never_logged(
     name: str, service: Service, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
     said = ask(service(known(name=name, groups=[name])))
     assert said.status_code == 200
     assert "set-cookie" not in said.headers
-    told = str(said.headers) + said.text + caplog.text + "".join(capfd.readouterr())
-    assert name not in told
+    reported = str(said.headers) + said.text + caplog.text + "".join(capfd.readouterr())
+    assert name not in reported
 
 
 STRANGE = {
@@ -94,7 +94,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_a_hub_that_says_nothing_of_use_is_told_in_words_and_health_answers(
+def test_invalid_hub_response_is_reported_while_health_responds(
     name: str, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -106,8 +106,8 @@ def test_a_hub_that_says_nothing_of_use_is_told_in_words_and_health_answers(
     assert "t0ken" not in caplog.text + said.text
 
 
-def test_the_next_good_request_succeeds(service: Service) -> None:
-    answers = iter([answer(500, b""), REFUSED, known()])  # a refusal counts for its token alone
+def test_next_valid_request_succeeds(service: Service) -> None:
+    answers = iter([answer(500, b""), REFUSED, known()])  # a rejection applies only to its token
 
     async def says(_: str) -> bytes:
         return next(answers)
@@ -116,7 +116,7 @@ def test_the_next_good_request_succeeds(service: Service) -> None:
     assert [ask(alone, token).status_code for token in ("a", "a", "b", "b")] == [503, 401, 200, 200]
 
 
-def test_who_is_known_is_not_kept_waiting_by_a_hub_that_is_slow_for_others(service: Service) -> None:
+def test_slow_hub_does_not_delay_known_users(service: Service) -> None:
     free = threading.Event()
 
     async def says(token: str) -> bytes:
@@ -139,11 +139,11 @@ def test_who_is_known_is_not_kept_waiting_by_a_hub_that_is_slow_for_others(servi
 
 
 @pytest.mark.parametrize("host", ["hub.example.org", "10.0.0.7:10101"])
-def test_the_proxys_names_are_admitted_with_a_token_alone(host: str, service: Service) -> None:
+def test_proxy_host_names_require_a_token(host: str, service: Service) -> None:
     alone = service(known())
     assert ask(alone, Host=host).status_code == 200
     assert alone.client.post(f"{PREFIX}v1/completions", json=ASKED, headers={"Host": host}).status_code == 401
 
 
-def test_a_page_of_another_site_is_refused_whoever_opens_it(service: Service) -> None:
+def test_other_origin_is_rejected_for_all_users(service: Service) -> None:
     assert ask(service(known()), Origin="https://evil.example").status_code == 403

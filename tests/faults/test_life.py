@@ -1,4 +1,4 @@
-"""A real server with the real model: ended in the middle of things, hit by a crowd, left alone."""
+"""A real server with the real model: stopped under load, overloaded and idle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG = "".join(f"value_{number} = {number} * 2  # a line of a long cell\n" for n
 
 
 class Server:
-    """A Jupyter server of its own process."""
+    """A Jupyter server in a separate process."""
 
     def __init__(self, folder: Path, models: Path) -> None:
         with socket.socket() as probe:
@@ -81,7 +81,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Path:
-    """A folder with the model, to which the first server adds the copy with the merged adapter."""
+    """A folder with the model, where the first server writes the merged copy."""
     folder = tmp_path_factory.mktemp("models")
     (folder / default_model.name).symlink_to(default_model)
     return folder
@@ -97,7 +97,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[S
 
 @pytest.fixture
 def own_server(tmp_path: Path, models: Path) -> Iterator[Server]:
-    """A server that the test may end."""
+    """A server that the test may stop."""
     server = Server(tmp_path, models)
     server.wait()
     yield server
@@ -126,19 +126,19 @@ def until_it_thinks(server: Server) -> None:
         time.sleep(0.02)
 
 
-def test_an_idle_server_ends_when_it_is_asked_to(own_server: Server, tmp_path: Path) -> None:
+def test_idle_server_stops_on_sigterm(own_server: Server, tmp_path: Path) -> None:
     (runtime,) = (tmp_path / "runtime").glob(f"turbopilot-*-{own_server.process.pid}.json")
     assert runtime.stat().st_mode & 0o777 == 0o600
     leave(own_server)
     assert not runtime.exists()
 
 
-def test_so_is_one_that_reads_a_long_prompt_with_a_full_queue(own_server: Server) -> None:
+def test_busy_server_stops_on_sigterm(own_server: Server) -> None:
     in_background(own_server, 20, LONG)
     leave(own_server)
 
 
-def test_a_crowd_is_served_or_told_to_come_back_and_memory_and_threads_stay(server: Server) -> None:
+def test_overload_gets_answers_or_429_with_bounded_memory_and_threads(server: Server) -> None:
     process = psutil.Process(server.process.pid)
     server.complete("x = 1\ny =", max_tokens=2)
     before = (process.memory_info().rss, process.num_threads())
@@ -166,7 +166,7 @@ def test_a_crowd_is_served_or_told_to_come_back_and_memory_and_threads_stay(serv
     assert process.num_threads() <= before[1] + 4
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_prompt_frees_the_model(server: Server) -> None:
+def test_disconnect_during_prompt_evaluation_frees_the_model(server: Server) -> None:
     body = json.dumps({"cells": [{"source": LONG}], "offset": len(LONG)}).encode()
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(
@@ -182,7 +182,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_prompt_frees_the_model(server: 
     assert server.complete("x = ", max_tokens=2).status_code == 200
 
 
-def test_a_slow_drip_of_a_body_harms_nobody_else(server: Server) -> None:
+def test_slow_body_delays_no_other_client(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(
             f"POST /turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n"
@@ -191,7 +191,7 @@ def test_a_slow_drip_of_a_body_harms_nobody_else(server: Server) -> None:
         assert server.complete("x = ", max_tokens=2).status_code == 200
 
 
-def test_at_rest_it_uses_no_processor(server: Server) -> None:
+def test_idle_server_uses_no_cpu(server: Server) -> None:
     server.complete("x = 1\ny =", max_tokens=8)
     process = psutil.Process(server.process.pid)
 
@@ -201,5 +201,5 @@ def test_at_rest_it_uses_no_processor(server: Server) -> None:
         after = process.cpu_times()
         return (after.user + after.system) - (before.user + before.system)
 
-    # What follows an answer takes longer on a busy machine.
+    # Work after an answer takes longer on a busy machine.
     assert any(used_in_two_seconds() < 0.1 for _ in range(10))

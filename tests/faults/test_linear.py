@@ -1,4 +1,4 @@
-"""No text takes more than time in proportion to its length: a pattern that is at work cannot be interrupted."""
+"""All texts are processed in linear time: a running pattern cannot be interrupted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from jupyter_turbopilot.training import corpus
 from .awkward import shapes
 
 SIZES = 3_000, 6_000, 12_000
-SHORT = 0.1  # seconds; a call that takes less on the largest text is not compared
+SHORT = 0.1  # seconds; faster calls are not compared
 GROWTH = 3  # for twice the text; a quadratic pattern takes four times as long
 MEBIBYTE = 1024 * 1024
 MOST_LINES = 100_000
@@ -51,7 +51,7 @@ def seconds(call: Callable[[str], Any], text: str) -> float:
 
 
 def is_linear(times: list[float]) -> bool:
-    """Return whether a step is below the bound: one step alone may be the one to a longer branch."""
+    """Return whether the growth is linear; a single step may enter a slower branch."""
     return times[-1] < SHORT or any(later < GROWTH * earlier for earlier, later in pairwise(times))
 
 
@@ -60,7 +60,7 @@ def check(name: str, call: Callable[[str], Any]) -> None:
     for shape in texts[0]:
         for _ in range(5):
             times = [seconds(call, texts[0][shape])]
-            # An exponential pattern shows in the smallest text, before the largest takes minutes.
+            # The smallest text reveals an exponential pattern before the largest one takes minutes.
             if times[0] < SHORT * 2:
                 times.append(seconds(call, texts[2][shape]))
                 if times[-1] >= SHORT:
@@ -74,7 +74,7 @@ def check(name: str, call: Callable[[str], Any]) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_collection() -> Iterator[None]:
-    """A collection of garbage in between takes longer than what is measured."""
+    """Disable garbage collection, which would take longer than the measured calls."""
     gc.disable()
     yield
     gc.enable()
@@ -96,7 +96,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
                 yield from within(one, name)
 
     for module in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot."):
-        if module.name == "jupyter_turbopilot.deploy.ray":  # Ray is in an environment of its own
+        if module.name == "jupyter_turbopilot.deploy.ray":  # Ray is installed in a separate environment
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             yield from within(value, f"{module.name}.{name}")
@@ -105,13 +105,13 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
 PATTERNS = dict(patterns())
 
 
-def test_the_patterns_of_the_package_are_found() -> None:
+def test_package_patterns_are_found() -> None:
     assert len(PATTERNS) > 40
     assert "jupyter_turbopilot.context.private._NAMED" in PATTERNS
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_every_pattern_is_linear(name: str) -> None:
+def test_patterns_run_in_linear_time(name: str) -> None:
     pattern = PATTERNS[name]
     encoded = isinstance(pattern.pattern, bytes)
 
@@ -125,7 +125,7 @@ def test_every_pattern_is_linear(name: str) -> None:
 
 
 def write(writing: Suggestion | Verbatim, text: str) -> None:
-    """Write a text as a model would, which ends after some tokens."""
+    """Generate a text like a model, which ends after some tokens."""
     step = max(8, len(text) // 16)
     for at in range(0, len(text), step):
         writing.take([Token(text[at : at + step].encode(), 0.9, 1)])
@@ -214,18 +214,18 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
     "corpus": corpus._is_python,
     "position": kind_of_position,
-    "what stands around a logged text": lambda text: private_text.surroundings_of(text, text),
+    "the surroundings of a logged text": lambda text: private_text.surroundings_of(text, text),
     "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_function_of_texts_is_linear(name: str) -> None:
+def test_text_functions_run_in_linear_time(name: str) -> None:
     check(name, FUNCTIONS[name])
 
 
 def body_of(shape: str, text: str) -> Completion:
-    """Put a mebibyte of a kind of text wherever a request takes one."""
+    """Put a mebibyte of text into each text field of a request."""
     quarter = len(text) // 4
     cells = [
         Cell(source=text[:quarter]),
@@ -241,7 +241,7 @@ def body_of(shape: str, text: str) -> Completion:
 
 
 def lines_of(call: Callable[[], Any]) -> int:
-    """Count the lines of Python that a call runs."""
+    """Count the Python lines that a call executes."""
     lines = 0
 
     def trace(_frame: Any, event: str, _argument: Any) -> Any:
@@ -259,7 +259,7 @@ def lines_of(call: Callable[[], Any]) -> int:
     return lines
 
 
-def test_on_the_event_loop_little_python_runs_whatever_the_text() -> None:
+def test_event_loop_runs_little_python_for_any_text() -> None:
     for shape, text in shapes(MEBIBYTE).items():
         if text.isascii():
             line = text.replace("\n", " ")
@@ -274,7 +274,7 @@ WIDE = {shape: text for shape, text in shapes(MEBIBYTE).items() if not shape.sta
 
 
 @pytest.mark.parametrize("shape", [*WIDE][::6])
-def test_a_request_of_a_mebibyte_is_taken_apart_in_bounded_time(shape: str) -> None:
+def test_mebibyte_request_is_decoded_in_bounded_time(shape: str) -> None:
     import msgspec
 
     request = parse_completion(msgspec.json.encode(body_of(shape, WIDE[shape][: MEBIBYTE - 4096])))
@@ -296,4 +296,4 @@ def test_a_request_of_a_mebibyte_is_taken_apart_in_bounded_time(shape: str) -> N
     assert time.thread_time() - begun < 20
     begun = time.thread_time()
     notebook.gather(request, FACTS)
-    assert time.thread_time() - begun < 0.3  # what does not change with a key is not looked at again
+    assert time.thread_time() - begun < 0.3  # unchanged parts are not processed again

@@ -1,4 +1,4 @@
-"""What may become of a person's files and of the index of them: it misleads nobody and holds nobody up."""
+"""Faults of files, disks, servers and contents managers: the index stays correct and blocks nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ..memory.test_store import content
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How busy the machine is decides nothing here."""
+    """Make the builder independent of the machine's load."""
     monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
 
 
@@ -72,7 +72,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def building(root: Path) -> subprocess.Popen[str]:
-    """Have another process build the index of a folder; it prints each path that it reads."""
+    """Build the index of a folder in another process, which prints each path that it reads."""
     place = place_of(LocalFiles(root).identity)
     return subprocess.Popen(
         [sys.executable, "-c", BUILDER, str(place), str(root)], stdout=subprocess.PIPE, text=True
@@ -80,7 +80,7 @@ def building(root: Path) -> subprocess.Popen[str]:
 
 
 def fresh(root: Path, place: Path) -> dict[str, list[tuple]]:
-    """Return what an index of a folder holds that was built at once and alone."""
+    """Return the content of an index that was built without interruptions."""
     builder = Builder(place, LocalFiles(root))
     builder.build_now()
     with closing(Store(place)) as store:
@@ -92,12 +92,10 @@ def held(memory: KeptMemory) -> dict[str, list[tuple]]:
         return content(store)
 
 
-# The person's files ----------------------------------------------------------------------------------------
+# The user's files ----------------------------------------------------------------------------------------
 
 
-def test_of_a_folder_of_thousands_of_files_the_newest_are_remembered(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_keeps_the_newest_of_thousands_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "MOST_FILES", 200)
     for folder in range(40):
         (root / f"{folder}").mkdir()
@@ -113,7 +111,7 @@ def test_of_a_folder_of_thousands_of_files_the_newest_are_remembered(
         assert not rests(memory, "name_12_")
 
 
-def test_a_file_that_changes_while_it_is_read_is_read_again(root: Path) -> None:
+def test_file_changed_while_being_read_is_read_again(root: Path) -> None:
     file = write(root, "a.ipynb", "first_version(1)")
     whole = notebook("second_version(2)")
 
@@ -121,7 +119,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(root: Path) -> None:
         def read(self, path: str) -> str:
             text = super().read(path)
             if "first_version" in text:
-                file.write_text(whole)  # somebody saves it, and half of it has been read
+                file.write_text(whole)  # saved after half of it has been read
                 return text[: len(text) // 2]
             return text
 
@@ -134,7 +132,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(root: Path) -> None:
         assert store.having("second_version")
 
 
-def test_a_disk_that_is_not_mounted_for_a_while_has_lost_no_file(root: Path) -> None:
+def test_unmounted_disk_keeps_its_index_entries(root: Path) -> None:
     write(root, "a.ipynb", "frobnicate_it(1)")
     with closing(built(root)) as memory, closing(memory.builder._open()) as store:
         builder = memory.builder
@@ -142,7 +140,7 @@ def test_a_disk_that_is_not_mounted_for_a_while_has_lost_no_file(root: Path) -> 
         builder.changed("a.ipynb")
         look_again(builder, store)
         assert known(builder.place) == {"a.ipynb"}
-        assert rests(memory, "frob") == [], "what cannot be looked at is not told"
+        assert rests(memory, "frob") == [], "code that cannot be checked is hidden"
         root.with_name("away").rename(root)
         assert rests(memory, "frob") == ["nicate_it(1)"]
         write(root, "b.ipynb", "another_one(1)")
@@ -150,7 +148,7 @@ def test_a_disk_that_is_not_mounted_for_a_while_has_lost_no_file(root: Path) -> 
         assert known(builder.place) == {"a.ipynb", "b.ipynb"}, "all of it is looked at as soon as it is there"
 
 
-def test_what_is_deleted_is_not_told_and_soon_nowhere_on_the_disk(
+def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "SWEEP", 0.2)
@@ -160,10 +158,10 @@ def test_what_is_deleted_is_not_told_and_soon_nowhere_on_the_disk(
         memory.builder.start()
         until(lambda: memory.builder.progress.files == 2 and settled(memory.builder))
         assert rests(memory, "zyxw") == ["vuts_name(1)"]
-        gone.unlink()  # by another program: the server has no event for it
+        gone.unlink()  # by another program, so the server gets no event
 
         def nowhere() -> bool:
-            rests(memory, "ordin")  # somebody works
+            rests(memory, "ordin")  # activity of the user
             return not any(
                 b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(memory.builder.place)
             )
@@ -174,7 +172,7 @@ def test_what_is_deleted_is_not_told_and_soon_nowhere_on_the_disk(
     assert kept.exists()
 
 
-def test_nothing_of_one_root_folder_is_in_the_index_of_another(root: Path) -> None:
+def test_index_contains_no_files_of_another_root_folder(root: Path) -> None:
     write(root, "ada/a.ipynb", "adas_own_name(1)")
     write(root, "eve/e.ipynb", "eves_own_name(1)")
     write(root, "ada/inner/i.ipynb", "inner_own_name(1)")
@@ -194,7 +192,7 @@ def test_nothing_of_one_root_folder_is_in_the_index_of_another(root: Path) -> No
 # The index -------------------------------------------------------------------------------------------------
 
 
-def test_where_the_home_cannot_be_written_to_there_is_no_index_and_that_is_said(
+def test_read_only_home_has_no_index_and_reports_it(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
@@ -209,9 +207,7 @@ def test_where_the_home_cannot_be_written_to_there_is_no_index_and_that_is_said(
         assert memory.imports("np") == memory.following("python", [["frobnicate_it"]], leaving=[]) == []
 
 
-def test_a_disk_that_is_full_leaves_what_was_remembered_before(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(Store):
         def __init__(self, path: Path) -> None:
             super().__init__(path)
@@ -235,9 +231,7 @@ def test_a_disk_that_is_full_leaves_what_was_remembered_before(
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
 
 
-def test_a_disk_that_was_full_is_written_to_again_without_a_restart(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_recovers_without_a_restart(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "RETRY", 0.1)
     full = [True]
 
@@ -257,9 +251,7 @@ def test_a_disk_that_was_full_is_written_to_again_without_a_restart(
         assert not memory.builder.progress.trouble
 
 
-def test_an_index_in_a_home_that_became_read_only_is_used_as_it_is(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_in_a_read_only_home_remains_readable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = write(root, "gone.ipynb", "settle_it(2)")
     write(root, "a.ipynb", "frobnicate_it(1)")
     built(root).close()
@@ -276,9 +268,7 @@ def test_an_index_in_a_home_that_became_read_only_is_used_as_it_is(
         assert rests(memory, "settle") == []
 
 
-def test_a_server_that_is_killed_while_it_builds_leaves_an_index_that_the_next_completes(
-    root: Path, tmp_path: Path
-) -> None:
+def test_next_server_completes_the_index_of_a_killed_one(root: Path, tmp_path: Path) -> None:
     for at in range(30):
         write(root, f"{at}.ipynb", f"import m{at}\nname_of_{at} = 1", "common(1)")
     child = building(root)
@@ -294,7 +284,7 @@ def test_a_server_that_is_killed_while_it_builds_leaves_an_index_that_the_next_c
         assert held(memory) == fresh(root, tmp_path / "fresh.db")
 
 
-def test_two_servers_that_build_at_once_leave_the_index_that_one_would(root: Path, tmp_path: Path) -> None:
+def test_concurrent_builders_produce_the_same_index(root: Path, tmp_path: Path) -> None:
     for at in range(30):
         write(root, f"{at}.ipynb", f"import m{at}\nname_of_{at} = 1", "common(1)")
     children = [building(root) for _ in range(2)]
@@ -305,7 +295,7 @@ def test_two_servers_that_build_at_once_leave_the_index_that_one_would(root: Pat
         assert held(memory) == fresh(root, tmp_path / "fresh.db")
 
 
-# A contents manager of somebody's own ----------------------------------------------------------------------
+# Third-party contents managers ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -326,15 +316,13 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.mark.parametrize("status", [503, 403])
-def test_a_manager_that_fails_for_a_while_has_lost_no_file(
-    loop: asyncio.AbstractEventLoop, status: int
-) -> None:
+def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop, status: int) -> None:
     manager = Manager()
     source = Contents(manager, loop)
     builder = Builder(place_of(source.identity), source)
     builder._rushing = True
 
-    def somebody_works() -> None:
+    def user_works() -> None:
         look_again(builder, store)
 
     manager.fails = status
@@ -342,21 +330,21 @@ def test_a_manager_that_fails_for_a_while_has_lost_no_file(
         builder._work(store)
         assert not store.stamps()
         manager.fails = 0
-        somebody_works()
+        user_works()
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
         manager.fails = status
         builder.changed("a.ipynb", "d")
-        somebody_works()
+        user_works()
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
         manager.fails = 0
         del manager.texts["d/b.ipynb"]
         manager.asked.clear()
-        somebody_works()
+        user_works()
         assert set(store.stamps()) == {"a.ipynb"}
         assert manager.asked == [""], "folders are asked, not each file"
 
 
-def test_a_folder_that_a_manager_does_not_tell_of_keeps_no_other_from_being_forgotten(
+def test_unlisted_folder_does_not_keep_others_in_the_index(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     manager = Manager()
@@ -371,7 +359,7 @@ def test_a_folder_that_a_manager_does_not_tell_of_keeps_no_other_from_being_forg
         assert set(store.stamps()) == {"d/b.ipynb"}
 
 
-def test_a_file_that_a_manager_does_not_give_for_a_moment_is_not_empty(
+def test_temporarily_missing_file_is_not_indexed_as_empty(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     manager = Manager()
@@ -379,13 +367,13 @@ def test_a_file_that_a_manager_does_not_give_for_a_moment_is_not_empty(
     manager.fails, manager.failing = 500, "a"
     with pytest.raises(OSError, match="does not answer"):
         source.read("a.ipynb")
-    manager.fails = 400  # it is of another kind than was asked for
+    manager.fails = 400  # another type than requested
     assert source.read("a.ipynb") == ""
     with pytest.raises(OSError, match="does not answer"):
         source.exists("a.ipynb")
 
 
-def test_what_is_deleted_through_a_manager_is_not_told_of_while_it_is_slow(
+def test_deleted_code_is_hidden_while_the_manager_is_slow(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     manager = Manager()
@@ -395,12 +383,12 @@ def test_what_is_deleted_through_a_manager_is_not_told_of_while_it_is_slow(
         memory.builder._work(store)
         assert rests(memory, "settle") == ["_it(2)"]
         assert rests(memory, "frob") == ["nicate_it(1)"]
-        memory.builder.changed("d")  # the thread waits for the manager, and has not looked
+        memory.builder.changed("d")  # the thread is waiting for the manager
         assert rests(memory, "settle") == []
         assert rests(memory, "frob") == ["nicate_it(1)"]
 
 
-def test_what_a_manager_was_not_asked_about_lately_is_not_told(loop: asyncio.AbstractEventLoop) -> None:
+def test_code_not_confirmed_recently_is_hidden(loop: asyncio.AbstractEventLoop) -> None:
     memory = KeptMemory(Contents(Manager(), loop))
     with closing(memory), closing(memory.builder._open()) as store:
         memory.builder._rushing = True
@@ -413,7 +401,7 @@ def test_what_a_manager_was_not_asked_about_lately_is_not_told(loop: asyncio.Abs
         assert rests(memory, "frob") == []
 
 
-def test_links_in_a_circle_end_after_so_many_folders(
+def test_circular_links_end_after_a_depth_limit(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Circle(Manager):
@@ -432,7 +420,7 @@ def test_links_in_a_circle_end_after_so_many_folders(
     assert unseen
 
 
-def test_a_notebook_of_any_size_through_a_manager_costs_nothing_but_itself(
+def test_large_notebook_of_a_manager_blocks_no_other(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     class Huge(Manager):
@@ -454,7 +442,7 @@ def test_a_notebook_of_any_size_through_a_manager_costs_nothing_but_itself(
         assert store.having("settle_it")
 
 
-def test_two_managers_of_a_kind_have_an_index_each_and_one_has_the_same_after_its_token_changed(
+def test_managers_have_separate_indexes_that_survive_a_new_token(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     def identity(**settings: Any) -> str:
@@ -473,7 +461,7 @@ def test_two_managers_of_a_kind_have_an_index_each_and_one_has_the_same_after_it
     assert identity(object=Manager()) == identity(object=Manager()), "no address of the memory is in it"
 
 
-def test_a_manager_that_does_not_answer_is_not_waited_for_at_the_end(
+def test_stop_does_not_wait_for_a_hanging_manager(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager = Manager()
@@ -488,14 +476,14 @@ def test_a_manager_that_does_not_answer_is_not_waited_for_at_the_end(
         memory.source.exists("a.ipynb")
 
 
-def test_a_server_that_has_ended_is_not_asked() -> None:
+def test_stopped_server_is_not_called() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     with pytest.raises(OSError, match="has ended"):
         Contents(Manager(), loop).exists("a.ipynb")
 
 
-def test_a_manager_that_holds_up_the_event_loop_gets_pauses(
+def test_builder_pauses_when_a_manager_blocks_the_event_loop(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Blocking(Manager):

@@ -1,4 +1,4 @@
-"""What one person has asked leaves nothing for another, whatever the other sends; for themselves it does."""
+"""Caches serve only their tenant, whatever other users send."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = count()
 
 
 def text(length: int = 120) -> str:
-    """Return a text that begins as none before: a token is a byte."""
+    """Return a text with a new beginning; a token is a byte."""
     number = next(_NUMBERS)
     letters = string.ascii_letters
     start = letters[number % 52] + letters[number // 52 % 52]
@@ -49,7 +49,7 @@ def services(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         service.stop()
 
 
-def test_what_is_in_the_cache_serves_its_owner_and_nobody_else(services: Serve) -> None:
+def test_cached_prompt_serves_only_its_tenant(services: Serve) -> None:
     service, prompt = services(), text()
     assert service.reused(prompt, "ada") == 0
     assert service.reused(prompt, "eve") == 0
@@ -59,7 +59,7 @@ def test_what_is_in_the_cache_serves_its_owner_and_nobody_else(services: Serve) 
     assert service.reused(prompt[:60] + "other", "mallory") == 0
 
 
-def test_what_is_parked_outside_the_cache_serves_its_owner_and_nobody_else(services: Serve) -> None:
+def test_suspended_sequence_serves_only_its_tenant(services: Serve) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada")
     for _ in range(3):
@@ -74,7 +74,7 @@ def test_what_is_parked_outside_the_cache_serves_its_owner_and_nobody_else(servi
     assert service.reused(prompt, "ada") == len(prompt) - 1
 
 
-def test_a_group_shares_where_that_is_said_and_nobody_else_with_it(services: Serve) -> None:
+def test_group_shares_only_within_itself(services: Serve) -> None:
     service, prompt = services(share="group", share_group="course"), text()
     service.reused(prompt, "ada", "course", "staff")
     assert service.reused(prompt, "eve", "staff") == 0
@@ -82,32 +82,32 @@ def test_a_group_shares_where_that_is_said_and_nobody_else_with_it(services: Ser
     assert service.reused(prompt, "bob", "course") == len(prompt) - 1
 
 
-def test_everybody_shares_where_that_is_said(services: Serve) -> None:
+def test_share_all_shares_between_all_users(services: Serve) -> None:
     service, prompt = services(share="all"), text()
     service.reused(prompt, "ada")
     assert service.reused(prompt, "eve") == len(prompt) - 1
 
 
-def test_a_group_without_a_name_shares_nothing(services: Serve) -> None:
+def test_group_without_a_name_shares_nothing(services: Serve) -> None:
     service, prompt = services(share="group"), text()
     service.reused(prompt, "ada", "course")
     assert service.reused(prompt, "bob", "course") == 0
 
 
-def test_no_owner_that_a_caller_sends_is_anothers(services: Serve) -> None:
+def test_caller_cannot_claim_another_tenant(services: Serve) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
     owner = owner_of("ada", (), "none", "", service.pilot.completer.secret)
     for salt in (owner, "ada", ""):
         assert service.reused(prompt + "?", "eve", cache_salt=salt, owner=owner, user="ada") == 0
-    told = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
-    assert service.reused(text(40) + prompt, "eve", headers=told) == 0
+    reported = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
+    assert service.reused(text(40) + prompt, "eve", headers=reported) == 0
     prompt = text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
-    assert service.reused(prompt, "eve", headers=told, cache_salt=owner) == 0
+    assert service.reused(prompt, "eve", headers=reported, cache_salt=owner) == 0
 
 
-def test_a_salt_splits_what_somebody_asks_and_no_more(services: Serve) -> None:
+def test_salt_only_splits_the_callers_own_cache(services: Serve) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada", cache_salt="one")
     assert service.reused(prompt, "ada", cache_salt="other") == 0
@@ -119,14 +119,14 @@ def test_a_salt_splits_what_somebody_asks_and_no_more(services: Serve) -> None:
 @pytest.mark.parametrize(
     "name", ["ada/../eve", "%2e%2e/ada", "ada", "ADA", "ada  lovelace", "(ada)", "a" * 500]
 )
-def test_odd_names_are_names_of_their_own(services: Serve, name: str) -> None:
+def test_unusual_user_names_are_distinct_tenants(services: Serve, name: str) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada lovelace")
     assert service.reused(prompt, name) == 0
 
 
 def before(engine: Service, tmp_path: Path) -> Service:
-    """Start a front server, which the engine knows by its key alone."""
+    """Start a front server that authenticates with its key."""
     settings = Turbopilot(engine="remote")
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("key")
@@ -138,14 +138,12 @@ def before(engine: Service, tmp_path: Path) -> Service:
     return Service(tmp_path, pilot=Pilot(settings))
 
 
-def test_two_front_servers_before_one_engine_serve_their_people_and_mix_nobody_up(
-    services: Serve, tmp_path: Path
-) -> None:
+def test_two_front_servers_keep_their_users_separate(services: Serve, tmp_path: Path) -> None:
     engine = services(named=False)
     fronts = [before(engine, tmp_path) for _ in range(2)]
     try:
         prompt = text()
-        # One cannot tell that the other's person is the same: the text is read once for each.
+        # The engine cannot identify the same user of another front server, so it evaluates the text once for each.
         assert [front.reused(prompt, name) for name in ("ada", "eve") for front in fronts] == [0] * 4
         assert [front.reused(prompt, "ada") for front in fronts] == [len(prompt) - 1] * 2
         assert engine.reused(prompt, "ada") == 0, "the front servers' people are not the engine's"
@@ -154,7 +152,7 @@ def test_two_front_servers_before_one_engine_serve_their_people_and_mix_nobody_u
             front.stop()
 
 
-# Answers and guesses: with an engine that says what it was asked for ------------------------------------
+# Cached completions and drafts, with a scripted engine ------------------------------------
 
 
 @pytest.fixture
@@ -177,7 +175,7 @@ def asked(service: Service) -> list[Any]:
 CELL = {"cells": [{"source": "total = "}], "offset": 8, "path": "shared.ipynb", "trigger": "invoke"}
 
 
-def test_an_answer_is_given_again_to_its_owner_and_to_nobody_else(scripted: Service) -> None:
+def test_cached_completion_serves_only_its_tenant(scripted: Service) -> None:
     first = scripted.post("complete", CELL, "ada")
     assert first["items"]
     scripted.post("complete", CELL, "ada")
@@ -187,7 +185,7 @@ def test_an_answer_is_given_again_to_its_owner_and_to_nobody_else(scripted: Serv
     assert not asked(scripted)[-1].hint
 
 
-def test_what_was_written_is_a_guess_for_its_owner_and_for_nobody_else(scripted: Service) -> None:
+def test_previous_completion_drafts_only_for_its_tenant(scripted: Service) -> None:
     body = {"prompt": "total = ", "n_predict": 8, "temperature": 0}
     for _ in range(2):
         scripted.post("completion", body, "ada")
@@ -196,7 +194,7 @@ def test_what_was_written_is_a_guess_for_its_owner_and_for_nobody_else(scripted:
     assert not asked(scripted)[-1].hint
 
 
-def test_what_was_typed_into_an_answer_is_no_guess_for_another(scripted: Service) -> None:
+def test_accepted_text_drafts_for_no_other_tenant(scripted: Service) -> None:
     scripted.post("complete", CELL, "ada")
     typed = CELL | {"cells": [{"source": "total = a +"}], "offset": 11}
     scripted.post("complete", typed, "eve")
@@ -206,7 +204,7 @@ def test_what_was_typed_into_an_answer_is_no_guess_for_another(scripted: Service
     assert len(asked(scripted)) == count or asked(scripted)[-1].hint
 
 
-def test_an_editor_of_the_same_name_goes_on_with_nothing_of_anothers(scripted: Service) -> None:
+def test_editor_id_of_another_user_continues_nothing(scripted: Service) -> None:
     body = CELL | {"client": "notebook", "trigger": "automatic", "eagerness": "always"}
     for name in ("ada", "eve"):
         scripted.post("complete", body, name)
@@ -216,19 +214,19 @@ def test_an_editor_of_the_same_name_goes_on_with_nothing_of_anothers(scripted: S
     assert scripted.pilot.completer.counters["taken_over"] == 0
 
 
-def test_the_engine_is_told_an_owner_and_a_session_and_neither_says_who_it_is(scripted: Service) -> None:
+def test_engine_receives_anonymous_tenant_and_session_ids(scripted: Service) -> None:
     for name in ("ada", "ada", "eve"):
         scripted.post("complete", CELL | {"max_tokens": 1 + len(asked(scripted))}, name)
     one, again, other = asked(scripted)
     assert (one.owner, one.session) == (again.owner, again.session)
     assert one.owner != other.owner
     assert one.session != other.session, "the same path is another notebook"
-    for told in (one.owner, one.session):
-        assert set(told) <= set("0123456789abcdef")
-        assert len(told) == 32
+    for reported in (one.owner, one.session):
+        assert set(reported) <= set("0123456789abcdef")
+        assert len(reported) == 32
 
 
-def test_a_session_that_somebody_names_is_their_own_even_if_it_is_anothers(scripted: Service) -> None:
+def test_session_id_of_another_user_is_separate(scripted: Service) -> None:
     for number, name in enumerate(("ada", "ada", "eve")):
         body = {"prompt": f"x{number}", "max_tokens": 1}
         scripted.post("v1/completions", body, name, **{"X-Session-Id": "adas"})
@@ -238,9 +236,7 @@ def test_a_session_that_somebody_names_is_their_own_even_if_it_is_anothers(scrip
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_salt_is_a_caller_only_where_the_key_is_trusted(
-    tiny_model: Path, tmp_path: Path, named: bool
-) -> None:
+def test_salt_names_a_caller_only_with_a_trusted_key(tiny_model: Path, tmp_path: Path, named: bool) -> None:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     pilot = pilot_with(Turbopilot(model=str(own)), lambda *_: ScriptedEngine("a"))
@@ -262,7 +258,7 @@ def test_a_salt_is_a_caller_only_where_the_key_is_trusted(
     assert len(set(callers)) == (1 if named else 2)
 
 
-def test_nothing_of_who_asks_or_what_is_in_a_log(services: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_contains_no_user_and_no_text(services: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     service, prompt = services(), text()
     service.reused(prompt, "ada-lovelace", headers={"X-Session-Id": "a-session"}, cache_salt="a-salt")
@@ -273,7 +269,7 @@ def test_nothing_of_who_asks_or_what_is_in_a_log(services: Serve, caplog: pytest
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_only_who_manages_sees_what_the_requests_of_all_took(services: Serve, named: bool) -> None:
+def test_only_managers_see_total_timings(services: Serve, named: bool) -> None:
     service = services(named=named)
     service.reused(text(), "ada")
     headers = {WHO: "eve", "Authorization": "Bearer key"}

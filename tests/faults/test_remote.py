@@ -1,4 +1,4 @@
-"""What servers elsewhere do to an engine that asks them, and what a person is told."""
+"""Faults of remote servers, and the resulting completions and error messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(most: int = 16) -> Ask:
 
 
 def outcome(engine: Any, asked: Ask | None = None) -> bytes | TurbopilotError:
-    """Have a text written: what is written, or what a person is told."""
+    """Generate a text; return it, or the error."""
     run = engine.start(asked or ask())
     assert isinstance(run, RemoteRun)
     try:
@@ -76,7 +76,7 @@ def late(*pieces: bytes) -> Act:
     return act
 
 
-# What is written in spite of it.
+# Faults that keep the text.
 WRITTEN: dict[str, tuple[Act, bytes]] = {
     "cut in a character": (sent(HEAD + event("né")[:-30], pause=0.05), b""),
     "a character in two packets": (
@@ -112,7 +112,7 @@ WRITTEN: dict[str, tuple[Act, bytes]] = {
 
 
 @pytest.mark.parametrize("name", [name for name, (_, text) in WRITTEN.items() if text or "end" in name])
-def test_a_text_ends_with_what_it_has(name: str, serve: Serve, connect: Connect) -> None:
+def test_interrupted_stream_keeps_its_text(name: str, serve: Serve, connect: Connect) -> None:
     act, text = WRITTEN[name]
     assert outcome(connect(serve(act), timeout=TIMEOUT)) == text
 
@@ -127,22 +127,20 @@ def test_a_text_ends_with_what_it_has(name: str, serve: Serve, connect: Connect)
         (sent(HEAD + event("ab") + b"data: [DONE]\n\n"), False),
     ],
 )
-def test_an_answer_that_was_cut_short_is_not_taken_for_a_whole_one(
-    act: Act, cut: bool, serve: Serve, connect: Connect
-) -> None:
+def test_truncated_answer_is_not_cached(act: Act, cut: bool, serve: Serve, connect: Connect) -> None:
     asked = ask()
     assert outcome(connect(serve(act), timeout=TIMEOUT), asked) == b"ab"
     assert asked.usage.cut == cut
 
 
-def test_a_stream_that_ends_without_a_word_is_an_answer(serve: Serve, connect: Connect) -> None:
+def test_empty_stream_is_a_complete_answer(serve: Serve, connect: Connect) -> None:
     server = serve(sent(HEAD + b"data: [DONE]\n\n"))
     assert outcome(connect(server)) == b""
     assert len(server.asked("/v1/completions")) == 1
 
 
-# What is told.
-TOLD: dict[str, tuple[Act, str]] = {
+# Faults that end in an error.
+REPORTED: dict[str, tuple[Act, str]] = {
     "cut in a character": (WRITTEN["cut in a character"][0], "broke off"),
     "a key that is wrong": (status(401), "key"),
     "a key without the right": (status(403), "key"),
@@ -174,15 +172,15 @@ TOLD: dict[str, tuple[Act, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_a_person_is_told_in_words(
+@pytest.mark.parametrize("name", REPORTED)
+def test_remote_failures_are_reported_to_the_user(
     name: str,
     serve: Serve,
     connect: Connect,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    act, told = TOLD[name]
+    act, reported = REPORTED[name]
     caplog.set_level(logging.INFO)
     monkeypatch.setenv(ENGINE_KEY, "sk-hush")
     first = words("x") if name == "another model" else act
@@ -195,7 +193,7 @@ def test_a_person_is_told_in_words(
     error = outcome(engine)
     assert time.monotonic() - begun < 10 * TIMEOUT
     assert isinstance(error, TurbopilotError)
-    assert told in error.message
+    assert reported in error.message
     for text in (error.message, repr(error), repr(engine), caplog.text):
         assert "PROMPT" not in text
         assert "SECRET" not in text
@@ -203,20 +201,18 @@ def test_a_person_is_told_in_words(
 
 
 @pytest.mark.parametrize("gap", [0.01, 0.1])
-def test_a_slow_server_is_waited_for(gap: float, serve: Serve, connect: Connect) -> None:
+def test_slow_remote_is_awaited(gap: float, serve: Serve, connect: Connect) -> None:
     pieces = [HEAD, *(event(letter) for letter in "abcd"), event("", finish_reason="stop")]
     assert outcome(connect(serve(sent(*pieces, pause=gap)), timeout=TIMEOUT)) == b"abcd"
 
 
-def test_who_asks_to_be_left_alone_is_asked_again_in_time(serve: Serve, connect: Connect) -> None:
+def test_retry_after_is_respected(serve: Serve, connect: Connect) -> None:
     server = serve(status(429, Retry_After="0"), status(503, Retry_After="0"), words("ab"))
     assert outcome(connect(server)) == b"ab"
     assert len(server.asked("/v1/completions")) == 3
 
 
-def test_the_first_of_two_addresses_dies_under_load_and_no_text_is_lost(
-    serve: Serve, connect: Connect
-) -> None:
+def test_first_remote_dies_under_load_without_losing_text(serve: Serve, connect: Connect) -> None:
     first, second = serve(words("ab")), serve(words("ab"))
     engine = connect(first, second, places=8)
     texts: list[bytes | TurbopilotError] = []
@@ -228,9 +224,7 @@ def test_the_first_of_two_addresses_dies_under_load_and_no_text_is_lost(
     assert len(second.asked("/v1/completions")) == 40
 
 
-def test_texts_without_a_token_yet_are_written_by_the_next_address_when_the_first_dies(
-    serve: Serve, connect: Connect
-) -> None:
+def test_second_remote_takes_over_requests_without_tokens(serve: Serve, connect: Connect) -> None:
     arrived = threading.Semaphore(0)
 
     def hang(wire: Wire, body: dict[str, Any]) -> None:
@@ -251,35 +245,33 @@ def test_texts_without_a_token_yet_are_written_by_the_next_address_when_the_firs
         assert b"".join(token.data for token in run.fresh) == b"ab"
 
 
-def test_a_server_that_comes_back_with_another_model_is_loaded_again(serve: Serve, connect: Connect) -> None:
+def test_remote_with_another_model_is_reloaded(serve: Serve, connect: Connect) -> None:
     server = serve(words("ab"))
     engine = connect(server, timeout=TIMEOUT)
     assert outcome(engine) == b"ab"
     server.stop()
     end = time.monotonic() + 20
     while not isinstance(outcome(engine), EngineGoneError):
-        assert time.monotonic() < end  # a connection may outlive the server for a moment
+        assert time.monotonic() < end  # a connection may briefly outlive the server
     again = serve(words("cd", model="other"), port=server.port)
     again.models = {"data": [{"id": "other", "owned_by": "vllm", "max_model_len": 512}]}
-    while "another model" not in (told := outcome(engine)).message:  # type: ignore[union-attr]
+    while "another model" not in (reported := outcome(engine)).message:  # type: ignore[union-attr]
         assert time.monotonic() < end
-        time.sleep(0.05)  # the address rests
-    assert isinstance(told, EngineGoneError)
+        time.sleep(0.05)  # the address is backing off
+    assert isinstance(reported, EngineGoneError)
     loaded = connect(again)
     assert loaded.identity != engine.identity
     assert outcome(loaded) == b"cd"
 
 
-def test_the_first_of_two_addresses_hangs_and_no_text_is_lost(serve: Serve, connect: Connect) -> None:
+def test_first_remote_hangs_without_losing_text(serve: Serve, connect: Connect) -> None:
     first, second = serve(late()), serve(words("ab"))
     engine = connect(first, second, timeout=2 * TIMEOUT)
     assert [outcome(engine) for _ in range(3)] == [b"ab"] * 3
     assert len(first.asked("/v1/completions")) == 1
 
 
-def test_the_first_of_two_addresses_comes_back_without_its_model_and_no_text_is_lost(
-    serve: Serve, connect: Connect
-) -> None:
+def test_first_remote_loses_its_model_without_losing_text(serve: Serve, connect: Connect) -> None:
     def ours(**offer: Any) -> dict[str, Any]:
         return {"data": [{"id": "far", "turbopilot": {"version": 1} | offer}]}
 
@@ -297,11 +289,11 @@ def test_the_first_of_two_addresses_comes_back_without_its_model_and_no_text_is_
     while not again.requests:
         assert time.monotonic() < end
         assert outcome(engine) == b"cd"
-        time.sleep(0.05)  # the address rests
+        time.sleep(0.05)  # the address is backing off
     assert again.asked("/v1/completions") == []
 
 
-def test_one_slow_text_ends_nobody_elses(serve: Serve, connect: Connect) -> None:
+def test_slow_request_does_not_end_others(serve: Serve, connect: Connect) -> None:
     slow = ask()
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
@@ -342,7 +334,7 @@ def certificate(folder: Path, name: str) -> Path:
     return path
 
 
-def test_a_certificate_that_nobody_trusts_is_told_and_one_that_is_trusted_works(
+def test_untrusted_certificate_is_reported_and_trusted_one_works(
     serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = certificate(tmp_path, "IP:127.0.0.1")
@@ -354,7 +346,7 @@ def test_a_certificate_that_nobody_trusts_is_told_and_one_that_is_trusted_works(
     assert outcome(connect(server)) == b"ab"
 
 
-def test_a_certificate_of_another_name_is_refused(
+def test_certificate_of_another_host_is_rejected(
     serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = certificate(tmp_path, "DNS:elsewhere.example")
@@ -363,7 +355,7 @@ def test_a_certificate_of_another_name_is_refused(
         connect(serve(words("ab"), certificate=path))
 
 
-def test_a_password_in_an_address_is_not_repeated(connect: Connect) -> None:
+def test_password_in_a_url_is_not_repeated(connect: Connect) -> None:
     with pytest.raises(TurbopilotError) as refused:
         connect("https://me:hush@127.0.0.1/v1")
     assert "hush" not in refused.value.message

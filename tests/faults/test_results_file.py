@@ -1,4 +1,4 @@
-"""What may become of the file of answers: killed servers, changed bytes, two servers at once."""
+"""Faults of the completion cache file: killed servers, corrupt bytes, concurrent servers."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ writer._behind._thread.join(20)
 
 
 def write(path: Path, start: int, count: int) -> subprocess.Popen[str]:
-    """Have another process write answers."""
+    """Write completions in another process."""
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(start), str(count)], stdout=subprocess.PIPE, text=True
     )
 
 
 def known(path: Path) -> list[int]:
-    """Return which answers are known at the next start; each of them is what was written."""
+    """Return the cached completions at the next start, and check each."""
     results = Results(64 * MEGABYTE)
     restored: list[Answer] = []
     reader = Keeper(path, MEGABYTE)
@@ -65,7 +65,7 @@ def known(path: Path) -> list[int]:
     return [answer.tokens[0].id for answer in restored]
 
 
-def test_a_writer_killed_at_any_moment_leaves_a_file_of_right_answers_within_its_bound(
+def test_killed_writer_leaves_a_valid_bounded_file(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "answers.db"
@@ -85,7 +85,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_file_of_right_answers_within_its
     assert known(path)[0] == 199
 
 
-def test_two_servers_that_start_at_once_on_a_damaged_file_share_a_new_one(tmp_path: Path) -> None:
+def test_concurrent_servers_replace_a_damaged_file_together(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add(answers(range(99)))
@@ -98,7 +98,7 @@ def test_two_servers_that_start_at_once_on_a_damaged_file_share_a_new_one(tmp_pa
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A file as it stands on the disk."""
+    """A valid file."""
     path = tmp_path_factory.mktemp("sound") / "answers.db"
     database = open_file(path)
     database.add(answers(range(40)))
@@ -112,7 +112,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     st.one_of(st.none(), st.integers(0, 1 << 16)),
 )
 @settings(max_examples=60)
-def test_whatever_became_of_its_bytes_no_answer_is_wrong_and_new_ones_are_kept(
+def test_corrupt_file_returns_no_wrong_completion_and_accepts_new(
     tmp_path_factory: pytest.TempPathFactory, sound: bytes, at: int, garbage: bytes, length: int | None
 ) -> None:
     path = tmp_path_factory.mktemp("file") / "answers.db"
@@ -157,9 +157,7 @@ def ask(server: Server, source: str) -> dict[str, Any]:
     return found
 
 
-def test_a_server_killed_in_the_middle_of_typing_answers_from_before_without_computing(
-    start: Any, tmp_path: Path
-) -> None:
+def test_killed_server_answers_from_the_file_after_a_restart(start: Any, tmp_path: Path) -> None:
     first = start()
     probes = [f"probe_{number} = " for number in range(40)]
     sources = [f"value_{number} = " for number in range(5)]
@@ -180,13 +178,13 @@ def test_a_server_killed_in_the_middle_of_typing_answers_from_before_without_com
     typist = threading.Thread(target=typing)
     typist.start()
     written = (tmp_path / "answers.db").stat().st_mtime_ns
-    while (tmp_path / "answers.db").stat().st_mtime_ns == written:  # until more is written
+    while (tmp_path / "answers.db").stat().st_mtime_ns == written:  # until the file changes
         assert time.monotonic() < end
         time.sleep(0.01)
     first.process.kill()
     typist.join()
     second = start()
-    # It reads the file while it answers, the newest first: what is known of a probe comes after the others.
+    # The server loads the file in the background, newest entry first, so the probe's entry comes last.
     while ask(second, probes.pop())["timings"]["predicted_tokens"]:
         time.sleep(0.1)
     after = [ask(second, source) for source in sources]

@@ -1,4 +1,4 @@
-"""A folder of models that its keeper writes to, and others only read."""
+"""A shared model folder that only its maintainer may write to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_turbopilot.models.folder import copies
 from ..serving import Server
 from ..tiny_adapter import make
 
-# Root writes wherever it likes, unless it gives that up.
+# Root may write everywhere unless it drops that capability.
 READER = (
     ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if getattr(os, "geteuid", int)() == 0 else ()
 )
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Person:
-    """Who has a home, but may write to no other folder."""
+    """A user who may write only to the home folder."""
 
     def __init__(self, home: Path, shared: Path, **settings: object) -> None:
         home.mkdir()
@@ -66,14 +66,14 @@ def adapter(tmp_path: Path) -> str:
 
 
 def close(folder: Path) -> dict[Path, int]:
-    """Take away everybody's permission to write; return what is there."""
+    """Remove all write permissions; return the content of the folder."""
     files = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     for path in (*files, folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
     return files
 
 
-def test_two_people_share_the_models_and_the_copy_and_each_keeps_what_is_their_own(
+def test_two_users_share_models_and_merged_copy_but_not_own_data(
     models_folder: Path, model: Path, adapter: str, tmp_path: Path
 ) -> None:
     keeper = Person(tmp_path / "keeper", models_folder, adapters=[adapter])
@@ -109,7 +109,7 @@ def test_two_people_share_the_models_and_the_copy_and_each_keeps_what_is_their_o
     assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
 
 
-def test_without_a_copy_the_adapters_are_used_beside_the_model_and_one_line_says_who_can_make_it(
+def test_missing_merged_copy_uses_adapters_and_names_the_remedy(
     models_folder: Path, model: Path, adapter: str, tmp_path: Path
 ) -> None:
     person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
@@ -124,7 +124,7 @@ def test_without_a_copy_the_adapters_are_used_beside_the_model_and_one_line_says
     assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
 
 
-def test_a_copy_that_may_not_be_read_is_said_and_costs_time_alone(
+def test_unreadable_merged_copy_is_reported_and_only_slower(
     models_folder: Path, model: Path, adapter: str, tmp_path: Path
 ) -> None:
     person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
@@ -138,7 +138,7 @@ def test_a_copy_that_may_not_be_read_is_said_and_costs_time_alone(
     assert "You may not read it. Ask its owner for access" in person.run("doctor", "-m", str(model)).stdout
 
 
-def test_the_doctor_and_the_list_say_what_may_not_be_written(
+def test_doctor_and_list_report_read_only_folders(
     models_folder: Path, model: Path, adapter: str, tmp_path: Path
 ) -> None:
     person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
@@ -150,7 +150,7 @@ def test_the_doctor_and_the_list_say_what_may_not_be_written(
     listed = person.run("models", "list").stdout
     assert listed.endswith(f"Models are stored in {models_folder}, which you may read but not write to\n")
     assert person.kept() >= {"speed.json", "trials.json"}
-    person.run("models", "pull", str(model), before=())  # as root, whom nothing stops, or in vain
+    person.run("models", "pull", str(model), before=())  # as root it succeeds, otherwise it fails
     model.chmod(0)
     told = person.run("doctor", "-m", str(model)).stdout
     assert f"✗ model        you may not read {model}. Ask its owner for access" in told
@@ -159,9 +159,7 @@ def test_the_doctor_and_the_list_say_what_may_not_be_written(
     assert f"✗ models       in {models_folder}, which you may not read: ask its owner for access" in told
 
 
-def test_the_doctor_says_when_a_person_has_no_folder_of_their_own(
-    models_folder: Path, model: Path, tmp_path: Path
-) -> None:
+def test_doctor_reports_a_missing_user_folder(models_folder: Path, model: Path, tmp_path: Path) -> None:
     person = Person(tmp_path / "ada", models_folder)
     home = person.own.parents[1]
     home.chmod(0o555)
@@ -173,7 +171,7 @@ def test_the_doctor_says_when_a_person_has_no_folder_of_their_own(
 
 
 @pytest.mark.parametrize("arguments", [("smollm2-135m",), ("smollm2-135m", "--mirrors")])
-def test_a_pull_says_at_once_whom_to_ask(
+def test_pull_into_a_read_only_folder_names_the_remedy(
     models_folder: Path, model: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     person = Person(tmp_path / "ada", models_folder)
@@ -186,9 +184,7 @@ def test_a_pull_says_at_once_whom_to_ask(
     assert model.is_file()
 
 
-def test_nothing_of_a_shared_folder_is_removed_and_a_persons_own_goes(
-    models_folder: Path, model: Path, tmp_path: Path
-) -> None:
+def test_removal_deletes_only_the_users_own_files(models_folder: Path, model: Path, tmp_path: Path) -> None:
     model.with_name(f".{model.name}.json").write_text('{"source": "https://example.org/tiny.gguf"}')
     person = Person(tmp_path / "ada", models_folder)
     before = close(models_folder)

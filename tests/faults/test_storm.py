@@ -1,4 +1,4 @@
-"""Clients that go away at every moment, on every route: nothing is logged, nothing is left behind."""
+"""Disconnects at every stage on every route leave no log line and no task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "v1/engines/any/completions": {"prompt": "a", "max_tokens": 60, "stream": True},
     "api/generate": {"inputs": "a", "parameters": {"max_new_tokens": 60}, "stream": True},
 }
-# How many bytes of the answer are read before the connection is cut; None: the request is not sent to its end.
+# Bytes of the answer to read before the disconnect; None: disconnect within the request.
 MOMENTS = (None, 0, 1, 400)
 
 
@@ -46,7 +46,7 @@ def pilot(tiny_model: Path, tmp_path: Path) -> Iterator[Pilot]:
 
 
 async def leave(port: int, route: str, body: dict[str, Any], moment: int | None) -> None:
-    """Ask for something and cut the connection in the midst of it."""
+    """Send a request and disconnect before its end."""
     data = json.dumps(body).encode()
     head = f"POST /{route} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -73,7 +73,7 @@ async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
     for streamed in (True, False):
         for moment in MOMENTS:
             bodies = {route: body | {"stream": streamed} for route, body in BODIES.items()}
-            # An answer that does not stream is cut before its first byte.
+            # A response that is not streamed is interrupted before its first byte.
             at = moment if streamed or not moment else 0
             await asyncio.gather(*(leave(port, *pair, at) for pair in bodies.items() for _ in range(3)))
     server.stop()
@@ -88,7 +88,7 @@ async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
     return left
 
 
-def test_a_storm_of_disconnects_leaves_no_task_and_no_line_in_the_log(
+def test_storm_of_disconnects_leaves_no_task_and_no_log_line(
     pilot: Pilot, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

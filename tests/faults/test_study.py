@@ -1,4 +1,4 @@
-"""A study log whose writing process is killed at any moment: one event is lost at most, and no line is broken."""
+"""Killing a process that writes a study log loses at most one event and breaks no line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 
 from jupyter_turbopilot.study.events import Event, Requested, Shown, event_of
 
-# Logs suggestions with a pause after each event, which is printed before and after: if the process is killed in
-# between, it is not known whether the event was put. With `written` it waits until the event is in the file, so
-# that at most one is on its way, however slow the machine is.
+# Logs suggestions with a pause after each event, and prints a line before and after it: if the process is killed in
+# between, the event may be lost. With `written`, it waits until the event is in the file, so that at most one
+# is pending.
 TYPES = """
 import os, secrets, sys, time
 from jupyter_turbopilot.reply import Item, Reply
@@ -60,19 +60,19 @@ class Typist:
         self._session = session
         self._said: list[str] = []
         self.told = 0  # events
-        self.unclear = 0  # events that it was about to put when it was killed, or had just put
+        self.unclear = 0  # events that were being logged when the process was killed
 
     def wait(self) -> None:
-        """Wait for its first event."""
+        """Wait for the first event."""
         self._said = [self._out.readline().strip() for _ in range(2)]
         assert self._said == ["tells", "told"]
 
     def kill(self) -> None:
-        """Kill it, and do not wait for its end."""
+        """Kill the process without waiting for its end."""
         self._process.send_signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Count its events until it ended."""
+        """Count the events of the process."""
         self._said += [line.strip() for line in self._out if line.endswith("\n")]
         self._out.close()
         self._process.wait()
@@ -85,7 +85,7 @@ class Typist:
         return self._process.stdout
 
     def written(self, events: Iterable[Event]) -> list[int]:
-        """Return which of its events are in a log, in their order there; the first one is 0."""
+        """Return the numbers of the events in a log, in the log's order."""
         own = f"{self._session}."
         return [
             2 * (int(event.id.removeprefix(own)) - 1) + isinstance(event, Shown)
@@ -102,7 +102,7 @@ def read(path: Path) -> tuple[list[Event], int]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-def test_a_killed_process_loses_one_event_at_most_and_breaks_no_line(tmp_path: Path) -> None:
+def test_killed_process_loses_at_most_one_event_and_breaks_no_line(tmp_path: Path) -> None:
     path = tmp_path / "study.jsonl"
     draw = random.Random(25)
     typists: list[Typist] = []

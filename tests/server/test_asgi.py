@@ -1,4 +1,4 @@
-"""The routes behind a server that is none of ours: the same answers, and nobody is written for in vain."""
+"""The routes as an ASGI application: equal responses, and cancellation on disconnect."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEADERS = {"host": "anywhere", "content-type": "application/json", "authorizatio
 
 
 class Client:
-    """One request to an ASGI application, and what comes of it."""
+    """One request to an ASGI application, and its response."""
 
     def __init__(self, mounted: Mounted, method: str, path: str, **more: Any) -> None:
         headers = HEADERS | more.pop("headers", {})
@@ -92,13 +92,13 @@ def asked(**more: Any) -> bytes:
 Call = Callable[..., Client]
 
 
-async def test_a_text_is_answered_and_says_which_replica_wrote_it(call: Call) -> None:
+async def test_completion_names_its_replica(call: Call) -> None:
     status, headers, body = await call("POST", "/v1/completions").body(asked()).answer()
     assert (status, headers["x-replica-id"]) == (200, REPLICA)
     assert json.loads(body)["choices"][0]["text"]
 
 
-async def test_a_body_may_come_in_parts_and_an_answer_goes_in_parts(call: Call) -> None:
+async def test_body_and_response_may_arrive_in_parts(call: Call) -> None:
     data = asked(stream=True)
     client = call("POST", "/v1/completions")
     for at in range(0, len(data), 7):
@@ -108,7 +108,7 @@ async def test_a_body_may_come_in_parts_and_an_answer_goes_in_parts(call: Call) 
     assert body.endswith(b"data: [DONE]\n\n")
 
 
-async def test_paths_are_read_behind_where_it_is_mounted(call: Call) -> None:
+async def test_paths_are_relative_to_the_mount_point(call: Call) -> None:
     status, _, body = await call("GET", "/own/v1/models", root_path="/own").body(b"").answer()
     assert status == 200
     (model,) = json.loads(body)["data"]
@@ -131,7 +131,7 @@ async def test_paths_are_read_behind_where_it_is_mounted(call: Call) -> None:
         ("BREW", "/v1/models", {}, b"", 405),
     ],
 )
-async def test_what_is_wrong_is_refused_as_over_our_own_server(
+async def test_invalid_requests_get_the_same_errors_as_over_tornado(
     call: Call, method: str, path: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     assert (await call(method, path, headers=headers).body(body).answer())[0] == status
@@ -149,14 +149,14 @@ async def test_what_is_wrong_is_refused_as_over_our_own_server(
         ("GET", "/v1/models", {}, 200),
     ],
 )
-async def test_a_response_that_needs_no_body_does_not_wait_for_it(
+async def test_response_without_a_body_does_not_wait_for_it(
     call: Call, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     client = call(method, path, headers=headers | {"content-length": "100"}).body(b"x", more=True)
     assert (await client.answer())[0] == status
 
 
-async def test_a_body_that_does_not_arrive_in_time_is_refused(
+async def test_late_body_is_rejected(
     call: Call, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)
@@ -167,23 +167,21 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused(
     assert (await call("POST", "/v1/completions").body(asked()).answer())[0] == 200
 
 
-async def test_an_endless_body_is_refused_before_it_ends(call: Call) -> None:
+async def test_endless_body_is_rejected_before_it_ends(call: Call) -> None:
     client = call("POST", "/v1/completions")
     for _ in range(HARD_LIMIT // MAX_BODY + 1):
         client.body(b"x" * MAX_BODY, more=True)
     assert (await client.answer())[0] == 413
 
 
-async def test_a_client_that_leaves_within_its_body_ends_the_request(call: Call) -> None:
+async def test_disconnect_within_the_body_ends_the_request(call: Call) -> None:
     client = call("POST", "/v1/completions").body(b"{", more=True)
     client.leave()
     await asyncio.wait_for(client.task, 20)
 
 
 @pytest.mark.parametrize("how", ["left", "cancelled"])
-async def test_whoever_goes_away_is_not_written_for_any_longer(
-    call: Call, engine: ScriptedEngine, how: str
-) -> None:
+async def test_disconnect_cancels_generation(call: Call, engine: ScriptedEngine, how: str) -> None:
     engine.answer, engine.pause = words(2000), 0.02
     client = call("POST", "/v1/completions").body(asked(stream=True, max_tokens=500))
     assert (await asyncio.wait_for(client.sent.get(), 20))["type"] == "http.response.start"
@@ -196,13 +194,13 @@ async def test_whoever_goes_away_is_not_written_for_any_longer(
     assert client.task.done()
     end = time.monotonic() + 20
     while not engine.released:
-        assert time.monotonic() < end, "it is still being written"
+        assert time.monotonic() < end, "the generation is still running"
         await asyncio.sleep(0.01)
     assert engine.finished == [False]
     assert (await call("GET", "/health").body(b"").answer())[0] == 200
 
 
-async def test_nothing_is_written_faster_than_it_is_taken(call: Call, mounted: Any) -> None:
+async def test_generation_waits_for_a_slow_reader(call: Call, mounted: Any) -> None:
     gate, taken, waiting = asyncio.Semaphore(1), list[dict[str, Any]](), list[bool]()
 
     async def send(message: dict[str, Any]) -> None:
@@ -223,7 +221,7 @@ async def test_nothing_is_written_faster_than_it_is_taken(call: Call, mounted: A
     assert taken[-1]["more_body"] is False
 
 
-async def test_it_agrees_to_start_and_to_end(mounted: Any) -> None:
+async def test_lifespan_events_are_acknowledged(mounted: Any) -> None:
     sent: list[str] = []
 
     async def receive() -> dict[str, str]:
@@ -234,7 +232,7 @@ async def test_it_agrees_to_start_and_to_end(mounted: Any) -> None:
 
     await mounted({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    with pytest.raises(ValueError, match="Only HTTP"):
+    with pytest.raises(ValueError, match="only HTTP"):
         await mounted({"type": "websocket"}, receive, send)
 
 
@@ -261,7 +259,7 @@ async def silent(*_: Any) -> None:
 
 
 @pytest.mark.parametrize("messages", [[START, REST], [START]])
-def test_what_was_answered_or_begun_is_left_alone(messages: list[dict[str, Any]]) -> None:
+def test_unanswered_keeps_existing_responses(messages: list[dict[str, Any]]) -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         for message in messages:
             await send(message)
@@ -269,7 +267,7 @@ def test_what_was_answered_or_begun_is_left_alone(messages: list[dict[str, Any]]
     assert sent_by(app) == messages
 
 
-def test_what_was_left_unanswered_may_be_sent_again() -> None:
+def test_unanswered_responds_503_without_a_response() -> None:
     start, body = sent_by(silent)
     assert start["status"] == 503
     assert dict(start["headers"])[b"retry-after"] == b"1"
@@ -277,5 +275,5 @@ def test_what_was_left_unanswered_may_be_sent_again() -> None:
     assert (error["code"], bool(error["message"])) == ("replica_gone", True)
 
 
-def test_nothing_is_said_where_nobody_speaks_http() -> None:
+def test_unanswered_sends_nothing_for_other_protocols() -> None:
     assert sent_by(silent, "lifespan") == []

@@ -1,4 +1,4 @@
-"""The index of a real Jupyter server's contents: what is saved, renamed, deleted; who may use it."""
+"""The index of a real Jupyter server's contents: saves, renames, deletions and permissions."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Elsewhere(AsyncLargeFileManager):
-    """A manager that says itself where its files are: they need not be on the disk."""
+    """A manager that maps paths itself; its files need not be on the disk."""
 
     def _get_os_path(self, path: str) -> str:
         return super()._get_os_path(path)
 
 
 class Slow(FileContentsManager):
-    """One that is not asynchronous."""
+    """A synchronous manager."""
 
     def _get_os_path(self, path: str) -> str:
         return super()._get_os_path(path)
 
 
 class Converting(FileContentsManager):
-    """One whose files are on the disk, where they are kept in another form."""
+    """A manager that stores files on the disk in another format."""
 
     def get(self, path: str, **wanted: Any) -> Any:
         model = super().get(path, **wanted)
@@ -73,14 +73,14 @@ def jp_server_config(
             "jpserver_extensions": {"jupyter_turbopilot": True},
             "contents_manager_class": manager,
         },
-        "FileContentsManager": {"delete_to_trash": False},  # the person's trash is not for tests
+        "FileContentsManager": {"delete_to_trash": False},  # do not fill the user's trash
         "Turbopilot": {"model": str(own), "load_at_start": False},
     }
 
 
 @pytest.fixture
 def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The pilot of a server that has begun to serve."""
+    """The pilot of a running server."""
     monkeypatch.setattr(extension.runtime, "write", lambda _: None)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     jp_asyncio_loop.run_until_complete(app._start_jupyter_server_extension(jp_serverapp))
@@ -104,7 +104,7 @@ def rests(pilot: Any, begun: str) -> list[str]:
     return [one.rest for one in found]
 
 
-async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
+async def test_index_follows_saves_renames_and_deletions(
     jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any
 ) -> None:
     write(jp_root_dir, "deep/before.ipynb", "was_there_before(1)")
@@ -113,7 +113,7 @@ async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
     model = {"type": "notebook", "content": json.loads(notebook("frobnicate_it(2)"))}
     await jp_fetch("api", "contents", "new.ipynb", method="PUT", body=json.dumps(model))
     await until(lambda: "new.ipynb" in paths(pilot))
-    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a look-up does not wait for the builder
+    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a lookup does not wait for the builder
     await jp_fetch("api", "contents", "new.ipynb", method="PATCH", body=json.dumps({"path": "other.ipynb"}))
     await until(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
     await jp_fetch("api", "contents", "other.ipynb", method="DELETE")
@@ -131,9 +131,7 @@ async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
     }
 
 
-def test_files_on_the_disk_are_read_there_and_others_through_their_manager(
-    jp_serverapp: Any, manager: Any
-) -> None:
+def test_file_paths_are_read_directly_and_others_via_manager(jp_serverapp: Any, manager: Any) -> None:
     loop = asyncio.new_event_loop()
     source = source_of(jp_serverapp.contents_manager, loop)
     loop.close()
@@ -142,16 +140,14 @@ def test_files_on_the_disk_are_read_there_and_others_through_their_manager(
 
 
 @pytest.mark.parametrize("manager", [Converting])
-async def test_files_on_the_disk_are_listed_there_and_read_as_their_manager_does(
-    jp_root_dir: Path, pilot: Any
-) -> None:
+async def test_local_files_match_their_managers_listing(jp_root_dir: Path, pilot: Any) -> None:
     write(jp_root_dir, "a.ipynb", "frobnicate = kept_as")
     (jp_root_dir / "circle").symlink_to(jp_root_dir)
     await until(lambda: paths(pilot) == {"a.ipynb"})
     assert rests(pilot, "frob") == ["nicate = read_as"]
 
 
-def test_what_a_server_hides_is_in_no_index_that_others_use(tmp_path: Path) -> None:
+def test_hidden_files_have_a_separate_index(tmp_path: Path) -> None:
     def identity(**settings: Any) -> str:
         manager = AsyncLargeFileManager(root_dir=str(tmp_path), **settings)
         return source_of(manager, None).identity  # type: ignore[arg-type]
@@ -162,7 +158,7 @@ def test_what_a_server_hides_is_in_no_index_that_others_use(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
 class TestWhoMayUseIt:
-    async def test_it_is_used_where_the_caller_may_read_contents(
+    async def test_index_requires_permission_to_read_contents(
         self, jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await until(lambda: pilot.memory is not None)
@@ -192,7 +188,7 @@ class TestWhoMayUseIt:
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
-def test_switched_off_there_is_none(pilot: Any, jp_root_dir: Path) -> None:
+def test_memory_setting_disables_the_index(pilot: Any, jp_root_dir: Path) -> None:
     pilot.settings.memory = False
     assert pilot.remember(LocalFiles(jp_root_dir)) is None
     assert not folder().exists()

@@ -30,14 +30,14 @@ def pilot(tiny_model: Path) -> Iterator[Pilot]:
 @pytest.mark.parametrize(
     ("state", "status", "ready", "reason", "notice"),
     [
-        (EngineState(Phase.LOADING, "m"), "loading model", False, "m is being loaded.", None),
+        (EngineState(Phase.LOADING, "m"), "loading model", False, "The server is loading m.", None),
         (EngineState(Phase.READY, "m"), "ok", True, None, None),
         (EngineState(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
         (EngineState(Phase.ASLEEP, "m"), "ok", True, None, None),
         (EngineState(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
     ],
 )
-def test_health_says_whether_it_can_complete_and_why_not(
+def test_health_reports_readiness_and_the_reason(
     pilot: Pilot, state: EngineState, status: str, ready: bool, reason: str | None, notice: str | None
 ) -> None:
     pilot.worker._life.state = state
@@ -58,7 +58,7 @@ def test_health_says_whether_it_can_complete_and_why_not(
     }
 
 
-def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(
+def test_health_names_the_remote_host_and_missing_logprobs(
     pilot: Pilot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(pilot.kind), "address", "gpu.example.org")
@@ -67,12 +67,12 @@ def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(
     assert describe_health(pilot)["address"] == "gpu.example.org"
     assert describe_health(pilot)["notice"] is None
     engine.abilities = Abilities(chances=False)
-    assert "only when they are asked for" in describe_health(pilot)["notice"]
+    assert "only on explicit request" in describe_health(pilot)["notice"]
     pilot.settings.eagerness = "always"
     assert describe_health(pilot)["notice"] is None
 
 
-def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tmp_path: Path) -> None:
+def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, 1024 * 1024)
     pilot._keeper = keeper
     pilot.worker._life.state = EngineState(Phase.READY, "m")
@@ -88,13 +88,13 @@ def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tm
     assert describe_health(pilot)["notice"] == f"Too large. {notice}"
 
 
-def test_before_anything_is_loaded_health_names_what_would_be(pilot: Pilot, tiny_model: Path) -> None:
+def test_health_before_loading_names_the_selected_model(pilot: Pilot, tiny_model: Path) -> None:
     health = describe_health(pilot)
     assert (health["phase"], health["model"], health["ready"]) == ("empty", str(tiny_model), False)
-    assert pilot.worker.state.phase is Phase.EMPTY  # who looks begins nothing
+    assert pilot.worker.state.phase is Phase.EMPTY  # describing starts nothing
 
 
-def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) -> None:
+def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -> None:
     pilot.start()
     until(lambda: pilot.worker.state.ready)
     listed = json.loads(json.dumps(describe_models(pilot)))
@@ -110,7 +110,7 @@ def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) 
             assert model["tokens_a_second"] > 0
 
 
-def test_of_checkpoints_nothing_is_said_that_holds_of_a_gguf_file_alone(models_folder: Path) -> None:
+def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
     pilot = Pilot(Turbopilot(engine="transformers", model="incoder-1b"))
     listed = {model["name"]: model for model in json.loads(json.dumps(describe_models(pilot)))}
     pilot.stop()
@@ -136,7 +136,7 @@ MEASURED = "qwen2.5-coder-0.5b"
     ],
 )
 @pytest.mark.usefixtures("models_folder")
-def test_what_a_model_saves_is_told_where_it_is_used_as_it_was_measured(
+def test_measured_saving_requires_the_measured_configuration(
     settings: dict[str, Any], as_measured: bool
 ) -> None:
     pilot = Pilot(Turbopilot(**settings))
@@ -145,13 +145,13 @@ def test_what_a_model_saves_is_told_where_it_is_used_as_it_was_measured(
         pilot._wanted = Choice(pilot.selected, tuned=False)
         untuned = saved_of(pilot)
         assert untuned[MEASURED] is None
-        assert untuned["smollm2-135m"]  # it has no adapter of ours
+        assert untuned["smollm2-135m"]  # it has no shipped adapter
     finally:
         pilot.stop()
 
 
 @pytest.mark.usefixtures("models_folder")
-def test_a_model_elsewhere_or_of_another_engine_was_not_measured_whatever_it_is_called(
+def test_other_engines_have_no_measured_saving(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "smollm2-135m"
@@ -174,7 +174,7 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
     return {model["name"]: model["saved"] for model in describe_models(pilot)}
 
 
-def test_health_tells_those_of_a_study_log_whom_it_logs(tmp_path: Path, tiny_model: Path) -> None:
+def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
     settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)
     pilot = pilot_with(settings, lambda *_: ScriptedEngine(), study=study_of(settings, "server"))

@@ -19,13 +19,13 @@ from jupyter_turbopilot.server.extension import TurbopilotExtension, any_kernel_
 
 SETTINGS_FILES = [
     f"{folder}/jupyter_{name}_config{ending}"
-    for folder in ("own", "everybody's")
+    for folder in ("own", "shared")
     for name in ("server", "turbopilot")
     for ending in (".py", ".json")
 ]
 
 
-def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
+def test_kernel_that_ends_meanwhile_is_not_busy() -> None:
     class Kernels:
         def list_kernel_ids(self) -> list[str]:
             return ["gone", "idle", "busy"]
@@ -41,7 +41,7 @@ def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
     assert not any_kernel_busy(kernels)
 
 
-def test_nothing_that_computes_is_imported_before_a_model_is_loaded() -> None:
+def test_numeric_libraries_are_imported_only_to_load_a_model() -> None:
     code = (
         "import sys; from jupyter_turbopilot.server import extension as all_of_it; "
         "all_of_it.Pilot(all_of_it.Turbopilot()); print({'numpy', 'gguf', 'llama_cpp'} & {*sys.modules})"
@@ -66,24 +66,24 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> di
     }
 
 
-async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp: Any) -> None:
+async def test_kernels_do_not_inherit_the_remote_servers_key(jp_serverapp: Any) -> None:
     assert address.ENGINE_KEY not in os.environ
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
+    assert app.pilot.kind.address == "127.0.0.1:9"  # the section `TurbopilotRemote` is read too
     assert address.read_key("", provider=False) == "sk-hush"
 
 
-async def test_the_server_reads_the_file_of_settings_that_the_command_line_reads(jp_serverapp: Any) -> None:
+async def test_server_and_command_line_read_the_same_configuration(jp_serverapp: Any) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.settings.max_lines == 3
 
 
 @pytest.mark.parametrize("files", combinations(SETTINGS_FILES, 2), ids=" ".join)
-def test_the_file_that_overrides_is_the_same_in_the_server_and_on_the_command_line(
+def test_override_file_is_the_same_for_server_and_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, str]
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "own"))
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "everybody's"))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "shared"))
     for lines, file in enumerate(files, 3):
         path = tmp_path / file
         path.parent.mkdir(exist_ok=True)
@@ -97,12 +97,10 @@ def test_the_file_that_overrides_is_the_same_in_the_server_and_on_the_command_li
     assert in_server in {3, 4}
 
 
-async def test_pages_of_the_server_are_told_that_it_completes(jp_serverapp: Any) -> None:
+async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
 
 
-async def test_the_server_logs_suggestions_where_the_settings_say(
-    jp_serverapp: Any, jp_config_dir: Path
-) -> None:
+async def test_server_writes_the_configured_study_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.completer.study.name == str(jp_config_dir / "study.jsonl")

@@ -13,43 +13,43 @@ from jupyter_turbopilot.server.identity import (
     is_key,
     is_loopback,
     is_same_site,
-    may_be_plain,
+    may_omit_content_type,
 )
 
 KEY = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 
 
 @pytest.mark.parametrize("name", ["localhost", "LocalHost.", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
-def test_names_and_addresses_of_this_machine_alone(name: str) -> None:
+def test_loopback_names_are_recognized(name: str) -> None:
     assert is_loopback(name)
 
 
 @pytest.mark.parametrize("name", ["", "::", "192.168.1.5", "localhost.evil.example", "evil", "127.1"])
-def test_names_and_addresses_that_others_can_reach(name: str) -> None:
+def test_public_names_are_not_loopback(name: str) -> None:
     assert not is_loopback(name)
 
 
 @given(st.ip_addresses())
-def test_an_address_is_this_machines_if_it_is_a_loopback_address(
+def test_loopback_addresses_match_the_standard_library(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     assert is_loopback(str(address)) is address.is_loopback
 
 
 @given(KEY, st.sampled_from(KEY_HEADERS), st.sampled_from(["", "Bearer ", "token ", "Api-Key "]))
-def test_a_key_is_found_in_each_header_under_each_scheme(key: str, header: str, scheme: str) -> None:
+def test_key_is_found_in_each_header_and_scheme(key: str, header: str, scheme: str) -> None:
     assert is_key(key)
     assert has_key({header: scheme + key}, key)
 
 
 @given(KEY, KEY)
-def test_another_key_opens_nothing(key: str, other: str) -> None:
+def test_another_key_is_rejected(key: str, other: str) -> None:
     assert has_key({"Authorization": f"Bearer {other}"}, key) is (key == other)
     assert not has_key({"X-Other": key}, key)
 
 
 @pytest.mark.parametrize("text", ["", "a b", "é", "a\n", "\x7f", "x" * (MAX_KEY + 1)])
-def test_what_no_header_can_carry_is_no_key(text: str) -> None:
+def test_unsendable_key_is_invalid(text: str) -> None:
     assert not is_key(text)
 
 
@@ -65,7 +65,7 @@ def test_what_no_header_can_carry_is_no_key(text: str) -> None:
         ("", False),
     ],
 )
-def test_a_page_is_of_the_same_site_only_with_the_same_host_and_port(origin: str | None, same: bool) -> None:
+def test_same_site_requires_the_same_host_and_port(origin: str | None, same: bool) -> None:
     headers = {"Host": "Here:8080"} | ({} if origin is None else {"Origin": origin})
     assert is_same_site(headers) is same
 
@@ -81,7 +81,7 @@ def test_a_page_is_of_the_same_site_only_with_the_same_host_and_port(origin: str
         ({"Sec-Fetch-Mode": "cors"}, False),
     ],
 )
-def test_a_body_that_is_not_declared_is_a_programs_unless_a_page_could_send_it(
+def test_undeclared_body_is_accepted_only_if_no_page_can_send_it(
     headers: dict[str, str], plain: bool
 ) -> None:
-    assert may_be_plain(headers) is plain
+    assert may_omit_content_type(headers) is plain

@@ -35,7 +35,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return None
 
 
-def test_what_was_read_and_what_was_reused_are_counted_apart(metrics: Metrics) -> None:
+def test_evaluated_and_reused_tokens_are_counted_separately(metrics: Metrics) -> None:
     metrics.measure(Timings(prompt_tokens=100, cached_tokens=90, predicted_tokens=8, predicted_ms=500))
     metrics.measure(Timings(prompt_tokens=5, cached_tokens=9))
     assert value(metrics, "turbopilot_prompt_tokens_total", source="evaluated") == 10
@@ -43,12 +43,12 @@ def test_what_was_read_and_what_was_reused_are_counted_apart(metrics: Metrics) -
     assert value(metrics, "turbopilot_predicted_tokens_total") == 8
 
 
-def test_the_first_token_comes_after_the_queue_the_context_and_the_prompt(metrics: Metrics) -> None:
+def test_first_token_includes_queue_context_and_prompt(metrics: Metrics) -> None:
     metrics.measure(Timings(queue_ms=100, context_ms=20, prompt_ms=30, predicted_tokens=1, predicted_ms=9))
     assert value(metrics, "turbopilot_first_token_seconds_sum") == pytest.approx(0.15)
 
 
-def test_the_speed_is_that_of_answers_with_several_tokens(metrics: Metrics) -> None:
+def test_speed_covers_completions_of_several_tokens(metrics: Metrics) -> None:
     metrics.measure(Timings(predicted_tokens=10, predicted_ms=500))
     metrics.measure(Timings(predicted_tokens=1, predicted_ms=500))
     metrics.measure(Timings(predicted_tokens=10, predicted_ms=0))
@@ -56,7 +56,7 @@ def test_the_speed_is_that_of_answers_with_several_tokens(metrics: Metrics) -> N
     assert value(metrics, "turbopilot_tokens_per_second_sum") == pytest.approx(20)
 
 
-def test_the_state_is_that_of_the_moment(metrics: Metrics, pilot: Any) -> None:
+def test_gauges_are_current(metrics: Metrics, pilot: Any) -> None:
     assert value(metrics, "turbopilot_ready") == 1
     assert value(metrics, "turbopilot_queue") == 5
     assert (value(metrics, "turbopilot_memory_bytes") or 0) > 1_000_000
@@ -69,9 +69,7 @@ def test_the_state_is_that_of_the_moment(metrics: Metrics, pilot: Any) -> None:
     assert (value(metrics, "turbopilot_ready"), value(metrics, "turbopilot_queue")) == (0, 0)
 
 
-def test_of_a_server_elsewhere_addresses_and_sessions_are_counted_and_none_is_named(
-    metrics: Metrics, pilot: Any
-) -> None:
+def test_remote_metrics_are_per_address_and_name_no_session(metrics: Metrics, pilot: Any) -> None:
     assert value(metrics, "turbopilot_engine_sessions_moved_total") is None
     figures = Figures(["gpu:1", "gpu:2"])
     pilot.worker.engine = SimpleNamespace(figures=figures)
@@ -90,7 +88,7 @@ def test_of_a_server_elsewhere_addresses_and_sessions_are_counted_and_none_is_na
     assert b"SECRET" not in metrics.text()
 
 
-def test_two_servers_in_one_process_count_apart(pilot: Any) -> None:
+def test_two_servers_in_one_process_count_separately(pilot: Any) -> None:
     one, other = Metrics(pilot), Metrics(pilot)
     one.count("complete", "answered")
     assert value(other, "turbopilot_requests_total", route="complete", outcome="answered") is None

@@ -18,12 +18,12 @@ def _own_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
 
 
-def test_the_file_is_readable_by_its_owner_alone() -> None:
+def test_file_is_readable_only_by_its_owner() -> None:
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_process_finds_the_server_that_started_it() -> None:
+def test_find_returns_the_server_that_started_the_process() -> None:
     runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
     code = "from jupyter_turbopilot.server import runtime; print(runtime.find().url)"
     nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"
@@ -31,20 +31,20 @@ def test_a_process_finds_the_server_that_started_it() -> None:
     assert said.stdout.strip() == "http://127.0.0.1:1/"
 
 
-def test_where_no_ancestor_has_a_file_nothing_is_found() -> None:
+def test_find_without_an_ancestors_file_returns_none() -> None:
     runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", 999_999_999))
     assert runtime.find() is None
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o602])
-def test_a_file_that_others_may_read_or_write_is_not_believed(mode: int) -> None:
+def test_file_accessible_to_others_is_rejected(mode: int) -> None:
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
     assert runtime.read(os.getpid())
     path.chmod(mode)
     assert runtime.read(os.getpid()) is None
 
 
-def test_a_link_or_garbage_is_not_believed() -> None:
+def test_link_or_invalid_content_is_rejected() -> None:
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
     moved = path.rename(path.with_name("elsewhere"))
     path.symlink_to(moved)
@@ -56,7 +56,7 @@ def test_a_link_or_garbage_is_not_believed() -> None:
         assert runtime.read(os.getpid()) is None
 
 
-def test_files_of_servers_that_are_gone_are_removed() -> None:
+def test_files_of_ended_servers_are_removed() -> None:
     runtime.write(runtime.Runtime("u", "s", 999_999_999))
     runtime.write(runtime.Runtime("u", "s", os.getpid()))
     assert runtime.remove_stale() == 1
@@ -65,8 +65,8 @@ def test_files_of_servers_that_are_gone_are_removed() -> None:
     assert runtime.read(os.getpid()) is None
 
 
-def test_what_a_server_that_is_gone_had_begun_to_write_is_removed() -> None:
-    """It holds the secret, too."""
+def test_unfinished_files_of_ended_servers_are_removed() -> None:
+    """Such a file contains the secret, too."""
     for pid in (999_999_999, os.getpid()):
         whole = runtime.write(runtime.Runtime("u", "s", pid))
         whole.rename(whole.with_name(f"{whole.name}.0123abcd.new"))
@@ -76,7 +76,7 @@ def test_what_a_server_that_is_gone_had_begun_to_write_is_removed() -> None:
     left.unlink()
 
 
-def test_only_the_servers_that_run_here_are_named_with_the_file_they_keep(
+def test_running_lists_only_servers_of_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as elsewhere:
@@ -90,9 +90,7 @@ def test_only_the_servers_that_run_here_are_named_with_the_file_they_keep(
 
 
 @pytest.mark.parametrize("what", ["host", "container"])
-def test_a_file_of_another_machine_on_the_same_home_stays_and_is_not_believed(
-    what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_of_another_machine_is_kept_and_not_used(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as elsewhere:
         if what == "host":
             elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
@@ -109,14 +107,14 @@ def test_a_file_of_another_machine_on_the_same_home_stays_and_is_not_believed(
     assert found.secret == "ours"
 
 
-def test_a_process_that_only_has_the_number_of_a_server_is_not_taken_for_it() -> None:
+def test_process_with_a_reused_pid_is_not_the_server() -> None:
     path = runtime.write(runtime.Runtime("u", "s", os.getpid()))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"started": "long ago"}))
     assert runtime.read(os.getpid()) is None
     assert runtime.remove_stale() == 1
 
 
-def test_where_there_is_no_proc_and_files_have_no_owners_servers_are_still_found_and_told_apart(
+def test_servers_are_found_without_proc_and_file_owners(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read_text = Path.read_text
@@ -134,7 +132,7 @@ def test_where_there_is_no_proc_and_files_have_no_owners_servers_are_still_found
     monkeypatch.delattr(os, "getuid")
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getppid()))
     runtime.write(runtime.Runtime("http://127.0.0.1:2/", "s", 999_999_999))
-    path.chmod(0o666)  # what Windows says of any file
+    path.chmod(0o666)  # Windows' mode of any file
     found = runtime.find()
     assert found
     assert found.url == "http://127.0.0.1:1/"

@@ -1,4 +1,4 @@
-"""`jupyter turbopilot serve`, as a process of its own."""
+"""`jupyter turbopilot serve` in a separate process."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def serve(tiny_model: Path, tmp_path: Path) -> Iterator[Serve]:
         server.stop()
 
 
-def test_with_the_key_that_was_printed_it_completes_and_manages(serve: Serve) -> None:
+def test_printed_key_permits_completion_and_management(serve: Serve) -> None:
     client = serve()
     assert client.post("/infill", json=BODY).json()["tokens_predicted"] == 2
     asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2}
     assert client.post("/complete", json=asked).status_code == 200
     assert client.get("/models").status_code == 200
-    assert client.get("/health").json()["memory"] is None, "nothing is remembered of anybody's code"
+    assert client.get("/health").json()["memory"] is None, "there is no index"
 
 
-def test_a_key_of_ones_own_need_not_be_in_the_list_of_processes(serve: Serve, tmp_path: Path) -> None:
+def test_key_file_keeps_the_key_out_of_the_process_list(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3cret-key\n")
     for client in (
         serve("--api-key-file", str(tmp_path / "key")),
@@ -73,7 +73,7 @@ def test_a_key_of_ones_own_need_not_be_in_the_list_of_processes(serve: Serve, tm
             assert client.post("/infill", json=BODY, headers=headers).status_code == 200
 
 
-def test_its_log_says_that_there_is_a_model(tiny_model: Path, tmp_path: Path) -> None:
+def test_log_reports_the_loaded_model(tiny_model: Path, tmp_path: Path) -> None:
     shutil.copy(tiny_model, tmp_path / "tiny.gguf")
     log = tmp_path / "log"
     with log.open("w") as written:
@@ -105,14 +105,14 @@ def test_serve_waits_for_a_model_that_is_not_downloaded_yet(tmp_path: Path) -> N
     assert "is not on this machine" in (tmp_path / "log").read_text()
 
 
-def test_without_a_key_it_completes_and_does_not_manage(serve: Serve) -> None:
+def test_server_without_a_key_completes_but_does_not_manage(serve: Serve) -> None:
     client = serve("--no-api-key")
     assert client.post("/infill", json=BODY).status_code == 200
     assert client.post("/models", json={"model": "x"}).status_code == 403
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return what `serve` says instead of serving."""
+    """Return the error message of `serve`."""
     with pytest.raises(SystemExit) as ended:
         main(["serve", *arguments])
     said = capsys.readouterr()
@@ -122,11 +122,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1", "http", "1.5", "", " ", "9" * 5000, "1_0"])
-def test_what_is_no_port_is_refused_in_words(capsys: pytest.CaptureFixture[str], port: str) -> None:
+def test_invalid_port_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str], port: str) -> None:
     assert "from 1 to 65535" in refused(capsys, "--port", port)
 
 
-def test_a_port_that_is_taken_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_used_port_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -136,26 +136,24 @@ def test_a_port_that_is_taken_is_refused_in_words(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "..", "a" * 300, "256.1.1.1"])
-def test_an_address_that_is_none_is_refused_in_words(capsys: pytest.CaptureFixture[str], host: str) -> None:
+def test_invalid_address_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str], host: str) -> None:
     assert "Cannot listen on" in refused(capsys, "--host", host, "--api-key", "k")
 
 
 @pytest.mark.parametrize("key", ["", " ", "two words", "kéy", "a\nb", "x" * 5000])
-def test_what_cannot_be_sent_as_a_key_is_refused(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str
-) -> None:
+def test_unsendable_key_is_rejected(capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str) -> None:
     (tmp_path / "key").write_text(key)
     assert "printable ASCII" in refused(capsys, "--api-key", key)
     assert "does not contain a valid key" in refused(capsys, "--api-key-file", str(tmp_path / "key"))
 
 
-def test_a_file_without_a_key_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_file_without_a_key_is_rejected(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "No such file" in refused(capsys, "--api-key-file", str(tmp_path / "none"))
     assert "Is a directory" in refused(capsys, "--api-key-file", str(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_when_told_to_where_loops_know_no_signals(
+def test_serve_stops_on_signals_without_loop_support(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path, number: signal.Signals
 ) -> None:
     class Windows(asyncio.SelectorEventLoop):
@@ -206,7 +204,7 @@ def at_server(
 
 
 async def health_at(port: int) -> bytes:
-    """Return the first line of the answer of `health`; empty if the connection was closed."""
+    """Return the status line of `health`; empty if the connection was closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -217,7 +215,7 @@ async def health_at(port: int) -> bytes:
         writer.close()
 
 
-def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
+def test_request_during_shutdown_logs_no_error(
     at_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     began, prepare = asyncio.Event(), Route.prepare
@@ -239,7 +237,7 @@ def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
 
 
 def test_serve_closes_connections_above_the_limit(at_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standalone, "most_connections", lambda: 2)
+    monkeypatch.setattr(standalone, "max_connections", lambda: 2)
 
     async def visit(port: int) -> None:
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
@@ -254,7 +252,9 @@ def test_serve_closes_connections_above_the_limit(at_server: Any, monkeypatch: p
     at_server(visit)
 
 
-def test_a_connection_without_a_whole_head_is_closed(at_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_with_an_incomplete_head_is_closed(
+    at_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(standalone, "IDLE_SECONDS", 0.1)
 
     async def visit(port: int) -> None:
@@ -266,14 +266,14 @@ def test_a_connection_without_a_whole_head_is_closed(at_server: Any, monkeypatch
     at_server(visit)
 
 
-def test_without_a_key_other_machines_are_not_served() -> None:
+def test_server_without_a_key_rejects_other_machines() -> None:
     command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--no-api-key"]
     done = subprocess.run([*command, "--host", "10.0.0.1"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--host 127.0.0.1" in done.stderr
 
 
-def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Serve) -> None:
+def test_status_page_shows_only_readiness(serve: Serve) -> None:
     client = serve("--api-key", "s3cret-key")
     client.headers.pop("Authorization")
     page = client.get("/")
@@ -285,7 +285,7 @@ def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Ser
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401
 
 
-def test_it_logs_suggestions_where_the_settings_say(serve: Serve, tmp_path: Path) -> None:
+def test_serve_writes_the_configured_study_log(serve: Serve, tmp_path: Path) -> None:
     log = tmp_path / "study.jsonl"
     settings = {"Turbopilot": {"study_log": str(log)}}
     (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
@@ -293,14 +293,14 @@ def test_it_logs_suggestions_where_the_settings_say(serve: Serve, tmp_path: Path
     assert client.get("/health").json()["study"] == {"text": False, "file": str(log), "trouble": None}
 
 
-def test_nothing_of_several_people_outlives_the_service(caplog: pytest.LogCaptureFixture) -> None:
+def test_service_for_several_users_stores_no_data(caplog: pytest.LogCaptureFixture) -> None:
     settings = Turbopilot()
     for_several(settings)
     assert (settings.keep_sequences, settings.learning, settings.results_file) == (False, False, "")
-    assert not caplog.records, "nobody had asked for it"
+    assert not caplog.records, "nothing was configured"
 
 
-def test_what_was_asked_for_in_vain_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_ignored_settings_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     config = Config(Turbopilot={"keep_sequences": True, "results_file": "~/answers.db"})
     settings = Turbopilot(config=config)
     for_several(settings)
@@ -313,12 +313,14 @@ def test_what_was_asked_for_in_vain_is_said_once(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.parametrize(("group", "said"), [("", 1), ("course", 0)])
-def test_a_group_without_a_name_is_said(caplog: pytest.LogCaptureFixture, group: str, said: int) -> None:
+def test_share_group_without_a_name_is_logged(
+    caplog: pytest.LogCaptureFixture, group: str, said: int
+) -> None:
     for_several(Turbopilot(share="group", share_group=group))
     assert len(caplog.records) == said
 
 
-def test_each_of_several_people_is_limited_unless_the_settings_say_otherwise() -> None:
+def test_users_have_default_limits_unless_configured() -> None:
     settings = Turbopilot()
     assert all(getattr(settings, name) == 0 for name in LIMITS)
     for_several(settings)
@@ -329,7 +331,7 @@ def test_each_of_several_people_is_limited_unless_the_settings_say_otherwise() -
     assert chosen.waiting_per_person == LIMITS["waiting_per_person"]
 
 
-def test_a_study_log_of_several_people_is_refused_and_its_file_not_named() -> None:
+def test_study_log_of_several_users_is_rejected_without_its_path() -> None:
     with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.study_log cannot be used here") as refused:
         for_several(Turbopilot(study_log="~/secret-study.jsonl"))
     assert "secret-study" not in refused.value.message

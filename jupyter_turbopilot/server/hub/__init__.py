@@ -1,1 +1,1 @@
-"""`serve` as a service of a JupyterHub: the hub says who a token belongs to."""
+"""`serve` as a service of a JupyterHub, which authenticates the users by their tokens."""

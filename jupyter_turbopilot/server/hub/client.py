@@ -1,4 +1,4 @@
-"""The client of a hub's API: which user or service a token belongs to, and what the user may do."""
+"""The client of the hub's API: returns the owner of a token and the token's scopes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from msgspec import Meta
 
 from jupyter_turbopilot.errors import NotReadyError
 
-# JupyterHub grants it to administrators, and not to the tokens of Jupyter servers.
-MANAGES = "admin-ui"
-SECONDS = 5.0  # for an answer
-AT_ONCE = 16  # concurrent requests to the hub
-OF_NEW = 12  # of those about new tokens, so that made-up ones cannot delay the renewal of known ones
-MOST = 1 << 20  # bytes of an answer: a user may be in many groups
-OK, NOT_KNOWN = 200, frozenset({401, 403})
+# JupyterHub grants this scope to administrators, but not to the tokens of Jupyter servers.
+MANAGE_SCOPE = "admin-ui"
+TIMEOUT = 5.0  # seconds per request
+MAX_CONNECTIONS = 16  # concurrent requests to the hub
+MAX_NEW_REQUESTS = 12  # of these for new tokens, so that invalid tokens cannot delay renewals
+MAX_BYTES = 1 << 20  # size of a response: a user may be in many groups
+OK, REJECTED = 200, frozenset({401, 403})
 
 
-class Person(msgspec.Struct, frozen=True):
-    """A user whom the hub knows, or a service of the hub: its answer to `GET user`, as far as it matters."""
+class TokenOwner(msgspec.Struct, frozen=True):
+    """The user or service that owns a token: the required fields of the hub's response to `GET user`."""
 
     name: Annotated[str, Meta(min_length=1)]
     kind: Literal["user", "service"] = "user"
@@ -31,67 +31,70 @@ class Person(msgspec.Struct, frozen=True):
     scopes: frozenset[str] = frozenset()
 
     @property
-    def known_as(self) -> str:
-        """What tells them from everybody else: a service may be called as a user is."""
+    def unique_name(self) -> str:
+        """A unique name: a service and a user may have the same name."""
         return f"{self.kind}:{self.name}"
 
     def may_use(self, service: str) -> bool:
-        """Whether their token has the scope to use a service. The hub sends scopes expanded."""
+        """Return whether the token has the scope to use a service. The hub expands scopes."""
         return not self.scopes.isdisjoint({"access:services", scope_for(service)})
 
     @property
     def may_manage(self) -> bool:
-        """Whether the token may manage models. The owner's role alone is not enough.
+        """Return whether the token may manage models. The owner's role alone is not enough.
 
-        An administrator's server has a token of that administrator, which any code in a notebook can read.
+        An administrator's Jupyter server has a token of its owner, and any code in a notebook can read it.
         """
-        return self.admin and MANAGES in self.scopes
+        return self.admin and MANAGE_SCOPE in self.scopes
 
 
 def scope_for(service: str) -> str:
-    """Return the scope that lets somebody use a service."""
+    """Return the scope that a token needs to use a service."""
     return f"access:services!service={service}"
 
 
 class Hub:
-    """A hub's API; it is asked with the token that is asked about, which needs no right of ours."""
+    """A client of the hub's API. It sends the user's token, so the service needs no rights of its own."""
 
-    def __init__(self, api_url: str, seconds: float = SECONDS) -> None:
+    def __init__(self, api_url: str, seconds: float = TIMEOUT) -> None:
         self._url = f"{api_url}/user"
         self._seconds = seconds
-        self._of_new = asyncio.Semaphore(OF_NEW)
+        self._new_requests = asyncio.Semaphore(MAX_NEW_REQUESTS)
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(None),  # time is kept for the whole of a question
-            trust_env=False,  # as the hub's own clients have it: what is between us is the administrator's
+            timeout=httpx.Timeout(None),  # `token_owner` limits the whole request
+            trust_env=False,  # ignore proxy settings, like JupyterHub's own clients
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=AT_ONCE),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
         )
 
-    async def who(self, token: str, *, known: bool = False) -> Person | None:
-        """Return whom a token belongs to; None: the hub does not know it. `known`: whether it did before."""
+    async def token_owner(self, token: str, *, known: bool = False) -> TokenOwner | None:
+        """Return the owner of a token, or None if the token is invalid.
+
+        `known`: whether the hub has accepted the token before.
+        """
         try:
-            async with asyncio.timeout(self._seconds), nullcontext() if known else self._of_new:
-                return await self._ask(token)
+            async with asyncio.timeout(self._seconds), nullcontext() if known else self._new_requests:
+                return await self._fetch(token)
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
             raise NotReadyError(
-                "The JupyterHub does not answer, so the server cannot check this token. "
-                "Try again when the hub runs.",
+                "The JupyterHub does not respond, so the server cannot check this token. "
+                "Try again once the hub is running.",
                 code="hub_gone",
             ) from None
 
-    async def _ask(self, token: str) -> Person | None:
+    async def _fetch(self, token: str) -> TokenOwner | None:
         headers = {"Authorization": f"token {token}", "Accept-Encoding": "identity"}
-        async with self._client.stream("GET", self._url, headers=headers) as answer:
-            if answer.status_code in NOT_KNOWN:
+        async with self._client.stream("GET", self._url, headers=headers) as response:
+            if response.status_code in REJECTED:
                 return None
-            if answer.status_code != OK:
-                raise ValueError("not a hub's answer")
+            if response.status_code != OK:
+                raise ValueError("unexpected status")
             body = bytearray()
-            async for chunk in answer.aiter_raw():
+            async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > MOST:
-                    raise ValueError("an answer without end")
-        return msgspec.json.decode(body, type=Person)  # its errors are ValueErrors
+                if len(body) > MAX_BYTES:
+                    raise ValueError("response too large")
+        return msgspec.json.decode(body, type=TokenOwner)  # raises a ValueError if invalid
 
     async def close(self) -> None:
         """Close all connections."""

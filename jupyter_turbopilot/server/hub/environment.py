@@ -1,4 +1,4 @@
-"""Where a service of a JupyterHub is, from the environment that the hub, or who runs it, has set. Pure."""
+"""Configuration of a JupyterHub service from environment variables. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 NAME = "JUPYTERHUB_SERVICE_NAME"
 API_URL, PREFIX, URL = "JUPYTERHUB_API_URL", "JUPYTERHUB_SERVICE_PREFIX", "JUPYTERHUB_SERVICE_URL"
-MEANT = {
+DESCRIPTIONS = {
     API_URL: "the address of the hub's API, such as http://127.0.0.1:8081/hub/api",
-    PREFIX: "the path that the hub's proxy knows the service by, such as /services/turbopilot/",
+    PREFIX: "the path of the service on the hub's proxy, such as /services/turbopilot/",
     URL: "the address to listen on, such as http://127.0.0.1:10101",
 }
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a service has to know of its hub and of itself."""
+    """The hub's API and the address of the service."""
 
     name: str
     api_url: str
@@ -32,37 +32,37 @@ class Service:
 
 
 def read_environment(environment: Mapping[str, str]) -> Service:
-    """Read it; what is missing or wrong is named."""
-    missing = [f"{name} ({meant})" for name, meant in MEANT.items() if not environment.get(name)]
+    """Read the variables; raise an error that names missing or invalid ones."""
+    missing = [f"{name} ({meant})" for name, meant in DESCRIPTIONS.items() if not environment.get(name)]
     if missing:
         raise BadRequestError(
-            f"With --hub, the environment has to hold {', '.join(missing)}. A JupyterHub sets them for a "
-            "service with a command and a url (`jupyter turbopilot hub-config` prints one); where you start "
-            "the service yourself, set them as docs/jupyterhub.md says."
+            f"With --hub, the environment must contain {', '.join(missing)}. JupyterHub sets these variables "
+            "for a service with a command and a url (see `jupyter turbopilot hub-config`). If you start the "
+            "service yourself, set them as described in docs/jupyterhub.md."
         )
-    host, port = _listened(environment[URL])
-    if not _split(environment[API_URL])[1]:
-        raise _wrong(API_URL)
+    host, port = _listen_address(environment[URL])
+    if not _split_url(environment[API_URL])[1]:
+        raise _invalid(API_URL)
     prefix = "/" + "".join(f"{part}/" for part in environment[PREFIX].split("/") if part)
     name = environment.get(NAME) or prefix.rstrip("/").rpartition("/")[2]
     if not name:
-        raise _wrong(PREFIX)
+        raise _invalid(PREFIX)
     return Service(name, environment[API_URL].rstrip("/"), host, port, prefix)
 
 
-def _listened(url: str) -> tuple[str, int]:
-    scheme, host, port = _split(url)
+def _listen_address(url: str) -> tuple[str, int]:
+    scheme, host, port = _split_url(url)
     if scheme == "https":
         raise BadRequestError(
-            f"The environment's {URL} begins with https://, but only the hub's proxy can encrypt. Use http://."
+            f"The environment's {URL} begins with https://, but only the hub's proxy supports TLS. Use http://."
         )
     if not host or not port:
-        raise _wrong(URL)
+        raise _invalid(URL)
     return host, port
 
 
-def _split(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port; empty for what is no address."""
+def _split_url(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port; empty values for an invalid URL."""
     try:
         parts = urlsplit(url)
         port = parts.port or 0
@@ -71,5 +71,5 @@ def _split(url: str) -> tuple[str, str, int]:
     return (parts.scheme, parts.hostname or "", port) if parts.scheme in {"http", "https"} else ("", "", 0)
 
 
-def _wrong(name: str) -> BadRequestError:
-    return BadRequestError(f"The environment's {name} is not what it should be: {MEANT[name]}.")
+def _invalid(name: str) -> BadRequestError:
+    return BadRequestError(f"The environment's {name} is invalid. Set it to {DESCRIPTIONS[name]}.")

@@ -1,4 +1,4 @@
-"""Identifies the callers of a hub's service by their tokens. The hub's answers count for a while."""
+"""Authentication by JupyterHub tokens, with a cache of the hub's responses."""
 
 from __future__ import annotations
 
@@ -11,178 +11,179 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.auth.identity import User
 
 from jupyter_turbopilot.errors import BusyError, RefusedError
-from jupyter_turbopilot.server.hub.client import MANAGES, scope_for
+from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, scope_for
 from jupyter_turbopilot.server.identity import StandaloneIdentity, is_key, sent_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.server.hub.client import Hub, Person
+    from jupyter_turbopilot.server.hub.client import Hub, TokenOwner
 
 
-# Seconds: an answer counts so long, whatever has become of the hub, and is asked for anew from then on. So a
-# token that is revoked lives that long at most, and a hub that starts anew in that time is not missed.
-COUNTS, RENEWED = 300.0, 150.0
-REFUSED = 10.0  # seconds during which a token that the hub refused is refused without another question
-MOST = 4096  # tokens of each kind at a time
+# Seconds: cached owners expire after the first and are renewed in the background after the second. A revoked
+# token works at most until it expires. Users do not notice a hub that restarts within this time.
+VALID_SECONDS, RENEW_SECONDS = 300.0, 150.0
+REJECTED_SECONDS = 10.0  # seconds for which a rejection is cached
+MAX_TOKENS = 4096  # accepted, and again rejected
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Whom a token belongs to, and when the hub was asked."""
+class CachedOwner:
+    """The owner of a token, and the time of the request to the hub."""
 
-    person: Person
+    owner: TokenOwner
     asked: float
 
 
-class Answers:
-    """The answers by the tokens' digests: no token is kept."""
+class OwnerCache:
+    """The hub's responses by the digests of the tokens; tokens are not stored."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_TOKENS) -> None:
         self._most = most
-        self._answers: dict[str, Answer] = {}  # the latest asked last
-        self._refused: dict[str, float] = {}  # when the hub was asked; the latest last
+        self._owners: dict[str, CachedOwner] = {}  # oldest first
+        self._rejected: dict[str, float] = {}  # time of the request; oldest first
 
-    def find(self, digest: str, now: float) -> Answer | None:
-        """Return what is known, if it still counts."""
-        answer = self._answers.get(digest)
-        return answer if answer and now < answer.asked + COUNTS else None
+    def find(self, digest: str, now: float) -> CachedOwner | None:
+        """Return the cached owner unless it has expired."""
+        cached = self._owners.get(digest)
+        return cached if cached and now < cached.asked + VALID_SECONDS else None
 
     def was_known(self, digest: str) -> bool:
-        """Return whether the hub's last answer named an owner, even if the answer has expired."""
-        return digest in self._answers
+        """Return whether the hub accepted the token last time, even if that has expired."""
+        return digest in self._owners
 
-    def is_refused(self, digest: str, now: float) -> bool:
-        """Return whether the hub refused the token a moment ago."""
-        return digest in self._refused and now < self._refused[digest] + REFUSED
+    def is_rejected(self, digest: str, now: float) -> bool:
+        """Return whether the hub rejected the token recently."""
+        return digest in self._rejected and now < self._rejected[digest] + REJECTED_SECONDS
 
-    def keep(self, digest: str, person: Person | None, now: float) -> None:
-        """Record an answer; None: the hub does not know the token."""
-        self._answers.pop(digest, None)
-        self._refused.pop(digest, None)
-        if person:
-            self._answers[digest] = Answer(person, now)
+    def keep(self, digest: str, owner: TokenOwner | None, now: float) -> None:
+        """Cache the owner, or None for a rejected token."""
+        self._owners.pop(digest, None)
+        self._rejected.pop(digest, None)
+        if owner:
+            self._owners[digest] = CachedOwner(owner, now)
         else:
-            self._refused[digest] = now
-        for kept in (self._answers, self._refused):
+            self._rejected[digest] = now
+        for kept in (self._owners, self._rejected):
             while len(kept) > self._most:
                 del kept[next(iter(kept))]
 
 
 def digest_of(token: str) -> str:
-    """Return what stands for a token."""
+    """Return the digest of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-MOST_NEW = 256  # new tokens that the hub is asked about at a time; known ones are renewed beside them
+MAX_NEW_TOKENS = 256  # concurrent requests for new tokens; renewals are not limited
 
 
 @dataclass
 class HubUser(User):
-    """Somebody whom the hub knows."""
+    """A user of the hub."""
 
     groups: tuple[str, ...] = ()
-    manages: bool = False
+    is_manager: bool = False
 
 
 class HubIdentity(StandaloneIdentity):
-    """Knows people by their tokens of a hub. The hub is asked, and what it says counts for a while."""
+    """Authenticates users by their JupyterHub tokens."""
 
     names_people = True
 
     def __init__(self, hub: Hub, service: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """`service`: the name the hub has for this one."""
+        """`service`: the name of this service in the hub."""
         super().__init__()
         self._hub = hub
         self._service = service
         self._clock = clock
-        self._answers = Answers()
-        self._asking: dict[str, asyncio.Task[Person | None]] = {}  # by the token's digest
-        self._new: set[str] = set()  # digests in `_asking` that the hub has not vouched for yet
+        self._owners = OwnerCache()
+        self._lookups: dict[str, asyncio.Task[TokenOwner | None]] = {}  # by the token's digest
+        self._new: set[str] = set()  # digests in `_lookups` that the hub has not accepted yet
 
     async def get_user(self, handler: Any) -> User | None:
-        """Return the caller; None where no token was sent."""
+        """Return the caller, or None if the request has no token."""
         sent = sent_keys(handler.request.headers)
         if not sent:
             return None
-        person = await self._person(sent[0]) if is_key(sent[0]) else None
-        if person is None:
+        owner = await self._owner(sent[0]) if is_key(sent[0]) else None
+        if owner is None:
             raise RefusedError(
                 401,
-                "The JupyterHub does not know this token: it has expired, or was revoked. Stop your server "
-                "in the hub's control panel and start it again.",
+                "The JupyterHub rejected this token. It has expired or was revoked. Restart your server in "
+                "the hub's control panel.",
             )
-        if not person.may_use(self._service):
+        if not owner.may_use(self._service):
             raise RefusedError(
                 403,
-                f"This token may not use the service {self._service}. The JupyterHub's administrator has to "
-                f"give the roles `user` and `server` the scope {scope_for(self._service)}, as `jupyter "
-                "turbopilot hub-config` prints it; then stop your server and start it again.",
+                f"This token may not use the service {self._service}. Ask the JupyterHub's administrator to "
+                f"add the scope {scope_for(self._service)} to the roles `user` and `server` (see `jupyter "
+                "turbopilot hub-config`). Then restart your server.",
             )
-        return HubUser(person.known_as, person.name, groups=person.groups, manages=person.may_manage)
+        return HubUser(owner.unique_name, owner.name, groups=owner.groups, is_manager=owner.may_manage)
 
-    async def _person(self, token: str) -> Person | None:
-        """Return whom a token belongs to, without waiting for the hub where that is known."""
+    async def _owner(self, token: str) -> TokenOwner | None:
+        """Return the owner of a token; wait for the hub only if the owner is not cached."""
         digest, now = digest_of(token), self._clock()
-        if self._answers.is_refused(digest, now):
+        if self._owners.is_rejected(digest, now):
             return None
-        answer = self._answers.find(digest, now)
-        if answer is None:
-            return await asyncio.shield(self._ask(digest, token))
-        if now >= answer.asked + RENEWED:
-            self._ask(digest, token)
-        return answer.person
+        cached = self._owners.find(digest, now)
+        if cached is None:
+            return await asyncio.shield(self._look_up(digest, token))
+        if now >= cached.asked + RENEW_SECONDS:
+            self._look_up(digest, token)
+        return cached.owner
 
-    def _ask(self, digest: str, token: str) -> asyncio.Task[Person | None]:
-        """Ask the hub, once at a time for each token."""
-        if digest not in self._asking:
-            if not self._answers.was_known(digest):
-                if len(self._new) >= MOST_NEW:
-                    raise BusyError("The JupyterHub is checking many new tokens. Try again in a moment.")
+    def _look_up(self, digest: str, token: str) -> asyncio.Task[TokenOwner | None]:
+        """Request the owner from the hub, with one request at a time per token."""
+        if digest not in self._lookups:
+            if not self._owners.was_known(digest):
+                if len(self._new) >= MAX_NEW_TOKENS:
+                    raise BusyError("The JupyterHub is checking many new tokens. Try again shortly.")
                 self._new.add(digest)
-            task = self._asking[digest] = asyncio.create_task(self._ask_hub(digest, token))
-            task.add_done_callback(lambda done: self._asked(digest, done))
-        return self._asking[digest]
+            task = self._lookups[digest] = asyncio.create_task(self._query_hub(digest, token))
+            task.add_done_callback(lambda done: self._finish_lookup(digest, done))
+        return self._lookups[digest]
 
-    async def _ask_hub(self, digest: str, token: str) -> Person | None:
+    async def _query_hub(self, digest: str, token: str) -> TokenOwner | None:
         asked = self._clock()
-        person = await self._hub.who(token, known=digest not in self._new)
-        self._answers.keep(digest, person, asked)
-        return person
+        owner = await self._hub.token_owner(token, known=digest not in self._new)
+        self._owners.keep(digest, owner, asked)
+        return owner
 
-    def _asked(self, digest: str, done: asyncio.Task[Person | None]) -> None:
-        del self._asking[digest]
+    def _finish_lookup(self, digest: str, done: asyncio.Task[TokenOwner | None]) -> None:
+        del self._lookups[digest]
         self._new.discard(digest)
         if not done.cancelled():
-            done.exception()  # where nobody waits, a hub that is gone is no news for the log
+            done.exception()  # marks the exception as retrieved; otherwise asyncio logs it
 
     def may_manage(self, user: Any) -> bool:
-        """Return whether an administrator sent a token that may manage models."""
-        return bool(getattr(user, "manages", False))
+        """Return whether the user's token may manage models."""
+        return bool(getattr(user, "is_manager", False))
 
-    def not_manager(self) -> TurbopilotError:
-        """Return an error that names the scope."""
+    def not_manager_error(self) -> TurbopilotError:
+        """Return an error that names the required scope."""
         return RefusedError(
             403,
-            f"This needs a token with the scope {MANAGES}, of an administrator of the JupyterHub. Create one "
-            "on the hub's page Token. Tokens of Jupyter servers do not have this scope.",
+            f"This requires a JupyterHub administrator's token with the scope {MANAGE_SCOPE}. Create one on "
+            "the hub's Token page. Tokens of Jupyter servers do not have this scope.",
         )
 
-    def admits_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
-        """The proxy passes the hub's own names on; nothing is done for anybody without a token."""
+    def allows_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Accept all host names: the proxy forwards the hub's, and every route requires a token."""
         return True
 
-    def unknown(self) -> TurbopilotError | None:
-        """A token would help."""
+    def missing_key_error(self) -> TurbopilotError | None:
+        """Return 401 with advice how to send a token."""
         return RefusedError(
             401,
-            "Send a token of this JupyterHub, as Authorization: Bearer. A server that the hub started does "
-            'so with c.TurbopilotRemote.auth = "jupyterhub"; the hub\'s page Token makes one for others.',
+            "Send a token of this JupyterHub in the header Authorization: Bearer. On a Jupyter server that "
+            'the hub started, set c.TurbopilotRemote.auth = "jupyterhub". For other clients, create a token '
+            "on the hub's Token page.",
         )
 
     async def stop(self) -> None:
-        """Ask nothing any more."""
-        for task in list(self._asking.values()):
+        """Cancel all requests to the hub."""
+        for task in list(self._lookups.values()):
             task.cancel()
         await self._hub.close()

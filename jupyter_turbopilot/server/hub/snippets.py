@@ -1,24 +1,24 @@
-"""What an administrator adds to a JupyterHub's configuration, for each way hubs are installed. Pure."""
+"""Configuration that an administrator adds to a JupyterHub, by kind of installation. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from jupyter_turbopilot.server.hub.client import MANAGES, scope_for
+from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, scope_for
 
 NAME = "turbopilot"
 PORT = 10101
-# JupyterHub's own, which a role of the same name would replace.
+# JupyterHub's default scopes. A role of the same name replaces them.
 DEFAULTS: Final = {"user": ["self"], "server": ["users:activity!user", "access:servers!server"]}
 
 
 ON_HOST = """\
-# One model for everybody on this hub.{where}
-# Both roles need the last scope: `user` for people's own tokens, `server` for those of their Jupyter servers.
-# The other scopes are JupyterHub's own, which a role that is set here would lose. If you have set either role
+# One model for all users of this hub.{where}
+# Both roles need the last scope: `user` for users' own tokens, `server` for the tokens of their Jupyter
+# servers. The other scopes are JupyterHub's defaults, which these roles replace. If you have set either role
 # already, add the scope there instead.
-# Managing models needs an administrator's token with the scope {manages}. Do not give the role `server` that
-# scope: any code in an administrator's notebook could then replace or delete models.
+# Managing models requires an administrator's token with the scope {manages}. Do not add this scope to the
+# role `server`: any code in an administrator's notebook could then replace or delete models.
 c.JupyterHub.services.append(
     {{
         "name": {name!r},
@@ -35,21 +35,21 @@ c.JupyterHub.load_roles.extend(
 )
 c.Spawner.environment.update(
     {{
-        # With c.JupyterHub.base_url, its path goes before /services.
+        # If c.JupyterHub.base_url is set, insert its path before /services.
         "TURBOPILOT_ENGINE_URL": "http://127.0.0.1:{port}/services/{name}",
         "TURBOPILOT_ENGINE_AUTH": "jupyterhub",
-        # People's servers read the vocabulary of the model from its file, so the folder has to be readable.
+        # The users' servers read the model's vocabulary from its file, so the folder must be readable.
         "TURBOPILOT_MODELS": {models!r},
     }}
 )
 """
 
 IN_CLUSTER = """\
-# One model for everybody on this hub: values for the chart of Zero to JupyterHub. The model runs in a
-# deployment of its own, which docs/jupyterhub.md has. Both roles need the last scope: `user` for people's
-# own tokens, `server` for those of their Jupyter servers. The other scopes are JupyterHub's own, which a role
-# that is set here would lose. Managing models needs an administrator's token with the scope {manages}. Do not
-# give the role `server` that scope: any code in an administrator's notebook could then replace models.
+# One model for all users of this hub: values for the chart of Zero to JupyterHub. The model runs in a
+# separate deployment (docs/jupyterhub.md). Both roles need the last scope: `user` for users' own tokens,
+# `server` for the tokens of their Jupyter servers. The other scopes are JupyterHub's defaults, which these
+# roles replace. Managing models requires an administrator's token with the scope {manages}. Do not add this
+# scope to the role `server`: any code in an administrator's notebook could then replace models.
 hub:
   services:
     {name}:
@@ -62,9 +62,8 @@ hub:
       scopes:
 {server}
 singleuser:
-  # People's pods may not reach private addresses except the hub's proxy, so the model is asked through it.
-  # With hub.baseUrl, its path goes before /services. With HTTPS at the proxy, use the hub's public https://
-  # address and leave PLAIN_HTTP out.
+  # User pods can reach the model only through the hub's proxy. If hub.baseUrl is set, insert its path before
+  # /services. If the proxy uses HTTPS, use the hub's public https:// address and leave PLAIN_HTTP out.
   extraEnv:
     TURBOPILOT_ENGINE_URL: http://proxy-public/services/{name}
     TURBOPILOT_ENGINE_AUTH: jupyterhub
@@ -73,18 +72,19 @@ singleuser:
 
 
 def scopes(role: str) -> list[str]:
-    """Return what a role is to have."""
+    """Return the scopes of a role."""
     return [*DEFAULTS[role], scope_for(NAME)]
 
 
 def on_host(python: str, models: str, where: str) -> str:
-    """Return the Python for a hub whose users are on its own machine.
+    """Return the configuration for a hub that starts its users' servers on its own machine.
 
-    `python`: the interpreter that has jupyter-turbopilot; `models`: the folder of models; `where` it goes.
+    `python`: the interpreter with jupyter-turbopilot; `models`: the model folder; `where`: a comment about
+    where to insert the configuration.
     """
     return ON_HOST.format(
         where=f" {where}" if where else "",
-        manages=MANAGES,
+        manages=MANAGE_SCOPE,
         name=NAME,
         port=PORT,
         python=python,
@@ -95,6 +95,6 @@ def on_host(python: str, models: str, where: str) -> str:
 
 
 def in_cluster() -> str:
-    """Return the chart's values."""
+    """Return the values for the Helm chart."""
     user, server = ("\n".join(f"        - {scope}" for scope in scopes(role)) for role in DEFAULTS)
-    return IN_CLUSTER.format(name=NAME, port=PORT, user=user, server=server, manages=MANAGES)
+    return IN_CLUSTER.format(name=NAME, port=PORT, user=user, server=server, manages=MANAGE_SCOPE)

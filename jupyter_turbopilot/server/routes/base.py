@@ -1,4 +1,4 @@
-"""What all routes share: the limits of a request, and the sending of answers, streams and errors."""
+"""Base class of all routes: limits of the body, responses, streams and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jupyter_turbopilot.errors import (
 )
 from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.server.identity import may_be_plain
+from jupyter_turbopilot.server.identity import may_omit_content_type
 from jupyter_turbopilot.server.metrics import Metrics
 from jupyter_turbopilot.server.routes.auth import AuthenticatedHandler
 from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 BODY_SECONDS = 30.0
-# A client that goes on sending after the answer is cut off by tornado at this size.
+# If a client keeps sending after the response, tornado closes the connection at this size.
 HARD_LIMIT = 16 * MAX_BODY
 NDJSON = "application/x-ndjson"
 
 
 @web.stream_request_body
 class Route(AuthenticatedHandler):
-    """A route of ours. Each of its methods is an `Endpoint`."""
+    """Base class of all routes. Each HTTP method is declared with `Endpoint`."""
 
     auth_resource = "turbopilot"
-    errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # how any of its methods may fail
-    renamed: ClassVar[dict[str, str]] = {}  # the engine's name of a field: its name in the body
-    completes = False  # whether a program's plain body will do, where no Jupyter server decides it
+    errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # possible errors of all methods
+    field_names: ClassVar[dict[str, str]] = {}  # field names of errors: field names in the body
+    accepts_plain_body = False  # accept other content types without a Jupyter server
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Refuse methods that are not declared; answer HEAD as GET (tornado leaves the body out)."""
+        """Raise an error for methods without `Endpoint`. Handle HEAD like GET (tornado omits the body)."""
         super().__init_subclass__(**more)
         bare = [name for name in METHODS if name.lower() in vars(cls) and name not in endpoints(cls)]
         if bare:
@@ -60,15 +60,15 @@ class Route(AuthenticatedHandler):
         cls.head = cls.get
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
-        """Take what the route works with; `secret` opens it to this server's kernels."""
+        """`secret`: gives this server's kernels access to the route."""
         self.pilot = pilot
         self.secret = secret
         self._chunks: list[bytes] = []
         self._received = 0
-        self._left = False  # whether the client has gone
+        self._disconnected = False
 
     async def may(self, action: str, resource: str) -> bool:
-        """Return whether the Jupyter server lets this caller act on a resource."""
+        """Return whether the Jupyter server's authorizer allows the action."""
         try:
             allowed = await ensure_async(
                 self.authorizer.is_authorized(self, self.current_user, action, resource)
@@ -83,18 +83,18 @@ class Route(AuthenticatedHandler):
 
     @property
     def metrics(self) -> Metrics:
-        """What this server counts."""
+        """The metrics of this server."""
         if "turbopilot_metrics" not in self.settings:
             self.settings["turbopilot_metrics"] = Metrics(self.pilot)
         return cast("Metrics", self.settings["turbopilot_metrics"])
 
     @property
     def owner(self) -> str:
-        """Whose caches may serve what is asked: nobody's in particular where one person is served.
+        """The tenant whose caches this request may use; empty on a server with a single user.
 
-        Whoever brings a Jupyter server's token is taken for one person. Where names are real, the person
-        whose server it is has no owner either, so that what was read for them is kept as ever; others whom
-        they let in share their kernels and files, but not what they write.
+        All callers with a Jupyter server's token count as one user. On a JupyterHub, the owner of the server
+        has no tenant, so that they keep the caches of a single user. Collaborators get their own tenant: they
+        share the kernels and files, but not the caches.
         """
         name = self.username
         own = not self.standalone and name == os.environ.get("JUPYTERHUB_USER")
@@ -105,12 +105,12 @@ class Route(AuthenticatedHandler):
 
     @property
     def is_learned_from(self) -> bool:
-        """Whether it is this caller whose suggestions are counted and learned from."""
+        """Return whether the server learns from this caller's feedback."""
         return self.may_manage and not self.owner
 
     @property
     def username(self) -> str:
-        """Return who has signed in; a name that was made up for one request alone says nothing."""
+        """The authenticated user's name; empty if Jupyter generated it for this request."""
         provider = self.identity_provider
         signed_in = type(provider).get_user is not IdentityProvider.get_user or self.get_secure_cookie(
             provider.get_cookie_name(self), **provider.get_secure_cookie_kwargs
@@ -118,7 +118,7 @@ class Route(AuthenticatedHandler):
         return str(getattr(self.current_user, "username", "")) if signed_in else ""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Cap the body before a byte of it is read; then know the caller."""
+        """Limit the size of the body, then authenticate the caller."""
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection):
             connection.set_max_body_size(HARD_LIMIT)
@@ -134,26 +134,26 @@ class Route(AuthenticatedHandler):
 
     @allow_unauthenticated
     def options(self, *address: Any, **named: Any) -> None:
-        """Answer what a browser may send, as the Jupyter server does."""
+        """Handle CORS preflight requests like the Jupyter server."""
         if self.refused:
             self._finish_with(self.refused)
         else:
             super().options(*address, **named)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer a refused caller with the reason, whatever kept a method from running."""
+        """Send a rejected caller the reason instead of other errors."""
         if self.refused:
             self._finish_with(self.refused)
         else:
             super().send_error(status_code, **kwargs)
 
     def set_default_headers(self) -> None:
-        """Number every answer: Copilot's clients take one without a number for a firewall's."""
+        """Add GitHub's request id: Copilot's clients take responses without one for a firewall's."""
         super().set_default_headers()
         self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep what comes until it is more than a request may hold."""
+        """Store the body up to MAX_BODY."""
         self._received += len(chunk)
         if self._received <= MAX_BODY:
             self._chunks.append(chunk)
@@ -161,11 +161,11 @@ class Route(AuthenticatedHandler):
             self._chunks.clear()
 
     def raw_body(self) -> bytes:
-        """Return the body, once its size and type are right."""
+        """Return the body; raise an error if its size or content type is invalid."""
         if self._received > MAX_BODY:
             raise BodyTooLargeError(f"The body is larger than {MAX_BODY} bytes. Send less context.")
         declared = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        plain = self.completes and self.standalone and may_be_plain(self.request.headers)
+        plain = self.accepts_plain_body and self.standalone and may_omit_content_type(self.request.headers)
         if declared != "application/json" and not plain:
             raise WrongContentTypeError(
                 "Send the body as JSON, with the header Content-Type: application/json."
@@ -173,22 +173,22 @@ class Route(AuthenticatedHandler):
         return b"".join(self._chunks)
 
     def finish(self, *chunk: Any, **named: Any) -> Future[None]:
-        """Finish with the type that was set: Jupyter's own declares every answer JSON."""
+        """Keep the content type that was set. Jupyter's `finish` would set JSON."""
         return super().finish(*chunk, set_content_type=self._headers["Content-Type"], **named)
 
     def answer(self, body: Any) -> None:
-        """Finish with a body, or with what was written as JSON already."""
+        """Finish with a JSON body; bytes are encoded JSON."""
         self.set_header("Content-Type", "application/json")
         self.finish(body if isinstance(body, bytes) else compact(body))
 
     async def events(self, events: AsyncGenerator[dict[str, Any]], last: bytes = b"") -> None:
-        """Send server-sent events, and `last` after them."""
+        """Send server-sent events, then `last`."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
         await self._send(events, b"data: %b\n\n", last=last)
 
     async def stream(self, frames: AsyncGenerator[dict[str, Any]], failed: dict[str, Any]) -> None:
-        """Send one JSON object a line. An error is the last of them, with the fields of `failed`."""
+        """Send one JSON object per line. The last line may be an error with the fields of `failed`."""
         self.set_header("Content-Type", NDJSON)
         await self._send(frames, b"%b\n", failed)
 
@@ -218,19 +218,19 @@ class Route(AuthenticatedHandler):
         await self.finish()
 
     def field(self, error: TurbopilotError) -> str | None:
-        """Return the name of the invalid part in the body."""
-        return self.renamed.get(error.field or "", error.field)
+        """Return the name of the invalid field in the body."""
+        return self.field_names.get(error.field or "", error.field)
 
     def error_body(self, error: TurbopilotError) -> dict[str, Any]:
-        """Return the body of an error in the route's protocol; clients of llama.cpp and Copilot read ours."""
+        """Return the body of an error in the route's protocol."""
         return error.body(self.field(error))
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        """Answer with the status alone: an exception may hold a path or the user's code."""
+        """Send only the status: an exception may contain a path or the user's code."""
         self._finish_with(RefusedError(status_code))
 
     def _finish_with(self, error: TurbopilotError) -> Future[None]:
-        """Answer with an error."""
+        """Finish with an error."""
         self.set_status(error.status)
         for name, value in error.headers.items():
             self.set_header(name, value)
@@ -243,17 +243,17 @@ class Route(AuthenticatedHandler):
         return [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) != unimplemented]
 
     async def guard(self, work: Awaitable[None]) -> None:
-        """Run the method's work; send its error, unless a stream has sent it or the client has gone."""
+        """Await `work`; send its error unless a stream has sent it or the client has disconnected."""
         with suppress(StreamClosedError):
             try:
                 await work
             except TurbopilotError as error:
-                if not (self._headers_written or self._left):
+                if not (self._headers_written or self._disconnected):
                     await self._finish_with(error)
 
 
 def groups_of(user: Any) -> frozenset[str]:
-    """Return the groups that an identity names for a user; most name none."""
+    """Return the groups of a user; most identity providers set none."""
     named = getattr(user, "groups", None)
     if not isinstance(named, list | tuple | set | frozenset):
         return frozenset()

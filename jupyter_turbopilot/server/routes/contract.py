@@ -1,4 +1,4 @@
-"""What our own routes answer, as schemas.
+"""Schemas of the responses of Turbopilot's own routes.
 
 The OpenAPI document, the front end's types and the tables of `docs/http.md` are generated from these and from
 the schemas that validate requests. A field whose default is `UNSET` may be missing; one that may be None is
@@ -27,7 +27,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     ]
     type: Annotated[str, Meta(description="error type, with the names that OpenAI and llama.cpp use")]
     field: Annotated[str | None, Meta(description="field of the request that caused the error")]
-    message: Annotated[str, Meta(description="message for a person, saying what to do next")]
+    message: Annotated[str, Meta(description="message for the user, with advice")]
     status: Annotated[
         int, Meta(description="HTTP status of the error; in a stream, the response itself has the status 200")
     ]
@@ -43,17 +43,17 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     error: Error
 
 
-Passing = Annotated[
+Uncached = Annotated[
     bool | UnsetType,
     Meta(
-        description="it is not to be kept: it may hold what files say that are not open, or the answer "
-        "may differ next time"
+        description="do not cache this response: it may contain text from files that are not open, or the "
+        "next response may differ"
     ),
 ]
 Imports = Annotated[
     list[str] | UnsetType,
     Meta(
-        description="import lines that the text needs and the notebook lacks, each binding one name; "
+        description="import lines that the text requires and the notebook lacks, each binding one name; "
         "missing if there are none"
     ),
 ]
@@ -80,7 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[
         str | UnsetType, Meta(description="why `items` is empty: `superseded`, `yielded`, `deadline`, …")
     ] = UNSET
-    passing: Passing = UNSET
+    passing: Uncached = UNSET
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
-    passing: Passing = UNSET
+    passing: Uncached = UNSET
     error: Error | UnsetType = UNSET
 
 
@@ -105,67 +105,72 @@ class HierarchyEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """The index of the person's own code."""
+    """The notebook index."""
 
-    building: Annotated[bool, Meta(description="whether files are being read into it")]
-    files: Annotated[int, Meta(description="number of notebooks and files in it")]
-    of: Annotated[int, Meta(description="number of those there are, as far as is known")]
+    building: Annotated[bool, Meta(description="whether the server is adding files")]
+    files: Annotated[int, Meta(description="number of notebooks and files in the index")]
+    of: Annotated[int, Meta(description="number of notebooks and files found so far")]
     paused: Annotated[
         Literal["kernel", "battery"] | None,
-        Meta(description="why no files are read now: a kernel computes, or the server runs on battery"),
+        Meta(description="why the server adds no files now: a kernel is busy, or the machine is on battery"),
     ]
-    root: Annotated[str, Meta(description="folder whose notebooks and files are in it")]
-    place: Annotated[str, Meta(description="the file that it is kept in")]
-    trouble: Annotated[str | None, Meta(description="why there is none although the settings allow it")]
+    root: Annotated[str, Meta(description="the indexed folder")]
+    place: Annotated[str, Meta(description="path of the index file")]
+    trouble: Annotated[str | None, Meta(description="why there is no index although the settings allow it")]
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
     """Suggestions since Monday."""
 
-    shown: Annotated[int, Meta(description="how many appeared by themselves")]
-    taken: Annotated[int, Meta(description="how many of those were taken")]
+    shown: Annotated[int, Meta(description="how many appeared automatically")]
+    taken: Annotated[int, Meta(description="how many of these were accepted")]
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """A log that is kept of what becomes of suggestions."""
+    """The study log of suggestion outcomes."""
 
-    text: Annotated[bool, Meta(description="whether it holds the text of suggestions, not only numbers")]
-    file: Annotated[str | None, Meta(description="where it is; null: you may not manage this server")]
-    trouble: Annotated[str | None, Meta(description="why it cannot be written now")]
+    text: Annotated[
+        bool, Meta(description="whether the log contains the text of suggestions, not only numbers")
+    ]
+    file: Annotated[str | None, Meta(description="path of the log; null if you may not manage this server")]
+    trouble: Annotated[str | None, Meta(description="why the server cannot write the log now")]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """State of the server and its model."""
 
     status: Annotated[
-        Literal["ok", "loading model", "error"], Meta(description="the words that llama.cpp's server uses")
+        Literal["ok", "loading model", "error"], Meta(description="the values that llama.cpp's server uses")
     ]
     live: Annotated[bool, Meta(description="whether the model's thread is running")]
     ready: Annotated[bool, Meta(description="whether a completion can start immediately")]
     phase: Phase
     code: Annotated[str | None, Meta(description="error code of the last failed load")]
-    model: Annotated[str, Meta(description="the loaded model, or the one that is selected")]
+    model: Annotated[str, Meta(description="the loaded model, or the selected one")]
     reason: Annotated[str | None, Meta(description="why the server is not ready")]
-    address: Annotated[str | None, Meta(description="the host that code is sent to; null: it stays here")]
+    address: Annotated[
+        str | None,
+        Meta(description="the remote host that code is sent to; null: the model runs on this machine"),
+    ]
     notice: Annotated[
         str | None,
         Meta(
-            description="why another model could not be loaded, what this engine cannot do, "
-            "or why answers are not kept in a file"
+            description="why another model could not be loaded, what this engine does not support, "
+            "or why the completion cache is not stored in a file"
         ),
     ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
     memory: Annotated[
         Memory | None,
-        Meta(description="the index of your notebooks; null: none is kept, or you may not see it"),
+        Meta(description="the notebook index; null: there is none, or you may not see it"),
     ]
     week: Annotated[
         Week | None,
-        Meta(description="this week's suggestions; null where nothing is learned from the caller's"),
+        Meta(description="this week's suggestions; null if the server does not learn from your feedback"),
     ]
     study: Annotated[
         Study | None,
-        Meta(description="the study log; null: none is kept of the caller's suggestions"),
+        Meta(description="the study log; null if there is none of the caller's suggestions"),
     ]
 
 
@@ -175,7 +180,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     phase: Literal["waiting", "fetching", "verifying", "done", "failed"]
     received: Annotated[int | UnsetType, Meta(description="bytes received")] = UNSET
     total: Annotated[int | UnsetType | None, Meta(description="total size in bytes, if known")] = UNSET
-    source: Annotated[str | UnsetType, Meta(description="where the file comes from")] = UNSET
+    source: Annotated[str | UnsetType, Meta(description="source of the file")] = UNSET
     done: bool | UnsetType = UNSET
     error: Error | UnsetType = UNSET
 
@@ -204,11 +209,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     use: Annotated[str, Meta(description="intended use")]
     saved: Annotated[
         float | None,
-        Meta(
-            description="share of what is typed that it saves at `balanced`; null where that was not measured"
-        ),
+        Meta(description="share of keystrokes saved at `balanced`; null if it was not measured"),
     ]
-    stored: Annotated[bool, Meta(description="whether a file that is not known to be damaged is on disk")]
+    stored: Annotated[bool, Meta(description="whether its file is on disk and not known to be damaged")]
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]
     selected: Annotated[bool, Meta(description="whether it is the model in use")]
     adapters: list[Adapter]
@@ -225,7 +228,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         int | UnsetType | None, Meta(description="size of the unfinished download in bytes, or null")
     ] = UNSET
     removable: Annotated[
-        bool | UnsetType, Meta(description="whether it may be deleted: false for a file of the user's own")
+        bool | UnsetType, Meta(description="whether it may be deleted; false for the user's own files")
     ] = UNSET
     memory: Annotated[int | UnsetType, Meta(description="estimated memory on this machine, in bytes")] = UNSET
     tokens_a_second: Annotated[

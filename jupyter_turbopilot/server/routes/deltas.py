@@ -1,4 +1,4 @@
-"""What is new in each reply: replies hold the text so far, other protocols send deltas. Pure."""
+"""Deltas between replies. Replies contain the full text so far; other protocols send the new part. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Delta(NamedTuple):
-    """What is new of one text, and the tokens that are."""
+    """The new part of one completion."""
 
     item: Item
     text: str
@@ -25,26 +25,29 @@ class Delta(NamedTuple):
 
 
 class PlacedToken(NamedTuple):
-    """A token and where its text begins."""
+    """A token and the offset of its text."""
 
     token: Token
     text: str
     offset: int
 
 
-class _Placement:
-    """Places the tokens of one text, each once; `every`: those, too, that have no text or are cut off."""
+class _TokenOffsets:
+    """Computes the text offset of each token of one completion.
 
-    def __init__(self, *, every: bool) -> None:
-        self._every = every
+    `include_hidden`: also return tokens without text and tokens after a stop text.
+    """
+
+    def __init__(self, *, include_hidden: bool) -> None:
+        self._include_hidden = include_hidden
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._count = self._at = 0
 
     def more(self, item: Item) -> list[PlacedToken]:
-        """Return the tokens that are new; what a stop text cut off is none of the text."""
+        """Return the new tokens."""
         placed = []
         for token in item.tokens[self._count :]:
-            if self._at >= len(item.text) and not self._every:
+            if self._at >= len(item.text) and not self._include_hidden:
                 break
             text = self._decoder.decode(token.data)
             placed.append(PlacedToken(token, text, self._at))
@@ -54,20 +57,22 @@ class _Placement:
 
 
 class Deltas:
-    """Turns the replies to one request into deltas; remembers how much of each text was sent."""
+    """Turns the replies to one request into deltas."""
 
-    def __init__(self, *, every: bool = False) -> None:
+    def __init__(self, *, include_hidden: bool = False) -> None:
         self._lengths: dict[int, int] = defaultdict(int)
-        self._tokens: dict[int, _Placement] = defaultdict(partial(_Placement, every=every))
+        self._tokens: dict[int, _TokenOffsets] = defaultdict(
+            partial(_TokenOffsets, include_hidden=include_hidden)
+        )
         self._ended: set[int] = set()
 
     def of(self, reply: Reply) -> Iterator[Delta]:
-        """Return what is new in a reply."""
+        """Return the deltas of a reply."""
         for item in reply.items:
             last = item.finish_reason != "streaming"
             if item.index in self._ended:
                 continue
-            # A text that follows another says that the other has ended; the last reply has all of them.
+            # An item may be repeated unchanged while others grow; the last reply contains all items.
             new = item.text[self._lengths[item.index] :]
             if not new and not last:
                 continue
@@ -77,18 +82,21 @@ class Deltas:
             yield Delta(item, new, tuple(self._tokens[item.index].more(item)), last)
 
 
-def placed_tokens(item: Item, *, every: bool = False) -> list[PlacedToken]:
-    """Return the tokens of a whole text; `every`: those, too, that have no text or are cut off."""
-    return _Placement(every=every).more(item)
+def placed_tokens(item: Item, *, include_hidden: bool = False) -> list[PlacedToken]:
+    """Return the tokens of a finished item.
+
+    `include_hidden`: also return tokens without text and tokens after a stop text.
+    """
+    return _TokenOffsets(include_hidden=include_hidden).more(item)
 
 
 def log_probability(token: Token) -> float:
-    """Return the logarithm of a token's probability."""
+    """Return the logprob of a token."""
     return math.log(max(1e-30, token.probability))
 
 
 def token_text(data: bytes) -> str:
-    """Return a token's bytes as a text that tells every token from every other."""
+    """Return a token's bytes as a unique text; invalid UTF-8 is escaped like OpenAI does."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -98,7 +106,10 @@ def token_text(data: bytes) -> str:
 def probabilities(
     tokens: tuple[PlacedToken, ...] | list[PlacedToken], piece: Any, *, drawn: bool = False
 ) -> list[dict[str, Any]]:
-    """Write tokens with the likeliest others, as llama.cpp's server does: before or after the samplers."""
+    """Return llama.cpp's `completion_probabilities`.
+
+    `drawn`: probabilities after the samplers instead of logprobs before them.
+    """
 
     def entry(token: int, chance: float) -> dict[str, Any]:
         data = piece(token)

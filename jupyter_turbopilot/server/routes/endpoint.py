@@ -1,7 +1,7 @@
-"""One declaration for each method of a route: what it takes, who may call it, what it answers, how it fails.
+"""The declaration of a route's method: its body, access rights, response and errors.
 
-Authentication, authorization, the check of the body, the wording of errors and the OpenAPI document all
-follow from it. `Route` accepts no method without one.
+It determines authentication, authorization, validation of the body, error responses and the OpenAPI document.
+`Route` accepts no method without a declaration.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
     Handler = Callable[..., Awaitable[None]]
 
-# `open`: anybody. `use`: whoever the server's authorizer lets use `turbopilot`. `manage`: those of them who
-# may change what the server holds.
+# `open`: no authentication. `use`: callers whom the authorizer allows to use the resource `turbopilot`.
+# `manage`: of these, callers who may manage the models.
 Access = Literal["open", "use", "manage"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Decorates a method of a route; it is given the body, if it takes one, and the address's parts."""
+    """Decorates a method of a route. The method receives the decoded body and the path parameters."""
 
     takes: type[Any] | None = None  # the schema of the body
-    read: Callable[[bytes, Any], Any] = decode  # reads the body as `takes`
-    gives: type[Any] | None = None  # the schema of the answer
-    streams: type[Any] | None = None  # the schema of a line, where the answer is a stream or may be one
+    read: Callable[[bytes, Any], Any] = decode  # decodes the body as `takes`
+    gives: type[Any] | None = None  # the schema of the response
+    streams: type[Any] | None = None  # the schema of a line, if the response can be a stream
     status: int = 200
     access: Access = "use"
-    errors: tuple[type[TurbopilotError], ...] = ()  # beside what any caller and any body can be refused for
+    errors: tuple[type[TurbopilotError], ...] = ()  # besides those of authentication and validation
 
     def __call__(self, handle: Handler) -> Handler:
-        """Refuse the caller, or check the body and handle the request; errors of ours are answers."""
+        """Wrap the method: reject unauthorized callers, decode the body and send errors."""
 
         @wraps(handle)
         async def method(route: Any, *address: str) -> None:
@@ -63,7 +63,7 @@ class Endpoint:
 
 
 def endpoints(route: type[Any]) -> dict[str, Endpoint]:
-    """Return what a route declares, by method."""
+    """Return the declarations of a route by method."""
     methods = ((name, getattr(route, name.lower(), None)) for name in METHODS)
     declared = ((name, getattr(method, "endpoint", None)) for name, method in methods)
     return {name: endpoint for name, endpoint in declared if endpoint}

@@ -1,4 +1,4 @@
-"""Hugging Face's protocol for text generation, at `api/generate` as TurboPilot had it."""
+"""The protocol of Hugging Face's text generation, at TurboPilot's path `api/generate`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     details: bool | None = None
 
     def sampling(self, seed: int) -> Sampling:
-        """Return how to choose tokens: the likeliest, unless something asks for a draw."""
+        """Return the sampling options; greedy unless a parameter requests sampling."""
         draws = self.do_sample or bool(self.temperature or self.top_k or self.top_p or self.best_of)
         if self.do_sample is False or self.temperature == 0:
             draws = False
@@ -97,7 +97,7 @@ class GenerateRoute(JobRoute):
         if body.stream:
             await self.events(self._tokens(text, head, seed))
             return
-        (reply,) = await self.whole([text])
+        (reply,) = await self.final_replies([text])
         item = reply.items[0]
         answer: dict[str, Any] = {"generated_text": head + item.text}
         if options.details:

@@ -1,4 +1,4 @@
-"""llama.cpp's server's protocol, as llama.vim, llama.vscode and many others speak it."""
+"""The protocol of llama.cpp's server, used by llama.vim, llama.vscode and many others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.options import CompletionBody, InfillBody
-from jupyter_turbopilot.server.routes.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Item, Reply
 
 
-class WritingRoute(JobRoute):
-    """What `completion` and `infill` have in common."""
+class GenerationRoute(JobRoute):
+    """Base class of `completion` and `infill`."""
 
-    _settings: dict[str, Any]  # as every text of the answer tells them
+    _settings: dict[str, Any]  # repeated in each completion of the response
 
-    async def _write(self, body: CompletionBody | InfillBody) -> None:
+    async def _generate(self, body: CompletionBody | InfillBody) -> None:
         texts = body.texts()
         self._settings = body.settings(texts[0].sampling)
         if body.stream:
-            await self.events(self._pieces(body, texts))
+            await self.events(self._events(body, texts))
             return
-        replies = await self.whole(texts)
-        self.answer(await self.pilot.background.run(self._written, body, replies))
+        replies = await self.final_replies(texts)
+        self.answer(await self.pilot.background.run(self._response, body, replies))
 
-    def _written(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
-        """Write the texts, one by one: with `n_probs` each of their tokens may have a hundred others."""
+    def _response(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
+        """Encode the response one completion at a time: with `n_probs` they may be large."""
         texts = [
             compact(self._last(body, number, reply, item))
             for number, reply in enumerate(replies)
@@ -46,10 +46,10 @@ class WritingRoute(JobRoute):
         ]
         return b"[%b]" % b",".join(texts) if len(texts) > 1 else texts[0]
 
-    async def _pieces(
+    async def _events(
         self, body: CompletionBody | InfillBody, texts: list[RawRequest]
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Stream the texts as they grow, those of one prompt after those of another."""
+        """Stream the completions, one prompt after the other."""
         for number, text in enumerate(texts):
             deltas = Deltas()
             async for reply in self.replies(text):
@@ -68,7 +68,7 @@ class WritingRoute(JobRoute):
     def _event(
         self, body: CompletionBody | InfillBody, number: int, reply: Reply, delta: Delta
     ) -> dict[str, Any]:
-        """Return the event that sends what is new."""
+        """Return the event for a delta."""
         event: dict[str, Any] = {
             "index": number * body.n_cmpl + delta.item.index,
             "content": delta.text,
@@ -87,7 +87,7 @@ class WritingRoute(JobRoute):
     def _last(
         self, body: CompletionBody | InfillBody, number: int, reply: Reply, item: Item | None
     ) -> dict[str, Any]:
-        """Return the last event of a text, or all of its answer."""
+        """Return the last event of a completion, or the complete one if it is not streamed."""
         event = final_event(reply, item)
         event["index"] = number * body.n_cmpl + (item.index if item else 0)
         tokens = placed_tokens(item) if item else []
@@ -101,7 +101,7 @@ class WritingRoute(JobRoute):
 
 
 def final_event(reply: Reply, item: Item | None) -> dict[str, Any]:
-    """Return how a text ended and what it cost, as llama.cpp's server does."""
+    """Return the last event with llama.cpp's fields: the finish reason and the timings."""
     timings = reply.timings
     evaluated = timings.prompt_tokens - timings.cached_tokens
     wrote = len(item.tokens) if item and len(reply.items) > 1 else timings.predicted_tokens
@@ -114,7 +114,7 @@ def final_event(reply: Reply, item: Item | None) -> dict[str, Any]:
         "model": reply.model,
         "tokens_predicted": wrote,
         "tokens_evaluated": timings.prompt_tokens,
-        "tokens_cached": timings.prompt_tokens + max(0, wrote - 1),  # the last has not been read
+        "tokens_cached": timings.prompt_tokens + max(0, wrote - 1),  # the last token has not been evaluated
         "truncated": reply.truncated,
         "has_new_line": bool(item and "\n" in item.text),
         "stop_type": _stop_type(item),
@@ -144,7 +144,7 @@ def _stop_type(item: Item | None) -> str:
 
 
 def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
-    """Keep the fields that were asked for, under the names given; `a/b` is a field of a field."""
+    """Return the requested fields; `a/b` is the field `b` of the object `a`."""
     if not fields:
         return body
     selected: dict[str, Any] = {}
@@ -157,22 +157,22 @@ def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
     return selected
 
 
-class CompletionRoute(WritingRoute):
+class CompletionRoute(GenerationRoute):
     """`POST completion`."""
 
-    @Endpoint(CompletionBody, read=read)
+    @Endpoint(CompletionBody, read=read_body)
     async def post(self, body: CompletionBody) -> None:
         """Continue a prompt."""
-        await self._write(body)
+        await self._generate(body)
 
 
-class InfillRoute(WritingRoute):
+class InfillRoute(GenerationRoute):
     """`POST infill`."""
 
-    @Endpoint(InfillBody, read=read)
+    @Endpoint(InfillBody, read=read_body)
     async def post(self, body: InfillBody) -> None:
         """Fill in the text between a prefix and a suffix."""
-        await self._write(body)
+        await self._generate(body)
 
 
 def _context_size(worker: Worker) -> int:

@@ -34,9 +34,9 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turbopilot
 <style>:root{{color-scheme:light dark;font:16px/1.5 system-ui}}
 body{{max-width:40em;margin:3em auto;padding:0 1em}}</style>
 <h1>Turbopilot {version}</h1><p role="status">{state}</p>
-<p>For editors, behind this page's address: <code>/infill</code> and <code>/completion</code> (llama.cpp),
+<p>Routes for editors, relative to this page: <code>/infill</code> and <code>/completion</code> (llama.cpp),
 <code>/v1/completions</code> (OpenAI, FauxPilot), <code>/api/generate</code> (Hugging Face),
-<code>/complete</code> (our own), <code>/openapi.json</code>. For whoever manages this server:
+<code>/complete</code> (Turbopilot), <code>/openapi.json</code>. For administrators:
 <code>/metrics</code>, <code>/models</code>.</p></html>
 """
 
@@ -47,8 +47,8 @@ class MetricsRoute(Route):
     _track_activity = False
 
     def refusal(self) -> TurbopilotError | None:
-        """Refuse whoever is one of several people and does not manage the server."""
-        return super().refusal() if self.sees_totals else self.not_manager()
+        """Reject callers who may not see totals."""
+        return super().refusal() if self.may_see_totals else self.not_manager_error()
 
     @Endpoint()
     async def get(self) -> None:
@@ -58,18 +58,18 @@ class MetricsRoute(Route):
 
 
 class StatusRoute(Route):
-    """`GET /` of a server of its own: a page for a person, the same for everybody."""
+    """`GET /` of `serve`: a status page."""
 
     _track_activity = False
 
     @property
     def content_security_policy(self) -> str:
-        """Let the page's own style apply."""
+        """Allow the page's inline style."""
         return f"{super().content_security_policy}; style-src 'unsafe-inline'"
 
     @Endpoint(access="open")
     async def get(self) -> None:
-        """Show whether it is ready; who asks under another host's name is told nothing."""
+        """Return the page."""
         health = describe_health(self.pilot)
         state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -78,15 +78,15 @@ class StatusRoute(Route):
 
 
 async def _health(route: Route) -> dict[str, Any]:
-    """Return the state of the server as far as the caller may see it."""
+    """Return the server's state as far as the caller may see it."""
     memory = await route.memory()
     return describe_health(route.pilot, memory, own=route.is_learned_from, logged=not route.owner)
 
 
 class HealthRoute(Route):
-    """`GET turbopilot/health`: live, ready, and why not."""
+    """`GET turbopilot/health`: whether the server is live and ready."""
 
-    _track_activity = False  # a status bar that looks is no reason to keep an idle server
+    _track_activity = False  # the status bar's polling must not keep an idle server running
 
     @Endpoint(gives=Health)
     async def get(self) -> None:
@@ -95,7 +95,7 @@ class HealthRoute(Route):
 
 
 class OpenHealthRoute(Route):
-    """`GET /health` of a server of its own: anybody may look whether it can answer."""
+    """`GET /health` of `serve`, open to all callers."""
 
     _track_activity = False
 
@@ -106,16 +106,16 @@ class OpenHealthRoute(Route):
         self.set_status(200 if health["ready"] else 503)
         if not self.current_user:
             health = {"status": health["status"]}
-        elif not self.sees_totals:
-            health["last_ms"] = None  # it may be somebody else's
+        elif not self.may_see_totals:
+            health["last_ms"] = None  # it may be of another user's request
         self.answer(health)
 
 
 class MissingRoute(Route):
-    """Every other address: Jupyter's own answer fails on some bodies."""
+    """All other paths. Jupyter's own handler fails on some bodies."""
 
     def refusal(self) -> TurbopilotError:
-        """Refuse every request."""
+        """Reject all requests."""
         return RefusedError(404)
 
 
@@ -125,7 +125,9 @@ class ModelsRoute(Route):
     @Endpoint(gives=Models)
     async def get(self) -> None:
         """List the models and the selected one."""
-        listing = model_list(describe_health(self.pilot)["model"])  # as llama.cpp's server answers here
+        listing = model_list(
+            describe_health(self.pilot)["model"]
+        )  # llama.cpp's server responds with this list
         if self.may_manage:
             models = await self.pilot.background.run(describe_models, self.pilot)
             listing |= {"models": models, "selected": self.pilot.selected}
@@ -139,7 +141,7 @@ class ModelsRoute(Route):
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
-        """Delete what was fetched of a model. The loaded model cannot be deleted."""
+        """Delete the downloaded files of a model. The loaded model cannot be deleted."""
         freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
         self.answer({"freed": freed})
 

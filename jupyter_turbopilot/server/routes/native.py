@@ -1,4 +1,4 @@
-"""Our own protocol: complete, hierarchy, feedback."""
+"""Turbopilot's own protocol: complete, hierarchy, feedback."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.hierarchy.event import Event
     from jupyter_turbopilot.reply import Reply
 
-AT_ONCE = 2  # requests of one caller for functions
+AT_ONCE = 2  # concurrent hierarchy requests per caller
 
 
 class NotebookRoute(JobRoute):
-    """A route that may use what a notebook's kernel holds."""
+    """Base class of routes that use kernel context."""
 
     async def facts(self, request: Completion | Hierarchy) -> Facts:
-        """Return what the notebook's kernel holds, for somebody who may run code in it."""
+        """Return the kernel context of the notebook, for callers who may run code in the kernel."""
         kernels, name = self.pilot.kernels, request.kernel_id
         if not kernels or not name or is_private_path(request.path):
             return NONE
@@ -85,24 +85,25 @@ async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator
 
 
 class FeedbackRoute(Route):
-    """`POST turbopilot/feedback`: what became of a suggestion, in numbers; `DELETE` forgets it."""
+    """`POST turbopilot/feedback`: the outcome of a suggestion; `DELETE` deletes what was learned."""
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Count what happened to a suggestion, and learn from it."""
+        """Record the outcome of a suggestion, and learn from it."""
         self.pilot.completer.feedback(feedback)
         await self.finish()
 
     @Endpoint(status=204, access="manage", errors=(NotReadyError,))
     async def delete(self) -> None:
-        """Forget what was learned from feedback."""
+        """Delete what was learned from feedback."""
         learner = self.pilot.completer.learner
         if learner and self.is_learned_from:
             try:
                 await self.pilot.background.run(learner.forget)
             except OSError as error:
                 raise NotReadyError(
-                    f"What was learned could not be deleted: {error.strerror or error}.", code="not_deleted"
+                    f"The data learned from feedback could not be deleted: {error.strerror or error}.",
+                    code="not_deleted",
                 ) from None
         await self.finish()
 
@@ -110,17 +111,19 @@ class FeedbackRoute(Route):
 class HierarchyRoute(NotebookRoute):
     """`POST turbopilot/hierarchy`."""
 
-    name = "hierarchy_question"  # in the metrics: `replies` counts each question to the model
+    name = "hierarchy_question"  # in the metrics: `replies` counts each completion
 
     @Endpoint(Hierarchy, streams=HierarchyEvent)
     async def post(self, request: Hierarchy) -> None:
-        """Write a function and the functions that it calls. Nothing is run."""
+        """Generate a function and the functions that it calls. No generated code is executed."""
         outcome = "error"
         try:
             with self._admitted(), remembering_for(self.owner):
                 facts = await self.facts(request)
                 growth = await self.parse(grow, request, facts, proceed=self.proceed)
-                events = follow_async(growth, lambda completion: self._written(completion, facts), self.parse)
+                events = follow_async(
+                    growth, lambda completion: self._generate(completion, facts), self.parse
+                )
                 await self.stream(_lines(await anext(events), events), {"event": "done"})
             outcome = "answered"
         except TurbopilotError as error:
@@ -134,11 +137,11 @@ class HierarchyRoute(NotebookRoute):
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        """Charge the caller by the size of the body, and count its requests that run."""
+        """Charge the caller by the size of the body, and limit its concurrent requests."""
         running: Counter[str] = self.settings.setdefault("turbopilot_hierarchies", Counter())
         if running[self.caller] >= AT_ONCE:
             raise BusyError(
-                f"{AT_ONCE} of your requests for functions are running. Try again when one has ended.",
+                f"{AT_ONCE} of your hierarchy requests are running. Try again when one has ended.",
                 code="too_many_waiting",
             )
         self.charge_body()
@@ -150,8 +153,8 @@ class HierarchyRoute(NotebookRoute):
             if not running[self.caller]:
                 del running[self.caller]
 
-    async def _written(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
-        """Yield what the model writes."""
+    async def _generate(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
+        """Yield the replies to a completion request."""
         self.proceed()
         replies = self.replies(completion, facts)
         try:

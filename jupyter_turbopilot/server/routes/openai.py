@@ -1,4 +1,4 @@
-"""OpenAI's routes for completions, as FauxPilot, Copilot and many editors call them."""
+"""OpenAI's routes for completions, used by FauxPilot, Copilot and many editors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import Deltas
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.openai_wording import Wording, error_body, model_list
-from jupyter_turbopilot.server.routes.peer import FIELDS, identity, offer
-from jupyter_turbopilot.server.routes.reading import read
+from jupyter_turbopilot.server.routes.openai_wording import CompletionFormat, error_body, model_list
+from jupyter_turbopilot.server.routes.peer import FIELDS, describe_engine, identity_digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 COPILOT_TOKEN_LASTS = 1800  # seconds
-REPLICA = secrets.token_hex(4)  # tells this process from others behind the same address
-# What each pilot's engine offered last: a server that is asleep is as good as one that is not.
-_OFFERS: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
+REPLICA = secrets.token_hex(4)  # identifies this process behind a load balancer
+# The last engine description of each pilot, so that a sleeping server can return it.
+_ENGINES: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
 
 
 class OpenAIRoute(Route):
@@ -44,43 +44,45 @@ class OpenAIRoute(Route):
 
 
 class CompletionsRoute(OpenAIRoute, JobRoute):
-    """`POST v1/completions`, and `v1/engines/…/completions` as older clients have it."""
+    """`POST v1/completions`, and `v1/engines/…/completions` for older clients."""
 
-    renamed = FIELDS
+    field_names = FIELDS
 
     def set_default_headers(self) -> None:
-        """Say which of several servers behind one address answers."""
+        """Add the replica's id."""
         super().set_default_headers()
         self.set_header(REPLICA_HEADER, REPLICA)
 
-    @Endpoint(CompletionsBody, read=read)
+    @Endpoint(CompletionsBody, read=read_body)
     async def post(self, body: CompletionsBody, _engine: str = "") -> None:
-        """Continue a prompt, or fill in before a suffix. The model and engine names are ignored."""
+        """Continue a prompt, or fill in before a suffix. The names of models and engines are ignored."""
         texts = body.texts()
         engine = self.pilot.worker.engine
-        wording = Wording(body, self._piece, identity(engine) if engine else "")
+        formatter = CompletionFormat(body, self._piece, identity_digest(engine) if engine else "")
         if not body.stream:
-            replies = await self.whole(texts)
-            self.answer(await self.pilot.background.run(wording.whole, replies))
+            replies = await self.final_replies(texts)
+            self.answer(await self.pilot.background.run(formatter.whole, replies))
             return
-        await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
+        await self.events(self._stream_chunks(texts, formatter), last=b"data: [DONE]\n\n")
 
     def _piece(self, token: int) -> bytes:
         engine = self.pilot.worker.engine
         return engine.vocabulary.piece(token) if engine else b""
 
-    async def _growing(self, texts: list[RawRequest], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
-        """Stream all texts as they grow; several prompts are worked on together."""
-        deltas = [Deltas(every=wording.every) for _ in texts]
+    async def _stream_chunks(
+        self, texts: list[RawRequest], formatter: CompletionFormat
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Stream all completions; several prompts are processed together."""
+        deltas = [Deltas(include_hidden=formatter.include_hidden) for _ in texts]
         last: dict[int, Reply] = {}
-        async for number, reply in self.together(texts):
+        async for number, reply in self.submit_all(texts):
             for delta in deltas[number].of(reply):
-                yield wording.chunk(number, reply, delta)
+                yield formatter.chunk(number, reply, delta)
             if reply.done:
-                self.insist(reply, texts[number])
+                self.require_output(reply, texts[number])
                 last[number] = reply
-        if wording.body.stream_options and wording.body.stream_options.include_usage:
-            yield wording.usage_chunk([last[number] for number in sorted(last)])
+        if formatter.body.stream_options and formatter.body.stream_options.include_usage:
+            yield formatter.usage_chunk([last[number] for number in sorted(last)])
 
 
 class OpenAIModelsRoute(OpenAIRoute):
@@ -88,39 +90,40 @@ class OpenAIModelsRoute(OpenAIRoute):
 
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
-        """List the selected model under its own name, and what it offers to other servers of ours."""
+        """List the selected model, with the engine's capabilities for other Turbopilot servers."""
         name_here = describe_health(self.pilot)["model"]
-        listing = model_list(name_here, turbopilot=await self._offered())
+        listing = model_list(name_here, turbopilot=await self._engine_description())
         if not name:
             self.answer(listing)
             return
         model = next((model for model in listing["data"] if model["id"] == name), None)
         if model is None:
             raise UnknownModelError(
-                f"There is no model {name!r} here. GET v1/models names the one that answers.", field="model"
+                f"This server has no model {name!r}. GET v1/models returns the name of its model.",
+                field="model",
             )
         self.answer(model)
 
-    async def _offered(self) -> dict[str, Any]:
-        """Return what the engine offers; one that is asleep is woken if nobody knows."""
+    async def _engine_description(self) -> dict[str, Any]:
+        """Return the engine's capabilities. Wake a sleeping engine if they are unknown."""
         pilot = self.pilot
         if engine := pilot.worker.engine:
-            _OFFERS[pilot] = await pilot.background.run(offer, engine)
+            _ENGINES[pilot] = await pilot.background.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.ASLEEP:
             pilot.ensure()
-            return offer(None)
-        elif pilot not in _OFFERS:
+            return describe_engine(None)
+        elif pilot not in _ENGINES:
             pilot.worker.wake()
-            return offer(None)
-        return _OFFERS[pilot]
+            return describe_engine(None)
+        return _ENGINES[pilot]
 
 
 class CopilotTokenRoute(Route):
-    """`GET copilot_internal/v2/token`: whoever may ask gets back the key that let it in."""
+    """`GET copilot_internal/v2/token`: returns the caller's own key as the token."""
 
     @Endpoint()
     async def get(self) -> None:
-        """Return a token, and this server as the endpoint for everything a client would send to GitHub."""
+        """Return a token, and this server as the endpoint that replaces all of GitHub's."""
         now = int(time.time())
         key = self.request.headers.get("Authorization", "").rpartition(" ")[2]
         own = self.request.full_url().partition("/copilot_internal/")[0]

@@ -1,4 +1,4 @@
-"""OpenAI's completions: what is asked for. No web server in it."""
+"""Request bodies of OpenAI's completions. Independent of the web server."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Beginning, RawRequest
 from jupyter_turbopilot.request import Stop  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.server.routes.options import (
+    MAX_IDS,
     MAX_PROMPTS,
     MAX_TEXTS,
-    MOST_IDS,
     Ids,
     Name,
     TokenId,
     sampling_of,
 )
-from jupyter_turbopilot.server.routes.peer import MOST_CHANCES, PeerOptions
+from jupyter_turbopilot.server.routes.peer import MAX_LOGPROBS, PeerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class CopilotExtra(msgspec.Struct, frozen=True):
 class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST v1/completions`. Unknown fields are ignored."""
 
-    prompt: str | Annotated[list[str | TokenId | Ids], Meta(max_length=MOST_IDS)] = "<|endoftext|>"
+    prompt: str | Annotated[list[str | TokenId | Ids], Meta(max_length=MAX_IDS)] = "<|endoftext|>"
     model: str | None = None
     suffix: str | None = None
     max_tokens: Annotated[int, Meta(ge=-1, le=1 << 20)] | None = 16  # -1: to the end
@@ -56,14 +56,14 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     best_of: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    logprobs: Annotated[int, Meta(ge=0, le=MOST_CHANCES)] | None = None
-    return_tokens_as_token_ids: bool = False  # as vLLM has it: "token_id:123" instead of a token's text
+    logprobs: Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)] | None = None
+    return_tokens_as_token_ids: bool = False  # vLLM: "token_id:123" instead of a token's text
     echo: bool | None = False
     stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     presence_penalty: Penalty | None = 0.0
     frequency_penalty: Penalty | None = 0.0
     logit_bias: list[Any] | dict[str, Any] | None = None
-    # What llama.cpp's server and others take here, too.
+    # Options of llama.cpp's server and others.
     n_predict: Annotated[int, Meta(ge=-1, le=1 << 20)] | None = None
     top_k: int = 0
     min_p: float = 0.0
@@ -73,7 +73,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
     post_sampling_probs: bool = False
     cache_prompt: bool = True
-    cache_salt: Annotated[str, Meta(max_length=256)] | None = None  # as vLLM has it
+    cache_salt: Annotated[str, Meta(max_length=256)] | None = None  # vLLM
     ignore_eos: bool = False
     seed: int | None = None
     user: str | None = None
@@ -81,7 +81,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     turbopilot: PeerOptions | None = None
 
     def prompts(self) -> list[str | tuple[int, ...]]:
-        """Return each prompt: a text or the ids of its tokens."""
+        """Return the prompts, each a text or token ids."""
         if isinstance(self.prompt, str):
             return ["" if self.prompt == "<|endoftext|>" else self.prompt]
         kinds = {type(part) for part in self.prompt}
@@ -95,7 +95,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
         return [tuple(part) if isinstance(part, list) else str(part) for part in self.prompt]
 
     def texts(self) -> list[RawRequest]:
-        """Return what is to be written."""
+        """Return the requests, one for each prompt."""
         n, best_of = self.n or 1, self.best_of or self.n or 1
         if best_of < n:
             raise BadRequestError("best_of must be at least n.", field="best_of")
@@ -128,7 +128,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
                 n=n,
                 best_of=best_of,
                 stream=bool(self.stream),
-                cut=extra is not None and not self.echo,  # what is sent back is as long as was read
+                cut=extra is not None and not self.echo,  # an echoed prompt must not be truncated
                 bulk=len(prompts) > 1,
                 exact=exact,
                 salt=self.cache_salt or "",
@@ -137,13 +137,19 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _exact(self, prompts: Sequence[str | tuple[int, ...]]) -> ExactAsk | None:
-        """Return what another server of ours asks, which has laid out its prompt by itself."""
+        """Return the options of another Turbopilot server, which sends complete prompts."""
         if self.turbopilot is None:
             return None
         if len(prompts) > 1 or isinstance(prompts[0], str):
-            raise BadRequestError("With turbopilot, send the prompt as one list of ids.", field="prompt")
+            raise BadRequestError(
+                "With the field turbopilot, send the prompt as one list of token ids.", field="prompt"
+            )
         if self.suffix is not None:
-            raise BadRequestError("With turbopilot, put the suffix into the prompt.", field="suffix")
+            raise BadRequestError(
+                "With the field turbopilot, put the suffix into the prompt.", field="suffix"
+            )
         if not prompts[0]:
-            raise BadRequestError("With turbopilot, the prompt needs at least one id.", field="prompt")
+            raise BadRequestError(
+                "With the field turbopilot, the prompt must have at least one token id.", field="prompt"
+            )
         return self.turbopilot.exact(len(prompts[0]))

@@ -1,4 +1,4 @@
-"""How OpenAI's completions, errors and lists of models are worded. No web server in it."""
+"""OpenAI's format of completions, errors and model lists. Independent of the web server."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @cache
 def _fingerprint(engine: str) -> str:
-    """Say which system answers, as far as that changes answers."""
+    """Return OpenAI's `system_fingerprint`: the version and the engine."""
     return f"jupyter-turbopilot-{version('jupyter-turbopilot')}{engine and ':'}{engine}"
 
 
-class Wording:
-    """One answer, as OpenAI words it."""
+class CompletionFormat:
+    """One response in OpenAI's format."""
 
     def __init__(self, body: CompletionsBody, piece: Callable[[int], bytes], engine: str = "") -> None:
-        """`engine`: a digest of what its answers depend on."""
+        """`engine`: the digest of the engine's identity."""
         self.body = body
         self._piece = piece
         self._prompts = body.prompts()
@@ -45,29 +45,31 @@ class Wording:
         self._echoed: set[int] = set()
 
     @property
-    def every(self) -> bool:
-        """Whether tokens count that have no text, or none that is shown: who knows ids joins them itself."""
+    def include_hidden(self) -> bool:
+        """Return whether to include tokens without visible text: clients that request ids decode them."""
         return self.body.return_tokens_as_token_ids
 
     def whole(self, replies: list[Reply]) -> bytes:
-        """Write the whole answer, its texts one by one: with their chances they may be long."""
+        """Encode the response one choice at a time: with logprobs they may be large."""
         choices = []
         for number, reply in enumerate(replies):
             for item in reply.items:
-                delta = Delta(item, item.text, tuple(placed_tokens(item, every=self.every)), last=True)
+                delta = Delta(
+                    item, item.text, tuple(placed_tokens(item, include_hidden=self.include_hidden)), last=True
+                )
                 choices.append(msgspec.Raw(compact(self._choice(number, delta))))
         model = replies[0].model if replies else ""
         return compact(self._head | {"model": model, "choices": choices, "usage": _usage(replies)})
 
     def chunk(self, number: int, reply: Reply, delta: Delta) -> dict[str, Any]:
-        """Return the event that sends what is new."""
+        """Return the event for a delta."""
         usage: dict[str, Any] = {"usage": None} if self.body.stream_options else {}
         if self.body.turbopilot and not self._echoed:
-            usage = {"usage": _usage([reply])}  # who asks may not hear the end
+            usage = {"usage": _usage([reply])}  # the client may disconnect before the end
         return self._head | {"model": reply.model, "choices": [self._choice(number, delta)]} | usage
 
     def usage_chunk(self, replies: list[Reply]) -> dict[str, Any]:
-        """Return the event that says what it cost."""
+        """Return the event with the usage."""
         return self._head | {"model": replies[0].model, "choices": [], "usage": _usage(replies)}
 
     def _choice(self, number: int, delta: Delta) -> dict[str, Any]:
@@ -93,11 +95,11 @@ class Wording:
         return b"".join(self._piece(token) for token in prompt).decode("utf-8", "replace"), prompt
 
     def _name(self, token: int, text: str) -> str:
-        """Return what stands for a token: its text, or its id."""
+        """Return the name of a token in the response: its text, or its id."""
         return f"token_id:{token}" if self.body.return_tokens_as_token_ids else text
 
     def _logprobs(self, delta: Delta, prompt: tuple[int, ...], start: int) -> dict[str, Any]:
-        """Return the tokens with their probabilities; the prompt's have none: the model was not asked."""
+        """Return OpenAI's `logprobs`; tokens of an echoed prompt have none."""
         columns: dict[str, list[Any]] = {
             "tokens": [],
             "token_logprobs": [],
@@ -120,7 +122,7 @@ class Wording:
             top = {
                 self._name(token, token_text(self._piece(token))): value for token, value in placed.token.top
             }
-            # What a text is held to may be more probable among what it may be than it was to the model.
+            # With a prefix constraint, a token's probability among the allowed tokens may exceed the model's.
             add(name, chance, top | {name: top.get(name, chance)} if top else {}, start + placed.offset)
         return columns
 
@@ -144,6 +146,6 @@ def error_body(error: TurbopilotError, param: str | None) -> dict[str, Any]:
 
 
 def model_list(name: str, **more: Any) -> dict[str, Any]:
-    """Return the list of models: the one that answers, or none where there is no name."""
+    """Return the list of models: the model `name`, or none if the name is empty."""
     model = {"id": name, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"} | more
     return {"object": "list", "data": [model] if name else []}

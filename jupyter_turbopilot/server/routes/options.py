@@ -1,4 +1,4 @@
-"""What llama.cpp's server is asked: its options with their defaults and their bounds. No web server in it."""
+"""Request bodies of llama.cpp's server, with defaults and bounds. Independent of the web server."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16
-MAX_BIASES, MOST_BIAS = 4096, 1e9
-MOST_BIASED = 4096  # characters of all texts that have a bias: each answer tokenizes them
-MOST_IDS, MOST_PARTS = 1 << 17, 256  # tokens of a prompt; texts in turns with them
+MAX_BIASES, MAX_BIAS = 4096, 1e9
+MAX_BIASED_TEXT = 4096  # characters of all biased texts: each request tokenizes them
+MAX_IDS, MAX_PARTS = 1 << 17, 256  # tokens of a prompt; texts between token ids
 TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Meta(max_length=128)]
-Ids = Annotated[list[TokenId], Meta(max_length=MOST_IDS)]
-Mixed = Annotated[list[str | TokenId], Meta(max_length=MOST_IDS)]
+Ids = Annotated[list[TokenId], Meta(max_length=MAX_IDS)]
+Mixed = Annotated[list[str | TokenId], Meta(max_length=MAX_IDS)]
 Prompt = str | tuple[int | str, ...]
 Biases = tuple[tuple[int | str, float], ...]
 _SAMPLER_LETTERS = {"k": "top_k", "y": "typ_p", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
@@ -35,20 +35,21 @@ _NUMBER = re.compile(r"-?\d{1,10}", re.ASCII)
 
 
 def biases(given: list[Any] | dict[str, Any]) -> Biases:
-    """Read biases by token or by text, as pairs or as an object; `false` means never."""
+    """Parse biases by token id or text, as pairs or as an object; `false` bans a token."""
     pairs = [(_key(name), bias) for name, bias in given.items()] if isinstance(given, dict) else given
     if len(pairs) > MAX_BIASES:
         raise BadRequestError(f"logit_bias may have at most {MAX_BIASES} entries.", field="logit_bias")
     read_biases = tuple(_bias(pair) for pair in pairs)
-    if sum(len(name) for name, _ in read_biases if isinstance(name, str)) > MOST_BIASED:
+    if sum(len(name) for name, _ in read_biases if isinstance(name, str)) > MAX_BIASED_TEXT:
         raise BadRequestError(
-            f"All texts in logit_bias together may have at most {MOST_BIASED} characters.", field="logit_bias"
+            f"All texts in logit_bias together may have at most {MAX_BIASED_TEXT} characters.",
+            field="logit_bias",
         )
     return read_biases
 
 
 def _key(name: str) -> int | str:
-    """Return the token that a name of an object is the number of; any other is a text."""
+    """Return the token id if the key of an object is a number, else the text."""
     return int(name) if _NUMBER.fullmatch(name) else name
 
 
@@ -62,23 +63,23 @@ def _bias(pair: Any) -> tuple[int | str, float]:
             raise BadRequestError(
                 "logit_bias must be a list of [token id or text, bias], or an object.", field="logit_bias"
             )
-    if bias is True or isinstance(name, bool) or abs(bias) > MOST_BIAS:
+    if bias is True or isinstance(name, bool) or abs(bias) > MAX_BIAS:
         raise BadRequestError(
-            f"A bias must be a number from -{MOST_BIAS:.0e} to {MOST_BIAS:.0e}, or false to ban the token.",
+            f"A bias must be a number from -{MAX_BIAS:.0e} to {MAX_BIAS:.0e}, or false to ban the token.",
             field="logit_bias",
         )
-    return name, -MOST_BIAS if bias is False else float(bias)
+    return name, -MAX_BIAS if bias is False else float(bias)
 
 
 def samplers(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Read which samplers cut, in which order: their names, or a letter for each."""
+    """Parse the order of the samplers: their names, or one letter for each."""
     if isinstance(given, str):
         return tuple(_SAMPLER_LETTERS.get(letter, letter) for letter in given)
     return SAMPLERS if given is None else tuple(given)
 
 
 def sampling_of(body: GenerationOptions | CompletionsBody, **more: Any) -> Sampling:
-    """Return how to choose tokens, from the options that both protocols have; clamp what is out of range."""
+    """Return the sampling options that both protocols share, clamped to their ranges."""
     return Sampling(
         cached=body.cache_prompt,
         top_k=min(max(0, body.top_k), 1 << 30),
@@ -101,20 +102,20 @@ class PromptObject(msgspec.Struct, frozen=True):
     multimodal_data: list[Any] = []
 
 
-Parts = Annotated[list[str | TokenId | Mixed | PromptObject], Meta(max_length=MOST_IDS)]
+Parts = Annotated[list[str | TokenId | Mixed | PromptObject], Meta(max_length=MAX_IDS)]
 Prompts = str | Parts | PromptObject
 
 
 def prompts(given: Prompts) -> list[Prompt]:
-    """Return each prompt: a text, or token ids and texts in turns.
+    """Return the prompts, each a text or a mix of token ids and texts.
 
-    A list that holds a token id is one prompt; any other list holds a prompt in each place.
+    A list that contains a token id is one prompt; other lists contain one prompt per item.
     """
     several = given if isinstance(given, list) and int not in set(map(type, given)) else [given]
     if not 0 < len(several) <= MAX_PROMPTS:
         raise BadRequestError(f"Send 1 to {MAX_PROMPTS} prompts.", field="prompt")
-    if sum(len(part) for part in several if isinstance(part, list)) > MOST_IDS:
-        raise BadRequestError(f"All prompts together may have at most {MOST_IDS} tokens.", field="prompt")
+    if sum(len(part) for part in several if isinstance(part, list)) > MAX_IDS:
+        raise BadRequestError(f"All prompts together may have at most {MAX_IDS} tokens.", field="prompt")
     return [_prompt(part) for part in several]
 
 
@@ -127,9 +128,9 @@ def _prompt(given: Any) -> Prompt:
         return given
     kinds = Counter(map(type, given))
     if kinds.keys() <= {int, str}:
-        if kinds[str] > MOST_PARTS:
+        if kinds[str] > MAX_PARTS:
             raise BadRequestError(
-                f"A prompt may have at most {MOST_PARTS} texts between token ids.", field="prompt"
+                f"A prompt may have at most {MAX_PARTS} texts between token ids.", field="prompt"
             )
         return tuple(given)
     raise BadRequestError(
@@ -143,7 +144,7 @@ _NOT_REPORTED = {"logit_bias", "stop", "response_fields"}
 class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options that `/completion` and `/infill` share. Unknown fields are ignored."""
 
-    n_predict: Annotated[int, Meta(ge=-1)] = -1  # 0: read the prompt, write nothing; -1: to the end
+    n_predict: Annotated[int, Meta(ge=-1)] = -1  # 0: only evaluate the prompt; -1: no limit
     n_cmpl: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] = 1
     n_indent: Annotated[int, Meta(ge=0, le=4096)] = 0
     temperature: float = 0.8
@@ -171,7 +172,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     response_fields: Annotated[list[Name], Meta(max_length=64)] = []
 
     def sampling(self) -> Sampling:
-        """Return how to choose tokens."""
+        """Return the sampling options."""
         return sampling_of(
             self,
             max_tokens=min(self.n_predict, MAX_PREDICT),
@@ -184,7 +185,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def more(self) -> dict[str, Any]:
-        """Return the other fields of a raw request that follow from the options."""
+        """Return the fields of a raw request besides the prompt."""
         return {
             "sampling": self.sampling(),
             "stop": (self.stop,) if isinstance(self.stop, str) else tuple(self.stop),
@@ -192,7 +193,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
             "n": self.n_cmpl,
             "best_of": self.n_cmpl,
             "stream": self.stream,
-            # Editors that read ahead say 1 ms and mean that they do not wait for it.
+            # Editors that only prefetch send 1 ms, because they do not wait for the response.
             "prompt_seconds": max(0, self.t_max_prompt_ms) / 1000 if self.n_predict else 0.0,
             "seconds": max(0, self.t_max_predict_ms) / 1000,
             "cut": True,
@@ -200,9 +201,9 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def settings(self, sampling: Sampling) -> dict[str, Any]:
-        """Return the settings that an answer reports, as they were understood.
+        """Return the effective settings for the response.
 
-        Long values are left out: each of many texts would repeat them.
+        Long values are omitted, because each completion would repeat them.
         """
         known = {
             name: getattr(self, name)
@@ -220,7 +221,7 @@ class CompletionBody(GenerationOptions, frozen=True, kw_only=True):
     prompt: Prompts
 
     def texts(self) -> list[RawRequest]:
-        """Return what is to be written."""
+        """Return the requests, one for each prompt."""
         parts = prompts(self.prompt)
         more = self.more() | {"bulk": len(parts) > 1}
         return [RawRequest(prompt=prompt, **more) for prompt in parts]
@@ -242,7 +243,7 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
     prompt: str = ""
 
     def texts(self) -> list[RawRequest]:
-        """Return what is to be written."""
+        """Return the request."""
         others = tuple((extra.filename or "tmp", extra.text) for extra in self.input_extra)
         text = RawRequest(
             prompt=self.input_prefix,

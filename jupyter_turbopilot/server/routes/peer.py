@@ -1,6 +1,6 @@
-"""Between two of our servers: what one tells of its engine, and what another asks beyond OpenAI's fields.
+"""The protocol between Turbopilot servers: engine capabilities, and fields beyond OpenAI's.
 
-No web server in it.
+Independent of the web server.
 """
 
 from __future__ import annotations
@@ -20,59 +20,71 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
 
 VERSION = 1
-MOST_CHANCES = 20  # of the likeliest tokens at a place, as OpenAI's routes have it
-# Each token is compared with every way a text may begin, and each guess is searched for in the hint.
-MOST_WAYS, LONGEST_WAY, MOST_OF_WAYS = 2048, 1024, 1 << 16
-MOST_HINTED = 1 << 13
-_SHORT = 16  # digits of a digest
+MAX_LOGPROBS = 20  # of the likeliest tokens at a position
+# Each token is compared with every allowed prefix, and each draft is searched in the hint.
+MAX_PREFIXES, MAX_PREFIX_BYTES, MAX_PREFIX_TOTAL = 2048, 1024, 1 << 16
+MAX_HINT = 1 << 13
+_SHORT = 16  # hexadecimal digits of a digest
 
-Way = Annotated[bytes, Meta(max_length=LONGEST_WAY)]
+Prefix = Annotated[bytes, Meta(max_length=MAX_PREFIX_BYTES)]
 Index = Annotated[int, Meta(ge=0, le=1 << 20)]
 
 
 class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What another server of ours asks beyond OpenAI's fields: the rest of what its engine was asked."""
+    """Options that another Turbopilot server sends in addition to OpenAI's fields."""
 
     begins: Annotated[
-        list[Way], Meta(max_length=MOST_WAYS, description="the text begins with one of these bytes (base64)")
+        list[Prefix],
+        Meta(
+            max_length=MAX_PREFIXES,
+            description="the completion starts with one of these byte strings (base64)",
+        ),
     ] = []
     typed: Annotated[
         int,
-        Meta(ge=0, le=LONGEST_WAY, description="how many of the first bytes stand in the document already"),
+        Meta(
+            ge=0, le=MAX_PREFIX_BYTES, description="number of leading bytes that are already in the document"
+        ),
     ] = 0
-    banned: Annotated[TokenId | None, Meta(description="a token that the text may not begin with")] = None
+    banned: Annotated[TokenId | None, Meta(description="a token that the completion must not start with")] = (
+        None
+    )
     hint: Annotated[
-        list[TokenId], Meta(max_length=MOST_HINTED, description="tokens that may follow; they are verified")
+        list[TokenId], Meta(max_length=MAX_HINT, description="draft tokens; the server verifies them")
     ] = []
-    aligned: Annotated[bool, Meta(description="whether the hint begins where a token began")] = True
+    aligned: Annotated[bool, Meta(description="whether the hint starts at a token boundary")] = True
     fixed: Annotated[
         Annotated[list[Index], Meta(min_length=2, max_length=2)] | None,
-        Meta(description="`[from, to]`: tokens of the prompt that seldom change, but move"),
+        Meta(description="`[from, to]`: tokens of the prompt that rarely change, but move"),
     ] = None
-    language: Annotated[Name, Meta(description="the text's language: some adapters are for one alone")] = ""
+    language: Annotated[
+        Name, Meta(description="programming language of the completion; some adapters support only one")
+    ] = ""
     priority: Annotated[
-        Urgency | None, Meta(description="how urgent it is; several texts or long ones are `bulk` at most")
+        Urgency | None, Meta(description="priority; several or long completions are at most `bulk`")
     ] = None
 
     def beginning(self) -> Beginning:
-        """Return what the text may begin with."""
-        if sum(map(len, self.begins)) > MOST_OF_WAYS:
-            raise BadRequestError(f"begins may have at most {MOST_OF_WAYS} bytes altogether.", field="begins")
+        """Return the prefix constraint."""
+        if sum(map(len, self.begins)) > MAX_PREFIX_TOTAL:
+            raise BadRequestError(
+                f"begins may have at most {MAX_PREFIX_TOTAL} bytes in total.", field="begins"
+            )
         if self.typed > min(map(len, self.begins), default=0):
-            raise BadRequestError("typed counts bytes that each of begins has.", field="typed")
-        ways: list[bytes] = []
-        for way in sorted(self.begins):
-            # What begins with another way says nothing new, and would be looked up all the same.
-            if not (ways and way.startswith(ways[-1])):
-                ways.append(way)
-        return Beginning(tuple(ways), self.typed, self.banned)
+            raise BadRequestError("typed must not exceed the length of any item of begins.", field="typed")
+        prefixes: list[bytes] = []
+        for prefix in sorted(self.begins):
+            # An extension of another prefix adds nothing, but would slow down each comparison.
+            if not (prefixes and prefix.startswith(prefixes[-1])):
+                prefixes.append(prefix)
+        return Beginning(tuple(prefixes), self.typed, self.banned)
 
     def exact(self, size: int) -> ExactAsk:
-        """Return the rest, for a prompt of so many tokens."""
+        """Return the other options, for a prompt of `size` tokens."""
         start, stop = self.fixed or (0, 0)
-        if not start <= stop < size:  # the last token is read each time: the text follows from it
+        if not start <= stop < size:  # the last token is always evaluated
             raise BadRequestError(
-                "fixed is [from, to], and ends before the prompt's last token.", field="fixed"
+                "fixed must be [from, to] and end before the prompt's last token.", field="fixed"
             )
         return ExactAsk(
             hint=tuple(self.hint),
@@ -83,20 +95,20 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-# What a field is called in the body, by what it is called elsewhere.
+# Field names of errors: field names in the body.
 FIELDS = {name: f"turbopilot.{name}" for name in PeerOptions.__struct_fields__}
 
 
-def identity(engine: Engine) -> str:
-    """Return a digest of what the engine's answers depend on: a path may be in that."""
+def identity_digest(engine: Engine) -> str:
+    """Return a digest of the engine's identity, which may contain a path."""
     known_by = f"{engine.identity}\n{engine.name}"
     return hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT]
 
 
-def offer(engine: Engine | None) -> dict[str, Any]:
-    """Return what another server of ours wants to know; of the engine only where one is loaded.
+def describe_engine(engine: Engine | None) -> dict[str, Any]:
+    """Return the capabilities of the engine, for other Turbopilot servers.
 
-    Its first call for an engine is slow: see `vocabulary_digest`.
+    The first call for an engine is slow: see `vocabulary_digest`.
     """
     if engine is None:
         return {"version": VERSION}
@@ -107,10 +119,10 @@ def offer(engine: Engine | None) -> dict[str, Any]:
         "context_size": engine.context_size,
         "holds": abilities.holds,
         "chances": abilities.chances,
-        "top": min(abilities.top, MOST_CHANCES),
+        "top": min(abilities.top, MAX_LOGPROBS),
         "ahead": abilities.ahead,
         "samplers": sorted(abilities.samplers),
-        "identity": identity(engine),
+        "identity": identity_digest(engine),
         "vocabulary": vocabulary_digest(engine.vocabulary),
         "lasting": abilities.lasting,
     }

@@ -1,4 +1,4 @@
-"""Every route by its path under `turbopilot/`, and the OpenAPI document that describes them."""
+"""All routes by their paths under `turbopilot/`, and their OpenAPI document."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STATUSES = {
 
 @cache
 def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
-    """Describe routes as OpenAPI does."""
+    """Return the OpenAPI document of the routes."""
     kinds = list(dict.fromkeys([*schemas_of(routes), Failure]))
     written, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas = dict(zip(kinds, written, strict=True))
@@ -99,7 +99,7 @@ def _responses(route: type[Route], declared: Endpoint, schemas: dict[Any, Any]) 
     failures = {status: RefusedError(status).message for status in (401, 403)}
     failures |= {error.status: summary(error) for error in errors}
     answers = {"application/json": declared.gives, NDJSON: declared.streams}
-    # Routes of other protocols have other error bodies.
+    # Routes of other protocols have different error bodies.
     failed = {"application/json": Failure} if route.error_body is Route.error_body else {}
     responses = {declared.status: _response(_STATUSES[declared.status], answers, schemas)}
     responses |= {status: _response(text, failed, schemas) for status, text in failures.items()}
@@ -117,11 +117,11 @@ def summary(thing: Any) -> str:
 
 
 class OpenAPIRoute(Route):
-    """`GET openapi.json`; it stands here because it describes the table that it is in."""
+    """`GET openapi.json`."""
 
     @Endpoint()
     async def get(self) -> None:
-        """Describe every route."""
+        """Return the OpenAPI document of all routes."""
         self.answer(document(ROUTES))
 
 

@@ -1,4 +1,4 @@
-"""llama.cpp's routes between texts and token ids."""
+"""llama.cpp's routes `tokenize` and `detokenize`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 from jupyter_turbopilot.errors import UnknownTokenError
 from jupyter_turbopilot.reply import compact
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import token_text
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.options import Ids, Mixed  # noqa: TC001 - the schemas are made at run time
-from jupyter_turbopilot.server.routes.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,30 +41,30 @@ class DetokenizeBody(msgspec.Struct, frozen=True):
 class TokenizeRoute(JobRoute):
     """`POST tokenize`."""
 
-    @Endpoint(TokenizeBody, read=read)
+    @Endpoint(TokenizeBody, read=read_body)
     async def post(self, body: TokenizeBody) -> None:
         """Return the tokens of a text."""
         self.count_body()
-        # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await self.parse(_tokenized, self.vocabulary(), body))
+        # A large text would block the event loop.
+        self.answer(await self.parse(_tokenize_body, self.vocabulary(), body))
 
 
 def _slices(whole: Sliced) -> Iterator[Sliced]:
-    """Cut what is long: writing JSON holds the interpreter's lock."""
+    """Split long values: encoding JSON holds the GIL."""
     return (whole[start : start + SLICE] for start in range(0, len(whole), SLICE))
 
 
-def _tokenized(vocabulary: Vocabulary, body: TokenizeBody) -> bytes:
+def _tokenize_body(vocabulary: Vocabulary, body: TokenizeBody) -> bytes:
     ids, pieces = _tokens(vocabulary, body), _Pieces(vocabulary)
 
     def with_pieces(tokens: list[int]) -> list[Any]:
-        return [{"id": token, "piece": _written_piece(pieces.of(token))} for token in tokens]
+        return [{"id": token, "piece": _piece_as_json(pieces.of(token))} for token in tokens]
 
     parts = (compact(with_pieces(some) if body.with_pieces else some)[1:-1] for some in _slices(ids))
     return b'{"tokens":[%b]}' % b",".join(parts)
 
 
-def _detokenized(vocabulary: Vocabulary, tokens: list[int]) -> bytes:
+def _detokenize_body(vocabulary: Vocabulary, tokens: list[int]) -> bytes:
     text = b"".join(map(_Pieces(vocabulary).of, tokens)).decode("utf-8", "replace")
     return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
 
@@ -81,7 +81,7 @@ def _tokens(vocabulary: Vocabulary, body: TokenizeBody) -> list[int]:
 
 
 def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
-    """Take control tokens out of a text, the longest first, as llama.cpp does."""
+    """Split a text at control tokens, the longest first, like llama.cpp."""
     fragments: list[str | int] = [text]
     for name in sorted(specials, key=len, reverse=True):
         parts: list[str | int] = []
@@ -100,15 +100,15 @@ def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | i
 class DetokenizeRoute(JobRoute):
     """`POST detokenize`."""
 
-    @Endpoint(DetokenizeBody, read=read)
+    @Endpoint(DetokenizeBody, read=read_body)
     async def post(self, body: DetokenizeBody) -> None:
         """Return the text of tokens."""
         self.count_body()
-        self.answer(await self.parse(_detokenized, self.vocabulary(), body.tokens))
+        self.answer(await self.parse(_detokenize_body, self.vocabulary(), body.tokens))
 
 
 class _Pieces:
-    """The tokens' bytes, those of control tokens as they are spelt."""
+    """The bytes of tokens; control tokens as their text."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -121,6 +121,6 @@ class _Pieces:
             raise UnknownTokenError(token, field="tokens") from None
 
 
-def _written_piece(data: bytes) -> str | list[int]:
+def _piece_as_json(data: bytes) -> str | list[int]:
     text = token_text(data)
     return list(data) if text.startswith("bytes:") else text

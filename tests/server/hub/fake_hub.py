@@ -1,4 +1,4 @@
-"""A hub's API on loopback that answers as a test says."""
+"""A fake hub API on loopback with scripted responses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REFUSED = answer(403, b'{"status": 403, "message": "Forbidden"}')
 
 
 class FakeHub:
-    """Answers each question with `says`, bytes or how to make them; None: never."""
+    """Respond to each request with `says` (bytes or a function that returns them); None: never."""
 
     def __init__(self, says: bytes | Callable[[str], Awaitable[bytes | None]] | None = b"") -> None:
         self.says = says

@@ -1,4 +1,4 @@
-"""A real JupyterHub on loopback, with its proxy, our service as the snippet has it, and people's servers.
+"""A real JupyterHub on loopback, with its proxy, the service of the snippet, and the users' servers.
 
 `python -m tests.server.hub.real_hub MODEL FOLDER` starts one with servers for ada (an administrator) and bob,
 prints where everything is as JSON, and ends it when its standard input does; a line `stop` or `start` stops
@@ -26,7 +26,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[3]
 PROXY = ROOT / "labextension" / "node_modules" / ".bin" / "configurable-http-proxy"
 PREFIX = "/services/turbopilot"
-# The service waits while a file is there; then it is what the snippet says.
+# The service waits while a file exists, then runs the snippet's command.
 HELD = 'echo $$ > "$0.pid"; while [ -e "$0.held" ]; do sleep 0.05; done; exec "$@" >> "$0.log" 2>&1'
 
 CONFIG = """
@@ -60,7 +60,7 @@ c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{{given['hub']}}"
 c.JupyterHub.db_url = f"sqlite:///{{folder / 'hub.sqlite'}}"
 c.JupyterHub.cookie_secret_file = str(folder / "cookie_secret")
 c.JupyterHub.cleanup_servers = False
-c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 0}}  # servers start side by side
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 0}}  # servers start in parallel
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{{given['api']}}"
 c.ConfigurableHTTPProxy.auth_token = given["proxy"]
@@ -69,7 +69,7 @@ c.Spawner.cmd = [str(Path(given["python"]).parent / "jupyterhub-singleuser")]
 c.Spawner.args = ["--allow-root", f"--TurbopilotRemote.vocabulary={{given['vocabulary']}}", *given["flags"]]
 c.Spawner.start_timeout = 120
 
-# A service that has ended is noticed after a second, not after half a minute.
+# The hub checks the service every second instead of every 30 seconds.
 start_polling = _ServiceSpawner.start_polling
 
 
@@ -93,7 +93,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait(done: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
-    """Wait until something is true; a server that does not answer yet is not."""
+    """Wait until a condition holds; connection errors count as false."""
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
@@ -104,7 +104,7 @@ def wait(done: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
 
 
 class RealHub:
-    """The hub, its proxy, and what was started by it."""
+    """The hub, its proxy and the processes that it started."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class RealHub:
         environment: dict[str, str] | None = None,
         settings: str = "",
     ) -> None:
-        """`flags` and `environment` are people's servers'; `settings` are the service's."""
+        """`flags` and `environment` are for users' servers; `settings` for the service."""
         self.folder, self.people = folder, ("ada", "bob")
         tokens = (secrets.token_hex(16) for _ in range(4))
         self.admin_token, self.other_token, self.figures_token, proxy = tokens
@@ -169,7 +169,7 @@ class RealHub:
         return (self.folder / "hub.log").read_text(errors="replace")
 
     def start_hub(self) -> None:
-        """Start the hub, and wait until it has found its service: one that stops before ends the hub."""
+        """Start the hub, and wait until it has found its service."""
         begins = len(self.log())
         self._hub = self._run(sys.executable, "-m", "jupyterhub", "-f", self.folder / "jupyterhub_config.py")
         try:
@@ -186,7 +186,7 @@ class RealHub:
         self._hub.wait(20)
 
     def halt_hub(self, *, halt: bool = True) -> None:
-        """Make the hub slower than anybody waits for, or let it go on."""
+        """Stop the hub's process with a signal, or continue it."""
         self._hub.send_signal(signal.SIGSTOP if halt else signal.SIGCONT)
 
     def ready(self) -> bool:
@@ -209,14 +209,14 @@ class RealHub:
 
     def start_servers(self) -> None:
         for name in self.people:
-            self.admin.post(f"/users/{name}")  # an administrator is there already
+            self.admin.post(f"/users/{name}")  # administrators already exist
             assert self.admin.post(f"/users/{name}/server").is_success, self.log()
         for name in self.people:
             wait(lambda name=name: self._server(name)["ready"], what=f"{name}'s server")
             self._children.add(int(self._server(name)["state"]["pid"]))
 
     def wait_for_engines(self) -> None:
-        """Wait until the service has its model, and people's servers have found it."""
+        """Wait until the service has loaded its model, and the users' servers are ready."""
         wait(self.ready, what="the service")
         for name in self.people:
             headers = {"Authorization": f"token {self.token(name)[0]}"}
@@ -231,7 +231,7 @@ class RealHub:
         return user["servers"][""]
 
     def token(self, name: str, *scopes: str, **more: Any) -> tuple[str, str]:
-        """Return a token of somebody's, with these scopes or all of theirs, and its id."""
+        """Return a user's token with these scopes (default: all of the user's), and its id."""
         body = more | ({"scopes": list(scopes)} if scopes else {})
         made = self.admin.post(f"/users/{name}/tokens", json=body).raise_for_status().json()
         return made["token"], made["id"]
@@ -240,14 +240,14 @@ class RealHub:
         self.admin.delete(f"/users/{name}/tokens/{token_id}").raise_for_status()
 
     def _end_service(self) -> None:
-        """End the service that a hub has started anew while it was ending, if it did."""
+        """Stop a service that the hub restarted during its own shutdown."""
         with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
             process = psutil.Process(int((self.folder / "service.pid").read_text()))
             if process.environ().get("HOME") == str(self.folder):
                 process.terminate()
 
     def stop(self) -> None:
-        """End everything that was started here."""
+        """Stop all started processes."""
         self.halt_hub(halt=False)
         self._hub.terminate()
         for pid in self._children:
@@ -263,7 +263,7 @@ class RealHub:
 
 
 def main() -> None:
-    """Start a hub for a program that is none of Python's."""
+    """Start a hub for a program that is not written in Python."""
     model, folder, *flags = sys.argv[1:]
     share = {"JUPYTER_PATH": os.environ.get("JUPYTER_PATH", "")}
     hub = RealHub(Path(folder), Path(model), environment=share, flags=tuple(flags))

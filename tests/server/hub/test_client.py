@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.server.hub.client import (
-    AT_ONCE,
-    MANAGES,
-    MOST,
+    MANAGE_SCOPE,
+    MAX_BYTES,
+    MAX_CONNECTIONS,
     Hub,
-    Person,
+    TokenOwner,
 )
 
 from .fake_hub import REFUSED, FakeHub, answer, known
@@ -36,8 +36,8 @@ MODEL: dict[str, Any] = {
 }
 
 
-def read(**changes: Any) -> Person:
-    return msgspec.json.decode(json.dumps(MODEL | changes), type=Person)
+def read(**changes: Any) -> TokenOwner:
+    return msgspec.json.decode(json.dumps(MODEL | changes), type=TokenOwner)
 
 
 @pytest.mark.parametrize(
@@ -51,32 +51,32 @@ def read(**changes: Any) -> Person:
         ([], False),
     ],
 )
-def test_the_scope_for_this_service_lets_somebody_use_it(scopes: list[str], allowed: bool) -> None:
+def test_service_scope_permits_use(scopes: list[str], allowed: bool) -> None:
     assert read(scopes=scopes).may_use("turbopilot") == allowed
 
 
 @pytest.mark.parametrize(
     ("admin", "scopes", "allowed"),
     [
-        (True, [USE, MANAGES], True),
+        (True, [USE, MANAGE_SCOPE], True),
         (True, [USE], False),
         (True, [USE, "admin:users", "admin-ui2", "admin-ui!user=ada"], False),
-        (False, [USE, MANAGES], False),
+        (False, [USE, MANAGE_SCOPE], False),
     ],
 )
-def test_managing_needs_an_administrators_token_with_the_scope(
+def test_managing_requires_an_admin_token_with_the_scope(
     admin: bool, scopes: list[str], allowed: bool
 ) -> None:
     assert read(admin=admin, scopes=scopes).may_manage == allowed
 
 
-def test_a_service_is_not_taken_for_the_user_of_its_name() -> None:
-    assert read().known_as != read(kind="service").known_as
-    assert read(name="service:ada").known_as != read(kind="service").known_as
+def test_service_and_user_of_the_same_name_differ() -> None:
+    assert read().unique_name != read(kind="service").unique_name
+    assert read(name="service:ada").unique_name != read(kind="service").unique_name
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "%2e%2e", "a\r\nSet-Cookie: x", "Ада", "a b", "\x00"])
-def test_any_name_is_a_name(name: str) -> None:
+def test_any_name_is_accepted(name: str) -> None:
     assert read(name=name).name == name
 
 
@@ -85,15 +85,15 @@ def test_any_name_is_a_name(name: str) -> None:
     [b"", b"<html>", b"null", b"[]", b"{}", b'{"name":""}', b'{"name":7}', b'{"name":"a","kind":"pod"}',
      b'{"name":"a","admin":"yes"}', b'{"name":"a","groups":[1]}', b'{"name":"a","scopes":{}}', b"\xff"],
 )  # fmt: skip
-def test_what_is_no_hubs_answer_is_refused(answer: bytes) -> None:
+def test_invalid_response_is_rejected(answer: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        msgspec.json.decode(answer, type=Person)
+        msgspec.json.decode(answer, type=TokenOwner)
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_raise_anything_else(answer: bytes) -> None:
+def test_invalid_bytes_raise_only_value_errors(answer: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        msgspec.json.decode(answer, type=Person)
+        msgspec.json.decode(answer, type=TokenOwner)
 
 
 @asynccontextmanager
@@ -108,12 +108,12 @@ def ask(says: bytes | None, seconds: float = 5.0) -> tuple[object, list[str]]:
     async def go() -> tuple[object, list[str]]:
         fake = FakeHub(says)
         async with asking(fake, seconds) as hub:
-            return await hub.who("secret-token"), fake.heads
+            return await hub.token_owner("secret-token"), fake.heads
 
     return asyncio.run(go())
 
 
-def test_a_hub_is_asked_with_the_token_that_it_is_asked_about() -> None:
+def test_request_is_sent_with_the_token_in_question() -> None:
     person, heads = ask(known(name="ada", groups=["course"]))
     assert (person.name, person.groups) == ("ada", ("course",))  # type: ignore[attr-defined]
     assert heads[0].startswith("GET /hub/api/user HTTP/1.1\r\n")
@@ -122,7 +122,7 @@ def test_a_hub_is_asked_with_the_token_that_it_is_asked_about() -> None:
 
 
 @pytest.mark.parametrize("says", [REFUSED, answer(401, b"{}")])
-def test_a_token_that_the_hub_refuses_is_nobodys(says: bytes) -> None:
+def test_rejected_token_has_no_owner(says: bytes) -> None:
     assert ask(says)[0] is None
 
 
@@ -130,7 +130,7 @@ STRANGE: dict[str, bytes] = {
     "a proxy's page": answer(200, b"<html>secret-token</html>", kind="text/html"),
     "an error": answer(500, b'{"message": "secret-token"}'),
     "elsewhere": answer(302, b"", "Location: http://127.0.0.1:1/login"),
-    "no end": answer(200, b" " * (MOST + 1)),
+    "no end": answer(200, b" " * (MAX_BYTES + 1)),
     "compressed": answer(200, b"\x1f\x8b", "Content-Encoding: gzip"),
     "broken off": b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{"name"',
     "not HTTP": b"secret-token\r\n\r\n",
@@ -138,9 +138,7 @@ STRANGE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_a_hub_that_says_anything_else_is_gone_and_nothing_is_logged(
-    name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_responses_raise_hub_gone_without_a_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with pytest.raises(NotReadyError) as gone:
         ask(STRANGE[name], 0.5)
@@ -149,24 +147,24 @@ def test_a_hub_that_says_anything_else_is_gone_and_nothing_is_logged(
     assert "secret-token" not in gone.value.message + caplog.text
 
 
-def test_a_redirect_is_not_followed_with_the_token() -> None:
+def test_redirect_is_not_followed_with_the_token() -> None:
     async def go() -> list[str]:
         async with FakeHub(known()) as other:
             fake = FakeHub(answer(302, b"", f"Location: {other.api}/user"))
             async with asking(fake) as hub:
                 with pytest.raises(NotReadyError):
-                    await hub.who("secret-token")
+                    await hub.token_owner("secret-token")
             return other.heads
 
     assert asyncio.run(go()) == []
 
 
-def test_a_hub_that_is_slow_is_waited_for_no_longer_than_its_time() -> None:
+def test_slow_hub_is_awaited_only_until_the_timeout() -> None:
     with pytest.raises(NotReadyError):
         ask(None, 0.1)
 
 
-async def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
+async def test_renewal_succeeds_during_a_flood_of_new_tokens() -> None:
     let_go = asyncio.Event()
 
     async def says(token: str) -> bytes:
@@ -175,8 +173,10 @@ async def test_a_known_token_is_renewed_beside_a_flood_of_new_ones() -> None:
         return known(name=token)
 
     async with asking(FakeHub(says)) as hub:
-        made_up = [asyncio.create_task(hub.who(f"made-up-{number}")) for number in range(4 * AT_ONCE)]
+        made_up = [
+            asyncio.create_task(hub.token_owner(f"made-up-{number}")) for number in range(4 * MAX_CONNECTIONS)
+        ]
         await asyncio.sleep(0)
-        assert await hub.who("renewed", known=True) is not None
+        assert await hub.token_owner("renewed", known=True) is not None
         let_go.set()
         assert all(await asyncio.gather(*made_up))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.server.hub.environment import MEANT, Service, read_environment
+from jupyter_turbopilot.server.hub.environment import DESCRIPTIONS, Service, read_environment
 
 GIVEN = {
     "JUPYTERHUB_SERVICE_NAME": "turbopilot",
@@ -15,24 +15,24 @@ GIVEN = {
 }
 
 
-def test_a_hub_says_where_its_service_listens_and_under_which_prefix() -> None:
+def test_environment_gives_address_and_prefix() -> None:
     assert read_environment(GIVEN) == Service(
         "turbopilot", "http://127.0.0.1:8081/hub/api", "127.0.0.1", 10101, "/services/turbopilot/"
     )
 
 
-@pytest.mark.parametrize("name", MEANT)
-def test_a_variable_that_is_missing_or_empty_is_named(name: str) -> None:
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_missing_or_empty_variables_are_named(name: str) -> None:
     for environment in (
         GIVEN | {name: ""},
         {other: value for other, value in GIVEN.items() if other != name},
     ):
         with pytest.raises(BadRequestError, match="hub-config") as refused:
             read_environment(environment)
-        assert [other for other in MEANT if other in refused.value.message] == [name]
+        assert [other for other in DESCRIPTIONS if other in refused.value.message] == [name]
 
 
-def test_without_a_name_the_prefix_tells_it() -> None:
+def test_name_defaults_to_the_last_part_of_the_prefix() -> None:
     environment = GIVEN | {"JUPYTERHUB_SERVICE_NAME": "", "JUPYTERHUB_SERVICE_PREFIX": "base//services/ghost"}
     service = read_environment(environment)
     assert (service.name, service.prefix) == ("ghost", "/base/services/ghost/")
@@ -50,19 +50,19 @@ def test_without_a_name_the_prefix_tells_it() -> None:
         ("JUPYTERHUB_API_URL", "hub/api"),
     ],
 )
-def test_a_variable_that_is_wrong_is_named(name: str, value: str) -> None:
+def test_invalid_variables_are_named(name: str, value: str) -> None:
     with pytest.raises(BadRequestError, match=name):
         read_environment(GIVEN | {name: value})
 
 
-def test_a_service_at_the_root_needs_a_name() -> None:
+def test_service_at_the_root_requires_a_name() -> None:
     with pytest.raises(BadRequestError, match="JUPYTERHUB_SERVICE_PREFIX"):
         read_environment(GIVEN | {"JUPYTERHUB_SERVICE_NAME": "", "JUPYTERHUB_SERVICE_PREFIX": "/"})
     assert read_environment(GIVEN | {"JUPYTERHUB_SERVICE_PREFIX": "/"}).prefix == "/"
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GIVEN)), st.text(max_size=40)))
-def test_any_environment_is_read_or_refused_in_words(environment: dict[str, str]) -> None:
+def test_any_environment_is_parsed_or_rejected_with_a_message(environment: dict[str, str]) -> None:
     try:
         service = read_environment(GIVEN | environment)
     except BadRequestError as refused:

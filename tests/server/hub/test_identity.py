@@ -10,34 +10,34 @@ from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
-from jupyter_turbopilot.server.hub.client import MANAGES, Person, scope_for
+from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, TokenOwner, scope_for
 from jupyter_turbopilot.server.hub.identity import (
-    COUNTS,
-    MOST_NEW,
-    REFUSED,
-    RENEWED,
-    Answers,
+    MAX_NEW_TOKENS,
+    REJECTED_SECONDS,
+    RENEW_SECONDS,
+    VALID_SECONDS,
     HubIdentity,
+    OwnerCache,
 )
 
-ADA = Person("ada", "user", admin=False, groups=(), scopes=frozenset())
-BOB = Person("bob", "user", admin=False, groups=(), scopes=frozenset())
+ADA = TokenOwner("ada", "user", admin=False, groups=(), scopes=frozenset())
+BOB = TokenOwner("bob", "user", admin=False, groups=(), scopes=frozenset())
 
 
-def test_who_was_asked_about_longest_ago_is_forgotten_first() -> None:
-    answers = Answers(most=2)
+def test_owner_cache_evicts_the_oldest_entry_first() -> None:
+    answers = OwnerCache(most=2)
     for number, name in enumerate("abac"):
         answers.keep(name, ADA, float(number))
     assert [name for name in "abc" if answers.find(name, 4.0)] == ["a", "c"]
 
 
-def test_refusals_are_bounded_and_evict_no_answer() -> None:
-    answers = Answers(most=2)
+def test_owner_cache_bounds_rejections_without_evicting_owners() -> None:
+    answers = OwnerCache(most=2)
     answers.keep("a", ADA, 0.0)
     for number, name in enumerate("uvwx"):
         answers.keep(name, None, float(number))
-    assert [name for name in "uvwx" if answers.is_refused(name, 3.0)] == ["w", "x"]
-    assert not answers.is_refused("x", 3.0 + REFUSED)
+    assert [name for name in "uvwx" if answers.is_rejected(name, 3.0)] == ["w", "x"]
+    assert not answers.is_rejected("x", 3.0 + REJECTED_SECONDS)
     assert answers.find("a", 3.0) is not None
 
 
@@ -45,10 +45,10 @@ STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([ADA, BOB,
 
 
 @given(STEPS)
-def test_what_is_found_is_what_was_said_last_and_lately(
-    steps: list[tuple[str, Person | None, float]],
+def test_owner_cache_returns_the_latest_unexpired_response(
+    steps: list[tuple[str, TokenOwner | None, float]],
 ) -> None:
-    answers, said, now = Answers(most=3), dict[str, tuple[Person | None, float]](), 0.0
+    answers, said, now = OwnerCache(most=3), dict[str, tuple[TokenOwner | None, float]](), 0.0
     for name, person, pause in steps:
         now += pause
         answers.keep(name, person, now)
@@ -56,8 +56,8 @@ def test_what_is_found_is_what_was_said_last_and_lately(
         found = {name: answer for name in "abcdef" if (answer := answers.find(name, now))}
         assert len(found) <= 3
         for each, answer in found.items():
-            assert (answer.person, answer.asked) == said[each]
-            assert now - answer.asked < COUNTS
+            assert (answer.owner, answer.asked) == said[each]
+            assert now - answer.asked < VALID_SECONDS
 
 
 TOKEN = "t"
@@ -65,21 +65,21 @@ TOKEN = "t"
 
 def person(
     name: str = "ada", *, admin: bool = False, scopes: tuple[str, ...] = (scope_for("ghost"),)
-) -> Person:
-    return Person(name, "user", admin, ("course",), frozenset(scopes))
+) -> TokenOwner:
+    return TokenOwner(name, "user", admin, ("course",), frozenset(scopes))
 
 
 class Hub:
-    """Says what it was told to; None: it is gone."""
+    """A fake hub with scripted users; None: it does not respond."""
 
-    def __init__(self, **people: Person) -> None:
-        self.people: dict[str, Person] | None = people
+    def __init__(self, **people: TokenOwner) -> None:
+        self.people: dict[str, TokenOwner] | None = people
         self.asked: list[str] = []
-        self.renewed: list[str] = []  # those of them that the hub knew before
+        self.renewed: list[str] = []  # lookups with `known`
         self.free = asyncio.Event()
         self.free.set()
 
-    async def who(self, token: str, *, known: bool = False) -> Person | None:
+    async def token_owner(self, token: str, *, known: bool = False) -> TokenOwner | None:
         self.asked.append(token)
         if known:
             self.renewed.append(token)
@@ -93,9 +93,9 @@ class Hub:
 
 
 class Desk:
-    """An identity with a clock of its own."""
+    """An identity provider with a fake hub and a fake clock."""
 
-    def __init__(self, **people: Person) -> None:
+    def __init__(self, **people: TokenOwner) -> None:
         self.hub, self.now = Hub(**people), 1e6
         self.identity = HubIdentity(self.hub, "ghost", lambda: self.now)
 
@@ -116,8 +116,8 @@ async def settle() -> None:
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
-async def test_people_are_known_by_name_and_groups(header: str) -> None:
-    desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGES)), u=person("bob"))
+async def test_users_have_names_and_groups(header: str) -> None:
+    desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGE_SCOPE)), u=person("bob"))
     ada, bob = await desk.user("t", header), await desk.user("u", header)
     assert (ada.username, ada.name, ada.groups) == ("user:ada", "ada", ("course",))
     assert bob.username == "user:bob"
@@ -131,44 +131,44 @@ async def test_people_are_known_by_name_and_groups(header: str) -> None:
     ("token", "status"),
     [(None, 401), ("unknown", 401), ("other", 403), ("t", 200), ("t\u00e9", 401), ("x" * 5000, 401)],
 )
-async def test_whoever_is_not_known_or_may_not_is_refused(token: str | None, status: int) -> None:
+async def test_unknown_or_unauthorized_users_are_rejected(token: str | None, status: int) -> None:
     desk = Desk(t=person(), other=person(scopes=(scope_for("another"),)))
     assert await desk.status(token) == status
 
 
-async def test_the_hub_is_asked_once_and_again_in_the_background_when_the_answer_is_old() -> None:
+async def test_token_is_looked_up_once_and_renewed_in_the_background() -> None:
     desk = Desk(t=person())
     for _ in range(3):
         assert await desk.status() == 200
     assert desk.hub.asked == ["t"]
-    desk.now += RENEWED
-    desk.hub.free.clear()  # nobody waits for it now
+    desk.now += RENEW_SECONDS
+    desk.hub.free.clear()  # no request waits for the renewal
     for _ in range(3):
         assert await desk.status() == 200
     await settle()
     assert desk.hub.asked == ["t", "t"]
     desk.hub.free.set()
     await settle()
-    desk.now += COUNTS - 1
-    assert await desk.status() == 200  # the answer is the newer one
+    desk.now += VALID_SECONDS - 1
+    assert await desk.status() == 200  # the renewed owner is cached
 
 
-async def test_a_revoked_token_lives_until_the_hub_is_asked_again() -> None:
+async def test_revoked_token_works_until_the_next_lookup() -> None:
     desk = Desk(t=person())
     assert await desk.status() == 200
     desk.hub.people = {}
-    desk.now += RENEWED
+    desk.now += RENEW_SECONDS
     assert await desk.status() == 200
     await settle()
     assert await desk.status() == 401
 
 
-async def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_counts_no_more() -> None:
+async def test_known_users_continue_without_the_hub_until_expiry() -> None:
     desk = Desk(t=person())
     assert await desk.status() == 200
     desk.hub.people = None
     assert await desk.status("new") == 503
-    desk.now += COUNTS - 1
+    desk.now += VALID_SECONDS - 1
     assert await desk.status() == 200
     await settle()
     desk.now += 1
@@ -177,7 +177,7 @@ async def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_coun
     assert await desk.status() == 200
 
 
-async def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_it_from_nobody() -> None:
+async def test_concurrent_requests_share_one_lookup_despite_a_disconnect() -> None:
     desk = Desk(t=person())
     desk.hub.free.clear()
     first, second = (asyncio.create_task(desk.user()) for _ in range(2))
@@ -189,18 +189,18 @@ async def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_
     assert desk.hub.asked == ["t"]
 
 
-async def test_made_up_tokens_do_not_delay_the_renewal_of_known_ones() -> None:
+async def test_invalid_tokens_do_not_delay_renewals() -> None:
     desk = Desk(t=person(), idle=person("bob"), u=person("eve"))
     assert [await desk.status(), await desk.status("idle")] == [200, 200]
     desk.hub.free.clear()
-    made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MOST_NEW)]
+    made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MAX_NEW_TOKENS)]
     await settle()
-    assert len(desk.hub.asked) == 2 + MOST_NEW
+    assert len(desk.hub.asked) == 2 + MAX_NEW_TOKENS
     assert await desk.status() == 200
     assert await desk.status("u") == 429
-    desk.now += RENEWED
+    desk.now += RENEW_SECONDS
     assert await desk.status() == 200
-    desk.now += COUNTS
+    desk.now += VALID_SECONDS
     idle = asyncio.create_task(desk.status("idle"))
     await settle()
     assert desk.hub.renewed == ["t", "idle"]
@@ -211,10 +211,10 @@ async def test_made_up_tokens_do_not_delay_the_renewal_of_known_ones() -> None:
 
 
 async def test_renewals_leave_room_for_new_tokens() -> None:
-    tokens = [f"t{number}" for number in range(MOST_NEW)]
+    tokens = [f"t{number}" for number in range(MAX_NEW_TOKENS)]
     desk = Desk(new=person("eve"), **{token: person(token) for token in tokens})
     assert {await desk.status(token) for token in tokens} == {200}
-    desk.now += RENEWED
+    desk.now += RENEW_SECONDS
     desk.hub.free.clear()
     assert {await desk.status(token) for token in tokens} == {200}
     new = asyncio.create_task(desk.status("new"))
@@ -223,16 +223,16 @@ async def test_renewals_leave_room_for_new_tokens() -> None:
     assert await new == 200
 
 
-async def test_a_refusal_is_cached_briefly() -> None:
+async def test_rejection_is_cached_briefly() -> None:
     desk = Desk()
     assert {await desk.status("u") for _ in range(3)} == {401}
     assert desk.hub.asked == ["u"]
     desk.hub.people = {"u": person()}
-    desk.now += REFUSED
+    desk.now += REJECTED_SECONDS
     assert await desk.status("u") == 200
 
 
-async def test_the_end_leaves_nothing_behind() -> None:
+async def test_stop_cancels_all_lookups() -> None:
     desk = Desk(t=person())
     desk.hub.free.clear()
     waiting = asyncio.create_task(desk.user())

@@ -1,4 +1,4 @@
-"""A real JupyterHub with its proxy, our service, and the servers of two people."""
+"""A real JupyterHub with its proxy, the service, and the servers of two users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from jupyterhub.services.auth import HubAuth, check_scopes
 
-from jupyter_turbopilot.server.hub.client import MANAGES, Hub
+from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, Hub
 
 from ...tiny_model import write_tiny_model
 from .real_hub import PREFIX, PROXY, RealHub, wait
@@ -39,13 +39,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
 
 
 def ask(hub: RealHub, token: str, **changes: Any) -> httpx.Response:
-    """Have the service write something, through the hub's proxy."""
+    """Request a completion from the service through the hub's proxy."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.post(f"{hub.through}/v1/completions", headers=headers, json=ASKED | changes, timeout=30)
 
 
 def complete(hub: RealHub, name: str, token: str, source: str) -> httpx.Response:
-    """Complete in somebody's own server."""
+    """Request a completion from a user's server."""
     return httpx.post(
         f"{hub.url}/user/{name}/turbopilot/complete",
         headers={"Authorization": f"token {token}"},
@@ -54,7 +54,7 @@ def complete(hub: RealHub, name: str, token: str, source: str) -> httpx.Response
     )
 
 
-def test_both_peoples_servers_complete_with_the_one_model(hub: RealHub) -> None:
+def test_all_users_servers_complete_with_the_shared_model(hub: RealHub) -> None:
     for name in hub.people:
         token, _ = hub.token(name)
         answer = complete(hub, name, token, f"{name} = ")
@@ -64,7 +64,7 @@ def test_both_peoples_servers_complete_with_the_one_model(hub: RealHub) -> None:
         assert health["address"] == f"127.0.0.1:{hub.service}"
 
 
-def test_a_token_without_the_scope_is_told_which_one_and_who_gives_it(hub: RealHub) -> None:
+def test_token_without_the_scope_gets_the_scopes_name(hub: RealHub) -> None:
     with_scope, _ = hub.token("bob", SCOPE)
     assert ask(hub, with_scope).status_code == 200
     without, _ = hub.token("bob", "users:activity!user=bob", "access:servers!user=bob")
@@ -77,7 +77,7 @@ def test_a_token_without_the_scope_is_told_which_one_and_who_gives_it(hub: RealH
 
 
 @pytest.mark.parametrize("token", ["", "f" * 32, "caf\u00e9", "a\tb"])
-def test_a_token_that_is_missing_or_made_up_is_told_what_to_do(hub: RealHub, token: str) -> None:
+def test_missing_or_invalid_token_gets_advice(hub: RealHub, token: str) -> None:
     headers = {b"Authorization": f"Bearer {token}".encode("latin-1")} if token else {}
     refused = httpx.post(f"{hub.through}/v1/completions", headers=headers, json=ASKED)  # type: ignore[arg-type]
     assert refused.status_code == 401
@@ -85,14 +85,14 @@ def test_a_token_that_is_missing_or_made_up_is_told_what_to_do(hub: RealHub, tok
     assert "set-cookie" not in refused.headers
 
 
-def test_a_cookie_or_an_address_lets_nobody_in(hub: RealHub) -> None:
+def test_cookies_and_url_tokens_do_not_authenticate(hub: RealHub) -> None:
     token, _ = hub.token("bob")
     cookies = {"Cookie": f"jupyterhub-services={token}; token={token}"}
     assert httpx.get(f"{hub.through}/v1/models", headers=cookies).status_code == 401
     assert httpx.get(f"{hub.through}/v1/models?token={token}").status_code == 401
 
 
-def test_a_revoked_token_and_an_expired_one_are_nobodys(hub: RealHub) -> None:
+def test_revoked_and_expired_tokens_are_rejected(hub: RealHub) -> None:
     revoked, token_id = hub.token("bob")
     hub.revoke("bob", token_id)
     expired, _ = hub.token("bob", expires_in=1)
@@ -113,19 +113,19 @@ def test_only_administrators_manage(hub: RealHub) -> None:
         assert ("models" in listing) == (name == "ada")
         figures = httpx.get(f"{hub.through}/metrics", headers=headers).status_code
         assert figures == (200 if name == "ada" else 403)
-    assert statuses == [404, 403]  # an administrator's choice is looked for
-    # The scopes of the token that a notebook of the administrator can read.
+    assert statuses == [404, 403]  # only the administrator's request looks up the model
+    # A token with the scopes of the one that an administrator's notebook can read.
     server, _ = hub.token("ada", SCOPE, "users:activity!user=ada", "access:servers!user=ada")
-    managing, _ = hub.token("ada", SCOPE, MANAGES)
+    managing, _ = hub.token("ada", SCOPE, MANAGE_SCOPE)
     for token, status in ((server, 403), (managing, 404)):
         answer = httpx.request("DELETE", f"{hub.through}/models", headers={"Authorization": f"Bearer {token}"}, json={"model": "not-there"})  # fmt: skip
         assert answer.status_code == status
-        assert (MANAGES in answer.text) == (status == 403)
+        assert (MANAGE_SCOPE in answer.text) == (status == 403)
     headers = {"Authorization": f"Bearer {hub.figures_token}"}
     assert httpx.get(f"{hub.through}/metrics", headers=headers).status_code == 200
 
 
-def test_what_the_model_has_read_for_one_person_serves_nobody_else(hub: RealHub) -> None:
+def test_cached_prompts_serve_only_their_user(hub: RealHub) -> None:
     def reused(token: str) -> int:
         usage = ask(hub, token, prompt="def owned(by):\n    return by.name" * 4).json()["usage"]
         return int(usage["prompt_tokens_details"]["cached_tokens"])
@@ -133,11 +133,11 @@ def test_what_the_model_has_read_for_one_person_serves_nobody_else(hub: RealHub)
     ada, bob = hub.token("ada")[0], hub.token("bob")[0]
     assert reused(ada) == 0
     assert reused(bob) == 0
-    assert reused(hub.token("ada")[0]) > 0  # the person counts, not the token
+    assert reused(hub.token("ada")[0]) > 0  # the cache belongs to the user, not to the token
 
 
 @pytest.mark.parametrize("path", ["", "/", "//health", "/health/", "/v1/models"])
-def test_routes_stand_under_the_services_prefix(hub: RealHub, path: str) -> None:
+def test_routes_have_the_services_prefix(hub: RealHub, path: str) -> None:
     headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
     for base in (hub.through, hub.direct):
         assert httpx.get(base + path, headers=headers).status_code == 200
@@ -146,18 +146,21 @@ def test_routes_stand_under_the_services_prefix(hub: RealHub, path: str) -> None
 @pytest.mark.parametrize(
     "path", ["/health", "/services/turbopilotx/health", f"/x{PREFIX}/health", f"{PREFIX}/none"]
 )
-def test_nothing_stands_elsewhere(hub: RealHub, path: str) -> None:
+def test_other_paths_return_404(hub: RealHub, path: str) -> None:
     headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
     assert httpx.get(f"http://127.0.0.1:{hub.service}{path}", headers=headers).status_code == 404
 
 
-def test_who_somebody_is_is_read_as_jupyterhub_itself_reads_it(hub: RealHub) -> None:
+def test_users_are_parsed_like_jupyterhub_parses_them(hub: RealHub) -> None:
     hub.admin.post("/groups/course", json={"users": ["bob"]}).raise_for_status()
     theirs = HubAuth(api_url=hub.api_url, api_token=hub.other_token)
 
     async def both(token: str) -> None:
         ours = Hub(hub.api_url)
-        model, person = await theirs.user_for_token(token, use_cache=False, sync=False), await ours.who(token)
+        model, person = (
+            await theirs.user_for_token(token, use_cache=False, sync=False),
+            await ours.token_owner(token),
+        )
         await ours.close()
         assert (model is None) == (person is None)
         if model and person:
@@ -174,14 +177,14 @@ def test_who_somebody_is_is_read_as_jupyterhub_itself_reads_it(hub: RealHub) -> 
             hub.other_token,
         ):
             await both(token)
-        person = await Hub(hub.api_url).who(hub.token("bob", SCOPE)[0])
+        person = await Hub(hub.api_url).token_owner(hub.token("bob", SCOPE)[0])
         assert person is not None
         assert (person.groups, person.admin) == (("course",), False)
 
     asyncio.run(go())
 
 
-def test_while_the_hub_hangs_who_is_known_goes_on_and_others_are_told_in_words(hub: RealHub) -> None:
+def test_hanging_hub_affects_only_new_tokens(hub: RealHub) -> None:
     known, new = hub.token("bob")[0], hub.token("ada")[0]
     assert ask(hub, known).status_code == 200
     hub.halt_hub()
@@ -196,16 +199,16 @@ def test_while_the_hub_hangs_who_is_known_goes_on_and_others_are_told_in_words(h
     assert ask(hub, new).status_code == 200
 
 
-def test_a_hub_that_is_stopped_and_started_finds_everybody_again(hub: RealHub) -> None:
+def test_restarted_hub_recognizes_all_users(hub: RealHub) -> None:
     token, _ = hub.token("bob")
-    hub.stop_hub()  # it takes its service along, and leaves people's servers
+    hub.stop_hub()  # it also stops its service, but not the users' servers
     hub.start_hub()
     wait(hub.ready, what="the service")
     assert ask(hub, token).status_code == 200
     wait(lambda: complete(hub, "bob", token, "again = ").status_code == 200, what="bob's server")
 
 
-def test_a_service_that_is_stopped_is_told_as_such_and_found_again(hub: RealHub) -> None:
+def test_stopped_service_is_reported_and_recovers(hub: RealHub) -> None:
     token, _ = hub.token("ada")
     assert complete(hub, "ada", token, "before = ").status_code == 200
     hub.stop_service()
@@ -214,7 +217,7 @@ def test_a_service_that_is_stopped_is_told_as_such_and_found_again(hub: RealHub)
     wait(lambda: complete(hub, "ada", token, "after = ").status_code == 200)
 
 
-def test_who_closes_the_connection_is_not_written_for_any_longer(hub: RealHub) -> None:
+def test_disconnect_cancels_generation(hub: RealHub) -> None:
     headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
     body = {"prompt": "x = ", "n_predict": 900, "ignore_eos": True, "stream": True}
     with httpx.stream("POST", f"{hub.through}/completion", headers=headers, json=body, timeout=30) as answer:
@@ -224,7 +227,7 @@ def test_who_closes_the_connection_is_not_written_for_any_longer(hub: RealHub) -
     wait(lambda: left in httpx.get(f"{hub.through}/metrics", headers=headers).text, 20)
 
 
-def test_nothing_of_anybodys_is_in_the_services_log(hub: RealHub) -> None:
+def test_service_log_contains_no_user_data(hub: RealHub) -> None:
     token, _ = hub.token("ada")
     assert ask(hub, token).status_code == 200
     assert ask(hub, "f" * 32).status_code == 401

@@ -1,4 +1,4 @@
-"""The snippets, read by what reads them."""
+"""The snippets, parsed by JupyterHub and YAML."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read(before: str = "") -> Any:
     return JupyterHub(config=config), config
 
 
-def test_jupyterhub_reads_the_service_and_both_roles() -> None:
+def test_jupyterhub_accepts_the_service_and_both_roles() -> None:
     hub, _ = read()
     (service,) = hub.services
     assert service["command"] == ["/opt/it's/bin/python", "-m", "jupyter_turbopilot.cli", "serve", "--hub"]
@@ -38,7 +38,7 @@ def test_jupyterhub_reads_the_service_and_both_roles() -> None:
     assert {role["name"]: role["scopes"][-1] for role in hub.load_roles} == {"user": SCOPE, "server": SCOPE}
 
 
-def test_what_an_administrator_has_set_already_stays() -> None:
+def test_snippet_keeps_the_administrators_settings() -> None:
     before = "c.JupyterHub.services = [{'name': 'a'}]\nc.JupyterHub.load_roles = [{'name': 'b'}]\n"
     before += "c.Spawner.environment = {'LANG': 'C'}\n"
     hub, config = read(before)
@@ -47,12 +47,12 @@ def test_what_an_administrator_has_set_already_stays() -> None:
     assert config.Spawner.environment["LANG"] == "C"
 
 
-def test_the_scopes_that_a_role_would_lose_are_jupyterhubs_own() -> None:
+def test_default_scopes_are_jupyterhubs() -> None:
     own = {role["name"]: role["scopes"] for role in jupyterhub.roles.get_default_roles()}
     assert {name: own[name] for name in DEFAULTS} == DEFAULTS
 
 
-def test_a_server_that_the_hub_starts_asks_where_the_service_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spawned_server_uses_the_services_address(monkeypatch: pytest.MonkeyPatch) -> None:
     from jupyterhub.spawner import Spawner
 
     hub, config = read()
@@ -72,7 +72,7 @@ def test_a_server_that_the_hub_starts_asks_where_the_service_listens(monkeypatch
     assert address.root == f"http://{service.host}:{service.port}{service.prefix.rstrip('/')}"
 
 
-def test_a_chart_gets_the_same_and_asks_through_the_proxy() -> None:
+def test_chart_values_use_the_proxys_address() -> None:
     values = yaml.safe_load(in_cluster())
     hub, _ = read()
     assert values["hub"]["services"] == {"turbopilot": {"url": "http://turbopilot:10101"}}
@@ -85,7 +85,7 @@ def test_a_chart_gets_the_same_and_asks_through_the_proxy() -> None:
     assert address.host == "proxy-public"
 
 
-def test_what_the_documentation_has_of_a_cluster_fits_the_values_and_starts_a_service() -> None:
+def test_documented_deployment_fits_the_values_and_starts_a_service() -> None:
     page = (Path(__file__).parents[3] / "docs" / "jupyterhub.md").read_text()
     (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     deployment, service = yaml.safe_load_all(block)

@@ -18,7 +18,7 @@ from ...scripted_engine import ScriptedEngine, kind_with, words
 
 
 class Named(IdentityProvider):
-    """Has real names, as a hub does."""
+    """An identity provider with real user names, like a hub's."""
 
     def get_user(self, handler: Any) -> User:
         return User(handler.request.headers.get("X-Who", "ada"))
@@ -29,13 +29,13 @@ class Named(IdentityProvider):
 
 @pytest.fixture
 def engine() -> ScriptedEngine:
-    """What the server's model says; tests change it."""
+    """The scripted answer of the server's engine, which tests may change."""
     return ScriptedEngine("a + b + c")
 
 
 @pytest.fixture
 def server_traits() -> dict[str, Any]:
-    """Configuration a test module may add."""
+    """Additional configuration for a test module."""
     return {}
 
 
@@ -76,7 +76,7 @@ Ask = Callable[..., Awaitable[HTTPResponse]]
 
 @pytest.fixture
 def ask(jp_fetch: Any) -> Ask:
-    """Send JSON to a route; an error status is an answer too."""
+    """Send JSON to a route; error responses do not raise."""
 
     async def send(path: str, body: Any = None, method: str = "POST", **more: Any) -> HTTPResponse:
         content = body if isinstance(body, bytes | str) or body is None else json.dumps(body)
@@ -112,7 +112,7 @@ def error_of(response: HTTPResponse) -> dict[str, Any]:
 
 
 def fail_within_stream(engine: ScriptedEngine, error: TurbopilotError) -> None:
-    """Have the engine raise an error after half of its text."""
+    """Make the engine raise an error after half of its text."""
     step, engine.answer = engine.step, words(40)
 
     def fail_later(runs: Any, attention: Any) -> None:

@@ -1,4 +1,4 @@
-"""`serve`'s rules, where no Jupyter server decides who is let in: keys, names, health, bodies, addresses."""
+"""Authentication of `serve`: keys, host names, health, content types and origins."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def keyless(start: Start) -> Alone:
 
 @pytest.fixture(scope="module")
 def beyond(start: Start) -> Alone:
-    return start(host="0.0.0.0")  # noqa: S104 - nothing is bound to it
+    return start(host="0.0.0.0")  # noqa: S104 - only compared
 
 
 @pytest.mark.parametrize(("path", "method"), [*CLOSED, ("nothing/here", "GET"), ("nothing/here", "POST")])
-def test_a_missing_or_a_wrong_key_is_an_authentication_error(server: Alone, path: str, method: str) -> None:
+def test_missing_or_wrong_key_is_an_authentication_error(server: Alone, path: str, method: str) -> None:
     before = len(server.engine.prompts)
     for headers in (
         {"Authorization": ""},
@@ -97,28 +97,28 @@ def test_a_missing_or_a_wrong_key_is_an_authentication_error(server: Alone, path
         "x]:y",
     ],
 )
-def test_without_a_key_another_name_is_refused(keyless: Alone, host: str) -> None:
+def test_other_host_names_are_rejected_without_a_key(keyless: Alone, host: str) -> None:
     for path, method in [*ENDS, ("", "GET"), ("nothing", "GET")]:
         response = keyless.client.request(method, f"/{path}", json={}, headers={"Host": host})
         assert response.status_code == 403, (path, method)
         assert "tiny" not in response.text
 
 
-def test_with_the_key_another_name_will_do(server: Alone, beyond: Alone) -> None:
+def test_other_host_names_are_accepted_with_the_key(server: Alone, beyond: Alone) -> None:
     for one in (server, beyond):
         found = one.client.post("/infill", json=BODY, headers={"Host": "gpu-box.example:18080"})
         assert found.status_code == 200
 
 
-def test_a_server_for_other_machines_tells_them_whether_it_is_ready(server: Alone, beyond: Alone) -> None:
+def test_public_server_reports_readiness_to_other_machines(server: Alone, beyond: Alone) -> None:
     headers = {"Authorization": "", "Host": "gpu-box.example"}
     assert beyond.client.get("/health", headers=headers).json() == {"status": "ok"}
-    # Here the name can only be a trick of a page's.
+    # On loopback, another name can only be DNS rebinding.
     assert server.client.get("/health", headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/health"])
-def test_anybody_may_look_whether_it_can_answer(server: Alone, keyless: Alone, path: str) -> None:
+def test_health_is_open(server: Alone, keyless: Alone, path: str) -> None:
     for headers in ({"Authorization": ""}, {"Authorization": "Bearer wrong"}):
         assert server.client.get(path, headers=headers).json() == {"status": "ok"}
     assert server.client.get(path).json()["model"] == "scripted"
@@ -126,7 +126,7 @@ def test_anybody_may_look_whether_it_can_answer(server: Alone, keyless: Alone, p
     assert server.client.get(path, headers={"Origin": "http://evil.example"}).status_code == 403
 
 
-def test_while_the_model_loads_health_says_so_by_its_status(start: Start) -> None:
+def test_health_returns_503_while_the_model_loads(start: Start) -> None:
     server = start(load=False)
     server.pilot.start()
     answer = server.client.get("/health", headers={"Authorization": ""})
@@ -139,7 +139,7 @@ def test_while_the_model_loads_health_says_so_by_its_status(start: Start) -> Non
 @pytest.mark.parametrize(
     ("path", "method"), [("", "GET"), ("nothing", "POST"), ("infill", "POST"), ("infill", "PUT")]
 )
-def test_every_answer_has_a_number(server: Alone, path: str, method: str) -> None:
+def test_responses_have_a_request_id(server: Alone, path: str, method: str) -> None:
     numbers = set()
     for headers in ({}, {"Authorization": ""}, {"Origin": "http://evil.example"}):
         response = server.client.request(method, f"/{path}", content=b"[", headers=headers)
@@ -148,17 +148,17 @@ def test_every_answer_has_a_number(server: Alone, path: str, method: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "OPTIONS"])
-def test_a_refused_caller_gets_the_reason_by_whatever_method(server: Alone, method: str) -> None:
+def test_rejected_caller_gets_the_reason_for_any_method(server: Alone, method: str) -> None:
     page = server.client.request(method, "/infill", content=b"[", headers={"Origin": "http://evil.example"})
     assert (page.status_code, page.json()["error"]["code"]) == (403, "forbidden")
     stranger = server.client.request(method, "/infill", content=b"[", headers={"Authorization": ""})
-    if method != "OPTIONS":  # which asks what may be sent
+    if method != "OPTIONS":  # the CORS preflight
         assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "unauthenticated")
         assert stranger.headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("path", sorted({path for path, method in ENDS if method == "GET"} | {""}))
-def test_head_is_answered_as_get_without_the_body(server: Alone, path: str) -> None:
+def test_head_responds_like_get_without_the_body(server: Alone, path: str) -> None:
     whole, head = server.client.get(f"/{path}"), server.client.head(f"/{path}")
     assert head.status_code == whole.status_code
     assert head.headers["Content-Type"] == whole.headers["Content-Type"]
@@ -169,13 +169,13 @@ def test_head_is_answered_as_get_without_the_body(server: Alone, path: str) -> N
     "path", ["nothing", "v1/nothing", "v1/chat/completions", "complete/more", "..%2fmodels"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
-def test_what_is_not_there_is_said_in_json(server: Alone, path: str, method: str) -> None:
+def test_unknown_path_returns_a_json_error(server: Alone, path: str, method: str) -> None:
     response = server.client.request(method, f"/{path}", content=b"x")
     assert response.status_code == 404
     assert response.json()["error"]["type"] == "not_found_error"
 
 
-def test_a_method_that_is_not_there_is_said_in_json_with_those_that_are(server: Alone) -> None:
+def test_unsupported_method_returns_a_json_error_and_allow(server: Alone) -> None:
     response = server.client.get("/infill")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST, OPTIONS")
     assert response.json()["error"]["code"] == "method_not_allowed"
@@ -184,7 +184,7 @@ def test_a_method_that_is_not_there_is_said_in_json_with_those_that_are(server: 
 
 
 @pytest.mark.parametrize("path", ["/infill/", "//infill", "//infill//"])
-def test_a_slash_too_many_changes_nothing(server: Alone, path: str) -> None:
+def test_extra_slashes_are_ignored(server: Alone, path: str) -> None:
     status, _, content = server.raw(
         f"POST {path} HTTP/1.1\r\nContent-Type: application/json", json.dumps(BODY).encode()
     )
@@ -194,9 +194,7 @@ def test_a_slash_too_many_changes_nothing(server: Alone, path: str) -> None:
     assert server.raw("GET // HTTP/1.1")[0] == 200
 
 
-def test_models_are_listed_as_llama_cpp_does_and_to_who_may_manage_with_all_there_are(
-    server: Alone, keyless: Alone
-) -> None:
+def test_models_lists_all_models_only_for_managers(server: Alone, keyless: Alone) -> None:
     data = [{"id": "scripted", "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}]
     assert keyless.client.get("/models").json() == {"object": "list", "data": data}
     found = server.client.get("/models").json()
@@ -208,7 +206,7 @@ def test_models_are_listed_as_llama_cpp_does_and_to_who_may_manage_with_all_ther
     ("path", "method"),
     [("models", "POST"), ("models", "DELETE"), ("models/pull", "POST"), ("models/pull", "DELETE")],
 )
-def test_without_a_key_nobody_changes_what_is_loaded(keyless: Alone, path: str, method: str) -> None:
+def test_managing_requires_a_key(keyless: Alone, path: str, method: str) -> None:
     refused = keyless.client.request(method, f"/{path}", json={"model": "x"})
     assert (refused.status_code, refused.json()["error"]["type"]) == (403, "permission_error")
 
@@ -218,7 +216,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.mark.parametrize("path", COMPLETIONS)
 @pytest.mark.parametrize("declared", [FORM, "text/plain", None])
-def test_a_program_need_not_declare_its_json(
+def test_programs_may_omit_the_json_content_type(
     server: Alone, keyless: Alone, path: str, declared: str | None
 ) -> None:
     headers = {} if declared is None else {"Content-Type": declared}
@@ -233,7 +231,7 @@ PAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Origin": "ht
 
 @pytest.mark.parametrize("path", COMPLETIONS)
 @pytest.mark.parametrize("page", PAGE)
-def test_a_pages_form_is_refused(server: Alone, path: str, page: str) -> None:
+def test_forms_from_pages_are_rejected(server: Alone, path: str, page: str) -> None:
     content = json.dumps(COMPLETIONS[path])
     for declared in (FORM, "text/plain", None, "multipart/form-data; boundary=x", "Multipart/Mixed"):
         headers = {page: PAGE[page], "Host": "127.0.0.1"} | ({"Content-Type": declared} if declared else {})
@@ -242,14 +240,14 @@ def test_a_pages_form_is_refused(server: Alone, path: str, page: str) -> None:
         assert server.client.post(f"/{path}", content=content, headers=foreign).status_code == 403
 
 
-def test_multipart_is_refused_from_programs_too(server: Alone) -> None:
+def test_multipart_is_rejected_from_programs_too(server: Alone) -> None:
     for path, body in COMPLETIONS.items():
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         assert server.client.post(f"/{path}", content=json.dumps(body), headers=headers).status_code == 415
 
 
 @pytest.mark.parametrize("path", ["models", "models/pull", "feedback"])
-def test_what_changes_something_has_to_be_declared(server: Alone, path: str) -> None:
+def test_state_changing_methods_require_a_json_content_type(server: Alone, path: str) -> None:
     for declared in (FORM, "text/plain", ""):
         response = server.client.post(
             f"/{path}", content='{"model": "x"}', headers={"Content-Type": declared}
@@ -261,7 +259,7 @@ def test_what_changes_something_has_to_be_declared(server: Alone, path: str) -> 
     "origin",
     ["http://evil.example", "null", "http://[", "http://127.0.0.1", "http://127.0.0.1:1", "file://", ""],
 )
-def test_a_page_of_another_site_is_refused_everywhere(server: Alone, keyless: Alone, origin: str) -> None:
+def test_other_origins_are_rejected_on_all_routes(server: Alone, keyless: Alone, origin: str) -> None:
     for one in (server, keyless):
         for path, method in [*ENDS, ("", "GET"), ("nothing", "GET")]:
             response = one.client.request(method, f"/{path}", json={}, headers={"Origin": origin})
@@ -270,7 +268,7 @@ def test_a_page_of_another_site_is_refused_everywhere(server: Alone, keyless: Al
     assert server.client.get("/", headers={"Origin": f"http://127.0.0.1:{server.port}"}).status_code == 200
 
 
-def test_curl_needs_no_header_but_the_key(server: Alone) -> None:
+def test_curl_requires_only_the_key_header(server: Alone) -> None:
     url = f"http://LOCALHOST:{server.port}/v1/completions"
     asked = ["curl", "-sS", "-4", url, "-H", f"Authorization: Bearer {KEY}", "-d", '{"prompt": "x = "}']
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout

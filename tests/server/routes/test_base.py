@@ -19,19 +19,19 @@ def failing(error: TurbopilotError) -> Any:
     return health
 
 
-async def test_a_body_that_is_too_large_is_refused_and_the_connection_closed(ask: Ask, ready: Any) -> None:
+async def test_too_large_body_is_rejected_and_the_connection_closed(ask: Ask, ready: Any) -> None:
     response = await ask("complete", b" " * (MAX_BODY + 1))
     assert (response.code, error_of(response)["code"]) == (413, "too_large")
     assert response.headers["Connection"] == "close"
 
 
-async def test_the_largest_body_is_read(ask: Ask, ready: Any) -> None:
+async def test_largest_body_is_accepted(ask: Ask, ready: Any) -> None:
     body = json.dumps(complete_body()).encode()
     assert (await ask("complete", body + b" " * (MAX_BODY - len(body)))).code == 200
 
 
 @pytest.mark.parametrize("error", [BusyError("Later."), NotReadyError("Later.")])
-async def test_whoever_finds_the_server_busy_is_told_when_to_come_back(
+async def test_busy_server_sends_retry_after(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, error: TurbopilotError
 ) -> None:
     monkeypatch.setattr("jupyter_turbopilot.server.routes.manage.describe_health", failing(error))
@@ -53,7 +53,7 @@ STREAMS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("error", "retry_after"), [(BusyError("Later.", after=2.4), 3), (EngineError("No."), None)]
 )
-async def test_an_error_within_a_stream_has_its_status(
+async def test_error_within_a_stream_has_its_status(
     ask: Ask, ready: Any, engine: ScriptedEngine, path: str, error: TurbopilotError, retry_after: int | None
 ) -> None:
     fail_within_stream(engine, error)
@@ -63,5 +63,5 @@ async def test_an_error_within_a_stream_has_its_status(
         json.loads(line.removeprefix(b"data: ")) for line in response.body.splitlines() if b"{" in line
     ]
     assert before
-    told = last["error"] if isinstance(last["error"], dict) else last
-    assert (told["status"], told["retry_after"]) == (error.status, retry_after)
+    reported = last["error"] if isinstance(last["error"], dict) else last
+    assert (reported["status"], reported["retry_after"]) == (error.status, retry_after)

@@ -1,4 +1,4 @@
-"""Every answer of ours is what its schema says: no field more, no field less, in the schema's order."""
+"""Turbopilot's own responses have exactly the fields of their schemas, in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLE = dict(ROUTES)
 
 
 def check(body: bytes, kind: Any) -> Any:
-    """Read an answer by its schema and write it again: nothing is lost and nothing is added."""
+    """Decode a response with its schema and encode it again without a change."""
     read = msgspec.json.decode(body, type=kind)
     assert json.loads(msgspec.json.encode(read)) == json.loads(body)
     return read
@@ -38,20 +38,22 @@ def streams(path: str) -> Any:
     return endpoints(TABLE[path])["POST"].streams
 
 
-async def test_a_whole_answer(ask: Ask, ready: Any) -> None:
+async def test_answer_fits_its_schema(ask: Ask, ready: Any) -> None:
     answer = check((await ask("complete", complete_body())).body, gives("complete", "POST"))
     assert answer.items[0].text
     assert answer.timings.predicted_tokens
 
 
-async def test_each_line_of_a_stream(ask: Ask, ready: Any) -> None:
+async def test_stream_frames_fit_their_schema(ask: Ask, ready: Any) -> None:
     lines = (await ask("complete", complete_body(stream=True))).body.splitlines()
     frames = [check(line, streams("complete")) for line in lines]
     assert frames[-1].done
     assert frames[-1].timings
 
 
-async def test_a_stream_that_fails_ends_with_the_error(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_failed_stream_ends_with_an_error_of_the_schema(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
     fail_within_stream(engine, EngineError("It failed."))
     body = complete_body(stream=True, trigger="invoke", eagerness="always", lines="multi")
     first, *_, last = (await ask("complete", body)).body.splitlines()
@@ -61,14 +63,14 @@ async def test_a_stream_that_fails_ends_with_the_error(ask: Ask, ready: Any, eng
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-async def test_health(loaded: bool, ask: Ask, request: pytest.FixtureRequest) -> None:
+async def test_health_fits_its_schema(loaded: bool, ask: Ask, request: pytest.FixtureRequest) -> None:
     if loaded:
         request.getfixturevalue("ready")
     health = check((await ask("health", method="GET")).body, gives("health", "GET"))
     assert health.ready == loaded
 
 
-async def test_the_list_of_models(ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path) -> None:
+async def test_models_fit_their_schema(ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path) -> None:
     adapter = tmp_path / "mine.gguf"
     adapter.write_bytes(tiny_model.read_bytes())
     ready.settings.adapters = [f"{adapter}@r"]
@@ -79,13 +81,13 @@ async def test_the_list_of_models(ask: Ask, ready: Any, tmp_path: Path, tiny_mod
     ]
 
 
-async def test_selecting_and_removing(ask: Ask, ready: Any) -> None:
+async def test_select_and_remove_fit_their_schemas(ask: Ask, ready: Any) -> None:
     check((await ask("models", {"model": ready.selected})).body, gives("models", "POST"))
     removed = await ask("models", {"model": "smollm2-135m"}, method="DELETE")
     assert check(removed.body, gives("models", "DELETE")).freed == 0
 
 
-async def test_a_download_that_succeeds_fails_or_is_stopped(ask: Ask, pilot: Any, tiny_model: Path) -> None:
+async def test_download_progress_fits_its_schema(ask: Ask, pilot: Any, tiny_model: Path) -> None:
     source = SourceServer()
     source.files["/m.gguf"] = tiny_model.read_bytes()
     digest = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
@@ -110,7 +112,7 @@ async def test_a_download_that_succeeds_fails_or_is_stopped(ask: Ask, pilot: Any
 @pytest.mark.parametrize(
     ("path", "body"), [("complete", {}), ("models", {"model": ""}), ("infill", {"n_predict": "x"})]
 )
-async def test_an_error(ask: Ask, ready: Any, path: str, body: Any) -> None:
+async def test_errors_fit_their_schema(ask: Ask, ready: Any, path: str, body: Any) -> None:
     response = await ask(path, body)
     assert response.code == 400
     assert check(response.body, contract.Failure).error.code == "bad_request"

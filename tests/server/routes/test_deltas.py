@@ -33,7 +33,7 @@ def reply(*items: Item) -> Reply:
 
 @st.composite
 def growing_texts(draw: st.DrawFn) -> tuple[str, list[Item]]:
-    """A text of several tokens, cut anywhere as replies show it, and its last reply."""
+    """Generate replies with growing texts of several tokens, and the last reply."""
     pieces = draw(st.lists(st.text("aé😀", min_size=1).map(str.encode), max_size=6))
     text = b"".join(pieces).decode()
     lengths = sorted(draw(st.lists(st.integers(0, len(pieces)), max_size=5)))
@@ -42,7 +42,7 @@ def growing_texts(draw: st.DrawFn) -> tuple[str, list[Item]]:
 
 
 @given(growing_texts())
-def test_the_deltas_make_up_the_text_and_each_token_comes_once(case: tuple[str, list[Item]]) -> None:
+def test_deltas_join_to_the_text_and_contain_each_token_once(case: tuple[str, list[Item]]) -> None:
     text, items = case
     deltas = Deltas()
     sent: list[Delta] = [delta for each in items for delta in deltas.of(reply(each))]
@@ -53,7 +53,7 @@ def test_the_deltas_make_up_the_text_and_each_token_comes_once(case: tuple[str, 
 
 
 @given(growing_texts())
-def test_each_token_stands_where_the_one_before_it_ends(case: tuple[str, list[Item]]) -> None:
+def test_token_offset_is_the_end_of_the_previous_token(case: tuple[str, list[Item]]) -> None:
     text, items = case
     placed = placed_tokens(items[-1])
     assert "".join(token.text for token in placed) == text
@@ -61,17 +61,17 @@ def test_each_token_stands_where_the_one_before_it_ends(case: tuple[str, list[It
         assert before.offset + len(before.text) == after.offset
 
 
-def test_what_a_stop_text_cut_off_has_no_token() -> None:
+def test_tokens_after_a_stop_text_are_omitted() -> None:
     placed = placed_tokens(item("one ", "stop", 0, b"one", b" ", b"two"))
     assert [(token.text, token.offset) for token in placed] == [("one", 0), (" ", 3)]
 
 
-def test_a_character_of_two_tokens_belongs_to_the_second() -> None:
+def test_character_of_two_tokens_belongs_to_the_second() -> None:
     placed = placed_tokens(item("é", "stop", 0, b"\xc3", b"\xa9"))
     assert [(token.text, token.offset) for token in placed] == [("", 0), ("é", 0)]
 
 
-def test_nothing_is_sent_where_nothing_is_new_and_nothing_after_the_end() -> None:
+def test_unchanged_items_and_ended_items_yield_no_delta() -> None:
     deltas = Deltas()
     assert [delta.text for delta in deltas.of(reply(item("a")))] == ["a"]
     assert list(deltas.of(reply(item("a")))) == []
@@ -79,17 +79,17 @@ def test_nothing_is_sent_where_nothing_is_new_and_nothing_after_the_end() -> Non
     assert list(deltas.of(reply(item("a", "stop")))) == []
 
 
-def test_an_impossible_token_has_a_finite_logarithm() -> None:
+def test_log_probability_of_an_impossible_token_is_finite() -> None:
     assert log_probability(Token(b"a", 0.0)) == pytest.approx(math.log(1e-30))
     assert log_probability(Token(b"a", 0.5)) == pytest.approx(math.log(0.5))
 
 
 @given(st.binary(max_size=4), st.binary(max_size=4))
-def test_different_tokens_have_different_texts(first: bytes, second: bytes) -> None:
+def test_token_text_is_unique_per_token(first: bytes, second: bytes) -> None:
     assert (token_text(first) == token_text(second)) == (first == second)
 
 
-def test_bytes_that_are_no_text_are_spelt_as_openai_does() -> None:
+def test_token_text_escapes_invalid_utf8_like_openai() -> None:
     assert token_text(b"\xc3") == "bytes:\\xc3"
 
 
@@ -97,7 +97,7 @@ def test_bytes_that_are_no_text_are_spelt_as_openai_does() -> None:
     ("drawn", "value", "rivals", "expected"),
     [(False, "logprob", "top_logprobs", math.log(0.5)), (True, "prob", "top_probs", 0.5)],
 )
-def test_chances_before_the_samplers_are_logarithms_and_behind_them_not(
+def test_probabilities_are_logprobs_only_before_the_samplers(
     drawn: bool, value: str, rivals: str, expected: float
 ) -> None:
     whole = Item("a", 0.5, "stop", tokens=(Token(b"a", 0.5, 97, ((97, math.log(0.5)), (98, -3.0))),))

@@ -9,7 +9,7 @@ from jupyter_turbopilot.server.routes.table import ROUTES
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_route_with_a_method_that_is_not_declared_cannot_be_defined(method: str) -> None:
+def test_route_with_an_undeclared_method_raises(method: str) -> None:
     async def bare(self: Route) -> None:
         self.answer({})
 
@@ -17,7 +17,7 @@ def test_a_route_with_a_method_that_is_not_declared_cannot_be_defined(method: st
         type("Bare", (Route,), {method.lower(): bare})
 
 
-def test_only_what_changes_the_server_is_for_who_may_manage() -> None:
+def test_only_state_changing_methods_require_managing() -> None:
     managing = {
         (path, name)
         for path, route in ROUTES
@@ -33,7 +33,7 @@ def test_only_what_changes_the_server_is_for_who_may_manage() -> None:
     }
 
 
-def test_none_of_the_routes_that_a_jupyter_server_mounts_is_open() -> None:
+def test_routes_of_a_jupyter_server_are_not_open() -> None:
     assert "open" not in {one.access for _, route in ROUTES for one in endpoints(route).values()}
     assert endpoints(StatusRoute)["GET"].access == "open"
     assert endpoints(MissingRoute) == {}

@@ -1,4 +1,4 @@
-"""Walks the table of routes, so that a new one cannot be forgotten."""
+"""Tests for all routes of the table, so that new routes are covered."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ ENDS = [(path, method) for path, method, _ in WALK]
 TAKING = [(path, method) for path, method, handle in WALK if handle.endpoint.takes]
 
 
-def test_the_walk_covers_every_route() -> None:
+def test_requests_cover_every_route() -> None:
     assert len({path for path, _ in ENDS}) == len({path for path, _ in ROUTES})
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
-async def test_nobody_gets_in_without_a_token(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+async def test_every_route_requires_a_token(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
     for authorization in ("", "token wrong", "Bearer wrong"):
         response = await ask(path, {}, method=method, headers={"Authorization": authorization})
         assert response.code == 403
-        assert response.headers["X-GitHub-Request-Id"]  # or Copilot's clients take it for a firewall's
+        assert response.headers["X-GitHub-Request-Id"]  # required by Copilot's clients
         error = json.loads(response.body)["error"]
         assert error == "The server does not allow you to do this." or error["code"] == "forbidden"
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
-async def test_a_denying_authorizer_keeps_everybody_from_the_engine(
+async def test_denying_authorizer_blocks_the_engine(
     ask: Ask, jp_serverapp: Any, engine: Any, path: str, method: str
 ) -> None:
     asked: list[tuple[str, str]] = []
@@ -56,7 +56,7 @@ async def test_a_denying_authorizer_keeps_everybody_from_the_engine(
     assert engine.prompts == []
 
 
-def cookie_of_somebody_who_signed_in(app: Any) -> str:
+def cookie_of_a_signed_in_user(app: Any) -> str:
     user = app.identity_provider.user_to_cookie(User("ann"))
     name = app.identity_provider.cookie_name or f"username-127-0-0-1-{app.port}"
     value = web.create_signed_value(app.web_app.settings["cookie_secret"], name, user)
@@ -64,29 +64,27 @@ def cookie_of_somebody_who_signed_in(app: Any) -> str:
 
 
 @pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
-async def test_a_cookie_alone_cannot_change_anything(
-    ask: Ask, jp_serverapp: Any, path: str, method: str
-) -> None:
-    headers = {"Authorization": "", "Cookie": cookie_of_somebody_who_signed_in(jp_serverapp)}
+async def test_cookie_alone_cannot_change_state(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+    headers = {"Authorization": "", "Cookie": cookie_of_a_signed_in_user(jp_serverapp)}
     response = await ask(path, {"model": "smollm2-135m"}, method=method, headers=headers)
     assert response.code == 403
 
 
-async def test_a_cookie_is_enough_to_look(ask: Ask, jp_serverapp: Any) -> None:
-    headers = {"Authorization": "", "Cookie": cookie_of_somebody_who_signed_in(jp_serverapp)}
+async def test_cookie_is_sufficient_for_get(ask: Ask, jp_serverapp: Any) -> None:
+    headers = {"Authorization": "", "Cookie": cookie_of_a_signed_in_user(jp_serverapp)}
     assert (await ask("health", method="GET", headers=headers)).code == 200
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
-async def test_another_sites_page_is_refused(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
-    cookie = cookie_of_somebody_who_signed_in(jp_serverapp)
+async def test_other_origin_is_rejected(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+    cookie = cookie_of_a_signed_in_user(jp_serverapp)
     headers = {"Authorization": "", "Origin": "https://evil.example", "Cookie": f"{cookie}; _xsrf=1"}
     response = await ask(path, {}, method=method, headers=headers)
     assert response.code == 403
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-async def test_an_address_that_there_is_not_says_so_in_json_whatever_comes_with_it(
+async def test_unknown_path_returns_a_json_error_for_any_body(
     ask: Ask, ready: Any, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}

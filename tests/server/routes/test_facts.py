@@ -12,7 +12,7 @@ from .conftest import Ask, complete_body
 
 
 class Asked:
-    """Notes which kernels' facts were wanted."""
+    """Records the kernels whose facts were requested."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -41,7 +41,7 @@ def asked(ready: Any) -> Asked:
     return ready.kernels
 
 
-async def test_facts_are_those_of_the_notebooks_own_kernel(ask: Ask, asked: Asked, session: Any) -> None:
+async def test_facts_are_of_the_notebooks_own_kernel(ask: Ask, asked: Asked, session: Any) -> None:
     own = session["kernel"]["id"]
     for path in ("mine.ipynb", "RTC:mine.ipynb"):
         await ask("complete", complete_body(path=path, kernel_id=own))
@@ -49,19 +49,21 @@ async def test_facts_are_those_of_the_notebooks_own_kernel(ask: Ask, asked: Aske
 
 
 @pytest.mark.parametrize("path", ["other.ipynb", "", "../mine.ipynb", ".env"])
-async def test_another_notebook_gets_none(ask: Ask, asked: Asked, session: Any, path: str) -> None:
+async def test_kernel_of_another_notebook_gives_no_facts(
+    ask: Ask, asked: Asked, session: Any, path: str
+) -> None:
     await ask("complete", complete_body(path=path, kernel_id=session["kernel"]["id"]))
     assert asked.names == []
 
 
 @pytest.mark.parametrize("name", ["nobody", "../x", None, "'; drop table session"])
-async def test_a_kernel_that_is_nobodys_gives_none(ask: Ask, asked: Asked, name: str | None) -> None:
+async def test_kernel_without_a_session_gives_no_facts(ask: Ask, asked: Asked, name: str | None) -> None:
     response = await ask("complete", complete_body(path="mine.ipynb", kernel_id=name))
     assert response.code == 200
     assert asked.names == []
 
 
-async def test_who_may_not_run_code_gets_none(
+async def test_facts_require_permission_to_execute_code(
     ask: Ask, asked: Asked, session: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -73,7 +75,7 @@ async def test_who_may_not_run_code_gets_none(
     assert asked.names == []
 
 
-async def test_what_the_kernel_holds_reaches_the_answer(
+async def test_kernel_context_reaches_the_suggestion(
     ask: Ask, ready: Any, session: Any, jp_serverapp: Any, engine: Any
 ) -> None:
     own = session["kernel"]["id"]

@@ -34,7 +34,7 @@ def engine() -> ScriptedEngine:
     return ScriptedEngine(answer)
 
 
-async def test_what_happens_is_one_object_a_line_and_the_last_has_the_result(ask: Ask, ready: Any) -> None:
+async def test_hierarchy_streams_events_and_ends_with_the_result(ask: Ask, ready: Any) -> None:
     response = await ask("hierarchy", STUB)
     assert response.headers["Content-Type"] == "application/x-ndjson"
     events = lines(response)
@@ -66,7 +66,7 @@ async def test_what_happens_is_one_object_a_line_and_the_last_has_the_result(ask
         ({"source": "Do it.", "names": [1]}, "names[0]"),
     ],
 )
-async def test_what_cannot_be_done_is_refused_with_its_field_before_anything_is_written(
+async def test_hierarchy_rejects_invalid_requests_with_their_field(
     ask: Ask, ready: Any, engine: ScriptedEngine, body: dict[str, Any], field: str
 ) -> None:
     response = await ask("hierarchy", body)
@@ -75,21 +75,21 @@ async def test_what_cannot_be_done_is_refused_with_its_field_before_anything_is_
     assert engine.prompts == []
 
 
-async def test_cells_and_names_exist(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_hierarchy_knows_cells_and_kernel_names(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     body = STUB | {"cells": [{"source": "def add(rows): pass"}], "names": ["other"]}
     events = lines(await ask("hierarchy", body))
     assert [event["name"] for event in events if event["event"] == "reused"] == ["add"]
     assert "def add(rows): pass" in engine.prompts[0]
 
 
-async def test_a_kernel_may_ask_with_its_secret(ask: Ask, ready: Any, jp_serverapp: Any) -> None:
+async def test_hierarchy_accepts_the_kernels_secret(ask: Ask, ready: Any, jp_serverapp: Any) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     secret = {runtime.SECRET_HEADER: app._secret, "Authorization": ""}
     assert (await ask("hierarchy", STUB, headers=secret)).code == 200
-    assert "hierarchy" in runtime.SECRET_IS_FOR
+    assert "hierarchy" in runtime.SECRET_ROUTES
 
 
-async def test_an_engine_that_fails_in_the_middle_is_the_last_line(
+async def test_hierarchy_stream_ends_with_an_engine_error(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
     said = engine.answer
@@ -108,7 +108,7 @@ async def test_an_engine_that_fails_in_the_middle_is_the_last_line(
     assert "finished" in [event["event"] for event in events]
 
 
-async def test_closing_the_connection_stops_the_model_and_nothing_more_is_asked(
+async def test_hierarchy_disconnect_cancels_all_generation(
     post: Post, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = "x = 1\n    " * 200, 0.01
@@ -122,7 +122,9 @@ async def test_closing_the_connection_stops_the_model_and_nothing_more_is_asked(
     assert len(engine.prompts) == 1
 
 
-async def test_nothing_is_run(ask: Ask, ready: Any, engine: ScriptedEngine, tmp_path: Any) -> None:
+async def test_hierarchy_executes_no_code(
+    ask: Ask, ready: Any, engine: ScriptedEngine, tmp_path: Any
+) -> None:
     mark = tmp_path / "ran"
     engine.answer = f"open({str(mark)!r}, 'w')"
     source = f"def f():\n    '''\n    >>> open({str(mark)!r}, 'w')\n    '''"
@@ -131,9 +133,9 @@ async def test_nothing_is_run(ask: Ask, ready: Any, engine: ScriptedEngine, tmp_
     assert not mark.exists()
 
 
-# What a caller may ask ----------------------------------------------------------------------------------
+# Limits of callers ----------------------------------------------------------------------------------
 
-COMPLETE = {"source": "def f():\n    return 1"}  # asks the model nothing
+COMPLETE = {"source": "def f():\n    return 1"}  # needs no generation
 
 
 async def counted(ask: Ask, outcome: str) -> bool:

@@ -23,20 +23,16 @@ from .conftest import Ask
         ({"temperature": 0.0, "do_sample": True}, 0.0),
     ],
 )
-def test_the_likeliest_text_is_written_unless_something_asks_for_a_draw(
-    given: dict[str, Any], temperature: float
-) -> None:
+def test_generate_is_greedy_unless_sampling_is_requested(given: dict[str, Any], temperature: float) -> None:
     assert Parameters(**given).sampling(1).temperature == temperature
 
 
 @pytest.mark.parametrize(("sent", "length"), [(None, 100), (0, 0), (7, 7)])
-def test_nothing_to_write_is_not_the_same_as_no_limit(sent: int | None, length: int) -> None:
+def test_max_new_tokens_zero_differs_from_null(sent: int | None, length: int) -> None:
     assert Parameters(max_new_tokens=sent).sampling(1).max_tokens == length
 
 
-async def test_an_error_has_the_words_and_the_kind_that_its_clients_read(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
+async def test_errors_have_hugging_faces_format(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     response = await ask("api/generate", {"inputs": 5})
     error = json.loads(response.body)
     assert (response.code, error["error_type"]) == (400, "validation")

@@ -16,7 +16,7 @@ from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.routes import llamacpp, openai_wording
 from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
-from jupyter_turbopilot.server.routes.jobs import JobRoute, Rates, is_awaited
+from jupyter_turbopilot.server.routes.jobs import JobRoute, RateLimiter, is_awaited
 
 from .conftest import Ask, Named, complete_body, error_of
 
@@ -25,7 +25,7 @@ from .conftest import Ask, Named, complete_body, error_of
     ("path", "asked", "module"),
     [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_wording)],
 )
-async def test_long_answers_are_written_beside_the_event_loop(
+async def test_long_responses_are_encoded_outside_the_event_loop(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, path: str, asked: dict[str, Any], module: Any
 ) -> None:
     threads: set[int] = set()
@@ -41,18 +41,18 @@ async def test_long_answers_are_written_beside_the_event_loop(
     assert threading.get_ident() not in threads
 
 
-async def test_an_answer_without_any_text_is_an_error_that_says_why(
+async def test_empty_answer_is_an_error_with_the_reason(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
         yield 0, Reply("id", done=True, finish_reason="deadline")
 
-    monkeypatch.setattr(JobRoute, "together", late)
+    monkeypatch.setattr(JobRoute, "submit_all", late)
     response = await ask("v1/completions", {"prompt": "x"})
     assert (response.code, error_of(response)["code"]) == (503, "deadline")
 
 
-async def test_without_a_model_the_engine_is_asked_for_in_vain(ask: Ask, pilot: Any) -> None:
+async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
     response = await ask("tokenize", {"content": "x"})
     assert response.code == 503
     assert error_of(response)["message"]
@@ -60,7 +60,7 @@ async def test_without_a_model_the_engine_is_asked_for_in_vain(ask: Ask, pilot: 
 
 @pytest.fixture
 def owners(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The owners of what is asked."""
+    """The tenants of the requests."""
     seen: list[str] = []
     submit = ready.completer.submit
 
@@ -72,7 +72,7 @@ def owners(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-async def test_whoever_brings_a_servers_token_or_is_its_kernel_has_no_owner(
+async def test_server_token_and_kernels_have_no_tenant(
     ask: Ask, owners: list[str], jp_serverapp: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
@@ -81,7 +81,7 @@ async def test_whoever_brings_a_servers_token_or_is_its_kernel_has_no_owner(
     assert owners == ["", ""]
 
 
-async def test_on_a_persons_server_only_others_have_owners(
+async def test_collaborators_have_tenants_but_not_the_owner(
     ask: Ask, owners: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
@@ -94,7 +94,7 @@ async def test_on_a_persons_server_only_others_have_owners(
     assert len({ada, bob, eve}) == 3
 
 
-async def test_a_session_that_could_not_be_sent_on_is_none(ask: Ask, ready: Any, engine: Any) -> None:
+async def test_invalid_session_id_is_ignored(ask: Ask, ready: Any, engine: Any) -> None:
     for session in ("an-id", "with space", "x" * 300, "", "\u00e9"):
         headers = {"X-Session-Id": session}
         assert (await ask("v1/completions", {"prompt": "x", "max_tokens": 1}, headers=headers)).code == 200
@@ -102,12 +102,12 @@ async def test_a_session_that_could_not_be_sent_on_is_none(ask: Ask, ready: Any,
 
 
 @pytest.mark.parametrize("groups", [None, "course", 7, {"course": 1}, [["course"]], [b"course"]])
-def test_groups_that_are_none_are_none(groups: Any) -> None:
+def test_invalid_groups_are_ignored(groups: Any) -> None:
     assert groups_of(SimpleNamespace(groups=groups)) == frozenset()
     assert groups_of(SimpleNamespace()) == frozenset()
 
 
-def test_groups_are_those_that_the_identity_names() -> None:
+def test_groups_are_the_identity_providers() -> None:
     assert groups_of(SimpleNamespace(groups=["a", "b"])) == {"a", "b"}
 
 
@@ -116,9 +116,7 @@ async def limited(ask: Ask, *paths_and_bodies: tuple[str, dict[str, Any]]) -> li
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 2}])
-async def test_who_asks_too_often_is_told_which_limit_that_is_and_when_to_come_back(
-    ask: Ask, ready: Any
-) -> None:
+async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready: Any) -> None:
     asked = [
         ("complete", complete_body()),
         ("v1/completions", {"prompt": "x"}),
@@ -134,26 +132,24 @@ async def test_who_asks_too_often_is_told_which_limit_that_is_and_when_to_come_b
 
 @pytest.mark.parametrize("server_traits", [{"waiting_per_person": 2}])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_more_prompts_than_may_ever_wait_are_no_reason_to_come_back(
-    ask: Ask, ready: Any, stream: bool
-) -> None:
+async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready: Any, stream: bool) -> None:
     answers = [
         await ask("v1/completions", {"prompt": ["x"] * count, "max_tokens": 1, "stream": stream})
         for count in (2, 3, 2)
     ]
     assert [answer.code for answer in answers] == [200, 400, 200]
     error = error_of(answers[1])
-    assert (error["param"], "2 texts" in error["message"]) == ("prompt", True)
+    assert (error["param"], "at most 2 prompts" in error["message"]) == ("prompt", True)
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
-async def test_what_nobody_waits_for_is_refused_first(ask: Ask, ready: Any) -> None:
+async def test_prefetch_requests_are_limited_first(ask: Ask, ready: Any) -> None:
     warm = complete_body(trigger="warm")
     answers = await limited(ask, *[("complete", warm)] * 2, *[("complete", complete_body())] * 3)
     assert [answer.code for answer in answers] == [200, 429, 200, 200, 429]
 
 
-def test_what_nobody_waits_for_is_known_in_every_protocol() -> None:
+def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
     cells = [Cell(source="x")]
     asked: list[tuple[Completion | RawRequest, bool]] = [
         (Completion(cells=cells, offset=1, trigger="automatic"), True),
@@ -169,8 +165,10 @@ def test_what_nobody_waits_for_is_known_in_every_protocol() -> None:
         assert is_awaited(request) is awaited
 
 
-def refusal(rates: Rates, caller: str, now: float, *, awaited: bool = True, count: float = 1.0) -> float:
-    """Ask; return after how many seconds it may be asked, 0 if it was granted."""
+def refusal(
+    rates: RateLimiter, caller: str, now: float, *, awaited: bool = True, count: float = 1.0
+) -> float:
+    """Take a token; return the seconds to wait, 0 if it was granted."""
     try:
         rates.take(caller, now, awaited=awaited, count=count)
     except BusyError as busy:
@@ -180,24 +178,24 @@ def refusal(rates: Rates, caller: str, now: float, *, awaited: bool = True, coun
     return 0.0
 
 
-def test_so_many_are_granted_at_once_and_then_one_after_the_other() -> None:
-    rates = Rates(60, 3)
+def test_rate_limiter_grants_a_burst_then_the_rate() -> None:
+    rates = RateLimiter(60, 3)
     assert [refusal(rates, "a", 5.0) for _ in range(4)] == [0, 0, 0, 1]
     assert refusal(rates, "a", 5.75) == 0.25
     assert [refusal(rates, "a", 6.0), refusal(rates, "a", 6.0)] == [0, 1]
     assert refusal(rates, "b", 6.0) == 0
 
 
-def test_what_counts_as_several_takes_their_part_and_never_more_than_there_can_be() -> None:
-    rates = Rates(60, 4)
+def test_rate_limiter_charges_the_count_up_to_the_burst() -> None:
+    rates = RateLimiter(60, 4)
     assert [refusal(rates, "a", 0.0, count=3) for _ in range(2)] == [0, 2]
     assert [refusal(rates, "a", 0.0) for _ in range(2)] == [0, 1]
     assert [refusal(rates, "b", 0.0, count=1e9) for _ in range(2)] == [0, 4]
     assert refusal(rates, "b", 4.0, count=1e9) == 0
 
 
-def test_without_a_limit_everything_is_granted_and_nobody_remembered() -> None:
-    rates = Rates(0, 1)
+def test_rate_limiter_without_a_limit_stores_no_callers() -> None:
+    rates = RateLimiter(0, 1)
     assert not any(refusal(rates, "a", 0.0) for _ in range(1000))
     assert len(rates) == 0
 
@@ -206,10 +204,8 @@ CLOCK = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60)
 
 
 @given(CLOCK, st.integers(1, 1000), st.integers(1, 30))
-def test_however_the_clock_jumps_nobody_is_granted_more_than_the_burst_at_once_or_shut_out(
-    times: list[float], per_minute: int, burst: int
-) -> None:
-    rates = Rates(per_minute, burst)
+def test_rate_limiter_survives_clock_jumps(times: list[float], per_minute: int, burst: int) -> None:
+    rates = RateLimiter(per_minute, burst)
     for now in times:
         granted = sum(not refusal(rates, "a", now) for _ in range(burst + 2))
         assert granted <= burst
@@ -223,10 +219,10 @@ def test_however_the_clock_jumps_nobody_is_granted_more_than_the_burst_at_once_o
     st.integers(1, 600),
     st.integers(1, 20),
 )
-def test_over_any_time_no_more_is_granted_than_the_rate_and_one_burst(
+def test_rate_limiter_never_exceeds_rate_plus_one_burst(
     steps: list[tuple[float, bool]], per_minute: int, burst: int
 ) -> None:
-    rates, now, granted = Rates(per_minute, burst), 0.0, 0
+    rates, now, granted = RateLimiter(per_minute, burst), 0.0, 0
     for pause, awaited in steps:
         now += pause
         granted += not refusal(rates, "a", now, awaited=awaited)
@@ -234,18 +230,16 @@ def test_over_any_time_no_more_is_granted_than_the_rate_and_one_burst(
 
 
 @given(st.lists(st.text(max_size=3), max_size=300))
-def test_only_so_many_callers_are_remembered(callers: list[str]) -> None:
-    rates = Rates(60, 5, most=8)
+def test_rate_limiter_bounds_the_number_of_callers(callers: list[str]) -> None:
+    rates = RateLimiter(60, 5, most=8)
     for number, caller in enumerate(callers):
         refusal(rates, caller, float(number))
         assert len(rates) <= 8
 
 
 @given(st.integers(1, 100), st.integers(1, 50))
-def test_what_is_done_ahead_is_granted_once_the_time_is_over_that_was_told(
-    per_minute: int, burst: int
-) -> None:
-    rates, now = Rates(per_minute, burst), 0.0
+def test_rate_limiter_grants_prefetch_after_the_reported_delay(per_minute: int, burst: int) -> None:
+    rates, now = RateLimiter(per_minute, burst), 0.0
     while not (wait := refusal(rates, "a", now, awaited=False)):
         pass
     assert refusal(rates, "a", now + 1.001 * wait + 1e-6, awaited=False) == 0

@@ -28,7 +28,7 @@ def address(source: SourceServer, tiny_model: Path) -> str:
     return f"{source.url}/m.gguf#sha256={hashlib.sha256(tiny_model.read_bytes()).hexdigest()}"
 
 
-async def test_a_model_is_fetched_with_progress_and_completes_without_a_restart(
+async def test_pull_streams_progress_and_the_model_completes(
     ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
 ) -> None:
     steps = lines(await ask("models/pull", {"model": address(source, tiny_model)}))
@@ -41,7 +41,7 @@ async def test_a_model_is_fetched_with_progress_and_completes_without_a_restart(
     assert (await ask("complete", complete_body())).code == 200
 
 
-async def test_a_download_that_fails_ends_the_stream_with_the_reason(
+async def test_failed_pull_ends_the_stream_with_the_reason(
     ask: Ask, pilot: Any, source: SourceServer
 ) -> None:
     last = lines(await ask("models/pull", {"model": f"{source.url}/missing.gguf"}))[-1]
@@ -51,9 +51,7 @@ async def test_a_download_that_fails_ends_the_stream_with_the_reason(
     assert "404" in last["error"]["message"]
 
 
-async def test_a_download_can_be_stopped(
-    ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
-) -> None:
+async def test_pull_can_be_stopped(ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path) -> None:
     source.hold.clear()
     spec = address(source, tiny_model)
     running = asyncio.ensure_future(ask("models/pull", {"model": spec}))
@@ -66,13 +64,13 @@ async def test_a_download_can_be_stopped(
     assert json.loads((await ask("models/pull", {"model": spec}, method="DELETE")).body) == {"stopped": False}
 
 
-async def test_selecting_what_is_not_here_says_how_to_fetch_it(ask: Ask, ready: Any) -> None:
+async def test_selecting_a_missing_model_explains_how_to_download_it(ask: Ask, ready: Any) -> None:
     response = await ask("models", {"model": "smollm2-135m"})
     assert response.code == 503
     assert error_of(response)["code"] == "model_missing"
 
 
-async def test_selecting_loads_in_the_background(ask: Ask, ready: Any) -> None:
+async def test_select_loads_in_the_background(ask: Ask, ready: Any) -> None:
     response = await ask("models", {"model": ready.selected})
     assert response.code == 202
     for _ in range(3000):
@@ -85,14 +83,14 @@ async def test_selecting_loads_in_the_background(ask: Ask, ready: Any) -> None:
 @pytest.mark.parametrize(
     "model", ["", "nonsense", "x/../../y.gguf\r\nforged", "http://example.org/x.gguf", 7]
 )
-async def test_a_model_that_cannot_be_is_refused(ask: Ask, ready: Any, model: Any) -> None:
+async def test_selecting_an_impossible_model_is_rejected(ask: Ask, ready: Any, model: Any) -> None:
     for path in ("models", "models/pull"):
         response = await ask(path, {"model": model})
         assert response.code in {400, 404}
         assert error_of(response)["field"] == "model"
 
 
-async def test_a_damaged_model_is_refused_in_words_and_the_server_lives(
+async def test_damaged_model_is_rejected_and_the_server_keeps_running(
     ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path
 ) -> None:
     bad = tmp_path / "bad.gguf"
@@ -103,7 +101,7 @@ async def test_a_damaged_model_is_refused_in_words_and_the_server_lives(
         if health["phase"] != "loading":
             break
         await asyncio.sleep(0.01)
-    # The model there was goes on, and it is said why.
+    # The previous model keeps running, and the notice gives the reason.
     assert health["ready"]
     assert health["code"] == "model_refused"
     assert "bad.gguf" in health["notice"]
@@ -113,7 +111,7 @@ async def test_a_damaged_model_is_refused_in_words_and_the_server_lives(
     assert listed["selected"] == ready.selected != str(bad)
 
 
-async def test_a_model_is_removed_unless_it_is_in_use(
+async def test_model_can_be_deleted_unless_it_is_loaded(
     ask: Ask, ready: Any, models_folder: Path, tiny_model: Path
 ) -> None:
     stored = models_folder / catalog()["smollm2-360m"].file

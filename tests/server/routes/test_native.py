@@ -20,14 +20,14 @@ from .conftest import Ask, Named, complete_body, error_of, lines
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
-async def test_nothing_to_show_is_an_empty_list(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_complete_without_suggestions_returns_an_empty_list(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
     engine.answer = ""
     assert json.loads((await ask("complete", complete_body())).body)["items"] == []
 
 
-async def test_odd_characters_in_the_code_come_back_unchanged(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
+async def test_complete_preserves_unusual_characters(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     odd = "s = '\x00\u202e\u200b\ufeff\r🎈"
     engine.answer = odd
     answer = json.loads((await ask("complete", complete_body(odd))).body)
@@ -35,7 +35,7 @@ async def test_odd_characters_in_the_code_come_back_unchanged(
     assert odd in engine.prompts[0]
 
 
-async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
+async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
     response = await ask("complete", complete_body(offset=99))
     assert response.code == 400
     assert error_of(response) == {
@@ -48,7 +48,7 @@ async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
     }
 
 
-async def test_the_first_request_begins_the_load_where_the_start_did_not(ask: Ask, pilot: Any) -> None:
+async def test_first_request_loads_the_model_if_startup_did_not(ask: Ask, pilot: Any) -> None:
     assert pilot.worker.state.phase == "empty"
     while (response := await ask("complete", complete_body())).code == 503:
         assert error_of(response)["code"] == "loading"
@@ -56,7 +56,7 @@ async def test_the_first_request_begins_the_load_where_the_start_did_not(ask: As
     assert response.code == 200
 
 
-async def test_before_the_model_is_here_the_reason_is_given(ask: Ask, pilot: Any) -> None:
+async def test_complete_without_a_model_returns_the_reason(ask: Ask, pilot: Any) -> None:
     pilot.selected = "qwen2.5-coder-0.5b"
     response = await ask("complete", complete_body())
     assert response.code == 503
@@ -88,7 +88,7 @@ def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: An
 @pytest.mark.parametrize(
     ("route", "body"), [("complete", complete_body()), ("completion", {"prompt": "x", "n_predict": 400})]
 )
-async def test_a_client_that_leaves_before_its_answer_is_no_error_in_the_log(
+async def test_disconnect_before_the_answer_logs_no_error(
     ask: Ask,
     post: Post,
     jp_serverapp: Any,
@@ -111,7 +111,7 @@ async def test_a_client_that_leaves_before_its_answer_is_no_error_in_the_log(
     assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
 
-async def test_an_engine_that_fails_is_an_error_without_its_secrets(
+async def test_engine_error_hides_internal_details(
     ask: Ask, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "AFTER_LOAD", 0.1)
@@ -122,13 +122,13 @@ async def test_an_engine_that_fails_is_an_error_without_its_secrets(
     streamed = lines(await ask("complete", complete_body(stream=True)))[-1]
     assert streamed["error"]["code"] == "engine"
     engine.fail = None
-    # It failed twice in a row: it is loaded again after a moment.
+    # After two consecutive failures, the engine is reloaded with a delay.
     while (response := await ask("complete", complete_body())).code == 503:
         await asyncio.sleep(0.05)
     assert response.code == 200
 
 
-async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
+async def test_feedback_counts_without_storing_text(ask: Ask, ready: Any) -> None:
     for event in EVENTS:
         assert (await ask("feedback", {"id": "x", "event": event, "chars": 4, "seconds": 1.5})).code == 204
         assert ready.completer.counters[event] == 1
@@ -144,11 +144,11 @@ async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write observations at once; to be used before the server starts."""
+    """Write observations without a delay; use it before the server starts."""
     monkeypatch.setattr(learner, "SETTLE", 0.01)
 
 
-async def test_what_becomes_of_a_suggestion_is_learned_and_can_be_forgotten(
+async def test_feedback_is_learned_and_can_be_deleted(
     soon: None, ask: Ask, ready: Any, own_folder: Path
 ) -> None:
     kept = own_folder / "learning.json"
@@ -168,7 +168,7 @@ async def test_what_becomes_of_a_suggestion_is_learned_and_can_be_forgotten(
     assert not kept.exists()
 
 
-async def test_the_counts_are_those_of_the_person_whose_server_it_is(
+async def test_feedback_counts_only_the_server_owner(
     ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
@@ -188,7 +188,7 @@ async def test_the_counts_are_those_of_the_person_whose_server_it_is(
     assert await week("ada") == {"shown": 1, "taken": 0}
 
 
-async def test_the_secret_of_the_runtime_file_opens_what_kernels_ask_for_alone(
+async def test_runtime_secret_opens_only_the_kernels_routes(
     jp_serverapp: Any, jp_fetch: Any, ask: Ask, ready: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
@@ -200,10 +200,10 @@ async def test_the_secret_of_the_runtime_file_opens_what_kernels_ask_for_alone(
     wrong = secret | {"X-Turbopilot-Secret": "guess"}
     assert (await ask("complete", complete_body(), headers=wrong)).code == 403
     assert (await ask("complete", complete_body(), headers=wrong | {"X-Turbopilot-Secret": ""})).code == 403
-    assert runtime.SECRET_IS_FOR == ("complete", "health", "hierarchy")
+    assert runtime.SECRET_ROUTES == ("complete", "health", "hierarchy")
 
 
-async def test_a_share_is_a_persons_however_their_programs_call_themselves(
+async def test_fair_share_ignores_the_client_name(
     ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
@@ -227,13 +227,13 @@ async def test_a_share_is_a_persons_however_their_programs_call_themselves(
         assert editors.count("") == 2
 
 
-async def test_a_client_name_ends_what_the_same_caller_asked_and_nobody_elses(
+async def test_client_name_replaces_only_the_callers_own_requests(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = words(100), 0.02
 
     async def begin(source: str, agent: str) -> asyncio.Task[Any]:
-        # By a token, without a cookie: the name that Jupyter makes up for each such request says nothing.
+        # With a token and without a cookie, Jupyter generates another name for each request.
         body = complete_body(source, client="same", lines="multi", max_tokens=60)
         task = asyncio.create_task(ask("complete", body, headers={"User-Agent": agent}))
         while not any(source in prompt for prompt in engine.prompts):

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.reading import read
 
 
 def asked(**fields: Any) -> CompletionsBody:
-    return read(json.dumps({"prompt": "x"} | fields).encode(), CompletionsBody)
+    return read_body(json.dumps({"prompt": "x"} | fields).encode(), CompletionsBody)
 
 
 @pytest.mark.parametrize(
@@ -24,23 +24,21 @@ def asked(**fields: Any) -> CompletionsBody:
         ([[1], [2, 3]], [(1,), (2, 3)]),
     ],
 )
-def test_a_prompt_is_a_text_or_token_ids_and_a_list_of_one_kind_is_several(
-    prompt: Any, prompts: list[Any]
-) -> None:
+def test_prompt_is_a_text_ids_or_a_list_of_one_kind(prompt: Any, prompts: list[Any]) -> None:
     texts = asked(prompt=prompt).texts()
     assert [text.prompt for text in texts] == prompts
     assert {text.bulk for text in texts} == {len(prompts) > 1}
 
 
 @pytest.mark.parametrize("prompt", [[], [1, "a"], ["a", [1]], ["a"] * 17])
-def test_prompts_of_several_kinds_or_too_many_are_refused_by_name(prompt: Any) -> None:
+def test_mixed_or_too_many_prompts_are_rejected_by_name(prompt: Any) -> None:
     with pytest.raises(BadRequestError) as refused:
         asked(prompt=prompt).texts()
     assert refused.value.field == "prompt"
 
 
 @pytest.mark.parametrize("fields", [{"n": 3, "best_of": 2}, {"n": 1, "best_of": 2, "stream": True}])
-def test_the_best_of_several_needs_several_and_cannot_be_streamed(fields: dict[str, Any]) -> None:
+def test_best_of_must_be_at_least_n_and_cannot_stream(fields: dict[str, Any]) -> None:
     with pytest.raises(BadRequestError) as refused:
         asked(**fields).texts()
     assert refused.value.field == "best_of"
@@ -50,21 +48,21 @@ def test_the_best_of_several_needs_several_and_cannot_be_streamed(fields: dict[s
     ("fields", "length"),
     [({}, 16), ({"max_tokens": 5}, 5), ({"max_tokens": 5, "n_predict": 7}, 7), ({"max_tokens": None}, 16)],
 )
-def test_an_answer_is_as_long_as_either_field_says(fields: dict[str, Any], length: int) -> None:
+def test_max_tokens_and_n_predict_limit_the_length(fields: dict[str, Any], length: int) -> None:
     assert asked(**fields).texts()[0].sampling.max_tokens == length
 
 
-def test_copilots_indentation_counts_only_where_it_is_to_be_trimmed() -> None:
+def test_copilot_indent_applies_only_with_trim_by_indentation() -> None:
     assert asked(extra={"next_indent": 4, "trim_by_indentation": True}).texts()[0].indent == 4
     assert asked(extra={"next_indent": 4}).texts()[0].indent == 0
 
 
-def test_who_wants_the_prompt_back_sends_one_that_fits() -> None:
+def test_echo_disables_prompt_truncation() -> None:
     assert asked(extra={"next_indent": 0}).texts()[0].cut
     assert not asked(extra={"next_indent": 0}, echo=True).texts()[0].cut
 
 
-def test_options_of_llama_cpps_server_are_understood() -> None:
+def test_llama_cpp_options_are_accepted() -> None:
     fields = {"samplers": "kp", "repeat_last_n": 8, "post_sampling_probs": True, "cache_prompt": False}
     sampling = asked(**fields).texts()[0].sampling
     assert (sampling.samplers, sampling.penalty_last_n) == (("top_k", "top_p"), 8)
@@ -80,7 +78,7 @@ def test_options_of_llama_cpps_server_are_understood() -> None:
         ({"prompt": [1], "suffix": "y"}, "suffix"),
     ],
 )
-def test_what_another_server_of_ours_asks_has_one_prompt_of_ids(fields: dict[str, Any], wrong: str) -> None:
+def test_turbopilot_field_requires_one_prompt_of_ids(fields: dict[str, Any], wrong: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         asked(turbopilot={}, **fields).texts()
     assert refused.value.field == wrong

@@ -9,14 +9,14 @@ import pytest
 from jupyter_turbopilot.errors import BadRequestError, BusyError, RefusedError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import Deltas
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.openai_wording import Wording, error_body
-from jupyter_turbopilot.server.routes.reading import read
+from jupyter_turbopilot.server.routes.openai_wording import CompletionFormat, error_body
 
 
 def asked(**fields: Any) -> CompletionsBody:
-    return read(json.dumps({"prompt": "x"} | fields).encode(), CompletionsBody)
+    return read_body(json.dumps({"prompt": "x"} | fields).encode(), CompletionsBody)
 
 
 def piece(token: int) -> bytes:
@@ -35,18 +35,18 @@ def reply(*items: Item) -> Reply:
 
 
 def whole(body: CompletionsBody, *replies: Reply) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(Wording(body, piece).whole(list(replies)))
+    answer: dict[str, Any] = json.loads(CompletionFormat(body, piece).whole(list(replies)))
     return answer
 
 
-def test_a_token_that_was_none_of_the_likeliest_stands_behind_them() -> None:
+def test_chosen_token_is_added_to_top_logprobs() -> None:
     unlikely = Item("z", 0.1, "stop", tokens=(Token(b"z", 0.1, 122, ((97, -0.1), (33, -2.0))),))
     (top,) = whole(asked(logprobs=2), reply(unlikely))["choices"][0]["logprobs"]["top_logprobs"]
     assert list(top) == ["a", "!", "z"]
     assert top["z"] == pytest.approx(math.log(0.1))
 
 
-def test_tokens_are_spelled_as_their_ids_where_that_is_asked_for() -> None:
+def test_return_tokens_as_token_ids_names_tokens_by_id() -> None:
     body = asked(prompt=[120], logprobs=2, echo=True, return_tokens_as_token_ids=True)
     logprobs = whole(body, reply(item("ab")))["choices"][0]["logprobs"]
     assert logprobs["tokens"] == ["token_id:120", "token_id:97", "token_id:98"]
@@ -54,14 +54,14 @@ def test_tokens_are_spelled_as_their_ids_where_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-def test_with_ids_no_token_is_missing_whatever_became_of_its_text(streamed: bool) -> None:
-    # One was typed already, one is cut inside a character, and behind a stop text there is one more.
+def test_token_ids_include_tokens_without_text(streamed: bool) -> None:
+    # One token was typed already, one ends inside a character, and one follows a stop text.
     pieces = (b"", b"a", b"\xc3", b"\xa9", b"stop", b"\xf0")
     tokens = tuple(Token(data, 0.5, number) for number, data in enumerate(pieces))
     body = asked(stream=streamed, logprobs=0, return_tokens_as_token_ids=True)
     shown = [Item("a", 0.5, "streaming", tokens=tokens[:2]), Item("aé", 0.5, "stop", tokens=tokens)]
-    wording = Wording(body, piece)
-    deltas = Deltas(every=wording.every)
+    wording = CompletionFormat(body, piece)
+    deltas = Deltas(include_hidden=wording.include_hidden)
     choices = whole(body, reply(shown[-1]))["choices"]
     if streamed:
         events = [wording.chunk(0, reply(step), delta) for step in shown for delta in deltas.of(reply(step))]
@@ -73,17 +73,17 @@ def test_with_ids_no_token_is_missing_whatever_became_of_its_text(streamed: bool
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_the_cost_of_a_stream_is_the_last_event_and_null_in_the_others(wanted: bool) -> None:
+def test_stream_usage_is_in_the_last_event_and_null_before(wanted: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if wanted else {}
-    wording, last = Wording(asked(stream=True, **options), piece), reply(item("a"))
+    wording, last = CompletionFormat(asked(stream=True, **options), piece), reply(item("a"))
     (delta,) = Deltas().of(last)
     assert ("usage" in wording.chunk(0, last, delta)) is wanted
     cost = wording.usage_chunk([last])
     assert (cost["choices"], cost["usage"]["total_tokens"]) == ([], 5)
 
 
-def test_another_server_of_ours_is_told_at_once_what_was_read_and_what_answers() -> None:
-    wording, deltas = Wording(asked(prompt=[1], stream=True, turbopilot={}), piece, "abc"), Deltas()
+def test_first_chunk_for_turbopilot_has_usage_and_fingerprint() -> None:
+    wording, deltas = CompletionFormat(asked(prompt=[1], stream=True, turbopilot={}), piece, "abc"), Deltas()
     steps = [item("a", "streaming"), item("ab")]
     first, second = [
         wording.chunk(0, reply(step), delta) for step in steps for delta in deltas.of(reply(step))
@@ -93,7 +93,7 @@ def test_another_server_of_ours_is_told_at_once_what_was_read_and_what_answers()
     assert {event["system_fingerprint"].partition(":")[2] for event in (first, second)} == {"abc"}
 
 
-def test_an_error_has_the_code_that_openais_clients_look_for() -> None:
+def test_error_body_has_openais_error_codes() -> None:
     assert error_body(RefusedError(401), None)["error"]["code"] == "invalid_api_key"
     assert error_body(BusyError("Later."), None)["error"]["code"] == "rate_limit_exceeded"
     assert error_body(BadRequestError("No."), "stop")["error"] == {

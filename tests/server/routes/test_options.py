@@ -7,9 +7,9 @@ import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.options import MOST_BIASED, CompletionBody
-from jupyter_turbopilot.server.routes.reading import read
+from jupyter_turbopilot.server.routes.options import MAX_BIASED_TEXT, CompletionBody
 from jupyter_turbopilot.server.routes.tokenization import TokenizeBody
 
 LONG = "x" * (MAX_BODY // 2)
@@ -24,7 +24,7 @@ def body(**fields: Any) -> bytes:
     [
         ("logit_bias", [[1, 1]] * 30_000),
         ("logit_bias", {f"{number:05}" + "x" * 100: 1 for number in range(1000)}),
-        ("logit_bias", {"x" * (MOST_BIASED + 1): 1}),
+        ("logit_bias", {"x" * (MAX_BIASED_TEXT + 1): 1}),
         ("response_fields", ["/" * len(LONG)]),
         ("samplers", LONG),
         ("samplers", [LONG]),
@@ -36,23 +36,23 @@ def body(**fields: Any) -> bytes:
         ("prompt", ["a"] * 100_000),
     ],
 )
-def test_what_would_hold_up_the_event_loop_is_refused_by_name(field: str, value: Any) -> None:
+def test_oversized_fields_are_rejected_by_name(field: str, value: Any) -> None:
     with pytest.raises(BadRequestError) as refused:
-        read(body(**{field: value}), CompletionBody).texts()
+        read_body(body(**{field: value}), CompletionBody).texts()
     assert str(refused.value.field).startswith(field)
     assert len(refused.value.message) < 500
 
 
 @pytest.mark.parametrize("seed", [2**64, -(2**64), 10**60])
-def test_a_seed_of_any_size_is_a_seed(seed: int) -> None:
-    assert 0 <= read(body(seed=seed), CompletionBody).texts()[0].sampling.seed < 2**32
+def test_seed_of_any_size_is_accepted(seed: int) -> None:
+    assert 0 <= read_body(body(seed=seed), CompletionBody).texts()[0].sampling.seed < 2**32
 
 
 @pytest.mark.parametrize("kind", [CompletionBody, CompletionsBody])
 @pytest.mark.parametrize("stop", [5, {"a": 1}, [5], ["x"] * 10_000, [["x"]]])
-def test_stop_texts_that_are_none_or_too_many_are_refused_by_name(kind: type[Any], stop: object) -> None:
+def test_empty_or_too_many_stop_texts_are_rejected_by_name(kind: type[Any], stop: object) -> None:
     with pytest.raises(BadRequestError) as caught:
-        read(body(stop=stop), kind)
+        read_body(body(stop=stop), kind)
     assert str(caught.value.field).startswith("stop")
 
 
@@ -63,24 +63,24 @@ def test_other_routes_have_the_same_bounds() -> None:
         (TokenizeBody, {"content": ["a"] * 200_000}),
     ):
         with pytest.raises(BadRequestError):
-            read(body(**value), kind)
+            read_body(body(**value), kind)
 
 
-def test_each_answer_tells_the_settings_but_nothing_long() -> None:
+def test_settings_in_the_response_omit_long_values() -> None:
     sent = {
         "stop": ["y" * 1000] * 64,
         "logit_bias": [[1, 2.0]] * 4096,
         "response_fields": ["content"],
         "temperature": -1,
     }
-    request = read(body(prompt=["x" * 60_000] * 16, n_cmpl=16, **sent), CompletionBody)
-    told = request.settings(request.texts()[0].sampling)
-    assert (told["temperature"], told["n_cmpl"]) == (0.0, 16)
-    assert len(json.dumps(told)) < 2000
+    request = read_body(body(prompt=["x" * 60_000] * 16, n_cmpl=16, **sent), CompletionBody)
+    reported = request.settings(request.texts()[0].sampling)
+    assert (reported["temperature"], reported["n_cmpl"]) == (0.0, 16)
+    assert len(json.dumps(reported)) < 2000
 
 
-def test_the_bounds_leave_room_for_what_is_really_sent() -> None:
-    request = read(
+def test_bounds_permit_realistic_requests() -> None:
+    request = read_body(
         body(
             prompt=[*range(100_000), "text"],
             logit_bias=[[100_000 + token, -100.5] for token in range(4096)],

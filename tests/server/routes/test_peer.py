@@ -19,9 +19,9 @@ from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.generation import Ask, Beginning, ExactAsk, Sampling, Token
+from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.peer import MOST_HINTED, MOST_WAYS, offer
-from jupyter_turbopilot.server.routes.reading import read
+from jupyter_turbopilot.server.routes.peer import MAX_HINT, MAX_PREFIXES, describe_engine
 
 from ...scripted_engine import ScriptedEngine
 from ...tiny_model import learn_merges, write_tiny_model
@@ -32,7 +32,7 @@ CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(valu
 
 @pytest.fixture(scope="module")
 def merged_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose tokens are of several bytes, some of them cut inside a character."""
+    """A tiny model with tokens of several bytes, some of which end inside a character."""
     return write_tiny_model(tmp_path_factory.mktemp("peer") / "merged.gguf", merges=learn_merges(CODE, 60))
 
 
@@ -42,20 +42,20 @@ def load(path: Path) -> LlamaEngine:
 
 @pytest.fixture(params=["scripted", "real"])
 def engine(request: pytest.FixtureRequest, merged_model: Path) -> Any:
-    """What the server's model is: a real one closes with the server."""
+    """The server's engine; a real one closes with the server."""
     return load(merged_model) if request.param == "real" else ScriptedEngine("né + b + c")
 
 
 @pytest.fixture
 def direct(engine: Any, merged_model: Path) -> Iterator[Any]:
-    """The same, asked without a server."""
+    """The same engine, without a server."""
     alone = load(merged_model) if isinstance(engine, LlamaEngine) else ScriptedEngine(engine.answer)
     yield alone
     alone.close()
 
 
 def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
-    """Word an ask as one of our servers sends it to another."""
+    """Return the body that the engine `remote` sends for a request."""
     sampling, beginning = ask.sampling, ask.sampling.beginning
     return {
         "prompt": [*ask.prompt],
@@ -85,7 +85,7 @@ def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
 
 
 class Heard(NamedTuple):
-    """What a streamed answer says."""
+    """The content of a streamed answer."""
 
     text: str
     ids: list[int]
@@ -125,7 +125,7 @@ def written(engine: Any, ask: Ask) -> list[Token]:
 
 
 def asks(engine: Any) -> Iterator[Ask]:
-    """Ask for what a server of ours may ask another."""
+    """Return requests that a Turbopilot server may send to another."""
     words, size = engine.vocabulary, 12
     prompt, after = (
         words.tokenize("def mean(values):\n    return su"),
@@ -139,7 +139,7 @@ def asks(engine: Any) -> Iterator[Ask]:
     for beginning in (
         Beginning((b"sum(values)", b"super"), 2),
         Beginning(("né".encode()[:2], "😀".encode()[:3])),  # cut inside a character
-        Beginning((b"mean",), 4),  # all of it is there already
+        Beginning((b"mean",), 4),  # all of it is typed
         Beginning(banned=likely[0]),
     ):
         yield Ask(prompt, Sampling(max_tokens=size, beginning=beginning, top=3))
@@ -151,11 +151,11 @@ def asks(engine: Any) -> Iterator[Ask]:
     yield Ask(prompt, drawn)
     yield Ask(prompt, Sampling(max_tokens=0))
     if isinstance(engine, LlamaEngine):
-        # To the brim: the text ends where the context does.
+        # The completion ends at the context's end.
         yield Ask((prompt * 20)[: engine.context_size - 3], plain)
 
 
-async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_it(
+async def test_remote_completion_equals_the_local_engines(
     ready: Any, engine: Any, direct: Any, merged_model: Path, ask: Send
 ) -> None:
     other = load(merged_model) if isinstance(engine, LlamaEngine) else ScriptedEngine(engine.answer)
@@ -168,7 +168,7 @@ async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_i
         assert [list(top)[: len(token.top)] for top, token in zip(found.top, expected, strict=True)] == [
             [token for token, _ in token.top] for token in expected
         ]
-        # A character that is cut at the end is in the ids alone.
+        # Only the ids contain an incomplete last character.
         whole = codecs.getincrementaldecoder("utf-8")("replace")
         assert found.text == whole.decode(b"".join(token.data for token in expected))
         assert found.usage["prompt_tokens"] == len(each.prompt)
@@ -181,14 +181,14 @@ async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_i
     ("fields", "wrong"),
     [
         ({"begins": ["no base64!"]}, "turbopilot.begins[0]"),
-        ({"begins": ["YQ=="] * (MOST_WAYS + 1)}, "turbopilot.begins"),
+        ({"begins": ["YQ=="] * (MAX_PREFIXES + 1)}, "turbopilot.begins"),
         ({"begins": [base64.b64encode(b"a" * 1000).decode()] * 66}, "turbopilot.begins"),
         ({"typed": -1}, "turbopilot.typed"),
         ({"begins": ["YQ=="], "typed": 2}, "turbopilot.typed"),
         ({"banned": "a"}, "turbopilot.banned"),
         ({"banned": 1 << 22}, "turbopilot.banned"),
         ({"hint": [1 << 22]}, "turbopilot.hint"),
-        ({"hint": [97] * (MOST_HINTED + 1)}, "turbopilot.hint"),
+        ({"hint": [97] * (MAX_HINT + 1)}, "turbopilot.hint"),
         ({"fixed": [1]}, "turbopilot.fixed"),
         ({"fixed": [2, 1]}, "turbopilot.fixed"),
         ({"fixed": [0, 3]}, "turbopilot.fixed"),
@@ -196,16 +196,14 @@ async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_i
         ({"language": "x" * 200}, "turbopilot.language"),
     ],
 )
-async def test_a_field_that_is_wrong_is_named(
-    ready: Any, ask: Send, fields: dict[str, Any], wrong: str
-) -> None:
+async def test_invalid_field_is_named(ready: Any, ask: Send, fields: dict[str, Any], wrong: str) -> None:
     answer = await ask("v1/completions", {"prompt": [97, 98, 99], "turbopilot": fields})
     assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, wrong)
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
 @pytest.mark.parametrize(("name", "value"), [("begins", ["YQ=="]), ("banned", 97)])
-async def test_an_engine_that_cannot_be_held_to_a_beginning_says_so(
+async def test_engine_without_prefix_constraints_reports_it(
     ready: Any, engine: ScriptedEngine, ask: Send, name: str, value: Any
 ) -> None:
     engine.abilities = Abilities(holds=False)
@@ -215,9 +213,7 @@ async def test_an_engine_that_cannot_be_held_to_a_beginning_says_so(
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-async def test_what_nobody_waits_for_is_given_up_in_words(
-    ready: Any, engine: ScriptedEngine, ask: Send
-) -> None:
+async def test_superseded_prefetch_ends_with_a_reason(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
     engine.abilities = Abilities(ahead=False)
     for stream in (True, False):
         body = {"prompt": [97], "stream": stream, "turbopilot": {"priority": "ahead"}}
@@ -226,26 +222,24 @@ async def test_what_nobody_waits_for_is_given_up_in_words(
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-async def test_the_list_of_models_says_what_the_engine_offers(
-    pilot: Any, engine: ScriptedEngine, ask: Send
-) -> None:
+async def test_models_include_the_engines_capabilities(pilot: Any, engine: ScriptedEngine, ask: Send) -> None:
     (before,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert before["turbopilot"] == {"version": 1}
     pilot.start()
     while not json.loads((await ask("health", method="GET")).body)["ready"]:
         pass
     (model,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
-    assert model["turbopilot"] == json.loads(json.dumps(offer(engine)))
+    assert model["turbopilot"] == json.loads(json.dumps(describe_engine(engine)))
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
     assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
-    # Asleep it offers what it did: a completion wakes it.
+    # A sleeping server returns the last description; a completion wakes it.
     pilot.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
     pilot.worker._loop.engine = None
     (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert asleep["turbopilot"] == model["turbopilot"]
 
 
-async def test_a_server_that_went_to_sleep_before_anybody_asked_is_woken(ready: Any, ask: Ask) -> None:
+async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, ask: Ask) -> None:
     ready.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
     ready.worker._life._loaded = ready.worker._life._loaded or (lambda _: ScriptedEngine())
     ready.worker._loop.engine = None
@@ -258,12 +252,12 @@ async def test_a_server_that_went_to_sleep_before_anybody_asked_is_woken(ready: 
     pytest.fail("it sleeps on")
 
 
-def test_an_offer_changes_with_what_answers_depend_on_and_names_no_path() -> None:
+def test_engine_description_changes_with_the_engine_and_has_no_path() -> None:
     engines = [ScriptedEngine() for _ in range(3)]
     engines[1].identity, engines[2].name = "/home/ada/other.gguf", "other"
     for engine in engines:
         engine.vocabulary = engines[0].vocabulary
-    offers = [offer(engine) for engine in engines]
+    offers = [describe_engine(engine) for engine in engines]
     assert len({each["identity"] for each in offers}) == 3
     assert "ada" not in str(offers)
     assert offers[0]["top"] == 20
@@ -277,7 +271,7 @@ def test_an_offer_changes_with_what_answers_depend_on_and_names_no_path() -> Non
     st.tuples(st.integers(0, 3), st.integers(0, 3)).map(sorted).map(tuple),
     st.sampled_from([None, *(priority.name.lower() for priority in Priority)]),
 )
-def test_an_ask_comes_back_from_the_wire_as_it_was(
+def test_request_survives_the_round_trip(
     ways: list[bytes],
     typed: int,
     banned: int | None,
@@ -287,7 +281,7 @@ def test_an_ask_comes_back_from_the_wire_as_it_was(
 ) -> None:
     beginning = Beginning(tuple(ways), typed if ways else 0, banned)
     sent = Ask([1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span)
-    body = read(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
+    body = read_body(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
     (text,) = body.texts()
     assert text.prompt == (1, 2, 3, 4)
     found = text.sampling.beginning

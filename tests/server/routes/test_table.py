@@ -15,13 +15,13 @@ def body_of(path: str, method: str) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
 
 
-def test_each_method_is_described_with_its_own_body() -> None:
+def test_openapi_describes_each_method_with_its_own_body() -> None:
     assert body_of("/models/pull", "post") == "Pull"
     assert body_of("/models/pull", "delete") == "Select"
     assert body_of("/models", "post") == body_of("/models", "delete") == "Select"
 
 
-def test_every_method_of_every_route_is_described_and_no_other() -> None:
+def test_openapi_describes_exactly_the_declared_methods() -> None:
     described = {(path, method.upper()) for path, methods in PATHS.items() for method in methods}
     declared = {
         ("/" + path.replace("([^/]+)", "{name}").replace("(.+)", "{name}"), method)
@@ -41,5 +41,5 @@ def test_every_method_of_every_route_is_described_and_no_other() -> None:
         ("/v1/models/{name}", "get", {200, 401, 403, 404}),
     ],
 )
-def test_the_statuses_of_a_method_are_those_it_declares(path: str, method: str, statuses: set[int]) -> None:
+def test_openapi_statuses_are_the_declared_ones(path: str, method: str, statuses: set[int]) -> None:
     assert {int(status) for status in PATHS[path][method]["responses"]} == statuses

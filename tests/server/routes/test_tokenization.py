@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.server.routes import tokenization
-from jupyter_turbopilot.server.routes.jobs import ONE_REQUEST
+from jupyter_turbopilot.server.routes.jobs import BYTES_PER_REQUEST
 from jupyter_turbopilot.server.routes.tokenization import split_specials
 
 from ...scripted_engine import ScriptedEngine
@@ -29,12 +29,12 @@ from .conftest import Ask, error_of
         ("<s>><s>", [2, 1]),
     ],
 )
-def test_control_tokens_are_taken_out_of_a_text(text: str, fragments: list[str | int]) -> None:
+def test_split_specials_separates_control_tokens(text: str, fragments: list[str | int]) -> None:
     assert split_specials(text, {"<s>": 1, "<s>>": 2}) == fragments
 
 
 @given(st.text(alphabet="<s>ab"))
-def test_nothing_of_a_text_is_lost_where_control_tokens_are_taken_out(text: str) -> None:
+def test_split_specials_loses_no_text(text: str) -> None:
     names = {"<s>": 1, "<s>>": 2}
     spelt = {number: name for name, number in names.items()}
     fragments = split_specials(text, names)
@@ -42,9 +42,7 @@ def test_nothing_of_a_text_is_lost_where_control_tokens_are_taken_out(text: str)
     assert not [part for part in fragments if isinstance(part, str) and "<s>" in part]
 
 
-async def test_a_token_that_there_is_not_is_refused_by_name(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
+async def test_unknown_token_is_rejected_by_name(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     def piece(_token: int) -> bytes:
         raise IndexError
 
@@ -53,7 +51,7 @@ async def test_a_token_that_there_is_not_is_refused_by_name(
     assert (response.code, error_of(response)["field"]) == (400, "tokens")
 
 
-async def test_a_flood_delays_neither_completions_nor_jupyters_threads(
+async def test_tokenize_flood_delays_no_completions(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
@@ -62,7 +60,7 @@ async def test_a_flood_delays_neither_completions_nor_jupyters_threads(
         free.wait(60)
         return b"{}"
 
-    monkeypatch.setattr(tokenization, "_tokenized", stuck)
+    monkeypatch.setattr(tokenization, "_tokenize_body", stuck)
     flood = [asyncio.create_task(ask("tokenize", {"content": "x"})) for _ in range(8)]
     try:
         await asyncio.sleep(0.2)
@@ -74,7 +72,7 @@ async def test_a_flood_delays_neither_completions_nor_jupyters_threads(
         await asyncio.gather(*flood)
 
 
-async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -> None:
+async def test_long_responses_are_encoded_correctly_in_slices(ask: Ask, ready: Any) -> None:
     text = 'a"é\\\n' * 5000
     answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
     assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
@@ -85,7 +83,7 @@ async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
 @pytest.mark.parametrize(("path", "body"), [("tokenize", {"content": ""}), ("detokenize", {"tokens": []})])
-async def test_what_is_sent_counts_by_its_size(ask: Ask, ready: Any, path: str, body: dict[str, Any]) -> None:
+async def test_tokenize_is_charged_by_size(ask: Ask, ready: Any, path: str, body: dict[str, Any]) -> None:
     assert (await ask(path, body)).code == 200  # one of three
-    long = body | {"unknown": "x" * (3 * ONE_REQUEST // 2)}
+    long = body | {"unknown": "x" * (3 * BYTES_PER_REQUEST // 2)}
     assert [(await ask(path, long)).code, (await ask(path, body)).code] == [200, 429]

@@ -1,4 +1,4 @@
-"""Reads a body as llama.cpp's server does: aliases, null for a default, 8.0 for 8. Pure."""
+"""Decodes a body like llama.cpp's server: aliases, null for a default, 8.0 for 8. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import msgspec
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import decode
 
-LONGEST_NUMBER = 64  # characters
-MOST_BIAS_BYTES = 1 << 17
+MAX_NUMBER_LENGTH = 64  # characters
+MAX_BIAS_BYTES = 1 << 17
 _ALIASES = {
     "max_tokens": "n_predict",
     "max_completion_tokens": "n_predict",
     "n": "n_cmpl",
     "logprobs": "n_probs",
 }
-# Unsupported options of other servers, with the largest value that changes no answer.
-_ABSENT: dict[str, float] = {
+# Unsupported options, with the largest value that has no effect.
+_UNSUPPORTED: dict[str, float] = {
     "mirostat": 0,
     "dry_multiplier": 0,
     "xtc_probability": 0,
@@ -29,8 +29,8 @@ _ABSENT: dict[str, float] = {
     "min_keep": 1,
     "reasoning_budget_tokens": -1,
 }
-# Further ones, with the only value that changes no answer.
-_SWITCHES: dict[str, Any] = {
+# Further unsupported options, with the only value that has no effect.
+_UNSUPPORTED_VALUES: dict[str, Any] = {
     "grammar": "",
     "json_schema": None,
     "response_format": {"type": "text"},
@@ -46,20 +46,22 @@ _DEFAULT = (b"", b"null")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def read(body: bytes, kind: type[T]) -> T:
-    """Read a body: null is the default, 8.0 is 8, other names are known, and what is not there is refused.
+def read_body(body: bytes, kind: type[T]) -> T:
+    """Decode a body: resolve aliases, null and 8.0, and reject unsupported options.
 
-    Nothing becomes an object before its size is looked at, and fields that nobody knows never do: a megabyte
-    of them would hold up the event loop.
+    Known fields are decoded after a check of their size, and unknown fields are not decoded: a megabyte of
+    them would block the event loop.
     """
-    fields = msgspec.structs.asdict(decode(body, _raw(kind)))
+    fields = msgspec.structs.asdict(decode(body, _raw_fields(kind)))
     sent = {name: bytes(value) for name, value in fields.items() if bytes(value) not in _DEFAULT}
-    given = {name: _whole(name, value) for name, value in sent.items()}
-    if len(given.get("logit_bias", b"")) > MOST_BIAS_BYTES:
+    given = {name: _without_fraction(name, value) for name, value in sent.items()}
+    if len(given.get("logit_bias", b"")) > MAX_BIAS_BYTES:
         raise BadRequestError(
-            f"logit_bias is larger than {MOST_BIAS_BYTES} bytes. Send a smaller one.", field="logit_bias"
+            f"logit_bias is larger than {MAX_BIAS_BYTES} bytes. Send a smaller one.", field="logit_bias"
         )
-    refuse_absent({name: decode(given[name], Any) for name in (*_ABSENT, *_SWITCHES) if name in given})
+    reject_unsupported(
+        {name: decode(given[name], Any) for name in (*_UNSUPPORTED, *_UNSUPPORTED_VALUES) if name in given}
+    )
     sent_as: dict[str | None, str] = {}
     for alias, name in _ALIASES.items():
         if alias in given and name not in given:
@@ -72,18 +74,18 @@ def read(body: bytes, kind: type[T]) -> T:
 
 
 @cache
-def _raw(kind: type[msgspec.Struct]) -> type[Any]:
-    """Return a schema of the fields that mean anything in `kind`, each left as it was sent."""
-    names = {*kind.__struct_encode_fields__, *_ALIASES, *_ABSENT, *_SWITCHES}
+def _raw_fields(kind: type[msgspec.Struct]) -> type[Any]:
+    """Return a schema that leaves each known field of `kind` undecoded."""
+    names = {*kind.__struct_encode_fields__, *_ALIASES, *_UNSUPPORTED, *_UNSUPPORTED_VALUES}
     return msgspec.defstruct("Fields", [(name, msgspec.Raw, msgspec.Raw()) for name in sorted(names)])
 
 
-def _whole(name: str, value: bytes) -> bytes:
-    """Return the number of a field without its fraction where that is nothing."""
+def _without_fraction(name: str, value: bytes) -> bytes:
+    """Return a number without its fraction if the fraction is zero; return other values unchanged."""
     if value[0] not in b"-0123456789":
         return value
-    if len(value) > LONGEST_NUMBER:
-        raise BadRequestError(f"A number may have at most {LONGEST_NUMBER} characters.", field=name)
+    if len(value) > MAX_NUMBER_LENGTH:
+        raise BadRequestError(f"A number may have at most {MAX_NUMBER_LENGTH} characters.", field=name)
     try:
         number = decode(value, float)
     except BadRequestError as error:
@@ -91,12 +93,12 @@ def _whole(name: str, value: bytes) -> bytes:
     return b"%d" % int(number) if number.is_integer() and abs(number) < 2**53 else value
 
 
-def refuse_absent(fields: dict[str, Any]) -> None:
-    """Refuse by name what would change the answer and is not supported."""
-    for name, most in _ABSENT.items():
+def reject_unsupported(fields: dict[str, Any]) -> None:
+    """Raise an error for an unsupported option that would change the answer."""
+    for name, most in _UNSUPPORTED.items():
         value = fields.get(name, most)
         if not isinstance(value, int | float) or value > most:
             raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
-    for name, harmless in _SWITCHES.items():
+    for name, harmless in _UNSUPPORTED_VALUES.items():
         if fields.get(name, harmless) != harmless:
             raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
