@@ -222,7 +222,8 @@ class Turbopilot(Configurable):
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",
         help="How readily suggestions appear automatically: quiet shows few, most of them right; eager shows "
-        "many, more of them wrong; always shows everything. A suggestion that you request is always shown.",
+        "many, more of them wrong; always shows all that pass the validity checks. A suggestion that you "
+        "request is always shown.",
     ).tag(config=True)
     learning = Bool(
         True,
