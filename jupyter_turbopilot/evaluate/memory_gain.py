@@ -200,7 +200,7 @@ class MemoryGain:
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
             f"suggestions from the index alone, {memory.precision:.3f} were correct; their median latency "
             f"was {shown_ms:.1f} ms. A position requested in both configurations took {key_with:.0f} ms on "
-            f"average with the index, {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), all requests "
+            f"average with the index, {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), requests "
             f"{sum(second.ms) / 1000:.0f} and {sum(first.ms) / 1000:.0f} seconds, the warm-up of a cell "
             f"{focus_with:.0f} and {focus:.0f} ms."
         )

@@ -35,8 +35,7 @@ def tables(found: Figured, logs: int) -> str:
     lines = [
         f"{', '.join(counts)}. {_units(found)}",
         "",
-        f"Keystrokes saved: {_share(saved)} of the characters written "
-        f"({saved.part} of {saved.of} characters, {less}).",
+        f"Keystrokes saved: {_share(saved)} of the characters written ({saved.part} of {saved.of}, {less}).",
         "",
         *_table("all suggestions", {"all": found.of(found.suggested)}),
         *_rows({", ".join(condition): figures for condition, figures in conditions.items()}),

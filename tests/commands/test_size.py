@@ -116,7 +116,7 @@ def test_size_computes_the_rate_from_two_metrics(
     status, out, err = run(capsys, "size", "--people", "100", *asked, *more)
     assert status == 0, err
     found = json.loads(out)
-    # 60 requests in 100 s of 10 people: 0.06 of each; half of them type.
+    # 60 requests in 100 s by 10 users: 0.06/s each; half of them type.
     assert found["requests_per_second"]["value"] == pytest.approx(0.12, rel=0.05)
     assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.6, rel=0.05)
 

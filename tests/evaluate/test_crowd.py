@@ -17,7 +17,7 @@ DATA = Path(__file__).parent.parent / "data"
 
 
 class Engine:
-    """Has room for every second text."""
+    """Accepts every second request."""
 
     abilities = SimpleNamespace(elsewhere=False)
 
@@ -34,7 +34,7 @@ class Engine:
 
 
 class Local:
-    """Hears who asks; everybody's requests stay unanswered."""
+    """Records callers and leaves their requests unanswered."""
 
     def __init__(self, fails: BaseException | None = None, *, engine: Engine | None = None) -> None:
         self.fails = fails

@@ -1,4 +1,4 @@
-"""The figures are compared with those that are counted from the same stories before they are logged."""
+"""Statistics of logs are compared with independent counts of the logged events."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STORY = st.fixed_dictionaries(
     {
         "before": st.sampled_from([*BEFORE]),
         "text": st.text("abc", min_size=1, max_size=40),
-        "keys": st.integers(0, 5),  # requests without an answer before this one
+        "keys": st.integers(0, 5),  # unanswered requests before this one
         "shown": st.booleans(),
         "along": st.integers(0, 3),
         "end": st.sampled_from(["taken", "taken", "pieces", "dismissed", "typed_over", "nothing"]),
@@ -53,13 +53,13 @@ STORY = st.fixed_dictionaries(
 )
 
 
-# A process that logs: what is typed before anything else, what happens then, and whether it is killed in the end.
+# A logging process: text typed first, events, and whether the process is killed at the end.
 STORIES = st.one_of(st.lists(STORY, min_size=1, max_size=1), st.lists(STORY, max_size=10))
 PROCESS = st.tuples(st.sampled_from([0, 300]), STORIES, st.booleans())
 
 
 class Counts:
-    """Counted while the stories are told."""
+    """Independent counts."""
 
     def __init__(self) -> None:
         self.requests = self.written = self.shown = self.taken = self.characters = self.worth = self.all = 0
@@ -69,13 +69,13 @@ class Counts:
         self.begin()
 
     def begin(self) -> None:
-        """Begin with another process."""
+        """Start another process."""
         self.lengths: dict[str, int] = {}
         self.asked = self.typed = self.got = 0
-        self.told = (0, 0)  # how many requests and characters its log has by now
+        self.told = (0, 0)  # requests and characters logged so far
 
     def end(self, *, killed: bool) -> None:
-        """Count what the log of a process has, and what was written at least."""
+        """Count the logged requests, and the minimum of written characters."""
         requests, written = self.told if killed else (self.asked, self.typed)
         self.requests += requests
         self.written += written
@@ -83,7 +83,7 @@ class Counts:
 
 
 def ask(study: Study, source: str, path: str, counts: Counts) -> Callable[[Reply], None]:
-    """Ask at the end of a cell, and count that; return what takes the answer."""
+    """Send and count a request at the end of a cell; return the listener."""
     counts.asked += 1
     if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
         counts.typed += grown
@@ -96,7 +96,7 @@ def ask(study: Study, source: str, path: str, counts: Counts) -> Callable[[Reply
 
 
 def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> None:
-    """Have a suggestion answered and used, and count that in the plainest way."""
+    """Use a suggestion, and count the outcome."""
     text, before, path = story["text"], story["before"], story["path"]
     for key in range(story["keys"] + 1):
         source = "y" * (number * 7 % 50) + "\n" + before if key == story["keys"] else "y" * (key + number)
@@ -193,7 +193,7 @@ def test_figures_match_independent_counts(
     assert (sum(one.taken for one in found.suggested), found.saved.part) == (counts.characters, counts.worth)
     assert found.saved.of == counts.all
     assert 0 <= found.saved.value <= 1
-    copies = Figured(logs * ENOUGH)  # of which logs are drawn, not sessions, if there is anything to draw
+    copies = Figured(logs * ENOUGH)  # enough logs to resample them instead of sessions
     assert copies.by_log == bool(counts.shown)
     assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
     for mark in (SOON, LATER):

@@ -11,7 +11,7 @@ from tests.evaluate.conftest import CODE
 
 
 class Knows:
-    """Suggests what a function says, at once."""
+    """Returns a function's suggestion at once."""
 
     def __init__(self, says: Callable[[Completion], str]) -> None:
         self.says = says
@@ -71,7 +71,7 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
 def test_on_a_clock_types_along_without_requests_and_prefetches(
     appended: list[traces.Trace],
 ) -> None:
-    # Right for the next four characters only.
+    # Correct for the next four characters only.
     knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
     typist.on_a_clock(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]

@@ -1,4 +1,4 @@
-"""A fleet of each kind, started once: the tests leave it with as many replicas as they found."""
+"""A fleet of each kind, started once. Tests must restore its number of replicas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest.register_assert_rewrite("tests.engine.conformance")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is here: `make test-scale` runs it, and nothing else does."""
+    """Mark these tests, so that only `make test-scale` runs them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.scale)

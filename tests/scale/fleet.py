@@ -1,4 +1,4 @@
-"""Two replicas behind one address, as Ray Serve or vllm-router has them: started, watched and ended."""
+"""Two replicas behind one address, under Ray Serve or vllm-router."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = STARTING) -> Any:
-    """Wait until something holds, and return it."""
+    """Wait until a condition holds, and return its value."""
     end = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
@@ -56,30 +56,30 @@ class Fleet:
 
     def client(self, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {KEY}"}
-        # Without encryption no certificate is looked at, and reading all the known ones takes time.
+        # Loading the certificate authorities takes time and is not needed for http.
         secure = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.Client(
             base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=secure, **more
         )
 
     def who_answers(self, session: str) -> str:
-        """Return which replica a session's requests go to; empty: none answers."""
+        """Return the replica of a session; empty if none answers."""
         with self.client() as client, suppress(httpx.HTTPError):
             answer = client.post("/v1/completions", json=ASK, headers={"x-session-id": session})
             return str(answer.headers["x-replica-id"]) if answer.status_code == 200 else ""
         return ""
 
     def sessions(self) -> dict[str, str]:
-        """Return a session of each replica; it takes requests, so that nobody else may be asking."""
+        """Return a session for each replica. It sends requests, so no other requests may be running."""
         return {self.who_answers(name): name for name in (f"somebody {number}" for number in range(24))}
 
     def busy(self, sessions: dict[str, str]) -> list[bool]:
-        """Tell of each replica whether it writes or has somebody waiting."""
+        """Return for each replica whether it is generating or has waiting requests."""
         with self.client() as client:
             return [is_busy(client, session) for session in sessions.values()]
 
     def replicas(self, count: int) -> set[str]:
-        """Wait for so many replicas to answer."""
+        """Wait until this many replicas answer."""
 
         def all_of_them() -> set[str]:
             found = {self.who_answers(f"somebody {number}") for number in range(12 * count)} - {""}
@@ -89,27 +89,27 @@ class Fleet:
 
 
 def is_busy(client: httpx.Client, session: str = "") -> bool:
-    """Tell whether a replica writes or has somebody waiting."""
+    """Return whether a replica is generating or has waiting requests."""
     headers = {"x-session-id": session}
     (slot,) = client.get("/slots", headers=headers).json()
     waiting = [line for line in client.get("/metrics", headers=headers).text.splitlines() if QUEUE in line]
     return bool(slot["is_processing"]) or float(waiting[-1].split()[-1]) > 0
 
 
-# It costs next to nothing beside what is between.
+# Its cost is negligible compared to the network.
 ASK = {"prompt": [1, 2, 3, 4], "max_tokens": 1, "temperature": 0}
 
 
 class RayFleet(Fleet):
-    """A Ray cluster of its own on this machine: a head, further nodes, and replicas under Ray Serve."""
+    """A separate Ray cluster on this machine: a head, further nodes, and replicas under Ray Serve."""
 
     def __init__(self, model: Path, *, replicas: int = 2, cpus: int = 4, **settings: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tp")  # sockets' paths may not be long
+        self._folder = tempfile.TemporaryDirectory(prefix="tp")  # socket paths have a length limit
         self._settings = {"model": str(model), "context_size": 1024} | settings
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._address = f"127.0.0.1:{free_port()}"
-        self.mark = f"fleet-{os.getpid()}-{self.port}"  # in the environment of each of its processes
+        self.mark = f"fleet-{os.getpid()}-{self.port}"  # in the environment of each process
         self._environment = os.environ | {
             "TURBOPILOT_API_KEY": KEY,
             "TURBOPILOT_MODELS": str(model.parent),
@@ -118,7 +118,7 @@ class RayFleet(Fleet):
             "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "jupyter_turbopilot.deploy.ray:middlewares",
             "RAY_USAGE_STATS_ENABLED": "0",
-            # Ray's own limits, 30 s and 15 s, are not enough on two busy cores.
+            # Ray's own limits, 30 s and 15 s, are too short on two busy cores.
             "RAY_raylet_start_wait_time_s": str(int(STARTING)),
             "RAY_agent_register_timeout_ms": str(int(STARTING) * 1000),
             "PYTHONPATH": str(ROOT),
@@ -137,7 +137,7 @@ class RayFleet(Fleet):
         """Start a node on this machine."""
         to = arguments or ("--address", self._address)
         sizes = ["--num-cpus", str(cpus), "--object-store-memory", str(100 << 20)]
-        # A node waits 15 s for its helpers to say which ports they chose, unless it knows.
+        # A node waits 15 s for the ports of its helpers unless they are given.
         ports = [part for option in PORTS for part in (option, str(free_port()))]
         command = ["ray", "start", *to, *sizes, *ports, "--node-ip-address", "127.0.0.1", "--block"]
         self._nodes.append(self._start(command))
@@ -156,7 +156,7 @@ class RayFleet(Fleet):
             )
 
     def deploy(self, replicas: int | dict[str, Any], **more: Any) -> None:
-        """Have so many replicas, or as many as an autoscaling configuration says."""
+        """Set the number of replicas, or an autoscaling configuration."""
         count = {"min_replicas": replicas, "max_replicas": replicas}
         deployment = {
             "name": "turbopilot",
@@ -179,14 +179,14 @@ class RayFleet(Fleet):
         self.replicas(replicas if isinstance(replicas, int) else replicas["min_replicas"])
 
     def _listens(self) -> bool:
-        """Tell whether the first node can be reached; before that `serve run` waits for it without end."""
+        """Return whether the first node is reachable; until then `serve run` would wait forever."""
         assert self._nodes[0].poll() is None, self.log.read_text()[-2000:]
         host, _, port = self._address.partition(":")
         with socket.socket() as probe:
             return probe.connect_ex((host, int(port))) == 0
 
     def _succeeds(self, command: list[str]) -> bool:
-        """Run a command; one that goes on for too long is ended, and has not succeeded."""
+        """Run a command; return whether it succeeded within the time limit."""
         process = self._start(command)
         try:
             return process.wait(STARTING / 2) == 0
@@ -197,7 +197,7 @@ class RayFleet(Fleet):
             return False
 
     def processes(self, begins: str = "") -> list[psutil.Process]:
-        """Return its processes whose names begin so."""
+        """Return the cluster's processes whose names start with `name`."""
         return [process for process in psutil.process_iter() if self._is_own(process, begins)]
 
     def _is_own(self, process: psutil.Process, begins: str) -> bool:
@@ -210,7 +210,7 @@ class RayFleet(Fleet):
         return self.processes(PROCESSES)
 
     def stop(self) -> None:
-        """End it, and whatever is left of it."""
+        """Stop the cluster and all remaining processes."""
         for node in reversed(self._nodes):
             node.send_signal(signal.SIGTERM)
         for node in self._nodes:
@@ -223,7 +223,7 @@ class RayFleet(Fleet):
 
 
 class RouterFleet(Fleet):
-    """vllm-router before servers of ours, each a process."""
+    """vllm-router in front of Turbopilot servers, each in a separate process."""
 
     def __init__(self, model: Path, *, replicas: int = 2, policy: str = "consistent_hash") -> None:
         program = ENVIRONMENTS / "router" / "bin" / "vllm-router"

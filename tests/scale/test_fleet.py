@@ -1,4 +1,4 @@
-"""Two replicas behind Ray Serve and behind vllm-router: who is sent where, and what goes wrong."""
+"""Routing and failures of two replicas behind Ray Serve and behind vllm-router."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def two(ray_fleet: RayFleet) -> Iterator[RayFleet]:
-    """Ray with two replicas, and with two again at the end."""
+    """Ray with two replicas, restored at the end."""
     yield ray_fleet
     ray_fleet.deploy(2)
 
@@ -65,7 +65,7 @@ def test_errors_are_the_same_behind_a_router(
 
 
 async def begin(client: httpx.AsyncClient, session: str, seen: Counter[str]) -> None:
-    """Ask for much, again where that is refused, and read on until cancelled."""
+    """Request long generations, retry refused ones, and read until cancelled."""
     headers = {"x-session-id": session}
     while True:
         async with client.stream("POST", "/v1/completions", json=LONG, headers=headers) as answer:
@@ -79,9 +79,9 @@ async def begin(client: httpx.AsyncClient, session: str, seen: Counter[str]) -> 
 
 
 def is_seen_to_be_busy(fleet: Fleet, sessions: dict[str, str]) -> bool:
-    """Have something written, and look; a text that only repeats itself may have ended by then."""
+    """Start a generation and check it; repetitive texts may have ended by then."""
     with fleet.client() as client, client.stream("POST", "/v1/completions", json=LONG) as answer:
-        parts = answer.iter_raw()  # whose end is the connection's
+        parts = answer.iter_raw()  # closing it closes the connection
         next(parts)
         return any(fleet.busy(sessions))
 

@@ -1,4 +1,4 @@
-"""The engine `remote` does behind Ray Serve and behind vllm-router what every engine has to do."""
+"""The engine `remote` conforms behind Ray Serve and behind vllm-router."""
 
 from __future__ import annotations
 

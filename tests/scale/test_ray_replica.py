@@ -1,4 +1,4 @@
-"""What Ray is told: in Ray's own environment, where it can be imported."""
+"""The configuration of Ray, tested in Ray's environment, where it can be imported."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_installed_ray_is_the_pinned_version() -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     with pytest.raises(PackageNotFoundError):
-        version("ray")  # here: nothing of the project may need it
+        version("ray")  # the project must not depend on it here
     assert run_in_ray("import ray; print(ray.__version__)").stdout.startswith("2.60.")
 
 

@@ -1,4 +1,4 @@
-"""People who type: each asks one server that has the engine `remote`, and waits for no other."""
+"""Simulated users, each with their own server that uses the engine `remote`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 
 from .fleet import Fleet, until
 
-PAUSE = 0.3  # seconds between an answer and the next key
+PAUSE = 0.3  # seconds between a reply and the next keystroke
 LENGTH = 12
 
 
 @dataclass
 class Typist:
-    """One person: when they got a completion, and what they were told in place of one."""
+    """One user: the times of completions, and the errors received instead."""
 
     number: int
     got: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Typist:
 
 
 class Typists:
-    """Several people, in a thread each, from `with` on until its end."""
+    """Several users in a thread each, while the context manager is open."""
 
     def __init__(self, fleet: Fleet, model: Path, key_file: Path, count: int = 20) -> None:
         settings = Turbopilot(engine="remote", results_memory=0)
@@ -70,7 +70,7 @@ class Typists:
                 person.got.append(time.monotonic())
 
     def _ask(self, text: str, caller: str) -> str:
-        """Have a text completed; return what is told in its place, if it is not."""
+        """Request a completion; return the error if it fails."""
         request, replies = RawRequest(text, sampling=Sampling(max_tokens=LENGTH)), Replies()
         try:
             self._pilot.ensure()
@@ -83,7 +83,7 @@ class Typists:
         return "" if last.items else f"nothing was written ({last.finish_reason})"
 
     def report(self) -> dict[str, Any]:
-        """Return what all of them got."""
+        """Return the results of all users."""
         return {
             "completions": sum(len(person.got) for person in self.people),
             "lost": [message for person in self.people for message in person.lost],
@@ -91,7 +91,7 @@ class Typists:
         }
 
     def until_all_got(self, more: int, seconds: float) -> None:
-        """Wait until everybody has got so many more completions."""
+        """Wait until every user has received this many more completions."""
         wanted = [len(person.got) + more for person in self.people]
 
         def all_got() -> bool:

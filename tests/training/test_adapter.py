@@ -1,4 +1,4 @@
-"""Learning thin matrices from trees."""
+"""Training LoRA matrices on trees."""
 
 from __future__ import annotations
 

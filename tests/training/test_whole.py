@@ -1,4 +1,4 @@
-"""Learning all weights from rows."""
+"""Training all weights on rows."""
 
 from __future__ import annotations
 
