@@ -25,7 +25,7 @@ from page_model import PageModel
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, reaches_the_end
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, is_end_of_line, judge
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -215,7 +215,7 @@ def is_right(text: str, future: str, *, further: bool) -> bool:
     """Return whether a user would accept the text."""
     if not further:
         return judge(text, future).right == 1
-    return future.startswith(text) and reaches_the_end(future, len(text))
+    return future.startswith(text) and is_end_of_line(future, len(text))
 
 
 def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:

@@ -216,7 +216,7 @@ def run(options: Options, settings: Turbopilot) -> int:
             prompt_ms=usage.prompt_ms,
             predict_ms=usage.predicted_ms,
             total_ms=(time.perf_counter() - begun) * 1000,
-            memory_per_token=loaded.bytes_a_token,
+            memory_per_token=loaded.bytes_per_token,
             memory=psutil.Process().memory_info().rss,
         )
     finally:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured
     from jupyter_turbopilot.evaluate.sizing import Demand, MemoryNeeded, ModelMemory
 
-MOST_PEOPLE = 10_000_000
+MAX_USERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Options:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--people", type=whole(1, MOST_PEOPLE), required=True, metavar="N", help="number of users"
+        "--people", type=whole(1, MAX_USERS), required=True, metavar="N", help="number of users"
     )
     parser.add_argument(
         "--typing-share",
@@ -80,7 +80,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics-people",
-        type=whole(1, MOST_PEOPLE),
+        type=whole(1, MAX_USERS),
         default=1,
         metavar="N",
         help="number of users of that server, typing or not (%(default)s)",
@@ -131,7 +131,9 @@ def run(options: Options, settings: Turbopilot) -> int:
     replicas = demand.replicas(options.utilisation)
     model = sources.model_memory(settings)
     memory = memory_needed(demand, replicas, model) if model else None
-    sized = Sized(demand, options.utilisation, replicas, rate.how, seconds.how, tuple(runs), model, memory)
+    sized = SizingResult(
+        demand, options.utilisation, replicas, rate.how, seconds.how, tuple(runs), model, memory
+    )
     if options.json:
         print(json.dumps(as_json(sized), indent=1))
     else:
@@ -147,7 +149,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sized:
+class SizingResult:
     """The result, and the values it is based on."""
 
     demand: Demand
@@ -160,7 +162,7 @@ class Sized:
     memory: MemoryNeeded | None
 
 
-def as_json(sized: Sized) -> dict[str, Any]:
+def as_json(sized: SizingResult) -> dict[str, Any]:
     """Return the result as JSON values."""
     demand = sized.demand
     memory = sized.memory
@@ -185,7 +187,7 @@ def as_json(sized: Sized) -> dict[str, Any]:
     }
 
 
-def words(sized: Sized) -> str:
+def words(sized: SizingResult) -> str:
     """Format the result for the terminal."""
     demand = sized.demand
     rows = [
@@ -213,7 +215,7 @@ def words(sized: Sized) -> str:
     )
 
 
-def _memory(sized: Sized) -> list[str]:
+def _memory(sized: SizingResult) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, because there is no local model file of the engine llama.", ""]
@@ -233,7 +235,7 @@ The seconds per request depend on the load: concurrent sequences share decoding 
 do not fit into the cache are evaluated again."""
 
 
-def _load(sized: Sized) -> list[str]:
+def _load(sized: SizingResult) -> list[str]:
     """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
         f"{run.people} typing here for {run.seconds:.0f} s: {run.requests} requests, "

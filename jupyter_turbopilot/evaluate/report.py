@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.typist import TypingResult
 
 
-KNOWING, UNAWARE = ", with kernel context", ", without kernel context"
+WITH_CONTEXT, WITHOUT_CONTEXT = ", with kernel context", ", without kernel context"
 
 
 def table(results: Mapping[str, TypingResult]) -> str:
@@ -73,8 +73,8 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
     """Describe how much more is saved with kernel context, with bootstrap intervals."""
     lines = []
     for name, typed in results.items():
-        other = results.get(name.replace(KNOWING, UNAWARE))
-        if not name.endswith(KNOWING) or not other:
+        other = results.get(name.replace(WITH_CONTEXT, WITHOUT_CONTEXT))
+        if not name.endswith(WITH_CONTEXT) or not other:
             continue
         pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
         gain = typed.total.share_saved / max(1e-9, other.total.share_saved)

@@ -26,15 +26,15 @@ def head_of(text: str) -> str:
     return first[0].rstrip() if first else ""
 
 
-def reaches_the_end(future: str, length: int) -> bool:
+def is_end_of_line(future: str, length: int) -> bool:
     """Return whether only white space of the current line follows the first `length` characters."""
     return not future[length:].partition("\n")[0].strip()
 
 
-def completes_the_line(text: str, future: str) -> bool:
+def completes_line(text: str, future: str) -> bool:
     """Return whether a text's first line exactly completes the current line."""
     head = head_of(text)
-    return bool(head) and future.startswith(head) and reaches_the_end(future, len(head))
+    return bool(head) and future.startswith(head) and is_end_of_line(future, len(head))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def judge(text: str, future: str) -> Judgement:
     head = head_of(text)
     if not head.strip() or not future.startswith(head):
         return Judgement(0, 0, 1)
-    if len(head.strip()) < SHORTEST and not reaches_the_end(future, len(head)):
+    if len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head)):
         return Judgement(0, 0, 1)
     taken, wrong = len(head), 0
     end = len(head)
@@ -62,7 +62,7 @@ def judge(text: str, future: str) -> Judgement:
         end += 1 + len(line)
         if not line.strip():
             continue
-        if not wrong and future.startswith(text[:end].rstrip()) and reaches_the_end(future, end):
+        if not wrong and future.startswith(text[:end].rstrip()) and is_end_of_line(future, end):
             taken = len(text[:end].rstrip())
         else:
             wrong += 1

@@ -34,7 +34,7 @@ class Pace:
     asked: int = 0
     unanswered: int = 0  # before the next keystroke
     taken_over: int = 0  # continued a running generation
-    ended: int = 0  # restarted although the running generation agreed with the keystroke
+    ended: int = 0  # restarted although the running generation confirmed with the keystroke
     cpu: float = 0.0  # CPU seconds
 
 
@@ -52,8 +52,8 @@ class TypingResult:
     # Names in shown suggestions, checked in a live kernel.
     names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
-    recalled: Tally = field(default_factory=Tally)  # shown from the index alone
-    recalled_ms: list[float] = field(default_factory=list)  # latency of these
+    from_index: Tally = field(default_factory=Tally)  # shown from the index alone
+    from_index_ms: list[float] = field(default_factory=list)  # latency of these
     focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
     key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
 
@@ -84,25 +84,25 @@ def by_keystrokes(
         if remembering:
             with_memory(local, trace, typed, remembering(trace.name))
         else:
-            type_one(local, trace, typed)
+            replay_trace(local, trace, typed)
         tell(trace.name)
     return typed
 
 
-def beside_a_kernel(
+def with_kernel(
     local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
 ) -> tuple[TypingResult, TypingResult]:
     """Replay each trace twice after running the cells above: with and without kernel context."""
     knowing, unaware = TypingResult(), TypingResult()
     for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
         facts = live.facts(trace)
-        type_one(local, trace, knowing, facts, live)
-        type_one(local, trace, unaware, NONE, live)
+        replay_trace(local, trace, knowing, facts, live)
+        replay_trace(local, trace, unaware, NONE, live)
         tell(trace.name)
     return knowing, unaware
 
 
-def type_one(
+def replay_trace(
     local: InProcess, trace: Trace, typed: TypingResult, facts: Facts = NONE, live: Live | None = None
 ) -> None:
     """Replay one trace and count the outcomes."""
@@ -142,10 +142,10 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
         typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
         person.look(keystroke, text)
         if counters["recalled"] > recalled and text == begun:  # the model may have extended it
-            typed.recalled_ms.append(shown_ms)
+            typed.from_index_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
                 gained = getattr(person.total, name) - getattr(before, name)
-                setattr(typed.recalled, name, getattr(typed.recalled, name) + gained)
+                setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
         if person.total.shown > before.shown:
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
     _finish(typed, trace, person)
@@ -207,7 +207,7 @@ class _OpenRequest:
         self._local.pilot.completer.submit(request, listener, caller=caller, owner=caller)
 
 
-def on_a_clock(
+def in_real_time(
     local: InProcess,
     traces: Iterable[Trace],
     tell: Callable[[str], None],

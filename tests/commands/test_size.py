@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.commands.size import Sized, words
+from jupyter_turbopilot.commands.size import SizingResult, words
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import crowd
 from jupyter_turbopilot.evaluate.crowd import Measured
@@ -146,7 +146,7 @@ def test_size_reports_invalid_metrics_in_one_line(
 DEMAND = Demand(300, 0.3, 0.2, 0.25)
 MODEL = ModelMemory(500_000_000, 100_000_000, 12288.0, 4096)
 MEMORY = memory_needed(DEMAND, 8, MODEL)
-SIZED = Sized(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
+SIZED = SizingResult(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
 
 
 def test_size_prints_the_setting_for_the_memory() -> None:
@@ -154,5 +154,5 @@ def test_size_prints_the_setting_for_the_memory() -> None:
 
 
 def test_size_uses_the_singular_for_one_replica() -> None:
-    one = Sized(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
+    one = SizingResult(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
     assert words(one).startswith("1 replica: ")

@@ -55,7 +55,7 @@ def test_fold_stores_changed_tensors_in_eight_bits(tiny_model: Path, tmp_path: P
     ("changed", "reason"),
     [
         ({"kind": "model"}, "is not a LoRA adapter"),
-        ({"architecture": "qwen2"}, "trained for qwen2"),
+        ({"architecture": "qwen2"}, "trained for a qwen2"),
         ({"width": 32}, "trained for another model"),
         ({"other_rank": 5}, "trained for another model"),
         ({"alpha": float("nan")}, "invalid adapter.lora.alpha"),
