@@ -236,11 +236,11 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
     """Replay all cells with the gate at a threshold; accepted text is not typed."""
     total = Tally()
     for _, group in groupby(spots, key=lambda s: (s.notebook, s.cell)):
-        person = Score()
+        score = Score()
         last = None
         for spot in group:
             last = spot
-            if spot.place < person.covered(spot.cell):
+            if spot.place < score.covered(spot.cell):
                 continue
             gate = Gate(spot.watching.cursor, threshold, spot.fits)
             gate.boundaries = [
@@ -248,10 +248,10 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
                 for b, found in zip(spot.watching.boundaries, spot.watching.found, strict=True)
             ]
             end, _ = gate.shown(spot.text)
-            person.see(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
+            score.show(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
         if last:
-            person.typed(last.place + len(last.future), last.place + len(last.future))
-        total = total + person.total
+            score.typed(last.place + len(last.future), last.place + len(last.future))
+        total = total + score.total
     return total
 
 

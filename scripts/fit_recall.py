@@ -165,18 +165,18 @@ def play(found: Sequence[Spot], coefficients: dict[str, float], threshold: float
     """Replay with index matches only."""
     total = Tally()
     for _, group in groupby(found, key=lambda s: (s.notebook, s.kind, s.cell)):
-        person, first, length = Score(), None, 0
+        score, first, length = Score(), None, 0
         for spot in group:
             first = spot.place if first is None else first
             length = spot.place - first + len(spot.future.partition("\n")[0])
             if spot.kind == "append":
                 length = spot.place + len(spot.future)
-            if spot.place < person.covered(spot.cell):
+            if spot.place < score.covered(spot.cell):
                 continue
             text = best(spot, coefficients, threshold)
-            person.see(spot.cell, spot.place, spot.before, text, spot.future)
-        person.typed(length, length)
-        total = total + person.total
+            score.show(spot.cell, spot.place, spot.before, text, spot.future)
+        score.typed(length, length)
+        total = total + score.total
     return total
 
 

@@ -158,7 +158,7 @@ def check(options: Options) -> None:
     """Raise an error for options that cannot be combined."""
     if options.hierarchical and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
-            f"--n-predict must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
+            f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
         )
     if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
         raise BadRequestError(

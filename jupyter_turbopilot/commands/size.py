@@ -124,7 +124,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     if not (rate and seconds):
         runs = sources.measure(options, settings)
         loaded = runs[-1]
-        how = f"measured here, {loaded.people} typing at once, {options.key} ms per keystroke"
+        how = f"measured here, {loaded.people} users typing at once, {options.key} ms per keystroke"
         rate = rate or Figure(loaded.requests_per_second, how)
         seconds = seconds or Figure(loaded.seconds_per_request, how)
     demand = Demand(options.people, options.typing_share, rate.value, seconds.value)
@@ -191,14 +191,14 @@ def words(sized: SizingResult) -> str:
     """Format the result for the terminal."""
     demand = sized.demand
     rows = [
-        ("people", f"{demand.people}", "given"),
+        ("users", f"{demand.people}", "given"),
         ("share typing at once", f"{demand.typing_share:g}", "assumed; set --typing-share to your value"),
         ("requests per second and typing user", f"{demand.requests_per_second:.3g}", sized.rate),
         ("replica seconds per request", f"{demand.seconds_per_request:.3g}", sized.seconds),
         ("utilisation of a replica", f"{sized.utilisation:g}", "at most"),
     ]
     head = (
-        f"{count_of(sized.replicas, 'replica')}: {demand.people} people x {demand.typing_share:g} typing x "
+        f"{count_of(sized.replicas, 'replica')}: {demand.people} users x {demand.typing_share:g} typing x "
         f"{demand.requests_per_second:.3g} requests/s x {demand.seconds_per_request:.3g} s "
         f"/ {sized.utilisation:g} = {demand.exactly(sized.utilisation):.4g}"
     )
@@ -224,7 +224,7 @@ def _memory(sized: SizingResult) -> list[str]:
     parts = f"model {describe_size(needed.model)}, KV cache {describe_size(needed.keys_and_values)}"
     return [
         f"Memory per replica: {describe_size(needed.each)} ({parts})",
-        f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {setting}).",
+        f"  ({needed.people} typing users x {each}: set c.Turbopilot.sequences_memory = {setting}).",
         f"In total: {needed.all / 1e9:.1f} GB. Replicas on one machine share the memory of the model file.",
         "",
     ]
@@ -238,7 +238,7 @@ do not fit into the cache are evaluated again."""
 def _load(sized: SizingResult) -> list[str]:
     """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
-        f"{run.people} typing here for {run.seconds:.0f} s: {run.requests} requests, "
+        f"{run.people} users typing here for {run.seconds:.0f} s: {run.requests} requests, "
         f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time."
         for run in sized.runs
     ]

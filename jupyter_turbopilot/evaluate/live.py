@@ -114,7 +114,7 @@ class Live:
         self._ran = keystroke.active
         return self._ask()
 
-    def look(self, names: ResolvedNames, before: str, text: str) -> None:
+    def count_names(self, names: ResolvedNames, before: str, text: str) -> None:
         """Count the names in a suggestion: existing, missing or unknown."""
         to_ask, unknown = questions(before, text)
         names.unknown += unknown

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.evaluate.scoring import between
+from jupyter_turbopilot.evaluate.scoring import ratio_interval
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes, with_memory
 from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
@@ -195,7 +195,7 @@ class MemoryGain:
             else f"With the index, no threshold reaches a precision of {self.wanted:.3f}. At the best one"
         )
         return (
-            f"{how}, the index saves {ratio:.2f} times as much{between(pairs)}: "
+            f"{how}, the index saves {ratio:.2f} times as much{ratio_interval(pairs)}: "
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
             f"suggestions from the index alone, {memory.precision:.3f} were correct; their median latency "

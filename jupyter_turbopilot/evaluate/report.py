@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.scoring import Tally, between, interval
+from jupyter_turbopilot.evaluate.scoring import Tally, interval, ratio_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +78,7 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
             continue
         pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
         gain = typed.total.share_saved / max(1e-9, other.total.share_saved)
-        lines.append(f"\n{name}: saves {gain:.2f} times as much{between(pairs)}.")
+        lines.append(f"\n{name}: saves {gain:.2f} times as much{ratio_interval(pairs)}.")
     return lines
 
 

@@ -183,7 +183,7 @@ def _refusal(sources: Sequence[str]) -> str:
     where = f"Line {line}" if line else "The stub"
     return (
         f"{where} does not parse ({why}). Write one `def` line with its colon, below it a docstring if you "
-        "like, and nothing behind them."
+        "like, and nothing after it."
     )
 
 

@@ -26,7 +26,7 @@ KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
 def test_size_computes_given_values_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "size", "--people", "300", *KNOWN)
     assert (status, err) == (0, "")
-    assert out.startswith("8 replicas: 300 people x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
+    assert out.startswith("8 replicas: 300 users x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
     assert "assumed" in out
     assert "Memory: unknown" in out
 

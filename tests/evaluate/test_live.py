@@ -31,9 +31,9 @@ def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
         ]
         assert not live.failed
         found = ResolvedNames()
-        live.look(found, "ships[", '"tonnage"].mean()')
-        live.look(found, "ships[", '"tonnes"]')
-        live.look(found, "x = ", "heavy_ships")
+        live.count_names(found, "ships[", '"tonnage"].mean()')
+        live.count_names(found, "ships[", '"tonnes"]')
+        live.count_names(found, "x = ", "heavy_ships")
         assert (found.there, found.missing, found.unknown) == (1, 2, 1)
 
 

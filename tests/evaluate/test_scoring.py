@@ -38,16 +38,16 @@ def test_judge_accepts_only_text_at_the_cursor(text: str, future: str) -> None:
 
 def test_score_counts_a_suggestion_that_is_typed_along_once() -> None:
     score = Score()
-    score.see(0, 0, "", "wrong_name", "right")
-    score.see(0, 2, "", "ong_name", "ght")
+    score.show(0, 0, "", "wrong_name", "right")
+    score.show(0, 2, "", "ong_name", "ght")
     assert score.total.shown == 1
-    score.see(0, 4, "", "other", "t")
+    score.show(0, 4, "", "other", "t")
     assert score.total.shown == 2
 
 
 def test_score_saves_accepted_characters_minus_one_keystroke() -> None:
     score = Score()
-    score.see(0, 3, "x =", " value", " value\n")
+    score.show(0, 3, "x =", " value", " value\n")
     score.typed(10, 4)
     assert score.covered(0) == 9
     assert score.total.share_saved == 0.5

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jupyter_turbopilot.evaluate.scoring import drawn
+from jupyter_turbopilot.evaluate.scoring import bootstrap_interval
 from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, LogStatistics, Share
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
@@ -258,7 +258,7 @@ def test_intervals_match_resampled_units() -> None:
                 events.append(taken(number, 5))
     found = LogStatistics([events])
     assert len(found.units) == 40
-    low, high = drawn(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
+    low, high = bootstrap_interval(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
     assert ours.interval == pytest.approx((low, high), abs=0.02)
