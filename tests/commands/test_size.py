@@ -81,7 +81,7 @@ def test_size_interrupted_while_measuring_prints_no_traceback(
     def stopped(*_: object) -> Measured:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crowd, "type_at_once", stopped)
+    monkeypatch.setattr(crowd, "simulate_users", stopped)
     assert run(capsys, "size", "--people", "5", "-m", own) == (130, "", "turbopilot: stopped\n")
 
 

@@ -45,7 +45,7 @@ def test_tree_loss_changes_little_without_unused_tokens(
     documents: list[TrainingDocument],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(adapter, "WORDS_STEP", 64)
+    monkeypatch.setattr(adapter, "TOKENS_STEP", 64)
     tree = next(Course(documents, layout, END).trees())
     with torch.no_grad():
         whole = TreeLoss(network)(tree, 0.1).item()
