@@ -30,7 +30,7 @@ from jupyter_turbopilot.evaluate.traces import mixed
 TOKEN, OK = "hostile", 200
 POLL, KEY = 0.1, 0.2  # seconds between two polls, between two keystrokes
 LOOKS = 10.0  # seconds that the user waits for a suggestion at the end of a line
-PATIENCE = 40.0
+TIMEOUT = 40.0
 TYPED = """import numpy as np
 
 def moving_average(values, window):
@@ -56,7 +56,7 @@ globals().update({f"name_{n}": n for n in range(50_000)})
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
     """Send a request and wait for the response."""
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
         link.request(method, f"/{path}", json.dumps(body) if body is not None else None, headers)

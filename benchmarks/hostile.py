@@ -31,7 +31,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from awkward import CANARY, Sending, name_of, sending
-from besieged import OK, PATIENCE, TOKEN, Server, ask
+from besieged import OK, TIMEOUT, TOKEN, Server, ask
 
 QUIET, RECOVERY, STORM = 30.0, 20.0, 20  # seconds before and after; connections at once
 STATUS_BOUND, STOP_BOUND = 0.5, 5.0  # seconds
@@ -73,7 +73,7 @@ class Attack:
     async def one(self, made: Sending, rng: random.Random) -> str:
         """Send a request over a new connection."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 try:
                     return await self.talk(made, rng, reader, writer)
@@ -191,7 +191,7 @@ def judge(found: Report, attack: Attack, folder: Path, quiet: float, hostile: fl
     for name, since, until in (("quiet", quiet, hostile), ("hostile", hostile, end)):
         counts = name == "hostile"
         took = [seconds for at, seconds, _ in polls if since <= at < until]
-        slowest = max(took, default=PATIENCE)
+        slowest = max(took, default=TIMEOUT)
         found.say(
             f"`/api/status`, {name}", f"{spread(took)} of {len(took)}", bad=counts and slowest > STATUS_BOUND
         )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, Shelf
+from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, IndexShelf
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import Found, Sources, binding, bound_name
@@ -192,10 +192,10 @@ def main() -> None:
     notebooks = read(options.set)
     turns = random.Random(2)  # noqa: S311 - the same turns every time
     outcomes = {"without imports": Outcome(), "conventions": Outcome(), "with the index": Outcome()}
-    with closing(Shelf(SIBLINGS, notebooks)) as shelf:
+    with closing(IndexShelf(SIBLINGS, notebooks)) as shelf:
         for notebook in notebooks[: 3 if options.small else None]:
             bare = Bare(notebook)
-            index = Sources(indexed(shelf.beside(notebook.name)), anywhere)
+            index = Sources(indexed(shelf.index_for(notebook.name)), anywhere)
             ways = [*zip(outcomes.values(), (None, Sources(nothing, anywhere), index), strict=True)]
             for request, text in bare.lines():
                 # The first one fills the caches of the others, so alternate the order.

@@ -154,12 +154,12 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
     """Replay a trace with the given suggestions; accepted text is not typed."""
-    person = Score()
+    score = Score()
     for keystroke, text in zip(trace.keystrokes, texts, strict=True):
-        if keystroke.place >= person.covered(keystroke.active):
-            person.look(keystroke, text)
-    person.typed(trace.length, trace.length)
-    return person
+        if keystroke.place >= score.covered(keystroke.active):
+            score.show_at(keystroke, text)
+    score.typed(trace.length, trace.length)
+    return score
 
 
 def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> None:

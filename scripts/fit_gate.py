@@ -25,7 +25,7 @@ from page_model import PageModel
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, reaches_the_end
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, is_end_of_line, judge
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -215,7 +215,7 @@ def is_right(text: str, future: str, *, further: bool) -> bool:
     """Return whether a user would accept the text."""
     if not further:
         return judge(text, future).right == 1
-    return future.startswith(text) and reaches_the_end(future, len(text))
+    return future.startswith(text) and is_end_of_line(future, len(text))
 
 
 def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:
@@ -236,11 +236,11 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
     """Replay all cells with the gate at a threshold; accepted text is not typed."""
     total = Tally()
     for _, group in groupby(spots, key=lambda s: (s.notebook, s.cell)):
-        person = Score()
+        score = Score()
         last = None
         for spot in group:
             last = spot
-            if spot.place < person.covered(spot.cell):
+            if spot.place < score.covered(spot.cell):
                 continue
             gate = Gate(spot.watching.cursor, threshold, spot.fits)
             gate.boundaries = [
@@ -248,10 +248,10 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
                 for b, found in zip(spot.watching.boundaries, spot.watching.found, strict=True)
             ]
             end, _ = gate.shown(spot.text)
-            person.see(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
+            score.show(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
         if last:
-            person.typed(last.place + len(last.future), last.place + len(last.future))
-        total = total + person.total
+            score.typed(last.place + len(last.future), last.place + len(last.future))
+        total = total + score.total
     return total
 
 

@@ -28,7 +28,7 @@ from fit_gate import solve
 from msgspec import structs
 
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, Other, Shelf
+from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, IndexShelf, Other
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
@@ -56,7 +56,7 @@ TARGET = Path(recall.__file__).with_name("recall.json")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
-class EarlierOnes(Shelf):
+class EarlierOnes(IndexShelf):
     """An index of the author's earlier notebooks."""
 
     def others(self, name: str) -> list[Other]:
@@ -165,18 +165,18 @@ def play(found: Sequence[Spot], coefficients: dict[str, float], threshold: float
     """Replay with index matches only."""
     total = Tally()
     for _, group in groupby(found, key=lambda s: (s.notebook, s.kind, s.cell)):
-        person, first, length = Score(), None, 0
+        score, first, length = Score(), None, 0
         for spot in group:
             first = spot.place if first is None else first
             length = spot.place - first + len(spot.future.partition("\n")[0])
             if spot.kind == "append":
                 length = spot.place + len(spot.future)
-            if spot.place < person.covered(spot.cell):
+            if spot.place < score.covered(spot.cell):
                 continue
             text = best(spot, coefficients, threshold)
-            person.see(spot.cell, spot.place, spot.before, text, spot.future)
-        person.typed(length, length)
-        total = total + person.total
+            score.show(spot.cell, spot.place, spot.before, text, spot.future)
+        score.typed(length, length)
+        total = total + score.total
     return total
 
 
@@ -219,13 +219,13 @@ def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[st
     return coefficients, thresholds
 
 
-def places_of(notebooks: Sequence[TypedNotebook], shelf: Shelf, numbers: Iterable[int]) -> list[Spot]:
+def places_of(notebooks: Sequence[TypedNotebook], shelf: IndexShelf, numbers: Iterable[int]) -> list[Spot]:
     """Return the positions of notebooks; odd numbers are held out."""
     with closing(shelf):
         return [
             spot
             for number, notebook in zip(numbers, notebooks, strict=False)
-            for spot in spots(number, notebook, shelf.beside(notebook.name))
+            for spot in spots(number, notebook, shelf.index_for(notebook.name))
         ]
 
 
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the coefficients into the package")
     options = parser.parse_args()
     notebooks = read(options.set)
-    found = places_of(notebooks, Shelf(SIBLINGS, notebooks), count())
+    found = places_of(notebooks, IndexShelf(SIBLINGS, notebooks), count())
     people = by_one_author(options.people, 2 * len(notebooks))
     others = by_one_author(options.others, 2 * len(notebooks) + 1)
     print(f"{len(found)} positions, {len(people)} of single authors, {len(others)} of others")

@@ -43,7 +43,7 @@ def test_cli_prints_an_error_in_one_line_with_advice(
     code = tmp_path / "a.py"
     code.write_text("x = 1\ny")
     status, _, err = run(capsys, *(str(code) if a == "FILE" else a for a in arguments))
-    assert status == (1 if words == "models pull" else 2)  # 2: what was asked for is wrong
+    assert status == (1 if words == "models pull" else 2)  # 2: invalid request
     assert words in err
     assert len(err.strip().splitlines()) == 1
 
@@ -60,7 +60,7 @@ def test_cli_uses_utf_8_for_pipes() -> None:
         "InProcess.replies = replies\n"
         "cli.main(['complete', '-'])\n"
     )
-    # As on Windows, the system has another encoding; UTF-8 is not chosen for it.
+    # As on Windows, the system's encoding is not UTF-8.
     other = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"} | other
     said = subprocess.run(

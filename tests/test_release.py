@@ -1,4 +1,4 @@
-"""What `make release` checks, and the recipe for conda-forge."""
+"""The checks of `make release`, and the conda-forge recipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_versions_in_this_tree_agree() -> None:
 
 
 def as_conda(requirement: str) -> str:
-    """Return a requirement in conda's words."""
+    """Return a requirement in conda's notation."""
     wanted = Requirement(requirement)
     bounds = sorted(map(str, wanted.specifier), key=lambda bound: bound.startswith("<"))
     return f"{wanted.name} {','.join(bounds)}".strip()

@@ -1,4 +1,4 @@
-"""What it costs to have us installed."""
+"""The cost of importing the package."""
 
 from __future__ import annotations
 

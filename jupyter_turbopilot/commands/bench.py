@@ -102,7 +102,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         for count in threads
         for batch in options.batch
     ]
-    _remember(rows)
+    _store_rate(rows)
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     if options.plot:
         draw(rows, options.plot)
@@ -195,7 +195,7 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
         raise BadRequestError(f"The plot {target} could not be written: {why}.", field="plot") from None
 
 
-def _remember(rows: Sequence[Measurement]) -> None:
+def _store_rate(rows: Sequence[Measurement]) -> None:
     """Store how fast this machine reads weights, to estimate the speed of other models."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 

@@ -155,7 +155,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
         if not any(finding.problem and finding.name in {"engine", "model"} for finding in findings):
             yield _speed(local)
             if kind.address:
-                yield _kept(local)
+                yield _prompt_reuse(local)
             yield _gate(local.pilot.worker.state.model)
             yield _learned(local)
     except TurbopilotError as error:
@@ -194,7 +194,7 @@ _FASTER = {
 }
 
 
-def _written(local: InProcess, name: str) -> Reply:
+def _complete(local: InProcess, name: str) -> Reply:
     """Return a completion that generates a function body."""
     from jupyter_turbopilot.request import Cell, Completion
 
@@ -203,9 +203,9 @@ def _written(local: InProcess, name: str) -> Reply:
     return local.last(Completion(cells=cells, offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"))
 
 
-def _kept(local: InProcess) -> Finding:
+def _prompt_reuse(local: InProcess) -> Finding:
     """Report how much of the previous prompt a remote server reused."""
-    timings = _written(local, "mode").timings
+    timings = _complete(local, "mode").timings
     share = timings.cached_tokens / max(1, timings.prompt_tokens)
     if share:
         return Finding("kept", f"{share:.0%} of the next prompt was reused")
@@ -220,7 +220,7 @@ def _speed(local: InProcess) -> Finding:
     """Measure the speed of a completion."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 
-    pilot, reply = local.pilot, _written(local, "median")
+    pilot, reply = local.pilot, _complete(local, "median")
     if reply.error:
         return Finding("speed", reply.error.message, problem=True)
     timings = reply.timings

@@ -192,25 +192,25 @@ def _notebooks(options: Options, local: InProcess) -> int:
             tell = ProgressLine(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
-                    knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
-                results |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
+                    knowing, unaware = typist.with_kernel(local, chosen, tell, live)
+                results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
                 for notebook, error in live.failed.items():
                     print(f"{notebook} failed: {error}", file=sys.stderr)
             else:
                 with keeping_busy(options.busy):
                     results[name] = (
-                        typist.on_a_clock(local, chosen, tell, options.key / 1000)
+                        typist.in_real_time(local, chosen, tell, options.key / 1000)
                         if options.clock
                         else typist.by_keystrokes(local, chosen, tell)
                     )
-    return _say(options, local, notebooks, results)
+    return _report(options, local, notebooks, results)
 
 
 def _with_memory(options: Options, local: InProcess) -> int:
     """Replay notebooks without and with a notebook index."""
     from jupyter_turbopilot.evaluate import memory_gain, traces
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
-    from jupyter_turbopilot.evaluate.memory_gain import Shelf
+    from jupyter_turbopilot.evaluate.memory_gain import IndexShelf
 
     if options.clock or options.kernel:
         raise BadRequestError("--memory cannot be combined with --clock or --kernel.")
@@ -218,7 +218,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
-    with closing(Shelf(options.memory or "", everything)) as shelf:
+    with closing(IndexShelf(options.memory or "", everything)) as shelf:
         local.wait()
         for eagerness in options.eagerness:
             local.pilot.settings.eagerness = eagerness
@@ -227,24 +227,24 @@ def _with_memory(options: Options, local: InProcess) -> int:
                 if kind == "append":  # do not index lines before they are typed
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
-                telling = partial(_telling, name, len(chosen))
-                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling, _pass)
+                telling = partial(_progress, name, len(chosen))
+                gain = memory_gain.measure(local, chosen, eagerness, shelf.index_for, telling, _print_pass)
                 results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
                 gains.append(f"{name}: {gain.words}")
-    return _say(options, local, notebooks, results, gains)
+    return _report(options, local, notebooks, results, gains)
 
 
-def _pass(way: str, typed: TypingResult, words: str) -> None:
+def _print_pass(way: str, typed: TypingResult, words: str) -> None:
     """Print the results of one pass: the whole run may take hours."""
     total = typed.total
     print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
 
 
-def _telling(name: str, total: int, way: str) -> ProgressLine:
+def _progress(name: str, total: int, way: str) -> ProgressLine:
     return ProgressLine(f"{name}, {way}", total)
 
 
-def _say(
+def _report(
     options: Options,
     local: InProcess,
     notebooks: Sequence[TypedNotebook],

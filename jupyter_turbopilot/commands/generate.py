@@ -158,7 +158,7 @@ def check(options: Options) -> None:
     """Raise an error for options that cannot be combined."""
     if options.hierarchical and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
-            f"--n-predict must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
+            f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
         )
     if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
         raise BadRequestError(
@@ -216,7 +216,7 @@ def run(options: Options, settings: Turbopilot) -> int:
             prompt_ms=usage.prompt_ms,
             predict_ms=usage.predicted_ms,
             total_ms=(time.perf_counter() - begun) * 1000,
-            memory_per_token=loaded.bytes_a_token,
+            memory_per_token=loaded.bytes_per_token,
             memory=psutil.Process().memory_info().rss,
         )
     finally:

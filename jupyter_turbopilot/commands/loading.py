@@ -37,7 +37,7 @@ class Loaded:
     seconds: float
     size: int
     threads: int
-    bytes_a_token: int
+    bytes_per_token: int
 
 
 def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0, chunk: int = 0) -> Loaded:
@@ -56,8 +56,8 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     alone = replace(plan, cells=0)
     engine = planning.load(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
     seconds = time.perf_counter() - begun
-    bytes_a_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
-    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, bytes_a_token)
+    bytes_per_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
+    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, bytes_per_token)
 
 
 class Clock:

@@ -53,7 +53,7 @@ def purge(options: Options, settings: Turbopilot) -> int:
     )
     ended = count_of(len(stale), "runtime file")
     size = size_of_all([*files, *study])
-    if not options.yes and not agreed(
+    if not options.yes and not confirmed(
         f"Delete {size} in {count_of(len(files) + len(study), 'file')} from {places}, "
         f"and {ended} of stopped servers?"
     ):
@@ -177,7 +177,7 @@ def list_names(words: str, names: Iterable[Path | str]) -> None:
         print(f"  and {len(named) - NAMED} more")
 
 
-def agreed(question: str) -> bool:
+def confirmed(question: str) -> bool:
     """Ask for confirmation; the default is no."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

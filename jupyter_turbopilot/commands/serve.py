@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.server.standalone import Place
 
 API_KEY = "TURBOPILOT_API_KEY"
-WHERE = {
+INSTRUCTIONS = {
     "hub": "Add this to jupyterhub_config.py, then restart the hub and the users' servers.",
     "tljh": "Save this as /opt/tljh/config/jupyterhub_config.d/turbopilot.py, then run "
     "`tljh-config reload` and restart the users' servers.",
@@ -136,7 +136,7 @@ def declare_hub(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "--kind",
-        choices=[*WHERE, "helm"],
+        choices=[*INSTRUCTIONS, "helm"],
         default="hub",
         help="how the hub is installed: hub (its own jupyterhub_config.py), tljh (The Littlest JupyterHub), "
         "helm (Zero to JupyterHub); default: %(default)s",
@@ -152,13 +152,13 @@ def run_hub(options: HubOptions, settings: Turbopilot) -> int:
         print(in_cluster(), end="")
     else:
         folder = models_dir(settings.models_dir).absolute()
-        print(on_host(sys.executable, str(folder), WHERE[options.kind]), end="")
-        if advice := _lacking(folder):
+        print(on_host(sys.executable, str(folder), INSTRUCTIONS[options.kind]), end="")
+        if advice := _folder_advice(folder):
             print(advice, file=sys.stderr)
     return 0
 
 
-def _lacking(folder: Path) -> str:
+def _folder_advice(folder: Path) -> str:
     """Return advice if the models folder is empty, or not readable for the service and users; else empty."""
     if not (models := list(folder.glob("*.gguf"))):
         return f"There is no model in {folder} yet. Download one: jupyter turbopilot models pull"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.crowd import Measured
     from jupyter_turbopilot.evaluate.sizing import Demand, MemoryNeeded, ModelMemory
 
-MOST_PEOPLE = 10_000_000
+MAX_USERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Options:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--people", type=whole(1, MOST_PEOPLE), required=True, metavar="N", help="number of users"
+        "--people", type=whole(1, MAX_USERS), required=True, metavar="N", help="number of users"
     )
     parser.add_argument(
         "--typing-share",
@@ -80,7 +80,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics-people",
-        type=whole(1, MOST_PEOPLE),
+        type=whole(1, MAX_USERS),
         default=1,
         metavar="N",
         help="number of users of that server, typing or not (%(default)s)",
@@ -124,14 +124,16 @@ def run(options: Options, settings: Turbopilot) -> int:
     if not (rate and seconds):
         runs = sources.measure(options, settings)
         loaded = runs[-1]
-        how = f"measured here, {loaded.people} typing at once, {options.key} ms per keystroke"
+        how = f"measured here, {loaded.people} users typing at once, {options.key} ms per keystroke"
         rate = rate or Figure(loaded.requests_per_second, how)
         seconds = seconds or Figure(loaded.seconds_per_request, how)
     demand = Demand(options.people, options.typing_share, rate.value, seconds.value)
     replicas = demand.replicas(options.utilisation)
     model = sources.model_memory(settings)
     memory = memory_needed(demand, replicas, model) if model else None
-    sized = Sized(demand, options.utilisation, replicas, rate.how, seconds.how, tuple(runs), model, memory)
+    sized = SizingResult(
+        demand, options.utilisation, replicas, rate.how, seconds.how, tuple(runs), model, memory
+    )
     if options.json:
         print(json.dumps(as_json(sized), indent=1))
     else:
@@ -147,7 +149,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sized:
+class SizingResult:
     """The result, and the values it is based on."""
 
     demand: Demand
@@ -160,7 +162,7 @@ class Sized:
     memory: MemoryNeeded | None
 
 
-def as_json(sized: Sized) -> dict[str, Any]:
+def as_json(sized: SizingResult) -> dict[str, Any]:
     """Return the result as JSON values."""
     demand = sized.demand
     memory = sized.memory
@@ -185,18 +187,18 @@ def as_json(sized: Sized) -> dict[str, Any]:
     }
 
 
-def words(sized: Sized) -> str:
+def words(sized: SizingResult) -> str:
     """Format the result for the terminal."""
     demand = sized.demand
     rows = [
-        ("people", f"{demand.people}", "given"),
+        ("users", f"{demand.people}", "given"),
         ("share typing at once", f"{demand.typing_share:g}", "assumed; set --typing-share to your value"),
         ("requests per second and typing user", f"{demand.requests_per_second:.3g}", sized.rate),
         ("replica seconds per request", f"{demand.seconds_per_request:.3g}", sized.seconds),
         ("utilisation of a replica", f"{sized.utilisation:g}", "at most"),
     ]
     head = (
-        f"{count_of(sized.replicas, 'replica')}: {demand.people} people x {demand.typing_share:g} typing x "
+        f"{count_of(sized.replicas, 'replica')}: {demand.people} users x {demand.typing_share:g} typing x "
         f"{demand.requests_per_second:.3g} requests/s x {demand.seconds_per_request:.3g} s "
         f"/ {sized.utilisation:g} = {demand.exactly(sized.utilisation):.4g}"
     )
@@ -213,7 +215,7 @@ def words(sized: Sized) -> str:
     )
 
 
-def _memory(sized: Sized) -> list[str]:
+def _memory(sized: SizingResult) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, because there is no local model file of the engine llama.", ""]
@@ -222,7 +224,7 @@ def _memory(sized: Sized) -> list[str]:
     parts = f"model {describe_size(needed.model)}, KV cache {describe_size(needed.keys_and_values)}"
     return [
         f"Memory per replica: {describe_size(needed.each)} ({parts})",
-        f"  ({needed.people} typing x {each}: set c.Turbopilot.sequences_memory = {setting}).",
+        f"  ({needed.people} typing users x {each}: set c.Turbopilot.sequences_memory = {setting}).",
         f"In total: {needed.all / 1e9:.1f} GB. Replicas on one machine share the memory of the model file.",
         "",
     ]
@@ -233,10 +235,10 @@ The seconds per request depend on the load: concurrent sequences share decoding 
 do not fit into the cache are evaluated again."""
 
 
-def _load(sized: Sized) -> list[str]:
+def _load(sized: SizingResult) -> list[str]:
     """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
-        f"{run.people} typing here for {run.seconds:.0f} s: {run.requests} requests, "
+        f"{run.people} users typing here for {run.seconds:.0f} s: {run.requests} requests, "
         f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time."
         for run in sized.runs
     ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.evaluate.crowd import Measured
 
-MOST_TYPISTS = 16  # maximum simulated users
+MAX_SIMULATED_USERS = 16  # maximum simulated users
 _OTHERWISE = "Or set --requests-per-second and --seconds-per-request from an earlier measurement."
 
 
@@ -93,11 +93,11 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
         local.wait()
         runs: list[Measured] = []
         for name in ("one user", "several users"):
-            people = runs[0].people_for(options.utilisation, MOST_TYPISTS) if runs else 1
+            people = runs[0].people_for(options.utilisation, MAX_SIMULATED_USERS) if runs else 1
             if people > 1 or not runs:
                 with Bar(name) as bar:
                     runs.append(
-                        crowd.type_at_once(
+                        crowd.simulate_users(
                             local,
                             typed,
                             people,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group
-from jupyter_turbopilot.commands.removing import agreed, size_of_all
+from jupyter_turbopilot.commands.removing import confirmed, size_of_all
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.files import count_of
 
@@ -77,7 +77,7 @@ def declare_clear(parser: argparse.ArgumentParser) -> None:
 
 def report(options: Report, settings: Turbopilot) -> int:
     """Print the statistics of the logs."""
-    from jupyter_turbopilot.evaluate.study_figures import Figured
+    from jupyter_turbopilot.evaluate.study_figures import LogStatistics
     from jupyter_turbopilot.evaluate.study_report import tables, write
     from jupyter_turbopilot.study.file import Reading
 
@@ -85,7 +85,7 @@ def report(options: Report, settings: Turbopilot) -> int:
     if options.into:
         _check_target(options.into)
     logs = [Reading(name) for name in dict.fromkeys(names)]
-    found = Figured(logs)
+    found = LogStatistics(logs)
     for log in logs:
         if log.broken:
             print(f"{log.path}: skipped {count_of(log.broken, 'unreadable line')}.")
@@ -152,7 +152,7 @@ def clear(options: Clear, settings: Turbopilot) -> int:
     elif not is_log(path):
         print("Nothing was logged.")
         return 0
-    if not options.yes and not agreed(f"Delete {path}? It cannot be recreated."):
+    if not options.yes and not confirmed(f"Delete {path}? It cannot be recreated."):
         return 1
     try:
         delete(path)

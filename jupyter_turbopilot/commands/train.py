@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.dataset import Dataset
     from jupyter_turbopilot.training.loop import Log
 
-NEED = 'Training needs extra packages. Run: python -m pip install "jupyter-turbopilot[train]"'
-LATEST = 50  # steps averaged for the displayed loss
+MISSING_PACKAGES = 'Training needs extra packages. Run: python -m pip install "jupyter-turbopilot[train]"'
+LOSS_STEPS = 50  # steps averaged for the displayed loss
 CONTEXT = 4096  # maximum tokens per row
 
 
@@ -106,15 +106,15 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
         import torch
         import transformers  # noqa: F401
     except ImportError:
-        raise TurbopilotError(NEED) from None
+        raise TurbopilotError(MISSING_PACKAGES) from None
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.training.dataset import gather
-    from jupyter_turbopilot.training.scratch import listed_beside, write_for_browsers
+    from jupyter_turbopilot.training.scratch import read_model_list, write_for_browsers
 
     torch.set_num_threads(machine.cores())
     options = replace(options, whole=options.whole or options.scratch)
     if options.scratch:
-        listed_beside(options.output)  # report errors before training
+        read_model_list(options.output)  # report errors before training
     if options.plain or options.whole:
         settings = changed(settings, adapters=[])
     data = gather(options)
@@ -179,16 +179,16 @@ def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log
         if steps := trainer.unpack():
             print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
         with Bar("training") as bar:
-            log = trainer.train(_teller(bar))
+            log = trainer.train(_progress_callback(bar))
     finally:
         loaded.engine.close()
     trainer.write()
     return log
 
 
-def _teller(bar: Bar) -> Callable[[Log, float], None]:
+def _progress_callback(bar: Bar) -> Callable[[Log, float], None]:
     def tell(log: Log, done: float) -> None:
-        latest = [loss for _, loss in log.losses[-LATEST:]]
+        latest = [loss for _, loss in log.losses[-LOSS_STEPS:]]
         rate = log.tokens / max(log.seconds, 0.1)
         left = log.seconds / done - log.seconds if done else 0.0
         loss, minutes = sum(latest) / len(latest), left / 60

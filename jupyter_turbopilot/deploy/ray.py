@@ -28,14 +28,14 @@ from jupyter_turbopilot.server.standalone import application, checked, refuse_st
 KEY = "TURBOPILOT_API_KEY"
 ANY_HOST = "replica"  # not a loopback name: clients use the proxy's host names
 # A replica has no interactive user, and shares the models folder with others.
-OWN = {
+DEFAULTS = {
     "considerate": False,
     "idle_minutes": 0.0,
     "keep_sequences": False,
     "learning": False,
     "results_file": "",
 }
-LOOKS = 0.1  # seconds between two checks of a loading model
+POLL_SECONDS = 0.1  # seconds between two checks of a loading model
 
 
 @serve.deployment(
@@ -65,7 +65,7 @@ class Replica:
 
     def __init__(self, traits: dict[str, Any]) -> None:
         self._key = key()
-        settings = Turbopilot(**OWN | traits)
+        settings = Turbopilot(**DEFAULTS | traits)
         refuse_study(settings, "a service for several users cannot ask each of them for consent")
         # Ray does not limit a replica to its cores: using more slows down other replicas.
         settings.threads = settings.threads or int(_cores())
@@ -73,7 +73,7 @@ class Replica:
         fetch(self._pilot)
         self._pilot.start()
         while self._pilot.worker.state.phase is Phase.LOADING:
-            time.sleep(LOOKS)
+            time.sleep(POLL_SECONDS)
         self.check_health()
 
     def __serve_build_asgi_app__(self) -> Mounted:

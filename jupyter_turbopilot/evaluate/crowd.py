@@ -72,7 +72,7 @@ class Meter:
         engine.start = self._started  # type: ignore[method-assign]
         engine.step = self._stepped  # type: ignore[method-assign]
 
-    def take_off(self) -> None:
+    def restore(self) -> None:
         """Restore the engine's methods."""
         self._engine.start = self._start  # type: ignore[method-assign]
         self._engine.step = self._step  # type: ignore[method-assign]
@@ -92,7 +92,7 @@ class Meter:
             self.busy += time.perf_counter() - begun
 
 
-def type_at_once(
+def simulate_users(
     local: InProcess,
     notebooks: Sequence[TypedNotebook],
     people: int,
@@ -109,7 +109,7 @@ def type_at_once(
         lasted = crowd.type(tell)
     finally:
         crowd.leave()
-        meter.take_off()
+        meter.restore()
     return Measured(people, lasted, meter.requests, meter.busy)
 
 
@@ -152,7 +152,7 @@ class _Crowd:
 
     def _person(self, number: int, notebooks: Sequence[TypedNotebook]) -> None:
         try:
-            typist.on_a_clock(
+            typist.in_real_time(
                 self._local, self._cells(notebooks), lambda _: None, self._key, number, f"typist {number}"
             )
             self._lasted[number] = time.perf_counter() - self._begun

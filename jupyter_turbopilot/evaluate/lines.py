@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
+from jupyter_turbopilot.evaluate.scoring import bootstrap_interval, completes_line
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -79,7 +79,7 @@ def complete(
         options = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
         reply = local.last(request_at(notebooks[number], cell, at, rest, **options))
         text = reply.items[0].text if reply.items else ""
-        lines.exact[place] = completes_the_line(text, future)
+        lines.exact[place] = completes_line(text, future)
         lines.ms.append(reply.timings.total_ms)
         tell(notebooks[number].name)
     return lines
@@ -122,7 +122,7 @@ def gain(before: ExactLines, after: ExactLines) -> Gain:
     def difference(chosen: Sequence[list[int]]) -> float:
         return sum(map(sum, chosen)) / max(1, sum(map(len, chosen)))
 
-    low, high = drawn(list(groups.values()), difference)
+    low, high = bootstrap_interval(list(groups.values()), difference)
     count = len(shared)
     return Gain(
         sum(before.exact[place] for place in shared) / count,

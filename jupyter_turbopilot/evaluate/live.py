@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.evaluate.traces import Trace
 
-PATIENCE = 120.0  # timeout of a cell in seconds
+TIMEOUT = 120.0  # timeout of a cell in seconds
 _BUILTINS = frozenset((*dir(builtins), "display", "get_ipython", "In", "Out", "exit", "quit", "__name__"))
 _TAILS = ("", "_", ": pass", "\n pass", "\n  pass", "\n    pass", "\n        pass", " import _",
           " in _: pass", "\nexcept Exception: pass", "\n    pass\nexcept Exception: pass",
@@ -114,7 +114,7 @@ class Live:
         self._ran = keystroke.active
         return self._ask()
 
-    def look(self, names: ResolvedNames, before: str, text: str) -> None:
+    def count_names(self, names: ResolvedNames, before: str, text: str) -> None:
         """Count the names in a suggestion: existing, missing or unknown."""
         to_ask, unknown = questions(before, text)
         names.unknown += unknown
@@ -138,7 +138,7 @@ class Live:
         self._manager.start_kernel(cwd=self._folder.name)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=PATIENCE)
+        self._client.wait_for_ready(timeout=TIMEOUT)
         self._conversation = Conversation()
         self._notebook, self._ran = notebook, 0
 
@@ -152,15 +152,13 @@ class Live:
     def _run(self, source: str) -> str:
         """Run a cell; return its error, or an empty string."""
         reply = self._client.execute_interactive(
-            source, allow_stdin=False, timeout=PATIENCE, output_hook=lambda _: None
+            source, allow_stdin=False, timeout=TIMEOUT, output_hook=lambda _: None
         )["content"]
         return "" if reply["status"] == "ok" else f"{reply.get('ename')}: {reply.get('evalue')}"[:200]
 
     def _evaluate(self, expression: str) -> str:
         name = self._client.execute("", silent=True, user_expressions={"value": expression})
-        while (message := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"].get(
-            "msg_id"
-        ) != name:
+        while (message := self._client.get_shell_msg(timeout=TIMEOUT))["parent_header"].get("msg_id") != name:
             pass
         value = message["content"]["user_expressions"]["value"]
         if value["status"] != "ok":
@@ -172,7 +170,7 @@ class Live:
         """Request the kernel context as the server does."""
         for message in self._conversation.ask():
             self._client.shell_channel.send(self._client.session.msg(message.type, message.content))
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             try:
                 heard: dict[str, Any] = self._client.get_iopub_msg(timeout=1.0)

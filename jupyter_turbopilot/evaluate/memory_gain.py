@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.evaluate.scoring import between
+from jupyter_turbopilot.evaluate.scoring import ratio_interval
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes, with_memory
 from jupyter_turbopilot.memory.entries import lines_of, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES, is_wanted, is_wanted_folder
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     Remembering = Callable[[str], Memory | None]
 
 SIBLINGS = "siblings"
-FAMILY = "__"  # siblings have the same name up to this separator
+SIBLING_SEPARATOR = "__"  # siblings have the same name up to this separator
 STEP = 0.05  # change of the model's threshold in the search for the same precision
 MOST = 4  # maximum number of steps
-AROUND = (-STEP, STEP)  # other thresholds for replaying without the index
+OTHER_STEPS = (-STEP, STEP)  # other thresholds for replaying without the index
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def in_folder(folder: Path) -> Iterator[Other]:
                 continue
 
 
-def much_the_same(one: Other, other: Other) -> bool:
+def is_near_duplicate(one: Other, other: Other) -> bool:
     """Return whether half of the lines of either file occur in the other."""
     return 2 * len(one.lines & other.lines) >= min(len(one.lines), len(other.lines))
 
 
-class Shelf:
+class IndexShelf:
     """The index for each typed notebook: a folder, or notebooks with the same name up to a separator."""
 
     def __init__(self, source: str, notebooks: Sequence[Notebook]) -> None:
@@ -102,7 +102,7 @@ class Shelf:
         self._indexes: dict[str, Path] = {}
         self._readers: dict[str, Memory] = {}
 
-    def beside(self, name: str) -> Memory:
+    def index_for(self, name: str) -> Memory:
         """Return the index to use while a notebook is typed."""
         if name not in self._readers:
             there = frozenset(other.path for other in self.others(name))
@@ -110,7 +110,7 @@ class Shelf:
         return self._readers[name]
 
     def _family(self, name: str) -> str:
-        return name.partition(FAMILY)[0] if self._siblings else ""
+        return name.partition(SIBLING_SEPARATOR)[0] if self._siblings else ""
 
     def _index(self, family: str) -> Path:
         """Return the index of a family, or of the whole folder."""
@@ -131,7 +131,7 @@ class Shelf:
             for other in self._others
             if other.path != name
             and self._family(other.path) == self._family(name)
-            and not much_the_same(other, typed)
+            and not is_near_duplicate(other, typed)
         ]
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ class MemoryGain:
         one, other = self.without[by], self.with_it[by_it]
         pairs = [(other.notebooks[name], tally) for name, tally in one.notebooks.items()]
         ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
-        memory, shown_ms = second.recalled, statistics.median(second.recalled_ms or [0.0])
+        memory, shown_ms = second.from_index, statistics.median(second.from_index_ms or [0.0])
         # Accepted text needs no requests: compare only positions that were requested in both configurations.
         both = first.key_ms.keys() & second.key_ms.keys()
         key, key_with = (
@@ -195,12 +195,12 @@ class MemoryGain:
             else f"With the index, no threshold reaches a precision of {self.wanted:.3f}. At the best one"
         )
         return (
-            f"{how}, the index saves {ratio:.2f} times as much{between(pairs)}: "
+            f"{how}, the index saves {ratio:.2f} times as much{ratio_interval(pairs)}: "
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
             f"suggestions from the index alone, {memory.precision:.3f} were correct; their median latency "
             f"was {shown_ms:.1f} ms. A position requested in both configurations took {key_with:.0f} ms on "
-            f"average with the index, {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), all requests "
+            f"average with the index, {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), requests "
             f"{sum(second.ms) / 1000:.0f} and {sum(first.ms) / 1000:.0f} seconds, the warm-up of a cell "
             f"{focus_with:.0f} and {focus:.0f} ms."
         )
@@ -219,14 +219,14 @@ def measure(
     `tell` receives the result of each pass, and the comparison so far.
     """
     model = local.pilot.worker.state.model
-    without, with_it = in_turns(local, traces, remembering, telling("alternating"))
+    without, with_it = alternate(local, traces, remembering, telling("alternating"))
     gain = MemoryGain({0.0: without}, {0.0: with_it})
     tell("without index", without, "")
     tell("with index", with_it, gain.words)
 
     def at(by: float, way: str, found: dict[float, TypingResult], remembered: Remembering) -> float:
         way = f"{way}, threshold {by:+.2f}"
-        with threshold_moved(model, eagerness, by):
+        with changed_threshold(model, eagerness, by):
             found[by] = by_keystrokes(local, traces, telling(way), remembered)
         tell(way, found[by], gain.words)
         return found[by].total.precision
@@ -237,12 +237,12 @@ def measure(
         reached = at(step * number, "with index", gain.with_it, remembering) >= wanted
         if reached == (step > 0):
             break
-    for by in AROUND:
+    for by in OTHER_STEPS:
         at(by, "without index", gain.without, lambda _: None)
     return gain
 
 
-def in_turns(
+def alternate(
     local: InProcess,
     traces: Sequence[Trace],
     remembering: Callable[[str], Memory],
@@ -261,7 +261,7 @@ def in_turns(
 
 
 @contextmanager
-def threshold_moved(model: str, eagerness: str, moved: float) -> Iterator[None]:
+def changed_threshold(model: str, eagerness: str, moved: float) -> Iterator[None]:
     """Change a gate threshold temporarily."""
     thresholds = fit_for(model).thresholds
     before = thresholds[eagerness]

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.scoring import Tally, between, interval
+from jupyter_turbopilot.evaluate.scoring import Tally, interval, ratio_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.typist import TypingResult
 
 
-KNOWING, UNAWARE = ", with kernel context", ", without kernel context"
+WITH_CONTEXT, WITHOUT_CONTEXT = ", with kernel context", ", without kernel context"
 
 
 def table(results: Mapping[str, TypingResult]) -> str:
@@ -73,12 +73,12 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
     """Describe how much more is saved with kernel context, with bootstrap intervals."""
     lines = []
     for name, typed in results.items():
-        other = results.get(name.replace(KNOWING, UNAWARE))
-        if not name.endswith(KNOWING) or not other:
+        other = results.get(name.replace(WITH_CONTEXT, WITHOUT_CONTEXT))
+        if not name.endswith(WITH_CONTEXT) or not other:
             continue
         pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
         gain = typed.total.share_saved / max(1e-9, other.total.share_saved)
-        lines.append(f"\n{name}: saves {gain:.2f} times as much{between(pairs)}.")
+        lines.append(f"\n{name}: saves {gain:.2f} times as much{ratio_interval(pairs)}.")
     return lines
 
 

@@ -26,15 +26,15 @@ def head_of(text: str) -> str:
     return first[0].rstrip() if first else ""
 
 
-def reaches_the_end(future: str, length: int) -> bool:
+def is_end_of_line(future: str, length: int) -> bool:
     """Return whether only white space of the current line follows the first `length` characters."""
     return not future[length:].partition("\n")[0].strip()
 
 
-def completes_the_line(text: str, future: str) -> bool:
+def completes_line(text: str, future: str) -> bool:
     """Return whether a text's first line exactly completes the current line."""
     head = head_of(text)
-    return bool(head) and future.startswith(head) and reaches_the_end(future, len(head))
+    return bool(head) and future.startswith(head) and is_end_of_line(future, len(head))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def judge(text: str, future: str) -> Judgement:
     head = head_of(text)
     if not head.strip() or not future.startswith(head):
         return Judgement(0, 0, 1)
-    if len(head.strip()) < SHORTEST and not reaches_the_end(future, len(head)):
+    if len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head)):
         return Judgement(0, 0, 1)
     taken, wrong = len(head), 0
     end = len(head)
@@ -62,7 +62,7 @@ def judge(text: str, future: str) -> Judgement:
         end += 1 + len(line)
         if not line.strip():
             continue
-        if not wrong and future.startswith(text[:end].rstrip()) and reaches_the_end(future, end):
+        if not wrong and future.startswith(text[:end].rstrip()) and is_end_of_line(future, end):
             taken = len(text[:end].rstrip())
         else:
             wrong += 1
@@ -111,7 +111,7 @@ class Score:
         """Return the position up to which accepted suggestions cover a cell."""
         return self._covered.get(cell, 0)
 
-    def see(self, cell: int, place: int, before: str, text: str, future: str) -> Judgement | None:
+    def show(self, cell: int, place: int, before: str, text: str, future: str) -> Judgement | None:
         """Count a suggestion shown at a position; return None if it is not new."""
         if not text.strip():
             return None
@@ -123,10 +123,10 @@ class Score:
             return None if not judgement.taken else self._take(cell, place, kind, judgement, shown=0)
         return self._take(cell, place, kind, judgement, shown=judgement.right + judgement.wrong)
 
-    def look(self, keystroke: Keystroke, text: str) -> None:
+    def show_at(self, keystroke: Keystroke, text: str) -> None:
         """Count a suggestion shown at a keystroke."""
         before = keystroke.cells[keystroke.active][: keystroke.offset]
-        self.see(keystroke.active, keystroke.place, before, text, keystroke.future)
+        self.show(keystroke.active, keystroke.place, before, text, keystroke.future)
 
     def _take(self, cell: int, place: int, kind: Tally, judgement: Judgement, shown: int) -> Judgement:
         worth = max(0, judgement.taken - 1)
@@ -146,10 +146,10 @@ class Score:
 
 def interval(tallies: Sequence[Tally], figure: Callable[[Tally], float]) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of a metric over notebooks."""
-    return drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())))
+    return bootstrap_interval(tallies, lambda sample: figure(sum(sample, start=Tally())))
 
 
-def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
+def ratio_interval(pairs: Sequence[tuple[Tally, Tally]]) -> str:
     """Return the interval of the ratio of savings between the members of each pair, in parentheses.
 
     Return an empty string for a single notebook.
@@ -157,15 +157,15 @@ def between(pairs: Sequence[tuple[Tally, Tally]]) -> str:
     if len(pairs) <= 1:
         return ""
 
-    def ratio(drawn: list[tuple[Tally, Tally]]) -> float:
-        first, second = (sum(tallies, start=Tally()) for tallies in zip(*drawn, strict=True))
+    def ratio(sample: list[tuple[Tally, Tally]]) -> float:
+        first, second = (sum(tallies, start=Tally()) for tallies in zip(*sample, strict=True))
         return first.share_saved / max(1e-9, second.share_saved)
 
-    low, high = drawn(pairs, ratio)
+    low, high = bootstrap_interval(pairs, ratio)
     return f" ({low:.2f} to {high:.2f})"
 
 
-def drawn(items: Sequence[Item], figure: Callable[[list[Item]], float]) -> tuple[float, float]:
+def bootstrap_interval(items: Sequence[Item], figure: Callable[[list[Item]], float]) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of a metric over items."""
     rng = random.Random(7)  # noqa: S311 - a reproducible choice
     values = sorted(figure([rng.choice(items) for _ in items]) for _ in range(_DRAWS))

@@ -125,7 +125,7 @@ class Draws:
         return [(value, _interval(column)) for value, column in zip(found, drawn.T, strict=True)]
 
 
-class Figured:
+class LogStatistics:
     """Statistics of several logs, from the same bootstrap samples."""
 
     def __init__(self, logs: Iterable[Iterable[events.Event]]) -> None:

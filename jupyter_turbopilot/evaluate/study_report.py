@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jupyter_turbopilot.evaluate.study_figures import Figured, Figures, Interval, Share
+    from jupyter_turbopilot.evaluate.study_figures import Figures, Interval, LogStatistics, Share
 
 
-def tables(found: Figured, logs: int) -> str:
+def tables(found: LogStatistics, logs: int) -> str:
     """Return the statistics as Markdown tables."""
     saved, (median, slow) = found.saved, found.latency
     latency = f"median {_time(*median)}, 95th percentile {_time(*slow)}"
@@ -35,8 +35,7 @@ def tables(found: Figured, logs: int) -> str:
     lines = [
         f"{', '.join(counts)}. {_units(found)}",
         "",
-        f"Keystrokes saved: {_share(saved)} of the characters written "
-        f"({saved.part} of {saved.of} characters, {less}).",
+        f"Keystrokes saved: {_share(saved)} of the characters written ({saved.part} of {saved.of}, {less}).",
         "",
         *_table("all suggestions", {"all": found.of(found.suggested)}),
         *_rows({", ".join(condition): figures for condition, figures in conditions.items()}),
@@ -54,7 +53,7 @@ def tables(found: Figured, logs: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _units(found: Figured) -> str:
+def _units(found: LogStatistics) -> str:
     """Describe the resampled units of the intervals."""
     if len(found.units) < ENOUGH and len(found.writers) < ENOUGH:
         return f"No intervals: they need at least {ENOUGH} documents."
@@ -95,13 +94,13 @@ def _share(share: Share) -> str:
     return f"{share.value:.3f}" + (" ({:.2f} to {:.2f})".format(*share.interval) if share.interval else "")
 
 
-def write(path: Path, found: Figured, logs: int) -> list[Path]:
+def write(path: Path, found: LogStatistics, logs: int) -> list[Path]:
     """Write a Markdown file and, if matplotlib is installed, plots next to it."""
     text = f"# Suggestion outcomes\n\n{tables(found, logs)}"
     return write_report(path, text, lambda figure: _plot(figure, found))
 
 
-def _plot(figure: Figure, found: Figured) -> None:
+def _plot(figure: Figure, found: LogStatistics) -> None:
     figure.set_size_inches(10, 6.4)
     (left, right), (below, last) = figure.subplots(2, 2)
     positions, hours = found.by(lambda one: one.request.at), found.by(lambda one: one.hour)

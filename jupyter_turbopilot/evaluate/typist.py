@@ -34,7 +34,7 @@ class Pace:
     asked: int = 0
     unanswered: int = 0  # before the next keystroke
     taken_over: int = 0  # continued a running generation
-    ended: int = 0  # restarted although the running generation agreed with the keystroke
+    ended: int = 0  # restarted although the running generation confirmed with the keystroke
     cpu: float = 0.0  # CPU seconds
 
 
@@ -52,8 +52,8 @@ class TypingResult:
     # Names in shown suggestions, checked in a live kernel.
     names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
-    recalled: Tally = field(default_factory=Tally)  # shown from the index alone
-    recalled_ms: list[float] = field(default_factory=list)  # latency of these
+    from_index: Tally = field(default_factory=Tally)  # shown from the index alone
+    from_index_ms: list[float] = field(default_factory=list)  # latency of these
     focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
     key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
 
@@ -62,10 +62,10 @@ class TypingResult:
         """The sum over all notebooks."""
         return sum(self.notebooks.values(), start=Tally())
 
-    def add(self, name: str, person: Score) -> None:
+    def add(self, name: str, score: Score) -> None:
         """Add the score of one trace."""
-        self.notebooks[name] = self.notebooks.get(name, Tally()) + person.total
-        for kind, tally in person.kinds.items():
+        self.notebooks[name] = self.notebooks.get(name, Tally()) + score.total
+        for kind, tally in score.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
 
 
@@ -84,71 +84,71 @@ def by_keystrokes(
         if remembering:
             with_memory(local, trace, typed, remembering(trace.name))
         else:
-            type_one(local, trace, typed)
+            replay_trace(local, trace, typed)
         tell(trace.name)
     return typed
 
 
-def beside_a_kernel(
+def with_kernel(
     local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
 ) -> tuple[TypingResult, TypingResult]:
     """Replay each trace twice after running the cells above: with and without kernel context."""
     knowing, unaware = TypingResult(), TypingResult()
     for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
         facts = live.facts(trace)
-        type_one(local, trace, knowing, facts, live)
-        type_one(local, trace, unaware, NONE, live)
+        replay_trace(local, trace, knowing, facts, live)
+        replay_trace(local, trace, unaware, NONE, live)
         tell(trace.name)
     return knowing, unaware
 
 
-def type_one(
+def replay_trace(
     local: InProcess, trace: Trace, typed: TypingResult, facts: Facts = NONE, live: Live | None = None
 ) -> None:
     """Replay one trace and count the outcomes."""
-    person = Score()
+    score = Score()
     for keystroke in trace.keystrokes:
-        if keystroke.place < person.covered(keystroke.active):
+        if keystroke.place < score.covered(keystroke.active):
             continue
         request = keystroke.request(ran=live is not None, trigger="automatic", client="typist")
         begun = time.perf_counter()
         reply = local.last(request, facts)
         typed.ms.append((time.perf_counter() - begun) * 1000)
-        before = person.total.shown
-        person.look(keystroke, reply.items[0].text if reply.items else "")
-        if person.total.shown > before:
+        before = score.total.shown
+        score.show_at(keystroke, reply.items[0].text if reply.items else "")
+        if score.total.shown > before:
             text = reply.items[0].text
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
             if live:
-                live.look(typed.names, request.prefix, text)
-    _finish(typed, trace, person)
+                live.count_names(typed.names, request.prefix, text)
+    _finish(typed, trace, score)
 
 
 def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory | None) -> None:
     """Replay one trace like the editor, with an index; count suggestions from the index separately."""
-    person = Score()
+    score = Score()
     counters = local.pilot.completer.counters
     first = trace.keystrokes[0]
     cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
     focus = replace(first, cells=cells, offset=0).request(trigger="warm", client="typist", path=trace.name)
     typed.focus_ms.append(_asked(local, focus, memory)[2])
     for keystroke in trace.keystrokes:
-        if keystroke.place < person.covered(keystroke.active):
+        if keystroke.place < score.covered(keystroke.active):
             continue
         request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
-        recalled, before = counters["recalled"], replace(person.total)
+        recalled, before = counters["recalled"], replace(score.total)
         text, shown_ms, ms, begun = _asked(local, request, memory)
         typed.ms.append(ms)
         typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
-        person.look(keystroke, text)
+        score.show_at(keystroke, text)
         if counters["recalled"] > recalled and text == begun:  # the model may have extended it
-            typed.recalled_ms.append(shown_ms)
+            typed.from_index_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
-                gained = getattr(person.total, name) - getattr(before, name)
-                setattr(typed.recalled, name, getattr(typed.recalled, name) + gained)
-        if person.total.shown > before.shown:
+                gained = getattr(score.total, name) - getattr(before, name)
+                setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
+        if score.total.shown > before.shown:
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
-    _finish(typed, trace, person)
+    _finish(typed, trace, score)
 
 
 def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float, str]:
@@ -207,7 +207,7 @@ class _OpenRequest:
         self._local.pilot.completer.submit(request, listener, caller=caller, owner=caller)
 
 
-def on_a_clock(
+def in_real_time(
     local: InProcess,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
@@ -225,14 +225,14 @@ def on_a_clock(
     typed = TypingResult(pace=(pace := Pace()))
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
     for trace in traces:
-        person, request = Score(), None
+        score, request = Score(), None
         focus = trace.keystrokes[0].request(trigger="warm")
         if caller:
             local.pilot.completer.submit(focus, lambda _: None, caller=caller, owner=caller)
         else:
             local.last(focus)
         for keystroke in trace.keystrokes:
-            if keystroke.place < person.covered(keystroke.active):
+            if keystroke.place < score.covered(keystroke.active):
                 continue
             end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
             if not request or not request.rest(keystroke):
@@ -243,9 +243,9 @@ def on_a_clock(
             pace.unanswered += request.keystroke is keystroke and not request.done
             if request.text and not was_shown:
                 typed.ms.append(request.ms)
-            person.look(keystroke, request.rest(keystroke))
+            score.show_at(keystroke, request.rest(keystroke))
             time.sleep(max(0.0, end - time.perf_counter()))
-        _finish(typed, trace, person)
+        _finish(typed, trace, score)
         tell(trace.name)
     pace.cpu = time.process_time() - begun
     for name in ("taken_over", "ended"):
@@ -253,6 +253,6 @@ def on_a_clock(
     return typed
 
 
-def _finish(typed: TypingResult, trace: Trace, person: Score) -> None:
-    person.typed(trace.length, trace.length)
-    typed.add(trace.name, person)
+def _finish(typed: TypingResult, trace: Trace, score: Score) -> None:
+    score.typed(trace.length, trace.length)
+    typed.add(trace.name, score)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.network import Network
 
 HIDDEN = -1e4  # the attention bias that masks tokens that are not ancestors
-STEP, WORDS_STEP = 128, 2048  # pad trees and candidate tokens to multiples of these
+STEP, TOKENS_STEP = 128, 2048  # pad trees and candidate tokens to multiples of these
 PIECE = 256  # positions per loss computation: each needs one row of logits
 TEXT_WEIGHT = 0.1  # weight of the text before the cursor
 
@@ -37,7 +37,7 @@ class TreeLoss:
         rows = network.model.lm_head.weight.shape[0]
         chosen = sorted(set(words))
         self.words = torch.tensor(chosen, dtype=torch.long, device=network.device)
-        others = sorted(set(range(rows)) - set(chosen))[: 2 * WORDS_STEP] if chosen else []
+        others = sorted(set(range(rows)) - set(chosen))[: 2 * TOKENS_STEP] if chosen else []
         self.others = torch.tensor(others, dtype=torch.long, device=network.device)
 
     def __call__(self, tree: Tree, text_weight: float, *, whole: bool = False) -> torch.Tensor:
@@ -78,7 +78,7 @@ class TreeLoss:
         """Return the candidate tokens and the targets, padded with other tokens."""
         words = torch.unique(torch.cat([self.words, targets]))
         others = self.others[~torch.isin(self.others, targets)]
-        return torch.cat([words, others[: -len(words) % WORDS_STEP]]).sort().values
+        return torch.cat([words, others[: -len(words) % TOKENS_STEP]]).sort().values
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ LANGUAGES = {
 }  # fmt: skip
 PREPARED = {".jsonl": Path.open, ".xz": lzma.open, ".gz": gzip.open}
 LARGEST = 4 * 1024**2  # bytes; larger files are skipped
-MOST_STRANGE = 0.01  # maximum share of non-ASCII characters
+MAX_NON_ASCII = 0.01  # maximum share of non-ASCII characters
 BLOCK = 600  # characters per part of a split file
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"}
 _MAGIC = re.compile(
@@ -49,7 +49,7 @@ class TrainingDocument(Notebook):
 
 
 @dataclass
-class Gathered:
+class Collected:
     """The documents, and the number left out by reason."""
 
     documents: list[TrainingDocument] = field(default_factory=list)
@@ -102,7 +102,7 @@ def _file(path: Path, name: str, group: str) -> Iterator[TrainingDocument]:
         yield TrainingDocument(name, (NotebookCell("code", text),), language, group)
 
 
-def in_parts(document: TrainingDocument) -> TrainingDocument:
+def split_into_parts(document: TrainingDocument) -> TrainingDocument:
     """Split a file into parts of the size of cells; return notebooks unchanged."""
     if len(document.cells) != 1:
         return document
@@ -141,13 +141,13 @@ def _prepared(path: Path) -> Iterator[TrainingDocument]:
 
 def clean(
     documents: Iterable[TrainingDocument], share: float = 0.99, *, ascii_only: bool = False
-) -> Gathered:
+) -> Collected:
     """Leave out unparsable, duplicate and unusually long documents, and lines with secrets.
 
     With `ascii_only`, for ASCII vocabularies, a small share of other characters is allowed: the model has to
     learn the placeholder that replaces them.
     """
-    gathered = Gathered()
+    gathered = Collected()
     seen: set[bytes] = set()
     for document in documents:
         safe = [NotebookCell(cell.type, without_secrets(cell.source)) for cell in document.cells]
@@ -163,7 +163,7 @@ def clean(
             else "that do not parse"
             if cleaned.language == "python" and not parses(cleaned)
             else "with too many non-ASCII characters"
-            if ascii_only and _strange(cleaned) > MOST_STRANGE
+            if ascii_only and _non_ascii_share(cleaned) > MAX_NON_ASCII
             else ""
         )
         if why:
@@ -185,7 +185,7 @@ def clean(
     return gathered
 
 
-def _strange(document: TrainingDocument) -> float:
+def _non_ascii_share(document: TrainingDocument) -> float:
     text = document.code
     return sum(character > "\x7f" for character in text) / len(text)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.options import TrainingOptions
 
-LEAST_CELLS = 20
+MIN_CELLS = 20
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Dataset:
 
     def check(self) -> None:
         """Raise an error if there are too few training cells."""
-        if self.cells < LEAST_CELLS:
+        if self.cells < MIN_CELLS:
             raise TurbopilotError(
-                f"There are only {self.cells} cells to train on; at least {LEAST_CELLS} are needed. "
+                f"There are only {self.cells} cells to train on; at least {MIN_CELLS} are needed. "
                 "Add more notebooks."
             )
 
@@ -46,7 +46,7 @@ class Dataset:
         cells: Counter[str] = Counter()
         for document in self.training:
             cells[document.language] += _cells(document)
-        return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)
+        return sorted(language for language, count in cells.items() if count > 2 * MIN_CELLS)
 
     def only(self, language: str) -> Dataset:
         """Return the documents in one language."""
@@ -59,13 +59,13 @@ class Dataset:
         """Return the held-out documents as notebooks to replay."""
         return [
             TypedNotebook(document.name, document.cells, document.language, tuple(typed_cells(document)))
-            for document in map(corpus.in_parts, self.held_out)
+            for document in map(corpus.split_into_parts, self.held_out)
         ]
 
 
 def _cells(document: TrainingDocument) -> int:
     """Count the cells of a document; a file counts as several."""
-    return len(typed_cells(corpus.in_parts(document)))
+    return len(typed_cells(corpus.split_into_parts(document)))
 
 
 def gather(options: TrainingOptions) -> Dataset:
@@ -86,6 +86,6 @@ def gather(options: TrainingOptions) -> Dataset:
             field="language",
         )
     # Trees need cells, so files are split, except for training in plain rows.
-    kept = gathered.documents if options.whole else [*map(corpus.in_parts, gathered.documents)]
+    kept = gathered.documents if options.whole else [*map(corpus.split_into_parts, gathered.documents)]
     training, held_out = corpus.split(kept, options.held_out)
     return Dataset(training, held_out, gathered.summary())

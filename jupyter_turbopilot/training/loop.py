@@ -88,7 +88,7 @@ class Training:
         self._took = 0.0  # seconds of the step before
 
     @property
-    def before_the_fall(self) -> Path:
+    def steady_path(self) -> Path:
         """The file with the state before the rate started to decay."""
         return self.path.with_suffix(".steady")
 
@@ -129,7 +129,7 @@ class Training:
 
     def _fall(self) -> None:
         if self.schedule.fall < 1:
-            self._save(self.before_the_fall)
+            self._save(self.steady_path)
         self.log.falls_from, self.log.towards = self.done, self.schedule.minutes
 
     @property
@@ -196,8 +196,8 @@ class Training:
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)
-        if log.falls and log.towards < self.schedule.minutes and self.before_the_fall.is_file():
-            log = self._loaded(self.before_the_fall)
+        if log.falls and log.towards < self.schedule.minutes and self.steady_path.is_file():
+            log = self._loaded(self.steady_path)
         return log
 
     def _loaded(self, path: Path) -> Log:

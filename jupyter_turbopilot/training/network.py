@@ -39,7 +39,7 @@ _KINDS = {
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
 }
-TURNED = ("attn_q", "attn_k")  # matrices that llama.cpp permutes for Llama's architecture
+PERMUTED = ("attn_q", "attn_k")  # matrices that llama.cpp permutes for Llama's architecture
 
 
 class Lora(nn.Module):
@@ -247,7 +247,7 @@ def _turned(network: Network, name: str, matrix: Any) -> Any:
 def _heads(header: Header, name: str) -> int:
     """Return the number of heads whose rows llama.cpp permutes, or 0 if it does not."""
     short = name.split(".")[-2]
-    if header.architecture != "llama" or short not in TURNED:
+    if header.architecture != "llama" or short not in PERMUTED:
         return 0
     heads = header.number("attention.head_count")
     return heads if short == "attn_q" else header.number("attention.head_count_kv", heads)

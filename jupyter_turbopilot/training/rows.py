@@ -57,7 +57,7 @@ class Marks:
         return behind & self.learnt(rows)
 
 
-def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
+def pack_samples(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
     """Concatenate samples to rows of `length` + 1 tokens; truncate them far from the cursor."""
     coming = ((sample, _before(sample, marks)) for sample in samples)
     waiting = [*islice(coming, WAITING)]
@@ -150,7 +150,7 @@ def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: b
     return len(made)
 
 
-def are_of(path: Path, origin: bytes) -> bool:
+def have_origin(path: Path, origin: bytes) -> bool:
     """Return whether a file contains the rows of this origin."""
     try:
         with path.open("rb") as file:

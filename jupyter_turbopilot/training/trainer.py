@@ -20,7 +20,7 @@ from jupyter_turbopilot.training import loop, network
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
-from jupyter_turbopilot.training.rows import Marks, Rows, are_of, packed, read_rows, write_rows
+from jupyter_turbopilot.training.rows import Marks, Rows, have_origin, pack_samples, read_rows, write_rows
 from jupyter_turbopilot.training.samples import PLAIN
 from jupyter_turbopilot.training.scratch import Shape, write_blank
 from jupyter_turbopilot.training.whole import WholeModel, step_bytes
@@ -114,13 +114,15 @@ class Trainer:
         digest = hashlib.blake2b(f"{vocabulary} {length} {most} {LAYOUT} {PLAIN}".encode(), digest_size=16)
         for document in documents:
             digest.update(repr(document).encode())
-        if not are_of(path, digest.digest()):
+        if not have_origin(path, digest.digest()):
             write_rows(path, islice(self._laid_out(documents, length), most), vocabulary, digest.digest())
         return read_rows(path)
 
     def _laid_out(self, documents: list[TrainingDocument], length: int, seed: int = 5) -> Iterator[list[int]]:
         layout, end = row_layout(self.engine, self.settings, length)
-        return packed(Course(documents, layout, end, seed=seed).plain(), length, Marks.of(layout.form, end))
+        return pack_samples(
+            Course(documents, layout, end, seed=seed).plain(), length, Marks.of(layout.form, end)
+        )
 
     def train(self, tell: Callable[[Log, float], None]) -> Log:
         """Train until the time is up; call `tell` after each step with the log and the progress."""

@@ -252,7 +252,7 @@ describe('without a model', { timeout: 300_000 }, () => {
     assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /no model/);
     await offer.getByRole('button', { name: 'Download' }).click();
     // The publisher does not answer: the mirror is offered, not used.
-    const failed = page.locator('.Toastify__toast', { hasText: 'could not be fetched' });
+    const failed = page.locator('.Toastify__toast', { hasText: 'could not be downloaded' });
     await failed.waitFor({ timeout: 30000 });
     await screenshot(page, 'failed');
     assert.ok(await failed.getByRole('button', { name: 'Use the mirror' }).count());

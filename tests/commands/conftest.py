@@ -17,5 +17,5 @@ def own(tiny_model: Path, models_folder: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is removed is never the person's."""
+    """Protect the user's own files from removal."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))

@@ -1,4 +1,4 @@
-"""The command line in this process, and as a process of its own."""
+"""Run the command line in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_turbopilot import cli
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command; return its exit status and what it printed."""
+    """Run a command; return its exit status and output."""
     with pytest.raises(SystemExit) as ended:
         cli.main(list(arguments))
     out, err = capsys.readouterr()

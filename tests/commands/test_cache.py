@@ -15,7 +15,7 @@ from .running import run
 
 @pytest.fixture
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that the settings name."""
+    """The configured cache file."""
     path = tmp_path / "answers.db"
     (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))

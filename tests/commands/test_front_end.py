@@ -15,7 +15,7 @@ REINSTALL = "Run: python -m pip install --force-reinstall jupyter-turbopilot"
 
 
 def build(folder: Path, version: str = "0.2.0", digest: str = "new") -> Path:
-    """Put a build into a folder of extensions; return that of the build."""
+    """Write a build into a labextensions folder; return it."""
     there = folder / "jupyter-turbopilot"
     (there / "static").mkdir(parents=True)
     entry = f"static/remoteEntry.{digest}.js"
@@ -27,7 +27,7 @@ def build(folder: Path, version: str = "0.2.0", digest: str = "new") -> Path:
 
 
 def install(packages: Path, record: str) -> None:
-    """Put the metadata of an installation into a folder of packages."""
+    """Write the metadata of an installation into a folder of packages."""
     described = packages / "jupyter_turbopilot-0.2.0.dist-info"
     described.mkdir(parents=True)
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyter-turbopilot\nVersion: 0.2.0\n")
@@ -56,7 +56,7 @@ def test_examine_reports_a_missing_build(tmp_path: Path, own: Path) -> None:
 
 @pytest.mark.parametrize("behind", [None, "old", "damaged"])
 def test_examine_advises_to_reinstall_an_older_build(tmp_path: Path, own: Path, behind: str | None) -> None:
-    # With `pip install --user` it is outside of the Python's own folder.
+    # With `pip install --user` the folder is outside of Python's prefix.
     there = build(tmp_path / "home" / ".local", version="0.1.0", digest="old")
     if behind:
         other = build(tmp_path / "lab", digest="old" if behind == "old" else "new")

@@ -74,7 +74,7 @@ def test_bar_reports_rate_and_time_left_of_this_run(
     capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:
     with Bar("model") as bar:
-        bar.fetching(fetched(50_000_000))  # an earlier run left these
+        bar.fetching(fetched(50_000_000))  # received by an earlier run
         clock[0] += 2
         bar.fetching(fetched(60_000_000))
         clock[0] += 2

@@ -53,7 +53,7 @@ THEIRS = (
 
 
 def configure(folder: Path, results: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name the file of answers in the configuration."""
+    """Set the cache file in the configuration."""
     (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(results)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
 

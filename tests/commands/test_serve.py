@@ -70,7 +70,7 @@ def test_hub_config_reports_a_folder_without_a_model(
 def test_hub_config_reports_a_folder_that_is_not_accessible(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tempfile.TemporaryDirectory() as home:  # for its owner alone
+    with tempfile.TemporaryDirectory() as home:  # accessible only to its owner
         folder = Path(home) / "models"
         folder.mkdir()
         (folder / "model.gguf").touch()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.commands.size import Sized, words
+from jupyter_turbopilot.commands.size import SizingResult, words
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import crowd
 from jupyter_turbopilot.evaluate.crowd import Measured
@@ -26,7 +26,7 @@ KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
 def test_size_computes_given_values_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "size", "--people", "300", *KNOWN)
     assert (status, err) == (0, "")
-    assert out.startswith("8 replicas: 300 people x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
+    assert out.startswith("8 replicas: 300 users x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
     assert "assumed" in out
     assert "Memory: unknown" in out
 
@@ -81,7 +81,7 @@ def test_size_interrupted_while_measuring_prints_no_traceback(
     def stopped(*_: object) -> Measured:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crowd, "type_at_once", stopped)
+    monkeypatch.setattr(crowd, "simulate_users", stopped)
     assert run(capsys, "size", "--people", "5", "-m", own) == (130, "", "turbopilot: stopped\n")
 
 
@@ -116,7 +116,7 @@ def test_size_computes_the_rate_from_two_metrics(
     status, out, err = run(capsys, "size", "--people", "100", *asked, *more)
     assert status == 0, err
     found = json.loads(out)
-    # 60 requests in 100 s of 10 people: 0.06 of each; half of them type.
+    # 60 requests in 100 s by 10 users: 0.06/s each; half of them type.
     assert found["requests_per_second"]["value"] == pytest.approx(0.12, rel=0.05)
     assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.6, rel=0.05)
 
@@ -146,7 +146,7 @@ def test_size_reports_invalid_metrics_in_one_line(
 DEMAND = Demand(300, 0.3, 0.2, 0.25)
 MODEL = ModelMemory(500_000_000, 100_000_000, 12288.0, 4096)
 MEMORY = memory_needed(DEMAND, 8, MODEL)
-SIZED = Sized(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
+SIZED = SizingResult(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
 
 
 def test_size_prints_the_setting_for_the_memory() -> None:
@@ -154,5 +154,5 @@ def test_size_prints_the_setting_for_the_memory() -> None:
 
 
 def test_size_uses_the_singular_for_one_replica() -> None:
-    one = Sized(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
+    one = SizingResult(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
     assert words(one).startswith("1 replica: ")

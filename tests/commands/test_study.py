@@ -30,14 +30,14 @@ def write(path: Path, *more: bytes) -> Path:
 
 
 def configure(folder: Path, log: Path | str) -> None:
-    """Name a log in the configuration in a folder."""
+    """Set a log in the configuration in a folder."""
     settings = {"Turbopilot": {"study_log": str(log)}}
     (folder / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The log that the settings name."""
+    """The configured log."""
     path = tmp_path / "study.jsonl"
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     configure(tmp_path, path)

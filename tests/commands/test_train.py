@@ -1,4 +1,4 @@
-"""`jupyter turbopilot train` as somebody runs it, with a tiny real model."""
+"""`jupyter turbopilot train` on the command line, with a tiny real model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def train(
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A folder of somebody's notebooks."""
+    """A folder of notebooks."""
     folder = tmp_path / "work"
     folder.mkdir()
     for number in range(8):
@@ -79,7 +79,7 @@ def test_train_resumes_an_interrupted_training(work: Path, tiny_model: Path, tmp
     assert not (tmp_path / "adapter.gguf").exists()
     steps = train(*asked, into=tmp_path)
     assert "Resuming" in steps.stderr
-    again = train(*asked, into=tmp_path)  # its time is up
+    again = train(*asked, into=tmp_path)  # no time is left
     assert re.search(r"(\d+) steps", again.stdout)[1] == re.search(r"(\d+) steps", steps.stdout)[1]  # type: ignore[index]
     anew = train(*asked, "--fresh", "--minutes", 0.02, into=tmp_path)
     assert "Resuming" not in anew.stderr
@@ -121,7 +121,7 @@ def test_train_from_scratch_fine_tunes_to_each_language(work: Path, tmp_path: Pa
         (work / "tools" / f"{number}.js").write_text(line * 4)
     asked = ("--width", 64, "--layers", 2, "--heads", 2, "--minutes", 0.3, "--places", 6)
     done = train(work, "--scratch", "--each-language", *asked, "-o", "small.gguf", into=tmp_path)
-    assert "python" not in done.stdout.partition("small-")[2]  # there is too little of it
+    assert "python" not in done.stdout.partition("small-")[2]  # too few cells
     for name in ("small.gguf", "small-javascript.gguf"):
         assert f"{name}: 0." in done.stdout
         assert read_header(tmp_path / name).architecture == "llama"

@@ -1,4 +1,4 @@
-"""Ray's router for sessions is experimental: nobody gets another version than the one that was tested."""
+"""Ray's session router is experimental, so only the tested version is allowed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def test_ray_version_is_the_tested_one() -> None:
 
 
 def test_ray_is_required_by_no_other_extra() -> None:
-    """It takes 600 MB, and `make test` works without it."""
+    """Ray takes 600 MB, and `make test` works without it."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert [name for name, wanted in extras.items() if any("ray" in one for one in wanted)] == ["ray"]

@@ -28,7 +28,7 @@ def notebook(path: Path) -> Path:
 
 @contextmanager
 def pipe(path: Path) -> Iterator[None]:
-    """Make a named pipe that yields a notebook if it is read."""
+    """Create a named pipe that yields a notebook if it is read."""
     notebook(path)
     content = path.read_text()
     path.unlink()
@@ -38,7 +38,7 @@ def pipe(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer ends
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # end the writer
         writer.join()
         os.close(reader)
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.evaluate import notebooks
-from jupyter_turbopilot.evaluate.crowd import Measured, read_counters, requests_per_second, type_at_once
+from jupyter_turbopilot.evaluate.crowd import Measured, read_counters, requests_per_second, simulate_users
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 DATA = Path(__file__).parent.parent / "data"
 
 
 class Engine:
-    """Has room for every second text."""
+    """Accepts every second request."""
 
     abilities = SimpleNamespace(elsewhere=False)
 
@@ -34,7 +34,7 @@ class Engine:
 
 
 class Local:
-    """Hears who asks; everybody's requests stay unanswered."""
+    """Records callers and leaves their requests unanswered."""
 
     def __init__(self, fails: BaseException | None = None, *, engine: Engine | None = None) -> None:
         self.fails = fails
@@ -59,7 +59,7 @@ def typed() -> list[TypedNotebook]:
 def test_type_at_once_uses_a_different_user_for_each_thread(typed: list[TypedNotebook]) -> None:
     local = Local()
     passed: list[float] = []
-    found = type_at_once(local, typed, 3, 0.2, 0.01, passed.append)  # type: ignore[arg-type]
+    found = simulate_users(local, typed, 3, 0.2, 0.01, passed.append)  # type: ignore[arg-type]
     assert local.callers == {"typist 0", "typist 1", "typist 2"}
     assert found.people == 3
     assert found.requests > 0
@@ -70,7 +70,7 @@ def test_type_at_once_refuses_a_remote_model(typed: list[TypedNotebook]) -> None
     engine = Engine()
     engine.abilities = SimpleNamespace(elsewhere=True)
     with pytest.raises(TurbopilotError, match="runs on a remote server"):
-        type_at_once(Local(engine=engine), typed, 1, 1.0, 0.1)  # type: ignore[arg-type]
+        simulate_users(Local(engine=engine), typed, 1, 1.0, 0.1)  # type: ignore[arg-type]
 
 
 def test_people_for_reaches_the_requested_utilisation() -> None:
@@ -139,7 +139,7 @@ def test_read_counters_reads_the_metrics_of_a_server() -> None:
 
 @given(st.one_of(st.text(), st.text(alphabet='turbopilot_known_total{}="# TYPE\n01e+,')))
 def test_read_counters_refuses_other_texts(text: str) -> None:
-    with pytest.raises(BadRequestError, match=r"no counters|not the metrics"):
+    with pytest.raises(BadRequestError, match=r"not Prometheus metrics|not the metrics"):
         read_counters(text, 0.0)
 
 

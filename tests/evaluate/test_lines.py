@@ -19,7 +19,7 @@ def notebook(*sources: str) -> TypedNotebook:
 
 
 def lines(*exact: tuple[int, bool]) -> ExactLines:
-    """Completions of places in notebooks."""
+    """Return completions at positions in notebooks."""
     return ExactLines({Cursor(number, 0, at): right for at, (number, right) in enumerate(exact)})
 
 
@@ -39,12 +39,12 @@ def test_places_are_spread_and_followed_by_text() -> None:
         assert below.strip() or not within
     assert places(notebooks, 12) == chosen
     assert {place.within for place in places(notebooks, 10_000)} == {True, False}
-    assert len(places(notebooks, 10_000)) < 100  # there are no more
+    assert len(places(notebooks, 10_000)) < 100  # all positions
     assert places([], 5) == []
 
 
 class Answering:
-    """Answers each request with the same text, and keeps what it was asked."""
+    """Answers each request with the same text, and records the requests."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -86,7 +86,7 @@ def test_gain_compares_only_common_positions() -> None:
 
 
 def test_gain_resamples_notebooks_instead_of_positions() -> None:
-    # One notebook alone gained, at many places: that may not be so for the next.
+    # Only one notebook gained, at many positions, which is not significant.
     before = lines(*[(n // 20, False) for n in range(80)])
     after = lines(*[(n // 20, n < 20) for n in range(80)])
     result = gain(before, after)

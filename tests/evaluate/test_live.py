@@ -31,9 +31,9 @@ def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
         ]
         assert not live.failed
         found = ResolvedNames()
-        live.look(found, "ships[", '"tonnage"].mean()')
-        live.look(found, "ships[", '"tonnes"]')
-        live.look(found, "x = ", "heavy_ships")
+        live.count_names(found, "ships[", '"tonnage"].mean()')
+        live.count_names(found, "ships[", '"tonnes"]')
+        live.count_names(found, "x = ", "heavy_ships")
         assert (found.there, found.missing, found.unknown) == (1, 2, 1)
 
 
@@ -50,7 +50,7 @@ def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
 def test_beside_a_kernel_replays_with_and_without_context() -> None:
     local = Knows(lambda request: "swing_it(" if request.prefix.endswith("= ") else "")
     with Live("python3") as live:
-        knowing, unaware = typist.beside_a_kernel(
+        knowing, unaware = typist.with_kernel(
             local,  # type: ignore[arg-type]
             all_of("pendulum.ipynb"),
             lambda _: None,
@@ -59,7 +59,7 @@ def test_beside_a_kernel_replays_with_and_without_context() -> None:
     assert any("swing" in facts.names for facts in local.facts)
     assert local.facts.count(NONE) * 2 == len(local.facts)
     assert knowing.names.missing == unaware.names.missing > 0
-    told = report.table({"x" + report.KNOWING: knowing, "x" + report.UNAWARE: unaware})
+    told = report.table({"x" + report.WITH_CONTEXT: knowing, "x" + report.WITHOUT_CONTEXT: unaware})
     assert "are missing (100.0%)" in told
     assert "times as much" in told
 

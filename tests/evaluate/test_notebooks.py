@@ -73,7 +73,7 @@ def test_read_refuses_a_file_that_is_not_compressed(tmp_path: Path) -> None:
 
 def test_standard_library_has_functions_without_docstrings() -> None:
     found = standard_library()
-    assert len(found) >= 16  # as many as type at once
+    assert len(found) >= 16  # the maximum number of simulated users
     assert len({module.name for module in found}) == len(found)
     for module in found:
         for number in module.typed:

@@ -31,14 +31,14 @@ def test_report_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_table_reports_the_gain_only_for_a_pair(appended: list[traces.Trace]) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
-    pair = {"x" + report.KNOWING: typed, "x" + report.UNAWARE: typed}
+    pair = {"x" + report.WITH_CONTEXT: typed, "x" + report.WITHOUT_CONTEXT: typed}
     assert "saves 1.00 times as much (1.00 to 1.00)" in report.table(pair)
     assert "times as much" not in report.table({"x": typed})
 
 
 def test_table_gives_no_interval_of_one_notebook(appended: list[traces.Trace]) -> None:
     typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
-    table = report.table({"x" + report.KNOWING: typed, "x" + report.UNAWARE: typed})
+    table = report.table({"x" + report.WITH_CONTEXT: typed, "x" + report.WITHOUT_CONTEXT: typed})
     assert "| x, with kernel context | 1.000 |" in table
     assert "saves 1.00 times as much." in table
     assert "they need at least two notebooks" in table

@@ -11,13 +11,13 @@ from jupyter_turbopilot.evaluate.scoring import Judgement, Score, Tally, interva
     ("text", "future", "taken", "right", "wrong"),
     [
         ("value + 1", "value + 1\nmore", 9, 1, 0),
-        ("value", "value + 1", 5, 1, 0),  # a right beginning
-        ("val", "value", 0, 0, 1),  # too little to be worth a key
-        ("x)", "x)\nmore", 2, 1, 0),  # little, but the line is done
+        ("value", "value + 1", 5, 1, 0),  # a correct prefix
+        ("val", "value", 0, 0, 1),  # too short to be worth a keystroke
+        ("x)", "x)\nmore", 2, 1, 0),  # short, but it completes the line
         ("value + 2", "value + 1", 0, 0, 1),
-        ("\n    return x", "\n    return x\n", 13, 1, 0),  # the first line that holds anything
+        ("\n    return x", "\n    return x\n", 13, 1, 0),  # the first non-blank line
         ("first\nsecond", "first\nsecond\nthird", 12, 1, 0),
-        ("first\nother", "first\nsecond", 5, 1, 1),  # a wrong further line counts as a wrong one
+        ("first\nother", "first\nsecond", 5, 1, 1),  # a wrong second line counts as wrong
         ("first\nother\nthird", "first\nsecond\nthird", 5, 1, 2),
         ("first\nsec", "first\nsecond", 5, 1, 1),
         ("   ", "x", 0, 0, 1),
@@ -38,16 +38,16 @@ def test_judge_accepts_only_text_at_the_cursor(text: str, future: str) -> None:
 
 def test_score_counts_a_suggestion_that_is_typed_along_once() -> None:
     score = Score()
-    score.see(0, 0, "", "wrong_name", "right")
-    score.see(0, 2, "", "ong_name", "ght")
+    score.show(0, 0, "", "wrong_name", "right")
+    score.show(0, 2, "", "ong_name", "ght")
     assert score.total.shown == 1
-    score.see(0, 4, "", "other", "t")
+    score.show(0, 4, "", "other", "t")
     assert score.total.shown == 2
 
 
 def test_score_saves_accepted_characters_minus_one_keystroke() -> None:
     score = Score()
-    score.see(0, 3, "x =", " value", " value\n")
+    score.show(0, 3, "x =", " value", " value\n")
     score.typed(10, 4)
     assert score.covered(0) == 9
     assert score.total.share_saved == 0.5

@@ -1,4 +1,4 @@
-"""The figures are compared with those that are counted from the same stories before they are logged."""
+"""Statistics of logs are compared with independent counts of the logged events."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jupyter_turbopilot.evaluate.scoring import drawn
-from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, Figured, Share
+from jupyter_turbopilot.evaluate.scoring import bootstrap_interval
+from jupyter_turbopilot.evaluate.study_figures import ENOUGH, LATER, SOON, LogStatistics, Share
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
 from jupyter_turbopilot.study import file
@@ -42,7 +42,7 @@ STORY = st.fixed_dictionaries(
     {
         "before": st.sampled_from([*BEFORE]),
         "text": st.text("abc", min_size=1, max_size=40),
-        "keys": st.integers(0, 5),  # requests without an answer before this one
+        "keys": st.integers(0, 5),  # unanswered requests before this one
         "shown": st.booleans(),
         "along": st.integers(0, 3),
         "end": st.sampled_from(["taken", "taken", "pieces", "dismissed", "typed_over", "nothing"]),
@@ -53,13 +53,13 @@ STORY = st.fixed_dictionaries(
 )
 
 
-# A process that logs: what is typed before anything else, what happens then, and whether it is killed in the end.
+# A logging process: text typed first, events, and whether the process is killed at the end.
 STORIES = st.one_of(st.lists(STORY, min_size=1, max_size=1), st.lists(STORY, max_size=10))
 PROCESS = st.tuples(st.sampled_from([0, 300]), STORIES, st.booleans())
 
 
 class Counts:
-    """Counted while the stories are told."""
+    """Independent counts."""
 
     def __init__(self) -> None:
         self.requests = self.written = self.shown = self.taken = self.characters = self.worth = self.all = 0
@@ -69,13 +69,13 @@ class Counts:
         self.begin()
 
     def begin(self) -> None:
-        """Begin with another process."""
+        """Start another process."""
         self.lengths: dict[str, int] = {}
         self.asked = self.typed = self.got = 0
-        self.told = (0, 0)  # how many requests and characters its log has by now
+        self.told = (0, 0)  # requests and characters logged so far
 
     def end(self, *, killed: bool) -> None:
-        """Count what the log of a process has, and what was written at least."""
+        """Count the logged requests, and the minimum of written characters."""
         requests, written = self.told if killed else (self.asked, self.typed)
         self.requests += requests
         self.written += written
@@ -83,7 +83,7 @@ class Counts:
 
 
 def ask(study: Study, source: str, path: str, counts: Counts) -> Callable[[Reply], None]:
-    """Ask at the end of a cell, and count that; return what takes the answer."""
+    """Send and count a request at the end of a cell; return the listener."""
     counts.asked += 1
     if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
         counts.typed += grown
@@ -96,7 +96,7 @@ def ask(study: Study, source: str, path: str, counts: Counts) -> Callable[[Reply
 
 
 def tell(study: Study, number: int, story: dict[str, Any], counts: Counts) -> None:
-    """Have a suggestion answered and used, and count that in the plainest way."""
+    """Use a suggestion, and count the outcome."""
     text, before, path = story["text"], story["before"], story["path"]
     for key in range(story["keys"] + 1):
         source = "y" * (number * 7 % 50) + "\n" + before if key == story["keys"] else "y" * (key + number)
@@ -186,14 +186,14 @@ def test_figures_match_independent_counts(
             lines += len(new)
             events += [event for event in new if not (killed and isinstance(event, Ended))]
         logs.append(events)
-    found = Figured(logs)
+    found = LogStatistics(logs)
     all_of_them = found.of(found.suggested)
     assert (found.requests, found.written) == (counts.requests, counts.written)
     assert (all_of_them.acceptance.of, all_of_them.acceptance.part) == (counts.shown, counts.taken)
     assert (sum(one.taken for one in found.suggested), found.saved.part) == (counts.characters, counts.worth)
     assert found.saved.of == counts.all
     assert 0 <= found.saved.value <= 1
-    copies = Figured(logs * ENOUGH)  # of which logs are drawn, not sessions, if there is anything to draw
+    copies = LogStatistics(logs * ENOUGH)  # enough logs to resample them instead of sessions
     assert copies.by_log == bool(counts.shown)
     assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
     for mark in (SOON, LATER):
@@ -229,20 +229,20 @@ def retained(number: int, chars: int, after: float) -> Retained:
 
 
 def test_hours_are_local_time() -> None:
-    (one,) = Figured([[SESSION, requested(1, t=23.5 * 3600), shown(1)]]).suggested
+    (one,) = LogStatistics([[SESSION, requested(1, t=23.5 * 3600), shown(1)]]).suggested
     assert one.hour == 1
     assert one.condition == ("m", "eager")
 
 
 def test_suggestions_of_a_damaged_session_line_are_counted() -> None:
-    (one,) = Figured([[requested(1, t=23.5 * 3600), shown(1)]]).suggested
+    (one,) = LogStatistics([[requested(1, t=23.5 * 3600), shown(1)]]).suggested
     assert (one.hour, one.condition) == (23, ("unknown", "unknown"))
 
 
 def test_retained_text_in_a_terminal_is_final() -> None:
     events = [requested(1), shown(1), taken(1, 5), retained(1, 4, after=6.5)]
     for where, kept in (("terminal", {SOON: 4, LATER: 4}), ("server", {})):
-        (one,) = Figured([[replace(SESSION, where=where), *events]]).suggested
+        (one,) = LogStatistics([[replace(SESSION, where=where), *events]]).suggested
         assert one.kept == kept
 
 
@@ -256,9 +256,9 @@ def test_intervals_match_resampled_units() -> None:
             events += [requested(number, doc=document), shown(number)]
             if number < 4 * document + accepted:
                 events.append(taken(number, 5))
-    found = Figured([events])
+    found = LogStatistics([events])
     assert len(found.units) == 40
-    low, high = drawn(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
+    low, high = bootstrap_interval(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
     assert ours.interval == pytest.approx((low, high), abs=0.02)
@@ -266,9 +266,9 @@ def test_intervals_match_resampled_units() -> None:
 
 def test_draws_ignore_logs_without_suggestions() -> None:
     some = [requested(1), shown(1), *NO_SUGGESTIONS]
-    few = Figured([some, some, *[NO_SUGGESTIONS] * 3])
+    few = LogStatistics([some, some, *[NO_SUGGESTIONS] * 3])
     assert (few.by_log, len(few.units), len(few.writers)) == (False, 2, 5)
-    enough = Figured([*[some] * ENOUGH, NO_SUGGESTIONS])
+    enough = LogStatistics([*[some] * ENOUGH, NO_SUGGESTIONS])
     assert (enough.by_log, len(enough.units), len(enough.writers)) == (True, ENOUGH, ENOUGH + 1)
 
 
@@ -277,7 +277,7 @@ def test_intervals_are_none_with_few_units(documents: int, drawn: bool) -> None:
     events: list[Event] = [SESSION]
     for number in range(40):
         events += [requested(number, doc=number % documents), shown(number)]
-    found = Figured([events])
+    found = LogStatistics([events])
     assert bool(found.of(found.suggested).acceptance.interval) == drawn
     assert [bool(interval) for _, interval in found.latency] == [drawn] * 2
     assert found.saved.interval is None, "there is one session"
@@ -286,11 +286,11 @@ def test_intervals_are_none_with_few_units(documents: int, drawn: bool) -> None:
 def test_conditions_combine_models_outside_the_catalogue() -> None:
     sessions = [replace(SESSION, model=model) for model in ("other-123", "other-9")]
     events = [sessions[0], requested(1), shown(1), sessions[1], requested(2), shown(2)]
-    assert {one.condition for one in Figured([events]).suggested} == {("other", "eager")}
+    assert {one.condition for one in LogStatistics([events]).suggested} == {("other", "eager")}
 
 
 def test_figures_of_an_empty_log_are_zero() -> None:
-    found = Figured([[]])
+    found = LogStatistics([[]])
     assert found.saved == Share(0, 0)
     assert found.of([]).acceptance.value == 0.0
     assert found.latency == [(0.0, None)] * 2
@@ -302,7 +302,7 @@ def test_latency_includes_only_shown_suggestions() -> None:
     for number in range(100):
         events += [requested(number, ms=number + 1, doc=number), shown(number)]
     events.append(requested(1000, ms=100_000))
-    (median, around), (slow, about) = Figured([events]).latency
+    (median, around), (slow, about) = LogStatistics([events]).latency
     assert (median, slow) == (50, 95)
     assert around
     assert about

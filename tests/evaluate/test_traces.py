@@ -15,7 +15,7 @@ KINDS = ["append", "edit", "hop"]
 
 
 def notebook(*sources: str, name: str = "a.ipynb") -> TypedNotebook:
-    """A title and cells of code, all of which may be typed."""
+    """A title and code cells, all of which may be typed."""
     cells = (NotebookCell("markdown", "# Sums"), *(NotebookCell("code", source) for source in sources))
     return TypedNotebook(name, cells, typed=tuple(range(1, len(cells))))
 

@@ -11,7 +11,7 @@ from tests.evaluate.conftest import CODE
 
 
 class Knows:
-    """Suggests what a function says, at once."""
+    """Returns a function's suggestion at once."""
 
     def __init__(self, says: Callable[[Completion], str]) -> None:
         self.says = says
@@ -55,7 +55,7 @@ def test_by_keystrokes_sends_no_request_within_accepted_text(appended: list[trac
 
 
 def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: list[traces.Trace]) -> None:
-    typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = typist.in_real_time(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
     class Late(Knows):
@@ -64,16 +64,16 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
         ) -> None:
             pass
 
-    typed = typist.on_a_clock(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = typist.in_real_time(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved == 0
 
 
 def test_on_a_clock_types_along_without_requests_and_prefetches(
     appended: list[traces.Trace],
 ) -> None:
-    # Right for the next four characters only.
+    # Correct for the next four characters only.
     knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
-    typist.on_a_clock(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typist.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
         ("warm", CODE[:4]),
@@ -87,6 +87,6 @@ def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
     appended: list[traces.Trace],
 ) -> None:
     knows = Knows(rest_of_line)
-    typist.on_a_clock(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
+    typist.in_real_time(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
     assert set(knows.callers) == set(knows.owners) == {"a"}
     assert len(knows.callers) == len(knows.asked)

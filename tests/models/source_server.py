@@ -1,4 +1,4 @@
-"""A local web server that plays Hugging Face and a package index, cuts off, lies and drips on demand."""
+"""A local web server that acts as Hugging Face and a package index, with simulated faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class SourceServer:
-    """Serves `files` by path; `cut` paths end early once, `status` paths answer so, `custom` ones as they like."""
+    """Serves `files` by path; `cut` paths end early once, `status` and `custom` paths respond as set."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -83,7 +83,7 @@ class SourceServer:
 
     @staticmethod
     def plain(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-        """Answer with all of it."""
+        """Send the whole file."""
         handler.send_response(200)
         handler.send_header("ETag", '"v1"')
         handler.send_header("Content-Length", str(len(data)))
@@ -92,7 +92,7 @@ class SourceServer:
             handler.wfile.write(data)
 
     def says(self, path: str, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-        """Let a path give exactly this answer, whatever is asked for."""
+        """Let a path send exactly this response."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
@@ -108,7 +108,7 @@ class SourceServer:
         return [headers for method, where, headers in self.requests if method == "GET" and where == path]
 
     def add_wheel(self, package: str, version: str, members: dict[str, bytes]) -> str:
-        """Serve a wheel and its page on the index."""
+        """Serve a wheel and its index page."""
         name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

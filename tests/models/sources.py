@@ -1,4 +1,4 @@
-"""Fixtures of tests that fetch models: a source, a folder, a model's bytes."""
+"""Fixtures for downloads: a source, a folder, a model's bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .source_server import SourceServer
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
-    """A server that plays Hugging Face and the package index."""
+    """A server that acts as Hugging Face and the package index."""
     server = SourceServer()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setattr(sources, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
@@ -25,11 +25,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
 
 @pytest.fixture
 def store(models_folder: Path) -> Store:
-    """The models of this test's folder."""
+    """The model store of the test."""
     return Store(models_folder)
 
 
 @pytest.fixture
 def data(tiny_model: Path) -> bytes:
-    """A small model that is one."""
+    """A small valid model."""
     return tiny_model.read_bytes()

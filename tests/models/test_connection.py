@@ -66,7 +66,7 @@ def test_connection_follows_local_redirects_only_if_allowed(
 
 
 def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Let names have these addresses, one after the other."""
+    """Let host names resolve to these addresses, one after the other."""
     left = list(addresses)
     real = socket.create_connection
 
@@ -95,7 +95,7 @@ def test_connection_allows_listed_private_hosts(
     server.says("/m", 302, {"Location": f"https://rebound.example:{port}/n"})
     resolved(monkeypatch, "127.0.0.1")
     with (
-        pytest.raises(httpx.ConnectError),  # it gets as far as the handshake, which our server cannot
+        pytest.raises(httpx.ConnectError),  # fails only at the handshake, which the server does not support
         connection(server.url, hosts=["rebound.example"]) as client,
     ):
         client.get(f"{server.url}/m")
@@ -104,7 +104,7 @@ def test_connection_allows_listed_private_hosts(
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("files.pythonhosted.org", httpx.ConnectError),  # as far as the handshake
+        ("files.pythonhosted.org", httpx.ConnectError),  # fails only at the handshake
         ("cdn-lfs.hf.co", httpx.ConnectError),
         ("files.pythonhosted.org.example", DownloadError),
         ("nothf.co", DownloadError),
@@ -166,7 +166,7 @@ def test_connection_allows_a_private_proxy(server: SourceServer, monkeypatch: py
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.says("/m", 302, {"Location": "https://example.org/n"})
     with pytest.raises(httpx.ProxyError), connection(server.url) as client:
-        client.get(f"{server.url}/m")  # it got as far as the proxy, which does not know how
+        client.get(f"{server.url}/m")  # fails only at the proxy, which does not support it
 
 
 def test_connection_checks_each_redirect_chain_separately(

@@ -22,7 +22,7 @@ from jupyter_turbopilot.models.ggml import (
 
 @pytest.fixture(scope="module")
 def lib() -> ctypes.CDLL:
-    """The library of ggml that the engine runs."""
+    """The ggml library of the engine."""
     from llama_cpp._ggml import libggml
 
     libggml.ggml_type_size.restype = ctypes.c_size_t

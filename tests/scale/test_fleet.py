@@ -35,7 +35,7 @@ def two(ray_fleet: RayFleet) -> Iterator[RayFleet]:
     ray_fleet.deploy(2)
 
 
-def test_requests_of_a_notebook_go_to_the_same_replica(fleet: Fleet) -> None:
+def test_notebook_goes_to_the_same_replica(fleet: Fleet) -> None:
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     with fleet.client() as client:
         for number in range(1000):
@@ -56,7 +56,7 @@ def test_requests_of_a_notebook_go_to_the_same_replica(fleet: Fleet) -> None:
         ({"Origin": "https://elsewhere.example"}, ASK, 403),
     ],
 )
-def test_errors_are_the_same_behind_a_router(
+def test_invalid_requests_are_rejected_as_without_a_router(
     fleet: Fleet, headers: dict[str, str], body: dict[str, Any], status: int
 ) -> None:
     with fleet.client() as client:
@@ -86,7 +86,7 @@ def is_seen_to_be_busy(fleet: Fleet, sessions: dict[str, str]) -> bool:
         return any(fleet.busy(sessions))
 
 
-async def test_cancelled_requests_of_500_clients_generate_nothing(fleet: Fleet) -> None:
+async def test_five_hundred_disconnects_cancel_all_generation(fleet: Fleet) -> None:
     seen: Counter[str] = Counter()
     sessions = fleet.sessions()
     until(lambda: is_seen_to_be_busy(fleet, sessions), "a replica that is seen to write", 30)
@@ -144,7 +144,7 @@ def test_hanging_replica_is_replaced(two: RayFleet, model: Path, key_file: Path)
     assert len(two.replicas(2)) == 2
 
 
-def test_loss_of_all_replicas_is_reported_and_repaired(two: RayFleet) -> None:
+def test_all_replicas_gone_is_reported_and_recovers(two: RayFleet) -> None:
     for process in two.processes_of_replicas():
         process.kill()
     with two.client() as client:
@@ -153,7 +153,7 @@ def test_loss_of_all_replicas_is_reported_and_repaired(two: RayFleet) -> None:
     assert len(two.replicas(2)) == 2
 
 
-def test_removed_replica_finishes_its_requests(two: RayFleet) -> None:
+def test_removed_replica_finishes_its_completions(two: RayFleet) -> None:
     async def read_all() -> list[str]:
         async with httpx.AsyncClient(
             base_url=two.url, headers=HEADERS, timeout=120, trust_env=False
@@ -174,7 +174,9 @@ def test_removed_replica_finishes_its_requests(two: RayFleet) -> None:
     assert asyncio.run(read_all()) == ["data: [DONE]\n\n"] * 8
 
 
-def test_added_replica_moves_few_notebooks_under_load(two: RayFleet, model: Path, key_file: Path) -> None:
+def test_few_notebooks_move_when_a_replica_is_added_under_load(
+    two: RayFleet, model: Path, key_file: Path
+) -> None:
     sessions = [f"notebook {number}" for number in range(120)]
     before = {session: two.who_answers(session) for session in sessions}
     with Typists(two, model, key_file, count=8) as typists:
@@ -187,7 +189,7 @@ def test_added_replica_moves_few_notebooks_under_load(two: RayFleet, model: Path
     assert 0 < moved <= 1.5 / 3
 
 
-def test_replica_is_added_automatically_under_load(two: RayFleet) -> None:
+def test_autoscaling_adds_a_replica_under_load(two: RayFleet) -> None:
     two.deploy(1)
     two.deploy({"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2, "upscale_delay_s": 1})
     ended = asyncio.Event()
@@ -213,7 +215,7 @@ def test_replica_is_added_automatically_under_load(two: RayFleet) -> None:
     assert asyncio.run(many()) == {200}
 
 
-def test_removed_node_is_tolerated(two: RayFleet, model: Path, key_file: Path) -> None:
+def test_second_node_may_leave(two: RayFleet, model: Path, key_file: Path) -> None:
     """A second `ray start` on the same machine."""
     two.deploy(1)
     node = two.add_node(cpus=2)

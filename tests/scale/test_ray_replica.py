@@ -44,7 +44,7 @@ def run_in_ray(program: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_installed_ray_is_the_pinned_version() -> None:
+def test_tested_ray_version_is_the_pinned_one() -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     with pytest.raises(PackageNotFoundError):
@@ -67,7 +67,7 @@ def test_deployment_is_bounded_and_routes_by_session() -> None:
         ("app({'engine': 'nothing'})", "nothing"),
     ],
 )
-def test_app_refuses_invalid_settings_early(call: str, word: str) -> None:
+def test_invalid_settings_are_reported_before_the_start(call: str, word: str) -> None:
     program = f"from jupyter_turbopilot.deploy.ray import app, key\n{call}"
     done = run_in_ray(program, TURBOPILOT_API_KEY="")
     assert done.returncode

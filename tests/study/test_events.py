@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
-from jupyter_turbopilot.evaluate.study_figures import Figured
+from jupyter_turbopilot.evaluate.study_figures import LogStatistics
 from jupyter_turbopilot.evaluate.study_report import tables
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.request import Feedback
@@ -118,7 +118,7 @@ def test_event_of_gives_the_report_only_events_that_it_can_use(data: st.DataObje
         else:
             line[name] = data.draw(ANYTHING)
     events = [event_of(json.dumps(line).encode()) for line in lines if line]
-    assert tables(Figured([[event for event in events if event]]), 1)
+    assert tables(LogStatistics([[event for event in events if event]]), 1)
 
 
 def test_session_allows_every_model_of_the_catalogue() -> None:

@@ -55,7 +55,7 @@ def documents() -> list[TrainingDocument]:
 
 @pytest.fixture
 def options(tmp_path: Path) -> TrainingOptions:
-    """What `train work` asks for, a short training."""
+    """The options of `train work`, a short training."""
     asked = ["train", "work", "-o", str(tmp_path / "to.gguf"), "--minutes", "0.02", "--rank", "4"]
     parsed = vars(parser().parse_args(asked))
     return TrainingOptions(**{name: parsed[name] for name in TrainingOptions.__dataclass_fields__})

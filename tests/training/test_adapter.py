@@ -1,4 +1,4 @@
-"""Learning thin matrices from trees."""
+"""Training LoRA matrices on trees."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_tree_loss_changes_little_without_unused_tokens(
     documents: list[TrainingDocument],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(adapter, "WORDS_STEP", 64)
+    monkeypatch.setattr(adapter, "TOKENS_STEP", 64)
     tree = next(Course(documents, layout, END).trees())
     with torch.no_grad():
         whole = TreeLoss(network)(tree, 0.1).item()

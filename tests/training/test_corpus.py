@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.training.corpus import TrainingDocument, clean, in_parts, parses, read, split
+from jupyter_turbopilot.training.corpus import TrainingDocument, clean, parses, read, split, split_into_parts
 
 GOOD = "import numpy as np\nvalues = np.arange(12)\nprint(values.mean())\n"
 
@@ -129,9 +129,9 @@ def test_in_parts_splits_files_but_not_notebooks(tmp_path: Path) -> None:
     file, other = read([tmp_path])
     assert [cell.source for cell in file.cells] == [text]
     assert other.language == "kotlin"
-    parts = in_parts(file).cells
+    parts = split_into_parts(file).cells
     assert len(parts) > 4
     assert max(len(part.source) for part in parts) <= 600
     assert " ".join(part.source for part in parts).split() == text.split()
     book = TrainingDocument("a.ipynb", (NotebookCell("markdown", "# A"), NotebookCell("code", text)))
-    assert in_parts(book) is book
+    assert split_into_parts(book) is book

@@ -15,7 +15,7 @@ from .conftest import END
 
 def test_trees_resume_at_any_step(layout: Layout, documents: list[TrainingDocument]) -> None:
     course = Course(documents, layout, END)
-    whole = list(islice(course.trees(), 30))  # more than twice through
+    whole = list(islice(course.trees(), 30))  # more than two epochs
     assert [tree.tokens for tree in islice(course.trees(17), 13)] == [tree.tokens for tree in whole[17:]]
 
 
@@ -24,7 +24,7 @@ def test_trees_use_each_cell_once_per_epoch(layout: Layout, documents: list[Trai
     first = {bytes(t for t in tree.tokens if t < 256)[:200] for tree in trees[:12]}
     assert len(first) == 12
     again = [tree.answers for tree in trees[12:]]
-    assert all(tree.answers not in again for tree in trees[:12])  # and is cut elsewhere
+    assert all(tree.answers not in again for tree in trees[:12])  # with other cursor positions
 
 
 def test_plain_yields_reproducible_samples_of_all_documents(
@@ -33,7 +33,7 @@ def test_plain_yields_reproducible_samples_of_all_documents(
     course = Course(documents, layout, END)
     samples = list(course.plain())
     assert samples == list(course.plain())
-    assert 8 <= len(samples) <= 12  # a cell each, but where nothing is left to be written
+    assert 8 <= len(samples) <= 12  # one per cell, except without following text
     assert list(Course([], layout, END).plain()) == []
 
 

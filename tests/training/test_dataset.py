@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.dataset import LEAST_CELLS, Dataset, gather
+from jupyter_turbopilot.training.dataset import MIN_CELLS, Dataset, gather
 from jupyter_turbopilot.training.options import TrainingOptions
 
 
@@ -31,7 +31,7 @@ def test_cells_counts_the_parts_of_a_long_file() -> None:
     source = "def scale(value):\n    return value * 2\n\n\n" * 60
     data = Dataset([TrainingDocument("a.go", (NotebookCell("code", source),), "go")], [])
     assert 2 < data.cells < 60
-    assert Dataset(data.training * LEAST_CELLS, []).languages() == ["go"]
+    assert Dataset(data.training * MIN_CELLS, []).languages() == ["go"]
 
 
 def test_gather_reads_only_the_requested_languages(options: TrainingOptions, tmp_path: Path) -> None:

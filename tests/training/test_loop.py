@@ -57,7 +57,7 @@ def test_training_reduces_the_loss_and_reports_held_out_loss(
 
 
 class Stopping(Course):
-    """Interrupts where it is told to, and remembers where it began."""
+    """Interrupts the training at a step, and records where it started."""
 
     stop = 99
     starts: list[int]
@@ -108,7 +108,7 @@ def test_training_with_more_time_resumes_before_the_decay(
 ) -> None:
     def run(kept: str, steps: int) -> tuple[Network, Log]:
         learning = adapter_of(tiny_model, course)
-        minutes = 1e6 + steps  # what it falls towards
+        minutes = 1e6 + steps  # the end of the decay
         log = Training(learning, Schedule(minutes, 1e-2, 0.25, steps=steps), tmp_path / kept).run(silent)
         return learning.network, log
 
@@ -120,7 +120,7 @@ def test_training_with_more_time_resumes_before_the_decay(
     assert log.losses == wanted.losses
     for a, b in zip(more.learnt().values(), anew.learnt().values(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
-    assert run("a", 16)[1].steps == 16  # nothing is left to do
+    assert run("a", 16)[1].steps == 16  # no steps are left
 
 
 def test_training_with_less_time_keeps_its_weights(tiny_model: Path, course: Course, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.formats import BoundFormat
-from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, packed, write_rows
+from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, pack_samples, write_rows
 from jupyter_turbopilot.training.samples import Sample
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
@@ -32,7 +32,7 @@ def test_packed_truncates_samples_far_from_the_cursor(
     sample = Sample((PREFIX, *context, SUFFIX, *suffix, MIDDLE, *near), (*answer,))
     before = [*context, *near]
     excess = max(0, len(sample.prompt) + len(answer) - LENGTH - 1)
-    rows = [*packed([sample], LENGTH, MARKS)]
+    rows = [*pack_samples([sample], LENGTH, MARKS)]
     if excess and len(before) - excess < LEAST:
         assert rows == []
     else:
@@ -44,16 +44,16 @@ def test_packed_truncates_samples_far_from_the_cursor(
 
 @given(many=st.lists(samples(), max_size=12))
 def test_packed_keeps_every_answer_in_rows_of_equal_length(many: list[Sample]) -> None:
-    rows = np.array([*packed(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
+    rows = np.array([*pack_samples(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
     answers = rows[:, 1:][MARKS.answered(rows)].tolist()
-    fitting = [sample for sample in many if [*packed([sample], LENGTH, MARKS)]]
+    fitting = [sample for sample in many if [*pack_samples([sample], LENGTH, MARKS)]]
     assert sorted(answers) == sorted(token for sample in fitting for token in sample.answer)
     assert len(rows) <= len(fitting)
 
 
 @given(many=st.lists(samples(), min_size=1, max_size=12))
 def test_learnt_excludes_marks_and_padding(many: list[Sample]) -> None:
-    rows = np.array([*packed(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
+    rows = np.array([*pack_samples(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
     targets = rows[:, 1:]
     assert set(targets[~MARKS.learnt(rows)].tolist()) <= set(MARKS.all)
     assert not set(targets[MARKS.learnt(rows)].tolist()) & set(MARKS.all)
@@ -61,7 +61,7 @@ def test_learnt_excludes_marks_and_padding(many: list[Sample]) -> None:
 
 def test_learnt_is_all_text_without_marks() -> None:
     marks = Marks.of(BoundFormat("none"), END)
-    rows = np.array([*packed([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
+    rows = np.array([*pack_samples([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
     assert rows.tolist() == [[1, 2, 3, 4, 5, END, END, END, END]]
     assert marks.learnt(rows).tolist() == marks.answered(rows).tolist() == [[True] * 4 + [False] * 4]
 

@@ -1,4 +1,4 @@
-"""The small model of characters, as llama.cpp sees it."""
+"""The small character-level model in llama.cpp."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def test_blank_model_supports_fill_in_the_middle(engine: LlamaEngine) -> None:
 def test_generation_ends_before_the_placeholder_token(engine: LlamaEngine) -> None:
     [stand_in] = engine.vocabulary.tokenize("é")
     assert stand_in in engine.vocabulary.ends
-    assert stand_in in engine.vocabulary.controls  # it is not written where nothing may end a text either
+    assert stand_in in engine.vocabulary.controls  # it is excluded even where the end token is
     _, end = layout_of(engine, Turbopilot(), 64)
-    assert end == len(TEXT)  # a training ends its answers with the token that is made for it
+    assert end == len(TEXT)  # training ends answers with this token
 
 
 def test_blank_model_has_the_requested_shape(blank: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_blank_model_has_the_requested_shape(blank: Path, tmp_path: Path) -> Non
     assert len(TEXT) + 4 <= ROWS == 128
     usual = write_blank(tmp_path / "usual.gguf", Shape())
     assert 5_500_000 < read_header(usual).parameters < 6_500_000
-    # It is wider than its vocabulary is long.
+    # The model is wider than its vocabulary.
     assert load(usual, torch.device("cpu"), torch.float32).model.lm_head.weight.shape == (ROWS, 288)
 
 

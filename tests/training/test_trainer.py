@@ -57,9 +57,9 @@ def test_trainer_writes_a_whole_model_and_resumes_with_more_time(
     assert again.unpack() == steps
     trained = options.output.read_bytes()
     again.write()
-    assert options.output.read_bytes() == trained  # by which a tune knows what it began with
+    assert options.output.read_bytes() == trained  # identifies the base model
     longer = trainer(replace(options, minutes=1.0), data, engine, tiny_model)
-    assert 0 < longer.unpack() <= steps  # from before the rate fell, if it fell
+    assert 0 < longer.unpack() <= steps  # before the rate decayed
     assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 

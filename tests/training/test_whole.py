@@ -1,4 +1,4 @@
-"""Learning all weights from rows."""
+"""Training all weights on rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WholeModel:
     return WholeModel(network, MARKS, Rows(rows), Rows(np.hstack([rows, rows[:, 1:]])), rows[:2])
 
 
-def test_whole_model_learns_fill_in_the_middle(learning: WholeModel, tmp_path: Path) -> None:
+def test_trained_whole_model_fills_in_the_middle(learning: WholeModel, tmp_path: Path) -> None:
     log = Training(learning, Schedule(9.0, 1e-2, 0.2, steps=60), tmp_path / "kept").run(lambda *_: None)
     assert log.held[0][1] > 4
     assert log.held[-1][1] < 1

@@ -130,7 +130,7 @@ def words(description: dict[str, Any]) -> str:
         if speed
         else "unknown. Run `jupyter turbopilot bench` with any model once.",
     }
-    return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
+    return "\n".join(f"{name:<20}{text}" for name, text in lines.items())
 
 
 @dataclass(frozen=True)

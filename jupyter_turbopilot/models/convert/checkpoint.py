@@ -100,7 +100,7 @@ def find_tensors(folder: Path) -> dict[str, Tensor]:
     if not files:
         files, read = _files(folder, "pytorch_model.bin.index.json", "pytorch_model*.bin"), _torch_file
     if not files:
-        raise ConversionError(f"{folder.name} contains no weights (*.safetensors or pytorch_model*.bin).")
+        raise ConversionError(f"There are no weights in {folder.name}: *.safetensors or pytorch_model*.bin.")
     tensors: dict[str, Tensor] = {}
     for file in files:
         for name, tensor in read(file).items():

@@ -91,7 +91,7 @@ def check(path: Path, architecture: str = "") -> Header:
         raise ModelRefusedError(f"{path.name} has an invalid adapter.lora.alpha: the file is damaged.")
     if architecture and header.architecture != architecture:
         raise ModelRefusedError(
-            f"{path.name} was trained for {header.architecture} models, but this model is {architecture}."
+            f"{path.name} was trained for a {header.architecture} model, but this model is a {architecture}."
         )
     return header
 

@@ -12,7 +12,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.models.convert import families
 
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny-qwen"
-    # Rows of 256: what llama.cpp's finer types divide a row into.
+    # Rows of 256, the block size of llama.cpp's K-quants.
     families.make("qwen2", folder, hidden_size=256, intermediate_size=256, num_hidden_layers=2)
     return folder
 

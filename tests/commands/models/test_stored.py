@@ -36,7 +36,7 @@ def test_pull_reports_an_unwritable_folder_without_traceback(
     assert (status, out) == (1, "")
     assert "could not be written" in err
     assert len(err.strip().splitlines()) == 1
-    # Another source would not help, and JupyterLab's notifications end after 140 characters.
+    # Other sources would fail, too. JupyterLab's notifications show 140 characters.
     with pytest.raises(DownloadError) as refused:
         obtain(Store(tmp_path / "file" / "models"), find("smollm2-135m"))
     assert refused.value.code == "not_written"

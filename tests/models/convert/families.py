@@ -58,14 +58,14 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def make(family: str, folder: Path, *, sharded: bool = False, binary: bool = False, **changed: Any) -> Any:
-    """Write a model of a family with its tokenizer; return what transformers makes of it."""
+    """Write a model of a family with its tokenizer; return transformers' model."""
     kind, values, cut = FAMILIES[family]
     torch.manual_seed(7)
     chosen = getattr(transformers, kind)
     model = chosen(chosen.config_class(**{**values, **changed})).eval()
     with torch.no_grad():
         for name, value in model.named_parameters():
-            # Fresh models are close to nothing: biases and norms too shall matter.
+            # New models have biases and norms near zero; make them matter.
             value.add_(
                 torch.randn_like(value) * (0.1 if "norm" in name or "bias" in name or "ln_" in name else 0.2)
             )
@@ -84,7 +84,7 @@ def make(family: str, folder: Path, *, sharded: bool = False, binary: bool = Fal
 
 @lru_cache
 def tokenizer(cut: str) -> Tokenizer:
-    """Train a tokenizer that cuts texts in one of the ways."""
+    """Train a tokenizer with one of the pre-tokenizers."""
     if cut == "scored":
         return _scored()
     made = Tokenizer(models.BPE())
@@ -115,7 +115,7 @@ def tokenizer(cut: str) -> Tokenizer:
     )
     made.train_from_iterator(_SAMPLE, trainer)
     if cut == "bytes":
-        made.add_tokens([" " * length for length in range(31, 1, -1)])  # as CodeGen has them
+        made.add_tokens([" " * length for length in range(31, 1, -1)])  # like CodeGen
     return made
 
 
@@ -130,7 +130,7 @@ def _scored() -> Tokenizer:
     vocabulary: dict[str, int] = said["model"]["vocab"]
     for byte in range(256):
         vocabulary[f"<0x{byte:02X}>"] = len(vocabulary)
-    # SentencePiece merges whatever two neighbours make a token, the earliest token first.
+    # SentencePiece merges any two neighbours that form a token, the earliest token first.
     said["model"]["merges"] = [
         [text[:at], text[at:]]
         for text in sorted(vocabulary, key=vocabulary.__getitem__)
@@ -151,6 +151,6 @@ def _scored() -> Tokenizer:
 
 
 def true_logits(model: Any, tokens: list[int]) -> Any:
-    """Return what transformers computes at every position."""
+    """Return transformers' logits at every position."""
     with torch.no_grad():
         return model(torch.tensor([tokens])).logits[0].float().numpy()

@@ -1,4 +1,4 @@
-"""llama.cpp's own view of a file: logits at every position, tokens of a text."""
+"""llama.cpp's results for a file: logits at every position, tokens of a text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def logits(path: Path, tokens: list[int], adapter: Path | None = None) -> np.nda
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 512
         parameters.n_threads = parameters.n_threads_batch = 1
-        parameters.type_k = parameters.type_v = 0  # whole numbers of 32 bits: nothing is rounded
+        parameters.type_k = parameters.type_v = 0  # F32: no rounding
         parameters.flash_attn_type = 0
         context = llama_cpp.llama_init_from_model(model, parameters)
         if adapter:

@@ -1,4 +1,4 @@
-"""Folders that are wrong, damaged or hostile: refused in words, and nothing is left behind."""
+"""Invalid, damaged or hostile folders are refused with a message, without leaving files."""
 
 from __future__ import annotations
 

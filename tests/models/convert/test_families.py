@@ -1,4 +1,4 @@
-"""Every family, on tiny random models: llama.cpp computes what transformers computes."""
+"""Converted tiny random models of every family have the logits of transformers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LENGTH = 200
 
 
 def agreement(model: object, path: Path) -> tuple[float, float]:
-    """Return how often the likeliest token is the same, and the largest difference of all logits."""
+    """Return the share of equal most likely tokens, and the largest difference of all logits."""
     random = np.random.default_rng(3)
     same, worst = [], 0.0
     for _ in range(SAMPLES):

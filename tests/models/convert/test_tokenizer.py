@@ -40,7 +40,7 @@ def test_converted_tokenizers_tokenize_unusual_texts_equally(cut: str, tmp_path:
             wanted = made.encode(text, add_special_tokens=False).ids
             assert native.tokenize(model, text) == wanted, text
             back = native.detokenize(model, wanted).decode()
-            if cut != "scored" or "▁" not in text:  # which stands for a space there
+            if cut != "scored" or "▁" not in text:  # which represents a space
                 assert back.removeprefix(" " if cut == "scored" else "") == text
 
 

@@ -55,7 +55,7 @@ def test_fold_stores_changed_tensors_in_eight_bits(tiny_model: Path, tmp_path: P
     ("changed", "reason"),
     [
         ({"kind": "model"}, "is not a LoRA adapter"),
-        ({"architecture": "qwen2"}, "trained for qwen2"),
+        ({"architecture": "qwen2"}, "trained for a qwen2"),
         ({"width": 32}, "trained for another model"),
         ({"other_rank": 5}, "trained for another model"),
         ({"alpha": float("nan")}, "invalid adapter.lora.alpha"),
@@ -115,15 +115,15 @@ def test_folded_finds_copies_of_a_copied_model_by_its_digest(tmp_path: Path) -> 
     adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")), 1.0)]
     write_note(model, "somewhere", sha256="1" * 64, size=model.stat().st_size)
     copy = folded(tmp_path, model, adapters)
-    os.utime(model, ns=(1, 1))  # as layers of a container's image have whole seconds
+    os.utime(model, ns=(1, 1))  # container images store whole seconds
     assert place_of(tmp_path, model, adapters) == copy
     data = bytearray(model.read_bytes())
     data[-1] ^= 1
-    model.write_bytes(data)  # another file in its place
+    model.write_bytes(data)  # replaced by another file
     assert place_of(tmp_path, model, adapters) != copy
     write_note(model, "somewhere", sha256="2" * 64, size=len(data))
     noted = place_of(tmp_path, model, adapters)
-    model.write_bytes(data + b"more")  # of which the note says nothing
+    model.write_bytes(data + b"more")  # not in the note
     unnoted = place_of(tmp_path, model, adapters)
     os.utime(model, ns=(1, 1))
     assert len({copy, noted, unnoted, place_of(tmp_path, model, adapters)}) == 4
