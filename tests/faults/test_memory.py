@@ -491,7 +491,7 @@ def test_a_manager_that_does_not_answer_is_not_waited_for_at_the_end(
 def test_a_server_that_has_ended_is_not_asked() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    with pytest.raises(OSError, match="has ended"):
+    with pytest.raises(OSError, match="has stopped"):
         Contents(Manager(), loop).exists("a.ipynb")
 
 
