@@ -13,7 +13,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.pilot.pilot import Selection, Pilot, study_of
+from jupyter_turbopilot.pilot.pilot import Pilot, Selection, study_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
 from ..memory.folders import until
