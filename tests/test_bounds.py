@@ -7,18 +7,18 @@ from jupyter_turbopilot.bounds import end_of, remembered, remembering_for
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))
-def test_the_end_of_a_text_fits_and_is_at_least_three_quarters_of_the_room(text: str, room: int) -> None:
+def test_end_of_keeps_at_least_three_quarters_of_the_room(text: str, room: int) -> None:
     kept = end_of(text, room)
     assert text.endswith(kept)
     assert min(len(text), room - room // 4 - 1) <= len(kept) <= room
 
 
-def test_where_a_cut_text_begins_moves_seldom() -> None:
+def test_end_of_seldom_moves_its_start() -> None:
     begins = {400 + more - len(end_of("x" * (400 + more), 400)) for more in range(1, 401)}
     assert begins == {100, 200, 300, 400}
 
 
-def test_what_is_remembered_is_bounded_by_its_size() -> None:
+def test_remembered_is_bounded_by_size() -> None:
     asked: list[str] = []
 
     @remembered(10_000)
@@ -37,7 +37,7 @@ def test_what_is_remembered_is_bounded_by_its_size() -> None:
     assert asked.count("a") == 2
 
 
-def test_beyond_the_bound_the_least_recently_used_is_forgotten() -> None:
+def test_remembered_evicts_the_least_recently_used() -> None:
     asked: list[str] = []
 
     @remembered(4000)
@@ -54,7 +54,7 @@ def test_beyond_the_bound_the_least_recently_used_is_forgotten() -> None:
     assert asked == [*texts, texts[0]]
 
 
-def test_what_is_remembered_for_one_owner_is_not_found_for_another() -> None:
+def test_remembering_for_separates_tenants() -> None:
     asked: list[str] = []
 
     @remembered(10_000)

@@ -30,7 +30,7 @@ from jupyter_turbopilot.files import (
 )
 
 
-def test_a_file_is_in_its_place_when_it_is_finished_and_not_before(tmp_path: Path) -> None:
+def test_write_atomically_moves_the_file_when_it_is_finished(tmp_path: Path) -> None:
     target = tmp_path / "new" / "a.gguf"
     with write_atomically(target, ConversionError) as partial:
         partial.write_text("half")
@@ -39,7 +39,7 @@ def test_a_file_is_in_its_place_when_it_is_finished_and_not_before(tmp_path: Pat
     assert [path.name for path in target.parent.iterdir()] == ["a.gguf"]
 
 
-def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
+def test_write_atomically_keeps_the_old_file_after_an_interruption(tmp_path: Path) -> None:
     target = tmp_path / "a.gguf"
     target.write_text("old")
 
@@ -54,7 +54,7 @@ def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.gguf"]
 
 
-def test_what_the_disk_says_is_said_in_words(tmp_path: Path) -> None:
+def test_write_atomically_reports_disk_errors(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").mkdir()
     with (
         pytest.raises(ConversionError, match=r"a\.gguf could not be written: "),
@@ -68,7 +68,7 @@ def test_what_the_disk_says_is_said_in_words(tmp_path: Path) -> None:
         raise OSError(28, "No space left")
 
 
-def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+def test_need_room_raises_before_anything_is_written(tmp_path: Path) -> None:
     need_room(tmp_path / "no" / "such" / "a.gguf", 1000, ConversionError)
     with pytest.raises(
         ConversionError, match=r"of disk space required \(.*, and 256 MB to spare\), .* free\. Delete"
@@ -76,7 +76,7 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> N
         need_room(tmp_path / "a.gguf", 1 << 60, ConversionError)
 
 
-def test_the_room_to_spare_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_need_room_keeps_spare_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": ROOM_TO_SPARE + 1000})()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert free_room(tmp_path / "no" / "such") == usage.free
@@ -85,7 +85,7 @@ def test_the_room_to_spare_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         need_room(tmp_path / "a.gguf", 1001, ConversionError)
 
 
-def test_a_small_file_is_replaced_whole_by_whoever_writes_last(tmp_path: Path) -> None:
+def test_replace_content_leaves_the_last_version(tmp_path: Path) -> None:
     target = tmp_path / "new" / "note.json"
     contents = [bytes([number]) * 100_000 for number in range(8)]
     writers = [threading.Thread(target=replace_content, args=(target, content)) for content in contents]
@@ -97,7 +97,7 @@ def test_a_small_file_is_replaced_whole_by_whoever_writes_last(tmp_path: Path) -
     assert [path.name for path in target.parent.iterdir()] == ["note.json"]
 
 
-def test_a_small_file_that_cannot_be_finished_leaves_what_was_there(
+def test_replace_content_keeps_the_old_file_after_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -112,9 +112,7 @@ def test_a_small_file_that_cannot_be_finished_leaves_what_was_there(
     assert [path.name for path in tmp_path.iterdir()] == ["note.json"]
 
 
-def test_a_private_file_is_nobody_elses_even_while_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replace_content_creates_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
     replace = Path.replace
 
@@ -131,7 +129,7 @@ def test_a_private_file_is_nobody_elses_even_while_it_is_written(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"7", b"[" * 100_000, b"\xff\xfe\x00"])
-def test_what_is_no_object_is_read_as_an_empty_one(tmp_path: Path, content: bytes) -> None:
+def test_read_object_returns_an_empty_object_for_other_content(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.json"
     assert read_object(path) == {}
     path.write_bytes(content)
@@ -140,7 +138,7 @@ def test_what_is_no_object_is_read_as_an_empty_one(tmp_path: Path, content: byte
     assert read_object(path) == {"a": 1}
 
 
-def test_a_file_that_has_gone_has_no_size_and_frees_nothing(tmp_path: Path) -> None:
+def test_size_of_and_remove_accept_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     assert (size_of(path), remove(path)) == (0, 0)
     path.write_bytes(b"abc")
@@ -148,7 +146,7 @@ def test_a_file_that_has_gone_has_no_size_and_frees_nothing(tmp_path: Path) -> N
     assert not path.exists()
 
 
-def test_a_small_file_that_is_being_written_is_known_by_its_name(
+def test_is_unfinished_recognizes_names_of_replace_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
@@ -161,14 +159,14 @@ def test_a_small_file_that_is_being_written_is_known_by_its_name(
 
 
 class _OpenElsewhereError(PermissionError):
-    """What Windows says of a file that another process has open."""
+    """The error of Windows for a file that another process has open."""
 
     winerror = 32
 
 
 @pytest.fixture
 def refusals(monkeypatch: pytest.MonkeyPatch) -> list[PermissionError]:
-    """What is said, in turn, of each attempt to put a file into another's place."""
+    """The errors of successive attempts to replace a file."""
     waiting: list[PermissionError] = []
     replace = Path.replace
 
@@ -181,9 +179,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> list[PermissionError]:
     return waiting
 
 
-def test_a_file_that_somebody_has_open_is_replaced_when_it_is_closed(
-    tmp_path: Path, refusals: list[PermissionError]
-) -> None:
+def test_move_waits_until_an_open_file_is_closed(tmp_path: Path, refusals: list[PermissionError]) -> None:
     target = tmp_path / "a.json"
     target.write_text("old")
     refusals += [_OpenElsewhereError(errno.EACCES, "in use")] * 3
@@ -192,7 +188,7 @@ def test_a_file_that_somebody_has_open_is_replaced_when_it_is_closed(
     assert not refusals
 
 
-def test_a_file_that_stays_open_is_left_as_it_was(
+def test_move_leaves_a_file_that_stays_open(
     tmp_path: Path, refusals: list[PermissionError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_PATIENCE", 0.03)
@@ -205,16 +201,16 @@ def test_a_file_that_stays_open_is_left_as_it_was(
     assert len(refusals) > 900, "between attempts there is a pause"
 
 
-def test_nobody_waits_for_a_folder_that_is_anothers(tmp_path: Path, refusals: list[PermissionError]) -> None:
+def test_move_does_not_wait_for_a_folder_of_another_user(
+    tmp_path: Path, refusals: list[PermissionError]
+) -> None:
     refusals += [PermissionError(errno.EACCES, "denied")] * 2
     with pytest.raises(PermissionError, match="denied"):
         replace_content(tmp_path / "a.json", b"new")
     assert len(refusals) == 1
 
 
-def test_what_is_flushed_is_open_for_writing_as_windows_wants_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flush_opens_the_file_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed = []
 
     def commit(handle: int) -> None:
@@ -228,18 +224,16 @@ def test_what_is_flushed_is_open_for_writing_as_windows_wants_it(
     assert (tmp_path / "a.gguf").read_text() == "whole"
 
 
-def test_a_file_in_use_is_nothing_that_somebody_else_has_to_allow() -> None:
+def test_is_forbidden_is_false_for_a_file_in_use() -> None:
     assert not is_forbidden(_OpenElsewhereError(errno.EACCES, "in use"))
 
 
-def test_what_somebody_else_has_to_allow_is_told_from_a_full_disk() -> None:
+def test_is_forbidden_distinguishes_permissions_from_a_full_disk() -> None:
     kinds = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO)
     assert [is_forbidden(OSError(kind, "")) for kind in kinds] == [True, True, True, False, False]
 
 
-def test_whether_a_folder_can_be_written_to_is_told_before_it_exists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_is_writable_works_before_the_folder_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_writable(tmp_path / "a" / "b")
     assert is_readable(tmp_path)
     assert not is_readable(tmp_path / "missing")
@@ -265,12 +259,12 @@ def test_whether_a_folder_can_be_written_to_is_told_before_it_exists(
         (1_929_000_000, "1.9 GB"),
     ],
 )
-def test_a_size_is_worded_as_in_the_front_end_a_small_one_with_a_decimal(size: int, words: str) -> None:
+def test_describe_size_matches_the_front_end(size: int, words: str) -> None:
     assert describe_size(size) == words
 
 
 @given(st.integers(1, 10**12))
-def test_a_worded_size_is_right_to_a_twentieth_or_a_tenth_of_a_megabyte(size: int) -> None:
+def test_describe_size_is_accurate(size: int) -> None:
     number, unit = describe_size(size).split()
     said = float(number) * {"MB": 1e6, "GB": 1e9}[unit]
     assert 0.1 <= float(number) < 1000 or unit == "GB"

@@ -71,7 +71,7 @@ def _own_filters() -> Iterator[list[warnings.WarningMessage]]:
 
 
 @pytest.mark.parametrize("source", ["f(", "\0", "a" + "+a" * 100_000, "x = (" * 300, "'\ud800'"])
-def test_whatever_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
+def test_parse_raises_only_syntax_errors(source: str) -> None:
     with pytest.raises(SyntaxError):
         parse(source)
 
@@ -79,7 +79,7 @@ def test_whatever_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None
 @pytest.mark.parametrize(
     "source", ["a;" * (MOST // 2 + 1), "# " + "a" * LONGEST], ids=["words", "characters"]
 )
-def test_parse_refuses_source_that_would_hold_up_threads(source: str) -> None:
+def test_parse_rejects_source_that_would_block_threads(source: str) -> None:
     with pytest.raises(TooLongError):
         parse(source)
     assert isinstance(parse(source, bounded=False), ast.Module)
@@ -87,7 +87,7 @@ def test_parse_refuses_source_that_would_hold_up_threads(source: str) -> None:
 
 @given(st.text(alphabet="ab1 =([])'\\\n\0", max_size=60))
 @pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
-def test_any_text_has_the_tree_that_python_gives_it_or_is_a_syntax_error(source: str) -> None:
+def test_parse_agrees_with_python(source: str) -> None:
     try:
         expected = ast.dump(ast.parse(source))
     except (SyntaxError, ValueError):
@@ -98,7 +98,7 @@ def test_any_text_has_the_tree_that_python_gives_it_or_is_a_syntax_error(source:
 
 
 @pytest.mark.parametrize("action", ["error", "always", "default"])
-def test_nothing_is_said_of_code_that_python_warns_of(action: Literal["error", "always", "default"]) -> None:
+def test_parse_emits_no_warnings(action: Literal["error", "always", "default"]) -> None:
     with _own_filters() as heard:
         for _ in range(2):
             warnings.resetwarnings()
@@ -107,7 +107,7 @@ def test_nothing_is_said_of_code_that_python_warns_of(action: Literal["error", "
     assert not heard
 
 
-def test_a_filter_that_another_thread_sets_meanwhile_makes_no_error_of_a_warning(
+def test_parse_survives_filters_set_by_another_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compiler, calls = compile, []
@@ -124,7 +124,7 @@ def test_a_filter_that_another_thread_sets_meanwhile_makes_no_error_of_a_warning
     assert len(calls) == 2
 
 
-def test_threads_that_parse_at_once_leave_the_filters_of_the_process_alone() -> None:
+def test_parse_leaves_the_filters_of_the_process() -> None:
     command = [sys.executable, "-W", "default", "-c", THREADS]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout == "True []\n"
@@ -132,7 +132,7 @@ def test_threads_that_parse_at_once_leave_the_filters_of_the_process_alone() -> 
     assert "the user's own" in done.stderr
 
 
-def test_another_parse_in_the_middle_of_one_does_no_harm() -> None:
-    # In a process of its own: beside many other objects Python collects at other moments.
+def test_parse_is_reentrant() -> None:
+    # In a separate process: with many objects, garbage collection runs at other times.
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True)
     assert done.stdout == "True True\n"

@@ -80,7 +80,7 @@ def test_start_calls_write_without_items(file: File) -> None:
     behind.close(PATIENCE)
 
 
-def test_put_never_waits_and_a_full_queue_takes_no_more(file: File) -> None:
+def test_put_never_waits_and_rejects_items_of_a_full_queue(file: File) -> None:
     file.free.clear()
     behind = WriteBehind[int]("t", file.write, failure, room=10)
     behind.put(0)
@@ -93,9 +93,7 @@ def test_put_never_waits_and_a_full_queue_takes_no_more(file: File) -> None:
     until(lambda: file.items == [*range(10)])
 
 
-def test_with_retry_items_wait_until_they_can_be_written(
-    file: File, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_retry_keeps_items_until_they_are_written(file: File, caplog: pytest.LogCaptureFixture) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/path")
     file.errors = [full]
     behind = WriteBehind[int]("t", file.write, failure, room=5, retry=0.01)
@@ -114,7 +112,7 @@ def test_with_retry_items_wait_until_they_can_be_written(
     assert file.items == [0, 1, 2, 3, 4, 10]
 
 
-def test_without_retry_an_error_closes_the_queue(file: File, caplog: pytest.LogCaptureFixture) -> None:
+def test_error_without_retry_closes_the_queue(file: File, caplog: pytest.LogCaptureFixture) -> None:
     ended = threading.Event()
     file.errors = [TimeoutError("a path")]
     behind = WriteBehind[int]("t", file.write, failure, room=5, at_end=ended.set)
@@ -128,7 +126,7 @@ def test_without_retry_an_error_closes_the_queue(file: File, caplog: pytest.LogC
     assert "a path" not in caplog.text
 
 
-def test_an_unexpected_error_is_logged_once_with_its_traceback(
+def test_unexpected_error_is_logged_once_with_its_traceback(
     file: File, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.errors = [ValueError("a value")]
@@ -141,7 +139,7 @@ def test_an_unexpected_error_is_logged_once_with_its_traceback(
     assert caplog.text.count("ValueError: a value") == 1
 
 
-def test_where_no_thread_can_start_the_next_item_tries_again(
+def test_put_starts_the_thread_if_it_could_not_start_before(
     file: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: threading.Thread) -> None:
@@ -164,7 +162,7 @@ def test_where_no_thread_can_start_the_next_item_tries_again(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_writes_nothing_and_waits_for_nothing(file: File) -> None:
+def test_forked_process_writes_nothing_and_does_not_wait(file: File) -> None:
     behind = WriteBehind[int]("t", file.write, failure, room=5)
     behind.put(0)
     until(lambda: file.items == [0])

@@ -39,7 +39,12 @@ class Keeper:
         self._restore: Callable[[Answer], bool] = lambda _: False
         self._database: Database | None = None
         self._behind: WriteBehind[Answer] = WriteBehind(
-            "turbopilot-results", self._write, self._failure, room=WAITING, settle=SETTLE, at_end=self._leave
+            "turbopilot-results",
+            self._write,
+            self._failure,
+            room=WAITING,
+            settle=SETTLE,
+            at_end=self._close_database,
         )
 
     @property
@@ -105,7 +110,7 @@ class Keeper:
                 if self._behind.ended or not is_busy(error):
                     raise
 
-    def _leave(self) -> None:
+    def _close_database(self) -> None:
         if self._database:
             self._database.close()
 

@@ -13,7 +13,7 @@ from jupyter_turbopilot.request import Cell, Completion
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from jupyter_turbopilot.hierarchy.stub import Asked
+    from jupyter_turbopilot.hierarchy.stub import Instruction
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Hierarchy
 
@@ -63,7 +63,7 @@ def continuation_in(reply: Reply) -> Continuation:
 
 
 @dataclass
-class Spending:
+class TokenBudget:
     """Tokens spent on functions, and the deadline."""
 
     clock: Callable[[], float]
@@ -91,32 +91,32 @@ class Spending:
 class Author:
     """Requests functions from the model; `above` returns the source before the next one."""
 
-    def __init__(self, request: Hierarchy, spending: Spending, above: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, request: Hierarchy, budget: TokenBudget, above: Callable[[], Sequence[str]]) -> None:
         self._request = request
-        self._spending = spending
+        self._budget = budget
         self._above = above
 
-    def head(self, asked: Asked) -> Generator[Question, Continuation | None, Stub]:
+    def head(self, instruction: Instruction) -> Generator[Question, Continuation | None, Stub]:
         """Request a name and parameters."""
         for attempt in range(TRIES):
-            written = yield from self._ask(asked.beginning, attempt)
-            if stub := stub_with_head(asked, written.text):
+            written = yield from self._ask(instruction.beginning, attempt)
+            if stub := stub_with_head(instruction, written.text):
                 return stub
-            if self._spending.is_over:
+            if self._budget.is_over:
                 break
-        return Stub(UNNAMED, f"{asked.comment}\ndef {UNNAMED}(*args, **kwargs):")
+        return Stub(UNNAMED, f"{instruction.comment}\ndef {UNNAMED}(*args, **kwargs):")
 
     def function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
         """Request a function, with retries; return the best attempt."""
         if given := complete_part(stub):
             return given
-        best, begun, attempt = Part(), self._spending.tokens, 0
+        best, begun, attempt = Part(), self._budget.tokens, 0
         while attempt < TRIES:
             part, ended, late = yield from self._body(stub, attempt, begun)
             best = max(best, part, key=lambda each: each.statements)
             if part.statements and part.whole and ended:
                 return part
-            if self._spending.is_over or self._spending.tokens - begun >= LONGEST:
+            if self._budget.is_over or self._budget.tokens - begun >= LONGEST:
                 break
             attempt += not late  # on a slow machine, the next request finds more of the prompt evaluated
         return best
@@ -135,7 +135,7 @@ class Author:
             part = with_body(stub, text)
             if written.whole or part.left:
                 return part, True, False
-            if not written.text or self._spending.is_over or self._spending.tokens - begun >= LONGEST:
+            if not written.text or self._budget.is_over or self._budget.tokens - begun >= LONGEST:
                 return part, False, written.late and not text
             text += "\n" if "\n" in text else ""
 
@@ -153,11 +153,11 @@ class Author:
             offset=len(beginning),
             lines=lines,
             max_lines=LINES,
-            max_tokens=min(self._spending.left, TOKENS),
+            max_tokens=min(self._budget.left, TOKENS),
             stream=True,
             temperature=DRAWN if drawn else 0.0,
             seed=drawn,
         )
-        written = (yield Question(completion, name, beginning, self._spending.until)) or Continuation()
-        self._spending.tokens += max(1, written.tokens)
+        written = (yield Question(completion, name, beginning, self._budget.until)) or Continuation()
+        self._budget.tokens += max(1, written.tokens)
         return written

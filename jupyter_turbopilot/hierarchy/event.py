@@ -55,7 +55,7 @@ class Node:
     message: str = ""
     below: list[Node] = field(default_factory=list)
 
-    def words(self) -> str:
+    def line(self) -> str:
         """Return one line of text for the node."""
         count = self.source.strip().count("\n") + 1
         lines = f"{count} line{'s' * (count > 1)}"
@@ -108,7 +108,7 @@ class Tree:
 
     def lines(self) -> list[str]:
         """Return a line for each function, callees below their caller."""
-        return [node.words() for root in self._nodes.values() if not root.depth for node in _walk(root)]
+        return [node.line() for root in self._nodes.values() if not root.depth for node in _walk(root)]
 
 
 def _walk(node: Node) -> Iterator[Node]:

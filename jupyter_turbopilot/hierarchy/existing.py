@@ -30,7 +30,7 @@ _LITERALS = (
 
 
 @dataclass(frozen=True)
-class Existing:
+class ExistingNames:
     """Existing names, with signatures where they are known."""
 
     names: frozenset[str] = frozenset()
@@ -43,9 +43,9 @@ class Existing:
         return head is None or (head != "" and takes(head, tuple(calls)))
 
 
-def existing_for(
+def existing_names_for(
     request: Hierarchy, facts: Facts, above: str = "", proceed: Callable[[], None] = lambda: None
-) -> Existing:
+) -> ExistingNames:
     """Return the names that exist for a request: listed in it, in the kernel, in cells, and in `above`.
 
     `proceed` is called for each cell; it raises an exception to stop the work.
@@ -64,7 +64,7 @@ def existing_for(
             for name in _bound_by(node):
                 heads.pop(name, None)
             heads |= _heads_of(node)
-    return Existing(frozenset(names), heads, open_)
+    return ExistingNames(frozenset(names), heads, open_)
 
 
 def _scopes(source: str) -> Scopes | None:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.author import Author, Continuation, Question, Spending
+from jupyter_turbopilot.hierarchy.author import Author, Continuation, Question, TokenBudget
 from jupyter_turbopilot.hierarchy.event import Event
-from jupyter_turbopilot.hierarchy.existing import Existing, existing_for
+from jupyter_turbopilot.hierarchy.existing import ExistingNames, existing_names_for
 from jupyter_turbopilot.hierarchy.parsing import FAILURES, accepted
 from jupyter_turbopilot.hierarchy.result import imports_for, result_of
-from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for
+from jupyter_turbopilot.hierarchy.stub import Stub, parse_instruction, stub_for
 from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.hierarchy.parsing import Part
-    from jupyter_turbopilot.hierarchy.stub import Asked
+    from jupyter_turbopilot.hierarchy.stub import Instruction
     from jupyter_turbopilot.request import Hierarchy
     from jupyter_turbopilot.suggestion.calls import Call
 
@@ -40,11 +40,11 @@ TOO_MANY = "left out: the limit of functions or of nested calls is reached"
 NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
 NO_TIME = "the time or token limit was reached before the model generated a body"
 
-Growth = Generator[Event | Question, Continuation | None, None]
+GenerationSteps = Generator[Event | Question, Continuation | None, None]
 
 
 @dataclass(frozen=True)
-class Found:
+class QueuedFunction:
     """A function to generate, and where it was found."""
 
     stub: Stub
@@ -57,7 +57,7 @@ def grow(
     facts: Facts = NONE,
     clock: Callable[[], float] = time.monotonic,
     proceed: Callable[[], None] = lambda: None,
-) -> Growth:
+) -> GenerationSteps:
     """Yield events, the last one `done` with the result, and a `Question` for each request to the model.
 
     `proceed` is called repeatedly; it raises an exception to stop the work.
@@ -68,10 +68,10 @@ def grow(
             "Request a completion instead.",
             field="language",
         )
-    return _Growing(request, facts, clock, proceed).run(read_asked(request.source))
+    return _Generation(request, facts, clock, proceed).run(parse_instruction(request.source))
 
 
-class _Growing:
+class _Generation:
     """State of one generation."""
 
     def __init__(
@@ -80,27 +80,27 @@ class _Growing:
         self._request = request
         self._proceed = proceed
         self._facts = facts
-        self._existing = Existing()
-        self._spending = Spending(clock, math.inf, request.max_tokens)
-        self._author = Author(request, self._spending, lambda: (self._above, *self._sources.values()))
+        self._existing = ExistingNames()
+        self._budget = TokenBudget(clock, math.inf, request.max_tokens)
+        self._author = Author(request, self._budget, lambda: (self._above, *self._sources.values()))
         self._above = ""
         self._stubs: dict[str, Stub] = {}  # of all functions found
         self._sources: dict[str, str] = {}  # of the generated functions, in order
-        self._waiting: deque[Found] = deque()
+        self._waiting: deque[QueuedFunction] = deque()
         self._unfit: set[str] = set()  # existing names that do not accept their calls and are not generated
 
-    def run(self, asked: Asked) -> Growth:
+    def run(self, instruction: Instruction) -> GenerationSteps:
         """Generate the first function, then all missing callees."""
-        self._spending.until = self._spending.clock() + self._request.seconds
-        self._above = asked.above
-        self._existing = existing_for(self._request, self._facts, asked.above, self._proceed)
-        stub = asked.stub or (yield from self._author.head(asked))
-        if asked.comment and stub.name in EVERYWHERE | self._existing.names:
+        self._budget.until = self._budget.clock() + self._request.seconds
+        self._above = instruction.above
+        self._existing = existing_names_for(self._request, self._facts, instruction.above, self._proceed)
+        stub = instruction.stub or (yield from self._author.head(instruction))
+        if instruction.comment and stub.name in EVERYWHERE | self._existing.names:
             stub = stub.named(self._free(stub.name))  # do not redefine an existing name
-        yield self._found(Found(stub))
+        yield self._queue(QueuedFunction(stub))
         while self._waiting:
             place = self._waiting.popleft()
-            if self._sources and (message := self._spending.refusal(self._sources.values())):
+            if self._sources and (message := self._budget.refusal(self._sources.values())):
                 del self._stubs[place.stub.name]
                 yield Event(
                     event="given_up",
@@ -112,7 +112,7 @@ class _Growing:
                 continue
             yield Event(event="writing", name=place.stub.name)
             part = yield from self._author.function(place.stub)
-            yield from self._settle(place, part)
+            yield from self._process(place, part)
         names = self._existing.names
         result = result_of(
             self._above,
@@ -126,10 +126,10 @@ class _Growing:
             name=stub.name,
             source=result.source,
             undefined=result.undefined,
-            tokens=self._spending.tokens,
+            tokens=self._budget.tokens,
         )
 
-    def _found(self, place: Found) -> Event:
+    def _queue(self, place: QueuedFunction) -> Event:
         self._stubs[place.stub.name] = place.stub
         self._waiting.append(place)
         return Event(
@@ -142,10 +142,10 @@ class _Growing:
 
     # Callees ------------------------------------------------------------------------------------------------
 
-    def _settle(self, place: Found, part: Part) -> Generator[Event]:
+    def _process(self, place: QueuedFunction, part: Part) -> Generator[Event]:
         """Process a generated function: reuse existing callees, queue the missing ones."""
         name, source = place.stub.name, part.source
-        message = "" if part.statements else NO_TIME if self._spending.is_over else NO_BODY
+        message = "" if part.statements else NO_TIME if self._budget.is_over else NO_BODY
         uses: list[Event] = []
         if part.statements:
             self._sources[name] = source
@@ -188,7 +188,7 @@ class _Growing:
             accepted(source)
         return source
 
-    def _find_callees(self, place: Found, source: str) -> Generator[Event]:
+    def _find_callees(self, place: QueuedFunction, source: str) -> Generator[Event]:
         """Queue the missing callees of a function."""
         known, depth = self._existing.names | self._stubs.keys(), place.depth + 1
         if self._existing.open:
@@ -199,7 +199,7 @@ class _Growing:
             if missing.name in imports or _is_class(missing.name):
                 continue
             if place.depth < self._request.depth and len(self._stubs) < self._request.functions:
-                yield self._found(Found(stub_for(missing, source), place.stub.name, depth))
+                yield self._queue(QueuedFunction(stub_for(missing, source), place.stub.name, depth))
             else:
                 caller = place.stub.name
                 yield Event(event="given_up", name=missing.name, caller=caller, depth=depth, message=TOO_MANY)

@@ -118,7 +118,7 @@ def with_body(stub: Stub, text: str) -> Part:
                 count = wrong - 1
             else:
                 count, step = count - step, 2 * step
-            while count and _goes_on(lines[count - 1]):
+            while count and _is_unfinished(lines[count - 1]):
                 count -= 1
             continue
         node = next(each for each in tree.body if isinstance(each, Function))
@@ -159,7 +159,7 @@ def _is_end(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Return | ast.Raise)
 
 
-def _goes_on(line: str) -> bool:
+def _is_unfinished(line: str) -> bool:
     """Return whether a function cannot end with this line: a decorator, a comment, an open bracket."""
     text = line.strip()
     return not text or text[0] in "@#" or text[-1] in ":,([{\\"

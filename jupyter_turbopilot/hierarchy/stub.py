@@ -73,7 +73,7 @@ class Stub:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Instruction:
     """The user's request: a stub, or an instruction as a comment above a `def` to generate."""
 
     above: str  # code above the function
@@ -86,7 +86,7 @@ class Asked:
         return f"{self.comment}\ndef"
 
 
-def read_asked(source: str) -> Asked:
+def parse_instruction(source: str) -> Instruction:
     """Parse an instruction or a stub; raise BadRequestError for a stub that does not parse."""
     text = _LINE_END.sub("\n", source).rstrip()
     text = _LEADING.sub(lambda indent: indent[0].expandtabs(), text)
@@ -110,18 +110,18 @@ def read_asked(source: str) -> Asked:
     return _stub(text) or _instruction(text)
 
 
-def _instruction(text: str) -> Asked:
+def _instruction(text: str) -> Instruction:
     """Return an instruction as a comment; one that begins with a call (`mean(xs) returns …`) has a head."""
     lines = [
         line.strip().lstrip("#").strip() if line.lstrip().startswith("#") else line.rstrip()
         for line in dedent(text).strip("\n").split("\n")
     ]
-    asked = Asked("", comment="\n".join(f"# {line}".rstrip() for line in lines))
+    instruction = Instruction("", comment="\n".join(f"# {line}".rstrip() for line in lines))
     call = _CALL.match(lines[0].lstrip())
-    return replace(asked, stub=stub_with_head(asked, f" {call[0]}:")) if call else asked
+    return replace(instruction, stub=stub_with_head(instruction, f" {call[0]}:")) if call else instruction
 
 
-def _stub(text: str) -> Asked | None:
+def _stub(text: str) -> Instruction | None:
     """Return a stub; None for an instruction that begins with "class"."""
     *_, defines = _DEFINES.finditer(text)
     whole = parsed(text)
@@ -168,7 +168,7 @@ def _stub(text: str) -> Asked | None:
             "above can be used as well.",
             field="source",
         ) from None
-    return Asked(above, stub)
+    return Instruction(above, stub)
 
 
 def _refusal(sources: Sequence[str]) -> str:
@@ -205,11 +205,11 @@ def _is_docstring(node: Function, statement: ast.stmt) -> bool:
     return statement is node.body[0] and ast.get_docstring(node, clean=False) is not None
 
 
-def stub_with_head(asked: Asked, written: str) -> Stub | None:
+def stub_with_head(instruction: Instruction, written: str) -> Stub | None:
     """Return the stub completed by the text behind `def`; None if that is not a valid head."""
     head = f"def{written}".partition("\n")[0].rstrip().removesuffix(":")
     node = only_function(parsed(f"{head}:\n{_INDENT}pass"))
-    return Stub(node.name, f"{asked.comment}\n{head}:") if node else None
+    return Stub(node.name, f"{instruction.comment}\n{head}:") if node else None
 
 
 def stub_for(missing: MissingFunction, source: str) -> Stub:

@@ -29,7 +29,7 @@ class Message:
     content: dict[str, Any]
 
 
-class Closed:
+class ClosedWithoutAnswer:
     """The kernel closed the comm without an answer: the handler is not installed in this process."""
 
 
@@ -54,18 +54,18 @@ class Conversation:
             Message("comm_open", {"comm_id": self._comm, "target_name": TARGET, "data": {}}),
         ]
 
-    def hear(self, kind: str, content: dict[str, Any]) -> Facts | Closed | None:
+    def hear(self, kind: str, content: dict[str, Any]) -> Facts | ClosedWithoutAnswer | None:
         """Return the answer in a kernel's message; None if the message belongs to something else."""
         if kind not in ANSWERS or content["comm_id"] != self._comm:
             return None
         self._comm = ""
-        return read_facts(content["data"]) if kind == "comm_msg" else Closed()
+        return read_facts(content["data"]) if kind == "comm_msg" else ClosedWithoutAnswer()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Abandon the open query."""
         self._comm = ""
 
-    def forget_installation(self) -> None:
+    def reinstall(self) -> None:
         """Install the handler again with the next query."""
         self._installed = False
 

@@ -19,7 +19,7 @@ AGAIN = 0.5  # seconds until the next check of a kernel that could not be querie
 PATIENCE = 5.0  # seconds until a query times out; doubles with each timeout
 MOST_PATIENCE = 60.0
 MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
-_HEARD = {"status", *ANSWERS}
+_PROCESSED = {"status", *ANSWERS}
 UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
 
 
@@ -33,7 +33,7 @@ class Watch:
         self._shell: Any = None
         self._conversation = Conversation()
         self._timer: asyncio.TimerHandle | None = None
-        self._missing: asyncio.TimerHandle | None = None
+        self._timeout: asyncio.TimerHandle | None = None
         self._patience = PATIENCE
         self._activity: Any = None
         self._executions = 0
@@ -46,14 +46,14 @@ class Watch:
     def open(self) -> None:
         """Connect to the kernel; query it at once if it is idle."""
         self._iopub = self._manager.connect_iopub()
-        self._iopub.on_recv(self._hear)
+        self._iopub.on_recv(self._on_message)
         self._shell = self._manager.connect_shell()
         self._shell.on_recv(lambda _: None)
-        self._soon()
+        self._schedule()
 
     def close(self) -> None:
         """Disconnect from the kernel."""
-        for timer in (self._timer, self._missing):
+        for timer in (self._timer, self._timeout):
             if timer:
                 timer.cancel()
         for stream in (self._iopub, self._shell):
@@ -65,20 +65,20 @@ class Watch:
         self._used_at = time.monotonic()
         if self._lapsed:
             self._lapsed = False
-            self._soon()
+            self._schedule()
         return self.facts
 
-    def _soon(self, seconds: float = SETTLE) -> None:
+    def _schedule(self, seconds: float = SETTLE) -> None:
         if self._timer:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ask)
 
-    def _expect(self) -> None:
-        if self._missing:
-            self._missing.cancel()
-        self._missing = asyncio.get_running_loop().call_later(self._patience, self._miss)
+    def _start_timeout(self) -> None:
+        if self._timeout:
+            self._timeout.cancel()
+        self._timeout = asyncio.get_running_loop().call_later(self._patience, self._on_timeout)
 
-    def _computes(self) -> bool:
+    def _is_busy(self) -> bool:
         return self.busy or getattr(self._manager, "execution_state", "idle") == "busy"
 
     def _ask(self) -> None:
@@ -86,42 +86,42 @@ class Watch:
         if time.monotonic() - self._used_at > UNUSED:
             self._lapsed = True
             return
-        if self._computes() or self._conversation.is_open:
-            self._soon(AGAIN)  # the end of the execution may have been missed while connecting
+        if self._is_busy() or self._conversation.is_open:
+            self._schedule(AGAIN)  # the end of the execution may have been missed while connecting
             return
         # The query must not count as activity: Jupyter culls kernels by their last activity.
         if self._activity is None:  # otherwise it was saved for a query that was never answered
             self._activity = getattr(self._manager, "last_activity", None)
         for message in self._conversation.ask():
             self._session.send(self._shell, message.type, message.content)
-        self._expect()
+        self._start_timeout()
 
-    def _miss(self) -> None:
+    def _on_timeout(self) -> None:
         """Query again: a starting kernel may have answered before the other socket was connected."""
         if not self._conversation.is_open:
             return
-        if self._computes():  # the query may wait in the kernel's queue; do not add another one
-            self._expect()
+        if self._is_busy():  # the query may wait in the kernel's queue; do not add another one
+            self._start_timeout()
             return
-        self._conversation.give_up()
+        self._conversation.abandon()
         self._patience = min(2 * self._patience, MOST_PATIENCE)
-        self._soon(0)
+        self._schedule(0)
 
-    def _hear(self, parts: list[Any]) -> None:
+    def _on_message(self, parts: list[Any]) -> None:
         try:
             _, rest = self._session.feed_identities(parts)
             kind = self._session.unpack(rest[1])["msg_type"]
-            if kind not in _HEARD or sum(map(len, rest)) > MOST_BYTES:
+            if kind not in _PROCESSED or sum(map(len, rest)) > MOST_BYTES:
                 return  # outputs may be of any size: never parse them
             message = self._session.deserialize(rest)
-            self._take(message, ours=message["parent_header"].get("session") == self._session.session)
+            self._process(message, ours=message["parent_header"].get("session") == self._session.session)
         except Exception:
             log.debug("Turbopilot: cannot parse a message from a kernel", exc_info=True)
 
-    def _take(self, message: dict[str, Any], *, ours: bool) -> None:
+    def _process(self, message: dict[str, Any], *, ours: bool) -> None:
         kind, content = message["msg_type"], message["content"]
         if kind == "status":
-            self._follow(content["execution_state"], message["parent_header"].get("msg_type"), ours)
+            self._update_state(content["execution_state"], message["parent_header"].get("msg_type"), ours)
             return
         heard = self._conversation.hear(kind, content)
         if heard is None:
@@ -131,30 +131,30 @@ class Watch:
             self.facts = heard
         elif self._installed_for != self._executions:
             # The handler is missing: a restart was not observed. Reinstall at most once per execution.
-            self._conversation.forget_installation()
+            self._conversation.reinstall()
             self.facts = NONE
             self._installed_for = self._executions
-            self._soon()
-        asyncio.get_running_loop().call_later(SETTLE, self._hush)
+            self._schedule()
+        asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
 
-    def _hush(self) -> None:
+    def _restore_activity(self) -> None:
         """Restore the kernel's last activity, unless another client used it meanwhile."""
         if self._activity is not None:
             self._manager.last_activity, self._activity = self._activity, None
 
-    def _follow(self, state: str, parent: str | None, ours: bool) -> None:
+    def _update_state(self, state: str, parent: str | None, ours: bool) -> None:
         if ours:
             return
         self._activity = None  # another client's activity counts
         if state in {"starting", "restarting"}:
             self._conversation.restart()
             self.busy, self.facts, self._patience = False, NONE, PATIENCE
-            self._soon()
+            self._schedule()
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:
                 self._executions += 1
-                self._soon()
+                self._schedule()
 
 
 class Kernels:
@@ -168,12 +168,12 @@ class Kernels:
         """Return the current context of a kernel; start watching it."""
         watch = self._watches.get(kernel_id)
         if watch is None:
-            watch = self._begin(kernel_id)
+            watch = self._start_watching(kernel_id)
         if watch is None:
             return NONE
         return watch.use()
 
-    def _begin(self, kernel_id: str) -> Watch | None:
+    def _start_watching(self, kernel_id: str) -> Watch | None:
         for gone in [name for name in self._watches if name not in self._manager]:
             self._watches.pop(gone).close()
         try:

@@ -14,7 +14,7 @@ MOST_ABOVE = 6  # cells above the active one that are compared with indexed cell
 
 
 @dataclass(frozen=True)
-class Sighting:
+class IndexMatch:
     """A continuation of a line that occurs in indexed documents."""
 
     rest: str  # the rest of the line
@@ -26,7 +26,7 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Looked:
+class FileInfo:
     """Metadata of a file that may be indexed."""
 
     path: str  # relative to the root folder, separated by `/`
@@ -44,13 +44,13 @@ class Source(Protocol):
     root: str  # for display
     identity: str  # unique for each source
 
-    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
         """Iterate over the files under a folder that may be indexed.
 
         Folders that could not be listed completely are added to `unseen`; "" is the root folder.
         """
 
-    def look(self, path: str) -> Looked | None:
+    def look(self, path: str) -> FileInfo | None:
         """Return a file's metadata; None if it does not exist or must not be indexed."""
 
     def exists(self, path: str) -> bool:

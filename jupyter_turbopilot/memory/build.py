@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.effort import Pause
-    from jupyter_turbopilot.memory.base import Looked, Source
+    from jupyter_turbopilot.memory.base import FileInfo, Source
 
 log = logging.getLogger(__name__)
 
 MOST_FILES = 20_000
 SWEEP = 30.0  # seconds between two scans of the folder while the index is in use
-_LOOKS = 2  # scans after the index was used: one at once, and a later one for files deleted meanwhile
+_SCANS = 2  # scans after the index was used: one at once, and a later one for files deleted meanwhile
 _SHARE = 20  # a scan is followed by a pause of this many times its duration
 QUIET = 2.0  # seconds after a request in which no file is read
-LATELY = 60.0  # seconds after a request in which indexing uses at most half of the time
+RECENT = 60.0  # seconds after a request in which indexing uses at most half of the time
 PATIENCE = 10.0  # seconds after which one file is read even while the user types
 BATCH, LONG_BATCH = 0.03, 0.5  # seconds of reading per transaction; the second without recent requests
 TIDY = 20.0  # seconds between two removals of deleted text from the disk
 RETRY = 60.0  # seconds until the first retry after an error; doubles with each further error
 _LONGEST = 3600.0
 _POLL = 0.25  # seconds between two checks whether the user still types
-_REST = 10.0  # seconds between two checks while indexing is paused
+_PAUSED_POLL = 10.0  # seconds between two checks while indexing is paused
 _MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned instead
 _PIECE = 256  # files scanned between two short pauses
-_TEND = 1.0  # seconds after which a long scan is interrupted to remove deleted files from the index
+_REMOVAL_INTERVAL = 1.0  # seconds between two removals of deleted files during a long scan
 END = 1.0  # seconds that close() waits for the thread
 
 
@@ -90,10 +90,10 @@ class Builder:
         self._changed: dict[str, None] = {}  # changed paths, oldest change first
         self._unseen: set[str] = set()  # paths that may have been deleted
         self._overflows = self._overflows_seen = 0  # overflows of `_unseen`; as of the last complete scan
-        self._first: dict[str, Looked] = {}  # changed files to read before all others
-        self._todo: dict[str, Looked] = {}  # other files to read, newest first
+        self._first: dict[str, FileInfo] = {}  # changed files to read before all others
+        self._todo: dict[str, FileInfo] = {}  # other files to read, newest first
         self._too_old = float("-inf")  # files modified before this time do not fit into the index
-        self._looks = 1  # remaining scans
+        self._scans = 1  # remaining scans
         self._due = float("-inf")  # earliest time of the next scan
         self._pause = SWEEP
         self._seen = float("-inf")  # end of the last complete scan
@@ -136,18 +136,18 @@ class Builder:
                 self._unseen.add(stripped)
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
-                self._look_soon()
+                self._scan_soon()
             if len(self._unseen) > _MOST_CHANGES:
                 self._unseen.clear()
                 self._overflows += 1
-                self._look_soon()
+                self._scan_soon()
             self._wake.notify()
 
     def used(self) -> bool:
         """Record a use of the index; return whether the folder was scanned recently."""
-        if self._looks < _LOOKS:
+        if self._scans < _SCANS:
             with self._wake:
-                self._looks = _LOOKS
+                self._scans = _SCANS
                 self._wake.notify()
         return not self.progress.trouble and time.monotonic() - self._seen < 2 * self._pause
 
@@ -156,7 +156,7 @@ class Builder:
         if self._pause <= SWEEP:
             self.used()
 
-    def may_be_gone(self, path: str) -> bool:
+    def may_be_deleted(self, path: str) -> bool:
         """Return whether a change of a file has not been processed yet."""
         return self._overflows > self._overflows_seen or is_under(path, self._unseen)
 
@@ -190,7 +190,7 @@ class Builder:
                         raise
                     log.exception("Turbopilot: the index of your code failed")
                     self._report("an unexpected error occurred; see the log")
-                self._looks, self._due = 0, float("-inf")  # until the index is used again
+                self._scans, self._due = 0, float("-inf")  # until the index is used again
                 self._wait(pause)
                 self._sleep(None)
                 pause = min(2 * pause, _LONGEST)
@@ -208,13 +208,13 @@ class Builder:
             if store.noted("root") != self._source.root:
                 store.note("root", self._source.root)
             self._cleared = store.noted("cleared")
-            self._look_soon()
-            self._tell(store)
+            self._scan_soon()
+            self._update_progress(store)
             opened.pop_all()
         return store
 
-    def _look_soon(self) -> None:
-        self._looks, self._due = max(1, self._looks), float("-inf")
+    def _scan_soon(self) -> None:
+        self._scans, self._due = max(1, self._scans), float("-inf")
 
     def _mark_used(self) -> None:
         """Update the database's modification time: unused indexes are deleted after some months."""
@@ -228,11 +228,11 @@ class Builder:
             self._check_end()
             try:
                 self._check_cleared(store)
-                self._tend(store)
+                self._remove_deleted(store)
                 if self._changed:
                     self._refresh(store)
-                elif self._looks and time.monotonic() >= self._due:
-                    self._look(store)
+                elif self._scans and time.monotonic() >= self._due:
+                    self._scan(store)
                 elif not (self._first or self._todo):
                     return
                 elif share := self._share():
@@ -240,18 +240,18 @@ class Builder:
                 else:
                     paused = self._pause_now()
                     self.progress = replace(self.progress, paused=paused)
-                    self._wait(_REST if paused else _POLL, for_changes=True)
+                    self._wait(_PAUSED_POLL if paused else _POLL, for_changes=True)
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
-                self._look_soon()
+                self._scan_soon()
                 self._wait(_POLL)
 
     def _sleep(self, store: Store | None) -> None:
         with self._wake:
             while not (self._ended or self._changed):
-                then = [self._due] if self._looks else []
-                if store and store.untidy:
+                then = [self._due] if self._scans else []
+                if store and store.has_deleted_text:
                     then.append(self._tidied + TIDY)
                 left = min(then) - time.monotonic() if then else None
                 if left is not None and left <= 0:
@@ -259,7 +259,7 @@ class Builder:
                 self._wake.wait(left)
         self._check_end()
 
-    def _look(self, store: Store) -> None:
+    def _scan(self, store: Store) -> None:
         """Scan the folder: remove deleted files from the index, and queue new and changed ones."""
         begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
@@ -277,8 +277,8 @@ class Builder:
             self._seen, self._overflows_seen = now, overflows
         self._pause = max(SWEEP, _SHARE * (now - begun))
         self._due = now + self._pause
-        self._looks -= 1
-        self._tell(store, of=len(found))
+        self._scans -= 1
+        self._update_progress(store, of=len(found))
 
     def _refresh(self, store: Store) -> None:
         """Process one change: queue the file, or the files of the folder."""
@@ -296,9 +296,9 @@ class Builder:
             return  # the next scan will find it
         found, _ = self._walk(store, path, store.under(path))
         self._first |= found
-        self._tell(store)
+        self._update_progress(store)
 
-    def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, Looked], set[str]]:
+    def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, FileInfo], set[str]]:
         """Return a folder's newest files and the folders that could not be listed.
 
         Known files that were deleted are removed from the index.
@@ -310,14 +310,14 @@ class Builder:
         self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
         return found, hidden
 
-    def _tend(self, store: Store) -> None:
+    def _remove_deleted(self, store: Store) -> None:
         """Remove deleted files from the index: never delayed, as it reads no files."""
         for path in tuple(self._unseen):
             if self._is_gone(path):
                 self._forget(store, [path])
-                self._tell(store)
+                self._update_progress(store)
             self._unseen.discard(path)
-        if store.untidy and time.monotonic() - self._tidied >= TIDY:
+        if store.has_deleted_text and time.monotonic() - self._tidied >= TIDY:
             store.tidy()
             self._tidied = time.monotonic()
 
@@ -325,10 +325,11 @@ class Builder:
         """Read files for some time, at least one, and store them in one transaction."""
         begun, spent = time.monotonic(), time.thread_time()
         asked = self._asked()
-        read: list[tuple[Looked, Page]] = []
+        read: list[tuple[FileInfo, Page]] = []
         while waiting := self._first or self._todo:
-            told, looked = waiting is self._first, waiting.pop(next(iter(waiting)))
-            known = not told and store.stamp(looked.path) == looked.stamp  # another server has indexed it
+            is_changed, looked = waiting is self._first, waiting.pop(next(iter(waiting)))
+            # Another server may have indexed it.
+            known = not is_changed and store.stamp(looked.path) == looked.stamp
             if not known and (page := self._page(looked)) is not None:
                 read.append((looked, page))
             if time.monotonic() - begun >= seconds or self._asked() != asked:
@@ -346,11 +347,11 @@ class Builder:
             self._first |= {looked.path: looked for looked, _ in read}
             raise
         self._read_at = time.monotonic()
-        self._tell(store)
-        if self._read_at - self._since < LATELY:
+        self._update_progress(store)
+        if self._read_at - self._since < RECENT:
             self._wait(time.thread_time() - spent)  # leave as much time to other threads
 
-    def _page(self, looked: Looked) -> Page | None:
+    def _page(self, looked: FileInfo) -> Page | None:
         """Return a file's indexed content; None if the file cannot be read now."""
         if looked.size is not None and looked.size > MOST_BYTES:
             return Page()
@@ -363,7 +364,7 @@ class Builder:
             log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
             return Page()
 
-    def _put(self, store: Store, looked: Looked, page: Page) -> None:
+    def _put(self, store: Store, looked: FileInfo, page: Page) -> None:
         try:
             fits = store.put(looked.path, looked.stamp, looked.modified, page)
         except (ValueError, OverflowError, sqlite3.DataError):  # SQLite cannot store the text
@@ -385,14 +386,14 @@ class Builder:
         if store.forget(paths):
             self._too_old = float("-inf")
 
-    def _in_pieces(self, store: Store, items: Iterable[Looked]) -> Iterator[Looked]:
+    def _in_pieces(self, store: Store, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
         """Iterate with short pauses, and remove deleted files from the index meanwhile."""
         tended = time.monotonic()
         for at, item in enumerate(items):
             if at % _PIECE == _PIECE - 1:
                 self._wait(0.005)
-            if time.monotonic() - tended > _TEND:
-                self._tend(store)
+            if time.monotonic() - tended > _REMOVAL_INTERVAL:
+                self._remove_deleted(store)
                 tended = time.monotonic()
             yield item
 
@@ -405,7 +406,7 @@ class Builder:
             return LONG_BATCH
         if self._pause_now():
             return 0
-        if now - self._since >= LATELY:
+        if now - self._since >= RECENT:
             return LONG_BATCH
         if now - self._since >= QUIET:
             return BATCH
@@ -425,7 +426,7 @@ class Builder:
         if store.noted("cleared") != self._cleared:
             self._stop("the index was emptied")
 
-    def _tell(self, store: Store, of: int = 0) -> None:
+    def _update_progress(self, store: Store, of: int = 0) -> None:
         count = store.count()
         building = bool(self._todo)
         of = max(count, of or self.progress.of) if building else count

@@ -63,8 +63,8 @@ class ChosenCells:
         if choice and focused and there is None and self._is_fresh(choice, 2 * AGAIN):
             return choice  # the index cannot be read at the moment
         documents = tuple(_found(memory, request, above)) if there is None else there
-        told = tuple((one.path, one.source) for one in documents)
-        chosen = Choice(documents, above, self._clock(), digest(told) if told else b"")
+        texts = tuple((one.path, one.source) for one in documents)
+        chosen = Choice(documents, above, self._clock(), digest(texts) if texts else b"")
         return self._decide(request, choice, chosen)
 
     def settle(self, request: Completion) -> Choice:

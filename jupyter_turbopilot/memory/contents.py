@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.utils import ensure_async
 from tornado.web import HTTPError
 
-from jupyter_turbopilot.memory.base import Looked
+from jupyter_turbopilot.memory.base import FileInfo
 from jupyter_turbopilot.memory.left_out import (
     DEEPEST,
     ENVIRONMENT,
@@ -51,7 +51,7 @@ class Contents:
         self._manager = manager
         self._loop = loop
 
-    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
         """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder]), MOST_FOLDERS
@@ -76,12 +76,12 @@ class Contents:
                     if is_wanted_folder(name) and path.count("/") < DEEPEST:
                         waiting.append(path)
                 elif is_wanted(path):
-                    yield _looked(path, child)
+                    yield _file_info(path, child)
 
-    def look(self, path: str) -> Looked | None:
+    def look(self, path: str) -> FileInfo | None:
         """Return a file's metadata."""
         model = self._get(path, content=False) if is_wanted(path) else None
-        return _looked(path, model) if model and model.get("type") != "directory" else None
+        return _file_info(path, model) if model and model.get("type") != "directory" else None
 
     def exists(self, path: str) -> bool:
         """Return whether a file or folder exists."""
@@ -113,9 +113,9 @@ class Contents:
             model = asked.result(_ANSWER)
         except Exception as error:  # third-party managers may raise anything
             asked.cancel()
-            if isinstance(error, HTTPError) and _says_none(error.status_code, wanted):
+            if isinstance(error, HTTPError) and _is_not_found(error.status_code, wanted):
                 return None
-            raise OSError(f"the contents manager failed with {type(error).__name__}") from error
+            raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
         finally:
             if not inspect.iscoroutinefunction(self._manager.get):
                 time.sleep(min(_ANSWER, (_SHARE - 1) * (time.monotonic() - begun)))
@@ -138,18 +138,18 @@ class FilesOfManager(LocalFiles):
         self.read = Contents(manager, loop).read  # type: ignore[method-assign]
 
 
-def _says_none(status: int, wanted: dict[str, object]) -> bool:
+def _is_not_found(status: int, wanted: dict[str, object]) -> bool:
     """Return whether a status means that the file does not exist or is of another type."""
     return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and "type" in wanted)
 
 
-def _looked(path: str, model: dict[str, Any]) -> Looked:
+def _file_info(path: str, model: dict[str, Any]) -> FileInfo:
     size, modified = model.get("size"), model.get("last_modified")
     try:
         when = modified.timestamp() if isinstance(modified, datetime) else 0.0
     except (ValueError, OverflowError, OSError):  # the date is out of range
         when = 0.0
-    return Looked(path, f"{modified} {size}", when, size if isinstance(size, int) else None)
+    return FileInfo(path, f"{modified} {size}", when, size if isinstance(size, int) else None)
 
 
 def _plain(value: object) -> object:

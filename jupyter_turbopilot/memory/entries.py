@@ -49,7 +49,7 @@ ARMOUR = re.compile(
     r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
     re.DOTALL,
 )
-_UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # languages that are not indexed
+_NOT_INDEXED = frozenset({"text", "markdown", "html", "latex", "bat"})  # languages that are not indexed
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _of_cell(cell: NotebookCell | Cell, notebook_language: str) -> Iterator[tupl
     if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
         return
     language = cell_language(cell.source, notebook_language)
-    if language in _UNTOLD:
+    if language in _NOT_INDEXED:
         return
     body = cell.source
     if cell_magic(body):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.lookups import LookupThread
-from jupyter_turbopilot.memory.base import Looked
+from jupyter_turbopilot.memory.base import FileInfo
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LocalFiles:
         self.identity = f"folder {self.root}" + (f" without {hidden}" if hidden else "")
         self._is_listed = is_listed
 
-    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
         """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder] if self._may_hold(folder) else []), MOST_FOUND
@@ -59,7 +59,7 @@ class LocalFiles:
                 try:
                     looked = self._kind(entry, path, is_shared)
                 except OSError as error:
-                    if not _says_gone(error):
+                    if not _is_not_found(error):
                         unseen.append(above)
                     continue
                 if looked is None:
@@ -68,17 +68,17 @@ class LocalFiles:
                 if left < 0:
                     unseen += [above, *waiting]
                     return
-                if isinstance(looked, Looked):
+                if isinstance(looked, FileInfo):
                     yield looked
                 else:
                     waiting.append(looked)
 
-    def look(self, path: str) -> Looked | None:
+    def look(self, path: str) -> FileInfo | None:
         """Return a file's metadata."""
         if not is_wanted(path) or not self._may_hold(path):
             return None
         found = self._status(path)
-        return _looked(path, found) if found and stat.S_ISREG(found.st_mode) else None
+        return _file_info(path, found) if found and stat.S_ISREG(found.st_mode) else None
 
     def exists(self, path: str) -> bool:
         """Return whether a file or folder exists."""
@@ -118,7 +118,9 @@ class LocalFiles:
             ended.wait(_ANSWER_IN)
         return {path for path in wanted if seen.get(path, otherwise)}
 
-    def _kind(self, entry: os.DirEntry[str], path: str, is_shared: Callable[[], bool]) -> Looked | str | None:
+    def _kind(
+        self, entry: os.DirEntry[str], path: str, is_shared: Callable[[], bool]
+    ) -> FileInfo | str | None:
         """Return a wanted file, the path of a wanted folder, or None."""
         if is_folder := entry.is_dir(follow_symlinks=False):
             wanted = is_wanted_folder(entry.name)
@@ -129,7 +131,7 @@ class LocalFiles:
         found = entry.stat(follow_symlinks=False)
         if not _is_own(found) and is_shared():
             return None
-        return path if is_folder else _looked(path, found)
+        return path if is_folder else _file_info(path, found)
 
     def _entries(self, folder: str, unseen: list[str]) -> list[os.DirEntry[str]]:
         """Return the entries of a folder, up to the limit."""
@@ -137,7 +139,7 @@ class LocalFiles:
             with os.scandir(self._at(folder)) as entries:
                 found = list(islice(entries, MOST_IN_A_FOLDER + 1))
         except OSError as error:
-            if not _says_gone(error):
+            if not _is_not_found(error):
                 unseen.append(folder)
             elif not self._has_root():
                 unseen.append("")
@@ -161,7 +163,7 @@ class LocalFiles:
         except ValueError:
             return None
         except OSError as error:
-            if _says_gone(error) and self._has_root():
+            if _is_not_found(error) and self._has_root():
                 return None
             raise
 
@@ -201,10 +203,10 @@ def _is_own(found: os.stat_result) -> bool:
     return not hasattr(os, "getuid") or found.st_uid == os.getuid()
 
 
-def _says_gone(error: OSError) -> bool:
+def _is_not_found(error: OSError) -> bool:
     """Return whether an error means that nothing exists there; other errors may be temporary."""
     return isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
-def _looked(path: str, found: os.stat_result) -> Looked:
-    return Looked(path, f"{found.st_mtime_ns} {found.st_size}", found.st_mtime, found.st_size)
+def _file_info(path: str, found: os.stat_result) -> FileInfo:
+    return FileInfo(path, f"{found.st_mtime_ns} {found.st_size}", found.st_mtime, found.st_size)

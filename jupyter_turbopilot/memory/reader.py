@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.context.notebook_file import names_of
-from jupyter_turbopilot.memory.base import MOST_ABOVE, Sighting
+from jupyter_turbopilot.memory.base import MOST_ABOVE, IndexMatch
 from jupyter_turbopilot.memory.build import Builder
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.memory.places import place_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.effort import Pause
     from jupyter_turbopilot.memory.base import Source
-    from jupyter_turbopilot.memory.store import FoundEntry, Seen
+    from jupyter_turbopilot.memory.store import EntryMatch, IndexedLine
 
 log = logging.getLogger(__name__)
 MOST_DOCUMENTS = 8
@@ -53,7 +53,7 @@ class Memory:
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
-    ) -> Sequence[Sighting]:
+    ) -> Sequence[IndexMatch]:
         """Return the continuations of a line in other documents than `path`, the most frequent first.
 
         `above` is the line before it, `modules` the modules that the current notebook imports.
@@ -62,17 +62,17 @@ class Memory:
         if len(start) < SHORTEST_BEGINNING:
             return ()
         seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
-        ways: defaultdict[str, list[Seen]] = defaultdict(list)
+        ways: defaultdict[str, list[IndexedLine]] = defaultdict(list)
         for line in seen or ():
             ways[line.text[len(start) :]].append(line)
         there = self._is_there(dict.fromkeys(line.path for line in seen or ()))
         wanted = frozenset(modules)
-        sightings = (
-            _sighting(rest, kept, wanted)
+        matches = (
+            _index_match(rest, kept, wanted)
             for rest, lines in ways.items()
             if (kept := [line for line in lines if line.path in there])
         )
-        return sorted(sightings, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
+        return sorted(matches, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
 
     def following(
         self,
@@ -89,7 +89,7 @@ class Memory:
         """
         unwanted = {name for path in leaving for name in names_of(path)}
 
-        def fits(found: FoundEntry) -> bool:
+        def fits(found: EntryMatch) -> bool:
             return (
                 found.path not in unwanted
                 and found.entry.language == language
@@ -98,12 +98,14 @@ class Memory:
 
         found = self._cells.ask(lambda store: _following(store, above, fits)) or []
         there = self._is_there(dict.fromkeys(one.path for one in found))
-        told: dict[str, str] = {}
+        paths_by_text: dict[str, str] = {}
         for one in found:
-            if one.path in there and len(told) < MOST_DOCUMENTS:
+            if one.path in there and len(paths_by_text) < MOST_DOCUMENTS:
                 # Notebooks are copied: equal entries count once.
-                told.setdefault(one.entry.source, one.path)
-        return [Document(path=path, language=language, source=source) for source, path in told.items()]
+                paths_by_text.setdefault(one.entry.source, one.path)
+        return [
+            Document(path=path, language=language, source=source) for source, path in paths_by_text.items()
+        ]
 
     def there(self, paths: Collection[str]) -> Collection[str] | None:
         """Return the paths that are still indexed; None if the index cannot be read now."""
@@ -152,24 +154,24 @@ class _Connection:
             except (OSError, ValueError, sqlite3.Error) as error:
                 log.debug("Turbopilot: a lookup in the index of your code failed: %s", error)
                 if not is_busy(error):
-                    self._let_go()
+                    self._close_store()
                 return None
 
     def close(self) -> None:
         """Close the database, unless a lookup takes long: it is closed when the process exits then."""
         self._closed = True
         if self._lock.acquire(timeout=_END):
-            self._let_go()
+            self._close_store()
             self._lock.release()
 
     def _opened(self) -> Store | None:
         if self._store and not self._store.is_in_place():
-            self._let_go()
+            self._close_store()
         if self._store is None and self._path.is_file() and not self._closed:
             self._store = Store(self._path, looking=True)
         return self._store
 
-    def _let_go(self) -> None:
+    def _close_store(self) -> None:
         store, self._store = self._store, None
         if store:
             with suppress(sqlite3.Error):
@@ -181,9 +183,9 @@ def _known(store: Store, path: str) -> str:
     return next((name for name in names_of(path) if store.stamp(name) is not None), path)
 
 
-def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sighting:
+def _index_match(rest: str, lines: Sequence[IndexedLine], modules: frozenset[str]) -> IndexMatch:
     shared = max(len(modules & line.modules) for line in lines)
-    return Sighting(
+    return IndexMatch(
         rest=rest,
         times=sum(line.times for line in lines),
         documents=len({line.path for line in lines}),
@@ -194,8 +196,8 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
 
 
 def _following(
-    store: Store, above: Sequence[Collection[str]], fits: Callable[[FoundEntry], bool]
-) -> list[FoundEntry]:
+    store: Store, above: Sequence[Collection[str]], fits: Callable[[EntryMatch], bool]
+) -> list[EntryMatch]:
     """Return the matching entries that follow those most like the ones above, best match first."""
     # For each entry: the similarity at each distance above it.
     sharing: defaultdict[int, dict[int, float]] = defaultdict(dict)
@@ -207,7 +209,7 @@ def _following(
     likely = sorted(sharing, key=lambda number: (-sum(sharing[number].values()), -number))
     entry = cache(store.entry)
     size = cache(lambda number: len(words_of(found.entry.source)) if (found := entry(number)) else 0)
-    scored: list[tuple[float, int, FoundEntry]] = []
+    scored: list[tuple[float, int, EntryMatch]] = []
     for number in likely[:_READ]:
         if len(scored) == _RANKED:
             break
@@ -224,7 +226,7 @@ def _following(
     return [found for *_, found in sorted(scored, key=lambda one: one[:2], reverse=True)]
 
 
-def _path(found: FoundEntry | None) -> str:
+def _path(found: EntryMatch | None) -> str:
     return found.path if found else ""
 
 
@@ -263,5 +265,5 @@ class KeptMemory(Memory):
     def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
         """Return the paths that exist; without time to check, the result of the last scan counts."""
         seen_lately = self.builder.used()
-        certain = [path for path in paths if not self.builder.may_be_gone(path)]
+        certain = [path for path in paths if not self.builder.may_be_deleted(path)]
         return self.source.there(certain, otherwise=seen_lately)

@@ -20,11 +20,11 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from jupyter_turbopilot.memory.ways import Way
+    from jupyter_turbopilot.memory.ways import Continuation
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
-MOST_WAYS, MOST_TEXTS = 6, 8  # continuations that are compared, and texts that are scored
+MOST_COMPARED, MOST_TEXTS = 6, 8  # continuations that are compared, and texts that are scored
 # A name that is neither assigned here nor a keyword argument.
 _NAME = re.compile(r"(\.\s*+)?(?<!\w)([^\W\d]\w*+)(?!\s*+=(?!=))")
 # Names inside strings do not count.
@@ -53,14 +53,16 @@ def fit() -> Fit:
 
 
 def recall(
-    ways: Sequence[Way],
+    continuations: Sequence[Continuation],
     cursor: CursorFeatures,
     surroundings: Surroundings,
     fits: Callable[[str], bool],
     threshold: float,
 ) -> Recalled | None:
     """Return the best continuation above the threshold that saves most, or else the likeliest."""
-    scored = [(rate(values), text, whole) for text, whole, values in candidates(ways, cursor, surroundings)]
+    scored = [
+        (rate(values), text, whole) for text, whole, values in candidates(continuations, cursor, surroundings)
+    ]
 
     def gain(found: tuple[float, str, bool]) -> float:
         # Characters saved, less the keystroke that accepts them.
@@ -81,14 +83,18 @@ def rate(values: Mapping[str, float]) -> float:
 
 
 def candidates(
-    ways: Sequence[Way], cursor: CursorFeatures, surroundings: Surroundings
+    continuations: Sequence[Continuation], cursor: CursorFeatures, surroundings: Surroundings
 ) -> Iterator[tuple[str, bool, dict[str, float]]]:
     """Yield possible texts, whether each ends the suggestion, and its features."""
     behind = surroundings.rest.strip()
     if surroundings.quote and behind:
         return
     # The continuation has to end with the text behind the cursor.
-    fitting = [replace(way, rest=way.rest.removesuffix(behind)) for way in ways if way.rest.endswith(behind)]
+    fitting = [
+        replace(each, rest=each.rest.removesuffix(behind))
+        for each in continuations
+        if each.rest.endswith(behind)
+    ]
     for text, whole in _texts(fitting):
         if trim(text, surroundings, final=True).text != text:
             continue
@@ -98,14 +104,14 @@ def candidates(
             yield text, whole and not surroundings.multi, features_of(text, fitting, cursor)
 
 
-def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
+def _texts(continuations: Sequence[Continuation]) -> Iterator[tuple[str, bool]]:
     """Yield the continuations, their first words, then prefixes that two of them share.
 
     Prefixes end where a suggestion may end. A first word is more often right than its whole line.
     """
-    rests = [rest for way in ways[:MOST_WAYS] if (rest := way.rest.rstrip())]
-    texts = dict.fromkeys(rests[: MOST_WAYS // 2], True)
-    for rest in rests[: MOST_WAYS // 2]:
+    rests = [rest for each in continuations[:MOST_COMPARED] if (rest := each.rest.rstrip())]
+    texts = dict.fromkeys(rests[: MOST_COMPARED // 2], True)
+    for rest in rests[: MOST_COMPARED // 2]:
         between = range(WORTH_A_KEY, len(rest) - WORTH_A_KEY + 1)
         ends = (end for end in between if may_end(rest[:end], rest[end:]))
         if end := next(ends, 0):
@@ -125,13 +131,13 @@ def _shared(one: str, other: str) -> int:
     return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
 
 
-def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[str, float]:
+def features_of(text: str, continuations: Sequence[Continuation], cursor: CursorFeatures) -> dict[str, float]:
     """Return the features of a text as a continuation."""
-    agreeing = [way for way in ways if way.rest.startswith(text)]
-    against = [way for way in ways if not way.rest.startswith(text)]
-    total, agreed = (sum(way.weight for way in some) for some in (ways, agreeing))
-    ending = sum(way.weight for way in agreeing if way.rest.rstrip() == text)
-    own = sum(way.own for way in agreeing)
+    agreeing = [each for each in continuations if each.rest.startswith(text)]
+    against = [each for each in continuations if not each.rest.startswith(text)]
+    total, agreed = (sum(each.weight for each in some) for some in (continuations, agreeing))
+    ending = sum(each.weight for each in agreeing if each.rest.rstrip() == text)
+    own = sum(each.own for each in agreeing)
     # Include the beginning of the word at the cursor.
     names = _names("" if cursor.quote else cursor.body, _STRING.sub(" ", f"{cursor.quote}{text}"))
     strange = [dot for dot, name in names if name not in cursor.words and (dot or name not in _BUILT_IN)]
@@ -140,14 +146,14 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
         "bias": 1.0,
         "agreement": math.log((agreed + 0.5) / (total - agreed + 0.5)),
         "alone": float(not against),
-        "documents": math.log1p(sum(way.documents for way in agreeing)),
-        "times": math.log1p(sum(way.times for way in agreeing)),
+        "documents": math.log1p(sum(each.documents for each in agreeing)),
+        "times": math.log1p(sum(each.times for each in agreeing)),
         "own": math.log1p(own),
-        "own against": float(any(way.own for way in against)),
-        "above": float(any(way.above for way in agreeing)),
-        "above against": float(any(way.above for way in against)),
-        "own above": float(any(way.own_above for way in agreeing)),
-        "own above against": float(any(way.own_above for way in against)),
+        "own against": float(any(each.own for each in against)),
+        "above": float(any(each.above for each in agreeing)),
+        "above against": float(any(each.above for each in against)),
+        "own above": float(any(each.own_above for each in agreeing)),
+        "own above against": float(any(each.own_above for each in against)),
         "match": math.log(max(1, len(cursor.body))),
         "length": math.log1p(len(text.strip())),
         "ending": ending / max(1, agreed),

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 LIMIT = 50 * MEGABYTE
 MOST_ROWS = 4096  # read per lookup
-SO_MANY = 256  # distinct continuations of a line beginning; with more, none is returned
-MOST_WAYS, MOST_OF_A_WAY = 16, 64  # returned continuations, and rows for each
-MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # returned import lines of a name, and documents for each
+MOST_CONTINUATIONS = 256  # distinct continuations of a line beginning; with more, none is returned
+MOST_RETURNED, MOST_ROWS_EACH = 16, 64  # returned continuations, and rows for each
+MOST_IMPORTS, MOST_PATHS_EACH = 8, 16  # returned import lines of a name, and documents for each
 COMMON = 128  # entries per word; a more frequent word is ignored
 PATIENCE = 0.02  # seconds that a lookup waits for another process's write lock
 _CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of SQLite page cache
@@ -59,7 +59,7 @@ CREATE VIRTUAL TABLE words USING fts5 (
 )
 
 
-class Seen(NamedTuple):
+class IndexedLine(NamedTuple):
     """A line in a document, as it is indexed."""
 
     text: str
@@ -70,7 +70,7 @@ class Seen(NamedTuple):
     modules: frozenset[str]
 
 
-class SeenImport(NamedTuple):
+class IndexedImport(NamedTuple):
     """An import line, the number of documents that contain it, and some of them."""
 
     line: str
@@ -78,7 +78,7 @@ class SeenImport(NamedTuple):
     paths: tuple[str, ...]
 
 
-class FoundEntry(NamedTuple):
+class EntryMatch(NamedTuple):
     """An entry that contains some of the words."""
 
     path: str
@@ -91,7 +91,7 @@ class Store(OpenFile):
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
         self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
-        self.untidy = True  # whether the file may still contain deleted text
+        self.has_deleted_text = True  # whether the file may still contain deleted text
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
         """Add or replace a document; return False if there is no room beside newer ones."""
@@ -144,12 +144,12 @@ class Store(OpenFile):
             for table in ("documents", "entries", "lines", "imports"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
             self._run("INSERT INTO words (words) VALUES ('delete-all')")
-        self.untidy = False
+        self.has_deleted_text = False
 
     def tidy(self) -> None:
         """Remove deleted words from the file: FTS5 keeps them until its index is merged."""
         self._run("INSERT INTO words (words) VALUES ('optimize')")
-        self.untidy = False
+        self.has_deleted_text = False
 
     def rest(self) -> None:
         """Free SQLite's page cache."""
@@ -177,7 +177,7 @@ class Store(OpenFile):
         found = self._one("SELECT value FROM about WHERE name = ?", name)
         return str(found[0]) if found else ""
 
-    def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
+    def lines(self, language: str, begun: str, above: str, path: str) -> list[IndexedLine]:
         """Return the likeliest lines with this beginning, in other documents than `path`.
 
         With too many different lines it returns none: a sample would not show which are likely.
@@ -193,9 +193,9 @@ class Store(OpenFile):
             "WHERE language = :language AND text > ways.text AND text < :end) "
             "FROM ways WHERE text IS NOT NULL LIMIT :most) "
             "SELECT text FROM ways WHERE text IS NOT NULL",
-            language=language, begun=begun, end=f"{begun}\U0010ffff", most=SO_MANY + 1,
+            language=language, begun=begun, end=f"{begun}\U0010ffff", most=MOST_CONTINUATIONS + 1,
         )  # fmt: skip
-        if len(ways) > SO_MANY:
+        if len(ways) > MOST_CONTINUATIONS:
             return []
         counted = [
             (text, *self._all(
@@ -206,16 +206,16 @@ class Store(OpenFile):
             )[0])
             for (text,) in ways
         ]  # fmt: skip
-        likeliest = sorted((-same, -often, text) for text, same, often in counted if often)[:MOST_WAYS]
+        likeliest = sorted((-same, -often, text) for text, same, often in counted if often)[:MOST_RETURNED]
         return [
-            Seen(text, before == mark, times, at, modified, frozenset(modules.split()))
+            IndexedLine(text, before == mark, times, at, modified, frozenset(modules.split()))
             for *_, text in likeliest
             for before, times, at, modified, modules in self._all(
                 "SELECT above, times, path, modified, modules FROM ("
                 "SELECT document, above, times FROM lines WHERE language = ? AND text = ? "
                 "AND document IS NOT ? ORDER BY above IS ? DESC LIMIT ?) "
                 "JOIN documents ON documents.id = document",
-                language, text, *own, mark, MOST_OF_A_WAY,
+                language, text, *own, mark, MOST_ROWS_EACH,
             )
         ]  # fmt: skip
 
@@ -226,16 +226,18 @@ class Store(OpenFile):
         rows = self._all("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", f'"{word}"', COMMON + 1)
         return [number for (number,) in rows] if len(rows) <= COMMON else ()
 
-    def entry(self, number: int) -> FoundEntry | None:
+    def entry(self, number: int) -> EntryMatch | None:
         """Return an entry and the path of its document."""
         found = self._one(
             "SELECT path, language, source FROM entries JOIN documents ON documents.id = document "
             "WHERE entries.id = ?",
             number,
         )
-        return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
+        return EntryMatch(found[0], Entry(found[1], found[2])) if found else None
 
-    def imports(self, name: str, folder: str | None = None, leaving: Iterable[str] = ()) -> list[SeenImport]:
+    def imports(
+        self, name: str, folder: str | None = None, leaving: Iterable[str] = ()
+    ) -> list[IndexedImport]:
         """Return the imports that bind a name, those of most documents first.
 
         With `folder`, only documents directly in it count; those at the paths in `leaving` never do.
@@ -248,11 +250,11 @@ class Store(OpenFile):
             name=name, within=within, most=MOST_IMPORTS,
         )  # fmt: skip
         return [
-            SeenImport(line, documents, tuple(
+            IndexedImport(line, documents, tuple(
                 path for (path,) in self._all(
                     f"SELECT (SELECT path FROM documents WHERE id = document) {binding} "  # noqa: S608
                     "AND line = :line LIMIT :most",
-                    name=name, within=within, line=line, most=MOST_OF_AN_IMPORT,
+                    name=name, within=within, line=line, most=MOST_PATHS_EACH,
                 )
             ))
             for line, documents in counted
@@ -275,7 +277,7 @@ class Store(OpenFile):
         return number
 
     def _delete(self, number: int) -> None:
-        self.untidy = True
+        self.has_deleted_text = True
         page = self._page_of(number)
         for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
             self._run(

@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.imports import imports_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.memory.base import Sighting
+    from jupyter_turbopilot.memory.base import IndexMatch
     from jupyter_turbopilot.memory.reader import Memory
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
@@ -27,7 +27,7 @@ _DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
-class Way:
+class Continuation:
     """A continuation of a line."""
 
     rest: str
@@ -45,7 +45,7 @@ class Way:
         return self.documents + bool(self.own)
 
 
-def ways_at(memory: Memory, request: Completion, around: Surroundings, now: float) -> list[Way]:
+def ways_at(memory: Memory, request: Completion, around: Surroundings, now: float) -> list[Continuation]:
     """Return the continuations of the line at the cursor, from notebook and index, likeliest first."""
     start = around.line.lstrip()
     if not SHORTEST_BEGINNING <= len(start) <= LINE:
@@ -55,10 +55,10 @@ def ways_at(memory: Memory, request: Completion, around: Surroundings, now: floa
     modules = modules_in(others) if language == "python" else frozenset[str]()
     above, below = request.prefix.rpartition("\n")[0], request.suffix[:NEAR].partition("\n")[2]
     texts = *((source,) for source in others), (end_of(above, NEAR), below)
-    own = own_ways(start, around.above, texts)
+    own = own_continuations(start, around.above, texts)
     seen = memory.continuations(language, start, around.above, path=request.path, modules=modules)
     below = around.next_line.strip()
-    return [way for way in joined(own, seen, now) if start + way.rest != below]
+    return [each for each in merged(own, seen, now) if start + each.rest != below]
 
 
 def _nearest(request: Completion, language: str) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _nearest(request: Completion, language: str) -> Iterator[str]:
             yield cell.source
 
 
-def own_ways(start: str, above: str, texts: Iterable[tuple[str, ...]]) -> list[Way]:
+def own_continuations(start: str, above: str, texts: Iterable[tuple[str, ...]]) -> list[Continuation]:
     """Return the continuations of a line beginning in texts of the notebook, given in parts (`_lines`)."""
     above = above.strip()
     times: Counter[str] = Counter()
@@ -92,7 +92,7 @@ def own_ways(start: str, above: str, texts: Iterable[tuple[str, ...]]) -> list[W
             times[rest] += often
             if above and before == above:
                 below_same.add(rest)
-    return [Way(rest, often, rest in below_same) for rest, often in times.items()]
+    return [Continuation(rest, often, rest in below_same) for rest, often in times.items()]
 
 
 @remembered(2**22)  # most keystrokes change no earlier line
@@ -112,24 +112,24 @@ def _lines(*parts: str) -> tuple[tuple[str, str, int], ...]:
     return tuple(sorted((line.text, line.above, often) for line, often in counted.items()))
 
 
-def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> list[Way]:
+def merged(own: Sequence[Continuation], matches: Sequence[IndexMatch], now: float) -> list[Continuation]:
     """Merge the continuations of notebook and index, the most frequent first."""
-    ways = {way.rest: way for way in own}
-    for seen in sightings:
-        here = ways.get(seen.rest, Way(seen.rest))
+    continuations = {each.rest: each for each in own}
+    for seen in matches:
+        here = continuations.get(seen.rest, Continuation(seen.rest))
         # A modification time in the future counts as now.
         days = max(0.0, now - seen.modified) / _DAY
-        ways[seen.rest] = Way(
+        continuations[seen.rest] = Continuation(
             seen.rest, here.own, here.own_above, seen.times, seen.documents, seen.above, days, seen.imports
         )
     return sorted(
-        ways.values(),
-        key=lambda way: (
-            -(way.above or way.own_above),
-            -way.weight,
-            -way.own - way.times,
-            way.days,
-            way.rest,
+        continuations.values(),
+        key=lambda each: (
+            -(each.above or each.own_above),
+            -each.weight,
+            -each.own - each.times,
+            each.days,
+            each.rest,
         ),
     )
 

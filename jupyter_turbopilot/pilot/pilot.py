@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Selection:
     """A selected model, and whether its adapters are used."""
 
     spec: str
@@ -101,8 +101,8 @@ class Pilot:
         self.kernels = kernels
         self.memory: KeptMemory | None = None  # the index of the user's code
         self._lock = threading.Lock()
-        self._wanted = Choice(settings.model)
-        self._good = self._wanted  # the last model that was loaded, initially the configured one
+        self._wanted = Selection(settings.model)
+        self._last_loaded = self._wanted  # the last model that was loaded, initially the configured one
         self._recovery = Recovery()
 
     @property
@@ -112,7 +112,7 @@ class Pilot:
 
     @selected.setter
     def selected(self, spec: str) -> None:
-        self._wanted = Choice(spec, self._wanted.tuned)
+        self._wanted = Selection(spec, self._wanted.tuned)
 
     @property
     def tuned(self) -> bool:
@@ -134,7 +134,7 @@ class Pilot:
         try:
             self._select(self._wanted)
         except TurbopilotError as error:
-            self._recovery.failed(self._facts())
+            self._recovery.failed(self._load_conditions())
             self.worker.fail(self.selected, error)
 
     def remember(self, source: Source) -> KeptMemory | None:
@@ -159,13 +159,13 @@ class Pilot:
     def retry(self) -> None:
         """Retry a failed load if it may succeed now: called for each status query."""
         state = self.worker.state
-        if state.phase is Phase.FAILED and self._recovery.due(state.code, self._facts):
+        if state.phase is Phase.FAILED and self._recovery.due(state.code, self._load_conditions):
             self.start()
 
     def select(self, spec: str, *, tuned: bool | None = None) -> Model:
         """Load a model from disk in the background; `tuned` sets whether adapters are used from now on."""
         self._recovery.forget()
-        return self._select(Choice(spec, self.tuned if tuned is None else tuned))
+        return self._select(Selection(spec, self.tuned if tuned is None else tuned))
 
     def download(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Download:
         """Download a model in the background, then load it."""
@@ -203,7 +203,7 @@ class Pilot:
         if self.memory:
             self.memory.close()
 
-    def _facts(self) -> LoadConditions:
+    def _load_conditions(self) -> LoadConditions:
         """Return the conditions that the next load depends on; reads the disk and the free memory."""
         files = ""
         with suppress(TurbopilotError, OSError):
@@ -217,13 +217,13 @@ class Pilot:
 
     def _uses(self, model: Model) -> bool:
         """Return whether a model shares its files with a loaded or selected one, regardless of names."""
-        chosen = (self.kind.find(choice.spec) for choice in (self._wanted, self._good))
+        chosen = (self.kind.find(choice.spec) for choice in (self._wanted, self._last_loaded))
         wanted, *used = (self.kind.stored(each) for each in (model, *chosen))
         if wanted is None or not wanted.size:  # no file of it is on this machine
             return False
         return wanted.path.resolve() in {stored.path.resolve() for stored in used if stored}
 
-    def _select(self, choice: Choice) -> Model:
+    def _select(self, choice: Selection) -> Model:
         model = self.kind.find(choice.spec)
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:
@@ -232,10 +232,10 @@ class Pilot:
             self._keeper.start(self.completer.results.restore)
         with self._lock:  # the selection and the load must have the same order
             self._wanted = choice
-            self.worker.load(model.name, partial(self._load_choice, choice, model))
+            self.worker.load(model.name, partial(self._load_selection, choice, model))
         return model
 
-    def _load_choice(self, choice: Choice, model: Model, cancel: Cancel) -> Engine:
+    def _load_selection(self, choice: Selection, model: Model, cancel: Cancel) -> Engine:
         """Load a selected model on the worker's thread, and record the result."""
         begun = time.monotonic()
         try:
@@ -245,13 +245,13 @@ class Pilot:
         except BaseException:
             with self._lock:
                 if self._wanted is choice:  # no other model was selected meanwhile
-                    self._wanted = self._good  # which stays in use
+                    self._wanted = self._last_loaded  # which stays in use
             if not cancel.is_set():
-                self._recovery.failed(self._facts(), time.monotonic() - begun)
+                self._recovery.failed(self._load_conditions(), time.monotonic() - begun)
             raise
         self.completer.answer_from(engine)
-        self._recovery.loaded(self._facts())
-        self._good = choice
+        self._recovery.loaded(self._load_conditions())
+        self._last_loaded = choice
         return engine
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:

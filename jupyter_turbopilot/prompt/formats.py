@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Markers
 
-READ_ANEW = 9  # tokens from the suffix marker on that are evaluated again at each keystroke
+REEVALUATED = 9  # tokens from the suffix marker on that are evaluated again at each keystroke
 WIDEST = 64  # characters: no token is longer. Text beyond that cannot fit, so it is not tokenized
 Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]
@@ -211,5 +211,5 @@ def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], f
     if not behind:
         return Prompt(tokens, forced)
     # The tokens directly behind the cursor tell the model its position, so they have to be evaluated again.
-    anew = start + READ_ANEW
+    anew = start + REEVALUATED
     return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)

@@ -36,7 +36,7 @@ _PREFIX_FIRST, _SUFFIX_FIRST, _NO_MIDDLE = (
 
 
 @dataclass(frozen=True)
-class Hole:
+class FimTexts:
     """The texts of a template."""
 
     before: str
@@ -61,7 +61,7 @@ class _Family:
         patterns = (re.escape(text.strip()) + " ?" * text.endswith(" ") for text in spellings)
         self._marks = re.compile("|".join(patterns))
 
-    def read(self, prompt: str) -> Hole | None:
+    def read(self, prompt: str) -> FimTexts | None:
         """Return the texts of a prompt if it is a template of this family."""
         if not prompt.startswith(self._starts):
             return None
@@ -81,17 +81,19 @@ class _Family:
         hole = next((at for at, kind in enumerate(kinds) if kind not in {REPOSITORY, FILE}), len(kinds))
         if texts.pop(0) or REPOSITORY in kinds[1:]:
             return None
-        return self._hole(tuple(zip(kinds[:hole], texts[:hole], strict=True)), kinds[hole:], texts[hole:])
+        return self._arranged(tuple(zip(kinds[:hole], texts[:hole], strict=True)), kinds[hole:], texts[hole:])
 
-    def _hole(self, context: tuple[tuple[str, str], ...], order: list[str], texts: list[str]) -> Hole | None:
+    def _arranged(
+        self, context: tuple[tuple[str, str], ...], order: list[str], texts: list[str]
+    ) -> FimTexts | None:
         """Return the texts in the order of their markers; None if the order matches no template."""
         if order == _NO_MIDDLE and not self._middle:
-            return Hole(texts[1], texts[0], context)
+            return FimTexts(texts[1], texts[0], context)
         if order == _PREFIX_FIRST and not (texts[0] and texts[2]):
             # The prefix may be at the end instead of behind its marker.
-            return Hole(texts[0] or texts[2], texts[1], context)
+            return FimTexts(texts[0] or texts[2], texts[1], context)
         if order == _SUFFIX_FIRST and not texts[2]:
-            return Hole(texts[1], texts[0], context)
+            return FimTexts(texts[1], texts[0], context)
         return None
 
 
@@ -120,7 +122,7 @@ MARKERS = frozenset[str]().union(
 )
 
 
-def taken_apart(prompt: str) -> Hole | None:
+def taken_apart(prompt: str) -> FimTexts | None:
     """Return the texts of a prompt if it is a template; None otherwise."""
     return next((hole for family in _FAMILIES if (hole := family.read(prompt))), None)
 

@@ -92,11 +92,11 @@ def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
             resource.setrlimit(kind, (most, most))
 
 
-def refuse_accidents(folder: str) -> None:
+def install_guards(folder: str) -> None:
     """Forbid starting processes, using the network, and changing files outside a folder."""
     home, nowhere = os.path.realpath(folder), os.path.realpath(os.devnull)
 
-    def keep_inside(path: Any) -> None:
+    def require_inside(path: Any) -> None:
         if path is None or (isinstance(path, int) and _is_writable(path)):
             return  # the hook checked the file when it was opened for writing
         if isinstance(path, int):
@@ -109,10 +109,10 @@ def refuse_accidents(folder: str) -> None:
         if event in _REFUSED:
             _refuse(event)
         for path in _changed(event, given):
-            keep_inside(path)
+            require_inside(path)
 
     _replace_unaudited()
-    _check_attached(keep_inside)
+    _check_attached(require_inside)
     sys.addaudithook(hook)
 
 
@@ -176,7 +176,7 @@ def _refuse_lasting_semaphores() -> None:
         multiprocessing.SemLock = SemLock
 
 
-def _check_attached(keep_inside: Callable[[Any], None]) -> None:
+def _check_attached(require_inside: Callable[[Any], None]) -> None:
     """Check the files that SQL statements open: `ATTACH`, and `VACUUM INTO`, which attaches its file."""
     with suppress(ImportError):
         import _sqlite3
@@ -185,7 +185,7 @@ def _check_attached(keep_inside: Callable[[Any], None]) -> None:
 
         def authorize(action: int, name: str | None, *_: Any) -> int:
             if action == _ATTACH:
-                keep_inside("/" if name is None else _file(name))  # None: the name is an expression
+                require_inside("/" if name is None else _file(name))  # None: the name is an expression
             return 0
 
         def connect_with_authorizer(*given: Any, **options: Any) -> Any:
@@ -221,7 +221,7 @@ def main() -> None:
     os.close(nothing)
     report = os.open(ended, os.O_WRONLY | os.O_CREAT, 0o600)
     limit(*map(int, limits))
-    refuse_accidents(os.getcwd())  # noqa: PTH109
+    install_guards(os.getcwd())  # noqa: PTH109
     del sys.argv[1:]
     runpy.run_path(program, run_name="__main__")
     os.write(report, secret)

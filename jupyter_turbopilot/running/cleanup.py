@@ -76,21 +76,21 @@ def clean_up_after_parent() -> None:
     """Entry point of the supervisor: wait for the parent's end, end the program, remove its folder."""
     place, started, parent = sys.argv[1:]
     wait_for_parent(int(parent))
-    end_left(os.path.join(place, FOLDER), float(started))  # noqa: PTH118
+    kill_leftover(os.path.join(place, FOLDER), float(started))  # noqa: PTH118
     remove(place)
 
 
-def end_left(folder: str, started: float) -> None:
+def kill_leftover(folder: str, started: float) -> None:
     """Kill the processes that have the program's folder in their environment."""
     until = time.monotonic() + PATIENCE
-    while (left := _left(folder, started)) and time.monotonic() < until:
+    while (left := _leftover(folder, started)) and time.monotonic() < until:
         for one in left:
             with suppress(psutil.Error):
                 one.kill()
         psutil.wait_procs(left, PATIENCE / 4)
 
 
-def _left(folder: str, started: float) -> list[psutil.Process]:
+def _leftover(folder: str, started: float) -> list[psutil.Process]:
     """Return the processes that have the program's folder in their environment."""
     left = []
     for process in psutil.process_iter():

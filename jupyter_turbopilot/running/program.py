@@ -24,7 +24,7 @@ import psutil
 
 from jupyter_turbopilot.files import MEGABYTE, describe_size
 from jupyter_turbopilot.running import child
-from jupyter_turbopilot.running.cleanup import FOLDER, PATIENCE, end_left, remove, size_of, supervisor
+from jupyter_turbopilot.running.cleanup import FOLDER, PATIENCE, kill_leftover, remove, size_of, supervisor
 
 # Files that a C library opens are not checked, as with SQLite's ATTACH: see `child`.
 NO_SANDBOX = (
@@ -100,7 +100,7 @@ def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, sta
         start_new_session=True,
     )
     try:
-        _tell(process, secret)
+        _send_secret(process, secret)
         outcome = _outcome(process, seconds, folder, stop)
     finally:
         _end(process, str(folder), started)
@@ -109,7 +109,7 @@ def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, sta
     return outcome
 
 
-def _tell(process: subprocess.Popen[bytes], secret: bytes) -> None:
+def _send_secret(process: subprocess.Popen[bytes], secret: bytes) -> None:
     """Send the secret to write at the end; the child reads it before the program starts."""
     with suppress(OSError), cast("IO[bytes]", process.stdin) as pipe:
         pipe.write(secret)
@@ -128,7 +128,7 @@ def _outcome(
     process: subprocess.Popen[bytes], seconds: float, folder: Path, stop: threading.Event
 ) -> Outcome:
     """Wait for the end of a program, reading its output and checking its folder."""
-    printed = _Printed(process)
+    printed = _OutputReader(process)
     until = time.monotonic() + seconds
     while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
         if why := _why_stopped(seconds, until, folder, stop):
@@ -139,7 +139,7 @@ def _outcome(
     return Outcome(passed=False, why=_why_ended(code, printed), printed=printed.end())
 
 
-def _why_ended(code: int, printed: _Printed) -> str:
+def _why_ended(code: int, printed: _OutputReader) -> str:
     """Return why a program failed."""
     if printed.too_much:
         return f"It printed more than {describe_size(OUTPUT)}."
@@ -165,7 +165,7 @@ def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
     return None
 
 
-class _Printed(threading.Thread):
+class _OutputReader(threading.Thread):
     """Reads the output of a program; kills it above the limit."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -215,4 +215,4 @@ def _end(process: subprocess.Popen[bytes], folder: str, started: float) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
-    end_left(folder, started)
+    kill_leftover(folder, started)

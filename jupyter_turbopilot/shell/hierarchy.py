@@ -10,10 +10,10 @@ from msgspec import structs
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.hierarchy.existing import existing_for
+from jupyter_turbopilot.hierarchy.existing import existing_names_for
 from jupyter_turbopilot.hierarchy.parsing import functions_in
 from jupyter_turbopilot.hierarchy.result import Result, result_of, runnable
-from jupyter_turbopilot.hierarchy.stub import read_asked
+from jupyter_turbopilot.hierarchy.stub import parse_instruction
 from jupyter_turbopilot.running.doctests import (
     Verdict,
     doctest_program,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.shell.output import TreeOutput
 
     Ask = Callable[[Hierarchy], Iterator[Event]]
-    Tell = Callable[[str], None]
+    Notify = Callable[[str], None]
 
 UNFINISHED = "The answer ended too early."
 ATTEMPTS = 4  # generations of functions whose doctests fail
@@ -50,19 +50,21 @@ class Functions:
     broken: str = ""  # the error that ended it early
 
 
-def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test: bool = False) -> Functions:
+def write(
+    request: Hierarchy, ask: Ask, output: TreeOutput, notify: Notify, *, test: bool = False
+) -> Functions:
     """Generate functions; with `test`, retry while their doctests fail.
 
     The attempt whose examples get furthest is kept. Neither Ctrl C nor an error discards finished functions.
     """
 
-    def say(words: str) -> None:
-        tell(printable(words))  # parts of the text may come from a model
+    def report(words: str) -> None:
+        notify(printable(words))  # parts of the text may come from a model
 
     doctests = _doctests(request.source) if test else ""
     if test:
-        say(NO_SANDBOX if doctests else "The stub contains no doctests: nothing is run.")
-    attempts = _Attempts(request, doctests, say)
+        report(NO_SANDBOX if doctests else "The stub contains no doctests: nothing is run.")
+    attempts = _Attempts(request, doctests, report)
     try:
         return attempts.run(ask, output)
     except KeyboardInterrupt:
@@ -75,17 +77,17 @@ def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test:
     finally:
         with suppress(KeyboardInterrupt):  # an interrupt must not discard the result
             if words := attempts.choice():
-                say(words)
+                report(words)
 
 
 class _Attempts:
     """Repeated generation until the doctests pass."""
 
-    def __init__(self, request: Hierarchy, doctests: str, say: Tell) -> None:
+    def __init__(self, request: Hierarchy, doctests: str, report: Notify) -> None:
         self._request = request
         self._doctests = doctests
-        self._say = say
-        self._above = read_asked(request.source).above
+        self._report = report
+        self._above = parse_instruction(request.source).above
         self._made = 0
         self._passed = False
         self._best = Functions()
@@ -96,7 +98,7 @@ class _Attempts:
         """Generate functions until they pass or retrying cannot help; return the best attempt."""
         while self._made < ATTEMPTS:
             if self._made:
-                self._say(f"Generating the functions again: attempt {self._made + 1} of {ATTEMPTS}.")
+                self._report(f"Generating the functions again: attempt {self._made + 1} of {ATTEMPTS}.")
             found = self._write(ask, output)
             if not output.tree.done:
                 return replace(self.kept(found), broken=UNFINISHED)
@@ -108,9 +110,9 @@ class _Attempts:
             if not self._best.source or verdict.failed > self._reached:
                 self._best = replace(found, failed=printable(verdict.why))
                 self._reached, self._number = verdict.failed, self._made
-            self._say(f"A doctest fails: {verdict.why}")
+            self._report(f"A doctest fails: {verdict.why}")
             if not may_change(self._doctests, verdict.failed, functions_in(source)):
-                self._say("No function can change the result of that example, so none is generated again.")
+                self._report("No function can change the result of that example, so none is generated again.")
                 break
         return self._best
 
@@ -145,7 +147,7 @@ class _Attempts:
 
 def _doctests(source: str) -> str:
     """Return the doctests that the user wrote."""
-    stub = read_asked(source).stub
+    stub = parse_instruction(source).stub
     try:
         doctests = doctests_of(stub.unwritten) if stub else ""
         doctest_program("", doctests)  # raises ValueError for invalid doctests
@@ -158,8 +160,8 @@ def _functions(request: Hierarchy, tree: Tree) -> Functions:
     """Return the generated functions, complete or up to an interruption."""
     if tree.done:
         return Functions(tree.done.name, tree.done.source, tree.done.undefined)
-    functions, above = tree.functions, read_asked(request.source).above
-    existing = existing_for(request, NONE, above)
+    functions, above = tree.functions, parse_instruction(request.source).above
+    existing = existing_names_for(request, NONE, above)
     known = existing.names - functions.keys()
     result = result_of(above, functions, known, open_=existing.open) if functions else Result("")
     return Functions(next(iter(functions), ""), result.source, result.undefined)

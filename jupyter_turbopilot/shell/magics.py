@@ -355,17 +355,19 @@ class TurbopilotMagics(Magics):
             return
         except KeyboardInterrupt:
             output.stop()
-            self._tell("Stopped.")
+            self._notify("Stopped.")
             return
         answers = _Answers(request, code[:offset], code[offset:], [*filter(None, texts)])
         if not answers.texts:
-            self._tell("Turbopilot has nothing to suggest here.")
+            self._notify("Turbopilot has nothing to suggest here.")
             return
         if request.n > 1:
             output.alternatives(answers.texts)
             self._alternatives = answers
             if len(answers.texts) > 1:
-                self._tell("The next input contains the first one. For another, run: %complete --use NUMBER")
+                self._notify(
+                    "The next input contains the first one. For another, run: %complete --use NUMBER"
+                )
         self._insert(answers, 1, replace=options.replace)
 
     def _use(self, options: Any, code: str) -> None:
@@ -392,12 +394,12 @@ class TurbopilotMagics(Magics):
         memory = pilot.memory if pilot and pilot.settings.may_send_memory else None
         imports = imports_for(self.shell, answers.request, text, memory)
         if imports:
-            self._tell(f"Adds {'; '.join(imports)}")
+            self._notify(f"Adds {'; '.join(imports)}")
         self.shell.set_next_input(
             with_imports(answers.before + text + answers.after, imports), replace=replace
         )
 
-    def _tell(self, words: str) -> None:
+    def _notify(self, words: str) -> None:
         """Show a message that is not an error."""
         from jupyter_turbopilot.shell.output import TreeOutput
 
@@ -503,7 +505,7 @@ class TurbopilotMagics(Magics):
     def _local_pilot(self, model: str | None = None) -> Any:
         from jupyter_turbopilot.shell.in_process import InProcess
 
-        local = self.local or InProcess(self.settings, self._tell)
+        local = self.local or InProcess(self.settings, self._notify)
         try:
             if model:
                 local.use(model)

@@ -50,7 +50,7 @@ class _Shown:
 
 
 @dataclass
-class _Taken:
+class _Accepted:
     """An accepted part of a suggestion, and its position in the input at that time."""
 
     name: str
@@ -68,7 +68,7 @@ class Outcomes:
         self._send = send
         self._now = now
         self._shown: _Shown | None = None
-        self._taken: list[_Taken] = []
+        self._accepted: list[_Accepted] = []
         self._before = ""  # the text before the cursor at the last change
 
     def shown(self, name: str, before: str, text: str) -> None:
@@ -78,7 +78,7 @@ class Outcomes:
         self._before = before
         self._report("shown", name, len(text), len(text), self._now())
 
-    def comes_back(self, name: str, start: str, text: str, before: str) -> None:
+    def reappeared(self, name: str, start: str, text: str, before: str) -> None:
         """Record ghost text that reappears, with `before` before the cursor."""
         if not self._shown:
             self.shown(name, start, text)
@@ -93,29 +93,31 @@ class Outcomes:
         length, same = found
         if length > same:
             return
-        stood = max(0, same - len(inserted))
-        self._report("accepted", shown.name, same, len(shown.text), shown.since, before=stood)
+        typed_before = max(0, same - len(inserted))
+        self._report("accepted", shown.name, same, len(shown.text), shown.since, before=typed_before)
         # If the user accepts it piece by piece, follow only the last piece.
-        self._taken = [taken for taken in self._taken if taken.name != shown.name]
+        self._accepted = [taken for taken in self._accepted if taken.name != shown.name]
         start = len(shown.start)
-        self._taken.append(_Taken(shown.name, len(shown.text), self._now(), buffer.text, start, start + same))
+        self._accepted.append(
+            _Accepted(shown.name, len(shown.text), self._now(), buffer.text, start, start + same)
+        )
         if same == len(shown.text):
             self._shown = None
 
     def key_pressed(self, buffer: Buffer) -> None:
         """Update the state after each keystroke, whatever its command did to the text."""
-        if not (self._shown or self._taken):
+        if not (self._shown or self._accepted):
             return
         self._before = before = buffer.document.text_before_cursor
         if len(buffer.text) > LONGEST:
             self.begun()
         elif not buffer.text:  # abandoned, as with Control + C
             self._leave()
-            self._taken = []
+            self._accepted = []
         elif self._shown:
             self._follow(self._shown, before)
 
-    def moved_behind(self, above: Insertion) -> None:
+    def imports_inserted(self, above: Insertion) -> None:
         """Adjust positions before imports are inserted above the suggestion."""
         self._before = above.into(self._before)
         if self._shown:
@@ -124,15 +126,15 @@ class Outcomes:
     def entered(self, info: ExecutionInfo) -> None:
         """Report the retained parts of the executed input."""
         self._leave()
-        for taken in self._taken:
+        for taken in self._accepted:
             chars = retained(taken.text, taken.start, taken.end, info.raw_cell or "")
             if chars is not None:
                 self._report("retained", taken.name, chars, taken.length, taken.since)
-        self._taken = []
+        self._accepted = []
 
     def begun(self, *_: object) -> None:
         """Reset at the start of an input: a previous one that was not executed is not reported."""
-        self._shown, self._taken = None, []
+        self._shown, self._accepted = None, []
 
     def _follow(self, shown: _Shown, before: str) -> None:
         """Report that the user typed the whole suggestion, or something else."""

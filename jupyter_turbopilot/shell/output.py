@@ -111,7 +111,7 @@ class TreeOutput:
         """Show an event."""
         node = self.tree.add(event)
         if node and self._terminal:
-            self._print(node.words(), ended=event.event not in {"found", "writing"})
+            self._print(node.line(), ended=event.event not in {"found", "writing"})
         elif node:
             self._display("\n".join(self.tree.lines()))
 

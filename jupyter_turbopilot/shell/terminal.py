@@ -66,7 +66,7 @@ class ImportingSuggestion(Suggestion):
         self.imports = imports
 
 
-class _Known(NamedTuple):
+class _Candidate(NamedTuple):
     """The last suggestion: its id, the text before the cursor, its own text, and the imports it needs."""
 
     name: str
@@ -79,16 +79,16 @@ class _Known(NamedTuple):
         """Return whether a text is on the way from `start` to the end of the suggestion."""
         return before.startswith(self.start) and (self.start + self.rest).startswith(before)
 
-    def left_at(self, before: str) -> ImportingSuggestion | None:
+    def rest_at(self, before: str) -> ImportingSuggestion | None:
         """Return the rest of the suggestion behind a text; None if the text differs from it."""
         left = (self.start + self.rest)[len(before) :] if self.is_on_its_way(before) else ""
         return ImportingSuggestion(left, self.imports) if left else None
 
 
-def _found(reply: Reply, before: str) -> list[_Known]:
+def _found(reply: Reply, before: str) -> list[_Candidate]:
     """Return the distinct suggestions of a reply."""
     return [
-        _Known(reply.id, before, item.text, item.imports, reply.passing)
+        _Candidate(reply.id, before, item.text, item.imports, reply.passing)
         for item in {item.text: item for item in reply.items if item.text}.values()
     ]
 
@@ -122,10 +122,10 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         super().__init__()
         self._shell = shell
         self._local = local
-        self._known: _Known | None = None
+        self._known: _Candidate | None = None
         self._before = ""  # the text before the cursor at the last insertion or suggestion
         self._job: Job | None = None  # the last request
-        self._choices: list[_Known] = []  # the suggestions that a key cycles through
+        self._choices: list[_Candidate] = []  # the suggestions that a key cycles through
         self._configured: dict[PromptSession[str], _Configured] = {}
         self._kept = (-1, 0)  # cursor position that a key may restore, and the offset to add to it
         self._outcomes = Outcomes(local.pilot.completer.feedback)
@@ -231,7 +231,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         further = tuple(line for line in known.imports if line not in needed)
         self._known = known._replace(start=above.into(known.start), imports=further)
         self._before = above.into(before)
-        self._outcomes.moved_behind(above)
+        self._outcomes.imports_inserted(above)
         # In the same command as the acceptance: one step to undo.
         buffer.document = Document(above.into(buffer.text), len(self._before))
         self._kept = len(begun), len(above.text)
@@ -259,8 +259,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         if not before.strip() or after.strip():
             self._stop()
             return super().get_suggestion(buffer, document)
-        if (known := self._known) and (left := known.left_at(before)):
-            self._outcomes.comes_back(known.name, known.start, known.rest, before)
+        if (known := self._known) and (left := known.rest_at(before)):
+            self._outcomes.reappeared(known.name, known.start, known.rest, before)
             return left
         if not self._local.ready():
             return super().get_suggestion(buffer, document)
@@ -302,19 +302,19 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     def _left(self, buffer: Buffer) -> ImportingSuggestion | None:
         """Return the rest of the model's suggestion at the cursor."""
         before, after = buffer.document.text_before_cursor, buffer.document.text_after_cursor
-        return self._known.left_at(before) if self._known and not after.strip() else None
+        return self._known.rest_at(before) if self._known and not after.strip() else None
 
-    def _chosen(self, known: _Known) -> ImportingSuggestion | None:
+    def _chosen(self, known: _Candidate) -> ImportingSuggestion | None:
         """Make a suggestion the current one and return it."""
         self._known, self._before = known, known.start
         self._outcomes.shown(known.name, known.start, known.rest)
-        return known.left_at(known.start)
+        return known.rest_at(known.start)
 
     def _show(self, buffer: Buffer, suggestion: Suggestion | None) -> None:
         buffer.suggestion = suggestion
         buffer.on_suggestion_set.fire()
 
-    async def _request(self, buffer: Buffer, n: int) -> list[_Known]:
+    async def _request(self, buffer: Buffer, n: int) -> list[_Candidate]:
         """Return the model's suggestions at the cursor, or none if the cursor has moved."""
         document = buffer.document
         if document.text_after_cursor.strip() or not self._local.ready():

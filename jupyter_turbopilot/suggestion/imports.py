@@ -65,7 +65,7 @@ class Use(NamedTuple):
     dotted: bool  # whether an attribute is accessed
 
 
-class Remembered(Protocol):
+class DocumentImports(Protocol):
     """Lookup of import lines in the user's own documents."""
 
     def __call__(self, name: str, /, *, near: bool) -> Sequence[tuple[str, int]]:
@@ -79,7 +79,7 @@ class Sources:
     module, and with the full name only if that does not exist: it may be in a namespace package.
     """
 
-    def __init__(self, remembered: Remembered, found: Callable[[str], Found | None]) -> None:
+    def __init__(self, remembered: DocumentImports, found: Callable[[str], Found | None]) -> None:
         self._remembered = remembered
         self._found = found
 

@@ -1,4 +1,4 @@
-"""Answers as a completer would have them kept, for tests of the file."""
+"""Answers for tests of the persistent completion cache."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_file(path: Path, limit: int = 64 * MEGABYTE) -> Database:
 
 
 def texts(path: Path) -> list[str]:
-    """Return what a file holds, the newest first."""
+    """Return the answers in a file, newest first."""
     database = open_file(path)
     found = [answer.text for answer in database.newest()]
     database.close()
@@ -41,5 +41,5 @@ def texts(path: Path) -> list[str]:
 
 
 def whole_size(path: Path) -> int:
-    """Return what a file takes, with what SQLite keeps beside it."""
+    """Return the size of a file with its auxiliary files."""
     return sum(file.stat().st_size for file in path.parent.iterdir() if path.name in file.name)

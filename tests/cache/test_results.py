@@ -28,7 +28,7 @@ def find(results: Results, place: Place) -> Known:
     return known
 
 
-def test_lines_that_scroll_away_above_do_not_matter() -> None:
+def test_find_ignores_text_beyond_the_tail() -> None:
     results = Results(1 << 20)
     near = "n" * TAIL
     results.remember(Place("g", "first lines\n" + near), tokens("answer"), ended=True)
@@ -36,7 +36,7 @@ def test_lines_that_scroll_away_above_do_not_matter() -> None:
         assert results.find(Place("g", before)) is not None
 
 
-def test_an_answer_cut_short_is_an_answer_at_its_own_place_and_limit_alone() -> None:
+def test_find_returns_a_truncated_answer_only_at_its_position_and_limit() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x", limit=8), tokens("abc", "def"), ended=False)
     places = (Place("g", "x", 8), Place("g", "x", 32), Place("g", "xab", 8))
@@ -45,14 +45,14 @@ def test_an_answer_cut_short_is_an_answer_at_its_own_place_and_limit_alone() -> 
     assert along.text == "cdef"
 
 
-def test_it_is_told_whether_a_rest_begins_where_a_token_began() -> None:
+def test_find_reports_whether_the_rest_begins_at_a_token_boundary() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x"), tokens("abc", "def"), ended=True)
     assert [find(results, Place("g", before)).aligned for before in ("xab", "xabc")] == [False, True]
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), max_size=30))
-def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(answers: list[str]) -> None:
+def test_remember_evicts_the_oldest_answers_beyond_the_limit(answers: list[str]) -> None:
     results = Results(60_000)
     for number, answer in enumerate(answers):
         results.remember(Place(number, "x" * 100), tokens(answer), ended=True)
@@ -61,19 +61,19 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(answers: list[s
         assert results.find(Place(len(answers) - 1, "x" * 100)) is not None
 
 
-def test_nothing_is_remembered_where_nobody_wants_it() -> None:
+def test_remember_stores_nothing_with_a_limit_of_zero() -> None:
     results = Results(0)
     results.remember(Place("g", "x"), tokens("a"), ended=True)
     assert results.find(Place("g", "x")) is None
 
 
-def test_what_else_was_likely_is_not_kept() -> None:
+def test_remember_drops_alternative_tokens() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x = "), [Token(b"a", 0.9, 1, ((1, -0.1), (2, -2.0)))], ended=True)
     assert find(results, Place("g", "x = ")).tokens == (Token(b"a", 0.9, 1),)
 
 
-def test_a_guess_takes_no_answers_place_but_another_guess_does() -> None:
+def test_remember_replaces_a_guess_only_by_another_guess() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x = a", 8), tokens("pple"), ended=True)
     results.remember(Place("g", "x = ", 8), tokens("apple", " pie"), ended=False, guess=True)
@@ -85,7 +85,7 @@ def test_a_guess_takes_no_answers_place_but_another_guess_does() -> None:
     assert [text(found.tokens) for found in newer if found] == ["pple", "avocado"]
 
 
-def test_another_engines_answers_are_not_found_until_it_is_back() -> None:
+def test_find_ignores_answers_of_other_engines() -> None:
     results = Results(1 << 20)
     found = []
     for identity in ("one", "other", "one"):
@@ -95,7 +95,7 @@ def test_another_engines_answers_are_not_found_until_it_is_back() -> None:
     assert found == [False, False, True]
 
 
-def test_what_stands_behind_the_cursor_belongs_to_the_place() -> None:
+def test_find_compares_the_text_behind_the_cursor() -> None:
     results = Results(1 << 20)
     results.remember(Place("g", "x", after=")"), tokens("a"), ended=True)
     assert results.find(Place("g", "x", after=")")) is not None
@@ -106,12 +106,12 @@ PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lamb
 
 
 @given(PLAIN, PLAIN)
-def test_what_reads_the_same_has_the_same_digest_and_nothing_else(one: Any, other: Any) -> None:
+def test_digest_is_equal_only_for_equal_values(one: Any, other: Any) -> None:
     assert (digest(one) == digest(other)) == (repr(one) == repr(other))
     assert digest((one, other)) != digest(one, other)
 
 
-def test_digests_are_the_same_in_every_process() -> None:
+def test_digest_is_the_same_in_every_process() -> None:
     said = "from jupyter_turbopilot.cache.results import digest; print(digest(('ü' * 5000, 1, None)).hex())"
     found = {
         subprocess.run(
@@ -131,9 +131,7 @@ def lasting(before: str = "x = ", **more: Any) -> Place:
 
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8), st.text(max_size=2500))
-def test_an_answer_that_was_kept_is_found_by_another_process_as_it_was(
-    pieces: list[str], before: str
-) -> None:
+def test_restore_returns_a_saved_answer_in_another_process(pieces: list[str], before: str) -> None:
     kept: list[Answer] = []
     first, second = Results(1 << 20, kept.append), Results(1 << 20)
     whole = "".join(pieces)
@@ -155,7 +153,7 @@ def test_an_answer_that_was_kept_is_found_by_another_process_as_it_was(
         (lasting("x" * 30_000), "1"),
     ],
 )
-def test_what_is_nobodys_business_is_remembered_but_not_kept(place: Place, answer: str) -> None:
+def test_remember_does_not_save_answers_that_must_not_last(place: Place, answer: str) -> None:
     kept: list[Answer] = []
     results = Results(1 << 24, kept.append)
     results.remember(place, tokens(answer), ended=True)
@@ -163,7 +161,7 @@ def test_what_is_nobodys_business_is_remembered_but_not_kept(place: Place, answe
     assert kept == []
 
 
-def test_a_guess_is_not_kept() -> None:
+def test_remember_does_not_save_guesses() -> None:
     kept: list[Answer] = []
     results = Results(1 << 20, kept.append)
     results.remember(lasting(), tokens("a"), ended=False, guess=True)
@@ -180,7 +178,7 @@ def answers(*texts: str) -> list[Answer]:
     return kept
 
 
-def test_what_is_restored_is_older_than_what_is_there_but_better_than_a_guess() -> None:
+def test_restore_adds_answers_as_the_oldest_but_before_guesses() -> None:
     older, newer = answers("older", "newer")
     results = Results(1 << 20)
     results.remember(lasting(), tokens("guess"), ended=False, guess=True)
@@ -190,7 +188,7 @@ def test_what_is_restored_is_older_than_what_is_there_but_better_than_a_guess() 
     assert results.find(lasting("x = old")) is not None
 
 
-def test_what_is_restored_takes_only_the_room_that_is_left_and_goes_first() -> None:
+def test_restore_uses_only_the_remaining_room() -> None:
     older, newer = answers("b", "c")
     place = Place("g", "y")
     results = Results(newer.size + room_for(("y", "a")))
@@ -209,7 +207,7 @@ def room_for(*answers: tuple[str, str]) -> int:
     return results.size
 
 
-def test_what_was_used_last_is_forgotten_last() -> None:
+def test_find_marks_an_answer_as_recently_used() -> None:
     results = Results(room_for(("x", "a"), ("y", "b")))
     for before, answer in (("x", "a"), ("y", "b")):
         results.remember(Place("g", before), tokens(answer), ended=True)
@@ -219,7 +217,7 @@ def test_what_was_used_last_is_forgotten_last() -> None:
     assert results.find(Place("g", "y")) is None
 
 
-def test_forgetting_an_older_answer_leaves_the_newer_one_at_the_same_place() -> None:
+def test_eviction_keeps_a_newer_answer_at_the_same_position() -> None:
     both = (("x", "abc"), ("xa", "zzz"))
     results = Results(room_for(*both))
     for before, answer in (*both, ("y", "b")):
@@ -244,7 +242,7 @@ def test_forgetting_an_older_answer_leaves_the_newer_one_at_the_same_place() -> 
         ("token = 'abcd1234'\nx = 1\n", "y = 2"),
     ],
 )
-def test_an_answer_in_or_close_behind_a_secret_is_not_kept(before: str, text: str) -> None:
+def test_may_keep_rejects_answers_in_or_behind_a_secret(before: str, text: str) -> None:
     assert not Place("g", before, lasts=True).may_keep(text)
 
 
@@ -258,19 +256,19 @@ def test_an_answer_in_or_close_behind_a_secret_is_not_kept(before: str, text: st
         ("x", "\n"),
     ],
 )
-def test_any_other_answer_is(before: str, text: str) -> None:
+def test_may_keep_accepts_other_answers(before: str, text: str) -> None:
     assert Place("g", before, lasts=True).may_keep(text)
 
 
 @given(st.text(max_size=8), st.sampled_from(["", "one", "other"]), st.sampled_from(["", "one", "other"]))
-def test_what_is_known_for_an_owner_is_known_for_nobody_else(before: str, owner: str, other: str) -> None:
+def test_find_separates_tenants(before: str, owner: str, other: str) -> None:
     results = Results(1 << 20)
     results.remember(Place("g", before, owner=owner), tokens("abc"), ended=True)
     for typed in ("", "a"):
         assert (results.find(Place("g", before + typed, owner=other)) is None) == (owner != other)
 
 
-def test_no_owners_answer_is_kept_for_another_process() -> None:
+def test_remember_does_not_save_answers_of_a_tenant() -> None:
     kept: list[Answer] = []
     results = Results(1 << 20, keep=kept.append)
     for owner in ("", "one"):

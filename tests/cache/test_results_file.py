@@ -37,7 +37,7 @@ from .answers import MEGABYTE, answers, open_file, texts, whole_size
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=6))
 @settings(max_examples=20)
-def test_of_what_was_written_at_a_place_the_newest_is_there(
+def test_add_replaces_the_answer_at_the_same_position(
     tmp_path_factory: pytest.TempPathFactory, written: list[list[int]]
 ) -> None:
     path = tmp_path_factory.mktemp("file") / "answers.db"
@@ -52,7 +52,7 @@ def test_of_what_was_written_at_a_place_the_newest_is_there(
     assert len(texts(path)) == len(newest)
 
 
-def test_the_file_stays_within_its_bound_and_the_oldest_go_first(tmp_path: Path) -> None:
+def test_add_deletes_the_oldest_answers_beyond_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path, MEGABYTE)
     most = 0
@@ -66,7 +66,7 @@ def test_the_file_stays_within_its_bound_and_the_oldest_go_first(tmp_path: Path)
     assert left == [f"{number}".encode() for number in range(1999, 1999 - len(left), -1)]
 
 
-def test_a_smaller_bound_deletes_the_oldest_and_gives_the_room_back(tmp_path: Path) -> None:
+def test_fit_deletes_the_oldest_answers_and_frees_space(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add(answers(range(1200), "longer {} " + "text " * 30))
@@ -81,7 +81,7 @@ def test_a_smaller_bound_deletes_the_oldest_and_gives_the_room_back(tmp_path: Pa
     assert whole_size(path) <= MEGABYTE
 
 
-def test_what_is_cleared_is_nowhere_in_the_file(tmp_path: Path) -> None:
+def test_clear_removes_answers_from_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add(answers(range(300), "zebra{}"))
@@ -95,7 +95,7 @@ def test_what_is_cleared_is_nowhere_in_the_file(tmp_path: Path) -> None:
     assert len(texts(path)) == 1
 
 
-def test_a_row_that_is_no_answer_is_left_out(tmp_path: Path) -> None:
+def test_newest_skips_invalid_rows(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add(answers(range(4)))
@@ -105,7 +105,7 @@ def test_a_row_that_is_no_answer_is_left_out(tmp_path: Path) -> None:
     assert texts(path) == [f"answer{number}andsomemoreofit" for number in (3, 0)]
 
 
-def test_a_row_that_is_too_long_is_neither_written_nor_read(tmp_path: Path) -> None:
+def test_database_neither_writes_nor_reads_too_long_rows(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add([*answers([1]), *answers([2], "{}" + "x" * LONGEST), *answers([3])])
@@ -123,7 +123,7 @@ def test_a_row_that_is_too_long_is_neither_written_nor_read(tmp_path: Path) -> N
 
 @pytest.fixture(autouse=True)
 def _open_to_all() -> Iterator[None]:
-    """Whatever is not closed by us is open to everybody."""
+    """Set a umask that allows everything."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -136,9 +136,7 @@ def write_foreign(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["answers.db", "a b#?%41[x].db"])
-def test_a_file_is_made_that_only_its_owner_can_read_with_what_is_beside_it(
-    tmp_path: Path, name: str
-) -> None:
+def test_prepare_creates_files_that_only_the_owner_can_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / "deep" / "er" / name
     assert SCHEMA.look(path) is Found.NOTHING
     database = open_file(path)
@@ -153,7 +151,7 @@ def test_a_file_is_made_that_only_its_owner_can_read_with_what_is_beside_it(
     assert SCHEMA.is_ours(path)
 
 
-def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+def test_prepare_removes_the_permissions_of_others(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     path.chmod(0o644)
@@ -162,7 +160,7 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no users")
-def test_is_ours_lets_sqlite_open_no_file_that_others_could_put_there(tmp_path: Path) -> None:
+def test_is_ours_opens_no_file_that_others_could_replace(tmp_path: Path) -> None:
     path = tmp_path / "shared" / "answers.db"
     open_file(path).close()
     path.parent.chmod(0o777)
@@ -171,7 +169,7 @@ def test_is_ours_lets_sqlite_open_no_file_that_others_could_put_there(tmp_path: 
             examine(path)
 
 
-def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
+def test_prepare_replaces_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch(0o644)
     SCHEMA.prepare(path)
@@ -180,7 +178,7 @@ def test_an_empty_file_in_its_place_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["text", "database"])
-def test_a_foreign_file_is_moved_aside_unchanged(
+def test_prepare_moves_a_foreign_file_aside(
     tmp_path: Path, foreign: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "answers.db"
@@ -203,7 +201,7 @@ def test_a_foreign_file_is_moved_aside_unchanged(
 
 
 @pytest.mark.parametrize("why", ["older", "damaged", "damaged definition", "another table"])
-def test_one_of_ours_that_cannot_be_used_is_begun_anew(
+def test_prepare_replaces_an_unusable_file(
     tmp_path: Path, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "answers.db"
@@ -231,7 +229,7 @@ def error_of(code: int) -> sqlite3.OperationalError:
     return error
 
 
-def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
+def test_prepare_reports_an_unwritable_folder() -> None:
     with pytest.raises(OSError, match="sys"):
         SCHEMA.prepare(Path("/sys/answers.db"))
 
@@ -241,7 +239,7 @@ def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
     [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM, sqlite3.SQLITE_BUSY],
 )
 @pytest.mark.parametrize("fails", ["connect", "Connection.execute"])
-def test_an_error_that_is_not_damage_costs_no_answers(
+def test_prepare_keeps_answers_after_other_errors(
     tmp_path: Path, code: int, fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "answers.db"
@@ -282,7 +280,7 @@ def test_an_error_that_is_not_damage_costs_no_answers(
         ["CREATE INDEX more ON answers (keys)"],
     ],
 )
-def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statements: list[str]) -> None:
+def test_prepare_replaces_a_file_with_other_tables(tmp_path: Path, statements: list[str]) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     with closing(connection.connect(path)) as opened:
@@ -293,7 +291,7 @@ def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statem
     assert SCHEMA.look(path) is Found.OURS
 
 
-def test_looking_at_a_file_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
+def test_look_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database._connection.execute("BEGIN IMMEDIATE")
@@ -318,7 +316,7 @@ def test_looking_at_a_file_keeps_the_locks_of_this_process(tmp_path: Path) -> No
         (PermissionError(), "PermissionError"),
     ],
 )
-def test_every_trouble_is_a_sentence_that_names_the_setting(
+def test_unusable_is_a_sentence_that_names_the_setting(
     error: OSError | NotImplementedError | sqlite3.Error, words: str
 ) -> None:
     said = unusable("~/a.db", reason_of(error))
@@ -329,13 +327,13 @@ def test_every_trouble_is_a_sentence_that_names_the_setting(
     assert "path" not in said
 
 
-def test_what_the_system_says_is_repeated() -> None:
+def test_reason_of_repeats_the_message_of_the_system() -> None:
     with pytest.raises(OSError, match="too long") as error:
         Path("/" + "x" * 5000).stat()
     assert reason_of(error.value) == os.strerror(errno.ENAMETOOLONG)
 
 
-def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
+def test_located_resolves_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "target.db", tmp_path / "link.db"
     link.symlink_to(target)
     assert located(link) == located(target) == target
@@ -354,13 +352,13 @@ def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
         ("/tmp/an\0swers.db", "not a valid path"),
     ],
 )
-def test_what_names_no_file_is_an_error_that_says_why(name: str, why: str) -> None:
+def test_located_reports_why_a_name_is_no_file(name: str, why: str) -> None:
     with pytest.raises(OSError, match=why):
         located(name)
 
 
 @given(st.text())
-def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: str) -> None:
+def test_located_returns_an_absolute_path_or_raises(name: str) -> None:
     for path in (name, f"/{name}", f"~/{name}"):
         try:
             assert located(path).is_absolute()
@@ -368,7 +366,7 @@ def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: s
             assert error.strerror
 
 
-def test_the_root_of_all_folders_names_no_file() -> None:
+def test_located_rejects_the_root_folder() -> None:
     with pytest.raises(OSError, match="it names a folder"):
         located("/")
 
@@ -379,7 +377,7 @@ TOKENS = st.lists(
 
 
 @given(TOKENS, st.tuples(st.integers(), st.booleans()), st.booleans())
-def test_an_answer_comes_back_as_it_was(tokens: list[Token], limit: object, ended: bool) -> None:
+def test_answer_of_restores_the_answer(tokens: list[Token], limit: object, ended: bool) -> None:
     kept: list[Answer] = []
     Results(1 << 24, kept.append).remember(Place("g", "x ", limit=limit, lasts=True), tokens, ended=ended)  # type: ignore[arg-type]
     for answer in kept:
@@ -390,7 +388,7 @@ def test_an_answer_comes_back_as_it_was(tokens: list[Token], limit: object, ende
 
 
 @given(st.data())
-def test_a_row_of_which_a_byte_has_changed_is_no_answer(data: st.DataObject) -> None:
+def test_answer_of_rejects_a_changed_byte(data: st.DataObject) -> None:
     (answer,) = answers([1])
     row = row_of(answer)
     field = data.draw(st.sampled_from(Row._fields))
@@ -401,15 +399,15 @@ def test_a_row_of_which_a_byte_has_changed_is_no_answer(data: st.DataObject) -> 
 
 
 @given(st.binary(max_size=64), st.binary(max_size=64))
-def test_neither_is_one_that_was_not_written_as_rows_are(keys: bytes, written: bytes) -> None:
+def test_answer_of_rejects_rows_in_another_format(keys: bytes, written: bytes) -> None:
     (answer,) = answers([1])
     row = row_of(answer)
-    signed = row_of(Answer((keys,), answer.tokens, "", ended=True))  # its digest is right, its keys are not
+    signed = row_of(Answer((keys,), answer.tokens, "", ended=True))  # a valid digest with invalid keys
     assert answer_of(signed) is None
     assert answer_of(row._replace(answer=written)) is None
 
 
-def test_it_is_json_that_holds_neither_the_text_around_the_cursor_nor_what_was_asked_for() -> None:
+def test_row_of_contains_neither_context_nor_request() -> None:
     (answer,) = answers([77])
     written = msgspec.json.decode(row_of(answer).answer)
     assert written == [
@@ -423,7 +421,7 @@ def test_it_is_json_that_holds_neither_the_text_around_the_cursor_nor_what_was_a
     st.floats().filter(lambda chance: not 0 <= chance <= 1.001) | st.just(0.5),
     st.integers(-(1 << 63), (1 << 63) - 1).filter(lambda number: not -1 <= number < 1 << 31),
 )
-def test_neither_is_one_with_an_impossible_probability_or_token(chance: float, number: int) -> None:
+def test_answer_of_rejects_impossible_probabilities_and_tokens(chance: float, number: int) -> None:
     (answer,) = answers([1])
     for token in (Token(b"a", 0.5, number), Token(b"a", chance, number if chance == 0.5 else 1)):
         assert answer_of(row_of(replace(answer, tokens=(token, *answer.tokens[1:])))) is None

@@ -27,11 +27,11 @@ def nothing(_: Answer) -> bool:
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How busy the machine is decides nothing here."""
+    """Make results independent of the load of the machine."""
     monkeypatch.setattr(keeper, "PATIENCE", 30.0)
 
 
-def test_of_a_file_larger_than_the_memory_the_newest_are_known(tmp_path: Path) -> None:
+def test_keeper_restores_the_newest_answers_that_fit(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database.add(answers(range(200)))
@@ -45,7 +45,7 @@ def test_of_a_file_larger_than_the_memory_the_newest_are_known(tmp_path: Path) -
     assert [number for number in range(200) if results.find(place(number))] == [*range(190, 200)]
 
 
-def test_nobody_waits_for_a_file_that_another_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keep_does_not_wait_for_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "PATIENCE", 0.05)
     path = tmp_path / "answers.db"
     open_file(path).close()
@@ -56,13 +56,13 @@ def test_nobody_waits_for_a_file_that_another_holds(tmp_path: Path, monkeypatch:
         ours = answers(range(3 * WAITING))
         for answer in ours:
             writer.keep(answer)
-        assert texts(path) == []  # nothing waited for it
+        assert texts(path) == []  # written without waiting
         other.execute("ROLLBACK")
         writer.close()
     until(lambda: texts(path)[::-1] == [answer.text for answer in ours[:WAITING]])
 
 
-def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_not(tmp_path: Path) -> None:
+def test_keep_writes_answers_before_the_file_is_read_and_none_after_close(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     early, late = answers([1, 2])
     one = Keeper(path, LIMIT)
@@ -85,7 +85,7 @@ def refuse_locks(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     "trouble", ["no room", "disk is full", "read-only", "folder", "relative", "held", "no locks", "bug"]
 )
-def test_trouble_is_said_once_and_answers_go_on_in_memory(
+def test_keeper_reports_trouble_once_and_continues_in_memory(
     tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "answers.db"
@@ -128,7 +128,7 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     one.close()
 
 
-def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start(
+def test_keeper_replaces_a_file_damaged_while_in_use_at_the_next_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "answers.db"
@@ -144,7 +144,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start
 
 
 @pytest.mark.parametrize("loss", ["deleted", "deleted with its folder", "replaced", "moved away"])
-def test_a_file_that_is_gone_is_begun_anew_with_the_next_answer(
+def test_keeper_creates_a_deleted_file_with_the_next_answer(
     tmp_path: Path, loss: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "folder" / "answers.db"
@@ -168,13 +168,13 @@ def test_a_file_that_is_gone_is_begun_anew_with_the_next_answer(
     until(lambda: path.exists() and texts(path))
     one.keep(third)
     one.close()
-    # The person wanted the first one gone.
+    # The user deleted the first one on purpose.
     assert texts(path) == [third.text, second.text]
     assert caplog.text.count("was deleted or replaced") == 1
     assert not one.trouble
 
 
-def test_where_a_file_is_gone_and_none_can_be_begun_it_is_said(
+def test_keeper_reports_a_deleted_file_that_cannot_be_created(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "folder" / "answers.db"
@@ -190,7 +190,7 @@ def test_where_a_file_is_gone_and_none_can_be_begun_it_is_said(
     assert "cannot be used" in caplog.text
 
 
-def test_a_writer_that_takes_its_time_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_waits_for_a_slow_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "WAIT", 0.01)
     path = tmp_path / "answers.db"
     open_file(path).close()
@@ -213,7 +213,7 @@ def test_a_writer_that_takes_its_time_is_waited_for(tmp_path: Path, monkeypatch:
     assert len(texts(path)) == 1
 
 
-def test_of_a_link_the_target_is_treated(tmp_path: Path) -> None:
+def test_keeper_follows_a_link_to_its_target(tmp_path: Path) -> None:
     target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
     link.symlink_to(target)
     one = Keeper(link, LIMIT)

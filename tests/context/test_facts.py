@@ -24,14 +24,14 @@ def function(*parameters: str, module: str = "builtins") -> Fact:
     return Fact(type="function", module=module, parameters=list(parameters))
 
 
-def test_a_label_cannot_end_the_comment_it_stands_in() -> None:
+def test_describe_escapes_labels_with_line_breaks() -> None:
     described = describe(Facts(names={"df": table("a\nimport os", "b\u2028c", "d")}), "")
     assert described.splitlines() == [
         "# df: DataFrame with 'a\\nimport os' int64, 'b\\u2028c' int64, d int64"
     ]
 
 
-def test_tables_arrays_and_functions_are_described_each_in_a_line() -> None:
+def test_describe_lists_tables_arrays_and_functions_on_a_line_each() -> None:
     array = Fact(type="ndarray", shape=[3, 4], dtype="float64")
     facts = Facts(names={"f": function("a", "b"), "values": array, "df": table("x"), "n": Fact(type="int")})
     assert describe(facts, "").splitlines() == [
@@ -41,14 +41,14 @@ def test_tables_arrays_and_functions_are_described_each_in_a_line() -> None:
     ]
 
 
-def test_names_that_the_notebook_uses_come_first_and_the_rest_is_left_out() -> None:
+def test_describe_prefers_names_that_the_notebook_uses() -> None:
     names = {f"df{number}": table("x") for number in range(MAX_FRAMES + 2)}
     last = f"df{MAX_FRAMES + 1}"
     lines = describe(Facts(names=names), f"{last}.head()").splitlines()
     assert [line.split(":")[0] for line in lines] == [f"# {last}", "# df0", "# df1"]
 
 
-def test_what_the_prompt_has_already_is_not_repeated() -> None:
+def test_describe_omits_columns_that_the_prompt_contains() -> None:
     facts = Facts(names={"f": function("a"), "df": table("price", "date")})
     source = "def f(a): ...\nprice = 1\n"
     assert describe(facts, source) == "# df: DataFrame with date int64\n"
@@ -58,17 +58,17 @@ def test_what_the_prompt_has_already_is_not_repeated() -> None:
     )  # `def` counts from anywhere
 
 
-def test_only_functions_of_the_notebook_are_described() -> None:
+def test_describe_lists_only_functions_of_the_notebook() -> None:
     assert describe(Facts(names={"f": function("a", module="numpy")}), "") == ""
 
 
-def test_of_a_wide_table_the_first_columns_are_named() -> None:
+def test_describe_names_the_first_columns_of_a_wide_table() -> None:
     described = describe(Facts(names={"df": table(*(f"c{n}" for n in range(MAX_COLUMNS + 1)))}), "")
     assert described.endswith(f"c{MAX_COLUMNS - 1} int64, …\n")
     assert not describe(Facts(names={"df": table("a")}), "").endswith("…\n")
 
 
-def test_facts_have_a_digest_that_says_what_is_known_and_in_which_order() -> None:
+def test_read_facts_digest_depends_on_content_and_order() -> None:
     said: list[dict[str, object]] = [
         {},
         {"names": {"x": {"type": "int"}}},
@@ -82,7 +82,7 @@ def test_facts_have_a_digest_that_says_what_is_known_and_in_which_order() -> Non
     assert [read_facts({**each, "digest": "forged"}).digest for each in said] == digests
 
 
-def test_a_label_that_is_no_unicode_is_a_fact_like_others() -> None:
+def test_read_facts_accepts_labels_with_lone_surrogates() -> None:
     labels = ("\ud800", "\ud801", "x")
     facts = [read_facts({"names": {"df": {"columns": [[label, "int64"]]}}}) for label in labels]
     assert len({each.digest for each in facts}) == 3
@@ -92,7 +92,7 @@ def test_a_label_that_is_no_unicode_is_a_fact_like_others() -> None:
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
-def test_whatever_a_kernel_sends_becomes_facts_or_none(data: object) -> None:
+def test_read_facts_returns_facts_or_none_for_any_data(data: object) -> None:
     facts = read_facts(data)
     assert isinstance(facts, Facts)
     try:

@@ -1,4 +1,4 @@
-"""Every known magic and its language: `test_shared_cases.py`."""
+"""Languages and magics; every known magic is tested in `test_shared_cases.py`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ..twins import golden
 
 
 @pytest.mark.parametrize(("source", "notebook", "language"), golden("languages", "cell_language"))
-def test_a_cell_has_the_notebooks_language_unless_its_magic_names_another(
+def test_cell_language_is_the_notebooks_unless_a_magic_changes_it(
     source: str, notebook: str, language: str
 ) -> None:
     assert cell_language(source, notebook) == language
 
 
 @given(st.text(max_size=60).filter(lambda source: "%%" not in source))
-def test_without_a_magic_it_is_always_the_notebooks(source: str) -> None:
+def test_cell_language_without_a_magic_is_the_notebooks(source: str) -> None:
     assert cell_language(source, "julia") == "julia"
 
 
 @pytest.mark.parametrize(("language", "mark"), golden("languages", "comment_mark"))
-def test_comments_begin_as_their_language_has_them(language: str, mark: str) -> None:
+def test_comment_mark_matches_the_language(language: str, mark: str) -> None:
     assert comment_mark(language) == mark
 
 
@@ -41,28 +41,28 @@ SOURCES = st.text(alphabet="ab \t\n%!?=.,'#([", max_size=30)
 
 
 @pytest.mark.parametrize(("source", "name"), golden("magics", "cell_magic"))
-def test_a_cell_magic_stands_on_the_first_line_that_holds_anything(source: str, name: str) -> None:
+def test_cell_magic_is_found_on_the_first_nonblank_line(source: str, name: str) -> None:
     assert cell_magic(source) == name
 
 
 @pytest.mark.parametrize(("source", "body"), golden("magics", "without_cell_magic"))
-def test_behind_a_cell_magic_stand_its_arguments_and_the_cells_body(source: str, body: str) -> None:
+def test_without_cell_magic_keeps_arguments_and_body(source: str, body: str) -> None:
     assert without_cell_magic(source) == body
 
 
 @pytest.mark.parametrize(("source", "rest"), golden("magics", "without_commands"))
-def test_line_magics_and_shell_commands_go(source: str, rest: str) -> None:
+def test_without_commands_removes_magics_and_shell_commands(source: str, rest: str) -> None:
     assert without_commands(source) == rest
 
 
 @pytest.mark.parametrize(("source", "python"), golden("magics", "as_python"))
-def test_ipythons_syntax_becomes_something_that_parses(source: str, python: str) -> None:
+def test_as_python_replaces_ipython_syntax(source: str, python: str) -> None:
     assert as_python(source) == python
     ast.parse(python)
 
 
 @given(SOURCES)
-def test_no_line_is_lost_and_none_changes_twice(source: str) -> None:
+def test_as_python_keeps_all_lines_and_is_idempotent(source: str) -> None:
     for change in (without_commands, as_python):
         changed = change(source)
         assert changed.count("\n") == source.count("\n")
@@ -70,7 +70,7 @@ def test_no_line_is_lost_and_none_changes_twice(source: str) -> None:
 
 
 @given(SOURCES)
-def test_a_cell_without_a_magic_stays_as_it_is(source: str) -> None:
+def test_without_cell_magic_keeps_cells_without_a_magic(source: str) -> None:
     body = without_cell_magic(source)
     assert source.endswith(body)
     assert (body == source) is (cell_magic(source) == "")

@@ -35,24 +35,26 @@ def context_of(*cells: Cell | str, active: int | None = None, **more: object) ->
 
 
 @pytest.mark.parametrize(("request_", "pieces"), golden("notebook", "pieces"))
-def test_cells_above_come_in_order_and_the_next_one_right_before_the_active_one(
+def test_gather_orders_cells_with_the_next_one_before_the_active_one(
     request_: Any, pieces: list[str]
 ) -> None:
     assert gather(convert(request_, Completion)).pieces == tuple(pieces)
 
 
 @pytest.mark.parametrize(("request_", "found"), golden("notebook", "gather"))
-def test_on_an_empty_line_what_follows_begins_with_a_line(request_: Any, found: dict[str, str]) -> None:
+def test_gather_starts_the_suffix_with_the_next_line_on_a_blank_line(
+    request_: Any, found: dict[str, str]
+) -> None:
     context = gather(convert(request_, Completion))
     assert asdict(context) | found == asdict(context)
 
 
-def test_of_a_long_next_cell_the_beginning_is_enough() -> None:
+def test_gather_truncates_the_next_cell() -> None:
     found = context_of("a", "b = 1\n" * 500, active=0)
     assert len(found.pieces[0]) <= NEXT_CELL + 2
 
 
-def test_the_place_of_an_answer_is_told_by_what_stands_around_the_cursor() -> None:
+def test_text_before_identifies_the_position_by_its_surroundings() -> None:
     request = Completion(
         cells=[Cell(source="above"), Cell(source="before|after"), Cell(source="below")], active=1, offset=6
     )
@@ -61,7 +63,7 @@ def test_the_place_of_an_answer_is_told_by_what_stands_around_the_cursor() -> No
     assert after == "|after\n\nbelow"
 
 
-def test_other_documents_come_first_unless_they_hold_credentials() -> None:
+def test_gather_puts_other_documents_first_except_credentials() -> None:
     extra = [
         Document(path="lib/util.py", source="def load(): ..."),
         Document(path="lib/other.py", source="nothing = 'in common'"),
@@ -72,33 +74,29 @@ def test_other_documents_come_first_unless_they_hold_credentials() -> None:
     assert pieces == ("# util.py\ndef load(): ...\n\n", "a = load()\n\n")
 
 
-def test_a_file_alone_gets_what_its_imports_name_and_no_key_changes_that() -> None:
+def test_gather_selects_snippets_by_imports_but_not_by_the_typed_line() -> None:
     extra = [Document(path="util.py", source="def load_prices(): ...")]
     file = "from util import load_prices\n\nx = "
     for typed in ("", "l", "load_prices", "other"):
         assert context_of(file + typed, extra=extra).pieces == ("# util.py\ndef load_prices(): ...\n\n",)
 
 
-def test_a_terminals_history_comes_whole() -> None:
+def test_gather_includes_the_whole_history_of_a_terminal() -> None:
     extra = [Document(source="nothing = 'in common'")]
     assert context_of("x", extra=extra).pieces == ("nothing = 'in common'\n\n",)
 
 
 @pytest.mark.parametrize(("pieces", "heads"), golden("notebook", "outline"))
-def test_of_what_does_not_fit_imports_and_the_heads_of_definitions_stay(
-    pieces: list[str], heads: str
-) -> None:
+def test_outline_keeps_imports_and_heads_of_definitions(pieces: list[str], heads: str) -> None:
     assert outline(pieces) == heads
 
 
 @pytest.mark.parametrize(("request_", "pieces"), golden("notebook", "pieces/an error"))
-def test_what_the_active_cell_failed_with_stands_before_it_as_one_comment(
-    request_: Any, pieces: list[str]
-) -> None:
+def test_gather_adds_the_last_error_as_a_comment(request_: Any, pieces: list[str]) -> None:
     assert gather(convert(request_, Completion)).pieces == tuple(pieces)
 
 
-def test_a_cell_of_data_does_not_cost_the_others_their_place() -> None:
+def test_gather_truncates_a_cell_of_data() -> None:
     data = "\n".join(f"row_{number} = {number}" for number in range(30_000))
     assert len(data) > 2**18
     pieces = context_of("import numpy as np", data, "x").pieces
@@ -106,7 +104,7 @@ def test_a_cell_of_data_does_not_cost_the_others_their_place() -> None:
     assert pieces[1].endswith("row_29999 = 29999\n\n")
 
 
-def test_a_long_cell_above_begins_at_the_same_place_when_it_has_grown_a_little() -> None:
+def test_gather_keeps_the_start_of_a_long_cell_that_grows() -> None:
     data = "".join(f"row_{number} = {number}\n" for number in range(5000))
     cells = [data, data + "x = 1\n"]
     first, second = (context_of(cell, "x").pieces[0] for cell in cells)
@@ -114,18 +112,18 @@ def test_a_long_cell_above_begins_at_the_same_place_when_it_has_grown_a_little()
     assert second.startswith(first.rstrip())
 
 
-def test_no_secret_of_another_document_is_sent() -> None:
+def test_gather_removes_secrets_of_other_documents() -> None:
     extra = [Document(path="util.py", source="def load(): ...\ntoken = 'abcd1234'")]
     assert context_of("a = load()", "x", extra=extra).pieces[0] == "# util.py\ndef load(): ...\n\n"
 
 
-def test_long_errors_and_headings_are_cut() -> None:
+def test_gather_truncates_errors_and_headings() -> None:
     assert context_of(Cell(source="x", error="E" * 1000)).pieces == (f"# {'E' * MAX_ERROR}\n",)
     heading = Cell(type="markdown", source=f"# {'h' * 1000}")
     assert context_of(heading, "x").pieces == (f"# {'h' * MAX_HEADING}\n",)
 
 
-def test_facts_stand_right_before_a_cell_of_python() -> None:
+def test_gather_puts_facts_directly_before_a_python_cell() -> None:
     facts = Facts(names={"df": Fact(type="DataFrame", columns=[("price", "int64")])})
     cells = [Cell(source="a = 1"), Cell(source="x")]
     described = "# df: DataFrame with price int64\n\n"
@@ -134,14 +132,14 @@ def test_facts_stand_right_before_a_cell_of_python() -> None:
     assert gather(other, facts).pieces == ("a = 1\n\n",)
 
 
-def test_only_so_much_of_other_documents_is_looked_at() -> None:
+def test_gather_limits_the_text_of_other_documents() -> None:
     wanted = Document(path="b.py", source="def load(): ...")
     for size, pieces in ((LOOKED_AT // 2, 2), (LOOKED_AT, 1)):
         extra = [Document(path="a.py", source="x" * size), wanted]
         assert len(context_of("a = load()", "y", extra=extra).pieces) == pieces
 
 
-def test_a_place_is_told_from_others_by_enough_of_the_cells_above() -> None:
+def test_text_before_distinguishes_positions_by_the_cells_above() -> None:
     cells = [Cell(source="a" * 10), Cell(source="b" * PLACE), Cell(source="c" * 10), Cell(source="d")]
     before, _ = text_before(Completion(cells=cells, active=3, offset=1))
     assert "b" * PLACE in before
@@ -149,7 +147,7 @@ def test_a_place_is_told_from_others_by_enough_of_the_cells_above() -> None:
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=5), st.data())
-def test_the_halves_of_the_active_cell_are_around_the_cursor(sources: list[str], data: st.DataObject) -> None:
+def test_gather_splits_the_active_cell_at_the_cursor(sources: list[str], data: st.DataObject) -> None:
     active = data.draw(st.integers(0, len(sources) - 1))
     source = sources[active]
     offset = data.draw(st.integers(0, len(source)))
@@ -164,14 +162,14 @@ def recalled(*documents: Document, language: str = "python") -> tuple[str, ...]:
     return gather(request, recalled=documents).pieces
 
 
-def test_cells_from_memory_stand_first_the_likeliest_nearest_to_the_notebook() -> None:
+def test_gather_puts_indexed_cells_first_with_the_likeliest_last() -> None:
     found = recalled(
         Document(path="d/a.ipynb", source="first = 1"), Document(path="b.py", source="second = 2")
     )
     assert found == ("second = 2\n\n", "first = 1\n\n", "above = 1\n\n")
 
 
-def test_of_each_cell_from_memory_the_first_lines_are_read_as_far_as_there_is_room() -> None:
+def test_gather_truncates_indexed_cells_to_whole_lines() -> None:
     lines = [f"line_{number:03} = 1" for number in range(100)]
     found = recalled(*(Document(path=f"{number}.py", source="\n".join(lines)) for number in range(9)))
     assert sum(map(len, found[:-1])) <= RECALLED
@@ -181,9 +179,7 @@ def test_of_each_cell_from_memory_the_first_lines_are_read_as_far_as_there_is_ro
         assert OF_EACH - 14 <= len("\n".join(read)) <= OF_EACH
 
 
-def test_a_cell_from_memory_is_left_out_whose_first_line_is_too_long_or_which_is_private_or_of_another_language() -> (
-    None
-):
+def test_gather_skips_private_foreign_and_too_long_indexed_cells() -> None:
     left_out = [
         Document(path="a.py", source="x" * (OF_EACH + 1) + "\ny = 1"),
         Document(path="secrets.py", source="y = 1"),

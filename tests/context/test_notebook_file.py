@@ -30,7 +30,7 @@ def parsed(metadata: Any) -> Notebook:
     return notebook
 
 
-def test_the_cells_are_there_whether_their_lines_are_listed_or_not() -> None:
+def test_parse_notebook_joins_lines_of_cells() -> None:
     notebook = parsed({})
     assert notebook.name == "a.ipynb"
     assert notebook.cells[0] == NotebookCell("markdown", "# Title\nand text")
@@ -50,13 +50,11 @@ def test_the_cells_are_there_whether_their_lines_are_listed_or_not() -> None:
         ({"language_info": 3, "kernelspec": []}, "python"),
     ],
 )
-def test_the_language_is_what_the_kernel_said_or_else_what_the_notebook_asks_for(
-    metadata: Any, language: str
-) -> None:
+def test_parse_notebook_finds_the_language(metadata: Any, language: str) -> None:
     assert parsed(metadata).language == language
 
 
-def test_metadata_may_be_missing() -> None:
+def test_parse_notebook_accepts_missing_metadata() -> None:
     notebook = parse_notebook(json.dumps({"cells": CELLS}), "a.ipynb")
     assert notebook
     assert notebook.language == "python"
@@ -67,22 +65,22 @@ def test_metadata_may_be_missing() -> None:
     ["", "{", "[]", "3", "{}", '{"cells": 3}', '{"cells": [{"source": "x"}]}', '{"cells": [{"cell_type": "code"}]}',
      '{"cells": [{"cell_type": "code", "source": 1}]}', "[" * 100_000],
 )  # fmt: skip
-def test_what_holds_no_notebook_is_none(text: str) -> None:
+def test_parse_notebook_rejects_other_content(text: str) -> None:
     assert parse_notebook(text, "a.ipynb") is None
 
 
 @given(anything)
-def test_whatever_json_a_file_holds_is_a_notebook_or_none(value: Any) -> None:
+def test_parse_notebook_accepts_any_json(value: Any) -> None:
     notebook = parse_notebook(json.dumps(value), "a.ipynb")
     assert notebook is None or len(notebook.cells) == len(value["cells"])
 
 
-def test_a_path_may_have_a_drive_before_it_or_a_colon_in_it() -> None:
+def test_names_of_removes_a_drive_but_not_a_colon_in_a_name() -> None:
     assert names_of("RTC:work/a.ipynb") == ("RTC:work/a.ipynb", "work/a.ipynb")
     assert names_of("/notes 10:30/a.ipynb") == ("notes 10:30/a.ipynb", "30/a.ipynb")
     assert names_of("work/a.ipynb") == ("work/a.ipynb", "work/a.ipynb")
 
 
 @given(st.text())
-def test_the_path_itself_is_always_one_of_them(path: str) -> None:
+def test_names_of_includes_the_path_itself(path: str) -> None:
     assert names_of(path)[0] == path.strip("/")

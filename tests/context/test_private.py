@@ -17,12 +17,12 @@ from ..twins import golden
         *golden("private", "looks_secret/known (server only)"),
     ],
 )
-def test_lines_that_spell_out_a_secret_are_known(line: str, secret: bool) -> None:
+def test_looks_secret_finds_plain_secrets(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
 
 @pytest.mark.parametrize(("line", "secret"), golden("private", "looks_secret/ordinary"))
-def test_ordinary_lines_are_not(line: str, secret: bool) -> None:
+def test_looks_secret_accepts_ordinary_lines(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
 
@@ -34,16 +34,16 @@ def test_ordinary_lines_are_not(line: str, secret: bool) -> None:
         *golden("private", "looks_secret/ordinary in other languages"),
     ],
 )
-def test_secrets_are_recognised_as_shells_and_other_languages_write_them(line: str, secret: bool) -> None:
+def test_looks_secret_finds_secrets_in_several_languages(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
 
 @pytest.mark.parametrize(("source", "left"), golden("private", "without_secrets"))
-def test_only_the_lines_themselves_are_left_out(source: str, left: str) -> None:
+def test_without_secrets_removes_only_the_secret_lines(source: str, left: str) -> None:
     assert without_secrets(source) == left
 
 
-def test_a_line_too_long_to_check_counts_as_secret_and_one_too_short_as_none() -> None:
+def test_looks_secret_rejects_too_long_and_accepts_too_short_lines() -> None:
     assert looks_secret("a" * (LINE + 1))
     assert not looks_secret("a" * LINE)
     assert not looks_secret("a:='x'")
@@ -52,7 +52,7 @@ def test_a_line_too_long_to_check_counts_as_secret_and_one_too_short_as_none() -
 @pytest.mark.parametrize(
     ("line", "secret"), golden("private", "looks_secret/web tokens, annotations, dashes")
 )
-def test_web_tokens_annotations_and_dashes(line: str, secret: bool) -> None:
+def test_looks_secret_handles_web_tokens_annotations_and_dashes(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret
 
 
@@ -126,7 +126,7 @@ def test_looks_secret_passes_similar_ordinary_lines(line: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_what_is_left_has_no_line_that_looks_secret_and_lacks_no_other(source: str) -> None:
+def test_without_secrets_leaves_no_secret_and_all_other_lines(source: str) -> None:
     left = without_secrets(source).splitlines(keepends=True)
     assert left == [line for line in source.splitlines(keepends=True) if not looks_secret(line)]
 
@@ -147,5 +147,5 @@ def test_what_is_left_has_no_line_that_looks_secret_and_lacks_no_other(source: s
         ("x = [\n    'hello world',\n]\n", "x = [\n    'hello world',\n]\n"),
     ],
 )
-def test_a_secret_may_stand_on_several_lines(source: str, left: str) -> None:
+def test_without_spread_secrets_finds_secrets_on_several_lines(source: str, left: str) -> None:
     assert without_spread_secrets(source) == left

@@ -1,4 +1,4 @@
-"""What the front end decides as well: `labextension/src/language.test.ts` reads the same cases."""
+"""Cases shared with the front end: `labextension/src/language.test.ts` reads them, too."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ CASES = json.loads((Path(__file__).parents[1] / "data/paths_and_magics.json").re
 
 
 @pytest.mark.parametrize("path", CASES["private_paths"])
-def test_credential_files_are_known(path: str) -> None:
+def test_is_private_path_finds_credential_files(path: str) -> None:
     assert is_private_path(path)
 
 
 @pytest.mark.parametrize("path", CASES["ordinary_paths"])
-def test_ordinary_files_are_not_taken_for_them(path: str) -> None:
+def test_is_private_path_accepts_ordinary_files(path: str) -> None:
     assert not is_private_path(path)
 
 
 @pytest.mark.parametrize(("source", "language"), CASES["cell_languages"])
-def test_a_cell_magic_names_the_language(source: str, language: str) -> None:
+def test_cell_language_handles_each_cell_magic(source: str, language: str) -> None:
     assert cell_language(source, "python") == language
 
 
 @pytest.mark.parametrize("magic", sorted(_SAME_LANGUAGE | _MAGIC_LANGUAGES.keys()))
-def test_every_magic_that_is_known_has_a_case(magic: str) -> None:
+def test_shared_cases_cover_every_known_magic(magic: str) -> None:
     names = [source.split()[0] for source, _ in CASES["cell_languages"] if source.strip()]
     assert f"%%{magic}" in names

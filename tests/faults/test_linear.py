@@ -23,7 +23,7 @@ from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.hierarchy.parsing import with_body
-from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
+from jupyter_turbopilot.hierarchy.stub import Stub, parse_instruction
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.study import private_text
@@ -163,7 +163,7 @@ def missing_functions(text: str) -> None:
 
 def read_instruction(text: str) -> None:
     with suppress(BadRequestError):
-        read_asked(text)
+        parse_instruction(text)
 
 
 FACTS = Facts({"df": Fact(type="DataFrame", columns=[("a", "int64")], all=True), "f": Fact(type="function", module="builtins", parameters=["a"])}, all=True)  # fmt: skip

@@ -479,7 +479,7 @@ def test_stop_does_not_wait_for_a_hanging_manager(
 def test_stopped_server_is_not_called() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    with pytest.raises(OSError, match="has ended"):
+    with pytest.raises(OSError, match="has stopped"):
         Contents(Manager(), loop).exists("a.ipynb")
 
 

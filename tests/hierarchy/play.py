@@ -1,4 +1,4 @@
-"""A growth without a model: what it asks for is answered by a function."""
+"""A multi-function generation without a model: a function answers the questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Callable[[Question], Continuation | str]
 
 
 def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, **more: Any) -> list[Event]:
-    """Return all events of a request, of which the last is `done`."""
+    """Return all events of a request; the last one is `done`."""
     growth = grow(Hierarchy(source=source, **more), clock=clock)
     events: list[Event] = []
     step: Event | Question = next(growth)

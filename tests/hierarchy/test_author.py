@@ -14,7 +14,7 @@ from jupyter_turbopilot.hierarchy.author import (
     TRIES,
     Continuation,
     Question,
-    Spending,
+    TokenBudget,
 )
 from jupyter_turbopilot.hierarchy.growth import NO_TIME
 
@@ -22,7 +22,7 @@ from .play import bodies, play
 
 
 @pytest.mark.parametrize("said", ["", "class", " def():", " class(x):", " 1(x):", " while True:", "(x):"])
-def test_a_head_that_does_not_parse_is_asked_for_again_and_then_made_up(said: str) -> None:
+def test_head_retries_and_then_uses_a_default_name(said: str) -> None:
     heads = iter([said] * 2 + [" fine(x):"])
     assert (
         "def fine(x):"
@@ -34,7 +34,7 @@ def test_a_head_that_does_not_parse_is_asked_for_again_and_then_made_up(said: st
     )
 
 
-def test_a_body_that_does_not_parse_is_asked_for_again_drawn_otherwise() -> None:
+def test_function_retries_with_another_seed() -> None:
     asked: list[Question] = []
 
     def answer(ask: Question) -> str:
@@ -47,7 +47,7 @@ def test_a_body_that_does_not_parse_is_asked_for_again_drawn_otherwise() -> None
     assert asked[0].completion.temperature == 0.0 < asked[1].completion.temperature
 
 
-def test_a_body_that_is_cut_by_its_length_is_gone_on_with() -> None:
+def test_function_continues_a_truncated_body() -> None:
     parts = iter(
         [Continuation("a = 1\n    b = 2", whole=False, tokens=5), Continuation("    return a + b", tokens=5)]
     )
@@ -61,7 +61,7 @@ def test_a_body_that_is_cut_by_its_length_is_gone_on_with() -> None:
     assert asked[1].completion.prefix == "def f():\n    a = 1\n    b = 2\n"
 
 
-def test_an_answer_that_came_too_late_is_asked_for_again_and_that_is_said() -> None:
+def test_function_retries_a_late_answer() -> None:
     late = Continuation(whole=False, late=True)
     answers = iter([late] * 2 * TRIES + [Continuation("return 1", tokens=3)])
     assert play("def f(x):", lambda _: next(answers))[-1].source == "def f(x):\n    return 1\n"
@@ -70,22 +70,20 @@ def test_an_answer_that_came_too_late_is_asked_for_again_and_that_is_said() -> N
     assert [event.message for event in events if event.event == "given_up"] == [NO_TIME]
 
 
-def test_the_tokens_of_a_function_count_over_all_attempts() -> None:
+def test_function_limits_tokens_over_all_attempts() -> None:
     events = play("def f(x):", lambda _: Continuation("return (\n", whole=False, tokens=192), max_tokens=2048)
     assert events[-1].tokens <= LONGEST + 192
 
 
-def test_a_carriage_return_of_the_model_is_the_end_of_a_line() -> None:
+def test_continuation_normalizes_carriage_returns() -> None:
     events = play("def f(x):", bodies(f="y = g(x)\r    return y\rdef print(): pass\rimport os"))
     assert "\r" not in events[-1].source
     assert events[-1].source.endswith("def f(x):\n    y = g(x)\n    return y\n")
 
 
 @given(st.integers(0, 20), st.integers(1, 20), st.floats(0, 10), st.integers(0, 2 * CHARACTERS))
-def test_a_function_is_refused_where_time_tokens_or_characters_are_used_up(
-    tokens: int, most: int, now: float, characters: int
-) -> None:
-    spending = Spending(lambda: now, 5.0, most, tokens)
+def test_refusal_reports_reached_limits(tokens: int, most: int, now: float, characters: int) -> None:
+    spending = TokenBudget(lambda: now, 5.0, most, tokens)
     spent = tokens >= most or now >= 5.0
     assert spending.refusal(["x" * characters]) == (
         SPENT if spent else TOO_LONG if characters > CHARACTERS else ""

@@ -6,7 +6,7 @@ from jupyter_turbopilot.request import Cell
 from .play import bodies, play
 
 
-def test_the_tree_shows_each_function_below_the_one_that_calls_it() -> None:
+def test_tree_shows_callees_below_their_caller() -> None:
     tree = Tree()
     events = play(
         "def f(x):",
@@ -26,7 +26,7 @@ def test_the_tree_shows_each_function_below_the_one_that_calls_it() -> None:
     assert [*tree.functions] == ["f", "g", "len_", "h"]
 
 
-def test_a_renamed_call_says_what_it_was() -> None:
+def test_tree_shows_the_former_name_of_a_renamed_call() -> None:
     tree = Tree()
     for event in play("def f(x):", bodies(f="return h(x)"), cells=[Cell(source="h = 1")]):
         tree.add(event)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
-from jupyter_turbopilot.hierarchy.existing import ABOVE, Existing, existing_for
+from jupyter_turbopilot.hierarchy.existing import ABOVE, ExistingNames, existing_names_for
 from jupyter_turbopilot.request import Cell, Hierarchy
 from jupyter_turbopilot.suggestion.calls import Call, missing_functions
 
@@ -12,18 +12,18 @@ def calls(source: str) -> tuple[Call, ...]:
     return missing_functions(source, set())[0].calls
 
 
-def existing(*sources: str, **more: object) -> Existing:
+def existing(*sources: str, **more: object) -> ExistingNames:
     cells = [Cell(source=source) for source in sources]
-    return existing_for(Hierarchy(source="x", cells=cells, **more), NONE)  # type: ignore[arg-type]
+    return existing_names_for(Hierarchy(source="x", cells=cells, **more), NONE)  # type: ignore[arg-type]
 
 
-def test_names_come_from_the_cells_the_kernel_the_request_and_what_stands_above() -> None:
+def test_existing_names_come_from_cells_kernel_request_and_code_above() -> None:
     request = Hierarchy(source="x", cells=[Cell(source="%time a = 1\n!ls\nb = a")], names=["c"])
-    names = existing_for(request, Facts(names={"d": Fact()}), "import e.f").names
+    names = existing_names_for(request, Facts(names={"d": Fact()}), "import e.f").names
     assert {"b", "c", "d", "e"} <= names
 
 
-def test_what_a_function_of_a_cell_has_for_itself_does_not_exist_outside() -> None:
+def test_existing_names_exclude_local_names_of_functions() -> None:
     names = existing("def f(a):\n    b = 1\n    return [c for c in a]\nfor d in f(1):\n    e: int = 2").names
     assert names == {"f", "d", "e"}
 
@@ -47,9 +47,7 @@ def test_what_a_function_of_a_cell_has_for_itself_does_not_exist_outside() -> No
         ("def f(a", "f(1, 2)", True),  # an unfinished cell
     ],
 )
-def test_a_function_takes_what_its_definition_says_and_a_value_nothing(
-    cell: str, call: str, taken: bool
-) -> None:
+def test_takes_checks_signatures_and_rejects_calls_of_values(cell: str, call: str, taken: bool) -> None:
     assert existing(cell).takes("f", calls(call)) is taken
 
 
@@ -66,18 +64,18 @@ def test_a_function_takes_what_its_definition_says_and_a_value_nothing(
         (Fact(type="Model", module="mine"), "f(1)", True),
     ],
 )
-def test_what_the_kernel_knows_counts_too(fact: Fact, call: str, taken: bool) -> None:
+def test_takes_uses_the_signatures_of_the_kernel(fact: Fact, call: str, taken: bool) -> None:
     facts = Facts(names={"f": fact})
-    assert existing_for(Hierarchy(source="x"), facts).takes("f", calls(call)) is taken
+    assert existing_names_for(Hierarchy(source="x"), facts).takes("f", calls(call)) is taken
 
 
-def test_of_a_long_notebook_the_nearest_cells_are_looked_at() -> None:
+def test_existing_names_use_the_nearest_cells_of_a_long_notebook() -> None:
     long = existing("first = 1", "x = 1\n" * (ABOVE // 6), "last = 1").names
     assert "last" in long
     assert "first" not in long
 
 
-def test_cells_in_other_languages_define_nothing() -> None:
+def test_existing_names_ignore_cells_in_other_languages() -> None:
     assert "f" not in existing("%%bash\nf=1", "%%R\nf <- 1").names
 
 
@@ -89,7 +87,7 @@ def test_cells_in_other_languages_define_nothing() -> None:
         "def init():\n    global g\n    g = len", "match x:\n    case [*g]: pass", "if (g := x): pass", "g = (",
     ],
 )  # fmt: skip
-def test_a_definition_that_a_later_cell_replaces_says_nothing_any_more(later: str) -> None:
+def test_takes_ignores_a_definition_that_a_later_cell_replaces(later: str) -> None:
     taken = existing("def g(a): return a", later).takes("g", calls("g(1, 2)"))
     assert taken is (later not in {"g(", "import g"})
 
@@ -104,7 +102,7 @@ DEEP = {
 
 @pytest.mark.parametrize("kind", DEEP)
 @pytest.mark.parametrize("cell", ["def g(a): c = 1\nx = {}", "def g(a, b={}): c = 1\nx = 1"])
-def test_a_cell_that_is_nested_deeply_defines_what_it_defines(kind: str, cell: str) -> None:
+def test_existing_names_accept_deeply_nested_cells(kind: str, cell: str) -> None:
     found = existing(cell.format(DEEP[kind]))
     assert {"g", "x"} <= found.names
     assert found.names <= (
@@ -112,25 +110,25 @@ def test_a_cell_that_is_nested_deeply_defines_what_it_defines(kind: str, cell: s
     )
 
 
-def test_whatever_the_default_of_a_parameter_a_function_takes_what_its_parameters_say() -> None:
+def test_takes_ignores_the_values_of_defaults() -> None:
     found = existing(f"def f(a: {DEEP['calls']}, /, b={DEEP['signs']}, *, c=1, **d): pass")
     assert found.takes("f", calls("f(1, 2, c=3, e=4)"))
     assert not found.takes("f", calls("f(1, 2, 3)"))
     assert not found.takes("f", calls("f(b=1)"))
 
 
-def test_a_name_that_a_function_declares_global_exists() -> None:
+def test_existing_names_include_global_names_of_functions() -> None:
     assert "g" in existing("def init():\n    global g\n    g = len").names
 
 
-def test_of_a_session_with_names_the_cells_tell_only_what_calls_are_taken() -> None:
+def test_existing_names_of_a_session_ignore_executed_cells() -> None:
     cells = [Cell(source="def g(a): pass\ndef h(a): pass", executed=True), Cell(source="k = 1")]
-    found = existing_for(Hierarchy(source="x", cells=cells, names=["g"]), NONE)
+    found = existing_names_for(Hierarchy(source="x", cells=cells, names=["g"]), NONE)
     assert found.names == {"g", "k"}
     assert not found.takes("g", calls("g(1, 2)"))
 
 
 @pytest.mark.parametrize("source", ["from a import *", "try:\n    from a import *\nexcept E:\n    pass"])
-def test_after_a_star_import_any_name_may_exist(source: str) -> None:
+def test_existing_names_are_open_after_a_star_import(source: str) -> None:
     assert existing(source).open
     assert not existing("from a import b").open

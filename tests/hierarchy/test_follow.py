@@ -52,7 +52,7 @@ def replies_of(desk: Desk, jobs: list[Job]) -> Callable[[Completion], Generator[
     return replies
 
 
-def test_nobody_waits_for_a_text_longer_than_was_asked_for(desk: Desk) -> None:
+def test_follow_stops_after_the_deadline(desk: Desk) -> None:
     desk.engine.pause = 0.01
     desk.engine.answer = "x = 1\n    " * 500
     (*_, done) = follow(grow(Hierarchy(source="def total(rows):", seconds=0.2)), replies_of(desk, []))
@@ -64,7 +64,7 @@ def play(local: InProcess, source: str, **more: object) -> list[Event]:
     return [*local.hierarchy(Hierarchy(source=source, **more))]  # type: ignore[arg-type]
 
 
-def test_a_real_model_that_writes_anything_leaves_a_source_that_parses(tiny_model: Path) -> None:
+def test_follow_with_a_tiny_model_returns_source_that_parses(tiny_model: Path) -> None:
     local = InProcess(Turbopilot(model=str(tiny_model), trial=False))
     try:
         for source in ("def f(x):\n    '''Do it.'''", "Do it."):
@@ -75,7 +75,7 @@ def test_a_real_model_that_writes_anything_leaves_a_source_that_parses(tiny_mode
         local.close()
 
 
-def test_the_default_model_writes_a_function_and_the_one_it_calls(default_model: Path) -> None:
+def test_follow_with_the_default_model_generates_a_function_and_its_callee(default_model: Path) -> None:
     local = InProcess(Turbopilot(model=str(default_model), trial=False))
     stub = 'def sum_of_primes(n):\n    """Return the sum of the primes below n. Use is_prime."""'
     try:

@@ -27,7 +27,7 @@ def kinds(events: list[Event]) -> list[tuple[str, str]]:
     return [(event.event, event.name) for event in events if event.event != "writing"]
 
 
-def test_a_function_is_written_then_those_it_calls_and_those_stand_first() -> None:
+def test_grow_generates_callees_and_puts_them_first() -> None:
     events = play(
         "def total(rows):\n    '''Add up.'''",
         bodies(total="return sum(price(row) for row in rows)", price="return digits(row, 2)"),
@@ -48,7 +48,7 @@ def test_a_function_is_written_then_those_it_calls_and_those_stand_first() -> No
     assert events[-1].tokens == 30
 
 
-def test_a_callee_is_asked_for_below_its_caller_with_a_call_as_a_comment() -> None:
+def test_grow_requests_a_callee_below_its_caller_with_a_call_as_comment() -> None:
     asked: list[Question] = []
 
     def answer(ask: Question) -> str:
@@ -70,19 +70,19 @@ def test_a_callee_is_asked_for_below_its_caller_with_a_call_as_a_comment() -> No
     assert (completion.max_lines or 0) > 8
 
 
-def test_a_head_whose_name_exists_gets_another_name() -> None:
+def test_grow_renames_a_generated_head_with_an_existing_name() -> None:
     events = play("Load.", lambda ask: "return x" if ask.name else " load(x):", names=["load", "load_2"])
     assert events[-1].name == "load_3"
     assert "def load_3(x):\n    return x" in events[-1].source
 
 
 @pytest.mark.parametrize("name", ["print", "load", "e"])
-def test_also_where_the_instruction_names_it(name: str) -> None:
+def test_grow_renames_an_instruction_with_an_existing_name(name: str) -> None:
     events = play(f"{name}(x) does it.", bodies(), names=["load", "e"])
     assert f"def {name}_2(x):\n    return None" in events[-1].source
 
 
-def test_what_exists_is_used_and_not_defined_again() -> None:
+def test_grow_reuses_existing_functions() -> None:
     events = play(
         "def f(x):",
         bodies(f="return helper(x) + known(x)"),
@@ -108,7 +108,7 @@ def test_what_exists_is_used_and_not_defined_again() -> None:
         ("", {"helper": Fact(type="int", module="builtins")}),
     ],
 )
-def test_a_name_that_means_something_else_gets_another_at_all_its_call_sites(
+def test_grow_renames_calls_that_an_existing_function_does_not_accept(
     cell: str, facts: dict[str, Fact]
 ) -> None:
     growth = grow(
@@ -132,7 +132,7 @@ def test_a_name_that_means_something_else_gets_another_at_all_its_call_sites(
 
 
 @pytest.mark.parametrize("source", ["def f(a):", "def f(a):\n    return Weird(a)"])
-def test_a_class_that_exists_as_something_else_keeps_its_name_and_is_listed(source: str) -> None:
+def test_grow_lists_existing_classes_that_do_not_accept_a_call(source: str) -> None:
     events = play(source, bodies(f="return Weird(a)"), cells=[Cell(source="Weird = 5")])
     assert [event.message for event in events if event.name == "Weird"] == [NO_CLASS]
     assert (
@@ -141,7 +141,7 @@ def test_a_class_that_exists_as_something_else_keeps_its_name_and_is_listed(sour
     )
 
 
-def test_two_callers_that_disagree_get_a_helper_each() -> None:
+def test_grow_generates_a_helper_for_each_incompatible_caller() -> None:
     events = play(
         "def f(x):",
         bodies(f="return g(x) + h(x)", g="return part(x)", h="return part(x, 1, 2) + part(x, 1, 2)"),
@@ -152,7 +152,7 @@ def test_two_callers_that_disagree_get_a_helper_each() -> None:
     assert {"part", "part_2"} <= {event.name for event in events if event.event == "finished"}
 
 
-def test_what_a_finished_stub_calls_is_written_beside_it() -> None:
+def test_grow_generates_the_callees_of_a_complete_stub() -> None:
     nested = "def helper(y):\n        return y"
     events = play("def f(x):\n    return helper(x) * 2", bodies(f=nested, helper="return x"))
     assert kinds(events)[-2:] == [("finished", "helper"), ("done", "f")]
@@ -160,7 +160,7 @@ def test_what_a_finished_stub_calls_is_written_beside_it() -> None:
 
 
 @pytest.mark.parametrize(("depth", "written"), [(0, 1), (3, 4)])
-def test_calls_deeper_than_asked_for_are_listed(depth: int, written: int) -> None:
+def test_grow_lists_calls_beyond_the_depth(depth: int, written: int) -> None:
     def answer(ask: Question) -> str:
         return f"return {ask.name}x(1)"
 
@@ -172,14 +172,14 @@ def test_calls_deeper_than_asked_for_are_listed(depth: int, written: int) -> Non
     assert [event.message for event in events if event.event == "given_up"] == [TOO_MANY]
 
 
-def test_no_more_functions_are_written_than_asked_for() -> None:
+def test_grow_generates_no_more_functions_than_requested() -> None:
     events = play("def f(x):", bodies(f="return [a(x), b(x), c(x), d(x)]"), functions=3)
     assert [name for kind, name in kinds(events) if kind == "finished"] == ["f", "a", "b"]
     assert events[-1].undefined == ("c", "d")
 
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 15}, {"seconds": 12.0}])
-def test_when_the_budget_is_spent_the_rest_is_listed(limit: dict[str, float]) -> None:
+def test_grow_lists_names_when_the_budget_is_spent(limit: dict[str, float]) -> None:
     seconds: Iterator[int] = count(0, 4)
     events = play(
         "def f(x):",
@@ -193,7 +193,7 @@ def test_when_the_budget_is_spent_the_rest_is_listed(limit: dict[str, float]) ->
 
 
 @pytest.mark.parametrize("said", ["", "return (", "pass", "\x00", f"return {'a + ' * 2000}a"])
-def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
+def test_grow_replaces_a_missing_body(said: str) -> None:
     events = play("def f(x):\n    '''Do it.'''", lambda _: said)
     assert [event.message for event in events if event.event == "given_up"] == [NO_BODY]
     assert "raise NotImplementedError" in events[-1].source
@@ -201,7 +201,7 @@ def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
     ast.parse(events[-1].source)
 
 
-def test_what_the_standard_library_has_is_imported_and_classes_are_listed() -> None:
+def test_grow_imports_the_standard_library_and_lists_classes() -> None:
     events = play(
         "from __future__ import annotations\n\ndef f(x):",
         bodies(f="y = math.pi + Counter(x).total()\n    return Node(y, defaultdict(int))"),
@@ -214,18 +214,18 @@ def test_what_the_standard_library_has_is_imported_and_classes_are_listed() -> N
     compile(source, "", "exec")
 
 
-def test_a_short_name_of_a_module_is_imported_unless_it_exists() -> None:
+def test_grow_imports_module_aliases_unless_they_exist() -> None:
     body = "return plt.plot(np.mean(x))"
     source = play("def f(x):", bodies(f=body), names=["np"])[-1].source
     assert source == f"import matplotlib.pyplot as plt\n\n\ndef f(x):\n    {body}\n"
 
 
-def test_callees_that_are_awaited_are_coroutines() -> None:
+def test_grow_generates_coroutines_for_awaited_callees() -> None:
     events = play("async def f(x):", bodies(f="return await get(x)"))
     assert "async def get(x):" in events[-1].source
 
 
-def test_code_above_the_stub_stays_and_what_it_defines_exists() -> None:
+def test_grow_keeps_code_above_the_stub() -> None:
     events = play(
         "import math\n\ndef area(r):\n    return math.pi * r\n\n# Volume.\ndef volume(r):",
         bodies(volume="return area(r) * r"),
@@ -247,7 +247,7 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(st.lists(LINES, max_size=6).map("\n".join), min_size=1, max_size=8))
-def test_whatever_the_model_writes_the_result_parses_and_every_name_is_defined_or_listed(
+def test_grow_returns_parsable_source_for_any_answer(
     texts: list[str],
 ) -> None:
     said = iter(texts * 60)
@@ -271,7 +271,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("kind", DEEP)
-def test_code_nested_deeply_ends_with_a_result(kind: str) -> None:
+def test_grow_handles_deeply_nested_code(kind: str) -> None:
     events = play("def f(a):", bodies(f=f"b = g(a)\n    {DEEP[kind]}"))
     assert events[-1].event == "done"
     assert "b = g(a)" in events[-1].source
@@ -279,7 +279,7 @@ def test_code_nested_deeply_ends_with_a_result(kind: str) -> None:
     ast.parse(events[-1].source)
 
 
-def test_many_functions_are_looked_at_one_by_one_up_to_so_many_characters() -> None:
+def test_grow_limits_the_characters_of_all_functions() -> None:
     line = "x = [a, (a, a)]\n    "
 
     def answer(ask: Question) -> Continuation:
@@ -299,7 +299,7 @@ CALLS = "return " + " + ".join(f"g{number}(a)" for number in range(20))
 
 
 @pytest.mark.parametrize("place", ["above", "cell"])
-def test_what_a_star_import_may_bring_is_not_written_and_the_comment_says_so(place: str) -> None:
+def test_grow_generates_no_callees_after_a_star_import(place: str) -> None:
     star = "from math import *"
     source, cells = (f"{star}\n\ndef f(x):", []) if place == "above" else ("def f(x):", [Cell(source=star)])
     events = play(source, bodies(f="return sqrt(x)"), cells=cells)
@@ -308,7 +308,7 @@ def test_what_a_star_import_may_bring_is_not_written_and_the_comment_says_so(pla
     assert events[-1].undefined == ()
 
 
-def test_what_a_session_does_not_have_is_written_whatever_its_cells_say() -> None:
+def test_grow_generates_names_missing_in_the_session() -> None:
     cells = [
         Cell(source="def g(a): return a", executed=True),
         Cell(source="del g", executed=True),
@@ -319,7 +319,7 @@ def test_what_a_session_does_not_have_is_written_whatever_its_cells_say() -> Non
     assert [event.name for event in events if event.event == "found"] == ["f", "g", "h", "k"]
 
 
-def test_magics_above_the_stub_are_no_hindrance() -> None:
+def test_grow_accepts_magics_above_the_stub() -> None:
     events = play(
         "'''Doc.'''\n%matplotlib inline\nlines = !ls\nx = [1]\n\ndef f(r):",
         bodies(f="return x + lines + math.pi * x(r)"),
@@ -331,7 +331,7 @@ def test_magics_above_the_stub_are_no_hindrance() -> None:
     assert events[-1].undefined == ()
 
 
-def test_what_exists_and_takes_no_such_call_is_named_and_never_imported_over() -> None:
+def test_grow_never_imports_over_an_existing_name() -> None:
     events = play("def f(x):", bodies(f="return Path(x)"), cells=[Cell(source='Path = "/data"')])
     source = events[-1].source
     assert "import" not in source
@@ -339,7 +339,7 @@ def test_what_exists_and_takes_no_such_call_is_named_and_never_imported_over() -
     assert events[-1].undefined == ()
 
 
-def test_a_function_with_the_name_of_a_class_stays_in_the_tree_when_others_misuse_it() -> None:
+def test_grow_keeps_a_function_named_like_a_class() -> None:
     tree = Tree()
     for event in play("def Foo(x):", bodies(Foo="return helper(x)", helper="return Foo(x, 1, 2)")):
         tree.add(event)

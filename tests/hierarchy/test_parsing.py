@@ -38,7 +38,7 @@ STUB = Stub("f", "def f(x):")
         ("y = '''\nz\n'''\n    return y", "y = '''\nz\n'''\n    return y", True, False),
     ],
 )
-def test_the_longest_part_that_parses_is_kept_and_nothing_behind_the_function(
+def test_with_body_keeps_the_longest_prefix_that_parses(
     text: str, kept: str, whole: bool, left: bool
 ) -> None:
     part = with_body(STUB, text)
@@ -46,7 +46,7 @@ def test_the_longest_part_that_parses_is_kept_and_nothing_behind_the_function(
 
 
 @pytest.mark.parametrize("text", ["", "(", "# nothing", "'''open"])
-def test_where_nothing_parses_there_is_nothing(text: str) -> None:
+def test_with_body_returns_nothing_if_nothing_parses(text: str) -> None:
     assert with_body(STUB, text) == Part()
 
 
@@ -54,7 +54,7 @@ def test_where_nothing_parses_there_is_nothing(text: str) -> None:
     ("text", "count"),
     [("pass", 0), ("raise NotImplementedError('f')", 0), ("'doc'", 0), ("...", 0), ("x = 1\n    pass", 1)],
 )
-def test_statements_that_say_nothing_do_not_count(text: str, count: int) -> None:
+def test_is_empty_ignores_statements_without_effect(text: str, count: int) -> None:
     assert with_body(STUB, text).statements == count
 
 
@@ -68,14 +68,14 @@ def test_statements_that_say_nothing_do_not_count(text: str, count: int) -> None
         ("def f(x):", False),
     ],
 )
-def test_below_a_stub_that_ends_nothing_is_written(head: str, complete: bool) -> None:
+def test_complete_part_is_none_for_an_unfinished_stub(head: str, complete: bool) -> None:
     part = complete_part(Stub("f", head))
     assert (part == Part(head, 1, whole=True)) is complete
     assert (part is None) is not complete
 
 
 @given(st.text(alphabet="x =(:'#\n\treturn1[]", max_size=80))
-def test_whatever_is_kept_is_the_function_and_parses(text: str) -> None:
+def test_with_body_returns_the_function_for_any_text(text: str) -> None:
     part = with_body(STUB, text)
     if part.source:
         (node,) = ast.parse(part.source).body
@@ -85,11 +85,11 @@ def test_whatever_is_kept_is_the_function_and_parses(text: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["return 1", "x = ", "\0", "(" * 5000, "x" * 50_000, "await x"])
-def test_what_does_not_compile_does_not_count_as_parsed(source: str) -> None:
+def test_parsed_rejects_what_does_not_compile(source: str) -> None:
     assert parsed(source) is None
 
 
-def test_the_only_function_is_the_last_statement() -> None:
+def test_only_function_returns_the_last_statement() -> None:
     assert only_function(parsed("x = 1\ndef f(): pass")) is not None
     assert only_function(parsed("def f(): pass\nx = 1")) is None
     assert only_function(None) is None
@@ -98,18 +98,18 @@ def test_the_only_function_is_the_last_statement() -> None:
 @pytest.mark.parametrize(
     "end", ["@a\n    " * 250, "if x:\n    " * 80, "for a in x:\n    @b\n\n", "y = (\n" + "    1,\n" * 300]
 )
-def test_an_end_that_never_parses_leaves_what_stands_before_it(end: str) -> None:
+def test_with_body_keeps_lines_before_an_error(end: str) -> None:
     part = with_body(STUB, f"y = 1\n    z = 2\n    {end}")
     assert part.source == "def f(x):\n    y = 1\n    z = 2"
 
 
 @given(st.text(alphabet="@a:\n (try", max_size=2000))
-def test_few_beginnings_of_a_long_body_are_parsed(text: str) -> None:
+def test_with_body_parses_few_prefixes_of_a_long_body(text: str) -> None:
     with patch.object(parsing, "accepted", wraps=accepted) as parse:
         with_body(STUB, text)
     assert parse.call_count <= parsing.PARSED
 
 
-def test_an_empty_generator_stays_one() -> None:
+def test_with_body_keeps_an_empty_generator() -> None:
     stub = Stub("f", "def f():")
     assert with_body(stub, "return\n    yield\n").source == "def f():\n    return\n    yield"

@@ -13,13 +13,13 @@ def define(name: str, *uses: str) -> str:
     return f"def {name}(x):\n    return [{', '.join(uses)}]"
 
 
-def test_callees_stand_before_their_callers_also_in_circles() -> None:
+def test_result_of_puts_callees_first_also_in_cycles() -> None:
     functions = {"a": define("a", "b", "c"), "b": define("b", "c", "a"), "c": define("c")}
     names = [node.name for node in ast.parse(result_of("", functions, set()).source).body]  # type: ignore[attr-defined]
     assert names == ["c", "b", "a"]
 
 
-def test_what_nothing_defines_is_listed_in_lines_that_can_be_read() -> None:
+def test_result_of_lists_undefined_names_in_short_lines() -> None:
     uses = [f"name_{number}" for number in range(40)]
     result = result_of("", {"a": define("a", *uses)}, {"name_3"})
     assert set(result.undefined) == {*uses} - {"name_3"}
@@ -29,7 +29,7 @@ def test_what_nothing_defines_is_listed_in_lines_that_can_be_read() -> None:
     assert comment[-1].endswith("name_39.")
 
 
-def test_nothing_written_is_what_was_there() -> None:
+def test_result_of_no_functions_is_the_code_above() -> None:
     assert result_of("import os", {}, set()).source == "import os"
 
 
@@ -38,7 +38,7 @@ def test_nothing_written_is_what_was_there() -> None:
         st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefgh"), max_size=4), min_size=1
     )
 )
-def test_every_function_stands_in_the_result_once(graph: dict[str, list[str]]) -> None:
+def test_result_of_contains_every_function_once(graph: dict[str, list[str]]) -> None:
     functions = {name: define(name, *uses) for name, uses in graph.items()}
     source = result_of("", functions, set()).source
     names = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
@@ -54,7 +54,7 @@ def test_every_function_stands_in_the_result_once(graph: dict[str, list[str]]) -
         assert names[max(map(names.index, reached))] == first
 
 
-def test_imports_stand_above_the_code_that_needs_them_behind_what_has_to_be_first() -> None:
+def test_result_of_inserts_imports_behind_docstring_and_future_imports() -> None:
     above = "'Doc.'\nfrom __future__ import annotations\nROOT = Path('.')"
     source = result_of(above, {"f": "def f(x):\n    return ROOT"}, set()).source
     assert source == (
@@ -64,12 +64,12 @@ def test_imports_stand_above_the_code_that_needs_them_behind_what_has_to_be_firs
     compile(source, "", "exec")
 
 
-def test_a_function_whose_names_cannot_be_looked_up_stands_in_the_result_all_the_same() -> None:
+def test_result_of_keeps_functions_that_cannot_be_analysed() -> None:
     deep = "def f(a):\n    return " + "a + " * 400 + "a"
     assert deep in result_of("", {"f": deep}, set()).source
 
 
-def test_what_is_run_has_no_magics_and_its_functions_are_as_they_were_written() -> None:
+def test_runnable_removes_magics_and_keeps_functions() -> None:
     above = "%matplotlib inline\nfiles = !ls\nx = 1"
     function = "def f(x):\n    return (x\n%x)"
     assert runnable(f"{above}\n\n\n{function}\n", above) == f"pass\nfiles = _\nx = 1\n\n\n{function}\n"
@@ -89,24 +89,24 @@ def test_what_is_run_has_no_magics_and_its_functions_are_as_they_were_written() 
         ("f: Callable", "Callable", "from collections.abc import Callable"),
     ],
 )
-def test_what_everybody_knows_is_imported(source: str, name: str, statement: str) -> None:
+def test_imports_for_covers_well_known_names(source: str, name: str, statement: str) -> None:
     assert imports_for([source], [name]) == {name: statement}
 
 
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        ("string + 1", "string"),  # no module here
+        ("string + 1", "string"),  # not the module
         ("string + string.x", "string"),
         ("np(x)", "np"),
         ("helper(x)", "helper"),
-        ("product(x)", "product"),  # may well be a helper
+        ("product(x)", "product"),  # may be a helper
     ],
 )
-def test_what_may_be_something_else_is_not(source: str, name: str) -> None:
+def test_imports_for_skips_ambiguous_names(source: str, name: str) -> None:
     assert imports_for([source], [name]) == {}
 
 
-def test_every_import_works() -> None:
+def test_imports_for_returns_working_imports() -> None:
     for statement in imports_for(["0"], _MODULE_OF).values():
         exec(statement, {})  # noqa: S102

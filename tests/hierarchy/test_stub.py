@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.stub import LONGEST_QUOTE, Stub, read_asked, stub_for, stub_with_head
+from jupyter_turbopilot.hierarchy.stub import LONGEST_QUOTE, Stub, parse_instruction, stub_for, stub_with_head
 from jupyter_turbopilot.suggestion.calls import missing_functions
 
 
@@ -36,39 +36,39 @@ from jupyter_turbopilot.suggestion.calls import missing_functions
         ("# Why.\n@cache\ndef f(x):", "# Why.\n@cache\ndef f(x):", "    "),
     ],
 )
-def test_a_stub_is_what_a_body_goes_below(source: str, head: str, indent: str) -> None:
-    asked = read_asked(source)
+def test_parse_instruction_finds_the_stub_above_a_body(source: str, head: str, indent: str) -> None:
+    asked = parse_instruction(source)
     assert asked.stub
     assert (asked.stub.name, asked.stub.head, asked.stub.indent, asked.above) == ("f", head, indent, "")
     ast.parse(asked.stub.unwritten)
 
 
-def test_an_instruction_is_a_comment_line_by_line() -> None:
-    asked = read_asked("  # Sort it.\n\nThen define the rest.\n")
+def test_parse_instruction_comments_an_instruction() -> None:
+    asked = parse_instruction("  # Sort it.\n\nThen define the rest.\n")
     assert asked.stub is None
     assert asked.beginning == "# Sort it.\n#\n# Then define the rest.\ndef"
 
 
-def test_an_instruction_that_begins_with_a_call_names_the_function() -> None:
-    stub = read_asked("mean(xs, weights=None) returns the mean.\nOf numbers.").stub
+def test_parse_instruction_finds_a_call_at_the_start() -> None:
+    stub = parse_instruction("mean(xs, weights=None) returns the mean.\nOf numbers.").stub
     assert stub
     assert stub.name == "mean"
     assert stub.head == (
         "# mean(xs, weights=None) returns the mean.\n# Of numbers.\ndef mean(xs, weights=None):"
     )
-    assert read_asked("mean(3, 4) is what I want").stub is None
+    assert parse_instruction("mean(3, 4) is what I want").stub is None
 
 
 @pytest.mark.parametrize("source", ["", " \n\t", "a\0b", "x" * (STATEMENT + 1)])
-def test_what_says_nothing_or_too_much_is_refused(source: str) -> None:
+def test_parse_instruction_rejects_empty_and_too_long_text(source: str) -> None:
     with pytest.raises(BadRequestError):
-        read_asked(source)
+        parse_instruction(source)
 
 
 @given(st.text(max_size=300))
-def test_whatever_is_given_becomes_a_comment_a_stub_or_a_refusal(source: str) -> None:
+def test_parse_instruction_accepts_or_rejects_any_text(source: str) -> None:
     try:
-        asked = read_asked(source)
+        asked = parse_instruction(source)
     except BadRequestError:
         return
     if asked.stub:
@@ -85,8 +85,8 @@ def test_whatever_is_given_becomes_a_comment_a_stub_or_a_refusal(source: str) ->
         (" mean(xs)", "def mean(xs):"),
     ],
 )
-def test_a_head_that_was_written_makes_the_stub(written: str, head: str) -> None:
-    asked = read_asked("Take the mean.")
+def test_stub_with_head_completes_the_stub(written: str, head: str) -> None:
+    asked = parse_instruction("Take the mean.")
     stub = stub_with_head(asked, written)
     assert stub
     assert (stub.name, stub.head) == ("mean", f"# Take the mean.\n{head}")
@@ -94,7 +94,7 @@ def test_a_head_that_was_written_makes_the_stub(written: str, head: str) -> None
     assert stub.named("mean_2").head == f"# Take the mean.\n{head.replace('mean', 'mean_2')}"
 
 
-def test_a_stub_for_a_callee_has_a_signature_that_fits_and_quotes_a_call() -> None:
+def test_stub_for_has_a_matching_signature_and_quotes_a_call() -> None:
     source = "def f(x):\n    return g(x,\n      1) + g(x, key='''\n''')"
     (missing,) = missing_functions(source, set())
     stub = stub_for(missing, source)
@@ -109,7 +109,7 @@ def test_signature_is_the_name_if_a_default_cannot_be_written() -> None:
     assert Stub("f", f"def f(a=0x{'f' * 5000}):").signature == "f"
 
 
-def test_a_long_call_is_quoted_in_part() -> None:
+def test_stub_for_truncates_a_long_quote() -> None:
     source = f"def f(x):\n    return g({'x + ' * 200}x)"
     (missing,) = missing_functions(source, set())
     comment = stub_for(missing, source).head.partition("\n")[0]
@@ -117,22 +117,22 @@ def test_a_long_call_is_quoted_in_part() -> None:
 
 
 @pytest.mark.parametrize("source", ["Do \ud800 it.", "def f(x='\udfff'):"])
-def test_half_a_character_is_refused(source: str) -> None:
+def test_parse_instruction_rejects_lone_surrogates(source: str) -> None:
     with pytest.raises(BadRequestError, match="character"):
-        read_asked(source)
+        parse_instruction(source)
 
 
-def test_a_string_above_a_stub_is_not_cut() -> None:
-    asked = read_asked('X = """\n# foo"""\n\n# About f.\ndef f(x):')
+def test_parse_instruction_keeps_strings_above_a_stub() -> None:
+    asked = parse_instruction('X = """\n# foo"""\n\n# About f.\ndef f(x):')
     assert asked.above == 'X = """\n# foo"""'
     assert asked.stub
     assert asked.stub.head == "# About f.\ndef f(x):"
-    asked = read_asked('X = """\n# foo"""\ndef f(x):')
+    asked = parse_instruction('X = """\n# foo"""\ndef f(x):')
     assert asked.above == 'X = """\n# foo"""'
 
 
-def test_tabs_in_front_become_spaces_and_others_stay() -> None:
-    asked = read_asked('SEP = "a\tb"\n\ndef f(x):\n\t"""doc\t1"""')
+def test_parse_instruction_expands_leading_tabs_only() -> None:
+    asked = parse_instruction('SEP = "a\tb"\n\ndef f(x):\n\t"""doc\t1"""')
     assert asked.above == 'SEP = "a\tb"'
     assert asked.stub
     assert asked.stub.head == 'def f(x):\n        """doc\t1"""'
@@ -141,9 +141,9 @@ def test_tabs_in_front_become_spaces_and_others_stay() -> None:
 @pytest.mark.parametrize(
     "source", ["X = {}\ndef f(x):", "def f(x={}):", "def f(x={}): ...", "def f(x):\n    y = {}"]
 )
-def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
+def test_parse_instruction_rejects_deep_nesting(source: str) -> None:
     with pytest.raises(BadRequestError, match=r"nested too deeply|does not parse"):
-        read_asked(source.format("x + " * 800 + "x"))
+        parse_instruction(source.format("x + " * 800 + "x"))
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
         ("x = 1\nasync def a(x): ...\n\ndef b(x): return 1", "function in line 2 has no body"),
     ],
 )
-def test_a_refusal_says_where_and_why(source: str, said: str) -> None:
+def test_parse_instruction_reports_position_and_reason(source: str, said: str) -> None:
     with pytest.raises(BadRequestError, match=said) as refused:
-        read_asked(source)
+        parse_instruction(source)
     assert refused.value.field == "source"
 
 
@@ -179,28 +179,30 @@ def test_a_refusal_says_where_and_why(source: str, said: str) -> None:
         "x = 1\ny = x",
     ],
 )
-def test_words_that_look_like_code_are_an_instruction(source: str) -> None:
-    assert read_asked(source).comment.startswith("# ")
+def test_parse_instruction_accepts_text_that_resembles_code(source: str) -> None:
+    assert parse_instruction(source).comment.startswith("# ")
 
 
-def test_a_class_and_an_overload_may_stand_above_a_stub() -> None:
+def test_parse_instruction_accepts_a_class_and_an_overload_above() -> None:
     above = "class A:\n    pass\n\n@overload\ndef f(x: int) -> int: ..."
-    assert read_asked(f"{above}\n\ndef f(x):").above == above
+    assert parse_instruction(f"{above}\n\ndef f(x):").above == above
 
 
 @pytest.mark.parametrize("above", ["%matplotlib inline", "!ls *.csv", "files = !ls\nx = 1", "len?"])
-def test_magics_and_shell_commands_above_a_stub_stay_as_they_are(above: str) -> None:
-    asked = read_asked(f"import os\n{above}\n\n# Why?\n@cache\ndef f(x):\n    '''Is x\n    odd?\n    '''")
+def test_parse_instruction_keeps_magics_above_a_stub(above: str) -> None:
+    asked = parse_instruction(
+        f"import os\n{above}\n\n# Why?\n@cache\ndef f(x):\n    '''Is x\n    odd?\n    '''"
+    )
     assert asked.above == f"import os\n{above}"
     assert asked.stub
     assert asked.stub.head == "# Why?\n@cache\ndef f(x):\n    '''Is x\n    odd?\n    '''"
 
 
-def test_an_instruction_that_is_nearly_code_keeps_its_indentation() -> None:
-    asked = read_asked("    def area(self):\n        '''The area.'''\n        # Use width.")
+def test_parse_instruction_keeps_the_indentation_of_an_instruction() -> None:
+    asked = parse_instruction("    def area(self):\n        '''The area.'''\n        # Use width.")
     assert asked.comment == "# def area(self):\n#     '''The area.'''\n# Use width."
 
 
-def test_a_cell_magic_above_a_stub_is_refused() -> None:
+def test_parse_instruction_rejects_a_cell_magic() -> None:
     with pytest.raises(BadRequestError, match="Remove `%%time` above"):
-        read_asked("%%time\nimport os\ndef f(x):")
+        parse_instruction("%%time\nimport os\ndef f(x):")

@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _away_from_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A manager without a server writes connection files to the current folder, and one may stay behind."""
+    """Use a temporary folder: a manager without a server may leave a connection file in the current one."""
     monkeypatch.chdir(tmp_path)

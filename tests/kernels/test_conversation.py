@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.kernels.conversation import Closed, Conversation, Message, installation
+from jupyter_turbopilot.kernels.conversation import ClosedWithoutAnswer, Conversation, Message, installation
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
 
 
 def comm_of(messages: list[Message]) -> str:
-    """Return the comm that the last of the messages opens."""
+    """Return the comm that the last message opens."""
     assert messages[-1].type == "comm_open"
     return str(messages[-1].content["comm_id"])
 
@@ -26,7 +26,7 @@ def close(comm: str) -> tuple[str, dict[str, Any]]:
     return "comm_close", {"comm_id": comm, "data": {}}
 
 
-def test_the_handler_is_installed_silently_before_the_first_question_alone() -> None:
+def test_ask_installs_the_handler_silently_before_the_first_query() -> None:
     conversation = Conversation()
     first, second = conversation.ask(), conversation.ask()
     assert [message.type for message in first] == ["execute_request", "comm_open"]
@@ -36,12 +36,12 @@ def test_the_handler_is_installed_silently_before_the_first_question_alone() -> 
     assert comm_of(first) != comm_of(second)
 
 
-def test_what_is_installed_is_one_expression_that_names_nothing() -> None:
+def test_installation_is_one_expression_that_binds_no_name() -> None:
     (statement,) = ast.parse(installation()).body
     assert isinstance(statement, ast.Expr)
 
 
-def test_a_kernel_that_also_closes_the_comm_has_answered() -> None:
+def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     assert isinstance(conversation.hear(*answer(comm)), Facts)
@@ -49,23 +49,23 @@ def test_a_kernel_that_also_closes_the_comm_has_answered() -> None:
     assert [message.type for message in conversation.ask()] == ["comm_open"]
 
 
-def test_an_answer_that_cannot_be_read_is_an_answer_without_facts() -> None:
+def test_hear_treats_an_invalid_answer_as_empty_facts() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     assert conversation.hear(*answer(comm, data={"names": 1})) is NONE
     assert not conversation.is_open
 
 
-def test_a_comm_closed_without_an_answer_says_that_the_handler_is_missing() -> None:
+def test_hear_reports_a_comm_closed_without_an_answer() -> None:
     conversation = Conversation()
-    assert isinstance(conversation.hear(*close(comm_of(conversation.ask()))), Closed)
+    assert isinstance(conversation.hear(*close(comm_of(conversation.ask()))), ClosedWithoutAnswer)
     assert not conversation.is_open
     assert [message.type for message in conversation.ask()] == ["comm_open"]
-    conversation.forget_installation()
+    conversation.reinstall()
     assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
 
 
-def test_a_new_process_is_asked_from_the_beginning() -> None:
+def test_restart_installs_the_handler_again() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     conversation.restart()
@@ -82,7 +82,7 @@ def test_a_new_process_is_asked_from_the_beginning() -> None:
         )
     )
 )
-def test_what_others_say_to_each_other_changes_nothing(messages: list[tuple[str, str]]) -> None:
+def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]]) -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     for kind, other in messages:

@@ -1,4 +1,4 @@
-"""What runs inside the person's kernel: it runs none of their code, whatever their objects are made of."""
+"""The probe runs none of the user's code, whatever their objects are."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ EVIL = {name: noted(name) for name in SPECIAL.split()} | {
 
 
 class Collides(str):
-    """A key that is found where a plain one is looked for."""
+    """A key that equals a plain one."""
 
     __slots__ = ()
 
@@ -64,7 +64,7 @@ class Collides(str):
 
 
 class Key:
-    """No text at all, with the same hash as some."""
+    """A key that is not a string, with the hash of one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -126,7 +126,7 @@ def function_of_strange_dictionary() -> Any:
 
 
 def borrowed_descriptor() -> Any:
-    """Let C code that asks the person's object be found where a dictionary is."""
+    """Replace a dictionary by C code that calls the user's object."""
     wrapper = type("Borrowed", (io.TextIOWrapper,), {"__dict__": io.TextIOWrapper.__dict__["closed"]})
     buffer = type("Buffer", (io.BytesIO,), {"closed": property(noted("closed"))})
     return wrapper(buffer())
@@ -227,13 +227,13 @@ def polars_of_a_planted_table() -> Any:
 
 
 class Slotted:
-    """An object whose slots look like methods in C."""
+    """An object whose slots look like C methods."""
 
     __slots__ = ("columns", "dtype_strings", "len", "select")
 
 
 def planted(kind: Any = types.SimpleNamespace) -> Any:
-    """Return an object that holds functions where polars has methods."""
+    """Return an object with functions in place of polars' methods."""
     value = kind()
     for name in Slotted.__slots__:
         setattr(value, name, noted(name))
@@ -341,8 +341,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns of such a class
-def test_no_code_of_theirs_runs(kind: str) -> None:
+@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns about such a class
+def test_facts_run_no_code_of_the_user(kind: str) -> None:
     value = HOSTILE[kind]()
     namespace = {"value": value, "last": 1}
     RAN.clear()
@@ -355,7 +355,7 @@ def test_no_code_of_theirs_runs(kind: str) -> None:
     assert kernel.read_facts(json.loads(json.dumps(found))).names["last"].type == "int"
 
 
-def test_nor_do_the_keys_of_the_namespace_or_what_it_is_made_of() -> None:
+def test_facts_run_no_code_of_keys_or_namespace_classes() -> None:
     for kind in (dict, type("Held", (dict,), EVIL), OrderedDict):
         namespace = dict.__new__(kind)
         if kind is OrderedDict:
@@ -371,14 +371,14 @@ def test_nor_do_the_keys_of_the_namespace_or_what_it_is_made_of() -> None:
     assert RAN == []
 
 
-def test_what_a_startup_file_has_bound_is_a_name_and_what_every_shell_has_is_none() -> None:
+def test_facts_include_startup_names_and_exclude_shell_names() -> None:
     namespace = {"In": [], "exit": 1, "quit": 1, "open": open, "get_ipython": 1, "_dh": [], "json": json}
     found = probe.facts(namespace)
     assert list(found["names"]) == ["json"]
     assert found["all"]
 
 
-def test_nor_do_classes_that_stand_where_those_of_libraries_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_run_no_code_of_classes_in_place_of_library_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, held in probe._KNOWN.items():
         fake = module(name)
         for one in held:
@@ -413,7 +413,7 @@ def test_facts_run_no_method_of_a_class_bound_in_a_library(monkeypatch: pytest.M
     assert len(found["names"]) == 3
 
 
-def test_facts_call_no_other_builtin_instead_of_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_call_no_builtin_in_place_of_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     held = [instance(type("Item", (), {"__lt__": noted("lt")})) for _ in range(2)]
     monkeypatch.setattr("torch._C._len_torch_function_stack", held.sort)
     RAN.clear()
@@ -421,7 +421,7 @@ def test_facts_call_no_other_builtin_instead_of_torchs(monkeypatch: pytest.Monke
     assert RAN == []
 
 
-def test_nor_do_methods_that_were_put_in_a_librarys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_run_no_methods_patched_into_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("columns", "dtypes", "__getattr__", "__len__"):
         monkeypatch.setattr(pd.DataFrame, name, property(noted(name)))
     for name in ("columns", "dtype_strings"):
@@ -434,7 +434,7 @@ def test_nor_do_methods_that_were_put_in_a_librarys_place(monkeypatch: pytest.Mo
     assert "columns" not in found["table"]
 
 
-def test_nor_does_a_mode_that_watches_tensors() -> None:
+def test_facts_run_no_torch_function_mode() -> None:
     from torch.overrides import TorchFunctionMode
 
     class Mode(TorchFunctionMode):
@@ -450,11 +450,11 @@ def test_nor_does_a_mode_that_watches_tensors() -> None:
     assert probe.facts(values)["names"]["tensor"]["shape"] == [2]
 
 
-def test_an_object_lives_no_longer_for_having_been_looked_at() -> None:
+def test_facts_keep_no_reference_to_objects() -> None:
     kind = type("Mortal", (), {"__del__": lambda _: RAN.append("del")})
     namespace = {"value": kind()}
     RAN.clear()
-    gc.disable()  # what is in no cycle is gone at once
+    gc.disable()  # objects outside cycles are freed at once
     try:
         probe.facts(namespace)
         assert RAN == []
@@ -481,7 +481,7 @@ FRAME = pd.DataFrame(
 )
 
 
-def test_the_words_are_those_of_pandas() -> None:
+def test_facts_use_the_dtype_names_of_pandas() -> None:
     found = probe.facts({"df": FRAME, "part": FRAME[["ratio", "number"]], "s": FRAME["ratio"]})["names"]
     assert found["df"]["columns"] == [[name, str(kind)] for name, kind in FRAME.dtypes.items()]
     assert found["df"]["all"]
@@ -489,7 +489,7 @@ def test_the_words_are_those_of_pandas() -> None:
     assert (found["s"]["shape"], found["s"]["dtype"]) == ([2], "float64")
 
 
-def test_labels_that_arrow_keeps_are_read() -> None:
+def test_facts_read_labels_stored_by_arrow() -> None:
     arrow = pytest.importorskip("pyarrow")
     labels = object.__new__(pd.arrays.ArrowStringArray)
     labels.__dict__["_pa_array"] = arrow.chunked_array([["a", "b"]])
@@ -525,7 +525,7 @@ def test_facts_convert_no_value_of_an_arrow_extension() -> None:
     assert found["columns"] == []
 
 
-def test_the_words_are_those_of_polars() -> None:
+def test_facts_use_the_dtype_names_of_polars() -> None:
     frame = pl.DataFrame({"a": [1], "b": ["x"], "c": [1.5], "d": [True]})
     found = probe.facts({"df": frame, "s": frame["c"]})["names"]
     assert found["df"]["columns"] == [["a", "Int64"], ["b", "String"], ["c", "Float64"], ["d", "Boolean"]]
@@ -539,7 +539,7 @@ def test_facts_leave_out_the_parameters_of_an_enormous_function() -> None:
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_of_a_wide_table_the_first_columns_are_told(make: Any) -> None:
+def test_facts_list_the_first_columns_of_a_wide_table(make: Any) -> None:
     frame = make({f"c{number}": [number] for number in range(3000)})
     found = probe.facts({"df": frame})["names"]["df"]
     assert [label for label, _ in found["columns"]] == [f"c{number}" for number in range(probe.MOST_COLUMNS)]
@@ -560,7 +560,7 @@ def enormous_class(number: int) -> Any:
     ],
     ids=["names", "private names", "classes", "tables"],
 )
-def test_the_work_is_bounded_and_every_name_it_tells_is_there(
+def test_facts_are_bounded_in_work_and_name_only_existing_attributes(
     namespace: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = 0
@@ -584,13 +584,13 @@ def test_the_work_is_bounded_and_every_name_it_tells_is_there(
     assert len(json.dumps(found)) < 2 * probe.MOST_BYTES
 
 
-def test_what_has_too_many_names_to_tell_may_have_any() -> None:
+def test_facts_leave_attributes_open_with_too_many_names() -> None:
     big = types.ModuleType("big")
     big.__dict__.update({f"name_{number}": number for number in range(probe.MOST_ATTRIBUTES + 1)})
     assert probe.facts({"big": big})["names"]["big"]["attributes"] is None
 
 
-def test_names_that_cannot_be_written_or_sent_are_left_out() -> None:
+def test_facts_omit_names_that_cannot_be_encoded() -> None:
     odd = {"a b": 1, "\ud800": 2, "x" * 500: 3, "good": 4}
     plain = type("Plain", (), {})()
     plain.__dict__.update(odd)
@@ -603,9 +603,7 @@ def test_names_that_cannot_be_written_or_sent_are_left_out() -> None:
     json.dumps(found).encode()
 
 
-def test_where_modules_are_looked_for_is_told_as_text(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_modules_returns_the_search_path_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     RAN.clear()
     odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "src/", "../b", "/d"]
     monkeypatch.setattr(sys, "path", odd)
@@ -619,13 +617,13 @@ def test_where_modules_are_looked_for_is_told_as_text(
     assert RAN == []
 
 
-def test_and_which_modules_are_in_the_interpreter_and_how_compiled_ones_are_called() -> None:
+def test_modules_returns_builtin_modules_and_suffixes() -> None:
     modules = kernel.read_facts(probe.facts({})).modules
     assert modules.builtin == frozenset(sys.builtin_module_names)
     assert modules.suffixes == tuple(EXTENSION_SUFFIXES)
 
 
-def test_a_path_that_is_not_a_plain_list_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_ignores_a_path_that_is_no_plain_list(monkeypatch: pytest.MonkeyPatch) -> None:
     class Own(list):  # type: ignore[type-arg]
         def __iter__(self) -> Any:
             raise AssertionError
@@ -634,9 +632,7 @@ def test_a_path_that_is_not_a_plain_list_is_not_told(monkeypatch: pytest.MonkeyP
     assert probe.facts({})["modules"]["path"] == []
 
 
-def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_modules_handles_a_deleted_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def gone() -> str:
         raise FileNotFoundError
 
@@ -646,7 +642,7 @@ def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
 
 
 class Comm:
-    """A comm of a kernel, and what it published."""
+    """A comm of a kernel, with the messages that it published."""
 
     comm_id = "one"
 
@@ -663,7 +659,7 @@ class Comm:
 
 
 def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Install the handler in a kernel that can do nothing but register it, and return it."""
+    """Install the handler in a minimal kernel, and return it."""
     targets: dict[str, Any] = {}
     manager = types.SimpleNamespace(register_target=targets.__setitem__)
     shell = types.SimpleNamespace(kernel=types.SimpleNamespace(comm_manager=manager), user_ns={})
@@ -672,7 +668,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
     return targets["facts"]
 
 
-def test_a_kernel_that_cannot_end_a_comm_silently_answers_and_closes_it(
+def test_install_closes_the_comm_of_other_kernels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     comm = Comm()
@@ -680,7 +676,7 @@ def test_a_kernel_that_cannot_end_a_comm_silently_answers_and_closes_it(
     assert comm.published == ["comm_msg", "comm_close"]
 
 
-def test_a_comm_whose_answer_cannot_be_sent_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install_closes_a_comm_whose_answer_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     comm = Comm(can_send=False)
     with pytest.raises(BrokenPipeError):
         installed(monkeypatch)(comm, {})

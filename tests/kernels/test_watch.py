@@ -37,7 +37,7 @@ ran.clear()
 
 
 class Person:
-    """Somebody with a real kernel."""
+    """A user with a real kernel."""
 
     def __init__(self, manager: AsyncMappingKernelManager, kernel_id: str, client: Any) -> None:
         self.manager, self.kernel_id, self.client = manager, kernel_id, client
@@ -62,7 +62,7 @@ class Person:
         raise TimeoutError(str(facts))
 
 
-async def somebody(scenario: Callable[[Person], Any]) -> None:
+async def with_kernel(scenario: Callable[[Person], Any]) -> None:
     manager = AsyncMappingKernelManager()
     kernel_id = await manager.start_kernel(kernel_name="python3")
     client = manager.get_kernel(kernel_id).client()
@@ -79,7 +79,7 @@ async def somebody(scenario: Callable[[Person], Any]) -> None:
         await manager.shutdown_all(now=True)
 
 
-def test_names_types_columns_shapes_and_signatures_are_known() -> None:
+def test_watch_knows_names_types_columns_shapes_and_signatures() -> None:
     async def scenario(person: Person) -> None:
         await person.run(
             "import numpy as np, pandas as pd, polars as pl\n"
@@ -94,7 +94,7 @@ def test_names_types_columns_shapes_and_signatures_are_known() -> None:
         for _ in range(10):
             if names["df"].columns is not None:
                 break
-            # A machine that is slow at first had no time left to look into it.
+            # On a slow machine, the first inspection may have run out of time.
             await person.run("seen = df")
             names = (await person.facts(lambda facts, before=names: facts.names is not before)).names
         assert names["df"].columns == [("price", "float64"), ("name", "str")]
@@ -104,13 +104,13 @@ def test_names_types_columns_shapes_and_signatures_are_known() -> None:
         assert (names["values"].shape, names["values"].dtype) == ([3, 4], "float64")
         assert names["load"].parameters == ["path", "sep", "header"]
         assert names["tom"].attributes == {"meow", "age"}
-        assert names["np"].attributes is None  # its own `__getattr__` knows further ones
+        assert names["np"].attributes is None  # its `__getattr__` provides further ones
         assert {"In", "Out", "exit"}.isdisjoint(names)
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_facts_follow_each_execution_and_a_restart() -> None:
+def test_watch_follows_executions_and_a_restart() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
         await person.facts(lambda f: "first" in f.names)
@@ -122,21 +122,21 @@ def test_facts_follow_each_execution_and_a_restart() -> None:
         names = (await person.facts(lambda f: "third" in f.names)).names
         assert "first" not in names
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_a_kernel_whose_restart_nobody_heard_of_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = Watch._follow
+def test_watch_reinstalls_the_handler_after_an_unnoticed_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Watch._update_state
 
     def deaf(self: Watch, state: str, parent: str | None, ours: bool) -> None:
         if state not in {"starting", "restarting"}:
             heard(self, state, parent, ours)
 
-    monkeypatch.setattr(Watch, "_follow", deaf)
-    test_facts_follow_each_execution_and_a_restart()
+    monkeypatch.setattr(Watch, "_update_state", deaf)
+    test_watch_follows_executions_and_a_restart()
 
 
-def test_no_code_of_the_persons_runs_and_hostile_objects_do_no_harm() -> None:
+def test_watch_runs_no_user_code_and_survives_hostile_objects() -> None:
     async def scenario(person: Person) -> None:
         await person.run(HOSTILE)
         await person.run("done = 1")
@@ -145,10 +145,10 @@ def test_no_code_of_the_persons_runs_and_hostile_objects_do_no_harm() -> None:
         assert names["hostile"].attributes is None
         assert await person.value("ran") == "[]"
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_history_outputs_hooks_and_the_count_are_untouched() -> None:
+def test_watch_changes_no_history_output_hooks_or_count() -> None:
     async def scenario(person: Person) -> None:
         await person.run(
             "seen = []\n"
@@ -161,16 +161,16 @@ def test_history_outputs_hooks_and_the_count_are_untouched() -> None:
         await person.facts()
         before = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
         await person.run("seen.clear()", store_history=False)
-        await asyncio.sleep(1)  # asked meanwhile
-        # Code that runs, were it silent, would fire it.
+        await asyncio.sleep(1)  # a query runs meanwhile
+        # Any executed code would trigger it, even a silent one.
         assert "pre_execute" not in await person.value("seen")
         after = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
         assert after == before
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_an_interrupt_while_facts_are_asked_for_costs_nothing_but_the_execution(tmp_path: Path) -> None:
+def test_watch_survives_an_interrupt_during_a_query(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
 
     async def scenario(person: Person) -> None:
@@ -185,15 +185,15 @@ def test_an_interrupt_while_facts_are_asked_for_costs_nothing_but_the_execution(
         while (await person.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sleeping:
             pass
         status = ""
-        while status != "ok":  # what is sent at once is aborted with it
+        while status != "ok":  # messages sent at once are aborted, too
             reply = await person.client.execute_interactive("second = 2", timeout=60)
             status = reply["content"]["status"]
         await person.facts(lambda f: {"first", "second"} <= set(f.names))
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_other_clients_hear_answers_but_no_close_and_no_comm_stays_in_the_kernel() -> None:
+def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
     async def scenario(person: Person) -> None:
         heard: list[bytes] = []
         page = person.manager.get_kernel(person.kernel_id).connect_iopub()
@@ -204,7 +204,7 @@ def test_other_clients_hear_answers_but_no_close_and_no_comm_stays_in_the_kernel
                 await person.run(f"{name} = 1")
                 for server in (person, another):
                     await server.facts(lambda facts, name=name: name in facts.names)
-            await person.run("import gc; gc.collect()")  # a comm that is not closed closes when it is freed
+            await person.run("import gc; gc.collect()")  # an open comm is closed when it is freed
             await person.facts(lambda facts: "gc" in facts.names)
             assert await person.value("len(get_ipython().kernel.comm_manager.comms)") == "0"
             await person.run("last = 1")
@@ -216,10 +216,10 @@ def test_other_clients_hear_answers_but_no_close_and_no_comm_stays_in_the_kernel
         assert any(b'"comm_msg"' in message for message in heard)
         assert not any(b'"comm_close"' in message for message in heard)
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_a_large_output_is_not_read() -> None:
+def test_watch_does_not_parse_large_outputs() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
         await person.facts(lambda f: "first" in f.names)
@@ -234,24 +234,24 @@ def test_a_large_output_is_not_read() -> None:
         assert read
         assert max(read) < 100_000
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_a_kernel_that_is_not_there_has_no_facts() -> None:
+def test_kernels_return_no_facts_for_an_unknown_kernel() -> None:
     kernels = Kernels(AsyncMappingKernelManager())
     assert kernels.facts("nobody").names == {}
 
 
-def test_a_kernel_in_which_nothing_has_run_tells_that_and_where_it_looks_for_modules() -> None:
+def test_watch_of_a_fresh_kernel_knows_its_search_path() -> None:
     async def scenario(person: Person) -> None:
         facts = await person.facts(lambda facts: bool(facts.modules.path))
         assert facts.names == {}
         assert facts.all
 
-    asyncio.run(somebody(scenario))
+    asyncio.run(with_kernel(scenario))
 
 
-def test_a_kernel_that_is_asked_while_it_starts_answers_when_it_has_started() -> None:
+def test_watch_of_a_starting_kernel_gets_an_answer() -> None:
     async def scenario() -> None:
         manager = AsyncMappingKernelManager()
         kernel_id = await manager.start_kernel(kernel_name="python3")
@@ -266,7 +266,7 @@ def test_a_kernel_that_is_asked_while_it_starts_answers_when_it_has_started() ->
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock controlled by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -296,7 +296,7 @@ class Clock:
 
 
 class Stream:
-    """A kernel's socket that nobody is at the other end of."""
+    """A kernel's socket without a peer."""
 
     def on_recv(self, _: object) -> None: ...
 
@@ -307,14 +307,14 @@ class Stream:
 
 
 class Silent:
-    """A watched kernel that does nothing by itself, and when it was asked."""
+    """A watched kernel that never answers by itself, with the times of its queries."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.asked_at: list[float] = []
         self.manager = SimpleNamespace(
             session=Session(), connect_iopub=Stream, connect_shell=Stream, execution_state="idle",
-            last_activity="the person's",
+            last_activity="the user's",
         )  # fmt: skip
         self.watch = Watch(self.manager)
         self.watch._session.send = self._sent
@@ -327,7 +327,7 @@ class Silent:
 
     def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
         message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
-        self.watch._take(message, ours=False)
+        self.watch._process(message, ours=False)
 
     def answers(self) -> None:
         self.says("comm_msg", comm_id=self.comm, data={"names": {}, "all": True})
@@ -351,13 +351,13 @@ def pauses(silent: Silent) -> list[float]:
     return [round(later - earlier, 3) for earlier, later in pairwise(silent.asked_at)]
 
 
-def test_a_silent_kernel_is_asked_less_and_less_often_but_not_given_up(silent: Silent) -> None:
+def test_watch_queries_a_silent_kernel_less_often(silent: Silent) -> None:
     silent.is_used(600)
     assert pauses(silent)[:5] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE, 8 * PATIENCE, MOST_PATIENCE]
     assert set(pauses(silent)[5:]) == {MOST_PATIENCE}
 
 
-def test_an_answer_or_a_restart_brings_the_first_patience_back(silent: Silent) -> None:
+def test_watch_resets_its_timeout_after_an_answer_or_restart(silent: Silent) -> None:
     silent.is_used(300)
     silent.says("status", execution_state="starting")
     silent.is_used(20)
@@ -368,24 +368,24 @@ def test_an_answer_or_a_restart_brings_the_first_patience_back(silent: Silent) -
     assert pauses(silent)[-1] == PATIENCE
 
 
-def test_a_kernel_that_computes_is_asked_once_however_long_it_takes(silent: Silent) -> None:
+def test_watch_queries_a_busy_kernel_once(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.says("status", parent="execute_request", execution_state="busy")
     silent.is_used(400)
     silent.says("status", parent="execute_request", execution_state="idle")
     silent.is_used(1)
-    assert len(silent.asked_at) == 1  # the question is still in its queue
+    assert len(silent.asked_at) == 1  # the query is still in its queue
     silent.answers()
     silent.is_used(1)
     silent.answers()
-    assert len(silent.asked_at) == 2  # about what was executed meanwhile
+    assert len(silent.asked_at) == 2  # after an execution meanwhile
     silent.says("status", parent="execute_request", execution_state="idle")
-    silent.manager.execution_state = "busy"  # with something other than an execution
+    silent.manager.execution_state = "busy"  # with another kind of request
     silent.is_used(100)
     assert len(silent.asked_at) == 2
 
 
-def test_no_question_is_asked_while_another_is_open(silent: Silent) -> None:
+def test_watch_sends_no_query_while_one_is_open(silent: Silent) -> None:
     for _ in range(8):
         silent.says("status", parent="execute_request", execution_state="idle")
         silent.clock.advance(0.5)
@@ -395,14 +395,14 @@ def test_no_question_is_asked_while_another_is_open(silent: Silent) -> None:
     assert len(silent.asked_at) == 2
 
 
-def test_nothing_is_left_to_do_once_it_is_closed(silent: Silent) -> None:
+def test_close_cancels_all_timers(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.says("status", parent="execute_request", execution_state="idle")
     silent.watch.close()
     assert not silent.clock.waiting
 
 
-def test_a_kernel_that_nobody_wants_to_know_about_is_asked_when_somebody_does_again(silent: Silent) -> None:
+def test_watch_pauses_while_unused(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.answers()
     silent.says("status", parent="execute_request", execution_state="busy")
@@ -414,19 +414,19 @@ def test_a_kernel_that_nobody_wants_to_know_about_is_asked_when_somebody_does_ag
     assert len(silent.asked_at) == 2
 
 
-def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled(silent: Silent) -> None:
+def test_watch_does_not_count_as_kernel_activity(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.manager.last_activity = "the question's"
     silent.answers()
     silent.clock.advance(1)
-    assert silent.manager.last_activity == "the person's"
+    assert silent.manager.last_activity == "the user's"
 
 
-def test_a_question_whose_answer_did_not_arrive_is_no_activity_either(silent: Silent) -> None:
+def test_watch_restores_activity_after_an_unanswered_query(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.manager.last_activity = "the first question's"
     silent.is_used(10)
     assert len(silent.asked_at) == 2
     silent.answers()
     silent.clock.advance(1)
-    assert silent.manager.last_activity == "the person's"
+    assert silent.manager.last_activity == "the user's"

@@ -28,9 +28,7 @@ def taught(verdicts: list[tuple[float, bool]], begun: Calibration = AS_FITTED) -
 
 
 @given(LESSONS, st.floats(0.01, 0.99))
-def test_whatever_it_learns_it_stays_within_its_bounds(
-    verdicts: list[tuple[float, bool]], threshold: float
-) -> None:
+def test_learn_stays_within_its_bounds(verdicts: list[tuple[float, bool]], threshold: float) -> None:
     learned = taught(verdicts * 40)
     assert SLOPE[0] <= learned.slope <= SLOPE[1]
     assert OFFSET[0] <= learned.offset <= OFFSET[1]
@@ -40,25 +38,25 @@ def test_whatever_it_learns_it_stays_within_its_bounds(
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_nobody_can_drive_it_to_never_or_always(right: bool) -> None:
+def test_learn_cannot_reach_never_or_always(right: bool) -> None:
     learned = taught([(0.999 if right else 0.58, right)] * 20_000)
     for threshold in (0.575, 0.65, 0.775, 0.8):
         assert 0.2 < learned.threshold(threshold) <= 0.95
 
 
 @given(st.permutations([(0.6, True), (0.7, False), (0.9, True), (0.65, False), (0.8, True)] * 4))
-def test_the_order_of_verdicts_matters_little(verdicts: list[tuple[float, bool]]) -> None:
+def test_learn_hardly_depends_on_the_order_of_outcomes(verdicts: list[tuple[float, bool]]) -> None:
     one, other = taught(verdicts), taught(sorted(verdicts))
     assert abs(one.offset - other.offset) < 0.15
     assert abs(one.slope - other.slope) < 0.15
 
 
-def test_as_long_as_nothing_was_learned_thresholds_are_as_fitted() -> None:
+def test_threshold_is_the_fitted_one_without_outcomes() -> None:
     assert [AS_FITTED.threshold(value) for value in (0.0, 0.05, 0.575, 0.7777)] == [0.0, 0.05, 0.575, 0.7777]
 
 
-@given(st.floats(0.575, 1.0), st.booleans())  # what does not pass is never heard of
-def test_more_right_ones_never_raise_the_threshold(score: float, right: bool) -> None:
+@given(st.floats(0.575, 1.0), st.booleans())  # suggestions below the threshold have no outcome
+def test_threshold_never_rises_with_more_right_suggestions(score: float, right: bool) -> None:
     before = Calibration(seen=100)
     after = before.learn(score, 0.575, 0.65, right=right).threshold(0.575)
     assert after <= 0.575 if right else after >= 0.575
@@ -66,7 +64,7 @@ def test_more_right_ones_never_raise_the_threshold(score: float, right: bool) ->
 
 @pytest.mark.parametrize("setting", AIMS)
 @pytest.mark.parametrize("shift", [-0.5, 0.0, 0.6])
-def test_it_converges_to_where_as_many_are_right_as_promised(setting: str, shift: float) -> None:
+def test_learn_converges_to_the_promised_precision(setting: str, shift: float) -> None:
     promised, fitted = AIMS[setting], {"balanced": 0.575, "quiet": 0.775}[setting]
     rng = random.Random(3)
     scores = [1 - rng.random() ** 0.7 for _ in range(4000)]  # few are high
@@ -84,7 +82,7 @@ def test_it_converges_to_where_as_many_are_right_as_promised(setting: str, shift
     assert precision == pytest.approx(promised, abs=0.035)
 
 
-def test_the_slope_follows_how_much_surer_ones_are_more_often_right() -> None:
+def test_learn_adapts_the_slope_to_the_scores() -> None:
     rng = random.Random(5)
     steep, flat = AS_FITTED, AS_FITTED
     for _ in range(1500):
@@ -95,7 +93,7 @@ def test_the_slope_follows_how_much_surer_ones_are_more_often_right() -> None:
     assert flat.slope < 0.9
 
 
-def test_what_was_long_ago_fades() -> None:
+def test_learn_forgets_old_outcomes() -> None:
     wrong_once = taught([(0.7, False), (0.7, True)] * 1000)
     assert wrong_once.offset < -0.2
     since = taught([(0.7, index % 20 < 13) for index in range(8000)], wrong_once)
@@ -104,7 +102,7 @@ def test_what_was_long_ago_fades() -> None:
     assert back.offset > since.offset
 
 
-def test_where_most_are_wrong_the_offset_alone_is_learned() -> None:
+def test_learn_changes_only_the_offset_if_most_are_wrong() -> None:
     learned = AS_FITTED
     for index in range(300):
         learned = learned.learn(0.1 + index / 400, 0.05, 0.297, right=index % 10 == 0)
@@ -112,5 +110,5 @@ def test_where_most_are_wrong_the_offset_alone_is_learned() -> None:
     assert learned.threshold(0.05) > 0.05
 
 
-def test_a_threshold_is_never_moved_to_nothing() -> None:
+def test_threshold_never_moves_to_zero() -> None:
     assert taught([(0.9, True)] * 2000).threshold(0.01) > 0

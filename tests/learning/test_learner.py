@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE", 0.01)
-    monkeypatch.setattr(module, "PATIENCE", 30.0)  # how busy the machine is decides nothing
+    monkeypatch.setattr(module, "PATIENCE", 30.0)  # independent of the load of the machine
 
 
 def show(learner: Learner, name: str, event: str = "dismissed") -> None:
@@ -47,7 +47,7 @@ def show(learner: Learner, name: str, event: str = "dismissed") -> None:
         learner.receive(Feedback(id=name, event=said, chars=5))  # type: ignore[arg-type]
 
 
-def test_what_was_learned_is_there_after_a_restart(file: Path) -> None:
+def test_learner_restores_what_it_learned_after_a_restart(file: Path) -> None:
     learner = Learner(file)
     for number in range(30):
         show(learner, str(number))
@@ -58,7 +58,7 @@ def test_what_was_learned_is_there_after_a_restart(file: Path) -> None:
     assert (again.week.shown, again.week.taken) == (30, 0)
 
 
-def test_the_file_is_the_persons_alone_and_holds_numbers(file: Path) -> None:
+def test_learner_writes_a_private_file_with_numbers_only(file: Path) -> None:
     learner = Learner(file)
     show(learner, "a")
     learner.close()
@@ -70,7 +70,7 @@ def test_the_file_is_the_persons_alone_and_holds_numbers(file: Path) -> None:
     assert list(personal_files(file.parent)) == [file]
 
 
-def test_several_servers_learn_from_each_other(file: Path) -> None:
+def test_learners_share_what_they_learn(file: Path) -> None:
     one, other = Learner(file), Learner(file)
     show(one, "a")
     until(lambda: one.calibration("subject").seen == 1)
@@ -82,7 +82,7 @@ def test_several_servers_learn_from_each_other(file: Path) -> None:
     other.close()
 
 
-def test_many_servers_that_write_at_once_leave_a_whole_file(file: Path) -> None:
+def test_learners_writing_at_once_leave_a_valid_file(file: Path) -> None:
     learners = [Learner(file) for _ in range(6)]
 
     def type_on(learner: Learner) -> None:
@@ -103,7 +103,7 @@ def test_many_servers_that_write_at_once_leave_a_whole_file(file: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[1]", b"\xff\xfe", b'{"calibrations": {"subject": 3}}', b"[" * 100_000]
 )
-def test_a_damaged_file_begins_anew(file: Path, damage: bytes) -> None:
+def test_learner_resets_a_damaged_file(file: Path, damage: bytes) -> None:
     file.parent.mkdir()
     file.write_bytes(damage)
     learner = Learner(file)
@@ -113,7 +113,7 @@ def test_a_damaged_file_begins_anew(file: Path, damage: bytes) -> None:
     assert Learner(file).calibration("subject").seen == 1
 
 
-def test_what_is_forgotten_is_gone_from_disk_and_memory(file: Path) -> None:
+def test_forget_deletes_file_and_memory(file: Path) -> None:
     learner = Learner(file)
     show(learner, "a")
     until(file.exists)
@@ -127,12 +127,12 @@ def test_what_is_forgotten_is_gone_from_disk_and_memory(file: Path) -> None:
     assert not file.exists()
 
 
-def test_another_server_that_runs_forgets_with_its_next_feedback(file: Path) -> None:
+def test_forget_reaches_another_server_with_its_next_feedback(file: Path) -> None:
     one, other = Learner(file), Learner(file)
     show(one, "a")
     until(file.exists)
     show(other, "b")
-    until(lambda: Learner(file).calibration("subject").seen == 2)  # the other one has written it
+    until(lambda: Learner(file).calibration("subject").seen == 2)  # written by the other learner
     one.forget()
     show(other, "c")
     until(lambda: other.calibration("subject").seen == 1)
@@ -140,7 +140,7 @@ def test_another_server_that_runs_forgets_with_its_next_feedback(file: Path) -> 
     other.close()
 
 
-def test_where_nothing_can_be_written_it_learns_until_it_stops(
+def test_learner_learns_in_memory_if_it_cannot_write(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "own").write_text("a file in the folder's place")
@@ -155,7 +155,7 @@ def test_where_nothing_can_be_written_it_learns_until_it_stops(
     assert "cannot be saved" in caplog.text
 
 
-def test_without_feedback_nothing_runs_and_nothing_is_written(file: Path) -> None:
+def test_learner_without_feedback_writes_nothing(file: Path) -> None:
     learner = Learner(file)
     learner.sent("a", TERMS, 5, 0.7)
     learner.receive(Feedback(id="unknown", event="dismissed"))
@@ -163,9 +163,7 @@ def test_without_feedback_nothing_runs_and_nothing_is_written(file: Path) -> Non
     assert not file.parent.exists()
 
 
-def test_after_a_full_disk_everything_is_written_that_was_learned_meanwhile(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_learner_writes_everything_after_a_full_disk(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -184,7 +182,7 @@ def test_after_a_full_disk_everything_is_written_that_was_learned_meanwhile(
     assert Learner(file).week.shown == 4
 
 
-def test_a_file_that_cannot_be_read_for_a_while_loses_nothing(
+def test_learner_loses_nothing_while_the_file_is_unreadable(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = Learner(file)
@@ -202,7 +200,7 @@ def test_a_file_that_cannot_be_read_for_a_while_loses_nothing(
         until(lambda: learner.calibration("subject").seen == 4)
         until(lambda: learner._behind.trouble)
         unread = Learner(file)
-        assert json.loads(file.read_text())["calibrations"]["subject"]["seen"] == 3  # as it was
+        assert json.loads(file.read_text())["calibrations"]["subject"]["seen"] == 3  # unchanged
     assert "Too many open files" in caplog.text
     assert unread.calibration("subject") == AS_FITTED
     show(learner, "b")
@@ -213,7 +211,7 @@ def test_a_file_that_cannot_be_read_for_a_while_loses_nothing(
     assert Learner(file).week.shown == 6
 
 
-def test_what_comes_while_the_file_is_written_is_written_after_it(
+def test_learner_writes_observations_that_arrive_during_a_write(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = Learner(file)
@@ -233,9 +231,7 @@ def test_what_comes_while_the_file_is_written_is_written_after_it(
     assert (Learner(file).week.shown, learner.week.shown) == (2, 2)
 
 
-def test_what_is_forgotten_while_the_file_is_written_stays_forgotten(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forget_during_a_write_takes_effect(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = Learner(file)
     written = threading.Event()
 
@@ -252,7 +248,7 @@ def test_what_is_forgotten_while_the_file_is_written_stays_forgotten(
     assert (learner.calibration("subject"), learner.week.shown) == (AS_FITTED, 0)
 
 
-def test_the_clock_may_jump(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learner_survives_a_jump_of_the_clock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE", 3600.0)  # nothing is written before the end
     learner = Learner(file)
     show(learner, "a", "accepted")
@@ -260,7 +256,7 @@ def test_the_clock_may_jump(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
         with monkeypatch.context() as patch:
             jumped = time.time() + jump
             patch.setattr(time, "time", lambda jumped=jumped: jumped)
-            assert learner.week.taken == 1  # not written yet, so it counts for the week that it is now
+            assert learner.week.taken == 1  # not written yet, so it counts for the current week
             show(learner, f"{jump}")
     learner.close()
     assert Learner(file).calibration("subject").seen == 3
@@ -288,12 +284,12 @@ def _in_auckland(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_in_auckland")
-def test_a_week_begins_on_monday_where_the_server_is() -> None:
+def test_week_of_begins_on_monday_in_local_time() -> None:
     monday = datetime(2026, 11, 22, 11, tzinfo=UTC).timestamp()  # Monday, 0:00 there
     assert week_of(monday) == week_of(monday + 7 * DAY - 1) == week_of(monday - 1) + 1
 
 
-def test_the_counts_are_this_weeks() -> None:
+def test_week_counts_only_this_week() -> None:
     learned = Learned().after(Observations(2, 1), NOW)
     assert learned.week == Week(week_of(NOW), 2, 1)
     assert learned.counted(Observations(), NOW) == learned.week
@@ -303,29 +299,29 @@ def test_the_counts_are_this_weeks() -> None:
 
 
 @pytest.mark.parametrize("jump", [-40 * 365 * DAY, 40 * 365 * DAY])
-def test_after_the_clock_has_jumped_the_counts_begin_anew_and_what_was_learned_stays(jump: float) -> None:
+def test_week_resets_after_a_jump_of_the_clock(jump: float) -> None:
     learned = Learned().after(Observations(2, 1, (verdict(right=False),)), NOW)
     jumped = learned.after(Observations(1), NOW + jump)
     assert jumped.week == Week(week_of(NOW + jump), 1, 0)
     assert jumped.calibrations == learned.calibrations
 
 
-def test_what_was_shown_last_week_may_be_taken_in_this_one() -> None:
+def test_week_counts_a_late_acceptance() -> None:
     week = Learned().after(Observations(1), NOW).after(Observations(0, 1), NOW + 7 * DAY).week
     assert (week.shown, week.taken) == (1, 1)
 
 
-def test_each_subject_is_learned_of_for_itself() -> None:
+def test_learner_calibrates_each_subject_separately() -> None:
     learned = Learned().after(judged(verdict(right=False), verdict(right=True, subject="other")), NOW)
     assert learned.calibration("subject").offset < 0 < learned.calibration("other").offset
     assert learned.calibration("third") == AS_FITTED
 
 
-def test_where_a_setting_promises_nothing_suggestions_are_only_counted() -> None:
+def test_learner_only_counts_settings_without_a_promise() -> None:
     assert Learned().after(judged(verdict(right=False, promised=None)), NOW).calibrations == {}
 
 
-def test_the_subject_that_was_used_longest_ago_is_forgotten() -> None:
+def test_learner_drops_the_least_recently_used_subject() -> None:
     verdicts = [verdict(right=True, subject=str(number)) for number in range(SUBJECTS)]
     again = [verdict(right=True, subject="0"), verdict(right=True, subject="new")]
     learned = Learned().after(judged(*verdicts, *again), NOW)
@@ -335,7 +331,7 @@ def test_the_subject_that_was_used_longest_ago_is_forgotten() -> None:
 
 
 @given(st.lists(st.builds(verdict, right=st.booleans(), subject=st.sampled_from("abc")), max_size=30))
-def test_what_is_written_is_read_again(verdicts: list[Verdict]) -> None:
+def test_read_returns_what_was_written(verdicts: list[Verdict]) -> None:
     learned = Learned().after(Observations(1, 1, tuple(verdicts)), NOW)
     assert read(json.loads(msgspec.json.encode(learned))) == learned
 
@@ -357,7 +353,7 @@ JSON = st.recursive(
         GOOD | {"seen": -1},
     ],
 )
-def test_what_is_damaged_begins_anew_and_the_rest_stays(damaged: Any) -> None:
+def test_read_resets_damaged_parts_only(damaged: Any) -> None:
     kept = read(
         {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "taken": 1}}
     )
@@ -365,17 +361,17 @@ def test_what_is_damaged_begins_anew_and_the_rest_stays(damaged: Any) -> None:
 
 
 @pytest.mark.parametrize("week", [None, 3, {}, {"number": 1, "shown": 1, "taken": 2}, {"number": -1}])
-def test_a_damaged_week_has_no_counts(week: Any) -> None:
+def test_read_resets_a_damaged_week(week: Any) -> None:
     assert read({"calibrations": [], "week": week}) == Learned()
 
 
 @given(st.dictionaries(st.sampled_from(["calibrations", "week", "x"]), JSON))
-def test_no_json_is_too_odd_to_be_read(content: dict[str, Any]) -> None:
+def test_read_accepts_any_json(content: dict[str, Any]) -> None:
     assert read(content).counted(Observations(), NOW).shown >= 0
 
 
 @pytest.mark.parametrize("recalled", [True, False])
-def test_a_line_of_the_index_says_nothing_about_the_models_scores(file: Path, recalled: bool) -> None:
+def test_observe_does_not_calibrate_index_matches(file: Path, recalled: bool) -> None:
     learner = Learner(file)
     item = Item("alpha", 0.7, "stop", recalled=recalled)
     learner.observe(TERMS, Reply("a", items=(item,)))

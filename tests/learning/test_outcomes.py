@@ -46,19 +46,19 @@ def verdicts(found: Outcomes, *events: tuple[str, int], **more: Any) -> list[tup
         ([("accepted", 10), ("retained", 9)], True),
         ([("accepted", 10), ("retained", 8)], False),
         ([("accepted", 10), ("retained", 0)], False),
-        ([("accepted", 4), ("retained", 4)], False),  # a part was taken, and the rest was not wanted
-        ([("accepted", 4), ("shown", 10), ("typed_over", 10)], True),  # a part taken, the rest typed
+        ([("accepted", 4), ("retained", 4)], False),  # a part was accepted, the rest was not
+        ([("accepted", 4), ("shown", 10), ("typed_over", 10)], True),  # a part accepted, the rest typed
         ([("accepted", 4), ("shown", 10), ("typed_over", 5)], False),
         ([("accepted", 4), ("shown", 10), ("accepted", 10), ("retained", 10)], True),
     ],
 )
-def test_it_was_right_if_all_of_it_was_typed_or_taken_and_kept(
+def test_receive_judges_typed_and_retained_suggestions_as_right(
     events: list[tuple[str, int]], right: bool
 ) -> None:
     assert verdicts(outcomes(), ("shown", 10), *events) == [(0.7, right)]
 
 
-def test_it_is_judged_by_what_was_seen_of_it_though_more_was_on_its_way() -> None:
+def test_receive_judges_by_the_shown_part() -> None:
     taken = outcomes((4, 0.6), (10, 0.9))
     assert verdicts(taken, ("shown", 4), ("accepted", 4), ("retained", 4), length=4) == [(0.6, True)]
     typed = outcomes((4, 0.6), (10, 0.9))
@@ -71,13 +71,13 @@ def test_it_is_judged_by_what_was_seen_of_it_though_more_was_on_its_way() -> Non
     assert verdicts(unsaid, ("shown", 4), ("typed_over", 4)) == [(0.9, False)]
 
 
-def test_shown_and_taken_are_counted_once() -> None:
+def test_receive_counts_shown_and_accepted_once() -> None:
     events = [("shown", 10), ("shown", 6), ("accepted", 4), ("shown", 6), ("accepted", 10), ("retained", 10)]
     observed = receive(outcomes(), *events)
     assert (observed.shown, observed.taken) == (1, 1)
 
 
-def test_what_is_taken_after_a_typing_mistake_counts_as_taken_and_is_judged_anew() -> None:
+def test_receive_judges_again_after_a_typing_mistake() -> None:
     found = outcomes()
     assert verdicts(found, ("shown", 10), ("typed_over", 0)) == [(0.7, False)]
     observed = receive(found, *WHOLE, ("retained", 10))
@@ -86,26 +86,26 @@ def test_what_is_taken_after_a_typing_mistake_counts_as_taken_and_is_judged_anew
 
 
 @pytest.mark.parametrize("last", ["typed_over", "accepted"])
-def test_word_that_it_was_shown_counts_though_it_comes_last(last: str) -> None:
+def test_receive_counts_a_late_shown_event(last: str) -> None:
     found = outcomes()
     observed = receive(found, (last, 10), ("shown", 10))
     assert observed.shown == 1
     assert len(observed.verdicts) == (last == "typed_over")
 
 
-def test_of_unknown_suggestions_and_after_an_hour_nothing_is_learned() -> None:
+def test_receive_ignores_unknown_and_expired_suggestions() -> None:
     events = [("shown", 10), ("accepted", 10), ("retained", 10), ("dismissed", 0), ("typed_over", 10)]
     assert not receive(outcomes(), *events, name="another")
     assert not receive(outcomes(), *events, now=SECONDS + 1)
 
 
-def test_an_hour_is_counted_from_the_latest_feedback() -> None:
+def test_receive_extends_the_expiry() -> None:
     found = outcomes()
     receive(found, *WHOLE, now=SECONDS - 1)
     assert verdicts(found, ("retained", 3), now=2 * SECONDS - 2) == [(0.7, False)]
 
 
-def test_what_was_taken_whole_and_never_heard_of_again_was_right() -> None:
+def test_receive_counts_a_full_acceptance_as_right_after_expiry() -> None:
     found = outcomes()
     receive(found, *WHOLE)
     assert verdicts(found, ("shown", 1), name="another", now=SECONDS) == []
@@ -117,27 +117,25 @@ def test_what_was_taken_whole_and_never_heard_of_again_was_right() -> None:
     ("events", "right"),
     [
         (WHOLE, [True]),
-        ([("shown", 10)], []),  # nobody knows
+        ([("shown", 10)], []),  # unknown
         ([("shown", 10), ("accepted", 4)], []),
-        ([*WHOLE, ("retained", 0)], []),  # that was judged
-        ([*WHOLE, ("retained", 10), ("shown", 10)], []),  # it was deleted, and came back
+        ([*WHOLE, ("retained", 0)], []),  # already judged
+        ([*WHOLE, ("retained", 10), ("shown", 10)], []),  # deleted, then shown again
     ],
 )
-def test_at_the_end_only_what_was_taken_whole_is_judged(
-    events: list[tuple[str, int]], right: list[bool]
-) -> None:
+def test_end_judges_only_full_acceptances(events: list[tuple[str, int]], right: list[bool]) -> None:
     found = outcomes()
     receive(found, *events)
     assert [verdict.right for verdict in found.end().verdicts] == right
     assert found.end() == Observations()
 
 
-def test_it_remembers_so_many_and_no_more() -> None:
+def test_sent_tracks_a_limited_number() -> None:
     found = outcomes()
     receive(found, *WHOLE)
     for number in range(MOST + 50):
         found.sent(str(number), TERMS, 3, 0.7, 0.0)
-    assert verdicts(found, ("dismissed", 0), name="0") == [(0.7, True)]  # of the first, which was taken
+    assert verdicts(found, ("dismissed", 0), name="0") == [(0.7, True)]  # of the first, which was accepted
     assert verdicts(found, ("dismissed", 0), name=str(MOST)) == [(0.7, False)]
 
 
@@ -147,7 +145,7 @@ EVENTS = st.tuples(
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), EVENTS, st.integers(0, 20)), max_size=40))
-def test_in_any_order_each_is_counted_once_and_judged_no_more_often_than_it_appeared(
+def test_receive_judges_each_appearance_at_most_once(
     said: list[tuple[str, tuple[str, int], int]],
 ) -> None:
     found = Outcomes()
@@ -172,6 +170,6 @@ COUNTS = st.builds(
 
 
 @given(COUNTS, COUNTS)
-def test_what_came_since_is_what_was_added(first: Observations, later: Observations) -> None:
+def test_since_returns_the_added_observations(first: Observations, later: Observations) -> None:
     assert (first + later).since(first) == later
     assert bool(first + later) == (bool(first) or bool(later))

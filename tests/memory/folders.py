@@ -1,4 +1,4 @@
-"""What is asked of an index again and again in tests: that it is built, and what it knows."""
+"""Helpers for tests of the index: building it, and reading its content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS = 60.0
 
 
 def until(true: Callable[[], object]) -> None:
-    """Wait for something."""
+    """Wait until a condition holds."""
     end = time.monotonic() + SECONDS
     while not true():
         assert time.monotonic() < end
@@ -26,31 +26,31 @@ def until(true: Callable[[], object]) -> None:
 
 
 def known(place: Path) -> set[str]:
-    """Return the paths that an index knows."""
+    """Return the indexed paths."""
     while place.is_file():
         try:
             with closing(Store(place, looking=True)) as store:
                 return set(store.stamps())
-        except sqlite3.Error as error:  # the builder may hold it for longer than a look-up waits
+        except sqlite3.Error as error:  # the builder may lock it for longer than a lookup waits
             if not is_busy(error):
                 raise
     return set()
 
 
 def settled(builder: Builder) -> bool:
-    """Tell whether the thread has nothing to do, and waits."""
+    """Return whether the thread is idle."""
     waiting = builder._changed or builder._unseen or builder._first or builder._todo
     return builder._seen > 0 and not waiting
 
 
 def look_again(builder: Builder, store: Store) -> None:
-    """Have a builder look at everything, as it does while somebody works, and read what is new."""
-    builder._looks, builder._due = 1, float("-inf")
+    """Make a builder scan the folder and read new files, as it does while the index is in use."""
+    builder._scans, builder._due = 1, float("-inf")
     builder._work(store)
 
 
 def built(root: Path) -> KeptMemory:
-    """Return the memory of a folder, all of which was read."""
+    """Return the complete index of a folder."""
     memory = KeptMemory(LocalFiles(root))
     memory.builder._rushing = True
     with closing(memory.builder._open()) as store:
@@ -59,5 +59,5 @@ def built(root: Path) -> KeptMemory:
 
 
 def rests(memory: KeptMemory, begun: str) -> list[str]:
-    """Return how a line goes on, as a notebook is told that is elsewhere."""
+    """Return the continuations of a line for another notebook."""
     return [one.rest for one in memory.continuations("python", begun, "", path="x.ipynb", modules=[])]

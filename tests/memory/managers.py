@@ -1,4 +1,4 @@
-"""A contents manager of somebody's own, as the tests of the memory need one."""
+"""A third-party contents manager for tests of the index."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .notebooks import notebook
 
 
 class Manager:
-    """Files in a storage elsewhere, which may fail."""
+    """Files in a remote storage, which may fail."""
 
     root_dir = "elsewhere"
 
     def __init__(self, texts: dict[str, str] | None = None) -> None:
         two = {"a.ipynb": notebook("frobnicate_it(1)"), "d/b.ipynb": notebook("settle_it(2)")}
         self.texts = two if texts is None else texts
-        self.fails: int = 0  # with this status
-        self.failing = ""  # only below here
+        self.fails: int = 0  # the status of failures
+        self.failing = ""  # the folder in which calls fail
         self.slow = 0.0
         self.asked: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Notebooks and folders of them, as the tests of the memory need them."""
+"""Notebooks and folders of notebooks for tests of the index."""
 
 from __future__ import annotations
 

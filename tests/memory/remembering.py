@@ -1,4 +1,4 @@
-"""A memory that says what it is told to."""
+"""An index with scripted results."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from jupyter_turbopilot.memory.base import Sighting
+from jupyter_turbopilot.memory.base import IndexMatch
 from jupyter_turbopilot.memory.reader import Memory
 from jupyter_turbopilot.request import Document
 
 
 def sighting(
     rest: str, documents: int = 3, *, above: bool = False, times: int = 0, imports: float = 1.0
-) -> Sighting:
-    return Sighting(rest, times or documents, documents, above, time.time() - 86_400, imports)
+) -> IndexMatch:
+    return IndexMatch(rest, times or documents, documents, above, time.time() - 86_400, imports)
 
 
 @dataclass(eq=False)
 class Remembering(Memory):
-    """`lines` are whole lines that it knows, with what is said of each; `documents` what follows on any cell."""
+    """`lines`: indexed lines with their matches; `documents`: the entries that follow any cell."""
 
-    lines: dict[str, Sighting] = field(default_factory=dict)
+    lines: dict[str, IndexMatch] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     asked: list[str] = field(default_factory=list)
@@ -34,12 +34,12 @@ class Remembering(Memory):
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
-    ) -> Sequence[Sighting]:
+    ) -> Sequence[IndexMatch]:
         self.before()
         start = begun.lstrip()
         self.asked.append(start)
         return [
-            Sighting(line[len(start) :], s.times, s.documents, s.above, s.modified, s.imports)
+            IndexMatch(line[len(start) :], s.times, s.documents, s.above, s.modified, s.imports)
             for line, s in self.lines.items()
             if line.startswith(start)
         ]

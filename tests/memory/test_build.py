@@ -19,7 +19,7 @@ from tornado.web import HTTPError
 
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.memory import build, local_files
-from jupyter_turbopilot.memory.base import Looked
+from jupyter_turbopilot.memory.base import FileInfo
 from jupyter_turbopilot.memory.build import Builder, EndedError, Progress
 from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.entries import Page
@@ -55,7 +55,7 @@ def known(builder: Builder) -> set[str]:
     return folders.known(builder.place)
 
 
-def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder, root: Path) -> None:
+def test_changed_updates_saved_renamed_and_deleted_files(builder: Builder, root: Path) -> None:
     one = write(root, "a.ipynb", "first_name(1)")
     write(root, "d/b.ipynb", "second_name(2)")
     builder.start()
@@ -74,10 +74,10 @@ def test_what_is_saved_renamed_or_deleted_is_brought_up_to_date(builder: Builder
     until(lambda: known(builder) == {"f/b.ipynb", "e.ipynb"} and builder.progress.files == 2)
 
 
-def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_is_gone_is_forgotten(
+def test_builder_pauses_reading_but_not_deletion_while_busy(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "_REST", 0.05)
+    monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
     monkeypatch.setattr(build, "QUIET", 0.3)
     monkeypatch.setattr(build, "_POLL", 0.01)
     monkeypatch.setattr(build, "PATIENCE", 600.0)
@@ -114,9 +114,7 @@ def test_files_are_not_read_while_somebody_types_or_a_kernel_computes_but_what_i
         until(lambda: len(known(builder)) == 3)
 
 
-def test_somebody_who_never_stops_typing_does_not_keep_files_from_being_read(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_builder_reads_files_despite_constant_typing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "PATIENCE", 0.2)
     write(root, "a.ipynb", "x_first = 1")
     source = LocalFiles(root)
@@ -126,7 +124,7 @@ def test_somebody_who_never_stops_typing_does_not_keep_files_from_being_read(
         until(lambda: known(builder) == {"a.ipynb"})
 
 
-def test_at_the_next_start_only_what_has_changed_is_read(root: Path) -> None:
+def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
     source = LocalFiles(root)
     changed = write(root, "a.ipynb", "first_name(1)")
     write(root, "b.ipynb", "second_name(2)")
@@ -136,7 +134,7 @@ def test_at_the_next_start_only_what_has_changed_is_read(root: Path) -> None:
         until(lambda: first.progress.files == 3 and settled(first))
     gone.unlink()
     changed.write_text(changed.read_text().replace("first_name", "other_name"))
-    os.utime(changed, (1, 1))  # a clock that jumped back
+    os.utime(changed, (1, 1))  # a clock that was set back
     read: list[str] = []
 
     class Noting(LocalFiles):
@@ -150,7 +148,7 @@ def test_at_the_next_start_only_what_has_changed_is_read(root: Path) -> None:
     assert read == ["a.ipynb"]
 
 
-def test_awkward_files_cost_nothing_but_themselves(builder: Builder, root: Path) -> None:
+def test_builder_skips_unreadable_files(builder: Builder, root: Path) -> None:
     write(root, "good.ipynb", "good_name(1)")
     (root / "nojson.ipynb").write_text("{")
     (root / "wide.ipynb").write_bytes("{}".encode("utf-16"))
@@ -159,11 +157,11 @@ def test_awkward_files_cost_nothing_but_themselves(builder: Builder, root: Path)
         file.truncate(200 * 1024**2)
     with closing(builder._open()) as store:
         builder._work(store)
-        assert len(store.stamps()) == 5  # so that none is read again
+        assert len(store.stamps()) == 5  # so that no file is read again
         assert [source for _, _, source in content(store)["entries"]] == ["good_name(1)"]
 
 
-def test_an_error_of_ours_in_one_file_does_not_keep_others_from_being_read(
+def test_builder_continues_after_an_unexpected_error_in_a_file(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "bad.ipynb", "x_name = 1")
@@ -179,7 +177,7 @@ def test_an_error_of_ours_in_one_file_does_not_keep_others_from_being_read(
 
 
 @pytest.mark.parametrize("trouble", ["no room", "read-only", "no threads"])
-def test_where_no_index_can_be_kept_it_says_so_once_and_nothing_else_happens(
+def test_builder_reports_once_that_no_index_can_be_kept(
     builder: Builder,
     root: Path,
     trouble: str,
@@ -207,7 +205,7 @@ def test_where_no_index_can_be_kept_it_says_so_once_and_nothing_else_happens(
 
 
 @pytest.mark.parametrize("how", ["emptied", "deleted"])
-def test_one_that_the_person_deletes_stays_so_until_the_next_start(
+def test_builder_does_not_recreate_an_index_deleted_by_the_user(
     builder: Builder, root: Path, how: str
 ) -> None:
     write(root, "a.ipynb", "first_name(1)")
@@ -222,7 +220,7 @@ def test_one_that_the_person_deletes_stays_so_until_the_next_start(
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
     until(lambda: how in builder.progress.trouble)
-    # So it is said in a terminal, too, which has no server.
+    # The same message as in a terminal, which has no server.
     again = "the next Jupyter server or IPython that starts begins a new one"
     assert builder.progress.trouble == f"the index was {how}; {again}"
     assert known(builder) == set()
@@ -231,7 +229,7 @@ def test_one_that_the_person_deletes_stays_so_until_the_next_start(
         until(lambda: known(second) == {"a.ipynb", "b.ipynb"})
 
 
-def test_one_that_is_emptied_while_it_is_built_stays_empty(builder: Builder, root: Path) -> None:
+def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builder, root: Path) -> None:
     for at in range(20):
         write(root, f"{at}.ipynb", f"name_of_{at} = 1")
     read = builder._source.read
@@ -249,7 +247,7 @@ def test_one_that_is_emptied_while_it_is_built_stays_empty(builder: Builder, roo
     assert known(builder) == set()
 
 
-def test_one_that_another_server_replaces_is_used_from_then_on(builder: Builder, root: Path) -> None:
+def test_builder_uses_an_index_replaced_by_another_server(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
@@ -262,18 +260,18 @@ def test_one_that_another_server_replaces_is_used_from_then_on(builder: Builder,
     until(lambda: known(builder) == {"a.ipynb", "b.ipynb"})
 
 
-def test_what_other_programs_put_there_is_found_while_somebody_works(
+def test_builder_finds_files_of_other_programs(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "SWEEP", 0.1)
     builder.start()
-    until(lambda: settled(builder) and not builder._looks)
+    until(lambda: settled(builder) and not builder._scans)
     write(root, "new/a.ipynb", "first_name(1)")
     builder.used()
     until(lambda: known(builder) == {"new/a.ipynb"})
 
 
-def test_what_was_saved_is_read_although_its_state_is_the_same(builder: Builder, root: Path) -> None:
+def test_changed_reads_a_file_with_an_unchanged_stamp(builder: Builder, root: Path) -> None:
     file = write(root, "a.ipynb", "first_name(1)")
     os.utime(file, (5, 5))
     with closing(builder._open()) as store:
@@ -288,7 +286,7 @@ def test_what_was_saved_is_read_although_its_state_is_the_same(builder: Builder,
         assert not store.having("first_name")
 
 
-def test_a_file_that_cannot_be_read_for_a_moment_is_not_taken_for_empty(builder: Builder, root: Path) -> None:
+def test_builder_keeps_a_temporarily_unreadable_file(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
     write(root, "b.ipynb", "second_name(1)")
     read, failing = builder._source.read, [True]
@@ -312,7 +310,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_not_taken_for_empty(builder:
         assert store.having("first_name"), "what was known is kept until it can be read"
 
 
-def test_one_file_that_cannot_be_written_down_costs_nothing_but_itself(
+def test_builder_skips_a_file_that_cannot_be_stored(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "bad", "c"):
@@ -333,7 +331,7 @@ def test_one_file_that_cannot_be_written_down_costs_nothing_but_itself(
         assert not store.having("name_of_bad")
 
 
-def test_a_folder_that_always_fails_keeps_nothing_else_from_being_forgotten(
+def test_builder_deletes_files_beside_a_failing_folder(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in ("a.ipynb", "b.ipynb", "stale/c.ipynb", "stale/deep/d.ipynb"):
@@ -356,13 +354,13 @@ def test_a_folder_that_always_fails_keeps_nothing_else_from_being_forgotten(
         assert len(store.stamps()) == 3
 
 
-def test_a_folder_that_is_not_mounted_for_a_while_comes_back(builder: Builder, root: Path) -> None:
+def test_builder_keeps_files_of_an_unmounted_folder(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "x_first = 1")
     write(root, "disk/b.ipynb", "x_second = 1")
     with closing(builder._open()) as store:
         builder._work(store)
         (root / "disk").rename(root.with_name("away"))
-        (root / "disk").mkdir()  # where it is mounted
+        (root / "disk").mkdir()  # its mount point
         look_again(builder, store)
         assert set(store.stamps()) == {"a.ipynb"}
         (root / "disk").rmdir()
@@ -371,17 +369,15 @@ def test_a_folder_that_is_not_mounted_for_a_while_comes_back(builder: Builder, r
         assert set(store.stamps()) == {"a.ipynb", "disk/b.ipynb"}
 
 
-def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "_TEND", 0.05)
+def test_builder_deletes_files_during_a_long_scan(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_REMOVAL_INTERVAL", 0.05)
     gone = write(root, "gone.ipynb", "x_first = 1")
     for at in range(100):
         write(root, f"{at}.ipynb", "x_more = 1")
     slow, goes_on, over = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(LocalFiles):
-        def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
+        def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
             for looked in [*super().walk(folder, unseen)]:
                 if slow.is_set():
                     goes_on.wait(0.1)
@@ -395,7 +391,7 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
         until(lambda: len(known(builder)) == 101 and settled(builder))
         slow.set()
         builder._due = float("-inf")
-        builder._looks = 0
+        builder._scans = 0
         builder.used()
         gone.unlink()
         builder.changed("gone.ipynb")
@@ -404,9 +400,7 @@ def test_what_is_deleted_is_forgotten_while_a_long_look_goes_on(
         goes_on.set()
 
 
-def test_with_files_waiting_on_battery_the_thread_hardly_wakes(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_builder_sleeps_on_battery_with_files_waiting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     wait = Builder._wait
 
@@ -419,14 +413,14 @@ def test_with_files_waiting_on_battery_the_thread_hardly_wakes(
     source = LocalFiles(root)
     with closing(Builder(place_of(source.identity), source, pause=lambda: Pause.BATTERY)) as builder:
         builder.start()
-        until(lambda: build._REST in waits)
+        until(lambda: build._PAUSED_POLL in waits)
         (root / "a.ipynb").unlink()
         builder.changed("a.ipynb")
         until(lambda: not builder._unseen)
 
 
-def test_while_it_is_paused_it_says_why(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_REST", 0.05)
+def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
     write(root, "a.ipynb", "x_first = 1")
     source, reason = LocalFiles(root), [Pause.BATTERY]
     with closing(
@@ -440,7 +434,7 @@ def test_while_it_is_paused_it_says_why(root: Path, monkeypatch: pytest.MonkeyPa
         until(lambda: builder.progress == Progress(building=False, files=1, of=1))
 
 
-def test_the_disk_is_made_to_forget_as_soon_as_no_reader_locks_the_index(
+def test_builder_tidies_the_disk_once_no_reader_locks_it(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "TIDY", 0.1)
@@ -463,9 +457,7 @@ def test_the_disk_is_made_to_forget_as_soon_as_no_reader_locks_the_index(
     until(lambda: known(builder) == set())
 
 
-def test_files_that_have_no_room_are_not_read_again_and_again(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_builder_does_not_reread_files_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Small(Store):
         def __init__(self, path: Path) -> None:
             super().__init__(path, 1_000_000)
@@ -492,16 +484,14 @@ def test_files_that_have_no_room_are_not_read_again_and_again(
         assert store.stamps().keys() - there, "there is room again"
 
 
-def test_changes_that_are_dropped_while_one_is_taken_up_end_in_a_look_at_everything(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dropped_changes_cause_a_scan(builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_MOST_CHANGES", 3)
     with closing(builder._open()) as store:
         builder._work(store)
         refresh = builder._refresh
 
         def burst(store: Store) -> None:
-            """Let so many changes arrive, on another thread, that they are dropped at just this moment."""
+            """Overflow the queue of changes from another thread at this moment."""
             write(root, "0.ipynb", "x_more = 1")
             builder.changed(*(f"{at}.ipynb" for at in range(5)))
             refresh(store)
@@ -512,7 +502,7 @@ def test_changes_that_are_dropped_while_one_is_taken_up_end_in_a_look_at_everyth
         assert set(store.stamps()) == {"0.ipynb"}
 
 
-def test_more_changes_than_are_kept_make_everything_uncertain_until_all_was_looked_at(
+def test_too_many_changes_are_uncertain_until_a_scan(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "_MOST_CHANGES", 10)
@@ -521,13 +511,13 @@ def test_more_changes_than_are_kept_make_everything_uncertain_until_all_was_look
         builder._work(store)
         for at in range(10):
             builder.changed(f"{at}.ipynb")
-        assert builder.may_be_gone("9.ipynb")
-        assert not builder.may_be_gone("kept.ipynb")
+        assert builder.may_be_deleted("9.ipynb")
+        assert not builder.may_be_deleted("kept.ipynb")
         for at in range(100):
             builder.changed(f"{at}.ipynb")
-        assert builder.may_be_gone("kept.ipynb")
+        assert builder.may_be_deleted("kept.ipynb")
         builder._work(store)
-        assert not builder.may_be_gone("kept.ipynb")
+        assert not builder.may_be_deleted("kept.ipynb")
 
 
 NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])
@@ -565,12 +555,12 @@ class OnDisk:
 
     def rename(self, name: str, other: str) -> None:
         (self.root / other).parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # there is none, or another stands there
+        with suppress(OSError):  # it does not exist, or another file is there
             (self.root / name).rename(self.root / other)
 
 
 class Direct(Contents):
-    """A manager's files, without a server."""
+    """Files of a contents manager, without a server."""
 
     def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
         try:
@@ -580,7 +570,7 @@ class Direct(Contents):
 
 
 class Elsewhere:
-    """Files that a contents manager keeps."""
+    """Files in the storage of a contents manager."""
 
     def __init__(self, root: Path) -> None:
         self.texts: dict[str, str] = {}
@@ -601,7 +591,7 @@ class Elsewhere:
 @pytest.mark.parametrize("kind", [OnDisk, Elsewhere])
 @settings(max_examples=20)
 @given(happened=st.lists(HAPPENED, max_size=14), order=st.randoms(use_true_random=False))
-def test_the_index_is_the_same_after_any_order_of_events(
+def test_builder_reaches_the_same_index_for_any_order_of_events(
     tmp_path_factory: pytest.TempPathFactory,
     kind: type[OnDisk | Elsewhere],
     happened: list[tuple[str, str, str]],

@@ -23,7 +23,7 @@ def asked(*sources: str, active: int = -1, **more: object) -> Completion:
     return Completion(cells=cells, active=at, offset=len(cells[at].source), path="a.ipynb", **more)  # type: ignore[arg-type]
 
 
-def test_what_follows_on_cells_like_those_above_is_chosen() -> None:
+def test_choose_returns_cells_that_follow_similar_ones() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     request = asked("import pandas as pd", "frame = load_frame(path)", "fr")
     chosen.choose(memory, request)
@@ -31,7 +31,7 @@ def test_what_follows_on_cells_like_those_above_is_chosen() -> None:
     assert chosen.of(request).documents == (ELSEWHERE,)
 
 
-def test_the_nearest_cells_come_first_as_far_as_there_is_room_for_their_words() -> None:
+def test_words_above_starts_with_the_nearest_cells() -> None:
     far, middle, near = (
         "\n".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
     )
@@ -41,7 +41,7 @@ def test_the_nearest_cells_come_first_as_far_as_there_is_room_for_their_words() 
     assert above[2] < {*far.split()}
 
 
-def test_only_so_many_cells_are_looked_at() -> None:
+def test_words_above_considers_a_limited_number_of_cells() -> None:
     above = words_above(asked(*(f"name{number} = 1" for number in range(9)), ""))
     assert above == tuple(frozenset({f"name{number}"}) for number in range(8, 8 - module.MOST_ABOVE, -1))
 
@@ -52,7 +52,7 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=5).map("\n".join), st.lists(LINES, max_size=5).map("\n".join))
-def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> None:
+def test_choose_is_independent_of_the_typed_text(before: str, after: str) -> None:
     others = [Document(path=f"{n}.ipynb", source=f"frame = load_frame({n})\n\nb = {n}") for n in range(40)]
     memory, chosen = Remembering(documents=others), ChosenCells()
     begins = []
@@ -64,7 +64,7 @@ def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> N
     assert len(begins[0]) > 1
 
 
-def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew() -> None:
+def test_choose_looks_up_a_refocused_cell_again() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
     for request in (first, second, first):
@@ -78,7 +78,7 @@ def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew() -> None:
     assert memory.wanted[-1] == ({"other"},)
 
 
-def test_what_stands_in_the_notebook_already_is_not_chosen() -> None:
+def test_choose_excludes_cells_in_the_notebook() -> None:
     memory, chosen = (
         Remembering(documents=[ELSEWHERE, Document(path="b.ipynb", source="then = 1")]),
         ChosenCells(),
@@ -87,19 +87,19 @@ def test_what_stands_in_the_notebook_already_is_not_chosen() -> None:
     assert [one.path for one in chosen.choose(memory, request).documents] == ["b.ipynb"]
 
 
-def test_what_is_not_remembered_of_a_cell_does_not_tell_it_from_its_copy() -> None:
+def test_choose_recognizes_copies_despite_removed_lines() -> None:
     key = "api_key = 'sk-0123456789abcdefghij0123456789'"
     long = "\n".join(f"number_{at} = {at} * {at}" for at in range(300))
     mine = ["%matplotlib inline\nimport seaborn", f"load(frame)\n{key}\nshow(frame)  ", long]
     known = entries_of([Cell(source=source) for source in mine], "python")
-    assert len(known) > len(mine)  # the longest in parts
+    assert len(known) > len(mine)  # longer than one entry
     assert not {one.source for one in known} & {*mine}
     copies = [Document(path="a-Copy1.ipynb", source=one.source) for one in known]
     memory, chosen = Remembering(documents=[*copies, ELSEWHERE]), ChosenCells()
     assert chosen.choose(memory, asked(*mine, "")).documents == (ELSEWHERE,)
 
 
-def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
+def test_choose_drops_documents_that_left_the_index() -> None:
     now = 0.0
     gone = Document(path="gone.ipynb", source="alpha = 2")
     memory, chosen = Remembering(documents=[ELSEWHERE, gone]), ChosenCells(lambda: now)
@@ -115,7 +115,7 @@ def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
     now = 0.0
 
 
-def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_focus_again() -> None:
+def test_choose_retries_without_a_result_when_refocused() -> None:
     memory, chosen = Remembering(), ChosenCells()
     first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
     assert chosen.choose(memory, first).documents == ()
@@ -125,7 +125,7 @@ def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_fo
     assert chosen.choose(memory, first).documents == (ELSEWHERE,)
 
 
-def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> None:
+def test_choose_separates_two_users_of_a_notebook() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     one = asked("alpha = 1", "", "", active=1, client="one")
     two = asked("alpha = 1", "", "", active=2, client="two")
@@ -135,7 +135,7 @@ def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> N
     assert len(memory.wanted) == 2
 
 
-def test_cells_without_names_are_told_apart_by_those_above() -> None:
+def test_choose_identifies_cells_without_ids_by_those_above() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
 
     def at(*sources: str) -> Completion:
@@ -149,7 +149,7 @@ def test_cells_without_names_are_told_apart_by_those_above() -> None:
     assert memory.wanted[-1] == ({"beta"},)
 
 
-def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
+def test_choose_excludes_open_documents_and_the_notebook() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     request = asked("alpha = 1", "", extra=[ELSEWHERE])
     chosen.choose(memory, request)
@@ -157,13 +157,13 @@ def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
     assert chosen.of(request).documents == ()
 
 
-def test_nothing_is_chosen_for_the_first_cell_of_a_notebook() -> None:
+def test_choose_returns_nothing_for_the_first_cell() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     chosen.choose(memory, asked("alpha = 1"))
     assert memory.wanted == []
 
 
-def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
+def test_choose_forgets_the_oldest_cells() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     sources = [f"alpha{number} = 1" for number in range(module.MOST_KEPT + 2)]
     for at in range(1, len(sources)):
@@ -173,7 +173,7 @@ def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
 
 
 class Unsteady(Remembering):
-    """A memory that grows, fails, and answers too late."""
+    """An index that grows, fails, and answers too late."""
 
     def following(self, *given: object, **more: object) -> Sequence[Document]:
         found = super().following(*given, **more)  # type: ignore[arg-type]
@@ -192,7 +192,7 @@ HAPPENINGS = st.lists(
 
 
 @given(HAPPENINGS)
-def test_no_key_changes_how_the_prompt_begins_while_memory_grows_fails_or_is_slow(
+def test_choose_keeps_the_prefix_stable_while_the_index_changes(
     happenings: list[str],
 ) -> None:
     now = 0.0
@@ -214,6 +214,6 @@ def test_no_key_changes_how_the_prompt_begins_while_memory_grows_fails_or_is_slo
                 seen.append(chosen.choose(memory, request).digest)
             except OSError:
                 seen.append(chosen.settle(request).digest)
-    # What stays unasked for long is dropped, as nobody knows whether it was deleted: then there is none.
+    # An old choice is dropped without a check, as its documents may have been deleted.
     begun = [digest for at, digest in enumerate(seen) if not at or digest != seen[at - 1]]
     assert len(begun) <= 1 or (len(begun) == 2 and not begun[1] and "time" in happenings)

@@ -36,23 +36,23 @@ def sources(path: str, text: str) -> list[tuple[str, str]]:
     return [(entry.language, entry.source) for entry in page_of(path, text).entries]
 
 
-def test_each_code_cell_is_an_entry() -> None:
+def test_page_of_makes_each_code_cell_an_entry() -> None:
     text = notebook("import x\nx.run()", "# Title", "y = 2", kinds=("code", "markdown", "code"))
     assert sources("a.ipynb", text) == [("python", "import x\nx.run()"), ("python", "y = 2")]
 
 
-def test_a_cell_with_a_magic_has_the_language_of_the_magic() -> None:
+def test_page_of_uses_the_language_of_a_cell_magic() -> None:
     text = notebook(
         "%%bash\nls -l data", "%%time\nslow()\n%matplotlib inline\n!ls", "%%writefile x.py\nkey = 1"
     )
     assert sources("a.ipynb", text) == [("bash", "ls -l data"), ("python", "slow()")]
 
 
-def test_a_notebook_of_another_language_is_of_that_language() -> None:
+def test_page_of_uses_the_language_of_the_notebook() -> None:
     assert sources("a.ipynb", notebook("library(ggplot2)", language="R")) == [("r", "library(ggplot2)")]
 
 
-def test_a_file_is_cut_between_its_top_level_blocks() -> None:
+def test_page_of_splits_a_file_between_top_level_blocks() -> None:
     one = "def one():\n" + "    first_line_of_it()\n" * 20
     two = "def two():\n" + "    second_line_of_it()\n\n" * 20
     found = sources("m.py", f"import a\n\n\n{one}\n\n{two}")
@@ -60,7 +60,7 @@ def test_a_file_is_cut_between_its_top_level_blocks() -> None:
     assert all(language == "python" for language, _ in found)
 
 
-def test_a_large_block_is_divided_between_lines() -> None:
+def test_page_of_splits_a_large_block_between_lines() -> None:
     line = "value = compute(something)"
     found = sources("m.py", "\n".join([f"{line}  # {number}" for number in range(1000)]))
     assert len(found) > 5
@@ -70,9 +70,7 @@ def test_a_large_block_is_divided_between_lines() -> None:
 
 @pytest.mark.parametrize("in_file", [True, False])
 @pytest.mark.parametrize("lines", range(90, 100))
-def test_a_secret_on_several_lines_is_left_out_wherever_the_text_is_divided(
-    lines: int, in_file: bool
-) -> None:
+def test_page_of_removes_secrets_that_span_lines(lines: int, in_file: bool) -> None:
     above = "\n".join(f"value_{at:03} = compute({at:03})" for at in range(lines))
     text = f"{above}\npassword = (\n    'hunter2hunter2'\n)\nafter = 1"
     found = sources("a.py", text) if in_file else sources("a.ipynb", notebook(text))
@@ -81,12 +79,12 @@ def test_a_secret_on_several_lines_is_left_out_wherever_the_text_is_divided(
     assert "after = 1" in remembered
 
 
-def test_a_secret_that_begins_with_a_command_is_left_out_whole() -> None:
+def test_page_of_removes_secrets_that_begin_with_a_command() -> None:
     cell = "!mysql --password \\\n    hunter2hunter2\nafter = 1"
     assert sources("a.ipynb", notebook(cell)) == [("python", "after = 1")]
 
 
-def test_what_is_copied_within_a_notebook_is_remembered_once() -> None:
+def test_page_of_keeps_one_of_equal_cells() -> None:
     assert sources("a.ipynb", notebook("same(1)", "same(1)", "other(2)")) == [
         ("python", "same(1)"),
         ("python", "other(2)"),
@@ -101,23 +99,23 @@ def test_what_is_copied_within_a_notebook_is_remembered_once() -> None:
         json.dumps({"cells": [{"cell_type": "code", "source": 7}]}),
     ],
 )  # fmt: skip
-def test_what_is_no_notebook_has_no_entries(text: str) -> None:
+def test_page_of_rejects_other_json(text: str) -> None:
     assert page_of("a.ipynb", text) == Page()
 
 
-def test_what_is_too_large_has_no_entries() -> None:
+def test_page_of_rejects_large_files() -> None:
     assert page_of("a.py", "x = 1\n" * (MOST_BYTES // 6 + 1)) == Page()
     assert (
         len(page_of("a.ipynb", notebook(*(f"value_{at} = 1" for at in range(2000)))).entries) == MOST_ENTRIES
     )
 
 
-def test_a_private_file_has_no_entries_whatever_it_holds() -> None:
+def test_page_of_rejects_private_files() -> None:
     assert page_of("secrets.py", "ordinary = 1") == Page()
     assert page_of(".aws/a.ipynb", notebook("ordinary = 1")) == Page()
 
 
-def test_a_cell_with_a_private_key_is_left_out_whole() -> None:
+def test_page_of_removes_a_cell_with_a_private_key() -> None:
     key = 'KEY = """-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END RSA PRIVATE KEY-----"""'
     assert sources("a.ipynb", notebook(key, "fine = 1")) == [("python", "fine = 1")]
 
@@ -134,7 +132,7 @@ BODIES = st.lists(BASE64, min_size=1, max_size=6).map(lambda lines: lines * 12)
     st.booleans(),
     st.booleans(),
 )
-def test_no_line_of_a_private_key_is_remembered_however_long_it_is(
+def test_page_of_removes_all_lines_of_a_private_key(
     kind: str, body: list[str], head: str, ends: bool, in_file: bool
 ) -> None:
     end = f"-----END {kind}-----" if ends else ""
@@ -147,15 +145,13 @@ def test_no_line_of_a_private_key_is_remembered_however_long_it_is(
     assert not any(line in remembered for line in body)
 
 
-def test_a_file_of_very_many_modules_names_some_of_them() -> None:
+def test_modules_of_is_bounded() -> None:
     page = page_of("a.py", "\n".join(f"import module_{at}, m{'x' * 60}{at}" for at in range(5000)))
     assert len(modules_of(page)) == MOST_MODULES
 
 
 @given(st.lists(CODE, max_size=5), st.sampled_from(SECRETS), st.integers(0, 200), st.booleans())
-def test_nothing_of_a_line_that_looks_like_a_secret_is_remembered(
-    cells: list[str], secret: str, at: int, in_file: bool
-) -> None:
+def test_lines_of_contains_no_secrets(cells: list[str], secret: str, at: int, in_file: bool) -> None:
     for number, cell in enumerate(cells):
         cells[number] = f"{cell[:at]}\n{secret}\n{cell[at:]}"
     page = page_of("a.py", "\n\n".join(cells)) if in_file else page_of("a.ipynb", notebook(*cells))
@@ -167,7 +163,7 @@ def test_nothing_of_a_line_that_looks_like_a_secret_is_remembered(
 
 
 @given(CODE)
-def test_whatever_is_remembered_can_be_stored_and_has_line_feeds_alone(source: str) -> None:
+def test_page_of_returns_storable_text_with_line_feeds(source: str) -> None:
     for entry in page_of("a.py", source).entries:
         assert entry.source == entry.source.encode().decode()
         assert entry.source.splitlines() == entry.source.split("\n")
@@ -175,7 +171,7 @@ def test_whatever_is_remembered_can_be_stored_and_has_line_feeds_alone(source: s
 
 
 @given(CODE)
-def test_lines_are_counted_with_what_stands_above_them(source: str) -> None:
+def test_lines_of_counts_lines_with_the_line_above(source: str) -> None:
     stripped = [line.strip() for line in source.split("\n") if line.strip()]
     lines = lines_of(source)
     assert sum(lines.values()) == sum(SHORTEST <= len(line) <= LONGEST for line in stripped)

@@ -8,7 +8,7 @@ from jupyter_turbopilot.memory.left_out import is_generated, is_minified, is_wan
 @pytest.mark.parametrize(
     "path", ["a.ipynb", "A.IPYNB", "deep/er/b.py", "c.R", "my build notes/d.jl", "env.py"]
 )
-def test_notebooks_and_sources_are_wanted(path: str) -> None:
+def test_is_wanted_accepts_notebooks_and_sources(path: str) -> None:
     assert is_wanted(path)
 
 
@@ -22,11 +22,11 @@ def test_notebooks_and_sources_are_wanted(path: str) -> None:
         "no text \udcff.py", "old~/a.py",
     ],
 )  # fmt: skip
-def test_what_is_hidden_private_generated_or_installed_is_not(path: str) -> None:
+def test_is_wanted_rejects_hidden_private_generated_and_installed_files(path: str) -> None:
     assert not is_wanted(path)
 
 
-def test_the_ending_says_which_language_a_file_has() -> None:
+def test_language_of_depends_on_the_suffix() -> None:
     assert [language_of(path) for path in ("a.py", "b.R", "c/d.SQL", "e.txt")] == ["python", "r", "sql", ""]
 
 
@@ -40,7 +40,7 @@ def test_the_ending_says_which_language_a_file_has() -> None:
         "# Do not modify.\n# Generated from the schema in schema.json", "# Generated from a.g4\n#\n# Do not edit.",
     ],
 )  # fmt: skip
-def test_a_file_that_says_it_is_generated_is_believed(head: str) -> None:
+def test_is_generated_recognizes_generated_headers(head: str) -> None:
     assert is_generated(f"{head}\nimport x\n")
 
 
@@ -51,11 +51,11 @@ def test_a_file_that_says_it_is_generated_is_believed(head: str) -> None:
         '"""Plot the auto-generated data."""', "# the labels were automatically generated",
     ],
 )  # fmt: skip
-def test_a_file_that_mentions_generated_data_or_what_not_to_edit_is_kept(head: str) -> None:
+def test_is_generated_accepts_mentions_of_generated_data(head: str) -> None:
     assert not is_generated(f"{head}\nimport x\n")
 
 
-def test_a_text_of_few_and_long_lines_is_minified() -> None:
+def test_is_minified_finds_few_long_lines() -> None:
     assert is_minified("var a=1;" * 200)
     assert is_minified("x = 1\n" * 1000 + "y" * 20_001)
     assert not is_minified("x = 1\n" * 1000)

@@ -21,7 +21,7 @@ def paths(source: LocalFiles, folder: str = "") -> list[str]:
     return sorted(one.path for one in source.walk(folder))
 
 
-def test_what_a_person_wrote_is_found_and_the_rest_is_not(tmp_path: Path) -> None:
+def test_walk_returns_only_the_users_own_files(tmp_path: Path) -> None:
     for path in (
         "a.ipynb", "deep/er/b.ipynb", ".hidden/c.ipynb", "x/.ipynb_checkpoints/d.ipynb", "secrets.ipynb",
         "node_modules/e.ipynb", "envs/mine/lib/f.ipynb",
@@ -45,7 +45,7 @@ def test_what_a_person_wrote_is_found_and_the_rest_is_not(tmp_path: Path) -> Non
         assert source.look(path) is None
 
 
-def test_links_are_not_followed(tmp_path: Path) -> None:
+def test_walk_does_not_follow_links(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     write(root, "a/b.ipynb", "x = 1")
     write(outside, "theirs.ipynb", "y = 1")
@@ -61,16 +61,14 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         source.read("link.ipynb")
 
 
-def test_a_root_that_is_a_link_is_the_folder_it_leads_to(tmp_path: Path) -> None:
+def test_root_resolves_a_link(tmp_path: Path) -> None:
     write(tmp_path / "real", "a.ipynb", "x = 1")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert LocalFiles(tmp_path / "link").identity == LocalFiles(tmp_path / "real").identity
     assert paths(LocalFiles(tmp_path / "link")) == ["a.ipynb"]
 
 
-def test_of_a_folder_of_very_many_files_a_part_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_walk_reads_part_of_a_huge_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for at in range(50):
         (tmp_path / f"{at}.py").touch()
         (tmp_path / f"{at}.png").touch()
@@ -90,7 +88,7 @@ def test_of_a_folder_of_very_many_files_a_part_is_looked_at(
     assert unseen == [""]
 
 
-def test_text_is_read_that_is_utf_8_and_not_too_long(tmp_path: Path) -> None:
+def test_read_returns_short_utf_8_text(tmp_path: Path) -> None:
     source = LocalFiles(tmp_path)
     for name, content, expected in (
         ("a.py", "é = 1".encode(), "é = 1"),
@@ -102,15 +100,13 @@ def test_text_is_read_that_is_utf_8_and_not_too_long(tmp_path: Path) -> None:
         assert source.read(name) == expected
     os.mkfifo(tmp_path / "pipe.py")
     assert source.read("pipe.py") == ""
-    with pytest.raises(FileNotFoundError):  # one that cannot be read is not an empty one
+    with pytest.raises(FileNotFoundError):  # an unreadable file is not an empty one
         source.read("missing.py")
     assert source.look("pipe.py") is None
 
 
-def test_a_file_that_changes_has_another_stamp_and_one_that_is_gone_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)  # how busy the machine is decides nothing
+def test_look_stamp_changes_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)  # independent of the load of the machine
     file = write(tmp_path, "a.ipynb", "x = 1")
     source = LocalFiles(tmp_path)
     assert (before := source.look("a.ipynb"))
@@ -124,9 +120,7 @@ def test_a_file_that_changes_has_another_stamp_and_one_that_is_gone_has_none(
     assert not source.exists("bad\0name")
 
 
-def test_where_a_disk_is_slow_what_was_seen_a_moment_ago_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_there_returns_the_default_on_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
     monkeypatch.setattr(local_files, "_ANSWER_IN", -1.0)
     source = LocalFiles(tmp_path)
@@ -135,9 +129,7 @@ def test_where_a_disk_is_slow_what_was_seen_a_moment_ago_is_there(
 
 
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EACCES])
-def test_what_a_disk_does_not_tell_is_not_taken_for_gone(
-    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exists_raises_if_the_disk_fails(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
     write(tmp_path, "deep/b.ipynb", "x = 1")
     source = LocalFiles(tmp_path)
@@ -150,7 +142,7 @@ def test_what_a_disk_does_not_tell_is_not_taken_for_gone(
 
         return refuse
 
-    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)  # how busy the machine is decides nothing
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)  # independent of the load of the machine
     for name in ("scandir", "lstat"):
         monkeypatch.setattr(local_files.os, name, refusing(getattr(os, name)))
     unseen: list[str] = []
@@ -162,18 +154,18 @@ def test_what_a_disk_does_not_tell_is_not_taken_for_gone(
     assert source.there(["deep/b.ipynb"], otherwise=True) == set()
 
 
-def test_a_root_that_is_not_there_has_not_been_seen(tmp_path: Path) -> None:
+def test_walk_reports_a_missing_root_as_unseen(tmp_path: Path) -> None:
     write(tmp_path, "work/deep/a.ipynb", "x = 1")
     source, unseen = LocalFiles(tmp_path / "work"), []
     walk = source.walk("", unseen)
-    (tmp_path / "work").rename(tmp_path / "away")  # while it is walked
+    (tmp_path / "work").rename(tmp_path / "away")  # during the walk
     assert [*walk] == []
     assert unseen == [""]
     with pytest.raises(FileNotFoundError):
         source.exists("deep/a.ipynb")
 
 
-def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_does_not_wait_for_a_stuck_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
     answers, lstat = threading.Event(), os.lstat
 
@@ -190,7 +182,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch
     until(lambda: source.there(["a.ipynb"], otherwise=False))
 
 
-def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
+def test_look_checks_each_folder_of_a_path(tmp_path: Path) -> None:
     for path in ("shown/a.ipynb", "not_shown/deep/b.ipynb", "own/inner/c.ipynb"):
         write(tmp_path, path, "x = 1")
     (tmp_path / "own/pyvenv.cfg").touch()
@@ -236,7 +228,7 @@ def test_walk_reads_foreign_files_where_no_other_user_may_write(with_foreign_fil
     assert source.read("theirs.ipynb")
 
 
-def test_a_path_is_under_itself_and_each_folder_above() -> None:
+def test_is_under_includes_itself_and_all_ancestors() -> None:
     above = ["a/b/c.py", "a/b", "a", ""]
     assert all(is_under("a/b/c.py", {folder}) for folder in above)
     assert not is_under("a/b/c.py", {"a/b/c", "b", "a/bb", "c.py", "a/"})

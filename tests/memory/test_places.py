@@ -13,21 +13,21 @@ from jupyter_turbopilot.sqlite_file.schema import Schema
 
 
 def index(name: str, age: float) -> Path:
-    """Make an index that was used so many seconds ago."""
+    """Create an index that was last used some seconds ago."""
     place = place_of(name)
     SCHEMA.prepare(place)
     os.utime(place, (time.time() - age, time.time() - age))
     return place
 
 
-def test_an_index_that_no_server_has_used_for_long_is_deleted() -> None:
+def test_delete_old_deletes_long_unused_indexes() -> None:
     own, used, old = index("own", 200 * DAY), index("used", 89 * DAY), index("old", 91 * DAY)
     delete_old(own)
     assert set(indexes()) == {own, used}
     assert not [file for file in index_files() if old.name in file.name]
 
 
-def test_of_too_many_those_used_longest_ago_are_deleted_unless_they_are_in_use(
+def test_delete_old_deletes_the_least_recently_used_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept = [index(f"{days}", days * DAY) for days in (0, 1, 5, 6)]
@@ -39,7 +39,7 @@ def test_of_too_many_those_used_longest_ago_are_deleted_unless_they_are_in_use(
     assert set(indexes()) == {*kept[:2], place_of("own")}
 
 
-def test_a_file_of_somebody_else_is_no_index_and_keeps_nobody_from_theirs(
+def test_indexes_ignore_files_of_other_users(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     own, theirs = index("own", 0), index("theirs", 200 * DAY)

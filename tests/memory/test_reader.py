@@ -15,7 +15,7 @@ from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory import reader as module
 from jupyter_turbopilot.memory.entries import SMALL, page_of
 from jupyter_turbopilot.memory.reader import MOST_DOCUMENTS, Memory
-from jupyter_turbopilot.memory.store import MOST_OF_AN_IMPORT, SCHEMA, FoundEntry, Store
+from jupyter_turbopilot.memory.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, Store
 
 from .folders import built, rests
 from .notebooks import notebook
@@ -49,7 +49,7 @@ def put(place: Path) -> Iterator[Callable[..., None]]:
         yield add
 
 
-def test_a_line_goes_on_as_it_did_in_other_notebooks(reader: Memory, put: Callable[..., None]) -> None:
+def test_continuations_come_from_other_notebooks(reader: Memory, put: Callable[..., None]) -> None:
     put("a.ipynb", "import numpy as np\nload_table(one)", modified=3.0)
     put("b.ipynb", "import numpy as np\nload_table(one)\nload_table(one)", modified=7.0)
     put("c.ipynb", "import pandas\nload_table(two)", modified=9.0)
@@ -62,7 +62,7 @@ def test_a_line_goes_on_as_it_did_in_other_notebooks(reader: Memory, put: Callab
     ]
 
 
-def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
+def test_continuations_exclude_the_notebook_and_single_letters(
     reader: Memory, put: Callable[..., None]
 ) -> None:
     put("a.ipynb", "load_table(one)")
@@ -73,7 +73,7 @@ def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 
 
-def test_a_name_with_a_colon_is_not_taken_for_a_drive(reader: Memory, put: Callable[..., None]) -> None:
+def test_continuations_accept_a_colon_in_a_name(reader: Memory, put: Callable[..., None]) -> None:
     put("10:30.ipynb", "load_table(one)")
     put("30.ipynb", "load_table(two)")
     for path in ("10:30.ipynb", "RTC:10:30.ipynb"):
@@ -81,14 +81,14 @@ def test_a_name_with_a_colon_is_not_taken_for_a_drive(reader: Memory, put: Calla
         assert [one.rest for one in found] == ["_table(two)"]
 
 
-def test_what_cannot_be_written_down_is_not_found(reader: Memory, put: Callable[..., None]) -> None:
+def test_continuations_ignore_names_that_cannot_be_encoded(reader: Memory, put: Callable[..., None]) -> None:
     put("a.ipynb", "load_table(one)")
     assert not reader.continuations("python", "load\ud800", "", path="", modules=[])
     assert reader.continuations("python", "load", "", path="\ud800", modules=[]) == []
     assert reader.continuations("python", "load", "", path="", modules=[])
 
 
-def test_who_types_does_not_wait_for_cells_to_be_compared(
+def test_continuations_do_not_wait_for_cell_comparisons(
     reader: Memory, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put("a.ipynb", "load_table(one)")
@@ -109,9 +109,7 @@ def test_who_types_does_not_wait_for_cells_to_be_compared(
     thread.join()
 
 
-def test_what_follows_on_the_entries_with_most_of_the_rarer_words_comes_first(
-    reader: Memory, put: Callable[..., None]
-) -> None:
+def test_following_ranks_entries_with_rare_words_first(reader: Memory, put: Callable[..., None]) -> None:
     for at in range(5):
         put(f"{at}.ipynb", "ordinary(frame)", f"number_{at} = 1")
     put("near.ipynb", "ordinary(frame)\nsettle_accounts(ledger)", "then = 1", "at_last = 1")
@@ -126,9 +124,7 @@ def test_what_follows_on_the_entries_with_most_of_the_rarer_words_comes_first(
     assert not reader.following("python", [], leaving=())
 
 
-def test_cells_further_above_count_less_and_only_in_their_order(
-    reader: Memory, put: Callable[..., None]
-) -> None:
+def test_following_weights_distance_and_order(reader: Memory, put: Callable[..., None]) -> None:
     put("both.ipynb", "load_table(one)", "clean(one)", "plot(one)")
     put("nearest.ipynb", "other(one)", "clean(one)", "show(one)")
     put("further.ipynb", "load_table(one)", "other(one)", "keep(one)")
@@ -139,7 +135,7 @@ def test_cells_further_above_count_less_and_only_in_their_order(
     assert found[3:] == ["keep(one)"]
 
 
-def test_what_follows_in_copies_is_told_once(reader: Memory, put: Callable[..., None]) -> None:
+def test_following_returns_copies_once(reader: Memory, put: Callable[..., None]) -> None:
     for path in ("a.ipynb", "a-Copy1.ipynb", "a-Copy2.ipynb"):
         put(path, "clean(one)", "plot(one)")
     put("b.ipynb", "clean(one) + frame", "show(one)")
@@ -147,9 +143,7 @@ def test_what_follows_in_copies_is_told_once(reader: Memory, put: Callable[..., 
     assert [one.source for one in found] == ["plot(one)", "show(one)"]
 
 
-def test_the_notebook_that_asks_is_most_like_itself_and_takes_no_others_place(
-    reader: Memory, put: Callable[..., None]
-) -> None:
+def test_following_skips_the_current_notebook(reader: Memory, put: Callable[..., None]) -> None:
     put("own.ipynb", *(f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(100)))
     put("other.ipynb", "settle_accounts(frame)", "then = 1")
     above = [{"settle_accounts", "ledger"}]
@@ -158,9 +152,7 @@ def test_the_notebook_that_asks_is_most_like_itself_and_takes_no_others_place(
     assert [(one.path, one.source) for one in found] == [("other.ipynb", "then = 1")]
 
 
-def test_neither_does_a_copy_of_it_nor_what_is_in_another_language(
-    reader: Memory, put: Callable[..., None]
-) -> None:
+def test_following_skips_copies_and_other_languages(reader: Memory, put: Callable[..., None]) -> None:
     own = [f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(40)]
     put("own-Copy1.ipynb", *own)
     put("r.ipynb", *(f"%%R\nsettle_accounts(ledger)\nletter_{at} <- 1" for at in range(40)))
@@ -169,7 +161,7 @@ def test_neither_does_a_copy_of_it_nor_what_is_in_another_language(
     assert [one.source for one in found] == ["then = 1"]
 
 
-def test_what_does_not_fit_is_not_read_without_end(
+def test_following_reads_a_limited_number_of_entries(
     reader: Memory, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [f"word_{number}" for number in range(8)]
@@ -177,7 +169,7 @@ def test_what_does_not_fit_is_not_read_without_end(
     read: list[int] = []
     entry = Store.entry
 
-    def counted(store: Store, number: int) -> FoundEntry | None:
+    def counted(store: Store, number: int) -> EntryMatch | None:
         read.append(number)
         return entry(store, number)
 
@@ -186,11 +178,9 @@ def test_what_does_not_fit_is_not_read_without_end(
     assert len(read) <= 300
 
 
-def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
-    place: Path, put: Callable[..., None]
-) -> None:
+def test_following_checks_the_returned_documents_first(place: Path, put: Callable[..., None]) -> None:
     def slow(paths: Iterable[str]) -> set[str]:
-        # For more than these there was no time: they count as they were seen last.
+        # There was no time to check more: the result of the last scan counts for the others.
         looked_at = [*paths][:MOST_DOCUMENTS]
         return {*paths} - {path for path in looked_at if path == "gone.ipynb"}
 
@@ -207,7 +197,7 @@ def test_on_a_slow_disk_those_that_are_told_of_are_looked_at_first(
         assert "_accounts(ledger)" not in {one.rest for one in lines}
 
 
-def test_what_is_deleted_or_forgotten_is_not_there_any_more(
+def test_there_excludes_deleted_documents(
     reader: Memory, put: Callable[..., None], gone: set[str], place: Path
 ) -> None:
     for path in ("a.ipynb", "b.ipynb", "c.ipynb"):
@@ -218,19 +208,17 @@ def test_what_is_deleted_or_forgotten_is_not_there_any_more(
     assert {*reader.there({"a.ipynb", "b.ipynb", "c.ipynb", "never.ipynb"})} == {"c.ipynb"}
 
 
-def test_documents_that_are_left_out_count_nowhere_however_many_have_an_import(
-    reader: Memory, put: Callable[..., None]
-) -> None:
-    paths = [f"{number:02}.ipynb" for number in range(MOST_OF_AN_IMPORT + 4)]
+def test_imports_exclude_the_given_documents(reader: Memory, put: Callable[..., None]) -> None:
+    paths = [f"{number:02}.ipynb" for number in range(MOST_PATHS_EACH + 4)]
     for path in paths:
         put(path, "import numpy as np")
     one_fewer = [("import numpy as np", len(paths) - 1)]
     assert [reader.imports("np", leaving=[path]) for path in paths] == [one_fewer] * len(paths)
-    assert reader.imports("np", leaving=paths[:MOST_OF_AN_IMPORT]) == [("import numpy as np", 4)]
+    assert reader.imports("np", leaving=paths[:MOST_PATHS_EACH]) == [("import numpy as np", 4)]
     assert reader.imports("np", leaving=[*paths, "nowhere.ipynb"]) == []
 
 
-def test_imports_can_be_those_of_one_folder(reader: Memory, put: Callable[..., None]) -> None:
+def test_imports_are_limited_to_a_folder(reader: Memory, put: Callable[..., None]) -> None:
     put("a.ipynb", "from helpers import clean")
     put("work/b.ipynb", "from helpers import clean")
     put("work/deep/c.ipynb", "from tools import clean")
@@ -242,7 +230,7 @@ def test_imports_can_be_those_of_one_folder(reader: Memory, put: Callable[..., N
     assert reader.imports("clean", folder="work_") == []
 
 
-def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
+def test_memory_without_an_index_returns_nothing(tmp_path: Path) -> None:
     reader = Memory(tmp_path / "index.db", set)
     assert not reader.continuations("python", "load", "", path="", modules=[])
     assert not reader.following("python", [{"load"}], leaving=())
@@ -250,9 +238,7 @@ def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_an_index_that_is_deleted_is_let_go_and_a_new_one_is_found(
-    reader: Memory, put: Callable[..., None], place: Path
-) -> None:
+def test_memory_reopens_a_replaced_index(reader: Memory, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", "load_table(one)")
     assert reader.continuations("python", "load", "", path="", modules=[])
     for file in SCHEMA.belonging(place):
@@ -266,7 +252,7 @@ def test_an_index_that_is_deleted_is_let_go_and_a_new_one_is_found(
     ]
 
 
-def test_a_damaged_index_says_nothing(reader: Memory, put: Callable[..., None], place: Path) -> None:
+def test_memory_ignores_a_damaged_index(reader: Memory, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
     with closing(Store(place)) as store:
         store.tidy()
@@ -277,9 +263,7 @@ def test_a_damaged_index_says_nothing(reader: Memory, put: Callable[..., None], 
     assert not reader.following("python", [{"load_table"}], leaving=())
 
 
-def test_threads_may_ask_at_once_and_hardly_wait_for_a_lock(
-    reader: Memory, put: Callable[..., None], place: Path
-) -> None:
+def test_memory_serves_several_threads(reader: Memory, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", "load_table(one)")
     with closing(sqlite3.connect(place, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -318,7 +302,7 @@ SECRETS = (
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How busy the machine is decides nothing here."""
+    """Make results independent of the load of the machine."""
     monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
 
 
@@ -334,7 +318,7 @@ CHANGES = st.lists(
 
 
 def line(path: str, number: int) -> str:
-    """A line that stands in one file alone, after an import that does, too."""
+    """A line and an import that occur in one file only."""
     name = "".join(filter(str.isalnum, path))
     return f"import module_{name}_{number} as alias_{name}_{number}\nwritten_in_{name}({number})"
 
@@ -342,15 +326,15 @@ def line(path: str, number: int) -> str:
 def write_source(root: Path, path: str, source: str, clock: int) -> None:
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Too long to be one entry with what follows.
+    # Too long to be joined with the next block.
     begins = f"def opening():\n    return {'x' * SMALL!r}"
     target.write_text(notebook(begins, source) if path.endswith(".ipynb") else f"{begins}\n\n\n{source}")
-    os.utime(target, (clock, clock))  # a file system's own may stand still for some milliseconds
+    os.utime(target, (clock, clock))  # file systems may have a coarse clock
 
 
 @settings(max_examples=25)
 @given(CHANGES)
-def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gone_or_changed(
+def test_memory_returns_nothing_private_secret_or_outdated(
     tmp_path_factory: pytest.TempPathFactory,
     changes: list[tuple[str, list[int] | None, str | None, str]],
 ) -> None:

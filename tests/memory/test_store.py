@@ -32,7 +32,7 @@ def page(*cells: str) -> Page:
 
 
 def content(store: Store) -> dict[str, list[tuple]]:
-    """Everything that can be looked up, without the numbers of rows."""
+    """The whole content, without row ids."""
     tables = {
         "lines": "SELECT language, text, path, above, times FROM lines JOIN documents ON id = document",
         "imports": "SELECT name, line, path FROM imports JOIN documents ON id = document",
@@ -51,7 +51,7 @@ def words(store: Store) -> set[str]:
         store._run("DROP TABLE temp.vocabulary")
 
 
-def test_lines_are_found_by_how_they_begin(store: Store) -> None:
+def test_lines_returns_lines_by_their_beginning(store: Store) -> None:
     store.put("a.ipynb", "1", 5.0, page("import json\nfrobnicate(left, right)\n  frobnicate(other)"))
     found = store.lines("python", "frobnicate(", "import json", "other.ipynb")
     assert [(line.text, line.same_above, line.times, line.modified, line.modules) for line in found] == [
@@ -63,8 +63,8 @@ def test_lines_are_found_by_how_they_begin(store: Store) -> None:
     assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
 
 
-def test_the_likeliest_of_several_lines_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_WAYS", 2)
+def test_lines_returns_the_likeliest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_RETURNED", 2)
     for number in range(3):
         store.put(f"{number}.ipynb", "1", 1.0, page("plt.zzz(1)", f"plt.a{number}(1)"))
     store.put("last.ipynb", "1", 1.0, page("x = 1\nplt.yyy(1)"))
@@ -72,16 +72,16 @@ def test_the_likeliest_of_several_lines_are_told(store: Store, monkeypatch: pyte
     assert found == {"plt.yyy(1)", "plt.zzz(1)"}
 
 
-def test_where_lines_go_on_in_too_many_ways_none_is_told(
+def test_lines_returns_none_with_too_many_continuations(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SO_MANY", 3)
+    monkeypatch.setattr(module, "MOST_CONTINUATIONS", 3)
     store.put("a.ipynb", "1", 1.0, page(*(f"plt.a{number}(1)" for number in range(4)), "plt.b(1)"))
     assert store.lines("python", "plt.", "", "") == []
     assert [line.text for line in store.lines("python", "plt.b", "", "")] == ["plt.b(1)"]
 
 
-def test_entries_are_found_by_their_words_unless_everybody_has_them(
+def test_having_returns_entries_by_word_except_common_ones(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COMMON", 2)
@@ -94,7 +94,7 @@ def test_entries_are_found_by_their_words_unless_everybody_has_them(
     assert store.entry(10**9) is None
 
 
-def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store) -> None:
+def test_keep_newest_deletes_the_oldest_documents(store: Store) -> None:
     for at in range(5):
         store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
     store.keep_newest(5)
@@ -103,7 +103,7 @@ def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store
     assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
 
 
-def test_imports_are_found_by_the_name_they_bind(store: Store) -> None:
+def test_imports_returns_lines_by_the_bound_name(store: Store) -> None:
     store.put("a.ipynb", "1", 1.0, page("import numpy as np, os"))
     store.put("b.ipynb", "1", 1.0, page("import numpy as np"))
     store.put("c.ipynb", "1", 1.0, page("import nopy as np"))
@@ -114,7 +114,7 @@ def test_imports_are_found_by_the_name_they_bind(store: Store) -> None:
     assert store.imports("numpy") == []
 
 
-def test_a_document_that_is_read_again_replaces_what_was_known_of_it(store: Store) -> None:
+def test_put_replaces_a_document(store: Store) -> None:
     store.put("a.ipynb", "1", 1.0, page("import old_module\nold_line(1)", "kept_line(2)"))
     store.put("a.ipynb", "2", 2.0, page("new_line(1)", "kept_line(2)"))
     once = content(store)
@@ -127,7 +127,7 @@ def test_a_document_that_is_read_again_replaces_what_was_known_of_it(store: Stor
     assert content(store) == once | {"documents": [("a.ipynb", "3", 3.0, "")]}
 
 
-def test_what_is_forgotten_is_nowhere_in_the_file(store: Store, place: Path) -> None:
+def test_forget_removes_text_from_the_file(store: Store, place: Path) -> None:
     store.put("keep.ipynb", "1", 1.0, page("kept_name(1)"))
     store.put("folder/a.ipynb", "1", 1.0, page("import zyxwvut\nqqfrobnicate_secretly(1)"))
     store.put("folder2/a.ipynb", "1", 1.0, page("neighbour(1)"))
@@ -141,7 +141,7 @@ def test_what_is_forgotten_is_nowhere_in_the_file(store: Store, place: Path) -> 
     assert b"folder/a" not in held
 
 
-def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path) -> None:
+def test_put_makes_room_by_deleting_the_oldest(place: Path) -> None:
     with closing(Store(place, 2_000_000)) as small:
         stored = [
             small.put(
@@ -158,7 +158,7 @@ def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path
         assert "old.ipynb" not in small.stamps()
 
 
-def test_what_is_half_written_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_put_is_atomic(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(Store(place)) as opened:
         opened.put("a.ipynb", "1", 1.0, page("before_that(1)"))
         before = content(opened)

@@ -8,23 +8,23 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.memory import ways as module
-from jupyter_turbopilot.memory.ways import Way, joined, modules_in, own_ways, ways_at
+from jupyter_turbopilot.memory.ways import Continuation, merged, modules_in, own_continuations, ways_at
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 
 from .remembering import Remembering, sighting
 
 
-def test_a_line_goes_on_as_it_does_in_other_cells_and_elsewhere_in_the_active_one() -> None:
+def test_ways_at_finds_continuations_in_other_cells_and_the_active_one() -> None:
     sources = ("plt.figure()\nplt.show()", "plt.show()\n", "plt.subplots(2)\n\n")
-    ways = own_ways("plt.s", "plt.figure()", [(source,) for source in sources])
+    ways = own_continuations("plt.s", "plt.figure()", [(source,) for source in sources])
     assert {way.rest: (way.own, way.own_above) for way in ways} == {
         "how()": (2, True),
         "ubplots(2)": (1, False),
     }
 
 
-def ways_of(*sources: str, typed: str, below: str = "") -> list[Way]:
+def ways_of(*sources: str, typed: str, below: str = "") -> list[Continuation]:
     cells = [*map(cell_of, sources), Cell(source=typed + below)]
     request = Completion(cells=cells, active=len(sources), offset=len(typed))
     around = surroundings_of(request.prefix, request.suffix)
@@ -36,32 +36,32 @@ def cell_of(source: str) -> Cell:
 
 
 @pytest.mark.parametrize("begun", ["p", " " * 8])
-def test_a_single_letter_goes_on_in_no_way(begun: str) -> None:
+def test_ways_at_ignores_a_single_letter(begun: str) -> None:
     assert ways_of("print(1)", typed=begun) == []
 
 
-def test_the_line_below_the_cursor_is_no_way_to_go_on() -> None:
+def test_ways_at_excludes_the_line_below_the_cursor() -> None:
     assert ways_of(typed="x = 1\npl", below="\nplt.show()") == []
     assert ways_of("plt.show()", typed="x = 1\npl", below="\n\n    plt.show()") == []
 
 
-def test_a_line_below_the_cursor_does_not_stand_below_the_line_above_it() -> None:
+def test_own_continuations_separate_the_text_around_the_cursor() -> None:
     (way,) = ways_of(typed="x = 1\npl", below="\ny = 2\nplt.show()")
     assert (way.rest, way.own, way.own_above) == ("t.show()", 1, False)
     (way,) = ways_of(typed="x = 1\npl", below="\ny = 2\nx = 1\nplt.show()")
     assert way.own_above
 
 
-def test_of_a_very_long_notebook_the_nearest_cells_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ways_at_reads_the_nearest_cells_of_a_long_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ABOVE", 60)
     ways = ways_of("plt.savefig(1)" + " " * 40, "plt.show()", "x = 1", typed="plt.s")
     assert [way.rest for way in ways] == ["how()"]
 
 
-def test_what_the_notebook_and_other_documents_say_is_joined_the_most_first() -> None:
-    own = [Way("b", own=1), Way("c", own=1)]
+def test_merged_adds_notebook_and_index_most_frequent_first() -> None:
+    own = [Continuation("b", own=1), Continuation("c", own=1)]
     seen = [sighting("a", 1), sighting("b", 2, times=7)]
-    ways = joined(own, seen, time.time())
+    ways = merged(own, seen, time.time())
     assert [(way.rest, way.own, way.times, way.documents) for way in ways] == [
         ("b", 1, 7, 2),
         ("c", 1, 0, 0),
@@ -69,17 +69,17 @@ def test_what_the_notebook_and_other_documents_say_is_joined_the_most_first() ->
     ]
 
 
-def test_what_stands_below_the_same_line_comes_first() -> None:
-    ways = joined([], [sighting("a", 9), sighting("b", 1, above=True)], time.time())
+def test_merged_puts_matches_below_the_same_line_first() -> None:
+    ways = merged([], [sighting("a", 9), sighting("b", 1, above=True)], time.time())
     assert [way.rest for way in ways] == ["b", "a"]
 
 
-def test_a_document_from_the_future_is_as_new_as_one_of_now() -> None:
-    (way,) = joined([], [sighting("a")], time.time() - 10 * 86_400)
+def test_merged_treats_future_times_as_now() -> None:
+    (way,) = merged([], [sighting("a")], time.time() - 10 * 86_400)
     assert way.days == 0.0
 
 
-def test_only_cells_of_the_same_language_say_how_a_line_goes_on() -> None:
+def test_ways_at_reads_only_cells_of_the_same_language() -> None:
     cells = [
         Cell(source="print(1)"),
         Cell(source="%%bash\nprintf x"),
@@ -91,7 +91,7 @@ def test_only_cells_of_the_same_language_say_how_a_line_goes_on() -> None:
     assert [way.rest for way in ways] == ["int(1)"]
 
 
-def test_modules_are_those_that_the_cells_import() -> None:
+def test_modules_in_returns_imported_modules() -> None:
     assert modules_in(("import numpy as np\nfrom os.path import join", "x = 1")) == {"numpy", "os"}
 
 
@@ -102,21 +102,21 @@ SECRETS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(SECRETS, RESTS), max_size=6), st.integers(2, 12), SECRETS)
-def test_no_line_that_looks_like_a_secret_is_recalled(lines: list[str], begun: int, secret: str) -> None:
+def test_own_continuations_contain_no_secret_lines(lines: list[str], begun: int, secret: str) -> None:
     for way in ways_of("\n".join(lines), secret, typed=secret[:begun]):
         assert not looks_secret(secret[:begun].lstrip() + way.rest)
 
 
-def test_a_secret_on_several_lines_is_not_recalled() -> None:
+def test_own_continuations_contain_no_secrets_that_span_lines() -> None:
     assert ways_of('password = (\n    "hunter2hunter2"\n)', typed='"hun') == []
 
 
 @pytest.mark.parametrize("line", ["MIIEpAIBAAKCAQEA7n3kQ", "MIIabc"])
-def test_a_key_in_a_cell_is_not_recalled_line_by_line(line: str) -> None:
+def test_own_continuations_contain_no_lines_of_a_key(line: str) -> None:
     source = f"key = '''-----BEGIN RSA PRIVATE KEY-----\n{line}\n'''"
-    assert own_ways("MII", "", [(source,)]) == []
+    assert own_continuations("MII", "", [(source,)]) == []
     above, _, below = source.partition("\n")
-    assert own_ways("MII", "", [(above, below)]) == []
+    assert own_continuations("MII", "", [(above, below)]) == []
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,5 @@ def test_a_key_in_a_cell_is_not_recalled_line_by_line(line: str) -> None:
         ("password = (\n", "    'hunt", "\n    # the old one\n    'hunter2hunter2'\n)"),
     ],
 )
-def test_a_secret_is_not_recalled_while_the_cursor_stands_in_the_middle_of_it(
-    above: str, typed: str, below: str
-) -> None:
+def test_own_continuations_contain_no_secret_around_the_cursor(above: str, typed: str, below: str) -> None:
     assert ways_of(typed=above + typed, below=below) == []

@@ -32,7 +32,7 @@ def library() -> Library:
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("x"), MemoryError(), SystemExit(), KeyboardInterrupt()])
-def test_whatever_ends_a_download_is_an_error(
+def test_download_ends_with_an_error_for_any_failure(
     pilot: Pilot, failure: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -47,9 +47,7 @@ def test_whatever_ends_a_download_is_an_error(
     assert (listed["pulling"], listed["failed"]) == (False, download.error.message)
 
 
-def test_where_no_thread_can_be_started_the_download_has_failed(
-    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_download_fails_without_a_thread(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -59,7 +57,7 @@ def test_where_no_thread_can_be_started_the_download_has_failed(
     assert download.error
 
 
-def test_so_many_downloads_are_known_and_no_more(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_tracks_a_limited_number_of_downloads(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
     free = threading.Event()
 
     def slow(*_: Any, **__: Any) -> None:
@@ -81,9 +79,7 @@ def test_so_many_downloads_are_known_and_no_more(pilot: Pilot, monkeypatch: pyte
     assert ended.failure
 
 
-def test_a_download_is_stopped_once_and_its_end_is_no_failure(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cancel_stops_a_download_without_a_failure(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     def wait(*given: Any, **_: Any) -> None:
         assert given[3].wait(30)
         raise CancelledError("The download was cancelled.")

@@ -32,7 +32,7 @@ Make = Callable[..., tuple[Pilot, list[tuple[Path, LoadPlan]]]]
 
 @pytest.fixture
 def make_pilot(tiny_model: Path) -> Iterator[Make]:
-    """A pilot whose engine only notes what it was loaded from."""
+    """A pilot whose engine only records the loaded file."""
     made: list[Pilot] = []
 
     def build(*adapters: str, **settings: Any) -> tuple[Pilot, list[tuple[Path, LoadPlan]]]:
@@ -58,7 +58,7 @@ def load(pilot: Pilot, **more: Any) -> None:
     until(lambda: pilot.worker.state.phase is not Phase.LOADING)
 
 
-def test_adapters_are_in_a_copy_of_the_model(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
+def test_weights_merges_adapters_into_a_copy(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     load(pilot)
     ((path, plan),) = loaded
@@ -67,7 +67,9 @@ def test_adapters_are_in_a_copy_of_the_model(make_pilot: Make, tmp_path: Path, t
     assert plan.hardware.adapters == ()
 
 
-def test_those_for_one_language_stay_beside_it(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
+def test_weights_keeps_adapters_for_one_language_separate(
+    make_pilot: Make, tmp_path: Path, tiny_model: Path
+) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
     pilot, loaded = make_pilot(f"{adapter}@r")
     load(pilot)
@@ -76,7 +78,7 @@ def test_those_for_one_language_stay_beside_it(make_pilot: Make, tmp_path: Path,
 
 
 @pytest.mark.parametrize("why", ["off", "no room"])
-def test_without_a_copy_they_are_used_beside_the_model(
+def test_weights_applies_adapters_at_run_time_without_a_copy(
     why: str, make_pilot: Make, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
@@ -90,15 +92,13 @@ def test_without_a_copy_they_are_used_beside_the_model(
     assert loaded[0][1].hardware.adapters == (AdapterSpec(adapter),)
 
 
-def test_a_model_can_be_used_as_published_and_tuned_again(
-    make_pilot: Make, tmp_path: Path, tiny_model: Path
-) -> None:
+def test_select_switches_adapters_off_and_on(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     place = Place("anything", "x = ")
     for tuned, answered in ((True, False), (False, False), (None, True), (True, True)):
         pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
         load(pilot, tuned=tuned)
-        # What the other one answered is not known; None: it is the same one.
+        # Completions of the other engine are not used; None: the engine is the same.
         assert bool(pilot.completer.results.find(place)) == answered
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
@@ -106,7 +106,7 @@ def test_a_model_can_be_used_as_published_and_tuned_again(
     assert shown["tuned"] is True
 
 
-def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: Path) -> None:
+def test_select_keeps_the_loaded_model_if_tuning_fails(make_pilot: Make, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     pilot, loaded = make_pilot(str(adapter))
     load(pilot, tuned=False)
@@ -123,7 +123,7 @@ def wait_for(pilot: Pilot, phase: Phase) -> None:
 
 
 def settled(pilot: Pilot) -> dict[str, Any]:
-    """Poll as an editor does, until it has loaded or given up."""
+    """Poll like an editor until loading has ended."""
     for _ in range(3000):
         health = describe_health(pilot)
         if health["phase"] != "loading":
@@ -133,7 +133,7 @@ def settled(pilot: Pilot) -> dict[str, Any]:
 
 
 class Clock:
-    """Lets time pass for who decides on another try."""
+    """Advances the clock of the retry logic."""
 
     def __init__(self, pilot: Pilot) -> None:
         self.now = 1000.0
@@ -143,7 +143,7 @@ class Clock:
         self.now += seconds
 
 
-def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
+def test_retry_loads_a_model_downloaded_by_another_process(
     make_pilot: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
     pilot, loaded = make_pilot()
@@ -162,7 +162,7 @@ def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
 
 
 def failing(pilot: Pilot, *failures: Exception) -> list[int]:
-    """Let the next loads fail; the list grows with each try."""
+    """Make the next loads fail; the list grows with each attempt."""
     left, tries, real = list(failures), [], pilot.kind.engine_factory
 
     def engine(*given: Any) -> Any:
@@ -176,7 +176,7 @@ def failing(pilot: Pilot, *failures: Exception) -> list[int]:
 
 
 @pytest.mark.parametrize("failure", [EngineError("x"), MemoryError(), OSError(5, "x"), ZeroDivisionError()])
-def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, failure: Exception) -> None:
+def test_retry_repeats_a_failed_wake_up(make_pilot: Make, failure: Exception) -> None:
     pilot, _ = make_pilot()
     clock = Clock(pilot)
     pilot.worker._idle = 0.01
@@ -193,16 +193,14 @@ def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, fai
     describe_health(pilot)
     assert not settled(pilot)["ready"]
     assert len(tries) == 2
-    clock.after(2.5)  # it waits twice as long after the second
+    clock.after(2.5)  # the delay doubles
     assert not settled(pilot)["ready"]
     clock.after(2.5)
     describe_health(pilot)
     assert settled(pilot)["ready"]
 
 
-def test_memory_that_was_freed_lets_a_model_be_loaded(
-    make_pilot: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     pilot, loaded = make_pilot()
     clock = Clock(pilot)
     monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
@@ -215,14 +213,12 @@ def test_memory_that_was_freed_lets_a_model_be_loaded(
     assert len(loaded) == 1
 
 
-def test_a_file_that_is_refused_is_not_tried_again_before_it_changes(
-    make_pilot: Make, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_retry_waits_for_a_refused_file_to_change(make_pilot: Make, tiny_model: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
     own.write_bytes(tiny_model.read_bytes()[:1000])
     pilot, _ = make_pilot()
     pilot.settings.model = pilot.selected = str(own)
-    pilot._good = pilot._wanted
+    pilot._last_loaded = pilot._wanted
     clock = Clock(pilot)
     load(pilot)
     refused = pilot.worker.state
@@ -238,9 +234,7 @@ def test_a_file_that_is_refused_is_not_tried_again_before_it_changes(
     assert settled(pilot)["ready"]
 
 
-def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
-    make_pilot: Make, tmp_path: Path, tiny_model: Path
-) -> None:
+def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     load(pilot, tuned=False)
     gate = threading.Event()
@@ -256,14 +250,14 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
     pilot.kind.engine_factory = slow
     pilot.select(pilot.selected, tuned=True)
     until(lambda: pilot.worker._life.loading is not None)
-    pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before
+    pilot.select(pilot.selected)  # adapters stay as selected before
     gate.set()
     assert settled(pilot)["ready"]
     assert pilot.tuned is True
     assert loaded[-1][0] != tiny_model
 
 
-def test_a_choice_that_fails_after_another_was_made_does_not_undo_that(
+def test_select_failing_late_does_not_undo_a_newer_choice(
     make_pilot: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
     pilot, _ = make_pilot()
@@ -289,7 +283,7 @@ def test_a_choice_that_fails_after_another_was_made_does_not_undo_that(
     assert pilot.selected == str(other)
 
 
-def test_a_model_in_use_is_not_removed_under_another_name(
+def test_remove_refuses_a_used_model_under_another_name(
     make_pilot: Make, tiny_model: Path, models_folder: Path
 ) -> None:
     pilot, _ = make_pilot()
@@ -315,7 +309,7 @@ def transformers(models_folder: Path) -> Iterator[Pilot]:
     pilot.stop()
 
 
-def test_what_is_removed_is_the_checkpoint_and_not_a_file_of_that_name(
+def test_remove_deletes_the_checkpoint_and_no_file_of_that_name(
     transformers: Pilot, models_folder: Path
 ) -> None:
     file = models_folder / catalog()["codegen-350m-mono"].file
@@ -326,7 +320,7 @@ def test_what_is_removed_is_the_checkpoint_and_not_a_file_of_that_name(
     assert not checkpoint_path(models_folder, "Salesforce/codegen-350M-mono").exists()
 
 
-def test_a_checkpoint_in_use_is_not_removed_and_another_is(transformers: Pilot, models_folder: Path) -> None:
+def test_remove_refuses_only_the_used_checkpoint(transformers: Pilot, models_folder: Path) -> None:
     transformers.start()
     assert settled(transformers)["ready"]
     with pytest.raises(BadRequestError, match="in use"):
@@ -338,7 +332,7 @@ def test_a_checkpoint_in_use_is_not_removed_and_another_is(transformers: Pilot, 
     assert checkpoint_path(models_folder, "owner/used").exists()
 
 
-def test_a_model_elsewhere_is_not_removed(models_folder: Path) -> None:
+def test_remove_refuses_a_remote_model(models_folder: Path) -> None:
     pilot = Pilot(Turbopilot(engine="remote", remote=TurbopilotRemote(model="far")))
     pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
     pilot.start()
@@ -348,9 +342,7 @@ def test_a_model_elsewhere_is_not_removed(models_folder: Path) -> None:
     pilot.stop()
 
 
-def test_what_one_pilot_answers_the_next_one_knows_where_a_file_keeps_it(
-    make_pilot: Make, tmp_path: Path
-) -> None:
+def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Path) -> None:
     place = Place("anything", "x = ", lasts=True)
     named: dict[str, Any] = {"results_file": str(tmp_path / "answers.db")}
     for more, restored, known in (
@@ -371,12 +363,12 @@ def test_what_one_pilot_answers_the_next_one_knows_where_a_file_keeps_it(
         pilot.stop()
 
 
-def test_a_setting_alone_logs_nothing_of_what_a_command_types(make_pilot: Make, tmp_path: Path) -> None:
+def test_pilot_logs_nothing_without_a_given_study(make_pilot: Make, tmp_path: Path) -> None:
     pilot, _ = make_pilot(study_log=str(tmp_path / "study.jsonl"))
     assert pilot.completer.study is None
 
 
-def test_without_a_file_nothing_is_written(make_pilot: Make, tmp_path: Path) -> None:
+def test_pilot_writes_nothing_without_a_file(make_pilot: Make, tmp_path: Path) -> None:
     pilot, _ = make_pilot()
     load(pilot)
     pilot.completer.results.remember(Place("anything", "x = ", lasts=True), [Token(b"y", 1.0)], ended=True)

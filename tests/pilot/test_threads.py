@@ -12,7 +12,7 @@ from jupyter_turbopilot.pilot import threads
 from jupyter_turbopilot.pilot.threads import MOST, BackgroundThreads
 
 
-async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None:
+async def test_run_limits_concurrency_and_leaves_the_default_threads_free() -> None:
     ours, free, running = BackgroundThreads(), threading.Event(), []
 
     def wait() -> None:
@@ -30,14 +30,14 @@ async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None
     ours.close()
 
 
-async def test_threads_see_the_context_of_the_caller() -> None:
+async def test_run_passes_the_callers_context() -> None:
     ours, owner = BackgroundThreads(), ContextVar("owner", default="")
     owner.set("ada")
     assert await ours.run(owner.get) == "ada"
     ours.close()
 
 
-async def test_an_error_is_the_functions_own_and_a_closed_one_runs_nothing() -> None:
+async def test_run_raises_the_functions_error_and_fails_after_close() -> None:
     ours = BackgroundThreads()
     for kind in (RuntimeError, ValueError):
 

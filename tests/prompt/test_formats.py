@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.generation import Markers
 from jupyter_turbopilot.prompt.formats import (
     FORMATS,
-    READ_ANEW,
+    REEVALUATED,
     WIDEST,
     BoundFormat,
     Budget,
@@ -44,44 +44,44 @@ def make(
     ).tokens
 
 
-def test_context_comes_before_the_prefix_and_the_suffix_behind_its_marker() -> None:
+def test_build_puts_context_first_and_the_suffix_behind_its_marker() -> None:
     assert make(QWEN, "b", "c", context=("a",)) == [-1, *letters("ab"), -2, *letters("c"), -3]
 
 
-def test_a_model_without_markers_gets_the_text_before_the_cursor() -> None:
+def test_build_without_markers_uses_only_the_prefix() -> None:
     assert make(PLAIN, "b", "c", context=("a",)) == letters("ab")
 
 
-def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
+def test_build_puts_the_suffix_first_for_suffix_first_families() -> None:
     codestral = next(f for f in FORMATS if f.name == "codestral")
     form = BoundFormat("codestral", codestral.order, {"prefix": -1, "suffix": -2}, bos=-9)
     assert make(form, "b", "c") == [-9, -2, *letters("c"), -1, *letters("b")]
 
 
-def test_incoder_has_a_mask_in_the_hole_and_again_before_what_fills_it() -> None:
+def test_build_repeats_the_mask_of_incoder() -> None:
     form = INCODER
     assert make(form, "b", "c") == [-9, *letters("b"), -1, *letters("c"), -2, -1]
     prompt = build(form, letters, context=[], prefix="b", suffix="c" * 30, budget=Budget(100, 100), heal=None)
-    assert prompt.suffix_span == (2 + READ_ANEW, 33)
+    assert prompt.suffix_span == (2 + REEVALUATED, 33)
     assert prompt.behind == 33
 
 
 @pytest.mark.parametrize("known", FORMATS, ids=lambda f: f.name)
-def test_every_format_is_found_by_how_its_vocabulary_spells_it(known: object) -> None:
+def test_form_for_finds_every_format_by_its_vocabulary(known: object) -> None:
     spelt = {known.prefix: 1, known.suffix: 2, known.middle: 3}  # type: ignore[attr-defined]
     assert form_for(spelt.get, Markers()).name == known.name  # type: ignore[attr-defined]
 
 
-def test_what_llama_cpp_found_serves_where_no_spelling_is_known() -> None:
+def test_form_for_uses_the_markers_detected_by_llama_cpp() -> None:
     form = form_for(lambda _: None, Markers(prefix=7, suffix=8, middle=9))
     assert form.markers == {"prefix": 7, "suffix": 8, "middle": 9}
 
 
-def test_a_catalogue_entry_without_infilling_wins_over_what_the_vocabulary_spells() -> None:
+def test_form_for_prefers_a_catalogue_entry_without_infilling() -> None:
     assert form_for(lambda _: 5, Markers(1, 2, 3), "none").markers == {}
 
 
-def test_backing_up_over_the_beginning_of_a_word_forces_its_bytes() -> None:
+def test_heal_word_returns_the_bytes_of_the_dropped_token() -> None:
     heal = heal_word(letters, lambda token: chr(token).encode())
     assert heal("abc") == (letters("ab"), b"c")
     assert heal("") == ([], b"")
@@ -90,7 +90,7 @@ def test_backing_up_over_the_beginning_of_a_word_forces_its_bytes() -> None:
         assert heal(whole) == (letters(whole), b"")
 
 
-def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
+def test_build_excludes_the_dropped_token() -> None:
     prompt = build(
         PLAIN,
         letters,
@@ -116,7 +116,7 @@ def joined(
     )
 
 
-def test_where_it_is_joined_the_answer_goes_on_with_the_text_of_the_cell() -> None:
+def test_joined_format_ends_with_the_text_of_the_cell() -> None:
     prompt = joined("b", "c" * 30, "a")
     assert prompt.tokens == [-1, *letters("a"), -2, *letters("c" * 30), -3, *letters("b")]
     assert (prompt.suffix_span, prompt.behind) == ((0, 0), 0)
@@ -126,7 +126,9 @@ def test_where_it_is_joined_the_answer_goes_on_with_the_text_of_the_cell() -> No
 
 
 @given(st.text(max_size=30), st.text("ab", max_size=60), st.text(max_size=60), st.integers(1, 40))
-def test_typing_adds_to_the_end_of_a_joined_prompt(context: str, text: str, suffix: str, room: int) -> None:
+def test_joined_format_appends_typed_text_to_the_prompt(
+    context: str, text: str, suffix: str, room: int
+) -> None:
     before, after = joined(text, suffix, context, room=room), joined(text + "a", suffix, context, room=room)
     assert len(after.tokens) <= 2 * room + 3
     if len(context) + len(text) < room and text:
@@ -134,7 +136,7 @@ def test_typing_adds_to_the_end_of_a_joined_prompt(context: str, text: str, suff
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 40))
-def test_a_prompt_never_exceeds_its_budget(prefix: str, suffix: str, room: int) -> None:
+def test_build_never_exceeds_its_budget(prefix: str, suffix: str, room: int) -> None:
     assert len(make(QWEN, prefix, suffix, room=room)) <= 2 * room + 3
 
 
@@ -142,28 +144,28 @@ def laid_out(form: BoundFormat, prefix: str, suffix: str = "") -> Prompt:
     return build(form, letters, context=[], prefix=prefix, suffix=suffix, budget=Budget(1000, 1000))
 
 
-def test_the_suffix_is_marked_as_what_seldom_changes_but_for_its_beginning() -> None:
+def test_build_marks_the_suffix_except_its_beginning() -> None:
     found = laid_out(QWEN, "abc", "x" * 40)
     start, stop = found.suffix_span
     assert stop == len(found.tokens) - 1
-    assert found.tokens.index(QWEN.markers["suffix"]) + READ_ANEW == start
+    assert found.tokens.index(QWEN.markers["suffix"]) + REEVALUATED == start
     assert laid_out(QWEN, "abc", "short").suffix_span == (0, 0)
     assert laid_out(PLAIN, "abc").suffix_span == (0, 0)
 
 
-def test_the_catalogues_format_wins_over_another_that_the_vocabulary_spells_too() -> None:
+def test_form_for_prefers_the_catalogues_format() -> None:
     assert form_for(lambda _: 5, Markers(), "starcoder").name == "starcoder"
     assert form_for(lambda _: 5, Markers()).name == FORMATS[0].name
 
 
-def test_what_is_read_again_at_each_keystroke_is_counted() -> None:
+def test_build_counts_tokens_behind_the_prefix() -> None:
     prompt = laid_out(QWEN, "abc", "xy")
     assert prompt.behind == len([QWEN.markers["suffix"], *"xy", QWEN.markers["middle"]])
     assert laid_out(PLAIN, "abc").behind == 0
 
 
 @given(st.lists(st.integers(), max_size=400), st.integers(1, 300))
-def test_what_is_kept_fits_and_is_the_end(tokens: list[int], room: int) -> None:
+def test_keep_tail_returns_an_end_that_fits(tokens: list[int], room: int) -> None:
     kept = keep_tail(tokens, room)
     assert len(kept) <= room
     assert tokens[len(tokens) - len(kept) :] == kept
@@ -171,13 +173,13 @@ def test_what_is_kept_fits_and_is_the_end(tokens: list[int], room: int) -> None:
 
 
 @given(st.integers(8, 200), st.integers(0, 600))
-def test_a_keystroke_seldom_moves_the_start(room: int, length: int) -> None:
+def test_keep_tail_seldom_moves_its_start(room: int, length: int) -> None:
     starts = [length + more - len(keep_tail(list(range(length + more)), room)) for more in range(room // 4)]
     assert len(set(starts)) <= 2
 
 
 @given(st.lists(st.integers(1, 400), max_size=12), st.integers(0, 300), st.integers(8, 1000))
-def test_pieces_go_until_the_rest_and_its_outline_fit(sizes: list[int], near: int, room: int) -> None:
+def test_pieces_left_out_leaves_room_for_an_outline(sizes: list[int], near: int, room: int) -> None:
     gone = pieces_left_out(sizes, near, room)
     kept = sum(sizes[gone:])
     assert kept + near <= room or gone == len(sizes)
@@ -185,19 +187,19 @@ def test_pieces_go_until_the_rest_and_its_outline_fit(sizes: list[int], near: in
         assert kept + near + room // 8 <= room or gone == len(sizes)
 
 
-def test_pieces_go_in_steps_so_that_a_key_seldom_changes_the_start() -> None:
+def test_pieces_left_out_changes_in_steps() -> None:
     gone = [pieces_left_out([50] * 20, near, 1000) for near in range(200)]
     assert len(set(gone)) <= 3
 
 
-def test_what_is_cut_before_it_is_tokenized_stays_while_somebody_types() -> None:
+def test_build_truncates_text_in_steps_before_tokenizing() -> None:
     text = "x = 1\n" * 100_000
     starts = {keep_tail(text + "y" * typed, 1000)[:20] for typed in range(100)}
     assert len(starts) <= 2
 
 
 @given(st.text(max_size=300), st.integers(-2, 100))
-def test_the_head_of_a_text_is_its_first_tokens_that_fit(text: str, room: int) -> None:
+def test_read_head_returns_the_first_tokens(text: str, room: int) -> None:
     given: list[str] = []
 
     def tokenize(text: str) -> list[int]:
@@ -205,9 +207,9 @@ def test_the_head_of_a_text_is_its_first_tokens_that_fit(text: str, room: int) -
         return [ord(char) for char in text]
 
     assert read_head(tokenize, text, room) == [ord(char) for char in text[: max(0, room)]]
-    assert len(given[0]) <= WIDEST * max(0, room)  # what certainly does not fit is not tokenized
+    assert len(given[0]) <= WIDEST * max(0, room)  # text that cannot fit is not tokenized
 
 
 @given(st.text(max_size=20), st.integers(-5, 0))
-def test_without_room_nothing_is_kept(text: str, room: int) -> None:
+def test_keep_tail_without_room_returns_nothing(text: str, room: int) -> None:
     assert keep_tail(text, room) == ""

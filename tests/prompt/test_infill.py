@@ -13,7 +13,7 @@ from jupyter_turbopilot.prompt.formats import WIDEST, BoundFormat, Budget, build
 from jupyter_turbopilot.prompt.infill import (
     ANSWER_SHARE,
     MOST_FILES,
-    Hole,
+    FimTexts,
     build_infill,
     build_text,
     taken_apart,
@@ -23,7 +23,7 @@ from .test_formats import PLAIN, letters
 from .test_formats import QWEN as FORM
 
 BEFORE, AFTER = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
-# As Continue, Twinny, minuet, llama.vscode, and the families' own descriptions write them.
+# As written by Continue, Twinny, minuet, llama.vscode and the models' documentation.
 TEMPLATES = {
     "qwen": "<|fim_prefix|>{before}<|fim_suffix|>{after}<|fim_middle|>",
     "starcoder": "<fim_prefix>{before}<fim_suffix>{after}<fim_middle>",
@@ -40,33 +40,33 @@ TEMPLATES = {
 }
 QWEN = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|repo_name|>", "<|file_sep|>"]
 ORDERS = {(0, 1, 2), (1, 0, 2)}
-# Nothing that begins, ends or is a mark; a space beside codellama's belongs to them.
+# Text without markers or parts of them; a space beside codellama's markers belongs to them.
 plain = st.text(st.sampled_from("ab= \n<|>[]_"), max_size=12)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_each_familys_template_is_taken_apart(name: str) -> None:
+def test_taken_apart_parses_the_template_of_each_family(name: str) -> None:
     hole = taken_apart(TEMPLATES[name].format(before=BEFORE, after=AFTER))
     assert hole is not None
     assert (hole.before, hole.after) == (BEFORE, AFTER)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_either_side_may_be_empty(name: str) -> None:
+def test_taken_apart_accepts_an_empty_side(name: str) -> None:
     for before, after in ((BEFORE, ""), ("", AFTER), ("", "")):
         hole = taken_apart(TEMPLATES[name].format(before=before, after=after))
         assert hole is not None
         assert (hole.before, hole.after) == (before, after)
 
 
-def test_a_repository_and_files_may_stand_above() -> None:
+def test_taken_apart_accepts_repository_and_files() -> None:
     above = "<|repo_name|>shapes\n<|file_sep|>a.py\nx = 1\n<|file_sep|>b.py\n"
     hole = taken_apart(above + TEMPLATES["qwen"].format(before=BEFORE, after=AFTER))
     context = (("repository", "shapes\n"), ("file", "a.py\nx = 1\n"), ("file", "b.py\n"))
-    assert hole == Hole(BEFORE, AFTER, context)
+    assert hole == FimTexts(BEFORE, AFTER, context)
     above = "<file_sep>x = 1\n<file_sep>"
     hole = taken_apart(above + TEMPLATES["starcoder"].format(before=BEFORE, after=AFTER))
-    assert hole == Hole(BEFORE, AFTER, (("file", "x = 1\n"), ("file", "")))
+    assert hole == FimTexts(BEFORE, AFTER, (("file", "x = 1\n"), ("file", "")))
 
 
 @given(
@@ -75,20 +75,20 @@ def test_a_repository_and_files_may_stand_above() -> None:
     ),
     st.data(),
 )
-def test_marks_in_any_other_arrangement_are_text(marks: list[str], data: st.DataObject) -> None:
+def test_taken_apart_rejects_markers_in_other_orders(marks: list[str], data: st.DataObject) -> None:
     texts = [data.draw(plain.filter(bool)) for _ in range(len(marks) + 1)]
     prompt = "".join(part for pair in zip(texts, [*marks, ""], strict=True) for part in pair)
     assert taken_apart(prompt) is None
 
 
 @given(st.permutations(QWEN[:3]), plain.filter(bool), plain.filter(bool))
-def test_text_around_a_template_makes_it_text(marks: list[str], one: str, other: str) -> None:
+def test_taken_apart_rejects_text_around_a_template(marks: list[str], one: str, other: str) -> None:
     template = one.join(marks)
     assert taken_apart(other + template) is None
     assert taken_apart(template + other) is None
 
 
-def test_marks_of_two_families_are_no_template() -> None:
+def test_taken_apart_rejects_markers_of_two_families() -> None:
     families = [
         TEMPLATES[name].replace("{before}", "x").replace("{after}", "x").split("x") for name in TEMPLATES
     ]
@@ -96,17 +96,17 @@ def test_marks_of_two_families_are_no_template() -> None:
         assert taken_apart(f"{one[0]}a{other[1]}b{one[2]}") is None
 
 
-def test_a_familys_marks_within_another_ones_template_are_text() -> None:
+def test_taken_apart_keeps_markers_of_other_families_as_text() -> None:
     before = "MARK = '<fim_prefix>'\n"
-    assert taken_apart(TEMPLATES["qwen"].format(before=before, after="")) == Hole(before, "")
+    assert taken_apart(TEMPLATES["qwen"].format(before=before, after="")) == FimTexts(before, "")
 
 
 @pytest.mark.parametrize("mark", ["<|file_sep|>", "<|fim_prefix|>", "<PRE>", " <PRE>", "[SUFFIX]", "<"])
-def test_a_megabyte_of_marks_is_looked_at_once(mark: str) -> None:
+def test_taken_apart_scans_many_markers_once(mark: str) -> None:
     assert taken_apart(mark * (2**20 // len(mark))) is None
 
 
-def test_a_repository_comes_first_and_files_are_no_more_than_so_many() -> None:
+def test_taken_apart_limits_files_and_requires_the_repository_first() -> None:
     hole = "<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
     file = "<|file_sep|>f"
     assert taken_apart(f"<|repo_name|>r{file}{hole}") is not None
@@ -123,7 +123,7 @@ def infill(prefix: str = "", suffix: str = "", other: str = "", **more: object) 
 REPO = BoundFormat("qwen", FORM.order, FORM.markers, repository=-10, file=-11)
 
 
-def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
+def test_build_infill_matches_llama_cpp() -> None:
     request = infill("ab", "cd", "other", typed="e")
     found = build_infill(REPO, letters, letters, request, 1000, 10).tokens
     marks = FORM.markers
@@ -133,12 +133,12 @@ def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
     ]  # fmt: skip
 
 
-def test_a_model_without_marks_for_files_gets_a_line_between_them() -> None:
+def test_build_infill_separates_files_without_file_markers() -> None:
     found = build_infill(FORM, letters, letters, infill("a", "b", "other"), 1000, 10)
     assert "--- snippet ---" in "".join(chr(token) for token in found.tokens if token > 0)
 
 
-def test_typing_at_the_end_of_a_long_file_moves_the_start_of_the_prompt_seldom() -> None:
+def test_build_infill_seldom_moves_the_start() -> None:
     starts = set()
     for end in range(600, 640):
         text = "".join(f"{n}," for n in range(end))
@@ -148,7 +148,7 @@ def test_typing_at_the_end_of_a_long_file_moves_the_start_of_the_prompt_seldom()
 
 
 @given(st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
-def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: int) -> None:
+def test_build_infill_truncates_to_the_context(before: int, after: int, other: int) -> None:
     request = infill("a" * before, "b" * after, "c" * other)
     found = build_infill(REPO, letters, letters, request, 400, 30).tokens
     assert len(found) + 30 <= 400
@@ -161,17 +161,17 @@ def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: 
     st.none() | st.text(max_size=200),
     st.integers(0, 200),
 )
-def test_a_text_is_cut_to_what_fits_or_refused(
+def test_build_text_truncates_or_rejects_a_long_text(
     before: str | tuple[int | str, ...], after: str | None, length: int
 ) -> None:
     request = RawRequest(before, after, sampling=Sampling(max_tokens=length), cut=True)
     prompt = build_text(FORM, letters, request, 256)
     found = prompt.tokens
-    assert 0 < len(found) < 256  # there is room for a token of answer
+    assert 0 < len(found) < 256  # there is room for one token of the answer
     everything = build_text(FORM, letters, request, 100_000).tokens
     assert prompt.cut == (len(everything) >= 256)
     if not prompt.cut:
-        assert found == everything  # the answer is cut, not the prompt
+        assert found == everything  # the answer is truncated, not the prompt
     asked = replace(request, cut=False)
     try:
         whole = build_text(FORM, letters, asked, 256).tokens
@@ -182,19 +182,19 @@ def test_a_text_is_cut_to_what_fits_or_refused(
         assert whole == found
 
 
-def test_a_model_that_cannot_fill_in_says_so() -> None:
+def test_build_text_rejects_a_suffix_without_markers() -> None:
     with pytest.raises(BadRequestError, match="suffix"):
         build_text(PLAIN, letters, RawRequest("a", "b"), 256)
 
 
 @pytest.mark.parametrize("length", [0, 100, 255, 256, 100_000])
-def test_a_long_answer_never_costs_the_prompt(length: int) -> None:
+def test_build_text_keeps_the_prompt_for_a_long_answer(length: int) -> None:
     request = RawRequest("a" * 200, sampling=Sampling(max_tokens=length), cut=True)
     prompt = build_text(PLAIN, letters, request, 256)
     assert (len(prompt.tokens), prompt.cut) == (200, False)
 
 
-def test_a_prompt_that_does_not_fit_leaves_room_for_some_answer() -> None:
+def test_build_text_leaves_room_for_an_answer() -> None:
     for length in (1, 10, 100_000):
         prompt = build_text(PLAIN, letters, RawRequest("a" * 300, sampling=Sampling(length), cut=True), 256)
         assert prompt.cut
@@ -202,7 +202,7 @@ def test_a_prompt_that_does_not_fit_leaves_room_for_some_answer() -> None:
 
 
 @pytest.mark.parametrize("piece", ["a", "a b\n"])
-def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
+def test_build_text_tokenizes_only_what_fits(piece: str) -> None:
     most = 0
 
     def counting(text: str) -> list[int]:
@@ -226,13 +226,13 @@ def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
     assert most <= 256 * WIDEST
 
 
-def test_a_prompt_of_ids_gets_no_second_beginning() -> None:
+def test_build_text_adds_no_bos_to_token_ids() -> None:
     form = BoundFormat("none", bos=-9)
     assert build_text(form, letters, RawRequest("a"), 256).tokens == [-9, ord("a")]
     assert build_text(form, letters, RawRequest((7, "a")), 256).tokens == [7, ord("a")]
 
 
-def test_names_of_files_and_repositories_stand_behind_their_markers_if_the_model_has_any() -> None:
+def test_build_text_uses_file_markers_if_the_model_has_them() -> None:
     request = RawRequest("a", "b", context=(("repository", "r"), ("file", "f")))
     hole = [-1, ord("a"), -2, ord("b"), -3]
     assert build_text(REPO, letters, request, 256).tokens == [-10, ord("r"), -11, ord("f"), *hole]

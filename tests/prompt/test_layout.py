@@ -17,7 +17,7 @@ from ..scripted_engine import ScriptedEngine
 REQUEST = Completion(cells=[Cell(source="x", type="code")], active=0, offset=1)
 
 
-def test_an_engine_that_was_closed_is_not_kept_alive() -> None:
+def test_layout_does_not_keep_a_closed_engine_alive() -> None:
     engine = ScriptedEngine()
     layout = Layout(engine, Turbopilot())
     layout.prompt(REQUEST, Context(("import numpy\n",), "x", ""))
@@ -29,7 +29,7 @@ def test_an_engine_that_was_closed_is_not_kept_alive() -> None:
         layout.prompt(REQUEST, Context((), "x", ""))
 
 
-def test_what_is_remembered_is_bounded_in_bytes() -> None:
+def test_layout_bounds_its_cache() -> None:
     engine = ScriptedEngine()
     asked: list[str] = []
     tokenize = engine.vocabulary.tokenize
@@ -39,10 +39,10 @@ def test_what_is_remembered_is_bounded_in_bytes() -> None:
     for text in (*texts, texts[-1], texts[0]):
         layout.tokenize(text)
     assert asked.count(texts[-1][:9]) == 1
-    assert asked.count(texts[0][:9]) == 2  # long ago: the others took its place
+    assert asked.count(texts[0][:9]) == 2  # the others have evicted it
 
 
-def test_a_cell_above_is_tokenized_once() -> None:
+def test_layout_tokenizes_a_cell_once() -> None:
     engine, asked = ScriptedEngine(), []
     tokenize = engine.vocabulary.tokenize
     engine.vocabulary.tokenize = lambda text: asked.append(text) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
@@ -52,7 +52,7 @@ def test_a_cell_above_is_tokenized_once() -> None:
     assert asked.count("import numpy\n") == 1
 
 
-def test_of_pieces_that_do_not_fit_an_outline_stays_and_an_answer_still_fits() -> None:
+def test_prompt_keeps_an_outline_and_room_for_the_answer() -> None:
     engine, settings = ScriptedEngine(context_size=600), Turbopilot()
     pieces = tuple(f"import module{number}\n" + "y = 1\n" * 20 for number in range(10))
     tokens = Layout(engine, settings).prompt(REQUEST, Context(pieces, "x", "s" * 2000)).tokens
@@ -62,7 +62,7 @@ def test_of_pieces_that_do_not_fit_an_outline_stays_and_an_answer_still_fits() -
     assert len(tokens) + min(settings.max_tokens, 600 // 2) <= 600
 
 
-def test_a_word_is_healed_unless_the_setting_says_no() -> None:
+def test_prompt_heals_words_unless_disabled() -> None:
     engine = ScriptedEngine()
     healed, plain = (
         Layout(engine, Turbopilot(token_healing=healing)).prompt(REQUEST, Context((), "word", ""))
@@ -71,9 +71,9 @@ def test_a_word_is_healed_unless_the_setting_says_no() -> None:
     assert (healed.forced, plain.forced) == (b"d", b"")
 
 
-def test_an_engine_that_was_loaded_again_with_less_room_gets_shorter_prompts() -> None:
+def test_prompt_is_shorter_for_a_smaller_context() -> None:
     engine, smaller = ScriptedEngine(context_size=4096), ScriptedEngine(context_size=256)
-    smaller.vocabulary = engine.vocabulary  # which outlives an engine in another process
+    smaller.vocabulary = engine.vocabulary  # a vocabulary outlives an engine in another process
     layout = Layout(engine, Turbopilot())
     assert layout.is_for(engine)
     assert not layout.is_for(smaller)

@@ -10,7 +10,7 @@ import pytest
 from jupyter_turbopilot.running import child
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_child_needs_only_the_standard_library() -> None:
     outcome = subprocess.run(
         [sys.executable, "-I", "-S", child.__file__], capture_output=True, text=True, check=False
     )
@@ -18,7 +18,7 @@ def test_it_needs_the_standard_library_alone() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limits are POSIX's")
-def test_limits_are_set_hard_and_never_raised() -> None:
+def test_limit_sets_hard_limits_and_never_raises_them() -> None:
     source = (
         f"import resource, runpy\nlimit = runpy.run_path({child.__file__!r})['limit']\n"
         "limit(7, 2**32, 2**20, 1000)\nlimit(9, 2**33, 2**21, 2000)\n"
@@ -29,7 +29,7 @@ def test_limits_are_set_hard_and_never_raised() -> None:
 
 
 def run_child(prelude: str, program: str, folder: Path) -> str:
-    """Run a program as `child` does, in a system that a prelude has changed; return what it prints."""
+    """Run a program as `child` does, after a prelude that changes the system; return its output."""
     (folder / "program.py").write_text(program)
     (folder / "folder").mkdir()
     source = (
@@ -48,7 +48,7 @@ def run_child(prelude: str, program: str, folder: Path) -> str:
     return outcome.stdout + outcome.stderr
 
 
-def test_what_is_thrown_away_may_be_written_also_where_the_null_device_is_a_name_for_another(
+def test_guards_allow_writing_to_the_null_device(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "nul").symlink_to(os.devnull)  # Windows' `nul` is \\.\nul
@@ -59,7 +59,7 @@ def test_what_is_thrown_away_may_be_written_also_where_the_null_device_is_a_name
     assert "outside its own folder" in said
 
 
-def test_without_the_limits_of_posix_a_program_still_runs_and_its_accidents_are_refused(
+def test_guards_work_without_posix_limits(
     tmp_path: Path,
 ) -> None:
     absent = "sys.platform = 'win32'\nfor name in ('resource', '_posixsubprocess'): sys.modules[name] = None"
@@ -67,4 +67,4 @@ def test_without_the_limits_of_posix_a_program_still_runs_and_its_accidents_are_
     said = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
     assert said.startswith("begun\n")
     assert "os.system is refused" in said
-    assert "42" not in said.splitlines()  # a path in the traceback may have it
+    assert "42" not in said.splitlines()  # a path in the traceback may contain it

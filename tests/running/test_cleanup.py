@@ -20,7 +20,7 @@ TREES = st.recursive(
 
 
 def fill(place: Path, tree: object) -> int:
-    """Write a tree of folders and sizes of files; return how many bytes it has."""
+    """Create a tree from folders and file sizes; return its size in bytes."""
     if isinstance(tree, dict):
         place.mkdir()
         return 4096 + sum(fill(place / name, within) for name, within in tree.items())
@@ -31,9 +31,7 @@ def fill(place: Path, tree: object) -> int:
 
 @given(TREES)
 @settings(max_examples=30, deadline=None)
-def test_what_is_within_is_counted_and_removed(
-    tmp_path_factory: pytest.TempPathFactory, tree: object
-) -> None:
+def test_remove_deletes_what_size_of_counts(tmp_path_factory: pytest.TempPathFactory, tree: object) -> None:
     folder = tmp_path_factory.mktemp("filled")
     size = fill(folder / "x", tree)
     assert size_of(folder, 2**30) == size
@@ -42,14 +40,14 @@ def test_what_is_within_is_counted_and_removed(
     assert not folder.exists()
 
 
-def test_empty_files_count(tmp_path: Path) -> None:
+def test_size_of_counts_empty_files(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / str(number)).touch()
     assert size_of(tmp_path, 5 * 4096) == 6 * 4096
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a right on Windows")
-def test_links_are_not_followed(tmp_path: Path) -> None:
+def test_cleanup_does_not_follow_links(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "file").write_bytes(bytes(10**5))
@@ -62,7 +60,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert (kept / "file").exists()
 
 
-def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+def test_cleanup_accepts_a_missing_folder(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert size_of(gone, 1) == 0
     remove(str(gone))
@@ -70,7 +68,7 @@ def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the mode is POSIX's")
-def test_a_folder_deeper_than_paths_can_be_is_removed(tmp_path: Path) -> None:
+def test_remove_deletes_folders_deeper_than_path_limits(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()
     (closed / "file").touch()

@@ -42,34 +42,34 @@ def why(module: str, doctests: str = DOCTESTS) -> str:
     return verdict(module, doctests).why
 
 
-def test_the_docstrings_with_examples_are_found() -> None:
+def test_doctests_of_finds_docstrings_with_examples() -> None:
     assert DOCTESTS.startswith("Return twice a number.")
     assert "No examples" not in DOCTESTS
 
 
-def test_source_without_examples_has_none() -> None:
+def test_doctests_of_is_empty_without_examples() -> None:
     assert doctests_of("def f(): '''Nothing.'''") == ""
     with pytest.raises(SyntaxError):
         doctests_of("def")
 
 
 @pytest.mark.parametrize("text", ["Write it after `>>>`.", ">>> f()  # doctest: +SKIP\n    1"])
-def test_what_would_not_be_run_is_no_doctest(text: str) -> None:
+def test_doctests_of_ignores_skipped_examples(text: str) -> None:
     assert doctests_of(f"def f():\n    '''{text}\n    '''") == ""
     assert why("def f(): return 1", text) == "There are no doctests."
 
 
-def test_examples_are_found_even_if_they_cannot_be_read() -> None:
+def test_doctests_of_finds_invalid_examples() -> None:
     assert ">>>f()" in doctests_of("def f():\n    '''\n    >>> 1\n    >>>f()\n    '''")
 
 
 @pytest.mark.parametrize("source", ["x = \0", "-" * 20_000 + "1"])
-def test_source_that_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
+def test_doctests_of_raises_only_syntax_errors(source: str) -> None:
     with pytest.raises(SyntaxError):
         doctests_of(source)
 
 
-def test_a_module_that_does_what_they_say_passes() -> None:
+def test_doctest_program_passes_a_correct_module() -> None:
     assert why("from __future__ import annotations\ndef twice(n: Any): return n + n") == ""
 
 
@@ -89,11 +89,11 @@ def test_a_module_that_does_what_they_say_passes() -> None:
         ("'''", "SyntaxError: unterminated triple-quoted string literal (detected at line 1)"),
     ],
 )
-def test_one_that_does_not_is_told_what_was_expected(module: str, reason: str) -> None:
+def test_doctest_program_reports_the_expected_value(module: str, reason: str) -> None:
     assert why(module) == reason
 
 
-def test_a_loop_in_a_doctest_is_ended_and_named() -> None:
+def test_doctest_program_stops_an_endless_loop() -> None:
     ended = verdict("", ">>> x = 1\n>>> while True: pass\n", seconds=1)
     assert ended == Verdict("`while True: pass` did not end within 1 seconds.", 1)
 
@@ -107,20 +107,20 @@ def test_a_loop_in_a_doctest_is_ended_and_named() -> None:
         ("1 / 0", -1),
     ],
 )
-def test_the_example_that_failed_is_told(module: str, failed: int) -> None:
+def test_verdict_of_names_the_failed_example(module: str, failed: int) -> None:
     assert verdict(module).failed == failed
 
 
-def test_of_several_lines_that_were_given_all_are_said_in_one() -> None:
+def test_verdict_of_joins_several_lines() -> None:
     assert why("def twice(n): print(n); print(n)", ">>> twice(2)\n4\n") == "`twice(2)` gave 2 2, expected 4"
 
 
 @pytest.mark.parametrize("printed", ["", "doctest 7", "doctest x", "a doctest 0", "doctest 99999999999"])
-def test_what_a_program_printed_itself_names_no_example(printed: str) -> None:
+def test_verdict_of_ignores_printed_markers(printed: str) -> None:
     assert verdict_of(Outcome(passed=False, why="No.", printed=printed), DOCTESTS) == Verdict("No.")
 
 
-def test_a_long_example_is_quoted_in_part() -> None:
+def test_verdict_of_truncates_a_long_example() -> None:
     outcome = Outcome(passed=False, why="It raised E", printed="\ndoctest 0\n")
     said = verdict_of(outcome, f">>> f({'x, ' * 100})\n").why
     assert said.endswith("…` raised E")
@@ -140,41 +140,39 @@ def test_a_long_example_is_quoted_in_part() -> None:
         (["print(f(1))", "print(2)"], False),
     ],
 )
-def test_an_example_that_needs_no_function_ends_the_same_however_that_is_written(
-    examples: list[str], changes: bool
-) -> None:
+def test_may_change_is_false_without_a_generated_function(examples: list[str], changes: bool) -> None:
     doctests = "".join(f">>> {each}\n" for each in examples)
     assert may_change(doctests, len(examples) - 1, ["f"]) is changes
     assert may_change(doctests, -1, ["f"])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the limits are POSIX's")
-def test_a_doctest_that_prints_too_much_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctest_program_stops_excessive_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "MEMORY", 2**28)  # doctest keeps what is printed
     example = ">>> for _ in range(1000): print('x' * 10**6)\n"
     assert "MemoryError" in run_program(doctest_program("", example)).why
 
 
-def test_doctests_that_the_module_has_itself_are_not_run() -> None:
+def test_doctest_program_ignores_the_modules_own_doctests() -> None:
     assert why('def twice(n):\n    """\n    >>> twice(1)\n    3\n    """\n    return 2 * n') == ""
 
 
-def test_what_a_module_does_as_a_script_is_not_done() -> None:
+def test_doctest_program_does_not_run_as_main() -> None:
     assert why("def twice(n): return 2 * n\nif __name__ == '__main__': twice(input())") == ""
 
 
-def test_examples_that_cannot_be_read_are_an_error() -> None:
+def test_doctest_program_rejects_invalid_examples() -> None:
     with pytest.raises(ValueError, match="line 2"):
         doctest_program("", ">>> f()\n>>>g()\n")
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 @settings(max_examples=20, deadline=None)
-def test_the_program_parses_whatever_it_is_made_of(module: str, words: str) -> None:
+def test_doctest_program_parses_for_any_input(module: str, words: str) -> None:
     compile(doctest_program(module, words.replace(">", "")), "", "exec")
 
 
-def test_a_program_that_ends_without_a_word_is_not_quoted() -> None:
+def test_verdict_of_quotes_no_missing_message() -> None:
     doctests = ">>> f(2)\n4\n"
     outcome = run_program(doctest_program("import os\n\ndef f(x):\n    os._exit(1)\n", doctests))
     assert verdict_of(outcome, doctests).why == "`f(2)` exited the program."

@@ -1,4 +1,4 @@
-"""What a program that goes wrong can do, and that it does no more."""
+"""Limits of programs that misbehave."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def why(source: str, seconds: float = 10) -> str:
         "import os, tempfile\ntempfile.TemporaryFile().close()\nopen(os.devnull, 'w').close()",
     ],
 )  # fmt: skip
-def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
+def test_run_program_passes_at_the_end_of_the_program(source: str) -> None:
     assert run_program(source) == program.Outcome(passed=True)
 
 
@@ -79,11 +79,11 @@ def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
         ("import socket\nsocket.getnameinfo(('127.0.0.1', 80), 0)", "refused"),
     ],
 )
-def test_a_program_that_does_not_come_to_its_end_fails_with_a_reason(source: str, reason: str) -> None:
+def test_run_program_fails_with_a_reason(source: str, reason: str) -> None:
     assert reason in why(source)
 
 
-def test_a_loop_is_ended() -> None:
+def test_run_program_stops_an_endless_loop() -> None:
     assert why("while True: pass", 0.3) == "It did not end within 0.3 seconds."
 
 
@@ -97,7 +97,7 @@ def test_a_loop_is_ended() -> None:
         ("import os\nos.kill(os.getppid(), 9)", "os.kill is refused"),
     ],
 )
-def test_limits_hold(source: str, reason: str) -> None:
+def test_run_program_enforces_limits(source: str, reason: str) -> None:
     assert reason in why(source)
 
 
@@ -124,7 +124,7 @@ def test_limits_hold(source: str, reason: str) -> None:
         "os.remove(os.fsencode(path))",
     ],
 )
-def test_files_elsewhere_are_not_changed(tmp_path: Path, change: str) -> None:
+def test_run_program_protects_files_outside(tmp_path: Path, change: str) -> None:
     path = tmp_path / "data.csv"
     path.write_text("mine", "utf-8")
     assert "outside" in why(
@@ -146,7 +146,7 @@ def test_files_elsewhere_are_not_changed(tmp_path: Path, change: str) -> None:
         "os.remove('old', dir_fd=folder)",
     ],
 )
-def test_files_are_neither_made_nor_removed_elsewhere(tmp_path: Path, change: str) -> None:
+def test_run_program_neither_creates_nor_deletes_files_outside(tmp_path: Path, change: str) -> None:
     (tmp_path / "old").touch()
     source = f"import os, sqlite3\nopen('program', 'w').close()\npath = {str(tmp_path / 'new')!r}\n"
     reason = why(f"{source}folder = os.open({str(tmp_path)!r}, os.O_RDONLY)\n{change}")
@@ -177,7 +177,7 @@ def test_files_are_neither_made_nor_removed_elsewhere(tmp_path: Path, change: st
         ),
     ],
 )
-def test_programs_change_no_file_elsewhere_in_other_ways(tmp_path: Path, change: str) -> None:
+def test_run_program_blocks_other_ways_to_change_files(tmp_path: Path, change: str) -> None:
     path = tmp_path / "data.csv"
     path.write_text("mine", "utf-8")
     before = [(one.stat().st_mode, one.stat().st_mtime_ns) for one in (path, tmp_path)]
@@ -200,7 +200,7 @@ def test_programs_change_no_file_elsewhere_in_other_ways(tmp_path: Path, change:
         "import time\ntime.clock_settime(time.CLOCK_REALTIME, time.time())",
     ],
 )
-def test_programs_change_nothing_of_the_system(change: str) -> None:
+def test_run_program_blocks_changes_of_the_system(change: str) -> None:
     reason = why(f"import os, resource, signal\n{change}")
     assert "refused" in reason or "has no attribute" in reason  # not every system has each function
 
@@ -213,7 +213,7 @@ def test_programs_change_nothing_of_the_system(change: str) -> None:
         ("sem.turbopilot-test-*", "get_context('spawn').Lock()"),
     ],
 )
-def test_programs_leave_nothing_in_shared_memory(name: str, source: str) -> None:
+def test_run_program_leaves_no_shared_memory(name: str, source: str) -> None:
     prefix = "current_process()._config['semprefix'] = '/turbopilot-test'"
     reason = why(
         f"from multiprocessing import current_process, get_context, shared_memory\n{prefix}\n{source}"
@@ -238,14 +238,14 @@ if __name__ == "__main__":
         "process = context.Process(target=os.remove, args=[path]); process.start(); process.join()",
     ],
 )
-def test_no_process_is_spawned(tmp_path: Path, method: str, what: str) -> None:
+def test_run_program_blocks_new_processes(tmp_path: Path, method: str, what: str) -> None:
     path = tmp_path / "data.csv"
     path.touch()
     assert "refused" in why(SPAWN.format(method=method, what=what.replace("path", repr(str(path)))))
     assert path.exists()
 
 
-def test_a_program_that_fills_the_disk_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_program_stops_a_program_that_fills_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "DISK", 2**20)
     source = "import itertools\nfor n in itertools.count(): open(str(n), 'wb').write(bytes(2**{}))\n"
     source += "    if n > 40:\n        while True: pass"
@@ -253,13 +253,13 @@ def test_a_program_that_fills_the_disk_is_ended(monkeypatch: pytest.MonkeyPatch)
     assert why(source.format(16)) == "It wrote more than 1 MB."
 
 
-def test_folders_however_deep_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_program_removes_deep_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert "end within" in why("import os\nwhile True:\n    os.mkdir('d')\n    os.chdir('d')", 1)
     assert not [*tmp_path.iterdir()]
 
 
-def test_nothing_of_the_persons_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_program_passes_no_user_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "mine")
     monkeypatch.setenv("PYTHONPATH", "/mine")
     source = "import os, sys, pathlib\nassert 'mine' not in str([*os.environ.values(), *sys.path])\n"
@@ -269,8 +269,8 @@ def test_nothing_of_the_persons_is_in_the_environment(monkeypatch: pytest.Monkey
 
 @posix
 @pytest.mark.skipif(sys.platform == "win32", reason="a fork past the hook needs libc")
-def test_what_a_program_leaves_behind_is_ended_even_if_it_detached(tmp_path: Path) -> None:
-    # Past the hook: what it starts leaves the group and closes the pipe.
+def test_run_program_kills_detached_processes(tmp_path: Path) -> None:
+    # Bypasses the hook: the new process leaves the group and closes the pipe.
     source = """
 import ctypes, os, time
 libc = ctypes.CDLL(None)
@@ -289,7 +289,7 @@ raise ValueError(found.decode())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_its_folder_is_gone_afterwards() -> None:
+def test_run_program_removes_its_folder() -> None:
     folder = why("import os\nopen('left', 'w').close()\nraise ValueError(os.getcwd())").removeprefix(
         "ValueError: "
     )
@@ -301,11 +301,11 @@ def test_its_folder_is_gone_afterwards() -> None:
 @pytest.mark.parametrize(
     ("module", "moment"),
     [
-        *((program, name) for name in ("_tasks", "_tell", "_outcome", "_end", "remove")),
-        (cleanup, "_left"),
+        *((program, name) for name in ("_tasks", "_send_secret", "_outcome", "_end", "remove")),
+        (cleanup, "_leftover"),
     ],
 )
-def test_an_interrupted_run_leaves_nothing(
+def test_run_program_cleans_up_after_an_interrupt(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: ModuleType, moment: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -322,12 +322,12 @@ def test_an_interrupted_run_leaves_nothing(
 
     monkeypatch.setattr(module, moment, interrupt)
     monkeypatch.setattr(subprocess, "Popen", begin)
-    source = "pass" if moment in {"_end", "_left", "remove"} else "while True: pass"
+    source = "pass" if moment in {"_end", "_leftover", "remove"} else "while True: pass"
     with pytest.raises(KeyboardInterrupt):
         run_program(source)
     assert all(process.returncode is not None for process in started)
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_reason_is_short() -> None:
+def test_run_program_truncates_the_reason() -> None:
     assert len(why("raise ValueError('x' * 10**5)")) <= 300

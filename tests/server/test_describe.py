@@ -13,7 +13,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Abilities
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.pilot.pilot import Choice, Pilot, study_of
+from jupyter_turbopilot.pilot.pilot import Pilot, Selection, study_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
 from ..memory.folders import until
@@ -142,7 +142,7 @@ def test_measured_saving_requires_the_measured_configuration(
     pilot = Pilot(Turbopilot(**settings))
     try:
         assert (saved_of(pilot)[MEASURED] is not None) is as_measured
-        pilot._wanted = Choice(pilot.selected, tuned=False)
+        pilot._wanted = Selection(pilot.selected, tuned=False)
         untuned = saved_of(pilot)
         assert untuned[MEASURED] is None
         assert untuned["smollm2-135m"]  # it has no shipped adapter

@@ -18,7 +18,7 @@ STUB = "import math\n\ndef double(x):\n    '''Double it.\n\n    >>> double(2)\n 
 
 
 class Person:
-    """Asks, and hears what is said."""
+    """Runs generations and records the messages."""
 
     def __init__(self, *texts: str, stop: Callable[[Event], bool] = lambda _: False) -> None:
         self.texts = iter(texts)
@@ -41,7 +41,7 @@ class Person:
             )
 
 
-def test_what_fails_is_written_again_drawn_otherwise() -> None:
+def test_write_retries_failed_functions_with_another_seed() -> None:
     person = Person("return x", "return x + x")
     written = person.write(test=True)
     assert "return x + x" in written.source
@@ -49,7 +49,7 @@ def test_what_fails_is_written_again_drawn_otherwise() -> None:
     assert any("`double(2)` gave 2, expected 4" in words for words in person.said)
 
 
-def test_what_goes_on_failing_is_left_as_it_was_first_and_said() -> None:
+def test_write_reports_and_keeps_the_first_of_equal_failures() -> None:
     person = Person(*(f"return {number}" for number in range(9)))
     written = person.write(test=True)
     assert "return 0" in written.source
@@ -71,9 +71,7 @@ EXAMPLES = (
         (["return x", "return 4", "return 4 ", "return 4  "], 2),
     ],
 )
-def test_of_attempts_that_fail_the_one_is_kept_whose_examples_get_furthest(
-    texts: list[str], kept: int
-) -> None:
+def test_write_keeps_the_attempt_that_gets_furthest(texts: list[str], kept: int) -> None:
     person = Person(*texts)
     written = person.write(EXAMPLES.format(""), test=True)
     assert texts[kept - 1].rstrip() in written.source
@@ -81,7 +79,7 @@ def test_of_attempts_that_fail_the_one_is_kept_whose_examples_get_furthest(
 
 
 @pytest.mark.parametrize("example", [">>> import os; os.fork()", ">>> 1 + 1\n    3"])
-def test_nothing_is_written_again_for_an_example_that_no_function_can_change(example: str) -> None:
+def test_write_does_not_retry_an_unaffected_example(example: str) -> None:
     person = Person("return x * 2")
     written = person.write(EXAMPLES.format(example), test=True)
     assert written.failed
@@ -89,7 +87,7 @@ def test_nothing_is_written_again_for_an_example_that_no_function_can_change(exa
     assert "No function can change" in person.said[-1]
 
 
-def test_code_above_with_magics_is_tested_without_them() -> None:
+def test_write_tests_code_with_magics_above() -> None:
     person = Person("return x + len(files)")
     source = f"%matplotlib inline\nfiles = [1, 2]\n!ls\n{STUB.partition('math')[2].strip()}"
     written = person.write(source, test=True)
@@ -97,18 +95,18 @@ def test_code_above_with_magics_is_tested_without_them() -> None:
     assert written.source.startswith("%matplotlib inline\nfiles = [1, 2]\n!ls\n")
 
 
-def test_what_the_person_gave_no_doctests_for_is_not_run() -> None:
+def test_write_runs_nothing_without_doctests() -> None:
     person = Person("return 1 / 0\n    '''\n    >>> double(2)\n    3\n    '''")
     assert person.write("def double(x):", test=True).failed == ""
     assert "nothing is run" in person.said[0]
 
 
-def test_doctests_that_are_none_are_refused() -> None:
+def test_write_rejects_invalid_doctests() -> None:
     with pytest.raises(BadRequestError, match="doctests"):
         Person("return x").write("def double(x):\n    '''\n    >>>double(2)\n    4\n    '''", test=True)
 
 
-def test_stopped_in_the_middle_what_is_finished_is_kept_and_the_rest_listed() -> None:
+def test_write_keeps_finished_functions_after_an_interrupt() -> None:
     person = Person("return half(x) * math.pi", stop=lambda event: event.name == "half")
     written = person.write()
     assert written.stopped
@@ -117,13 +115,13 @@ def test_stopped_in_the_middle_what_is_finished_is_kept_and_the_rest_listed() ->
     ast.parse(written.source)
 
 
-def test_stopped_before_anything_is_finished_there_is_nothing() -> None:
+def test_write_returns_nothing_after_an_early_interrupt() -> None:
     written = Person("return 1", stop=lambda event: event.event == "finished").write()
     assert (written.stopped, written.source) == (True, "")
 
 
 @pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])
-def test_what_is_finished_is_kept_where_the_rest_is_lost(lost: EngineError | None) -> None:
+def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None) -> None:
     def ask(request: Hierarchy) -> Iterator[Event]:
         for event in play(request.source, bodies(double="return half(x)")):
             if event.name == "half":
@@ -139,7 +137,7 @@ def test_what_is_finished_is_kept_where_the_rest_is_lost(lost: EngineError | Non
     assert written.broken == ("The engine\N{REPLACEMENT CHARACTER}[31m broke." if lost else UNFINISHED)
 
 
-def test_where_nothing_is_finished_the_error_is_raised() -> None:
+def test_write_raises_the_error_without_finished_functions() -> None:
     def ask(request: Hierarchy) -> Iterator[Event]:
         yield Event(event="found", name="f", source="f()")
         raise EngineError("The engine broke.")
@@ -148,7 +146,7 @@ def test_where_nothing_is_finished_the_error_is_raised() -> None:
         write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print)
 
 
-def test_an_error_or_ctrl_c_in_a_later_attempt_leaves_the_first() -> None:
+def test_write_keeps_the_first_attempt_after_a_later_failure() -> None:
     for raised in (EngineError("The engine broke."), KeyboardInterrupt()):
         person = Person("return x")
 
@@ -165,7 +163,7 @@ def test_an_error_or_ctrl_c_in_a_later_attempt_leaves_the_first() -> None:
         assert bool(written.broken) != written.stopped
 
 
-def test_ctrl_c_while_it_is_told_what_fails_leaves_the_first() -> None:
+def test_write_keeps_the_first_attempt_after_ctrl_c_in_a_message() -> None:
     def tell(words: str) -> None:
         if "fails" in words:
             raise KeyboardInterrupt
@@ -178,7 +176,7 @@ def test_ctrl_c_while_it_is_told_what_fails_leaves_the_first() -> None:
     assert "return x" in written.source
 
 
-def test_a_terminal_obeys_nothing_that_a_doctest_said() -> None:
+def test_write_escapes_control_characters_of_doctests() -> None:
     person = Person(*["return chr(27) + ']0;owned' + chr(7)"] * 9)
     written = person.write(STUB, test=True)
     said = "".join(person.said) + written.failed

@@ -27,23 +27,23 @@ def a_shell() -> Any:
     return SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
 
 
-def test_each_shell_has_a_name_of_its_own_that_stays() -> None:
+def test_client_of_is_unique_and_stable_for_a_shell() -> None:
     one, other = a_shell(), a_shell()
     assert client_of(one) == client_of(one) != client_of(other)
 
 
-def test_a_magic_is_not_taken_for_an_editor() -> None:
+def test_request_at_of_a_magic_has_no_client() -> None:
     assert request_at(a_shell(), "x", 1, trigger="invoke").client == ""
 
 
-def test_kernels_of_one_server_have_different_names() -> None:
+def test_client_of_differs_between_kernels() -> None:
     names = {
         subprocess.run([sys.executable, "-c", NAME], check=True, capture_output=True).stdout for _ in range(2)
     }
     assert len(names) == 2
 
 
-def test_all_names_of_a_session_exist_but_those_that_ipython_keeps() -> None:
+def test_functions_for_lists_all_names_except_ipythons() -> None:
     shell = a_shell()
     kept = ["_", "__", "___", "_i", "_ii", "_iii", "_i1", "_12", "_ih", "_oh", "_dh"]
     shell.user_ns = dict.fromkeys([*kept, "_private", "a", "not a name", "pylab", "_index"])
@@ -51,7 +51,7 @@ def test_all_names_of_a_session_exist_but_those_that_ipython_keeps() -> None:
     assert functions_for(shell, "x").names == ["_private", "a", "pylab", "_index"]
 
 
-def test_failed_inputs_are_those_whose_last_run_failed() -> None:
+def test_failed_inputs_returns_inputs_whose_last_run_failed() -> None:
     shell = a_shell()
     history = shell.history_manager
     history.input_hist_raw = ["", "a()", "b()", "b()", "c()", "c()", "wait()"]
@@ -60,7 +60,7 @@ def test_failed_inputs_are_those_whose_last_run_failed() -> None:
     assert failed_inputs(shell) == {"b()"}
 
 
-def test_single_lines_that_failed_are_no_context() -> None:
+def test_session_cells_excludes_failed_single_lines() -> None:
     shell = a_shell()
     shell.history_manager.input_hist_raw = ["", "x = 1", "pd.read_('x.csv')", "def f(): pass\nf(1)"]
     shell.history_manager.exceptions = {2: {"ename": "NameError"}, 3: {"ename": "TypeError"}}
@@ -78,6 +78,6 @@ def needed(text: str, **names: object) -> tuple[str, ...]:
     return imports_for(shell, Completion(cells=[Cell(source="axes = ")], offset=7), text)
 
 
-def test_a_text_needs_the_imports_of_the_modules_that_the_session_lacks() -> None:
+def test_imports_for_returns_imports_that_the_session_lacks() -> None:
     assert needed("sns.heatmap(table)", table=[]) == ("import seaborn as sns",)
     assert needed("sns.heatmap(table)", table=[], sns=object()) == ()

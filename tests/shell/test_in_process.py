@@ -1,4 +1,4 @@
-"""A model in this process, waited for."""
+"""A model in this process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def local(desk: Desk) -> InProcess:
     return local
 
 
-def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> None:
+def test_replies_closed_early_cancel_the_request(local: InProcess, desk: Desk) -> None:
     replies = local.replies(request(stream=True))
     next(replies)
     replies.close()  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> No
     assert desk.engine.finished == [False]
 
 
-def test_a_wait_for_the_model_is_notified_once(tiny_model: Path) -> None:
+def test_wait_notifies_once(tiny_model: Path) -> None:
     notified: list[str] = []
     released = threading.Event()
 
@@ -66,13 +66,13 @@ def test_a_wait_for_the_model_is_notified_once(tiny_model: Path) -> None:
     assert notified == [f"Loading {tiny_model.name}…"]
 
 
-def test_what_went_wrong_is_raised(local: InProcess, desk: Desk) -> None:
+def test_replies_raise_the_error(local: InProcess, desk: Desk) -> None:
     desk.engine.fail = EngineError("llama.cpp failed with code -3.")
     with pytest.raises(EngineError, match="code -3"):
         local.last(request())
 
 
-def test_without_a_model_it_says_why(local: InProcess, desk: Desk) -> None:
+def test_wait_raises_without_a_model(local: InProcess, desk: Desk) -> None:
     assert local.ready()
     desk.worker.stop()
     assert not local.ready()
@@ -82,7 +82,7 @@ def test_without_a_model_it_says_why(local: InProcess, desk: Desk) -> None:
         local.last(request())
 
 
-def test_functions_are_asked_for_once_the_model_is_loaded_and_refused_before(
+def test_hierarchy_waits_for_the_model_after_validation(
     local: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, waited = [0.0], []
@@ -97,6 +97,6 @@ def test_functions_are_asked_for_once_the_model_is_loaded_and_refused_before(
         local.hierarchy(Hierarchy(source="def f("))
     assert waited == []
     events = local.hierarchy(Hierarchy(source="def f(x):", seconds=150.0))
-    assert waited == [100.0]  # before the first step, from which the time counts
+    assert waited == [100.0]  # before the first step, at which the time limit starts
     assert next(events).event == "found"
     events.close()

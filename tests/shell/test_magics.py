@@ -25,7 +25,7 @@ from ..scripted_engine import ScriptedEngine, pilot_with
 
 
 class Shell(InteractiveShell):
-    """A real shell that remembers what is put in its next input."""
+    """A real shell that records its next input."""
 
     next_input: tuple[str, bool] | None = None
 
@@ -43,13 +43,13 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     magics.unload(shell)
     Shell.clear_instance()
     atexit.unregister(shell.atexit_operations)
-    shell.atexit_operations()  # now: its folder may be gone when this process ends
+    shell.atexit_operations()  # at once: its folder may be deleted before this process exits
     shell.restore_sys_module_state()  # `__main__` too: new processes are started from it
 
 
 @pytest.fixture
 def says(shell: Shell, tiny_model: Path) -> Callable[..., ScriptedEngine]:
-    """Give the shell a model that says what it is told to."""
+    """Give the shell a model with scripted answers."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
     def make(answer: str, **more: Any) -> ScriptedEngine:
@@ -73,9 +73,7 @@ def run(shell: Shell, code: str) -> Any:
     return captured
 
 
-def test_a_cell_is_completed_into_the_next_input_and_not_run(
-    shell: Shell, says: Callable[..., ScriptedEngine]
-) -> None:
+def test_complete_puts_a_cell_into_the_next_input(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     says("return n % 2 == 0")
     out = run(shell, "%%complete\ndef is_even(n):\n    ")
     assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
@@ -83,7 +81,7 @@ def test_a_cell_is_completed_into_the_next_input_and_not_run(
     assert "is_even" not in shell.user_ns
 
 
-def test_a_line_is_completed_as_it_stands(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_complete_uses_a_line_as_typed(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("'b']")
     run(shell, "%complete x = ['a',  ")
     assert shell.next_input is not None
@@ -91,20 +89,20 @@ def test_a_line_is_completed_as_it_stands(shell: Shell, says: Callable[..., Scri
     assert "x = ['a'," in engine.prompts[0]
 
 
-def test_the_mark_is_filled(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_complete_fills_at_the_marker(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("1, 2")
     run(shell, "%%complete --fill\nx = [<|>]\nprint(x)\n")
     assert shell.next_input == ("x = [1, 2]\nprint(x)\n", False)
     assert "<|>" not in engine.prompts[0]
 
 
-def test_options_reach_the_model(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_complete_passes_options_to_the_model(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("a b c d")
     run(shell, "%%complete --length 2 --temperature 0.5\nx = ")
     assert (engine.samplings[0].max_tokens, engine.samplings[0].temperature) == (2, 0.5)
 
 
-def test_alternatives_are_listed_and_the_first_is_put_in_the_input(
+def test_complete_lists_alternatives_and_inserts_the_first(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     answers = iter(["one + a", "two", " - b"])
@@ -139,7 +137,7 @@ def test_alternatives_are_listed_and_the_first_is_put_in_the_input(
         ("%complete --use 1 --length 3", "no other option than --replace"),
     ],
 )
-def test_use_without_alternatives_or_with_code_is_refused(
+def test_use_requires_alternatives_and_no_code(
     shell: Shell, says: Callable[..., ScriptedEngine], code: str, reason: str
 ) -> None:
     engine = says("1")
@@ -149,7 +147,7 @@ def test_use_without_alternatives_or_with_code_is_refused(
     assert shell.next_input is None
 
 
-def test_a_single_alternative_is_shown(shell: Shell, server: FakeServer) -> None:
+def test_complete_shows_a_single_alternative(shell: Shell, server: FakeServer) -> None:
     server.items = [{"text": "one"}]
     out = run(shell, "%%complete -a 2\nx = ")
     assert out.stdout == "1:\n"
@@ -169,7 +167,7 @@ def test_a_single_alternative_is_shown(shell: Shell, server: FakeServer) -> None
         ("x = 1\n\ny = ", "x = 1\n\ny = ", "x = 1\n\ny = "),
     ],
 )
-def test_empty_lines_at_the_end_of_a_cell_are_not_completed(
+def test_complete_ignores_empty_lines_at_the_end(
     shell: Shell,
     says: Callable[..., ScriptedEngine],
     monkeypatch: pytest.MonkeyPatch,
@@ -201,7 +199,7 @@ def test_empty_lines_at_the_end_of_a_cell_are_not_completed(
         ("-a 0", "from 1 to 8"),
     ],
 )
-def test_options_out_of_range_are_refused_with_the_range(
+def test_complete_rejects_options_out_of_range(
     shell: Shell, says: Callable[..., ScriptedEngine], options: str, reason: str
 ) -> None:
     engine = says("1")
@@ -212,7 +210,7 @@ def test_options_out_of_range_are_refused_with_the_range(
     assert shell.next_input is None
 
 
-def test_a_short_option_with_its_value_leaves_the_code(
+def test_complete_separates_a_short_option_from_the_code(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     engine = says("b c")
@@ -222,9 +220,7 @@ def test_a_short_option_with_its_value_leaves_the_code(
     assert "put the options first" in run(shell, "%complete --len 5 --rep x = ").stderr
 
 
-def test_the_session_is_context_without_its_secrets(
-    shell: Shell, says: Callable[..., ScriptedEngine]
-) -> None:
+def test_complete_uses_the_session_without_secrets(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("1")
     run(shell, "first = 1\napi_key = 'abcdef123'")
     run(shell, "%%complete\nsecond = ")
@@ -233,20 +229,20 @@ def test_the_session_is_context_without_its_secrets(
     assert "%%complete" not in engine.prompts[0]
 
 
-def test_escape_codes_are_shown_not_obeyed(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_complete_escapes_control_characters(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     says("'\x1b]0;owned\x07'")
     out = run(shell, "%%complete\nx = ")
     assert "\x1b]0" not in out.stdout
     assert "\x07" not in out.stdout
 
 
-def test_nothing_to_say_is_said(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_complete_reports_an_empty_answer(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     says("")
     assert "nothing to suggest" in run(shell, "%%complete\nx = ").stderr
     assert shell.next_input is None
 
 
-def test_loading_the_model_is_shown_once(shell: Shell, tiny_model: Path) -> None:
+def test_complete_notifies_of_loading_once(shell: Shell, tiny_model: Path) -> None:
     loaded(shell).settings.model = str(tiny_model)
     assert f"Loading {tiny_model.name}…" in run(shell, "%complete -n 2 x = ").stderr
     assert "Loading" not in run(shell, "%complete -n 2 x = ").stderr
@@ -265,7 +261,7 @@ def test_loading_the_model_is_shown_once(shell: Shell, tiny_model: Path) -> None
         ("%%complete --hierarchical --lines multi\nx", "takes no --fill"),
     ],
 )
-def test_a_misused_magic_says_how_it_is_used(
+def test_complete_explains_its_usage_after_an_error(
     shell: Shell, says: Callable[..., ScriptedEngine], line: str, reason: str
 ) -> None:
     engine = says("1")
@@ -277,7 +273,7 @@ def test_a_misused_magic_says_how_it_is_used(
 
 
 @pytest.mark.parametrize("line", ["%%complete -h", "%%complete --help\nx = 1", "%complete -h"])
-def test_help_is_printed(shell: Shell, line: str) -> None:
+def test_complete_prints_help(shell: Shell, line: str) -> None:
     out = run(shell, line)
     assert "--hierarchical" in out.stdout
     assert out.stderr == ""
@@ -294,7 +290,7 @@ def test_help_is_printed(shell: Shell, line: str) -> None:
         ("%complete --hierarchical --test", "lines below %%complete --hierarchical"),
     ],
 )
-def test_where_there_is_nothing_it_is_said_what_to_write(
+def test_complete_without_code_explains_what_to_write(
     shell: Shell, says: Callable[..., ScriptedEngine], line: str, said: str
 ) -> None:
     engine = says("1")
@@ -303,16 +299,16 @@ def test_where_there_is_nothing_it_is_said_what_to_write(
     assert engine.prompts == []
 
 
-def test_a_cell_that_is_being_typed_is_not_taken_for_an_empty_one(shell: Shell) -> None:
+def test_complete_accepts_an_unfinished_cell(shell: Shell) -> None:
     assert shell.input_transformer_manager.check_complete("%%complete --hierarchical")[0] == "incomplete"
 
 
-def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
+def test_transformer_leaves_other_cell_magics_unchanged(shell: Shell) -> None:
     out = run(shell, "%%timeit")
     assert "cell body is empty" in out.stdout + out.stderr
 
 
-def test_a_model_that_cannot_be_loaded_is_of_no_consequence_for_later_calls(
+def test_complete_recovers_after_a_model_that_cannot_be_loaded(
     shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
 ) -> None:
     damaged = tmp_path / "damaged.gguf"
@@ -326,12 +322,12 @@ def test_a_model_that_cannot_be_loaded_is_of_no_consequence_for_later_calls(
         assert shell.next_input[0].endswith("1 + 1")
 
 
-def test_nor_where_it_is_the_first_that_is_asked_for(shell: Shell) -> None:
+def test_complete_recovers_if_the_first_model_cannot_be_loaded(shell: Shell) -> None:
     assert "no model called" in run(shell, "%complete --model nosuch x = ").stderr
     assert loaded(shell).local is None
 
 
-def test_another_model_stays_for_later_calls_and_ghost_text_goes_on_with_it(
+def test_complete_keeps_another_model_for_later_calls(
     shell: Shell, says: Callable[..., ScriptedEngine], tiny_model: Path, tmp_path: Path
 ) -> None:
     says("1")
@@ -347,7 +343,7 @@ def test_another_model_stays_for_later_calls_and_ghost_text_goes_on_with_it(
     assert local.pilot.selected == str(other)
 
 
-def test_ghost_text_needs_a_prompt_and_says_so(shell: Shell) -> None:
+def test_turbopilot_on_requires_a_prompt(shell: Shell) -> None:
     out = run(shell, "%turbopilot on")
     assert "full prompt" in out.stdout + out.stderr
     assert "everywhere" not in out.stdout + out.stderr
@@ -355,14 +351,14 @@ def test_ghost_text_needs_a_prompt_and_says_so(shell: Shell) -> None:
 
 @pytest.fixture
 def prompt(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the shell a prompt that nothing is connected to."""
+    """Give the shell an unconnected prompt."""
     monkeypatch.setattr(shell, "pt_app", (), raising=False)
     monkeypatch.setattr(shell, "auto_suggest", None, raising=False)
     monkeypatch.setattr(shell, "_set_autosuggestions", lambda: None, raising=False)
 
 
 @pytest.mark.usefixtures("prompt")
-def test_ghost_text_stays_off_without_a_model(shell: Shell) -> None:
+def test_turbopilot_on_requires_a_model(shell: Shell) -> None:
     for model, reason in (("nope", "no model called"), ("smollm2-135m", "models pull")):
         loaded(shell).settings.model = model
         out = run(shell, "%turbopilot on")
@@ -374,7 +370,7 @@ def test_ghost_text_stays_off_without_a_model(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("prompt")
-def test_ghost_text_waits_for_the_model_and_that_is_shown(shell: Shell, tiny_model: Path) -> None:
+def test_turbopilot_status_reports_a_loading_model(shell: Shell, tiny_model: Path) -> None:
     loaded(shell).settings.model = str(tiny_model)
     local = loaded(shell)._local_pilot()
     release = threading.Event()
@@ -395,7 +391,7 @@ def test_ghost_text_waits_for_the_model_and_that_is_shown(shell: Shell, tiny_mod
     assert "Ghost text is on" in ready
 
 
-def test_a_wrong_setting_is_one_line_and_the_magics_are_there(shell: Shell) -> None:
+def test_load_reports_an_invalid_setting_on_one_line(shell: Shell) -> None:
     magics.unload(shell)
     shell.config.Turbopilot.threads = "many"
     with capture_output() as out:
@@ -410,7 +406,7 @@ def test_a_wrong_setting_is_one_line_and_the_magics_are_there(shell: Shell) -> N
 
 
 @pytest.mark.usefixtures("prompt")
-def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
+def test_turbopilot_on_reports_the_index(
     shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says("1")
@@ -437,7 +433,7 @@ def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
 
 
 @pytest.mark.usefixtures("prompt")
-def test_a_study_log_is_kept_of_ghost_text_and_not_of_the_magics(
+def test_turbopilot_on_logs_ghost_text_and_not_magics(
     shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
 ) -> None:
     says("1")
@@ -458,7 +454,7 @@ def test_a_study_log_is_kept_of_ghost_text_and_not_of_the_magics(
     assert not log.exists()
 
 
-def test_unloading_takes_the_magics_away(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_unload_removes_the_magics(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("1")
     run(shell, "%%complete\nx = ")
     shell.run_line_magic("unload_ext", "jupyter_turbopilot")
@@ -466,10 +462,10 @@ def test_unloading_takes_the_magics_away(shell: Shell, says: Callable[..., Scrip
     assert engine.closed
 
 
-# Functions with those they call -------------------------------------------------------------------------
+# Multi-function generation -------------------------------------------------------------------------
 
 
-def test_functions_are_written_into_the_next_input_and_not_run(
+def test_hierarchical_puts_functions_into_the_next_input(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     engine = says("")
@@ -485,14 +481,16 @@ def test_functions_are_written_into_the_next_input_and_not_run(
     assert "known = 1" in engine.prompts[0]
 
 
-def test_an_instruction_may_stand_in_a_line(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_hierarchical_accepts_an_instruction_in_a_line(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
     engine = says("")
     engine.answer = lambda prompt: "return n + n" if "double(n)" in prompt else " double(n):"
     run(shell, "%complete --hierarchical --replace Double a number")
     assert shell.next_input == ("# Double a number\ndef double(n):\n    return n + n", True)
 
 
-def test_what_the_session_has_is_used_and_what_nothing_has_is_said(
+def test_hierarchical_uses_the_session_and_lists_missing_names(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     says("return helper(x) + nowhere")
@@ -504,7 +502,7 @@ def test_what_the_session_has_is_used_and_what_nothing_has_is_said(
     assert "def helper" not in shell.next_input[0]
 
 
-def test_doctests_run_only_where_that_is_asked_for(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_hierarchical_runs_doctests_only_with_test(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     says("return 4")
     stub = 'def f(x):\n    """Double.\n\n    >>> f(2)\n    4\n    """'
     assert "sandbox" not in run(shell, f"%%complete --hierarchical\n{stub}").stderr
@@ -513,15 +511,13 @@ def test_doctests_run_only_where_that_is_asked_for(shell: Shell, says: Callable[
 
 
 @pytest.mark.parametrize("source", ["def f(", "x" * 100_000, "def class(x):"])
-def test_what_cannot_be_written_is_said(
-    shell: Shell, says: Callable[..., ScriptedEngine], source: str
-) -> None:
+def test_hierarchical_reports_errors(shell: Shell, says: Callable[..., ScriptedEngine], source: str) -> None:
     says("1")
     assert "Turbopilot:" in run(shell, f"%%complete --hierarchical\n{source}").stderr
     assert shell.next_input is None
 
 
-def test_stopped_with_ctrl_c_what_is_finished_is_left(
+def test_hierarchical_keeps_finished_functions_after_ctrl_c(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     def answer(prompt: str) -> str:
@@ -536,11 +532,11 @@ def test_stopped_with_ctrl_c_what_is_finished_is_left(
     assert shell.next_input == ("# Not defined here: helper.\n\n\ndef f(x):\n    return helper(x)", False)
 
 
-# In a kernel the server completes --------------------------------------------------------------------------
+# In a kernel, with a server --------------------------------------------------------------------------
 
 
 class FakeServer:
-    """A server's two routes as a kernel sees them."""
+    """The two routes of a server that a kernel uses."""
 
     def __init__(self, secret: str) -> None:
         outer = self
@@ -551,7 +547,7 @@ class FakeServer:
         ]
         self.items = [{"text": "one"}, {"text": "two"}]
         self.status = 200
-        self.spelled = True  # whether what is not ASCII is written as an escape
+        self.spelled = True  # whether non-ASCII characters are escaped
         self.instead = b""
 
         def line(frame: Any) -> bytes:
@@ -595,13 +591,13 @@ class FakeServer:
 @pytest.fixture
 def server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     server = FakeServer("s3")
-    shell.kernel = object()  # type: ignore[attr-defined] - what tells a kernel's shell from a terminal's
+    shell.kernel = object()  # type: ignore[attr-defined] - distinguishes a kernel's shell from a terminal's
     monkeypatch.setattr(runtime, "find", lambda: runtime.Runtime(server.url, "s3", 1))
     yield server
     server.stop()
 
 
-def test_in_a_kernel_the_server_completes_and_one_display_grows(shell: Shell, server: FakeServer) -> None:
+def test_complete_in_a_kernel_uses_the_server_and_one_display(shell: Shell, server: FakeServer) -> None:
     out = run(shell, "%%complete\ndef is_even(n):\n    return ")
     assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
     assert server.bodies[0]["trigger"] == "invoke"
@@ -611,9 +607,7 @@ def test_in_a_kernel_the_server_completes_and_one_display_grows(shell: Shell, se
     assert "llama_cpp" not in sys.modules or loaded(shell).local is None
 
 
-def test_in_a_kernel_the_server_writes_functions_and_one_display_grows(
-    shell: Shell, server: FakeServer
-) -> None:
+def test_hierarchical_in_a_kernel_uses_the_server_and_one_display(shell: Shell, server: FakeServer) -> None:
     server.answer = [
         {"event": "found", "name": "f", "source": "f(x)"},
         {"event": "finished", "name": "f", "source": "def f(x):\n    return 1"},
@@ -627,7 +621,7 @@ def test_in_a_kernel_the_server_writes_functions_and_one_display_grows(
     assert server.bodies[0]["cells"][-1]["source"] == "y = 1"
 
 
-def test_in_a_kernel_what_is_no_error_is_displayed(shell: Shell, server: FakeServer) -> None:
+def test_complete_in_a_kernel_displays_messages(shell: Shell, server: FakeServer) -> None:
     source = "def f(x):\n    return nowhere"
     server.answer = [{"event": "done", "name": "f", "source": source, "undefined": ["nowhere"], "tokens": 3}]
     out = run(shell, "%%complete --hierarchical --test\ndef f(x):\n")
@@ -636,12 +630,12 @@ def test_in_a_kernel_what_is_no_error_is_displayed(shell: Shell, server: FakeSer
     assert said == ["The stub contains no doctests: nothing is run.", "Not defined: nowhere"]
 
 
-def test_the_servers_reason_is_the_magics(shell: Shell, server: FakeServer) -> None:
+def test_complete_shows_the_servers_reason(shell: Shell, server: FakeServer) -> None:
     server.status = 503
     assert "It loads." in run(shell, "%%complete\nx = ").stderr
 
 
-def test_a_text_with_line_separators_is_read_whole(shell: Shell, server: FakeServer) -> None:
+def test_complete_reads_text_with_line_separators(shell: Shell, server: FakeServer) -> None:
     text = "'a\u2028b\u0085c\x0cd\x1ce'"
     server.answer = [{"id": "1", "text": text[:3]}, {"id": "1", "text": text, "done": True}]
     server.spelled = False
@@ -650,7 +644,7 @@ def test_a_text_with_line_separators_is_read_whole(shell: Shell, server: FakeSer
 
 
 @pytest.mark.parametrize("said", [b"<html>Sign in</html>", b"[1]\n", b"\xff\n", b"null"])
-def test_an_answer_of_something_else_than_the_server_is_said(
+def test_complete_reports_a_response_of_another_program(
     shell: Shell, server: FakeServer, said: bytes
 ) -> None:
     server.instead = said
@@ -659,13 +653,13 @@ def test_an_answer_of_something_else_than_the_server_is_said(
     assert "did not come from Turbopilot" in run(shell, "%turbopilot").stdout
 
 
-def test_a_server_that_does_not_answer_is_said(shell: Shell, server: FakeServer) -> None:
+def test_complete_reports_an_unreachable_server(shell: Shell, server: FakeServer) -> None:
     server.stop()
     assert "does not respond" in run(shell, "%%complete\nx = ").stderr
     assert "does not respond" in run(shell, "%turbopilot").stdout
 
 
-def test_without_a_server_the_way_out_is_named_and_nothing_is_loaded(
+def test_complete_without_a_server_suggests_local(
     shell: Shell, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "find", lambda: None)
@@ -673,7 +667,7 @@ def test_without_a_server_the_way_out_is_named_and_nothing_is_loaded(
     assert loaded(shell).local is None
 
 
-def test_in_a_kernel_a_copy_is_loaded_only_when_asked_for(
+def test_complete_in_a_kernel_loads_a_model_only_with_local(
     shell: Shell, server: FakeServer, says: Callable[..., ScriptedEngine]
 ) -> None:
     says("local text")
@@ -683,7 +677,7 @@ def test_in_a_kernel_a_copy_is_loaded_only_when_asked_for(
     assert shell.next_input[0].endswith("local text")
 
 
-def test_in_a_kernel_without_a_server_a_loaded_copy_is_used(
+def test_complete_in_a_kernel_uses_a_loaded_model_without_a_server(
     shell: Shell, server: FakeServer, says: Callable[..., ScriptedEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says("local text")
@@ -695,6 +689,6 @@ def test_in_a_kernel_without_a_server_a_loaded_copy_is_used(
     assert len(server.bodies) == 1
 
 
-def test_a_question_mark_at_the_end_of_what_is_asked_for_is_no_question_to_ipython() -> None:
+def test_complete_keeps_a_question_mark_at_the_end() -> None:
     (line,) = magics._as_call(["%%complete --hierarchical Is a number prime?"])
     assert line == "get_ipython().run_line_magic('complete', '--hierarchical Is a number prime?')\n"

@@ -20,7 +20,7 @@ from jupyter_turbopilot.shell.numbers import positive, real, whole
         (positive(1.0), ("0.001", "1"), ("0", "1.1", "nan", "-inf"), "above 0 and up to 1"),
     ],
 )
-def test_numbers_out_of_range_are_refused_with_the_range(
+def test_numbers_out_of_range_are_rejected_with_the_range(
     kind: Callable[[str], float], good: tuple[str, ...], bad: tuple[str, ...], allowed: str
 ) -> None:
     assert [kind(text) for text in good] == [float(text) for text in good]
@@ -71,9 +71,7 @@ def test_numbers_out_of_range_are_refused_with_the_range(
         "eval a --busy 65",
     ],
 )
-def test_options_out_of_range_name_the_option_and_the_range(
-    capsys: pytest.CaptureFixture[str], line: str
-) -> None:
+def test_options_out_of_range_name_option_and_range(capsys: pytest.CaptureFixture[str], line: str) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(line.split())
     assert ended.value.code == 2

@@ -17,7 +17,7 @@ from jupyter_turbopilot.suggestion.imports import Insertion
 
 
 class Desk:
-    """A prompt in which somebody types, and what is reported of that."""
+    """A prompt with typed input, and the reported outcomes."""
 
     def __init__(self, text: str = "x = ") -> None:
         self.reported: list[Feedback] = []
@@ -44,7 +44,7 @@ class Desk:
             self.key(self.buffer.delete_before_cursor)
 
     def enter(self, formatter: Callable[[str], str] = str, then: str = "") -> None:
-        """Press Enter in IPython: the input is run, unless a line break and an indentation is inserted."""
+        """Press Enter in IPython: it runs the input, or inserts a line break and indentation."""
 
         def enter() -> None:
             shell = SimpleNamespace(reformat_handler=formatter)
@@ -66,7 +66,7 @@ class Desk:
         return [(feedback.event, feedback.chars) for feedback in self.reported]
 
 
-def test_what_is_taken_is_reported_and_what_is_left_of_it_when_it_is_run() -> None:
+def test_outcomes_report_acceptance_and_retained_text() -> None:
     desk = Desk()
     desk.show("total(values)")
     desk.now = 1.26
@@ -82,7 +82,7 @@ def test_what_is_taken_is_reported_and_what_is_left_of_it_when_it_is_run() -> No
     assert [feedback.before for feedback in desk.reported] == [0, 2, 0]
 
 
-def test_taken_word_by_word_the_last_piece_is_followed() -> None:
+def test_outcomes_follow_the_last_of_several_accepted_parts() -> None:
     desk = Desk()
     desk.show("total(values)")
     desk.accept("total")
@@ -96,7 +96,7 @@ def test_taken_word_by_word_the_last_piece_is_followed() -> None:
 
 
 @pytest.mark.parametrize(("typed", "same"), [("tot!", 3), ("x", 0), ("total", 5), ("total!", 5), ("\n", 0)])
-def test_it_is_typed_over(typed: str, same: int) -> None:
+def test_outcomes_report_typing_over(typed: str, same: int) -> None:
     desk = Desk()
     desk.show("total")
     desk.type(typed)
@@ -113,7 +113,7 @@ LEAVING: list[Callable[[Desk], object]] = [
 
 
 @pytest.mark.parametrize("leave", LEAVING)
-def test_it_is_dismissed_where_nothing_else_is_typed(leave: Callable[[Desk], object]) -> None:
+def test_outcomes_report_a_dismissal(leave: Callable[[Desk], object]) -> None:
     desk = Desk()
     desk.show("total")
     desk.type("to")
@@ -122,7 +122,7 @@ def test_it_is_dismissed_where_nothing_else_is_typed(leave: Callable[[Desk], obj
     assert desk.events[1][1] in {0, 2}
 
 
-def test_going_back_within_it_is_no_end() -> None:
+def test_outcomes_ignore_moves_within_the_suggestion() -> None:
     desk = Desk()
     desk.show("total")
     desk.type("tot")
@@ -132,14 +132,14 @@ def test_going_back_within_it_is_no_end() -> None:
     assert desk.events == [("shown", 5), ("accepted", 5)]
 
 
-def test_an_import_that_is_put_in_above_what_was_taken_ends_nothing() -> None:
+def test_outcomes_survive_inserted_imports() -> None:
     desk = Desk()
     desk.show("np.pi + np.e")
     above = Insertion(0, "import numpy as np\n")
 
     def accept() -> None:
         desk.buffer.insert_text("np.pi")
-        desk.outcomes.moved_behind(above)
+        desk.outcomes.imports_inserted(above)
         text = above.into(desk.buffer.text)
         desk.buffer.document = Document(text, len(text))
 
@@ -149,7 +149,7 @@ def test_an_import_that_is_put_in_above_what_was_taken_ends_nothing() -> None:
     assert desk.events == [("shown", 12), ("accepted", 5), ("typed_over", 12), ("retained", 5)]
 
 
-def test_of_an_input_that_is_given_up_nothing_is_said() -> None:
+def test_outcomes_report_nothing_for_an_abandoned_input() -> None:
     desk = Desk()
     desk.show("total")
     desk.accept("total")
@@ -160,7 +160,7 @@ def test_of_an_input_that_is_given_up_nothing_is_said() -> None:
     assert desk.events == [("shown", 5), ("accepted", 5), ("shown", 8)]
 
 
-def test_in_an_input_of_a_great_length_nothing_is_followed() -> None:
+def test_outcomes_ignore_very_long_inputs() -> None:
     desk = Desk()
     desk.show("total")
     desk.accept("total")
@@ -169,7 +169,7 @@ def test_in_an_input_of_a_great_length_nothing_is_followed() -> None:
     assert desk.events == [("shown", 5), ("accepted", 5)]
 
 
-def test_without_grey_text_nothing_is_reported() -> None:
+def test_outcomes_report_nothing_without_ghost_text() -> None:
     desk = Desk()
     desk.type("total")
     desk.enter()
@@ -181,7 +181,7 @@ def fail(_: str) -> str:
 
 
 @pytest.mark.parametrize("formatter", [str, fail, lambda text: text.replace(" import ", "  import  ") + "\n"])
-def test_enter_that_reinserts_the_input_retains_all(formatter: Callable[[str], str]) -> None:
+def test_outcomes_retain_all_when_enter_reinserts_the_input(formatter: Callable[[str], str]) -> None:
     desk = Desk("from collections import defa")
     desk.show("ultdict, deque")
     desk.accept("ultdict, deque")
@@ -189,7 +189,7 @@ def test_enter_that_reinserts_the_input_retains_all(formatter: Callable[[str], s
     assert desk.events == [("shown", 14), ("accepted", 14), ("retained", 14)]
 
 
-def test_a_suggestion_at_enter_is_dismissed_with_what_was_typed() -> None:
+def test_outcomes_dismiss_a_suggestion_at_enter() -> None:
     desk = Desk()
     desk.show("total")
     desk.type("to")
@@ -197,7 +197,7 @@ def test_a_suggestion_at_enter_is_dismissed_with_what_was_typed() -> None:
     assert desk.events == [("shown", 5), ("dismissed", 2)]
 
 
-def test_text_accepted_in_an_input_of_several_lines_is_retained() -> None:
+def test_outcomes_retain_text_in_inputs_of_several_lines() -> None:
     desk = Desk("for i in ")
     desk.show("range(3):")
     desk.accept("range(3):")
@@ -209,7 +209,7 @@ def test_text_accepted_in_an_input_of_several_lines_is_retained() -> None:
     assert desk.events[-2:] == [("retained", 9), ("retained", 8)]
 
 
-def test_indentation_that_enter_inserts_is_not_accepted() -> None:
+def test_outcomes_ignore_indentation_inserted_by_enter() -> None:
     desk = Desk("def f():")
     desk.show("\n    return 1")
     desk.enter(then="\n    ")
@@ -219,7 +219,7 @@ def test_indentation_that_enter_inserts_is_not_accepted() -> None:
     assert desk.events[1:] == [("accepted", 13), ("retained", 13)]
 
 
-def test_nothing_is_reported_for_an_input_after_control_c() -> None:
+def test_outcomes_report_nothing_after_control_c() -> None:
     desk = Desk()
     desk.show("total")
     desk.accept("total")
@@ -233,7 +233,7 @@ def test_nothing_is_reported_for_an_input_after_control_c() -> None:
     ("run", "left"),
     [
         ("x = f('a', [1], k)", 14),
-        ('import a\nx = f(\n    "a",\n    [1],\n    k,\n)', 14),  # as Black writes it
+        ('import a\nx = f(\n    "a",\n    [1],\n    k,\n)', 14),  # as formatted by Black
         ("y = f('a', [1], k)", 14),
         ("x = f('a', [1], key)", 14),
         ("x = g('a', [1], k)", 13),
@@ -241,12 +241,12 @@ def test_nothing_is_reported_for_an_input_after_control_c() -> None:
         ("x = f", 1),
         ("x = None", 0),
         ("x = ", 0),
-        ("print(values)", None),  # another one was recalled
+        ("print(values)", None),  # replaced by another input
         ("f('a', [1], k)", 14),
         ("x = f('a', [1], k)" + "k" * LONGEST, None),
     ],
 )
-def test_retained_counts_what_is_left_in_the_input_run(run: str, left: int | None) -> None:
+def test_retained_counts_what_is_left_in_the_executed_input(run: str, left: int | None) -> None:
     text = "x = f('a', [1], k)"
     assert retained(text, 4, len(text), run) == left
 
@@ -262,7 +262,7 @@ def test_retained_is_never_more_than_was_accepted(text: str, start: int, length:
         assert retained(text, start, end, text) == end - start
 
 
-def test_inputs_that_differ_too_much_are_not_compared() -> None:
+def test_retained_skips_inputs_that_differ_too_much() -> None:
     text, run = "a b " * (LONGEST // 4), "c d " * (LONGEST // 4)
     assert retained(text, 0, 9, run) is None
     assert retained(text, 0, 9, text[:-1] + "e") == 9

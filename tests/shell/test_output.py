@@ -20,7 +20,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @given(st.text())
-def test_nothing_that_a_terminal_obeys_is_printed_and_everything_else_is(text: str) -> None:
+def test_printable_replaces_only_control_characters(text: str) -> None:
     shown = printable(text)
     assert len(shown) == len(text)
     for sent, printed in zip(text, shown, strict=True):
@@ -28,7 +28,7 @@ def test_nothing_that_a_terminal_obeys_is_printed_and_everything_else_is(text: s
         assert printed == ("\N{REPLACEMENT CHARACTER}" if obeyed else sent)
 
 
-def test_a_terminal_gets_each_line_once_as_soon_as_it_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_prints_each_complete_line_once_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     printed = []
 
     def growing() -> Any:
@@ -41,13 +41,13 @@ def test_a_terminal_gets_each_line_once_as_soon_as_it_is_whole(capsys: pytest.Ca
     assert COLOUR.sub("", capsys.readouterr().out) == "c\nend\n"
 
 
-def test_where_nothing_is_written_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_shows_nothing_without_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert Output(True, "x = ", "").follow(iter(["", ""])) == ""
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("terminal", "printed"), [(True, "\n"), (False, "")])
-def test_an_interrupted_line_ends_in_a_terminal(
+def test_stop_ends_the_line_in_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: bool, printed: str
 ) -> None:
     Output(terminal, "", "").stop()
@@ -55,13 +55,13 @@ def test_an_interrupted_line_ends_in_a_terminal(
 
 
 class Terminal(io.StringIO):
-    """A terminal that is as wide as the test says."""
+    """A terminal with a given width."""
 
     def isatty(self) -> bool:
         return True
 
     def rows(self) -> list[str]:
-        """Return what is to be seen: a carriage return goes back to the beginning of a row."""
+        """Return the visible text: a carriage return moves to the beginning of a row."""
         rows = []
         for line in self.getvalue().split("\n"):
             seen: list[str] = []
@@ -82,7 +82,7 @@ def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
     return open_one  # pytest sets its own between a fixture and the test
 
 
-def test_where_no_terminal_is_each_function_is_a_line_and_escape_codes_are_not_obeyed() -> None:
+def test_tree_output_without_a_terminal_prints_a_line_per_function() -> None:
     with capture_output() as captured:
         output = TreeOutput(terminal=True)
         output.show(Event(event="found", name="f", source="f(x='\x1b[31m')"))
@@ -93,7 +93,7 @@ def test_where_no_terminal_is_each_function_is_a_line_and_escape_codes_are_not_o
     assert "\x1b" not in captured.stderr
 
 
-def test_in_a_terminal_a_line_lives_until_its_function_is_finished(
+def test_tree_output_keeps_a_temporary_line_in_a_terminal(
     open_terminal: Callable[[], Terminal],
 ) -> None:
     terminal, output = open_terminal(), TreeOutput(terminal=True)
@@ -105,7 +105,7 @@ def test_in_a_terminal_a_line_lives_until_its_function_is_finished(
     assert seen[-1] == ["● f(x)  2 lines", "  ● g(x)  3 lines", ""]
 
 
-def test_what_is_being_written_stays_in_one_row_and_gives_way_to_words(
+def test_tree_output_keeps_the_temporary_line_in_one_row(
     open_terminal: Callable[[], Terminal],
 ) -> None:
     terminal, output = open_terminal(), TreeOutput(terminal=True)
@@ -119,7 +119,7 @@ def test_what_is_being_written_stays_in_one_row_and_gives_way_to_words(
     assert terminal.rows()[-1] == ""
 
 
-def test_in_a_notebook_one_display_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tree_output_updates_one_display_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     displayed: list[str] = []
     updated: list[str] = []
 
@@ -141,7 +141,7 @@ def test_in_a_notebook_one_display_grows(monkeypatch: pytest.MonkeyPatch) -> Non
     assert updated[-1] == "● f(x='<b>')  2 lines\n  ● g(x)  3 lines"
 
 
-def test_what_is_said_in_a_notebook_is_no_error_output(
+def test_say_writes_no_error_output_in_a_notebook(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     displayed: list[dict[str, str]] = []

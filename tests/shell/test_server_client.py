@@ -27,9 +27,7 @@ def remote_that_answers(status: int, body: Any, monkeypatch: pytest.MonkeyPatch)
     "error",
     ["Bad gateway", ["a"], 7, True, {}, {"code": 7, "message": ["x"]}, {"code": None, "message": None}],
 )
-def test_an_error_may_be_worded_as_a_proxy_likes(
-    monkeypatch: pytest.MonkeyPatch, status: int, error: Any
-) -> None:
+def test_client_accepts_errors_of_a_proxy(monkeypatch: pytest.MonkeyPatch, status: int, error: Any) -> None:
     remote = remote_that_answers(status, {"error": error}, monkeypatch)
     with pytest.raises(TurbopilotError) as told:
         list(remote.stream(REQUEST))
@@ -56,16 +54,14 @@ def test_an_error_may_be_worded_as_a_proxy_likes(
         b"<html>",
     ],
 )
-def test_json_of_another_program_is_not_taken_for_an_answer(
-    monkeypatch: pytest.MonkeyPatch, body: Any
-) -> None:
+def test_client_rejects_json_of_another_program(monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
     remote = remote_that_answers(200, body, monkeypatch)
     for ask in (remote.health, lambda: remote.complete(REQUEST), lambda: list(remote.stream(REQUEST))):
         with pytest.raises(NotReadyError, match="did not come from Turbopilot"):
             ask()
 
 
-def test_an_error_of_ours_keeps_its_code_and_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_keeps_code_and_message_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     body = BusyError("Come back.", after=3).body()
     for status in (200, 429):
         with pytest.raises(RemoteError, match="Come back") as told:

@@ -1,4 +1,4 @@
-"""What the prompt asks for; ghost text in a real terminal: IPython in a pseudo-terminal, the real default model."""
+"""Requests of the prompt, and ghost text in a real terminal: IPython in a pseudo-terminal, the default model."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()=>][A-Z0-9]?|\x1b\][^\x07]
 
 @contextmanager
 def ipython(folder: Path, models: Path, *settings: str) -> Iterator[pexpect.spawn]:
-    """Start IPython in a pseudo-terminal, in a folder whose files are remembered."""
-    # How grey text behaves is tested here, not when it is worth showing.
+    """Start IPython in a pseudo-terminal, in a folder that is indexed."""
+    # Always show suggestions: this tests their behaviour, not the gate.
     profile = folder / "ipython" / "profile_default" / "ipython_config.py"
     profile.parent.mkdir(parents=True)
     profile.write_text("\n".join(["c.Turbopilot.eagerness = 'always'", *settings]))
@@ -95,7 +95,7 @@ def enter(child: pexpect.spawn, line: str) -> None:
 
 
 def screen(child: pexpect.spawn, seconds: float) -> str:
-    """Read what is written for a while, without the terminal's own codes."""
+    """Read the output for a while, without escape codes."""
     end, found = time.monotonic() + seconds, ""
     while time.monotonic() < end:
         try:
@@ -114,7 +114,7 @@ def wait_for(child: pexpect.spawn, text: str, seconds: float = 120) -> str:
 
 
 def until_it_says(child: pexpect.spawn, pattern: str) -> None:
-    """Ask for the state until it is as wanted."""
+    """Run %turbopilot until its output matches."""
     end = time.monotonic() + 60
     while True:
         child.send("%turbopilot\r")
@@ -124,7 +124,7 @@ def until_it_says(child: pexpect.spawn, pattern: str) -> None:
 
 
 @pytest.mark.model
-def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
+def test_terminal_shows_ghost_text_and_right_accepts_it(terminal: pexpect.spawn) -> None:
     enter(terminal, "%load_ext jupyter_turbopilot")
     enter(terminal, "%turbopilot on")
     enter(terminal, "def add(a, b): return a + b")
@@ -139,11 +139,11 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     terminal.send("print('sum', result)\r")
     assert wait_for(terminal, "sum 3")
     screen(terminal, 0.5)
-    terminal.send("values = np.")  # which comes with its import
+    terminal.send("values = np.")  # with its import
     wait_for(terminal, "adds import numpy as np")
     terminal.send("\x1b[C")
     time.sleep(0.3)
-    terminal.send("\x1f")  # Control + _ takes both back
+    terminal.send("\x1f")  # Control + _ undoes both
     time.sleep(0.3)
     terminal.send("\x15\r")
     screen(terminal, 0.5)
@@ -154,7 +154,7 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     wait_for(terminal, "adds import numpy as np")
     terminal.send("\x1b[C")
     time.sleep(0.3)
-    terminal.send("\x15" * 2)  # whatever it suggests: only the import stays
+    terminal.send("\x15" * 2)  # discard any suggestion: only the import stays
     time.sleep(0.3)
     terminal.send("\r")
     screen(terminal, 0.5)
@@ -164,7 +164,7 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     assert re.search(r"3 of \d+ suggestions accepted this week", wait_for(terminal, "this week"))
 
 
-def test_a_line_of_two_notebooks_appears_as_grey_text_until_they_are_deleted(
+def test_terminal_suggests_lines_of_two_notebooks_until_they_are_deleted(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     line = "frobnicate_it('quay 17', depth=4096)"
@@ -182,14 +182,14 @@ def test_a_line_of_two_notebooks_appears_as_grey_text_until_they_are_deleted(
         enter(terminal, "%turbopilot on")
         enter(terminal, "def frobnicate_it(*_, **__): pass")
         until_it_says(terminal, r"ready(?s:.*)Index of your code: ([2-9]) of \1 files in [^,\n]*\n")
-        until(lambda: line in shown())  # a busy disk may take longer than a key waits
+        until(lambda: line in shown())  # a busy disk may take longer than a keystroke waits
         for notebook in notebooks:
             notebook.unlink()
         assert not [seen for seen in (shown(), shown()) if "quay" in seen]
 
 
 @pytest.mark.model
-def test_the_magic_puts_code_into_the_next_input_to_be_run_by_the_person(terminal: pexpect.spawn) -> None:
+def test_terminal_magic_puts_code_into_the_next_input(terminal: pexpect.spawn) -> None:
     enter(terminal, "%load_ext jupyter_turbopilot")
     terminal.send("%complete x = [1, 2, 3]; y = len(\r")
     wait_for(terminal, "len(x)")
@@ -201,7 +201,7 @@ def test_the_magic_puts_code_into_the_next_input_to_be_run_by_the_person(termina
 
 
 class Prompt:
-    """What somebody types into, with suggestions that come when they are told to."""
+    """A prompt with suggestions that arrive on command."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -235,7 +235,7 @@ class Prompt:
         self.reported.append((feedback.id, feedback.event))
 
     async def key(self) -> asyncio.Task[str | None]:
-        """Do what prompt_toolkit does at a key."""
+        """Do the same as prompt_toolkit at a keystroke."""
 
         async def text() -> str | None:
             found = await self.suggest.get_suggestion_async(self.buffer, self.buffer.document)
@@ -250,7 +250,7 @@ class Prompt:
         return [job.cancel.is_set() for job in self.jobs]
 
 
-async def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_server() -> None:
+async def test_next_keystroke_requests_at_once_and_continues_the_generation() -> None:
     prompt = Prompt()
     first = await prompt.key()
     prompt.buffer.insert_text("v")
@@ -263,7 +263,7 @@ async def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the
     assert prompt.reported == [("b", "shown")]
 
 
-async def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_any_more() -> None:
+async def test_generation_ends_with_the_prompt() -> None:
     prompt = Prompt()
     (await prompt.key()).cancel()
     await asyncio.sleep(0.01)
@@ -276,9 +276,7 @@ async def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_a
 
 
 @pytest.mark.parametrize(("passing", "asked"), [(True, ["x = v", "x = v"]), (False, ["x = v"])])
-async def test_what_memory_suggested_is_asked_for_again_once_the_text_was_another(
-    passing: bool, asked: list[str]
-) -> None:
+async def test_index_matches_are_requested_again_after_other_text(passing: bool, asked: list[str]) -> None:
     prompt = Prompt()
     prompt.suggest.connect(session := PromptSession(input=DummyInput(), output=DummyOutput()))
     prompt.buffer = session.default_buffer
@@ -296,14 +294,14 @@ async def test_what_memory_suggested_is_asked_for_again_once_the_text_was_anothe
 
 
 async def _with_import(prompt: Prompt) -> None:
-    """Have a suggestion shown that needs an import."""
+    """Show a suggestion that needs an import."""
     shown = await prompt.key()
     item = Item("sns.heatmap(table)", 0.9, "stop", imports=("import seaborn as sns",))
     prompt.listeners[-1](Reply("a", "model", (item,), done=True))
     assert await asyncio.wait_for(shown, 1) == "sns.heatmap(table)"
 
 
-async def test_what_is_taken_brings_its_import_above_it() -> None:
+async def test_accepting_a_suggestion_inserts_its_import() -> None:
     prompt = Prompt()
     session = PromptSession(input=DummyInput(), output=DummyOutput())
     prompt.buffer = session.default_buffer
@@ -316,14 +314,14 @@ async def test_what_is_taken_brings_its_import_above_it() -> None:
         prompt.buffer, prompt.buffer.document
     )
     assert session.rprompt() == [("class:auto-suggestion", "adds import seaborn as sns")]
-    prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each key
+    prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each keystroke
     prompt.buffer.insert_text("sns")
     assert prompt.buffer.text == "import seaborn as sns\nx = sns"
     assert session.rprompt() == [("", "12:00")]
     assert await (await prompt.key()) == ".heatmap(table)"
     left = await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
     assert left
-    assert left.imports == ()  # it stands there already
+    assert left.imports == ()  # already inserted
     prompt.buffer.insert_text(".heatmap(table)")
     assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
     assert prompt.buffer.cursor_position == len(prompt.buffer.text)
@@ -342,7 +340,7 @@ async def test_what_is_taken_brings_its_import_above_it() -> None:
         (accept_and_move_cursor_left, " sns.heatmap(table)"),
     ],
 )
-async def test_the_cursor_is_where_the_key_means_it(take: Callable[[Any], None], left: str) -> None:
+async def test_cursor_moves_to_the_position_of_the_key(take: Callable[[Any], None], left: str) -> None:
     prompt = Prompt()
     session = PromptSession(input=DummyInput(), output=DummyOutput())
     prompt.buffer = session.default_buffer
@@ -356,11 +354,11 @@ async def test_the_cursor_is_where_the_key_means_it(take: Callable[[Any], None],
     assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
     assert prompt.buffer.document.text_after_cursor == left
     await asyncio.sleep(0.01)
-    prompt.buffer.cursor_position = 4  # where it would have been put back to: by another key
+    prompt.buffer.cursor_position = 4  # the position that another keystroke would restore
     assert prompt.buffer.cursor_position == 4
 
 
-async def test_what_was_typed_of_a_suggestion_brings_its_import_with_the_rest() -> None:
+async def test_accepting_after_typing_inserts_the_import() -> None:
     prompt = Prompt()
     prompt.buffer.on_text_insert += prompt.suggest.inserted
     await _with_import(prompt)
@@ -371,7 +369,7 @@ async def test_what_was_typed_of_a_suggestion_brings_its_import_with_the_rest() 
     assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
 
 
-async def test_what_is_typed_along_a_suggestion_brings_nothing() -> None:
+async def test_typing_along_a_suggestion_inserts_no_import() -> None:
     prompt = Prompt()
     prompt.buffer.on_text_insert += prompt.suggest.inserted
     await _with_import(prompt)
@@ -380,7 +378,7 @@ async def test_what_is_typed_along_a_suggestion_brings_nothing() -> None:
     assert prompt.buffer.text == "x = sns.heatmap(table)"
 
 
-async def test_a_part_that_does_not_use_the_name_brings_nothing() -> None:
+async def test_accepting_a_part_without_the_name_inserts_no_import() -> None:
     prompt = Prompt()
     prompt.buffer.on_text_insert += prompt.suggest.inserted
     shown = await prompt.key()
@@ -398,7 +396,7 @@ def _reply(*texts: str) -> Reply:
 
 
 async def _pressed(prompt: Prompt, command: Callable[[Buffer], Awaitable[bool]], *texts: str) -> bool:
-    """Press a key that requests suggestions, and let the model answer if it is asked."""
+    """Press a key that requests suggestions, and let the model answer its request."""
     asked = len(prompt.asked)
     task = asyncio.ensure_future(command(prompt.buffer))
     await asyncio.sleep(0.01)
@@ -411,19 +409,19 @@ def _shown(prompt: Prompt) -> str:
     return prompt.buffer.suggestion.text if prompt.buffer.suggestion else ""
 
 
-async def test_request_shows_what_the_model_is_unsure_of() -> None:
+async def test_request_shows_unsure_suggestions() -> None:
     prompt = Prompt()
     assert not await _pressed(prompt, prompt.suggest.request)
     assert await _pressed(prompt, prompt.suggest.request, "table.x")
     assert _shown(prompt) == "table.x"
     assert prompt.requests[-1].trigger == "invoke"
     assert await _pressed(prompt, prompt.suggest.request)
-    assert len(prompt.asked) == 2  # it is shown already
+    assert len(prompt.asked) == 2  # already shown
     prompt.buffer.document = Document("x = +y", 4)
     assert not await _pressed(prompt, prompt.suggest.request)
 
 
-async def test_request_next_changes_between_different_suggestions() -> None:
+async def test_request_next_cycles_through_suggestions() -> None:
     prompt = Prompt()
     assert await _pressed(prompt, prompt.suggest.request, "one")
     assert await _pressed(prompt, prompt.suggest.request_next, "one", "on", "two", "two", "")
@@ -440,7 +438,7 @@ async def test_request_next_changes_between_different_suggestions() -> None:
     assert _shown(prompt) == "ne"
 
 
-async def test_an_answer_after_the_cursor_has_moved_is_not_shown() -> None:
+async def test_answers_after_a_cursor_move_are_not_shown() -> None:
     prompt = Prompt()
     task = asyncio.ensure_future(prompt.suggest.request(prompt.buffer))
     await asyncio.sleep(0.01)
@@ -449,7 +447,7 @@ async def test_an_answer_after_the_cursor_has_moved_is_not_shown() -> None:
     assert not _shown(prompt)
 
 
-async def test_a_prompt_gets_keys_and_a_style_and_its_own_back() -> None:
+async def test_connect_and_disconnect_restore_keys_and_style() -> None:
     prompt = Prompt()
     session = PromptSession(input=DummyInput(), output=DummyOutput())
     grey = session.app.style.get_attrs_for_style_str("class:auto-suggestion")
@@ -474,7 +472,7 @@ async def test_terminal_shows_each_line_of_a_suggestion_on_a_row() -> None:
     control = session.layout.current_control
 
     def rows() -> list[str]:
-        with set_app(session.app):  # a suggestion is displayed where the focus is
+        with set_app(session.app):  # a suggestion is displayed in the focused buffer
             content = control.create_content(80, 10)
             return [fragment_list_to_text(content.get_line(at)) for at in range(content.line_count)]
 
@@ -490,7 +488,7 @@ async def test_terminal_shows_each_line_of_a_suggestion_on_a_row() -> None:
     assert rows() == ["def f(x): ", "    y = x\n    return y "]
 
 
-def test_keys_for_suggestions_are_free_in_ipython() -> None:
+def test_suggestion_keys_are_free_in_ipython() -> None:
     bound = {
         tuple(getattr(key, "value", key) for key in binding.keys)
         for binding in load_key_bindings().bindings
@@ -501,7 +499,7 @@ def test_keys_for_suggestions_are_free_in_ipython() -> None:
     assert not bound & {("f3",), ("f4",), ("escape", "s"), ("escape", "n")}
 
 
-async def test_outcomes_follow_the_keys_of_the_prompt_and_what_is_run() -> None:
+async def test_outcomes_follow_the_keys_and_executions() -> None:
     prompt = Prompt()
     session = PromptSession(input=DummyInput(), output=DummyOutput())
     prompt.suggest.connect(session)
@@ -516,7 +514,7 @@ async def test_outcomes_follow_the_keys_of_the_prompt_and_what_is_run() -> None:
     assert prompt.reported == [("b", "shown"), ("b", "accepted"), ("b", "retained")]
 
 
-def test_history_does_not_suggest_inputs_that_failed() -> None:
+def test_history_does_not_suggest_failed_inputs() -> None:
     prompt = Prompt()
     history = InMemoryHistory(["pd.read_csv('a')", "pd.read_('x.csv')"])
     prompt.buffer = Buffer(document=Document("pd."), history=history)
@@ -534,7 +532,7 @@ async def _load(history: InMemoryHistory) -> None:
 
 
 @pytest.mark.parametrize("why", ["the folder is gone", "it is the whole disk", "it is switched off"])
-def test_without_a_folder_or_the_wish_for_it_nothing_is_remembered(
+def test_turn_on_indexes_nothing_without_a_folder_or_if_disabled(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     (tmp_path / "work").mkdir()

@@ -55,7 +55,7 @@ def test_connect_converts_a_file_with_a_write_ahead_log(tmp_path: Path) -> None:
         assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
 
 
-def test_a_transaction_that_fails_within_another_undoes_only_itself(tmp_path: Path) -> None:
+def test_inner_transaction_rolls_back_alone(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     first, second, third = answers([1, 2, 3])
 
@@ -74,7 +74,7 @@ def test_a_transaction_that_fails_within_another_undoes_only_itself(tmp_path: Pa
         assert [answer.text for answer in opened.newest()] == [third.text, first.text]
 
 
-def test_a_deferred_transaction_reads_a_single_state(tmp_path: Path) -> None:
+def test_deferred_transaction_reads_a_single_state(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     with closing(open_file(path)) as writer, closing(OpenFile(path, MEGABYTE, wait=0.01)) as reader:
         writer.add(answers([1]))
@@ -88,7 +88,7 @@ def test_a_deferred_transaction_reads_a_single_state(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 1 << 16))
-def test_no_error_is_both_damage_and_a_lock(code: int) -> None:
+def test_errors_are_either_damage_or_locks(code: int) -> None:
     error = sqlite3.OperationalError()
     assert not is_busy(error)
     assert not is_damage(error)
@@ -97,33 +97,33 @@ def test_no_error_is_both_damage_and_a_lock(code: int) -> None:
     assert is_busy(error) == (code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
-def test_a_python_without_full_text_search_is_not_called_damage() -> None:
+def test_reason_of_names_missing_full_text_search() -> None:
     with closing(sqlite3.connect(":memory:")) as opened, pytest.raises(sqlite3.OperationalError) as error:
         opened.execute("CREATE VIRTUAL TABLE words USING fts99(text)")
     assert "FTS5" in reason_of(error.value)
 
 
-def test_a_file_without_a_table_is_damaged() -> None:
+def test_is_damage_includes_a_missing_table() -> None:
     with closing(sqlite3.connect(":memory:")) as opened, pytest.raises(sqlite3.OperationalError) as error:
         opened.execute("SELECT * FROM words")
     assert "damaged" in reason_of(error.value)
 
 
-ELSEWHERE = "only you can write to"
+ADVICE = "only you can write to"
 
 
 def refused(path: Path, why: str) -> None:
-    """Check that nothing opens a file or writes to its folder."""
+    """Check that a path is rejected without opening a file or writing to its folder."""
     before = sorted(path.parent.iterdir())
     for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
         with pytest.raises(PermissionError, match=why) as error:
             act(path)
-        assert ELSEWHERE in str(error.value)
+        assert ADVICE in str(error.value)
     assert sorted(path.parent.iterdir()) == before
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777])
-def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+def test_check_rejects_a_folder_that_others_can_write_to(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     tmp_path.chmod(mode)
@@ -133,7 +133,7 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int)
 
 
 @pytest.mark.parametrize("others", [[], ["me"], ["me", "bob"], ["unknown"]])
-def test_a_group_of_ones_own_may_write(
+def test_check_accepts_a_private_group(
     tmp_path: Path, others: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import grp
@@ -152,7 +152,7 @@ def test_a_group_of_ones_own_may_write(
         refused(tmp_path / "answers.db", "others may write")
 
 
-def test_a_group_that_is_anothers_first_one_may_not_write(
+def test_check_rejects_a_group_that_is_another_users_primary_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import grp
@@ -169,7 +169,7 @@ def test_a_group_that_is_anothers_first_one_may_not_write(
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", "lock"])
-def test_a_link_beside_the_file_is_refused(tmp_path: Path, end: str) -> None:
+def test_check_rejects_a_link_beside_the_file(tmp_path: Path, end: str) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     one = connection.lock_path(path) if end == "lock" else Path(f"{path}{end}")
@@ -187,7 +187,7 @@ def make_pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["", "-journal"])
 @pytest.mark.parametrize("make", [Path.mkdir, make_pipe])
-def test_a_folder_or_a_pipe_is_refused(tmp_path: Path, end: str, make: Callable[[Path], None]) -> None:
+def test_check_rejects_folders_and_pipes(tmp_path: Path, end: str, make: Callable[[Path], None]) -> None:
     path = tmp_path / "answers.db"
     make(Path(f"{path}{end}"))
     for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
@@ -196,7 +196,7 @@ def test_a_folder_or_a_pipe_is_refused(tmp_path: Path, end: str, make: Callable[
     assert len([*tmp_path.iterdir()]) == 1
 
 
-def test_what_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_rejects_files_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
@@ -205,7 +205,7 @@ def test_what_another_user_made_is_refused(tmp_path: Path, monkeypatch: pytest.M
     refused(path, "answers.db belongs to another user")
 
 
-def test_where_files_have_no_owners_the_folder_is_the_persons_and_a_link_is_still_refused(
+def test_check_without_file_owners_still_rejects_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "answers.db"
@@ -217,7 +217,7 @@ def test_where_files_have_no_owners_the_folder_is_the_persons_and_a_link_is_stil
     refused(path, "is a link")
 
 
-def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
+def test_delete_raises_if_a_file_cannot_be_deleted(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch()
     Path(f"{path}-wal").mkdir()
@@ -226,7 +226,7 @@ def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_a_moved_file_replaces_the_one_that_was_moved_before(tmp_path: Path) -> None:
+def test_move_replaces_a_file_moved_before(tmp_path: Path) -> None:
     path, target = tmp_path / "answers.db", tmp_path / "answers.db.aside"
     for name in ("answers.db", "answers.db-journal", "answers.db.aside", "answers.db.aside-wal"):
         (tmp_path / name).write_text(name)

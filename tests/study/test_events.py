@@ -72,7 +72,7 @@ def test_line_of_leaves_out_fields_with_their_default() -> None:
 
 
 @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, True, "1", None])
-def test_event_of_refuses_a_score_that_is_no_probability(score: object) -> None:
+def test_event_of_rejects_a_score_that_is_no_probability(score: object) -> None:
     assert event_of(changed(LOGGED[2], score=score)) is None
 
 
@@ -90,7 +90,7 @@ def test_event_of_refuses_a_score_that_is_no_probability(score: object) -> None:
         {"event": "invented"},
     ],
 )
-def test_event_of_refuses_other_fields_and_free_text(change: dict[str, str]) -> None:
+def test_event_of_rejects_other_fields_and_free_text(change: dict[str, str]) -> None:
     assert event_of(changed(SESSION))
     assert event_of(changed(SESSION, **change)) is None
 
@@ -98,17 +98,17 @@ def test_event_of_refuses_other_fields_and_free_text(change: dict[str, str]) -> 
 @pytest.mark.parametrize(
     "line", [b"", b"  ", b"{", b"[1]", b'{"event":3}', b"\xff", b"[" * 100_000, b'{"a":' * 100_000]
 )
-def test_event_of_refuses_lines_without_an_event(line: bytes) -> None:
+def test_event_of_rejects_lines_without_an_event(line: bytes) -> None:
     assert event_of(line) is None
 
 
-def test_line_of_refuses_what_no_schema_allows() -> None:
+def test_line_of_rejects_what_no_schema_allows() -> None:
     with pytest.raises(ValueError, match=r"\$\.score"):
         line_of(Shown(1.0, "AbC3.1", chars=5, score=1.5))
 
 
 @given(st.data())
-def test_event_of_gives_the_report_only_events_that_it_can_use(data: st.DataObject) -> None:
+def test_event_of_accepts_only_events_that_the_report_can_use(data: st.DataObject) -> None:
     lines = [json.loads(line_of(event)) for event in LOGGED]
     for _ in range(data.draw(st.integers(1, 4))):
         line = data.draw(st.sampled_from(lines))
@@ -126,14 +126,14 @@ def test_session_allows_every_model_of_the_catalogue() -> None:
         assert event_of(changed(SESSION, model=name)), name
 
 
-def test_every_event_of_feedback_has_a_schema() -> None:
+def test_feedback_events_all_have_a_schema() -> None:
     told = {"accepted": "taken"}
     names = {event.__struct_config__.tag for event in get_args(Event)}
     (wanted,) = (field.type for field in fields(Feedback) if field.name == "event")
     assert {told.get(name, name) for name in get_args(get_args(wanted)[0])} <= names
 
 
-def test_documentation_has_every_event_and_field() -> None:
+def test_documentation_lists_every_event_and_field() -> None:
     rows = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("| `")]
     for event in get_args(Event):
         name = event.__struct_config__.tag

@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_a_log_can_be_read_by_its_owner_only(path: Path) -> None:
+def test_log_is_readable_by_its_owner_only(path: Path) -> None:
     before = os.umask(0)
     try:
         write(path)
@@ -54,7 +54,7 @@ def test_a_log_can_be_read_by_its_owner_only(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_a_log_that_others_could_read_is_closed_to_them(path: Path) -> None:
+def test_opened_removes_the_permissions_of_others(path: Path) -> None:
     write(path)
     path.chmod(0o644)
     write(path, SHOWN)
@@ -63,7 +63,7 @@ def test_a_log_that_others_could_read_is_closed_to_them(path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has neither users nor pipes in folders")
 @pytest.mark.parametrize("put", ["another user's file", "pipe"])
-def test_opened_refuses_what_is_put_there_behind_the_check(
+def test_opened_rejects_a_file_replaced_after_the_check(
     path: Path, put: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = os.getuid()
@@ -81,7 +81,7 @@ def test_opened_refuses_what_is_put_there_behind_the_check(
     assert put == "pipe" or path.read_bytes() == HEAD
 
 
-def test_append_ends_a_line_that_was_cut_short(path: Path) -> None:
+def test_append_completes_a_truncated_line(path: Path) -> None:
     write(path, HEAD + SHOWN[:-9])
     write(path, SHOWN)
     assert path.read_bytes() == HEAD + SHOWN[:-9] + b"\n" + SHOWN
@@ -116,7 +116,7 @@ def test_opened_leaves_other_files_alone(path: Path, make: Callable[[Path], None
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no users")
-def test_opened_refuses_the_file_of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opened_rejects_a_file_of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path)
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
@@ -143,7 +143,7 @@ def test_check_changes_nothing(path: Path) -> None:
     assert not [*path.parent.iterdir()]
 
 
-def test_append_leaves_no_half_line_on_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_append_leaves_no_partial_line_on_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path)
     real = os.write
     with monkeypatch.context() as patch:
@@ -166,7 +166,7 @@ def test_append_stops_at_the_limit(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert path.read_bytes() == HEAD + SHOWN
 
 
-def test_opened_waits_for_another_process_only_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opened_waits_briefly_for_another_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     write(path)
     with FileLock(lock_path(path)):
@@ -177,13 +177,13 @@ def test_opened_waits_for_another_process_only_a_while(path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~nobody-of-this-name/study.jsonl"])
-def test_located_refuses_a_relative_path(name: str) -> None:
+def test_located_rejects_a_relative_path(name: str) -> None:
     with pytest.raises(OSError, match=r"relative path|home folder"):
         located(name)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "."])
-def test_located_refuses_what_names_no_file(tmp_path: Path, name: str) -> None:
+def test_located_rejects_names_of_no_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(OSError, match="not the path of a file"):
         located(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
 
@@ -194,7 +194,7 @@ def test_located_finds_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert located("~/study.jsonl") == tmp_path / "study.jsonl"
 
 
-def test_reading_counts_the_lines_that_match_no_schema(path: Path) -> None:
+def test_reading_counts_invalid_lines(path: Path) -> None:
     path.write_bytes(HEAD + b'{"event":"sho\n\n' + b"".join(REST) + SHOWN[:9])
     reading = Reading(path)
     for _ in range(2):
@@ -202,7 +202,7 @@ def test_reading_counts_the_lines_that_match_no_schema(path: Path) -> None:
         assert reading.broken == 3
 
 
-def test_reading_finds_text_also_in_a_line_that_is_cut_off(path: Path) -> None:
+def test_reading_finds_text_in_a_truncated_line(path: Path) -> None:
     for content, text in ((HEAD + REST[0], False), (HEAD + SHOWN, True), (HEAD + SHOWN[:-5], True)):
         path.write_bytes(content)
         reading = Reading(path)
@@ -252,9 +252,7 @@ def write_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         one.close()
 
 
-def test_writer_writes_a_session_line_when_it_has_changed(
-    write_log: Callable[..., Writer], path: Path
-) -> None:
+def test_writer_writes_a_changed_session_line(write_log: Callable[..., Writer], path: Path) -> None:
     writer = write_log()
     put(writer, *map(typing, range(600)))
     writer.session = changed = replace(SESSION, model="n")
@@ -265,7 +263,7 @@ def test_writer_writes_a_session_line_when_it_has_changed(
     assert list(Reading(path)) == written, "nothing is written after the end"
 
 
-def test_writer_writes_what_waits_and_counts_what_is_lost_once_the_folder_exists(
+def test_writer_writes_the_queue_and_counts_losses_once_the_folder_exists(
     write_log: Callable[..., Writer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -287,7 +285,7 @@ def test_writer_writes_what_waits_and_counts_what_is_lost_once_the_folder_exists
     assert str(tmp_path) not in caplog.text
 
 
-def test_writer_does_not_write_what_no_schema_allows(
+def test_writer_drops_events_that_match_no_schema(
     write_log: Callable[..., Writer], path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = write_log()
@@ -301,7 +299,7 @@ def test_writer_does_not_write_what_no_schema_allows(
 
 
 @pytest.mark.parametrize("theirs", [[], [replace(SESSION, session="ZyX9")]], ids=["deleted", "replaced"])
-def test_writer_begins_another_file_with_its_session(
+def test_writer_starts_another_file_with_its_session(
     write_log: Callable[..., Writer], path: Path, theirs: list[Event]
 ) -> None:
     writer = write_log()

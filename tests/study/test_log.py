@@ -80,7 +80,7 @@ class Desk:
         return [event for event in self.read() if isinstance(event, kind)]
 
     def counts(self) -> list[tuple[int, int]]:
-        """Return the requests and the characters written of each event that has them."""
+        """Return the number of requests and typed characters in each event with counts."""
         events = [event for event in self.read() if isinstance(event, Requested | Typing | Ended)]
         return [(event.requests, event.written) for event in events]
 
@@ -99,7 +99,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         one.study.close()
 
 
-def test_study_logs_a_suggestion_from_its_request_to_its_rest(desk: Callable[..., Desk]) -> None:
+def test_study_logs_a_suggestion_from_request_to_retention(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["val", "values.mean()"])
     d.tell("shown", 13, length=13)
@@ -133,7 +133,7 @@ def test_study_logs_a_suggestion_from_its_request_to_its_rest(desk: Callable[...
 
 
 @pytest.mark.parametrize(("event", "kind"), [("dismissed", Dismissed), ("typed_over", TypedOver)])
-def test_study_logs_how_much_of_a_rejected_suggestion_was_typed(
+def test_study_logs_the_typed_part_of_a_rejected_suggestion(
     desk: Callable[..., Desk], event: str, kind: type[Dismissed | TypedOver]
 ) -> None:
     d = desk()
@@ -159,7 +159,7 @@ def test_study_counts_requests_without_anything_to_show(
     assert [type(event) for event in d.read()] == [Session, Requested, Requested, Typing, Ended]
 
 
-def test_study_logs_what_was_written_if_nothing_was_shown(
+def test_study_logs_typed_characters_if_nothing_was_shown(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNANSWERED", 3)
@@ -171,7 +171,7 @@ def test_study_logs_what_was_written_if_nothing_was_shown(
     assert d.all_of(Session)[0].model == MODEL
 
 
-def test_study_keeps_the_model_if_an_answer_was_cancelled(desk: Callable[..., Desk]) -> None:
+def test_study_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values"])
     d.ask([""], "b", model="")
@@ -203,7 +203,7 @@ def test_study_counts_an_accepted_suggestion_once(
     assert d.counts()[-1][1] == length + follows
 
 
-def test_study_counts_what_was_typed_before_accepting_once(desk: Callable[..., Desk]) -> None:
+def test_study_counts_typed_characters_before_an_acceptance_once(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values"])
     d.tell("shown", 6)
@@ -213,7 +213,7 @@ def test_study_counts_what_was_typed_before_accepting_once(desk: Callable[..., D
     assert d.counts()[-1][1] == 6
 
 
-def test_study_logs_what_was_typed_before_a_part_was_accepted(desk: Callable[..., Desk]) -> None:
+def test_study_logs_typed_characters_before_a_partial_acceptance(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values.mean()"])
     d.tell("shown", 13)
@@ -292,7 +292,7 @@ def test_study_logs_no_text_path_or_name(desk: Callable[..., Desk]) -> None:
         assert word not in text
 
 
-def test_study_logs_text_if_that_is_wanted_and_no_secret(desk: Callable[..., Desk]) -> None:
+def test_study_logs_text_if_configured_and_no_secret(desk: Callable[..., Desk]) -> None:
     d = desk(text=True)
     d.ask(["val", "values.mean()"], "a")
     d.tell("shown", 6, "a")
@@ -315,7 +315,7 @@ def test_study_does_not_log_requests_of_programs_and_prefetching(desk: Callable[
     assert not d.path.exists()
 
 
-def test_study_logs_what_differs_from_the_default(desk: Callable[..., Desk]) -> None:
+def test_study_logs_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> None:
     d = desk(where="terminal")
     d.ask(["values"], trigger="invoke", language="R", recalled=True, eagerness="eager")
     d.tell("shown", 6)
@@ -355,7 +355,7 @@ def test_study_forgets_the_oldest_suggestions(
     assert len(d.all_of(Shown)) == 1
 
 
-def test_study_does_not_disturb_suggestions_if_its_file_is_unusable(tmp_path: Path) -> None:
+def test_study_with_an_unusable_file_does_not_affect_suggestions(tmp_path: Path) -> None:
     d = Desk(tmp_path)
     d.ask(["values"])
     d.tell("shown", 6)
@@ -380,7 +380,7 @@ desk.study.close()
 """
 
 
-def test_two_servers_and_a_terminal_log_to_one_file_without_loss(tmp_path: Path) -> None:
+def test_studies_of_several_processes_share_a_file_without_loss(tmp_path: Path) -> None:
     path = tmp_path / "study.jsonl"
     commands = [[sys.executable, "-c", LOGS, str(path), where] for where in ("server", "server", "terminal")]
     started = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for command in commands]

@@ -16,7 +16,7 @@ from jupyter_turbopilot.study.private_text import LONGEST, loggable, surrounding
         ("", "x" * (LONGEST + 1), ""),
     ],
 )
-def test_what_may_be_a_secret_in_its_place_is_left_out(before: str, text: str, after: str) -> None:
+def test_loggable_rejects_possible_secrets(before: str, text: str, after: str) -> None:
     assert loggable(text, surroundings_of(before, after)) is None
 
 
@@ -24,7 +24,7 @@ def test_what_may_be_a_secret_in_its_place_is_left_out(before: str, text: str, a
     ("before", "text", "after"),
     [("x = ", "values.mean()", ""), ('password = "hunter2"\n\n\n\n\n', "x = 1", "\ny = 2"), ("", "😀", "")],
 )
-def test_anything_else_is_logged_as_it_is(before: str, text: str, after: str) -> None:
+def test_loggable_accepts_other_text(before: str, text: str, after: str) -> None:
     assert loggable(text, surroundings_of(before, after)) == text
 
 
@@ -37,7 +37,7 @@ def armour(kind: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "CERTIFICATE"])
 @pytest.mark.parametrize("lines", [0, 5, 200])
-def test_nothing_within_an_armour_is_logged_however_far_above_it_begins(kind: str, lines: int) -> None:
+def test_loggable_rejects_text_inside_an_armoured_key(kind: str, lines: int) -> None:
     begin, end = armour(kind)
     above = f"import os\n{begin}{BODY * lines}"
     assert loggable("dBzkYpRtQx", surroundings_of(above, "")) is None
@@ -46,7 +46,7 @@ def test_nothing_within_an_armour_is_logged_however_far_above_it_begins(kind: st
     assert loggable("x.mean()", surroundings_of(f"{above}{end}\n\n\ny = ", "")) == "x.mean()"
 
 
-def test_nothing_that_begins_an_armour_or_lies_in_a_second_one_is_logged() -> None:
+def test_loggable_rejects_text_that_begins_an_armoured_key() -> None:
     begin, end = armour("CERTIFICATE")
     assert loggable(f"{begin}{BODY}", surroundings_of("x = 1\n", "")) is None
     assert loggable(begin[12:], surroundings_of(begin[:12], "")) is None
@@ -54,6 +54,6 @@ def test_nothing_that_begins_an_armour_or_lies_in_a_second_one_is_logged() -> No
     assert loggable("y = 2", surroundings_of("x = 1\n", f"\n{begin}abc\n{end}")) == "y = 2"
 
 
-def test_little_is_kept_of_a_long_cell() -> None:
+def test_surroundings_of_keeps_little_of_a_long_cell() -> None:
     kept = surroundings_of("x = 1\n" * 100_000, "y" * 100_000)
     assert len(kept.before) + len(kept.after) <= 2 * LONGEST

@@ -1,4 +1,4 @@
-"""Python modules made at random, and what Python's compiler says of the names in them."""
+"""Random Python modules, and the names in them as resolved by Python's compiler."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def _expressions(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-# No constants: the compiler leaves out what a constant condition excludes.
+# No constants: the compiler drops code behind a constant condition.
 EXPRESSIONS = st.recursive(NAMES | st.sampled_from(["[]", "['f(1)']"]), _expressions, max_leaves=5)
 
 
 def _block(head: str) -> Callable[..., str]:
-    """Make a function that writes a compound statement: the head's holes are filled first, then the bodies."""
+    """Return a function that builds a compound statement from its head and bodies."""
 
     def write(*given: str) -> str:
         holes = head.count("{}")
@@ -100,7 +100,7 @@ def compiled(source: str) -> CodeType:
 
 
 def free_places(source: str) -> set[Place]:
-    """Return where the compiled module looks up global names that it never binds."""
+    """Return the positions at which the compiled module looks up unbound global names."""
     codes = [*_codes(compiled(source))]
     bound, used = set(), set()
     for code in codes:
@@ -112,7 +112,7 @@ def free_places(source: str) -> set[Place]:
         own = {name for how, name in stores if how.endswith("_NAME")}
         bound |= {name for how, name in stores if how.endswith("_GLOBAL") or code is codes[0]}
         for step in dis.get_instructions(code):
-            # A comprehension does not see the names of its class, though its code may be part of that code.
+            # A comprehension does not see the names of its class, even if its code is inlined there.
             looked_up = step.opname == "LOAD_GLOBAL" or (
                 step.opname == "LOAD_NAME" and step.argval not in own
             )
@@ -121,7 +121,7 @@ def free_places(source: str) -> set[Place]:
     return {place for place in used if place[0] not in bound and place[0] not in _MADE}  # type: ignore[misc]
 
 
-_MADE = {"__name__"}  # what the compiler itself looks up
+_MADE = {"__name__"}  # names that the compiler itself looks up
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

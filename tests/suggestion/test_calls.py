@@ -51,7 +51,7 @@ def test_exactly_the_calls_of_what_python_cannot_resolve_are_listed(source: str,
 
 @given(modules())
 @settings(max_examples=40, deadline=None)
-def test_a_function_with_the_signature_takes_every_call(source: str) -> None:
+def test_signature_for_accepts_every_call(source: str) -> None:
     for function in missing_functions(source, frozenset()):
         written = f"def {function.name}({function.signature}): pass"
         assert takes(written, function.calls)
@@ -66,7 +66,7 @@ def test_a_function_with_the_signature_takes_every_call(source: str) -> None:
 
 @given(modules(), NAMES)
 @settings(max_examples=40, deadline=None)
-def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> None:
+def test_renamed_changes_only_the_free_name(source: str, old: str) -> None:
     class Renaming(ast.NodeTransformer):
         def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
             return node if isinstance(node.value, ast.Name) else self.generic_visit(node)  # type: ignore[return-value]
@@ -80,7 +80,7 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
     result = renamed(source, {old: "fresh"})
     assert ast.dump(ast.parse(result)) == expected
     assert renamed(result, {"fresh": old}) == source
-    assert old not in names(result)  # but before a dot it may still be used
+    assert old not in names(result)  # except before a dot
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
     [
         ("helper(1)", ["helper"]),
         ("print(len([]))", []),
-        ("display(get_ipython())", []),  # a notebook has them
+        ("display(get_ipython())", []),  # defined in notebooks
         ("b(a())", ["b", "a"]),
         ("x.helper(1)\nhelper.x(1)", []),
         ("helper", []),
@@ -105,7 +105,7 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
         ("[(g := 1) for x in y]\ng()", []),
         ("class A:\n    def g(self): pass\n    def m(self): return g()", ["g"]),
         ("class A:\n    def g(): pass\n    g()", []),
-        ("class A:\n    def m(self): return __hidden()", []),  # no function of this name would be found
+        ("class A:\n    def m(self): return __hidden()", []),  # the name is mangled
         ("class A(base()): pass", ["base"]),
         ("def f():\n    global g\n    def g(): pass\ng()", []),
         ("def f():\n    global g\n    g()", ["g"]),
@@ -129,16 +129,16 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
         ("", []),
     ],
 )
-def test_what_is_called_and_not_defined_is_listed(source: str, expected: list[str]) -> None:
+def test_missing_functions_lists_undefined_calls(source: str, expected: list[str]) -> None:
     assert names(source) == expected
 
 
 @pytest.mark.skipif("sys.version_info < (3, 12)", reason="type parameters came with Python 3.12")
-def test_type_parameters_are_bound() -> None:
+def test_missing_functions_knows_type_parameters() -> None:
     assert names("def f[T](x): return T(g(x))\nclass A[K]:\n    def m(self): return K()") == ["g"]
 
 
-def test_what_is_known_is_not_listed() -> None:
+def test_missing_functions_excludes_known_names() -> None:
     assert names("a(b(1))", "b") == ["a"]
 
 
@@ -154,7 +154,7 @@ def test_what_is_known_is_not_listed() -> None:
         ("f()", ""),
     ],
 )
-def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
+def test_signature_for_fits_all_calls(source: str, signature: str) -> None:
     assert [function.signature for function in missing_functions(source, frozenset())] == [signature]
 
 
@@ -172,11 +172,11 @@ def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
         ("old(old.loads(x))", "new(old.loads(x))"),
     ],
 )
-def test_a_function_is_renamed_where_it_is_meant(source: str, expected: str) -> None:
+def test_renamed_changes_every_use(source: str, expected: str) -> None:
     assert renamed(source, {"old": "new"}) == expected
 
 
-def test_source_that_does_not_parse_is_an_error() -> None:
+def test_missing_functions_raises_for_invalid_source() -> None:
     for call in (missing_functions, missing_names):
         with pytest.raises(SyntaxError):
             call("def", frozenset())
@@ -214,7 +214,7 @@ def binds(function: Callable[..., None], positional: int, keywords: tuple[str, .
 
 @given(st.lists(CALLS, min_size=1, max_size=4))
 @settings(max_examples=150, deadline=None)
-def test_the_parameters_take_every_call(calls: list[Call]) -> None:
+def test_takes_accepts_every_call_of_the_signature(calls: list[Call]) -> None:
     written = signature_for("f", calls)
     function = compiled(written)
     for call in calls:
@@ -246,11 +246,11 @@ def test_the_parameters_take_every_call(calls: list[Call]) -> None:
         ([passed(("args",), ("kwargs",), True)], "args, *args_2, kwargs, **kwargs_2"),
     ],
 )
-def test_parameters_are_named_after_what_is_passed(calls: list[Call], signature: str) -> None:
+def test_signature_for_names_parameters_after_arguments(calls: list[Call], signature: str) -> None:
     assert signature_for("f", calls) == signature
 
 
-def test_a_signature_names_a_limited_number_of_arguments() -> None:
+def test_signature_for_limits_the_number_of_parameters() -> None:
     written = signature_for("f", [passed(("x",) * 5000, ("key",), False), passed(("x",) * MOST, (), False)])
     parameters = parameters_of(f"def f({written}): pass")
     assert parameters
@@ -282,7 +282,7 @@ def signatures(draw: st.DrawFn) -> str:
     signatures(), st.integers(0, 5), st.lists(st.sampled_from("abcdefz"), max_size=4, unique=True).map(tuple)
 )
 @settings(max_examples=200, deadline=None)
-def test_a_call_fits_if_python_can_bind_it(written: str, positional: int, keywords: tuple[str, ...]) -> None:
+def test_fits_agrees_with_python(written: str, positional: int, keywords: tuple[str, ...]) -> None:
     parameters = parameters_of(f"def f({written}): pass")
     assert parameters
     expected = binds(compiled(written), positional, keywords)
@@ -298,12 +298,12 @@ def test_a_call_fits_if_python_can_bind_it(written: str, positional: int, keywor
         "    @cache\n    def f(a, b):\n        return a",
     ],
 )
-def test_parameters_are_read_from_a_definition(definition: str) -> None:
+def test_parameters_of_reads_a_definition(definition: str) -> None:
     parameters = parameters_of(definition)
     assert parameters
     assert [one.arg for one in parameters.args] == ["a", "b"]
 
 
 @pytest.mark.parametrize("text", ["def f(", "class A: pass", "a b", "\0", "(" * 300])
-def test_a_text_that_is_no_definition_is_not_read(text: str) -> None:
+def test_parameters_of_is_none_without_a_definition(text: str) -> None:
     assert parameters_of(text) is None

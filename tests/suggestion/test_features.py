@@ -22,7 +22,7 @@ COEFFICIENTS = fit_for(DEFAULT).coefficients
 LINE_FEATURES = ("empty line", "after dot", "in word", "in brackets", "after =", "in string")
 
 
-def test_the_place_knows_the_names_and_lines_of_the_notebook() -> None:
+def test_cursor_features_include_names_and_lines_of_the_notebook() -> None:
     cursor = cursor_features("total = 1\nsum", ")\nx", ["import numpy as np\n\n"])
     assert cursor.line == "sum"
     assert cursor.rest == ")"
@@ -31,33 +31,33 @@ def test_the_place_knows_the_names_and_lines_of_the_notebook() -> None:
     assert "sum" not in cursor.lines
 
 
-def test_known_names_are_told_from_unknown_ones() -> None:
+def test_features_distinguish_known_and_unknown_names() -> None:
     cursor = cursor_features("values = 1\n", "", [])
     found = features("values + other", [-0.1, -0.2], cursor, whole=True, further=False)
     assert found["known"] == 0.5
     assert found["unknown"] == pytest.approx(math.log(2))
 
 
-def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
+def test_features_have_coefficients_and_scores_grow_with_probability() -> None:
     found = [features("value", [-p], CursorFeatures(), whole=True, further=False) for p in (0.01, 3.0)]
     assert set(found[0]) == set(COEFFICIENTS)
     assert 0 < score(found[1], COEFFICIENTS) < score(found[0], COEFFICIENTS) < 1
 
 
 @pytest.mark.parametrize(("line", "set_"), golden("features", "line_features"))
-def test_the_line_up_to_the_cursor_has_features_of_its_own(line: str, set_: list[str]) -> None:
+def test_line_features_describe_the_line_at_the_cursor(line: str, set_: list[str]) -> None:
     values = features("x", [-0.1], cursor_features(line, "", []), whole=True, further=False)
     assert [name for name in LINE_FEATURES if values[name]] == set_
 
 
-def test_a_line_that_the_notebook_has_already_is_noticed() -> None:
+def test_features_detect_a_repeated_line() -> None:
     cursor = cursor_features("x = 1\nx = ", "", [])
     assert features("1", [-0.1], cursor, whole=True, further=False)["again"]
     assert not features("2", [-0.1], cursor, whole=True, further=False)["again"]
     assert features("x = 1", [-0.1], cursor, whole=True, further=True)["again"]
 
 
-def test_odds_are_bounded_however_sure_a_token_is() -> None:
+def test_features_bound_the_odds() -> None:
     assert features("x", [0.0], CursorFeatures(), whole=True, further=False)["odds"] == pytest.approx(
         math.log(999)
     )
@@ -81,10 +81,10 @@ def test_odds_are_bounded_however_sure_a_token_is() -> None:
         ("x + ", "elsewhere"),
     ],
 )
-def test_positions_are_told_apart(before: str, kind: str) -> None:
+def test_kind_of_position_distinguishes_positions(before: str, kind: str) -> None:
     assert kind_of_position(before) == kind
     assert kind in KINDS
 
 
-def test_what_is_far_before_the_cursor_is_not_looked_at() -> None:
+def test_kind_of_position_ignores_distant_text() -> None:
     assert kind_of_position("'" + "\n" * 10 + "x" * 1000 + " + ") == ELSEWHERE

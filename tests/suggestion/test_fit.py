@@ -14,15 +14,15 @@ from jupyter_turbopilot.suggestion.fit import (
 )
 
 
-def test_a_model_without_a_fit_of_its_own_gets_the_default_models() -> None:
-    assert fit_for("somebody's.gguf") == fit_for(DEFAULT)
+def test_fit_for_defaults_to_the_default_model() -> None:
+    assert fit_for("custom.gguf") == fit_for(DEFAULT)
     assert is_fitted_to(DEFAULT)
-    assert not is_fitted_to("somebody's.gguf")
-    assert "eager" in fit_for("somebody's.gguf").promised
+    assert not is_fitted_to("custom.gguf")
+    assert "eager" in fit_for("custom.gguf").promised
 
 
 @pytest.mark.parametrize("model", FITS)
-def test_each_fit_has_a_number_for_every_feature_and_every_setting(model: str) -> None:
+def test_fits_are_complete(model: str) -> None:
     fit = fit_for(model)
     values = features("a", [0.0], CursorFeatures(), whole=True, further=False)
     assert set(fit.coefficients) == set(values)
@@ -31,21 +31,21 @@ def test_each_fit_has_a_number_for_every_feature_and_every_setting(model: str) -
     assert 0 < fit.promised["eager"] < fit.promised["balanced"] < fit.promised["quiet"] < 1
 
 
-def test_each_model_and_setting_is_learned_of_for_itself_under_a_digest() -> None:
-    models = ("somebody's.gguf", "qwen2.5-coder-1.5b", "code at gpu.example.org")
+def test_subject_of_is_a_digest_of_model_and_setting() -> None:
+    models = ("custom.gguf", "qwen2.5-coder-1.5b", "code at gpu.example.org")
     subjects = {subject_of(model, eagerness) for model in models for eagerness in EAGERNESS}
     assert len(subjects) == len(models) * len(EAGERNESS)
     assert all(set(subject) <= set("0123456789abcdef") for subject in subjects)
 
 
-def test_what_was_learned_of_another_fit_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = subject_of("somebody's.gguf", "balanced")
+def test_subject_of_changes_with_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = subject_of("custom.gguf", "balanced")
     refitted = FITS[DEFAULT] | {"coefficients": FITS[DEFAULT]["coefficients"] | {"bias": 9.0}}
-    monkeypatch.setitem(FITS, "somebody's.gguf", refitted)
+    monkeypatch.setitem(FITS, "custom.gguf", refitted)
     fit_for.cache_clear()
     subject_of.cache_clear()
     try:
-        assert subject_of("somebody's.gguf", "balanced") != before
+        assert subject_of("custom.gguf", "balanced") != before
     finally:
         fit_for.cache_clear()
         subject_of.cache_clear()

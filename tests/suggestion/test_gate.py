@@ -15,7 +15,7 @@ from ..twins import golden
 
 
 class Product(Gate):
-    """Takes the product of the probabilities for the score, so that the rest can be tested by itself."""
+    """Uses the product of the probabilities as the score, to test the rest separately."""
 
     def rate(self, found: dict[str, float]) -> float:
         return math.exp(found["sum"])
@@ -46,19 +46,19 @@ SHOWN = ("a finished line", "early", "the end", "the end of a line")
 
 
 @pytest.mark.parametrize("case", golden("gate", *(f"shown/{part}" for part in SHOWN)))
-def test_gate_shows_the_beginning_that_promises_most(case: tuple[Any, ...]) -> None:
+def test_gate_shows_the_prefix_with_the_greatest_gain(case: tuple[Any, ...]) -> None:
     *given, text = case
     assert shown_of(*given) == text
 
 
 @pytest.mark.parametrize("opened", ["(a", "[a", "{a", "'a", '"a'])
-def test_no_bracket_or_string_is_shown_half_while_its_line_is_written(opened: str) -> None:
+def test_gate_shows_no_half_open_bracket_or_string_early(opened: str) -> None:
     assert shown(gate(("name", 0.95), (opened, 0.95), (" + ", 0.95))) == "name"
     assert shown(gate(("name", 0.95), (opened, 0.95), ("\n", 0.95))) == f"name{opened}"
 
 
 @pytest.mark.parametrize("case", golden("gate", "shown/further lines"))
-def test_further_lines_are_shown_whole_and_in_turn_and_behind_a_part_of_one_nothing(
+def test_gate_shows_further_lines_only_whole_and_in_order(
     case: tuple[Any, ...],
 ) -> None:
     written, text = case
@@ -66,18 +66,18 @@ def test_further_lines_are_shown_whole_and_in_turn_and_behind_a_part_of_one_noth
     assert gate(*written).hopeless
 
 
-def test_a_line_that_became_improbable_is_given_up() -> None:
+def test_gate_is_hopeless_after_an_improbable_line() -> None:
     assert gate(("a", 0.01)).hopeless
     assert not gate(("a", 0.4)).hopeless
     assert not gate(("a", 0.0001), threshold=0.0).hopeless
 
 
-def test_what_trimming_took_away_is_not_shown() -> None:
+def test_gate_shows_nothing_that_was_trimmed() -> None:
     made = gate(("f(a)", 0.9), (")", 0.9), ("\n", 1.0))
     assert made.shown("f(a") == (3, pytest.approx(0.9))
 
 
-def test_no_beginning_closes_a_bracket_that_is_closed_behind_the_cursor() -> None:
+def test_gate_closes_no_bracket_closed_behind_the_cursor() -> None:
     made = Product(CursorFeatures("sqrt((a", "))", frozenset(), frozenset()), 0.5)
     for piece in (")", " **", " 2", " +", " (", "b", " - c"):
         made.add(piece, 0.99)
@@ -85,7 +85,7 @@ def test_no_beginning_closes_a_bracket_that_is_closed_behind_the_cursor() -> Non
     assert made.shown(") ** 2 + (b", final=True)[0] == len(") ** 2 + (b")
 
 
-def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
+def test_gate_shows_the_longest_prefix_that_fits() -> None:
     made = Product(CursorFeatures(), 0.5, lambda text: ")" not in text)
     for piece in ("a", "(b", ")", "\n"):
         made.add(piece, 0.95)
@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
     ),
     st.sampled_from([0.2, 0.5, 0.8]),
 )
-def test_what_may_be_shown_only_grows(tokens: list[tuple[str, float]], threshold: float) -> None:
+def test_gate_never_shows_less_than_before(tokens: list[tuple[str, float]], threshold: float) -> None:
     made = Product(CursorFeatures(), threshold)
     before = ""
     for piece, probability in tokens:
@@ -112,11 +112,11 @@ def test_what_may_be_shown_only_grows(tokens: list[tuple[str, float]], threshold
 
 
 @pytest.mark.parametrize(("text", "following", "may"), golden("gate", "may_end"))
-def test_boundaries_stand_between_words(text: str, following: str, may: bool) -> None:
+def test_may_end_is_true_only_between_words(text: str, following: str, may: bool) -> None:
     assert may_end(text, following) is may
 
 
-def test_the_settings_are_steps() -> None:
+def test_thresholds_increase_by_setting() -> None:
     for model in FITS:
         steps = [fit_for(model).thresholds[name] for name in reversed(EAGERNESS)]
         assert steps == sorted(steps)
@@ -124,7 +124,7 @@ def test_the_settings_are_steps() -> None:
         assert steps[-1] < 1
 
 
-def test_a_quote_that_was_open_at_the_cursor_is_closed_by_the_answer() -> None:
+def test_gate_accepts_the_end_of_a_quote_open_at_the_cursor() -> None:
     made = Product(CursorFeatures("s = '"), 0.5)
     for piece in ("hello", "'", " + x"):
         made.add(piece, 0.95)

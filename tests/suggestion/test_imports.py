@@ -42,7 +42,7 @@ def names_at(before: str, *known: tuple[str, int], missing: str = "", scope: Sco
     return Names(request, scope or Scope(names=frozenset({"df", "path"})), sources(*known, missing=missing))
 
 
-# Which lines ------------------------------------------------------------------------------------------------
+# Import lines ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def names_at(before: str, *known: tuple[str, int], missing: str = "", scope: Sco
         ("x: List[int] = df", ["from typing import List"]),
     ],
 )
-def test_a_text_is_shown_with_the_imports_that_everybody_writes(text: str, lines: list[str]) -> None:
+def test_imports_include_conventional_lines(text: str, lines: list[str]) -> None:
     names = names_at("")
     assert names.fit(text)
     assert names.imports(text) == tuple(lines)
@@ -70,23 +70,23 @@ def test_a_text_is_shown_with_the_imports_that_everybody_writes(text: str, lines
 @pytest.mark.parametrize(
     "text",
     [
-        "nobody.knows(df)",
-        "np.mean(nobody)",
-        "time(1)",  # the module's or another
-        "json + 1",  # may be a variable that is still to come
-        "np(df)",  # no module is called
+        "unknown.value(df)",
+        "np.mean(unknown)",
+        "time(1)",  # may be the module's function or another
+        "json + 1",  # may be a variable defined later
+        "np(df)",  # a module is not callable
         "random.normal(df)",  # numpy's
-        "pl.plot(df)",  # which of three is meant
-        "List(df)",  # another than that of types
+        "pl.plot(df)",  # one of three meanings
+        "List(df)",  # not the type
         "df.np",
     ],
 )
-def test_a_text_whose_import_is_not_certain_stays_hidden(text: str) -> None:
+def test_fit_rejects_a_text_with_an_ambiguous_import(text: str) -> None:
     scope = Scope(names=frozenset({"df"}), attributes={"df": frozenset({"mean"})})
     assert not names_at("", scope=scope).fit(text)
 
 
-def test_no_import_is_added_for_what_is_there() -> None:
+def test_imports_exclude_existing_names() -> None:
     names = names_at("import numpy as np\nx = ")
     assert names.fit("np.mean(df)")
     assert names.imports("np.mean(df)") == ()
@@ -95,25 +95,25 @@ def test_no_import_is_added_for_what_is_there() -> None:
     assert names_at("").imports("def f(np): return np.mean(1)") == ()
 
 
-def test_the_line_that_the_text_continues_gets_its_imports_too() -> None:
+def test_imports_cover_the_line_at_the_cursor() -> None:
     names = names_at("axes = sns.")
     assert names.fit("heatmap(df)")
     assert names.imports("heatmap(df)") == ("import seaborn as sns",)
 
 
-def test_nothing_is_imported_where_not_all_names_are_known_or_in_another_language() -> None:
+def test_imports_are_empty_if_names_are_unknown_or_in_other_languages() -> None:
     assert names_at("", scope=Scope(columns={"df": frozenset()})).imports("np.mean(df)") == ()
     assert names_at("%%bash\n").imports("np.mean(df)") == ()
     request = Completion(cells=[Cell(source="")], offset=0)
     assert Names(request, Scope(names=frozenset())).imports("np.mean(df)") == ()
 
 
-def test_what_is_imported_is_imported_whatever_else_is_wrong() -> None:
-    # Who asks is shown it all the same.
-    assert names_at("").imports("np.mean(nobody)") == ("import numpy as np",)
+def test_imports_are_returned_beside_other_errors() -> None:
+    # It is shown on request all the same.
+    assert names_at("").imports("np.mean(unknown)") == ("import numpy as np",)
 
 
-def test_the_persons_own_documents_go_before_what_everybody_writes() -> None:
+def test_sources_prefer_the_users_documents_to_conventions() -> None:
     own = ("import autograd.numpy as np", 4), ("import numpy as np", 1)
     assert names_at("", *own).imports("np.mean(df)") == ("import autograd.numpy as np",)
     assert names_at("", ("from helpers import clean, load as fetch", 1)).imports("fetch(df)") == (
@@ -121,7 +121,7 @@ def test_the_persons_own_documents_go_before_what_everybody_writes() -> None:
     )
 
 
-def test_a_text_that_lacks_a_lot_is_not_looked_into() -> None:
+def test_imports_are_empty_with_too_many_missing_names() -> None:
     asked: list[str] = []
 
     def remembered(name: str, *, near: bool) -> list[tuple[str, int]]:
@@ -146,9 +146,7 @@ def test_a_text_that_lacks_a_lot_is_not_looked_into() -> None:
         ("import google as g", "g.cloud", ["google"]),
     ],
 )
-def test_of_a_package_without_code_the_module_in_it_is_looked_for(
-    line: str, text: str, asked: list[str]
-) -> None:
+def test_sources_look_for_the_module_in_a_namespace_package(line: str, text: str, asked: list[str]) -> None:
     looked: list[str] = []
 
     def found(module: str) -> Found:
@@ -174,18 +172,18 @@ def test_of_a_package_without_code_the_module_in_it_is_looked_for(
         "rows = %sql select ",
     ],
 )
-def test_no_name_is_missed_in_prose_or_in_what_is_no_python(before: str) -> None:
+def test_uses_finds_names_in_any_text(before: str) -> None:
     names = names_at(before)
-    assert names.fit("requests.json nobody.csv")
-    assert names.imports("requests.json nobody.csv") == ()
+    assert names.fit("requests.json unknown.csv")
+    assert names.imports("requests.json unknown.csv") == ()
 
 
 @pytest.mark.parametrize(
     "before", ["%time x = ", "%timeit ", "!ls\nx = ", 's = """np."""\nx = ', "x = 'a' + "]
 )
-def test_they_are_behind_such_lines_and_in_what_is_timed(before: str) -> None:
+def test_insertion_is_behind_magics_and_in_timed_cells(before: str) -> None:
     names = names_at(before)
-    assert not names.fit("nobody.mean(df)")
+    assert not names.fit("unknown.mean(df)")
     assert names.imports("np.mean(df)") == ("import numpy as np",)
 
 
@@ -200,28 +198,26 @@ def test_they_are_behind_such_lines_and_in_what_is_timed(before: str) -> None:
         (1, 0, "import jax.numpy as np"),
     ],
 )
-def test_where_they_disagree_one_line_has_to_be_in_four_of_five_documents(
-    jax: int, numpy: int, line: str
-) -> None:
+def test_sources_require_agreement_of_four_in_five_documents(jax: int, numpy: int, line: str) -> None:
     own = [one for one in (("import jax.numpy as np", jax), ("import numpy as np", numpy)) if one[1]]
     assert names_at("", *own).imports("np.mean(df)") == ((line,) if line else ())
-    # What everybody writes decides nothing then.
+    # Conventions do not decide then.
     assert names_at("", *own).fit("np.mean(df)") is bool(line)
 
 
-def test_lines_that_bind_the_same_count_together() -> None:
+def test_sources_add_up_equivalent_lines() -> None:
     own = ("import x.np as np", 1), ("import os, numpy as np", 2), ("import numpy as np", 3)
     assert names_at("", *own).imports("np.mean(df)") == ("import numpy as np",)
 
 
-def test_a_package_is_imported_by_itself_unless_a_module_in_it_is_used() -> None:
+def test_sources_import_a_package_unless_a_submodule_is_used() -> None:
     own = ("import holes.pandas", 5), ("import holes.xarray", 4), ("import holes", 1)
     assert names_at("", *own).imports("holes.help(df)") == ("import holes",)
     own = ("import holes.deep.er", 5), ("import holes.xarray as holes", 1)
     assert names_at("", *own).imports("holes.deep.er(df)") == ("import holes.deep.er",)
 
 
-def test_of_the_persons_own_lines_those_count_that_suit_the_use() -> None:
+def test_sources_consider_only_lines_that_fit_the_use() -> None:
     own = ("from datetime import datetime", 9), ("import datetime", 1)
     assert names_at("", *own).imports("datetime.timedelta(1)") == ("import datetime",)
     assert names_at("", ("import glob", 5)).imports("glob(path)") == ("from glob import glob",)
@@ -248,12 +244,12 @@ def test_of_the_persons_own_lines_those_count_that_suit_the_use() -> None:
         ("import \0", ""),
     ],
 )
-def test_a_line_is_used_for_the_one_name_that_is_missing(line: str, alone: str) -> None:
+def test_binding_reduces_a_line_to_one_name(line: str, alone: str) -> None:
     assert binding(line, "np") == alone
 
 
 @given(st.sampled_from(["np", "x", "Path"]), st.text(max_size=60))
-def test_no_line_but_an_import_ever_comes_of_what_is_remembered(name: str, text: str) -> None:
+def test_binding_returns_only_import_lines(name: str, text: str) -> None:
     for line in (text, f"import {text}", f"from {text} import {name}"):
         if alone := binding(line, name):
             (statement,) = ast.parse(alone).body
@@ -262,13 +258,13 @@ def test_no_line_but_an_import_ever_comes_of_what_is_remembered(name: str, text:
             assert bound_name(alone) == name
 
 
-def test_every_convention_is_an_import_of_its_name() -> None:
+def test_conventions_import_their_names() -> None:
     by_use = [(name, line) for name, lines in BY_USE.items() for line in lines]
     for name, line in [*MODULES.items(), *MEMBERS.items(), *by_use]:
         assert binding(line, name) == line
 
 
-def test_every_convention_of_the_standard_library_works() -> None:
+def test_conventions_of_the_standard_library_work() -> None:
     for line in MEMBERS.values():
         if top_module(line) in sys.stdlib_module_names:
             exec(line, {})  # noqa: S102
@@ -282,16 +278,16 @@ def test_every_convention_of_the_standard_library_works() -> None:
                 module = importlib.import_module(top_module(line))
                 importlib.import_module(line.split()[1])
                 missing = {word for word in words if not hasattr(module, word)}
-                assert missing <= {"UTC"}  # that came with Python 3.11
+                assert missing <= {"UTC"}  # added in Python 3.11
 
 
 @given(st.text(alphabet="np.([{x})=:,'\"# \nlambdfori1@", max_size=60))
-def test_what_a_text_uses_is_read_of_any_text(text: str) -> None:
+def test_uses_accepts_any_text(text: str) -> None:
     for use in uses(text):
         assert use.name.isidentifier()
 
 
-def test_what_is_bound_is_not_used() -> None:
+def test_uses_exclude_bound_names() -> None:
     found = [*uses("for i in f(x): a.b = [c for c in y]\nimport q; z = lambda v: w\nd.e, g = 1, h(k=m)")]
     assert [use.name for use in found if use.name not in {"for", "in", "lambda"}] == [
         "f", "x", "a", "c", "y", "w", "d", "h", "m"
@@ -299,18 +295,18 @@ def test_what_is_bound_is_not_used() -> None:
     assert Use("a", "b", dotted=True) in found
 
 
-# Where they go ----------------------------------------------------------------------------------------------
+# Insertion ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["source"])
-def test_lines_go_to_the_top_behind_what_has_to_be_first(case: dict[str, str]) -> None:
+def test_insertion_is_behind_everything_that_must_come_first(case: dict[str, str]) -> None:
     assert with_imports(case["source"], ["import y"]) == case["with"]
 
 
 @given(
     st.lists(st.sampled_from(['"""a\nb"""', "# c", "", "from __future__ import annotations", "x = 1", "'d'"]))
 )
-def test_a_cell_with_imports_put_in_parses_if_it_did(lines: list[str]) -> None:
+def test_with_imports_keeps_a_cell_parsable(lines: list[str]) -> None:
     source = "\n".join([*lines, "z = np.pi"])
     try:
         compile(source, "", "exec")
@@ -339,10 +335,10 @@ def test_a_cell_with_imports_put_in_parses_if_it_did(lines: list[str]) -> None:
         ("import numpy as np; x = 1  # why", [("numpy", "np", "import numpy as np")]),
     ],
 )
-def test_each_import_is_a_line_that_binds_one_name(source: str, expected: list[tuple[str, str, str]]) -> None:
+def test_imports_of_returns_a_line_per_name(source: str, expected: list[tuple[str, str, str]]) -> None:
     assert [*imports_of(source)] == [Import(*each) for each in expected]
 
 
-def test_an_import_that_is_not_finished_does_not_hide_the_others() -> None:
+def test_imports_of_skips_an_unfinished_import() -> None:
     source = "from a import (\nimport json\nx = 1\nfrom pathlib import Path"
     assert ("pathlib", "Path", "from pathlib import Path") in [*imports_of(source)]

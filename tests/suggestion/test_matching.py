@@ -9,7 +9,7 @@ few = st.text(alphabet="ab", max_size=30)
 
 
 @given(st.text(alphabet="ab", min_size=1, max_size=6), st.lists(few, max_size=6))
-def test_a_text_is_found_wherever_its_pieces_are_cut(wanted: str, pieces: list[str]) -> None:
+def test_matcher_finds_a_text_in_any_pieces(wanted: str, pieces: list[str]) -> None:
     matcher = Matcher(wanted)
     whole, ends, came = "".join(pieces), [], 0
     for piece in pieces:

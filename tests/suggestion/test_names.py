@@ -31,12 +31,12 @@ def request(*cells: tuple[str, bool | None], text: str = "x = ") -> Completion:
     return Completion(cells=[*made, Cell(source=text)], active=len(made), offset=len(text))
 
 
-def test_names_come_from_the_kernel_and_from_cells_that_have_not_run() -> None:
+def test_scope_of_combines_kernel_and_cells_that_have_not_run() -> None:
     scope = scope_of(request(("later = 1", None)), FACTS)
     assert scope.names == {"df", "load", "more", "later"}
 
 
-def test_a_kernel_in_which_nothing_has_run_has_no_names() -> None:
+def test_scope_of_a_fresh_kernel_has_no_names() -> None:
     scope = scope_of(request(("import numpy as np", None)), Facts(all=True))
     assert scope.names == {"np"}
     assert not Names(request(), scope).fit("pd.read_csv(1)")
@@ -56,15 +56,15 @@ def test_a_kernel_in_which_nothing_has_run_has_no_names() -> None:
         "%%R -o frame\nframe",
     ],
 )
-def test_any_name_may_exist_below_a_cell_that_does_not_tell_what_it_binds(cell: str) -> None:
+def test_scope_of_is_open_below_a_cell_that_binds_anything(cell: str) -> None:
     assert scope_of(request((cell, None)), FACTS).names is None
     assert scope_of(request((cell, True)), FACTS).names == FACTS.names.keys() | {*bindings(cell)}
-    is_magic = cell.startswith("%%")  # which binds when the cell has run
+    is_magic = cell.startswith("%%")  # a magic binds names when the cell has run
     assert (scope_of(request(text=f"{cell}\nx = "), FACTS).names is None) is not is_magic
 
 
 @pytest.mark.parametrize("names", [{}, {"np": Fact()}])
-def test_nor_does_a_kernel_that_started_anew_hold_what_such_a_cell_bound_before(
+def test_scope_of_is_open_after_a_restart_below_such_a_cell(
     names: dict[str, Fact],
 ) -> None:
     asks = request(("from pylab import *\nimport numpy as np", True))
@@ -73,52 +73,52 @@ def test_nor_does_a_kernel_that_started_anew_hold_what_such_a_cell_bound_before(
 
 
 @pytest.mark.parametrize("cell", ["%%time\nx = 1", "%%capture\nx = 1", "%%writefile a.py\nx", "%load_ext a"])
-def test_other_magics_bind_nothing_untold(cell: str) -> None:
+def test_scope_of_stays_closed_after_other_magics(cell: str) -> None:
     assert scope_of(request((cell, None)), FACTS).names is not None
 
 
-def test_a_column_is_an_attribute_too() -> None:
+def test_scope_of_includes_columns_as_attributes() -> None:
     assert scope_of(request(), FACTS).attributes["df"] == {"head", "price"}
 
 
-def test_but_not_of_a_table_of_polars() -> None:
+def test_scope_of_excludes_polars_columns_from_attributes() -> None:
     table = replace(FACTS.names["df"], module="polars.dataframe.frame")
     assert scope_of(request(), Facts(names={"df": table})).attributes["df"] == {"head"}
 
 
-def test_what_a_cell_that_has_not_run_binds_again_is_not_known() -> None:
+def test_scope_of_excludes_names_that_a_cell_may_change() -> None:
     scope = scope_of(request(("df = other()", None)), FACTS)
     assert "df" not in scope.attributes
     assert "df" not in scope.columns
     assert "df" in scope_of(request(("df = other()", True)), FACTS).columns
 
 
-def test_keywords_are_known_where_a_function_takes_no_others() -> None:
+def test_scope_of_includes_keywords_of_closed_signatures() -> None:
     assert set(scope_of(request(), FACTS).keywords) == {"load"}
 
 
-def test_a_text_fits_where_it_parses_and_names_what_exists() -> None:
+def test_fit_requires_valid_syntax_and_existing_names() -> None:
     fits = Names(request(), scope_of(request(), FACTS)).fit
     assert fits('df["price"].sum()')
     assert not fits('df["prise"].sum()')
     assert not fits("df)")
-    assert not fits("nobody")
+    assert not fits("unknown")
 
 
-def test_without_facts_only_syntax_counts() -> None:
+def test_fit_without_facts_checks_only_syntax() -> None:
     fits = Names(request(), scope_of(request(), Facts())).fit
-    assert fits("nobody.knows")
-    assert not fits("nobody)")
+    assert fits("unknown.value")
+    assert not fits("unknown)")
 
 
-def test_another_language_is_judged_by_its_brackets_alone() -> None:
+def test_fit_checks_only_brackets_in_other_languages() -> None:
     other = Completion(cells=[Cell(source="SELECT (")], offset=8, language="sql")
     fits = Names(other, scope_of(other, FACTS)).fit
     assert fits("a + b) FROM c")
     assert not fits("a]")
 
 
-def test_a_magic_is_no_fault_of_the_language_it_stands_for() -> None:
+def test_fit_accepts_a_magic_for_its_language() -> None:
     cell = Completion(cells=[Cell(source="%%sql\nSELECT name FROM sales ")], offset=29)
     fits = Names(cell, scope_of(cell, FACTS)).fit
     assert fits("WHERE amount > 100")
@@ -126,40 +126,38 @@ def test_a_magic_is_no_fault_of_the_language_it_stands_for() -> None:
 
 
 @pytest.mark.parametrize(("request_", "facts", "names"), golden("names", "names_at"))
-def test_the_names_that_can_follow_are_known_without_a_model(
-    request_: Any, facts: Any, names: list[str]
-) -> None:
+def test_names_at_returns_columns_and_attributes(request_: Any, facts: Any, names: list[str]) -> None:
     at = convert(request_, Completion)
     assert names_at(at, scope_of(at, convert(facts, Facts))) == names
 
 
-def test_a_cell_of_text_binds_nothing() -> None:
+def test_scope_of_ignores_text_cells() -> None:
     cells = [Cell(type="markdown", source="df = other()"), Cell(source="x = ")]
     scope = scope_of(Completion(cells=cells, active=1, offset=4), FACTS)
     assert "df" in scope.columns
 
 
-def test_a_cell_that_is_known_not_to_have_run_is_one_that_has_not_run() -> None:
+def test_scope_of_treats_unexecuted_cells_as_not_run() -> None:
     assert "df" not in scope_of(request(("df = other()", False)), FACTS).columns
 
 
-def test_where_not_all_is_known_anything_may_exist() -> None:
+def test_fit_accepts_any_name_in_an_open_scope() -> None:
     assert scope_of(request(), Facts(names=FACTS.names)).names is None
     some = replace(FACTS.names["df"], all=False)
     assert scope_of(request(), Facts(names={"df": some}, all=True)).columns == {}
 
 
-def test_the_line_of_a_cell_magic_is_not_judged() -> None:
+def test_fit_ignores_the_line_of_a_cell_magic() -> None:
     cell = Completion(cells=[Cell(source="%%klingon --ends ]\nf(a")], offset=22)
     assert not Names(cell, scope_of(cell, FACTS)).fit("]")
 
 
-def test_names_that_the_cell_binds_behind_the_cursor_exist() -> None:
+def test_fit_accepts_names_bound_behind_the_cursor() -> None:
     cell = Completion(cells=[Cell(source="x = \nlater = 1")], offset=4)
     assert Names(cell, scope_of(cell, FACTS)).fit("later")
 
 
-def test_no_name_is_offered_on_a_line_of_data() -> None:
+def test_names_at_returns_nothing_on_a_line_of_data() -> None:
     text = f"x = '{'a' * LINE}'; df[\""
     at = Completion(cells=[Cell(source=text)], offset=len(text))
     assert names_at(at, scope_of(at, FACTS)) == []

@@ -29,21 +29,21 @@ SCOPE = Scope(
         ("from ", "os import path"),
         ("x = [", "v for v in values]"),
         ("", "lambda q: q + 1"),
-        ("a.np.", "other"),  # another np
-        ("df = df.", "assign(x=1)"),  # what df is from here on is not known
+        ("a.np.", "other"),  # a different np
+        ("df = df.", "assign(x=1)"),  # df may change here
         ("", 'with open("a") as f:\n    data = f.read()'),
         ("def f(a", "): return a"),
         ("load(values, sep=", "1)"),
-        ("np.load(", "file=values)"),  # another load
+        ("np.load(", "file=values)"),  # a different load
         ("# the ", "quick brown fox"),
         ("x = '", "quick brown fox'"),
-        ("values.", "whatever"),  # nothing is known of its attributes
+        ("values.", "anything"),  # its attributes are unknown
         ("np.", "__version__"),
-        ("load(", "lambda q=1: q)"),  # a default of its own
-        ("x = f(", "lambda q:\n q + other)"),  # the statement goes on, and may bind more than is seen
+        ("load(", "lambda q=1: q)"),  # a parameter with a default
+        ("x = f(", "lambda q:\n q + other)"),  # the statement continues, and may bind more names
     ],
 )
-def test_what_exists_or_may_exist_is_no_trouble(line: str, text: str) -> None:
+def test_unresolved_accepts_existing_names(line: str, text: str) -> None:
     assert unresolved(line, text, SCOPE) == []
 
 
@@ -62,11 +62,11 @@ def test_what_exists_or_may_exist_is_no_trouble(line: str, text: str) -> None:
         ("for q in values:", "\n    print(other)", ["other"]),
     ],
 )
-def test_what_does_not_exist_is_named(line: str, text: str, missing: list[str]) -> None:
+def test_unresolved_returns_missing_names(line: str, text: str, missing: list[str]) -> None:
     assert unresolved(line, text, SCOPE) == missing
 
 
-def test_what_the_person_typed_is_not_judged() -> None:
+def test_unresolved_ignores_typed_text() -> None:
     assert unresolved("other + np.meen(", "values)", SCOPE) == []
 
 
@@ -80,21 +80,21 @@ def test_what_the_person_typed_is_not_judged() -> None:
             {"i", "j", "k", "b", "m", "w"},
         ),
         ("try: pass\nexcept E as e: pass", {"e"}),
-        ("a, b = 1, 2\nfor c in (", {"a", "b", "for", "c"}),  # unfinished: rather too many than too few
+        ("a, b = 1, 2\nfor c in (", {"a", "b", "for", "c"}),  # unfinished: an overestimate
         ("from a import (b, c", {"b", "c"}),
         ("def f(self, other=1):\n    return math.", {"f", "self", "other"}),
     ],
 )
-def test_bindings_of_a_cell(source: str, names: set[str]) -> None:
+def test_bindings_returns_the_names_of_a_cell(source: str, names: set[str]) -> None:
     assert bindings(source) >= names - {"for"}
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_any_text_is_looked_at(line: str, text: str) -> None:
+def test_unresolved_accepts_any_text(line: str, text: str) -> None:
     unresolved(line, text, SCOPE)
 
 
-def test_a_cell_too_long_to_parse_binds_rather_too_many_names() -> None:
+def test_bindings_overestimate_for_a_too_long_cell() -> None:
     line = "if q in values: pass\n"
     assert bindings(line) == set()
     assert "q" in bindings(line * (STATEMENT // len(line) + 1))
@@ -102,7 +102,7 @@ def test_a_cell_too_long_to_parse_binds_rather_too_many_names() -> None:
 
 @pytest.mark.parametrize("name", ["größe", "µ", "Å", "नाम", "ﬁt", "é"])
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_unresolved_knows_names_in_any_unicode_form(name: str, form: str) -> None:
+def test_unresolved_normalizes_unicode_names(name: str, form: str) -> None:
     scope = Scope(names=frozenset({unicodedata.normalize("NFKC", name)}))
     written = unicodedata.normalize(form, name)
     for at in range(len(written)):

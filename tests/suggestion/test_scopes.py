@@ -17,7 +17,7 @@ from .modules import free_places, modules
 
 @given(modules())
 @settings(max_examples=80, deadline=None)
-def test_the_names_are_those_that_the_compiled_module_looks_for_in_vain(source: str) -> None:
+def test_free_names_match_the_compiled_module(source: str) -> None:
     scopes = Scopes(source)
     assert {(name.id, name.lineno, name.col_offset) for name in scopes.free} == free_places(source)
 
@@ -32,7 +32,7 @@ def test_a_name_stands_where_it_is_said_to(source: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_lines_end_as_python_has_them(end: str) -> None:
+def test_span_handles_all_line_endings(end: str) -> None:
     source = f'é = "\x0c\x85\u2028é"; f(é){end}{end}if é:{end}    g(é)'
     scopes = Scopes(source)
     assert [scopes.text(call) for call in ast.walk(scopes.tree) if isinstance(call, ast.Call)] == [
@@ -56,14 +56,14 @@ def test_lines_end_as_python_has_them(end: str) -> None:
     ],
     ids=range(9),
 )
-def test_source_that_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
+def test_scopes_raise_only_syntax_errors(source: str) -> None:
     with pytest.raises(SyntaxError):
         Scopes(source)
 
 
 @pytest.mark.parametrize("part", ["+a", "[0]", ".b()", "(a)", " if a else a", " and a"])
 @pytest.mark.parametrize("times", [100, 330, 900])
-def test_however_deep_source_is_nested_it_is_read_or_a_syntax_error(part: str, times: int) -> None:
+def test_scopes_accept_or_reject_deep_nesting(part: str, times: int) -> None:
     source = "a" + part * times
     try:
         found = Scopes(source).free
@@ -74,7 +74,7 @@ def test_however_deep_source_is_nested_it_is_read_or_a_syntax_error(part: str, t
 
 
 @pytest.mark.parametrize("times", [80, 300])
-def test_a_deep_stack_of_callers_is_no_other_error(times: int) -> None:
+def test_scopes_work_on_a_deep_stack(times: int) -> None:
     def deeper(left: int) -> None:
         if left:
             deeper(left - 1)
@@ -87,13 +87,13 @@ def test_a_deep_stack_of_callers_is_no_other_error(times: int) -> None:
             deeper(left)
 
 
-def test_comments_and_text_may_be_long() -> None:
+def test_scopes_accept_long_comments_and_strings() -> None:
     source = f"#{'=' * 20_000}\n{'# words' * 900}\nx = '{'é ' * 900}'{' ' * 20_000}; f(x)"
     [name] = Scopes(source).free
     assert source[slice(*Scopes(source).span(name))] == "f"
 
 
-def test_a_mark_is_no_name_of_the_source() -> None:
+def test_scopes_handle_a_byte_order_mark() -> None:
     source = "mark0 = mark_1 = 1\nf(mark0, \N{FULLWIDTH LATIN SMALL LETTER M}ark0, mark_2)"
     assert [name.id for name in Scopes(source).free] == ["f", "mark_2"]
 
@@ -107,11 +107,11 @@ def test_a_mark_is_no_name_of_the_source() -> None:
         ("import os", False),
     ],
 )
-def test_a_star_import_may_bind_anything(source: str, expected: bool) -> None:
+def test_open_is_true_after_a_star_import(source: str, expected: bool) -> None:
     assert Scopes(source).open is expected
 
 
-def test_scopes_hold_no_long_class_name_for_each_private_name() -> None:
+def test_scopes_truncate_class_names_in_private_names() -> None:
     names = [f"__a{number}" for number in range(10)]
     source = f"class {'A' * 10_000}:\n global {', '.join(names)}\n {' = '.join(names)} = 1\n"
     assert sum(map(len, Scopes(source).bound)) < 20_000

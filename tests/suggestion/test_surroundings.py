@@ -26,16 +26,18 @@ def test_surroundings_of_describes_the_text_around_the_cursor(case: tuple[Any, .
 
 
 @pytest.mark.parametrize(("line", "width"), golden("surroundings", "indentation"))
-def test_tabs_count_four(line: str, width: int) -> None:
+def test_indentation_counts_a_tab_as_four(line: str, width: int) -> None:
     assert indentation(line) == width
 
 
 @pytest.mark.parametrize(("text", "line"), golden("surroundings", "first_line"))
-def test_the_first_line_that_holds_anything(text: str, line: str) -> None:
+def test_first_line_returns_the_first_nonblank_line(text: str, line: str) -> None:
     assert first_line(text) == line
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["auto", "single", "multi"]))
-def test_several_lines_never_stand_before_the_rest_of_a_line(prefix: str, suffix: str, lines: Any) -> None:
+def test_surroundings_are_single_line_before_text_behind_the_cursor(
+    prefix: str, suffix: str, lines: Any
+) -> None:
     found = surroundings_of(prefix, suffix, lines)
     assert not (found.multi and (found.rest.strip() or lines == "single"))

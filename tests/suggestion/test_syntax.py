@@ -49,7 +49,7 @@ async def main(a, *rest, key: int = 3, **more) -> None:
 '''
 
 
-def test_every_beginning_of_a_program_that_cuts_no_word_is_valid() -> None:
+def test_valid_beginning_accepts_every_prefix_of_a_program() -> None:
     ast.parse(PROGRAM)
     for end in range(len(PROGRAM) + 1):
         text, rest = PROGRAM[:end], PROGRAM[end:]
@@ -63,17 +63,17 @@ KINDS = ("magics and comments", "wrong", "strings", "indentation")
 
 
 @pytest.mark.parametrize(("text", "valid"), golden("grammar", *(f"valid_beginning/{kind}" for kind in KINDS)))
-def test_a_beginning_is_valid_if_some_ending_makes_it_a_program(text: str, valid: bool) -> None:
+def test_valid_beginning_accepts_prefixes_with_a_valid_ending(text: str, valid: bool) -> None:
     assert valid_beginning(text) is valid
 
 
 @given(st.text(max_size=60))
-def test_any_text_gets_an_answer(text: str) -> None:
+def test_valid_beginning_accepts_any_text(text: str) -> None:
     assert valid_beginning(text) in {True, False}
 
 
 @pytest.mark.parametrize(("text", "opened"), golden("lexer", "scan"))
-def test_what_is_open_at_the_end_of_a_text(text: str, opened: list[object]) -> None:
+def test_scan_returns_open_brackets_and_quotes(text: str, opened: list[object]) -> None:
     assert [*scan(text)] == opened
 
 
@@ -88,11 +88,11 @@ def test_what_is_open_at_the_end_of_a_text(text: str, opened: list[object]) -> N
         ('x = """\ny', 0),
     ],
 )
-def test_the_last_statement_begins_where_nothing_above_it_can_matter(text: str, start: int) -> None:
+def test_scan_finds_the_start_of_the_last_statement(text: str, start: int) -> None:
     assert scan(text).start == start
 
 
-def test_a_text_too_long_to_parse_counts_as_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_beginning_accepts_a_too_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "x = = 1\n"
     assert not valid_beginning(wrong)
     assert valid_beginning(wrong * (STATEMENT // len(wrong) + 1))
@@ -142,18 +142,18 @@ VALID_BEGINNINGS = {
     "javascript": ["const a = (b) => {", "foo(a, ", "let x = ", "if (x === 1"],
     "c++": ["int main() {\n  int x = ", "for (int i = 0; i < 3; i++) {"],
 }
-WORD = re.compile(r"\s*(?:\w+|%\S*%?|\)+|`[^`]*`|[^\w\s])")  # what no suggestion ends within
+WORD = re.compile(r"\s*(?:\w+|%\S*%?|\)+|`[^`]*`|[^\w\s])")  # units within which no suggestion ends
 
 
 @pytest.mark.parametrize(
     ("language", "text"), [(language, text) for language, texts in VALID_BEGINNINGS.items() for text in texts]
 )
-def test_what_may_go_on_to_become_a_program_is_not_wrong(language: str, text: str) -> None:
+def test_faults_ignores_what_further_text_can_fix(language: str, text: str) -> None:
     assert faults(language, text) == 0
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-def test_wherever_a_program_is_left_off_nothing_of_it_is_wrong(language: str) -> None:
+def test_faults_is_zero_for_every_prefix_of_a_program(language: str) -> None:
     wrong = [
         text[: word.end()]
         for text in PROGRAMS[language]
@@ -174,21 +174,21 @@ def test_wherever_a_program_is_left_off_nothing_of_it_is_wrong(language: str) ->
         ("javascript", "foo(", "a b c"),
     ],
 )
-def test_what_makes_it_worse_does_not_fit(language: str, prefix: str, text: str) -> None:
+def test_fitting_rejects_text_that_adds_errors(language: str, prefix: str, text: str) -> None:
     assert not fitting(language, prefix)(text)
 
 
-def test_what_was_wrong_before_is_not_the_texts_fault() -> None:
+def test_fitting_ignores_earlier_errors() -> None:
     assert fitting("javascript", "let let = = ;\nfoo(")("a)")
 
 
 @pytest.mark.parametrize("language", ["python", "r", "klingon"])
-def test_a_bracket_too_many_fits_in_no_language(language: str) -> None:
+def test_fitting_rejects_an_extra_bracket_in_any_language(language: str) -> None:
     assert fitting(language, "f(a")(")")
     assert not fitting(language, "f(a")("))")
 
 
-def test_without_tree_sitter_brackets_have_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fitting_without_tree_sitter_checks_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tree_sitter_language_pack", None)
     grammar_of.cache_clear()
     try:
@@ -199,7 +199,7 @@ def test_without_tree_sitter_brackets_have_to_do(monkeypatch: pytest.MonkeyPatch
         syntax.grammar_of.cache_clear()
 
 
-def test_once_an_answer_has_cost_too_much_parsing_nothing_more_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fitting_rejects_everything_after_too_much_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syntax, "PATIENCE", 3000)
     fits = fitting("python", "x = ")
     assert not fits("= 1")
@@ -207,22 +207,22 @@ def test_once_an_answer_has_cost_too_much_parsing_nothing_more_fits(monkeypatch:
     assert not all(fits(f"{number} + 1") for number in range(1000))
 
 
-def test_an_answer_that_never_fitted_does_not_fit_when_it_has_cost_too_much(
+def test_fitting_rejects_unfitting_text_after_too_much_parsing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(syntax, "PATIENCE", 1)
     fits = fitting("python", "x = ")
-    assert fits("1")  # costs all there is, and the beginning was not judged yet
+    assert fits("1")  # uses up the limit before the prefix was checked
     assert not fits(")")
 
 
-def test_a_long_text_is_judged_by_its_brackets() -> None:
+def test_fitting_checks_only_brackets_of_a_long_text() -> None:
     prefix = "# a comment\n" * (syntax.LONGEST_TREE // 10) + "f(a"
     assert fitting("r", prefix)(" b of)")
     assert not fitting("r", prefix)("]")
 
 
-def test_behind_a_text_too_long_to_parse_everything_fits() -> None:
+def test_fitting_accepts_everything_behind_a_too_long_text() -> None:
     assert fitting("r", "x\n" * syntax.STATEMENT)("))")
 
 
@@ -237,19 +237,17 @@ def kinds(source: str) -> list[tuple[str, str]]:
     ("source", "lexemes"),
     golden("lexer", "lex", "lex/strings", "lex/unclosed"),
 )
-def test_a_source_is_cut_into_words_numbers_signs_strings_comments_and_line_ends(
-    source: str, lexemes: list[Any]
-) -> None:
+def test_lex_splits_a_source_into_lexemes(source: str, lexemes: list[Any]) -> None:
     assert [[found.kind, found.text, found.start, found.unclosed] for found in lex(source)] == lexemes
 
 
 @pytest.mark.parametrize("name", ["gro\u0308\u00dfe", "\u0928\u093e\u092e", "x\u0301"])
-def test_combining_marks_are_part_of_a_name(name: str) -> None:
+def test_lex_includes_combining_marks_in_names(name: str) -> None:
     assert kinds(f"{name}+1")[0] == ("name", name)
 
 
 @given(SOURCES)
-def test_lexemes_are_the_source_without_its_white_space(source: str) -> None:
+def test_lex_covers_the_source_except_white_space(source: str) -> None:
     end = 0
     for lexeme in lex(source):
         assert lexeme.text
@@ -261,9 +259,9 @@ def test_lexemes_are_the_source_without_its_white_space(source: str) -> None:
     assert not source[end:].strip()
 
 
-def test_names_strings_numbers_and_comments_are_those_of_pythons_own_tokenizer() -> None:
+def test_lex_agrees_with_pythons_tokenizer() -> None:
     kind_of = {token.NAME: "name", token.NUMBER: "number", token.STRING: "string", token.COMMENT: "comment"}
-    program = PROGRAM.replace('f"', '"')  # newer tokenizers cut f-strings in parts
+    program = PROGRAM.replace('f"', '"')  # newer tokenizers split f-strings
     expected = [
         (kind_of[found.type], found.string)
         for found in tokenize.generate_tokens(io.StringIO(program).readline)

@@ -31,7 +31,7 @@ def test_trim_cuts_a_finished_text(case: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize(("text", "prefix", "suffix", "is_final", "kept"), golden("trim", "trim/held back"))
-def test_a_word_an_indentation_and_a_fence_are_held_back_while_they_may_go_on(
+def test_trim_holds_back_an_incomplete_word_indentation_or_fence(
     text: str, prefix: str, suffix: str, is_final: bool, kept: list[Any]
 ) -> None:
     cut = trim(text, around(prefix, suffix), final=is_final)
@@ -52,7 +52,7 @@ TEXT = CODE | LINES | LOOPS
 
 
 @given(TEXT, TEXT, TEXT, st.sampled_from(["auto", "single", "multi"]))
-def test_what_was_shown_is_never_taken_back(text: str, prefix: str, suffix: str, lines: str) -> None:
+def test_trim_never_takes_back_shown_text(text: str, prefix: str, suffix: str, lines: str) -> None:
     where = around(prefix, suffix, lines=lines, max_lines=3)
     shown = ""
     for length in range(len(text) + 1):
@@ -79,10 +79,10 @@ def is_balanced(text: str) -> bool:
 
 
 @given(st.text(alphabet="a()[]", max_size=12), st.text(alphabet="a([", max_size=6))
-def test_what_stands_before_closed_brackets_leaves_them_balanced(text: str, prefix: str) -> None:
+def test_trim_keeps_brackets_balanced_before_closed_ones(text: str, prefix: str) -> None:
     rest = "".join({"(": ")", "[": "]"}.get(char, "") for char in reversed(prefix))
     kept = final(text, prefix, rest)
-    # What the model itself opens, or closes the wrong way, is for the parser to judge.
+    # Brackets that the model opens, or closes wrongly, are left to the parser.
     assume(
         is_balanced(prefix + kept)
         and kept.count("(") == kept.count(")")
@@ -92,13 +92,13 @@ def test_what_stands_before_closed_brackets_leaves_them_balanced(text: str, pref
 
 
 @given(TEXT, TEXT, TEXT)
-def test_a_suggestion_is_always_a_beginning_of_what_was_written(text: str, prefix: str, suffix: str) -> None:
+def test_trim_returns_a_prefix(text: str, prefix: str, suffix: str) -> None:
     where = around(prefix, suffix)
     for keep in FILTERS:
         for is_final in (False, True):
             assert text.startswith(keep(text, where, is_final).text)
 
 
-def test_nobody_reads_more_than_so_much() -> None:
+def test_trim_limits_the_length() -> None:
     cut = trim(words(MOST)[: MOST + 1], around(""), final=True)
     assert (len(cut.text), cut.done) == (MOST, True)

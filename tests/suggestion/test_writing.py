@@ -22,7 +22,7 @@ def tokens(texts: list[str], probability: float = 0.9) -> list[Token]:
 @example(["a\n", "a"], ["\n", "a\na"])
 @example(["a\na"], ["\n", "a\na"])
 @given(pieces, st.lists(st.text(alphabet="ab\n", min_size=1, max_size=3), max_size=3))
-def test_a_stop_text_ends_the_answer_and_is_never_part_of_it(texts: list[str], stop: list[str]) -> None:
+def test_verbatim_ends_before_a_stop_sequence(texts: list[str], stop: list[str]) -> None:
     writing = Verbatim(stop)
     frames = []
     for token in tokens(texts):
@@ -33,19 +33,19 @@ def test_a_stop_text_ends_the_answer_and_is_never_part_of_it(texts: list[str], s
     writing.finish(whole=True)
     whole = "".join(texts)
     found = [(at + len(text), at) for text in stop if (at := whole.find(text)) >= 0]
-    _, first = min(found, default=(0, len(whole)))  # the one that is complete first
+    _, first = min(found, default=(0, len(whole)))  # the first complete one
     assert writing.shown == whole[:first]
     assert all(writing.shown.startswith(frame) for frame in frames)
 
 
-def test_the_stop_text_that_is_complete_first_wins() -> None:
+def test_verbatim_ends_at_the_first_complete_stop_sequence() -> None:
     writing = Verbatim(["def", "\n"])
     writing.take(tokens(["x\ndef"]))
     assert (writing.shown, writing.stopped_by, writing.ended) == ("x", "\n", True)
 
 
 @given(pieces, st.booleans())
-def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str], unasked: bool) -> None:
+def test_suggestion_frames_are_prefixes_of_the_next(texts: list[str], unasked: bool) -> None:
     writing = Suggestion(surroundings_of("if x:\n", ""), Gate(CursorFeatures(), 0.25), unasked=unasked)
     shown = ""
     for token in tokens(texts):
@@ -58,7 +58,7 @@ def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str],
     assert writing.shown.startswith(shown)
 
 
-def test_indentation_that_was_typed_is_not_written_once_more() -> None:
+def test_suggestion_drops_repeated_indentation() -> None:
     for typed, shown in (("    ", "return x"), ("", "    return x"), ("    x = ", "    return x")):
         writing = Suggestion(
             surroundings_of(f"if x:\n{typed}", "\ny"), Gate(CursorFeatures(), 0.0), unasked=False
@@ -69,13 +69,13 @@ def test_indentation_that_was_typed_is_not_written_once_more() -> None:
     assert [token.data for token in writing.tokens] == [b"  ", b"  ", b"return", b" x"]
 
 
-def test_giving_up_is_not_the_end() -> None:
+def test_suggestion_gives_up_without_ending() -> None:
     writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.5), unasked=True)
     writing.take(tokens(["a", "b", "c"], 0.1))
     assert (writing.gave_up, writing.ended, writing.done) == (True, False, True)
 
 
-def test_whoever_asks_is_shown_everything_and_told_how_sure_it_is() -> None:
+def test_suggestion_on_request_shows_everything_with_its_confidence() -> None:
     writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     writing.take(tokens(["valu", "e", "\n"], 0.3))
     writing.finish(whole=True)
@@ -83,7 +83,7 @@ def test_whoever_asks_is_shown_everything_and_told_how_sure_it_is() -> None:
     assert 0 < writing.confidence < 0.99  # of the whole line
 
 
-def test_only_the_tokens_that_were_taken_are_remembered() -> None:
+def test_writing_keeps_only_the_taken_tokens() -> None:
     writing = Verbatim(["\n"])
     writing.take(tokens(["a", "\n", "b"]))
     assert [token.data for token in writing.tokens] == [b"a", b"\n"]
@@ -92,7 +92,7 @@ def test_only_the_tokens_that_were_taken_are_remembered() -> None:
 @pytest.mark.parametrize(
     ("texts", "prefix", "suffix", "unasked", "whole", "frames"), golden("writing", "frames")
 )
-def test_the_first_line_comes_word_by_word_and_further_ones_whole(
+def test_suggestion_shows_the_first_line_by_word_and_others_whole(
     texts: list[str], prefix: str, suffix: str, unasked: bool, whole: bool, frames: list[str]
 ) -> None:
     writing = Suggestion(surroundings_of(prefix, suffix), Gate(CursorFeatures(), 0.0), unasked=unasked)
@@ -101,14 +101,14 @@ def test_the_first_line_comes_word_by_word_and_further_ones_whole(
     assert [*dict.fromkeys([*seen, writing.shown])] == frames
 
 
-def test_what_continues_typed_indentation_keeps_its_own() -> None:
+def test_resume_keeps_indentation() -> None:
     writing = Suggestion(surroundings_of("if x:\n  ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     writing.resume(tokens(["  return", " x"]))
     writing.finish(whole=True)
     assert writing.shown == "  return x"
 
 
-def test_a_line_that_is_indented_too_little_ends_the_text() -> None:
+def test_verbatim_ends_at_a_line_with_too_little_indentation() -> None:
     writing = Verbatim(indent=4)
     writing.take(tokens(["    a\n", "\n    b", "\n  c"]))
     assert (writing.shown, writing.stopped_by, writing.ended) == ("    a\n\n    b", "\n", True)

@@ -8,7 +8,7 @@ from jupyter_turbopilot.pilot.kinds.base import LatestVocabulary
 from ...tiny_model import write_tiny_model
 
 
-def test_a_vocabulary_is_loaded_once_until_its_file_changes(tmp_path: Path) -> None:
+def test_latest_vocabulary_is_reloaded_only_if_its_file_changes(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "a.gguf")
     loaded: list[LlamaVocabulary] = []
 
@@ -25,7 +25,7 @@ def test_a_vocabulary_is_loaded_once_until_its_file_changes(tmp_path: Path) -> N
     assert second.tokenize("ab") != [ord("a"), ord("b")]
 
 
-def test_the_vocabulary_of_a_folder_is_loaded_again_when_a_file_in_it_changes(tmp_path: Path) -> None:
+def test_latest_vocabulary_is_reloaded_if_a_file_of_its_folder_changes(tmp_path: Path) -> None:
     folder = tmp_path / "tokenizer"
     folder.mkdir()
     (folder / "tokenizer.json").write_text("{}")
@@ -38,6 +38,6 @@ def test_the_vocabulary_of_a_folder_is_loaded_again_when_a_file_in_it_changes(tm
     latest = LatestVocabulary()
     first = latest.of(folder, load)
     assert latest.of(folder, load) is first
-    (folder / "tokenizer.json").write_text("{ }")  # in place: the folder itself is as it was
+    (folder / "tokenizer.json").write_text("{ }")  # in place: the folder itself is unchanged
     latest.of(folder, load)
     assert len(loaded) == 2

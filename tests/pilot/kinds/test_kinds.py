@@ -7,11 +7,11 @@ from jupyter_turbopilot.pilot.kinds import KINDS, kind_of
 from jupyter_turbopilot.pilot.library import store_of
 
 
-def test_the_setting_offers_the_kinds_that_there_are() -> None:
+def test_kinds_match_the_setting() -> None:
     assert [*Turbopilot.engine.values] == [*KINDS]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("engine", KINDS)
-def test_each_kind_is_made_by_its_name(engine: str) -> None:
+def test_kind_of_creates_each_kind(engine: str) -> None:
     settings = Turbopilot(engine=engine)
     assert type(kind_of(settings, store_of(settings))).__name__ == KINDS[engine]

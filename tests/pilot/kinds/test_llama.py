@@ -29,7 +29,7 @@ def kind_with(*engine_factory: Any, **settings: Any) -> LlamaKind:
     return LlamaKind(chosen, store_of(chosen), *engine_factory)
 
 
-def test_a_plan_keeps_to_the_settings(tiny_model: Path) -> None:
+def test_plan_follows_the_settings(tiny_model: Path) -> None:
     kind = kind_with(
         context_size=300, threads=5, max_threads=3, sequences_memory=0, cache_type="q8_0", memory_map=False
     )
@@ -41,13 +41,13 @@ def test_a_plan_keeps_to_the_settings(tiny_model: Path) -> None:
     assert kept.parked > 0
 
 
-def test_an_administrators_limit_is_kept(tiny_model: Path) -> None:
+def test_plan_respects_the_administrators_limits(tiny_model: Path) -> None:
     with pytest.raises(ModelRefusedError, match="max_memory"):
         kind_with(max_memory=1).plan(find(str(tiny_model)), tuned=True)
 
 
 @pytest.mark.parametrize("tries", [True, False])
-def test_llama_cpp_alone_is_tried_in_a_child_process_first(
+def test_load_tests_only_llama_cpp_in_a_child_process(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, *, tries: bool
 ) -> None:
     tried: list[Path] = []
@@ -63,7 +63,7 @@ def test_llama_cpp_alone_is_tried_in_a_child_process_first(
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_was_read_is_kept_in_the_persons_own_folder_unless_it_is_not_to_be(
+def test_load_saves_sequences_in_the_users_folder_unless_disabled(
     tiny_model: Path, own_folder: Path, *, keep: bool
 ) -> None:
     given: list[tuple[Any, ...]] = []
@@ -78,7 +78,7 @@ def test_what_was_read_is_kept_in_the_persons_own_folder_unless_it_is_not_to_be(
     assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
 
 
-def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, tmp_path: Path) -> None:
+def test_models_lists_the_selected_model_once(models_folder: Path, tmp_path: Path) -> None:
     inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
     for path in (inside, outside):
         path.write_bytes(b"GGUF")
@@ -110,7 +110,7 @@ def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: 
 
 @pytest.fixture
 def known(models_folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A model of the catalogue whose file is on the disk."""
+    """A catalogue model whose file is on disk."""
     data = tiny_model.read_bytes()
     model = Model("known", "known.gguf", (HubFile("o/r", "m.gguf"),), None, hashlib.sha256(data).hexdigest())
     monkeypatch.setitem(catalog(), "known", model)
@@ -150,7 +150,7 @@ def test_examine_computes_the_digest(known: Model, models_folder: Path) -> None:
 def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
     known: Model, models_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    adapter = make(tmp_path / "a.gguf", width=32)  # of another model
+    adapter = make(tmp_path / "a.gguf", width=32)  # for another model
     kind = kind_with(model="known", adapters=[str(adapter)])
     for _ in range(3):
         assert kind.weights(known)[0] == models_folder / known.file
@@ -171,7 +171,7 @@ def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
         ("starcoder2-3b", False, "its publisher provides no digest"),
     ],
 )
-def test_a_models_file_is_named_with_what_is_known_of_it(
+def test_model_file_reports_digest_and_permissions(
     tiny_model: Path, name: str, words: str, *, verified: bool
 ) -> None:
     finding = model_file(find(name), Stored(tiny_model, 2_000_000, None, verified, ""))
@@ -181,12 +181,12 @@ def test_a_models_file_is_named_with_what_is_known_of_it(
     assert finding.text.endswith(str(tiny_model))
 
 
-def test_a_copy_is_named_where_it_is_and_a_problem_only_where_this_person_cannot_make_it(
+def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
     assert list(copy_with_adapters(tmp_path, tiny_model, [])) == []
-    assert list(copy_with_adapters(tmp_path, tiny_model, added)) == []  # the next load makes it
+    assert list(copy_with_adapters(tmp_path, tiny_model, added)) == []  # the next load creates it
     with monkeypatch.context() as closed:
         closed.setattr(module, "is_writable", lambda _: False)
         (finding,) = copy_with_adapters(tmp_path, tiny_model, added)

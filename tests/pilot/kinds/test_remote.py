@@ -42,12 +42,12 @@ def kind_with(*urls: str, **remote: Any) -> RemoteKind:
     return RemoteKind(chosen, store_of(chosen))
 
 
-def test_the_host_is_named_and_nothing_that_is_secret() -> None:
+def test_address_contains_the_host_and_no_secret() -> None:
     assert kind_with("http://127.0.0.1:9/v1").address == "127.0.0.1:9"
     assert "hush" not in kind_with("http://ada:hush@127.0.0.1:9/v1").address
 
 
-def test_a_file_of_the_model_is_its_vocabulary(server: Server, model: Path) -> None:
+def test_load_uses_the_vocabulary_of_a_model_file(server: Server, model: Path) -> None:
     kind = kind_with(server.url, vocabulary=str(model))
     engine = kind.load(kind.find(""), Cancel(), tuned=True)
     assert isinstance(engine.vocabulary, LlamaVocabulary)
@@ -57,20 +57,20 @@ def test_a_file_of_the_model_is_its_vocabulary(server: Server, model: Path) -> N
 
 
 @pytest.mark.parametrize("vocabulary", ["none", "auto"])
-def test_a_model_whose_vocabulary_is_not_known_here_is_sent_text(server: Server, vocabulary: str) -> None:
+def test_load_sends_text_without_a_vocabulary(server: Server, vocabulary: str) -> None:
     kind = kind_with(server.url, vocabulary=vocabulary)
     engine = kind.load(kind.find(""), Cancel(), tuned=True)
     assert isinstance(engine.vocabulary, CodePoints)
     engine.close()
 
 
-def test_another_models_vocabulary_is_refused(server: Server, tmp_path: Path) -> None:
+def test_load_rejects_the_vocabulary_of_another_model(server: Server, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
     with pytest.raises(ModelRefusedError, match="vocabulary"):
         kind_with(server.url, vocabulary=str(other)).load(kind_with().find(""), Cancel(), tuned=True)
 
 
-def test_a_vocabulary_that_is_not_on_the_disk_is_named_with_the_command() -> None:
+def test_load_names_the_command_for_a_missing_vocabulary() -> None:
     kind = kind_with("http://127.0.0.1:9/v1", vocabulary="qwen2.5-coder-7b")
     with pytest.raises(NotReadyError) as missing:
         kind.load(kind.find(""), Cancel(), tuned=True)
@@ -78,10 +78,10 @@ def test_a_vocabulary_that_is_not_on_the_disk_is_named_with_the_command() -> Non
     assert command == "jupyter turbopilot models pull --engine llama qwen2.5-coder-7b"
     given = parser().parse_args(shlex.split(command)[2:])
     settings = Turbopilot(engine=given.engine, model=given.model)
-    assert isinstance(kind_of(settings, store_of(settings)), LlamaKind)  # this one has nothing to fetch
+    assert isinstance(kind_of(settings, store_of(settings)), LlamaKind)  # a local engine
 
 
-def test_a_server_that_does_not_answer_is_gone_and_the_examination_says_so() -> None:
+def test_examine_reports_an_unreachable_server() -> None:
     kind = kind_with("http://127.0.0.1:9/v1")
     with pytest.raises(EngineGoneError, match=r"127\.0\.0\.1:9"):
         kind.load(kind.find(""), Cancel(), tuned=True)
@@ -90,7 +90,7 @@ def test_a_server_that_does_not_answer_is_gone_and_the_examination_says_so() -> 
     assert "127.0.0.1:9" in finding.text
 
 
-def test_the_examination_names_server_model_and_vocabulary(server: Server, model: Path) -> None:
+def test_examine_reports_server_model_and_vocabulary(server: Server, model: Path) -> None:
     engine, vocabulary = kind_with(server.url, vocabulary=str(model)).examine()
     assert re.search(r"tiny\.gguf.*, round-trip time [0-9.]+ ms$", engine.text)
     assert "token ids" in vocabulary.text
@@ -98,7 +98,7 @@ def test_the_examination_names_server_model_and_vocabulary(server: Server, model
     assert "sent as text" in vocabulary.text
 
 
-def test_the_examination_says_that_vocabularies_differ(server: Server, tmp_path: Path) -> None:
+def test_examine_reports_different_vocabularies(server: Server, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
     engine, vocabulary = kind_with(server.url, vocabulary=str(other)).examine()
     assert (engine.problem, vocabulary.problem) == (False, True)
@@ -106,7 +106,7 @@ def test_the_examination_says_that_vocabularies_differ(server: Server, tmp_path:
 
 
 @pytest.mark.parametrize("called", ["tiny", "/srv/models/tiny.gguf", "C:\\models\\tiny.gguf"])
-def test_a_model_of_the_catalogue_is_known_by_its_name_or_its_file(
+def test_vocabulary_is_found_by_the_models_name_or_file(
     called: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = Model(name="tiny", file="tiny.gguf", path=model)
@@ -126,6 +126,6 @@ def test_a_model_of_the_catalogue_is_known_by_its_name_or_its_file(
         ("", "unknown"),
     ],
 )
-def test_the_licence_of_a_model_of_the_catalogue_is_known(model: str, licence: str) -> None:
+def test_find_returns_the_licence_of_a_catalogue_model(model: str, licence: str) -> None:
     (told,) = kind_with("http://127.0.0.1:9/v1", model=model).models("")
     assert (told.licence, told.engine) == (licence, "remote")

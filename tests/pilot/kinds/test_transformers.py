@@ -39,7 +39,7 @@ def kind_with(**settings: Any) -> TransformersKind:
     return TransformersKind(chosen, store_of(chosen))
 
 
-def test_a_folder_a_repository_and_a_checkpoint_of_the_catalogue_are_found(checkpoint: Path) -> None:
+def test_find_accepts_folders_repositories_and_catalogue_names(checkpoint: Path) -> None:
     kind = kind_with()
     assert kind.find(str(checkpoint)).path == checkpoint
     assert kind.find("Qwen/Qwen2.5-Coder-0.5B").checkpoint == "Qwen/Qwen2.5-Coder-0.5B"
@@ -47,13 +47,13 @@ def test_a_folder_a_repository_and_a_checkpoint_of_the_catalogue_are_found(check
 
 
 @pytest.mark.parametrize("spec", ["qwen2.5-coder-0.5b", "nothing", "a/b/c.gguf", "\0", "x" * 5000])
-def test_anything_else_is_an_error_that_says_what_to_choose(spec: str) -> None:
+def test_find_explains_valid_names(spec: str) -> None:
     with pytest.raises(UnknownModelError, match="owner/repository of a checkpoint"):
         kind_with().find(spec)
 
 
 def put(kind: TransformersKind, repository: str, *, complete: bool = True, **more: Any) -> Path:
-    """Put a checkpoint where it would be fetched to."""
+    """Put a checkpoint where it would be downloaded to."""
     folder = checkpoint_path(kind.store.folder, repository)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
@@ -63,7 +63,7 @@ def put(kind: TransformersKind, repository: str, *, complete: bool = True, **mor
     return folder
 
 
-def test_what_was_fetched_is_there_and_what_was_not_is_not(checkpoint: Path, models_folder: Path) -> None:
+def test_stored_returns_downloaded_checkpoints_only(checkpoint: Path, models_folder: Path) -> None:
     kind = kind_with()
     model = kind.find("owner/repository")
     assert kind.stored(model) is None
@@ -77,13 +77,13 @@ def test_what_was_fetched_is_there_and_what_was_not_is_not(checkpoint: Path, mod
     assert not own.verified
 
 
-def test_a_checkpoint_whose_last_file_has_not_come_is_not_there(models_folder: Path) -> None:
+def test_stored_ignores_incomplete_checkpoints(models_folder: Path) -> None:
     kind = kind_with()
     put(kind, "owner/half", complete=False)
     assert kind.stored(kind.find("owner/half")) is None
 
 
-def test_only_digests_that_were_compared_make_a_checkpoint_verified(models_folder: Path) -> None:
+def test_stored_is_verified_only_with_compared_digests(models_folder: Path) -> None:
     kind = kind_with()
     put(kind, "owner/plain")
     folder = put(kind, "owner/checked", digests={"model.safetensors": hashlib.sha256(b"weights").hexdigest()})
@@ -112,7 +112,7 @@ def test_obtain_downloads_damaged_weights_again(server: SourceServer, models_fol
     assert kind.verify(model)
 
 
-def test_what_was_fetched_is_removed_and_nothing_else(models_folder: Path, tmp_path: Path) -> None:
+def test_remove_deletes_only_the_download(models_folder: Path, tmp_path: Path) -> None:
     kind = kind_with()
     folder = put(kind, "owner/repository")
     freed = kind.remove(kind.find("owner/repository"))
@@ -125,7 +125,7 @@ def test_what_was_fetched_is_removed_and_nothing_else(models_folder: Path, tmp_p
     assert (tmp_path / "config.json").exists()
 
 
-def test_what_was_fetched_is_listed_once_whatever_is_selected(models_folder: Path) -> None:
+def test_models_lists_downloads_once(models_folder: Path) -> None:
     kind = kind_with()
     put(kind, "owner/repository")
     put(kind, "facebook/incoder-1B")
@@ -136,7 +136,7 @@ def test_what_was_fetched_is_listed_once_whatever_is_selected(models_folder: Pat
     assert kind.find("facebook/incoder-1B") == kind.find("incoder-1b")
 
 
-def test_the_selected_checkpoint_is_listed_with_those_of_the_catalogue(checkpoint: Path) -> None:
+def test_models_lists_the_selected_checkpoint(checkpoint: Path) -> None:
     names = [model.name for model in kind_with().models(str(checkpoint))]
     assert names[-1] == "tiny"
     assert "incoder-1b" in names
@@ -153,7 +153,7 @@ def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
     made.close(keep=False)
 
 
-def test_a_checkpoint_writes_here_and_in_a_child_process(engine: Any) -> None:
+def test_load_runs_here_and_in_a_child_process(engine: Any) -> None:
     run = engine.start(Ask(engine.vocabulary.tokenize("def f(x):\n"), Sampling(max_tokens=4)))
     written = []
     while not run.done:
@@ -165,13 +165,13 @@ def test_a_checkpoint_writes_here_and_in_a_child_process(engine: Any) -> None:
     assert engine.context_size == 256
 
 
-def test_the_settings_of_the_section_are_what_is_loaded_with(checkpoint: Path) -> None:
+def test_options_come_from_the_settings(checkpoint: Path) -> None:
     kind = kind_with(threads=3, transformers=TurbopilotTransformers(dtype="bfloat16", attention="eager"))
     options = kind.options()
     assert (options.threads, options.dtype, options.attention) == (3, "bfloat16", "eager")
 
 
-def test_the_examination_names_the_model_and_what_it_runs_on(checkpoint: Path) -> None:
+def test_examine_reports_model_and_device(checkpoint: Path) -> None:
     findings = {one.name: one for one in kind_with(model=str(checkpoint)).examine()}
     assert "transformers on cpu, float32" in findings["engine"].text
     assert not any(one.problem for one in findings.values())
