@@ -37,17 +37,17 @@ export interface IRequest {
   offset: number;
   /** other open documents, or the history of a terminal */
   extra: IOtherDocument[];
-  /** whether to use what the server remembers of other notebooks and files */
+  /** whether to use the index of the user's other notebooks and files */
   memory: boolean;
-  /** `automatic` while typing, `invoke` on request, `warm` only to read the notebook, `ahead` to prepare what follows a suggestion */
+  /** `automatic` while typing, `invoke` on request, `warm` only to evaluate the notebook, `ahead` to prefetch the completion after a suggestion */
   trigger: 'ahead' | 'automatic' | 'invoke' | 'warm';
   /** whether suggestions may have several lines */
   lines: 'auto' | 'multi' | 'single';
   /** how readily automatic suggestions are shown; null for the server's default */
   eagerness?: 'always' | 'balanced' | 'eager' | 'quiet' | null;
-  /** whether to stream the response as lines of JSON */
+  /** whether to stream the response as JSON lines */
   stream: boolean;
-  /** identifies the editor; a newer request replaces an older one of the same editor */
+  /** identifies the editor; a newer request cancels an older one of the same editor */
   client: string;
   /** number of the request, if the editor counts its requests; while a newer request is being answered, an older one that arrives late is superseded */
   sequence: number;
@@ -59,7 +59,7 @@ export interface IRequest {
   max_lines?: number | null;
   /** 0 for the likeliest text */
   temperature: number;
-  /** another seed draws another text, at a temperature above 0; null for 0 */
+  /** random seed for a temperature above 0; null for 0 */
   seed?: number | null;
 }
 
@@ -136,19 +136,19 @@ export interface IFrame {
   error?: IError;
 }
 
-/** What happened to a suggestion, in numbers: no text is sent. */
+/** The outcome of a suggestion, without text. */
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of it after half a minute of typing, again after five minutes, or when the page is closed */
+  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: what is left of it after half a minute of typing, again after five minutes, or when the page is closed */
   event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
-  /** how many of its characters stand in the document, typed or taken; of `shown`, how many it has */
+  /** number of its characters in the document, typed or accepted; of `shown`: its length */
   chars: number;
-  /** how many characters it had by then: more may have been on their way; 0: all that was sent */
+  /** its length at that time, as more may have been on its way; 0: all that was sent */
   length: number;
-  /** of `accepted`: how many of its characters stood in the document before that. Not learned from, as `seconds` */
+  /** of `accepted`: number of its characters in the document before; not learned from */
   before: number;
-  /** time since it was shown; of `retained`, since it was taken. Not learned from: it serves those who log events */
+  /** seconds since it was shown; of `retained`: since it was accepted. Not used for learning, only for event logs */
   seconds: number;
 }
 
@@ -217,7 +217,7 @@ export interface IHealth {
   study: IStudy | null;
 }
 
-/** The model that a request is about. */
+/** The model that a request refers to. */
 export interface ISelect {
   /** name from the catalogue, path or URL */
   model: string;
