@@ -48,6 +48,7 @@ _WEIGHTS = {
     "cli": 0.7,
     "recipes": 0.4,
     "contributing": 0.4,
+    "architecture": 0.4,
     "changes": 0.3,
     "scale": 0.7,
     "training": 0.85,

@@ -158,7 +158,7 @@ def test_links_ignores_links_in_code() -> None:
 def test_build_rejects_a_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "thesis.tex").write_text("mine")
-    with pytest.raises(build_site.FolderError, match="Name a new or an empty folder"):
+    with pytest.raises(build_site.FolderError, match="Choose a new or empty folder"):
         build_site.build(tmp_path)
     assert (tmp_path / "source" / "thesis.tex").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
