@@ -220,8 +220,8 @@ class Turbopilot(Configurable):
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",
         help="How sure a suggestion must be to appear by itself: quiet shows few, most of them right; eager "
-        "shows many, more of them wrong; always shows all that pass the validity checks. A suggestion that is "
-        "requested explicitly is shown however unsure the model is.",
+        "shows many, more of them wrong; always shows all that pass the validity checks. A suggestion that "
+        "is requested explicitly is shown however unsure the model is.",
     ).tag(config=True)
     learning = Bool(
         True,
