@@ -45,6 +45,7 @@ CHAPTERS = {
     "Look up": ["settings", "cli", "http"],
     "Help": ["troubleshooting", "faq", "privacy", "comparison"],
     "Developers": [
+        "architecture",
         "recipes",
         "contributing",
         "platforms",
