@@ -158,9 +158,9 @@ def clean(
         why = (
             "without code"
             if not cleaned.code.strip()
-            else "duplicates"
+            else "duplicated"
             if digest in seen
-            else "that do not parse"
+            else "unparsable"
             if cleaned.language == "python" and not parses(cleaned)
             else "with too many non-ASCII characters"
             if ascii_only and _non_ascii_share(cleaned) > MAX_NON_ASCII

@@ -89,13 +89,13 @@ def test_clean_removes_and_counts_copies_secrets_and_invalid_code() -> None:
     assert [document.name for document in found.documents] == ["a.ipynb", "secret", "other"]
     assert found.documents[1].code == "import os\n"
     assert dict(found.left_out) == {
-        "duplicates": 1,
+        "duplicated": 1,
         "lines that look like secrets": 1,
-        "that do not parse": 1,
+        "unparsable": 1,
         "without code": 1,
     }
     assert "3 documents" in found.summary()
-    assert "1 there twice" in found.summary()
+    assert "1 duplicated" in found.summary()
 
 
 def test_parses_ignores_ipython_syntax() -> None:

@@ -132,7 +132,7 @@ def test_need_memory_refuses_before_loading(
         need_memory(characters, whole, 4096)
     with pytest.raises(TurbopilotError, match="smaller --length"):
         need_memory(characters, scratch, 4096)
-    with pytest.raises(TurbopilotError, match=r"takes 3\.0 GB of memory; only 3\.0 GB is free"):
+    with pytest.raises(TurbopilotError, match=r"needs 3\.0 GB of memory; only 3\.0 GB is free"):
         need_memory(tiny_model, options, 1024)
 
 
