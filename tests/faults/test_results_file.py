@@ -27,7 +27,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from jupyter_turbopilot.cache import results_keeper as keeper
-from tests.completer.answers import answers
+from tests.cache.answers import answers
 keeper.SETTLE = 0.0
 path, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 writer = keeper.Keeper(path, 1024 * 1024)
