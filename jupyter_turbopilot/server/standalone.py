@@ -98,7 +98,7 @@ def checked(key: str) -> str:
     """Return the key, or raise an error if a client could not send it."""
     if not is_key(key):
         raise BadRequestError(
-            f"A key has 1 to {MAX_KEY} printable ASCII characters without spaces. "
+            f"A key is 1 to {MAX_KEY} printable ASCII characters without spaces. "
             "Leave the option out to generate a key, or use --no-api-key."
         )
     return key

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # token works at most until it expires. Users do not notice a hub that restarts within this time.
 VALID_SECONDS, RENEW_SECONDS = 300.0, 150.0
 REJECTED_SECONDS = 10.0  # seconds for which a rejection is cached
-MAX_TOKENS = 4096  # accepted, and again rejected
+MAX_TOKENS = 4096  # entries, each for accepted and rejected tokens
 
 
 @dataclass(frozen=True)
