@@ -99,6 +99,7 @@ check-python:
 	$(BIN)/ruff format -q --check .
 	$(BIN)/lint-imports
 	$(BIN)/cog -P -I scripts --check -r $(GENERATED)
+	$(BIN)/python scripts/prose.py
 
 check-front:
 	@(cd $(FRONT) && npm run --silent check)

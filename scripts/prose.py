@@ -1,0 +1,60 @@
+"""Find wording that a reader would stumble over: `python scripts/prose.py [FILES]`.
+
+The patterns find the obvious cases in comments, docstrings, messages, Markdown and test names. They are a
+guard, not the goal: text that passes may still be unclear. `LEFT` is the number of lines that break a rule
+today. The check fails if there are more; if there are fewer, lower it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LEFT = 0
+KINDS = ("*.py", "*.ts", "*.mjs", "*.md")
+# Quotations of what people say, changelogs of what was, and this list.
+LEFT_OUT = re.compile(r"CHANGELOG\.md|scripts/prose\.py|benchmarks/questions\.json|labextension/models/")
+RULES = {
+    "name the actor: the user, the caller, the client, the server": (
+        r"\b(somebody|nobody|anybody|everybody|whoever|who asks)\b"
+    ),
+    "use the established term": (
+        r"\bin words\b|\bfar side\b|\b(of|none of) (ours|theirs)\b|\bheirs?\b|\bheld to (a|its|the)\b"
+    ),
+    "use a noun, not a clause": (
+        r"\bwhat becomes? of\b|\bgoes on\b"
+        r"|\bwhat (is|was) (known|read|said|shown|wanted|asked|left|written)\b"
+    ),
+    "write `Return whether …`, or name it is_…": r"\btell whether\b",
+    "programs report, they do not tell": r"\b(is|are) told\b",
+    "name the unit and its behaviour": r"def test_(who|what|nobody)_",
+}
+
+
+def broken(line: str) -> str:
+    """Return the rule that a line breaks; empty if none."""
+    return next((rule for rule, pattern in RULES.items() if re.search(pattern, line, re.IGNORECASE)), "")
+
+
+def main() -> None:
+    """Print the lines that break a rule; exit with 1 if there are more than `LEFT`."""
+    command = ["git", "ls-files", "--", *(sys.argv[1:] or KINDS)]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [name for name in listed.stdout.splitlines() if not LEFT_OUT.search(name)]
+    found = [
+        f"{name}:{number}: {rule}: {line.strip()}"
+        for name in names
+        for number, line in enumerate((ROOT / name).read_text("utf-8").splitlines(), 1)
+        if (rule := broken(line))
+    ]
+    if len(found) > LEFT or sys.argv[1:]:
+        print("\n".join(found))
+    if len(found) != LEFT and not sys.argv[1:]:
+        sys.exit(f"{len(found)} lines break a rule of wording; scripts/prose.py allows {LEFT}.")
+
+
+if __name__ == "__main__":
+    main()
