@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import engine
+import prose
 import pytest
 from msgspec import structs
 from page_model import PageModel
@@ -46,3 +47,18 @@ def test_page_model_answers_like_a_page() -> None:
         assert [text for text, _ in answer.tokens][:3] == ["u", "r", "n"]
         assert answer.timings.total_ms > 0
         assert model.last(structs.replace(request, eagerness="quiet")).text in {"", answer.text}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_broken"),
+    [
+        ("# Somebody waits for it.", True),
+        ("# The client waits for it.", False),
+        ("    if value is None:", False),
+        ("def test_who_is_told() -> None:", True),
+        ('"""Tell whether it is there."""', True),
+        ('"""Return whether the file exists."""', False),
+    ],
+)
+def test_prose_finds_lines_that_break_a_rule(line: str, is_broken: bool) -> None:
+    assert bool(prose.broken(line)) is is_broken
