@@ -69,6 +69,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     await setCells(page, cells);
     const cell = await editCell(page, cells.length - 1);
     await page.keyboard.type(text, { delay: 60 });
+    await holds(cell, cells.at(-1) + text);
     return cell;
   }
 
