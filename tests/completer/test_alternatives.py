@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.completer.alternatives import DRAWN, branches, ranked
+from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branches, ranked
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.config import Turbopilot
@@ -58,7 +58,7 @@ def test_an_engine_that_cannot_be_held_to_a_beginning_has_its_alternatives_drawn
     d.engine.abilities = Abilities(holds=False)
     (reply,) = d.ask(request("x = ", n=3))
     assert sorted(item.text for item in reply.items) == ["one", "three", "two"]
-    assert [s.temperature for s in d.engine.samplings] == [0.0, DRAWN, DRAWN]
+    assert [s.temperature for s in d.engine.samplings] == [0.0, SAMPLED_TEMPERATURE, SAMPLED_TEMPERATURE]
     assert len({s.seed for s in d.engine.samplings[1:]}) == 2
 
 

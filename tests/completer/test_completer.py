@@ -159,8 +159,8 @@ def test_completer_continues_after_a_listener_that_raises(desk: Callable[..., De
 
 def test_completer_sends_a_text_that_had_ended_when_the_batch_failed() -> None:
     class Late(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
+            super().step(runs, interrupt)
             if any(run.done for run in runs):
                 raise EngineError("It comes too late.")
 

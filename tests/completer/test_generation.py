@@ -77,8 +77,8 @@ def test_a_text_that_the_engine_cut_short_is_neither_whole_nor_an_answer_next_ti
     d = desk(words)
     step = d.engine.step
 
-    def cutting(runs: list[ScriptedRun], attention: Cancel) -> None:
-        step(runs, attention)
+    def cutting(runs: list[ScriptedRun], interrupt: Cancel) -> None:
+        step(runs, interrupt)
         for run in runs:
             run.ask.usage.cut = run.done
 
@@ -105,8 +105,8 @@ def test_a_text_whose_time_is_up_ends_with_the_next_token_that_ends_a_line(
     d = desk("one\ntwo two\nthree\nfour\n")
     step = d.engine.step
 
-    def slowly(runs: list[ScriptedRun], attention: Cancel) -> None:
-        step(runs, attention)
+    def slowly(runs: list[ScriptedRun], interrupt: Cancel) -> None:
+        step(runs, interrupt)
         for run in runs:
             run.ask.usage.predicted_ms += 60
 

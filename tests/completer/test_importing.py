@@ -29,9 +29,9 @@ SNS = "import seaborn as sns"
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How busy the machine is decides nothing here."""
-    monkeypatch.setattr(installed, "PATIENCE", 30.0)
+    monkeypatch.setattr(installed, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
-    monkeypatch.setattr(completer, "PATIENCE", 5.0)
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
     assert first[1]
     assert ask() == first  # known, and so told at once
     assert d.completer.counters["known"] == 1
-    monkeypatch.setattr(importing, "_REMEMBERED", installed.Lasting(10.0, 8))  # as after a restart
+    monkeypatch.setattr(importing, "_INDEXED", installed.TimedCache(10.0, 8))  # as after a restart
     assert ask() == first
     assert d.completer.counters["known"] == 1
     assert len(d.engine.asks) == 1

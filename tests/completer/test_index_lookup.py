@@ -34,7 +34,7 @@ REST = LINE.removeprefix(BEGUN)
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait as long as a test may take: how busy the machine is decides nothing here."""
-    monkeypatch.setattr(completer, "PATIENCE", 5.0)
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
     monkeypatch.setattr(lookups, "SLOW", 5.0)
     monkeypatch.setattr(completer, "lookups", lookups.LookupThread())
 
@@ -124,7 +124,7 @@ def test_nor_is_an_answer_without_memory_which_was_too_slow(
 ) -> None:
     d = remembering(desk("ad(name)", settings={"eagerness": "always"}), LINE)
     with monkeypatch.context() as patch:
-        patch.setattr(completer, "PATIENCE", 0.02)
+        patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
         d.memory.before = gate  # type: ignore[union-attr]
         told = d.ask(typed())[-1]
         assert (told.items[0].text, told.passing) == ("ad(name)", True)
@@ -291,7 +291,7 @@ def test_one_that_nobody_waits_for_any_more_goes_no_further(desk: Callable[..., 
 def test_a_memory_that_is_slow_keeps_the_engine_from_nobody(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(completer, "PATIENCE", 0.02)
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 0.02)
     monkeypatch.setattr(lookups, "SLOW", 0.0)
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
@@ -415,7 +415,7 @@ def test_cells_that_are_chosen_too_late_change_no_prompt(
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = memory = Remembering(documents=[ELSEWHERE], before=gate)
-    monkeypatch.setattr(completer, "FOCUS", 0.02)
+    monkeypatch.setattr(completer, "PREFETCH_TIMEOUT", 0.02)
     d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     gate.opened.set()
     until(lambda: bool(memory.wanted))
@@ -429,8 +429,8 @@ def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk])
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completer, "PATIENCE", 0.02)
-        patch.setattr(completer, "FOCUS", 10.0)
+        patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
+        patch.setattr(completer, "PREFETCH_TIMEOUT", 10.0)
         d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     assert ELSEWHERE.source in d.engine.prompts[0]
 
@@ -465,7 +465,7 @@ def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value
     d.memory = Remembering.of(*("df" + line for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recall, "rate", lambda _: value)
-        patch.setattr(completer, "PATIENCE", 5.0)
+        patch.setattr(completer, "INDEX_TIMEOUT", 5.0)
         replies = d.ask(typed("df", lines=kind))
     d.worker.stop()
     frames = [reply.items[0].text if reply.items else "" for reply in replies]

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import installed as module
-from jupyter_turbopilot.completer.installed import Installed, Lasting
+from jupyter_turbopilot.completer.installed import Installed, TimedCache
 from jupyter_turbopilot.context.facts import Modules
 from jupyter_turbopilot.suggestion.imports import Found
 
@@ -24,7 +24,7 @@ def folders(*path: object) -> Modules:
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders here answer, however slow the machine is."""
-    monkeypatch.setattr(module, "PATIENCE", 30.0)
+    monkeypatch.setattr(module, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
 
 
@@ -168,7 +168,7 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
         answer.wait(600)
         return find_spec(finder, name, target)
 
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "TIMEOUT", 0.05)
     monkeypatch.setattr(FileFinder, "find_spec", slow)
     installed = Installed()
     names = [f"n{number}" for number in range(100)]
@@ -182,7 +182,7 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
 
 
 def test_of_too_many_answers_the_oldest_go() -> None:
-    answers = Lasting[int, int](10.0, 2)
+    cache = TimedCache[int, int](10.0, 2)
     for number in (1, 2, 1, 3):
-        answers.keep(number, number)
-    assert [answers.get(number) for number in (1, 2, 3)] == [1, None, 3]
+        cache.put(number, number)
+    assert [cache.get(number) for number in (1, 2, 3)] == [1, None, 3]

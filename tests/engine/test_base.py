@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_write
+from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_generate
 from jupyter_turbopilot.generation import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -63,11 +63,11 @@ def test_an_engine_that_only_reads_is_not_waited_for() -> None:
     class Reading(ScriptedEngine):
         steps = 0
 
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
             self.steps += 1
 
     engine = Reading()
-    assert can_write(engine)
+    assert can_generate(engine)
     assert (engine.steps, engine.released) == (MAX_STEPS, 1)
 
 
@@ -76,7 +76,7 @@ def test_without_room_nothing_is_known_against_it() -> None:
         def start(self, ask: Ask) -> None:  # type: ignore[override]
             return None
 
-    assert can_write(Full())
+    assert can_generate(Full())
 
 
 @pytest.mark.parametrize("method", ["start", "step", "release"])
@@ -90,4 +90,4 @@ def test_an_engine_that_raises_anywhere_is_broken(
         raise error
 
     monkeypatch.setattr(engine, method, fail)
-    assert not can_write(engine)
+    assert not can_generate(engine)

@@ -107,6 +107,6 @@ def test_what_cannot_be_found_out_changes_nothing(monkeypatch: pytest.MonkeyPatc
     one = Effort(kernel_busy=raises)  # type: ignore[arg-type]
     one.full = 4
     monkeypatch.setattr(psutil, "cpu_times", raises)
-    monkeypatch.setattr(effort, "_LOAD_EVERY", 0.0)
+    monkeypatch.setattr(effort, "_LOAD_INTERVAL", 0.0)
     assert (one.threads(), one.resting()) == (4, False)
     assert Effort().threads() == 1

@@ -65,7 +65,7 @@ def load(life: Lifecycle, factory: Callable[[Cancel], Engine], name: str = "m") 
         (
             KeyError("secret"),
             "engine",
-            "The model could not be loaded (KeyError). The server's log has more.",
+            "The model could not be loaded (KeyError). See the server log for details.",
             1,
         ),
     ],
@@ -142,7 +142,7 @@ GONE = EngineGoneError("The server does not answer.")
 
 def rest(life: Lifecycle, since: float) -> float:
     """Return for how long it is left alone."""
-    return life.again_at - since
+    return life.retry_at - since
 
 
 def test_an_engine_that_is_gone_is_loaded_again_at_once_and_left_alone_if_it_goes_again(
@@ -157,9 +157,9 @@ def test_an_engine_that_is_gone_is_loaded_again_at_once_and_left_alone_if_it_goe
     assert (life.state.phase, life.state.code) == (Phase.FAILED, "engine_gone")
     assert "does not answer. Trying again in 1 s." in life.state.reason
     assert not life.pending
-    life.look(life.again_at - 0.01)
+    life.check_retry(life.retry_at - 0.01)
     assert not life.pending
-    life.look(life.again_at)
+    life.check_retry(life.retry_at)
     assert life.take() is factory
 
 
@@ -174,8 +174,8 @@ def test_what_cannot_be_reached_is_tried_again_after_rests_that_double(
     for _ in range(9):
         rests.append(rest(life, now))
         assert life.state.phase is Phase.FAILED
-        now = life.again_at
-        life.look(now)
+        now = life.retry_at
+        life.check_retry(now)
         assert life.take() is factory
         life.settle(life.load(factory))
     assert rests[0] == SHORTEST
@@ -194,7 +194,7 @@ def test_where_another_engine_answers_what_is_gone_is_not_tried_again(life: Life
     load(life, lambda _: ScriptedEngine())
     load(life, raising(GONE), "there")
     assert life.state == EngineState(Phase.READY, "scripted", GONE.message, GONE.code)
-    assert life.again_at == math.inf
+    assert life.retry_at == math.inf
 
 
 def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: Lifecycle) -> None:
@@ -207,8 +207,8 @@ def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: 
             rests.append(0.0)
         else:
             rests.append(rest(life, now))
-            now = life.again_at
-            life.look(now)
+            now = life.retry_at
+            life.check_retry(now)
             life.take()
         life.settle(EngineState(Phase.READY, "m"))
         now += 1.0  # it computes for a second, and dies

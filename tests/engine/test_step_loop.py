@@ -29,7 +29,7 @@ def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting
     loop = loop_with(SmallEngine("word " * 50))
     first, suspect = (FunctionJob(until_cancelled, Told()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
-    suspect.suspect = 1
+    suspect.left_at_failure = 1
     assert loop.step([first, suspect], []) == {first: True}
 
 
@@ -48,11 +48,11 @@ def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
     class Poisoned(Arithmetic):
         failures = 0
 
-        def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
+        def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
             if any((row.token, row.position) == (9, 180) for row in rows):
                 self.failures += 1
                 raise IndexError
-            return super().evaluate(rows, attention)
+            return super().evaluate(rows, interrupt)
 
     def writing(prompt: list[int], count: int) -> Callable[..., Work]:
         def work(*_: object) -> Work:
@@ -79,8 +79,8 @@ def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
 
 def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
     class Late(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
+            super().step(runs, interrupt)
             if any(run.done for run in runs):
                 raise EngineError("It comes too late.")
 
@@ -94,8 +94,8 @@ def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
 
 def test_a_text_that_fails_alone_ends_alone_and_the_engine_is_not_asked_whether_it_works() -> None:
     class Refusing(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
+            super().step(runs, interrupt)
             if len(runs) == 2:
                 raise TextFailedError(EngineError("It was refused."), runs[0])
 

@@ -297,10 +297,10 @@ def test_of_a_batch_that_fails_each_is_tried_alone_and_only_the_guilty_is_ended(
     wait_until(lambda: all(ask.usage.predicted_tokens for ask in engine.asks) and len(engine.asks) == 3)
     step = engine.step
 
-    def poisoned(runs: list[Any], attention: Cancel) -> None:
+    def poisoned(runs: list[Any], interrupt: Cancel) -> None:
         if any(run.ask.prompt == [66] for run in runs):
             raise IndexError("list index out of range")
-        step(runs, attention)
+        step(runs, interrupt)
 
     engine.step = poisoned  # type: ignore[assignment,method-assign]
 
@@ -731,9 +731,9 @@ def test_an_engine_elsewhere_is_waited_for_by_everybody_at_once() -> None:
     together: list[int] = []
     step = engine.step
 
-    def note(runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+    def note(runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
         together.append(len(runs))
-        step(runs, attention)
+        step(runs, interrupt)
 
     engine.step = note  # type: ignore[method-assign]
     worker = ready(lambda _: engine)

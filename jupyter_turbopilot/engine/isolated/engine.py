@@ -122,11 +122,11 @@ class IsolatedEngine:
         run = IsolatedRun(next(self._numbers), ask)
         return run if self._ask(Start(run.number, ask), [run]) else None
 
-    def step(self, runs: Sequence[IsolatedRun], attention: Cancel) -> None:
-        """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
+    def step(self, runs: Sequence[IsolatedRun], interrupt: Cancel) -> None:
+        """Advance every run by its next tokens, or by a piece of its prompt; `interrupt` cuts it short."""
         before, begun = sum(max(1, run.pending) for run in runs), time.monotonic()
         patience = patience_for(before, self._pace, self._patience)
-        self._ask(Step(tuple(run.number for run in runs)), runs, attention, patience)
+        self._ask(Step(tuple(run.number for run in runs)), runs, interrupt, patience)
         done = max(len(runs), before - sum(run.pending for run in runs))
         self._pace = max(self._pace, (time.monotonic() - begun) / max(1, done))
 
@@ -159,12 +159,12 @@ class IsolatedEngine:
         self,
         request: Request,
         runs: Sequence[IsolatedRun] = (),
-        attention: Cancel | None = None,
+        interrupt: Cancel | None = None,
         patience: float = URGENT,
     ) -> bool:
         """Send a request, note how far its runs are, and tell whether it was granted."""
         try:
-            reply = self._process.ask(request, min(patience, self._patience), attention)
+            reply = self._process.ask(request, min(patience, self._patience), interrupt)
         except ProcessEndedError as end:
             raise EngineGoneError(f"The model's process has ended: {end.verdict.words}.") from None
         _note(reply, runs)

@@ -212,12 +212,12 @@ class RemoteEngine:
             request = replace(request, body=body, session=ask.session)
             await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 
-    def step(self, runs: Sequence[RemoteRun], attention: Cancel) -> None:
-        """Wait until something has come for any of the runs, or for `attention`; hand it out."""
-        if attention.is_set():
+    def step(self, runs: Sequence[RemoteRun], interrupt: Cancel) -> None:
+        """Wait until something has come for any of the runs, or for `interrupt`; hand it out."""
+        if interrupt.is_set():
             return  # what has come is handed out by the next step
-        with attention.interrupting(self._wake), self._came:
-            self._came.wait_for(lambda: attention.is_set() or any(run.news for run in runs))
+        with interrupt.interrupting(self._wake), self._came:
+            self._came.wait_for(lambda: interrupt.is_set() or any(run.news for run in runs))
             for run in runs:
                 run.take()
         for run in runs:

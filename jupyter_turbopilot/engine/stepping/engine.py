@@ -68,8 +68,8 @@ class Stepping(ABC):
         """Carry out what the bookkeeping decided."""
 
     @abstractmethod
-    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
-        """Compute a batch; False where `attention` aborted it."""
+    def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
+        """Compute a batch; False where `interrupt` aborted it."""
 
     @abstractmethod
     def logits(self, index: int) -> Logits:
@@ -143,37 +143,37 @@ class Stepping(ABC):
     def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
         """Compute with these adapters from now on."""
 
-    def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
+    def step(self, runs: Sequence[StepRun], interrupt: Cancel) -> None:
         """Advance all runs and hand out what they wrote, those in one language after those in another."""
         # What serves one of several is not aborted: whoever else leaves would undo what was computed for it.
-        alone = attention if len(runs) == 1 else None
+        alone = interrupt if len(runs) == 1 else None
         for tuning in sorted({run.sequence.partition.tuning for run in runs}):
             self.tune(tuning)
             self._advance(tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone)
 
-    def _advance(self, tuning: int, runs: Sequence[StepRun], attention: Cancel | None) -> None:
+    def _advance(self, tuning: int, runs: Sequence[StepRun], interrupt: Cancel | None) -> None:
         """Advance runs with the same adapters by one batch."""
         # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not (run.wrote and run.pending == 1)]
         if not (writing and reading) or sum(run.unread for run in runs) < self.chunk:
             self._owed[tuning] = 0.0
-            self._compute(self._next(runs), attention)
+            self._compute(self._next(runs), interrupt)
         elif self._owed[tuning] <= 0.0:
-            seconds = self._compute(self._next(reading), attention)
+            seconds = self._compute(self._next(reading), interrupt)
             long = any(run.ask.usage.prompt_tokens - run.ask.usage.cached_tokens > LONG for run in reading)
             further = len(reading) - 1 if long else len(runs) - 2
             slow = any(self.clock() - run.started > SLOW for run in writing)
             self._owed[tuning] += seconds / min(2**further, READING_MOST_IF_SLOW if slow else READING_MOST)
         else:
-            self._owed[tuning] -= self._compute(self._next(writing), attention)
+            self._owed[tuning] -= self._compute(self._next(writing), interrupt)
 
-    def _compute(self, shares: Sequence[Share], attention: Cancel | None) -> float:
+    def _compute(self, shares: Sequence[Share], interrupt: Cancel | None) -> float:
         """Compute one batch; return how many seconds it took."""
         rows = [row for share in shares for row in share.rows()]
         begun = self.clock()
         try:
-            whole = self.evaluate(rows, attention)
+            whole = self.evaluate(rows, interrupt)
         except BaseException:
             self._forget_batch(shares)
             raise

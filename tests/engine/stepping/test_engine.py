@@ -65,11 +65,11 @@ class Arithmetic(Stepping):
     def length(self, sequence: int) -> int:
         return len(self.memory.get(sequence, []))
 
-    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
+    def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         assert 0 < len(rows) <= self.batch_size
         self.batches.append(rows)
         self.now += self.batch_seconds + len(rows) * self.row_seconds
-        if attention and (attention.is_set() or self.abort_next):
+        if interrupt and (interrupt.is_set() or self.abort_next):
             self.abort_next = False
             return False
         self.rows = []
@@ -349,9 +349,9 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
 def test_a_batch_that_serves_several_is_never_cut_short() -> None:
     engine = Arithmetic()
     runs = [engine.start(Ask(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
-    attention = Cancel()
-    attention.set("nudge")
-    engine.step([run for run in runs if run], attention)
+    interrupt = Cancel()
+    interrupt.set("interrupt")
+    engine.step([run for run in runs if run], interrupt)
     assert all(run and run.wrote == 1 for run in runs)
 
 
