@@ -470,7 +470,7 @@ def stuck() -> Iterator[tuple[Worker, threading.Event]]:
     worker.stop()
 
 
-def test_worker_ends_a_waiting_job_when_it_is_cancelled_during_a_load(
+def test_worker_ends_waiting_jobs_stopped_during_a_load(
     stuck: tuple[Worker, threading.Event],
 ) -> None:
     worker, go = stuck
@@ -752,7 +752,7 @@ def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
     charge = worker._scheduler.charge_tokens
 
     def note(served: dict[Job, int]) -> None:
-        prompts.update({job.caller: job.read for job in served})
+        prompts.update({job.caller: job.uncharged for job in served})
         charge(served)
 
     worker._scheduler.charge_tokens = note  # type: ignore[assignment, method-assign]

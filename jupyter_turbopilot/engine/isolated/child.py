@@ -55,9 +55,9 @@ class Asked(NamedTuple):
 
 
 def listen(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
-    """Put requests into a queue, and pass interrupt on to the last of them; at their end, end the process.
+    """Queue requests and pass interrupts on to the last of them; end the process at the end of the pipe.
 
-    The parent sends interrupt only while it waits for a reply. What comes late is for a request that has
+    The parent sends an interrupt only while it waits for a reply. A late one is for a request that has
     been replied to, and reaches no other.
     """
     try:

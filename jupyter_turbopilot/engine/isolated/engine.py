@@ -123,7 +123,7 @@ class IsolatedEngine:
         return run if self._ask(Start(run.number, ask), [run]) else None
 
     def step(self, runs: Sequence[IsolatedRun], interrupt: Cancel) -> None:
-        """Advance every run by its next tokens, or by a piece of its prompt; `interrupt` cuts it short."""
+        """Advance every run by its next tokens or by a chunk of its prompt; `interrupt` ends it early."""
         before, begun = sum(max(1, run.pending) for run in runs), time.monotonic()
         patience = patience_for(before, self._pace, self._patience)
         self._ask(Step(tuple(run.number for run in runs)), runs, interrupt, patience)

@@ -209,7 +209,7 @@ class ChildProcess:
         return self._process.pid
 
     def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> Reply:
-        """Send a request and return its reply; `interrupt` is passed on while it is waited for."""
+        """Send a request and return its reply; pass `interrupt` on to the process while waiting."""
         if self._verdict:
             raise ProcessEndedError(self._verdict)
         message = encode(request)
@@ -217,7 +217,7 @@ class ChildProcess:
         try:
             with self._limit.within(seconds):
                 self._pipe.send(message)
-                # From here on: interrupt that came before the request would be taken for the previous one's.
+                # Not earlier: the process would apply the interrupt to the previous request.
                 with interrupt.interrupting(self._pass_on) if interrupt else nullcontext():
                     data = self._pipe.receive()
             return decode_reply(data)

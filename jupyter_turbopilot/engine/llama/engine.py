@@ -216,7 +216,7 @@ class LlamaEngine(Stepping):
         return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
-        """Compute a batch; False where `interrupt` aborted it."""
+        """Evaluate a batch; return False if `interrupt` aborted it."""
         batch = self._batch
         batch.n_tokens = len(rows)
         for index, row in enumerate(rows):

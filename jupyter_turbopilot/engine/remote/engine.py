@@ -213,7 +213,7 @@ class RemoteEngine:
             await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 
     def step(self, runs: Sequence[RemoteRun], interrupt: Cancel) -> None:
-        """Wait until something has come for any of the runs, or for `interrupt`; hand it out."""
+        """Wait for tokens of any run or for `interrupt`, and take the tokens."""
         if interrupt.is_set():
             return  # what has come is handed out by the next step
         with interrupt.interrupting(self._wake), self._came:

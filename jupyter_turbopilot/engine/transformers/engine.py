@@ -131,7 +131,7 @@ class TransformersEngine(Stepping):
                 layer.register_forward_pre_hook(self._look_up)
 
     def _look_up(self, _module: Any, _inputs: Any) -> None:
-        """Stop between two layers where interrupt is wanted."""
+        """Stop between two layers if the step is interrupted."""
         if self._interrupt is not None and self._interrupt.is_set():
             raise _Aborted
 
@@ -163,7 +163,7 @@ class TransformersEngine(Stepping):
         return held.size if held else 0
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
-        """Compute a batch; False where `interrupt` aborted it."""
+        """Evaluate a batch; return False if `interrupt` aborted it."""
         self._rows.clear()
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PLAN = LoadPlan(context_size=512, threads=1, needs=0, parked=2048)
 PYTHON = sys.executable
-# Every batch waits for interrupt, so that a test can do what it likes in the middle of one.
+# Every batch waits for the interrupt, so that a test can act while a batch is running.
 WAITS = """
     import time
     from pathlib import Path

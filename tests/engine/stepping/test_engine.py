@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
-from jupyter_turbopilot.engine.stepping.engine import READING_MOST, Stepping, write
+from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping, write
 from jupyter_turbopilot.engine.stepping.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
@@ -322,7 +322,7 @@ def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], c
             read, written = read + rows * (not here), written + rows * here
         else:
             read = written = 0
-        assert read <= READING_MOST * (written + 1) + engine.batch_size
+        assert read <= PREFILL_MAX * (written + 1) + engine.batch_size
 
 
 def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_read() -> None:
