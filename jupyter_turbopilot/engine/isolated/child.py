@@ -1,4 +1,4 @@
-"""The child process: it loads an engine and does what its parent asks, for as long as there is a parent."""
+"""The child process: it loads an engine and serves the requests of its parent until the parent ends."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Ask
 
 
-LOOKS = 0.5  # seconds between two looks at the parent
+LOOKS = 0.5  # seconds between checks whether the parent is alive
 
 
 class Asked(NamedTuple):
-    """A request, and what cuts it short."""
+    """A request and its interrupt."""
 
     request: Request
     interrupt: Cancel
@@ -70,7 +70,7 @@ def listen(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
                 interrupt = Cancel()
                 queue.put(Asked(request, interrupt))
     except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
-        os._exit(0)  # at once, whatever is being computed: nobody waits for it any more
+        os._exit(0)  # immediately: the parent is gone
 
 
 def end_with(parent: int) -> None:

@@ -80,7 +80,7 @@ def new_cache(config: Any) -> Any:
 
 
 def is_divisible(cache: Any) -> bool:
-    """Tell whether the end of a sequence can be forgotten; the state of recurrent layers cannot go back."""
+    """Return whether the end of a sequence can be forgotten; the state of recurrent layers cannot go back."""
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
