@@ -1,4 +1,4 @@
-"""One thread for calls into file systems, which may hang."""
+"""A thread for calls into file systems, which may hang."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
-SLOW = 0.05  # seconds that a call may take before further calls are refused
-STUCK, MOST_STUCK = 30.0, 3  # seconds after which another thread takes over, and how often
+SLOW = 0.05  # seconds that a call may take before further calls are rejected
+STUCK, MOST_STUCK = 30.0, 3  # seconds after which another thread takes over; how many threads may be stuck
 IDLE = 30.0  # seconds after which a thread without calls ends
-MOST = 8  # calls that run or wait
+MOST = 8  # running and queued calls
 
 
 class LookupThread:
-    """Runs calls in their order, on a daemon thread that is started when it is needed."""
+    """Runs calls in order on a daemon thread, which it starts when needed."""
 
     def __init__(self) -> None:
         self._queue: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None  # that takes calls from the queue
-        self._began = math.inf  # when its call began
-        self._stuck = 0  # threads that were replaced, and whose call has not returned
+        self._thread: threading.Thread | None = None  # takes calls from the queue
+        self._began = math.inf  # the start of the running call
+        self._stuck = 0  # replaced threads whose call has not returned
 
     @property
     def is_slow(self) -> bool:
@@ -36,13 +36,13 @@ class LookupThread:
         return time.monotonic() - self._began > SLOW
 
     def submit(self, call: Callable[[], object]) -> bool:
-        """Queue a call; return False where the thread is slow, the queue is full, or no thread can start."""
+        """Queue a call; return False if the thread is slow or cannot be started, or the queue is full."""
         with self._changed:
             if time.monotonic() - self._began > STUCK and self._stuck < MOST_STUCK:
                 self._thread, self._began, self._stuck = None, math.inf, self._stuck + 1
             if not self._thread:
-                with suppress(RuntimeError):  # there can be no more threads now
-                    # A daemon: a disk that does not answer must not keep the process from ending.
+                with suppress(RuntimeError):  # no thread can be started
+                    # A daemon thread: a disk that does not answer must not keep the process from ending.
                     thread = threading.Thread(target=self._run, name="turbopilot-lookups", daemon=True)
                     thread.start()
                     self._thread = thread
@@ -67,7 +67,7 @@ class LookupThread:
             try:
                 call()
             except BaseException:
-                log.exception("Turbopilot: a look-up in a file system failed")
+                log.exception("Turbopilot: A file system call failed")
 
 
-lookups = LookupThread()  # of the process
+lookups = LookupThread()

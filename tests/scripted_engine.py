@@ -89,18 +89,18 @@ class ScriptedEngine:
         ask.usage.prompt_tokens = len(ask.prompt)
         return ScriptedRun(ask, text, len(self.finished) - 1)
 
-    def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+    def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
         for run in runs:
             if run.words is None:
-                self._wait(self.prompt_pause, attention)
-                if attention.is_set():
+                self._wait(self.prompt_pause, interrupt)
+                if interrupt.is_set():
                     return
                 if self.fail:
                     raise self.fail
                 answer = self.answer if isinstance(self.answer, str) else self.answer(run.text)
                 run.words = re.findall(r"\s*\S+|\s+$", answer)[: run.ask.sampling.max_tokens]
-        self._wait(self.pause, attention)
-        if attention.is_set():
+        self._wait(self.pause, interrupt)
+        if interrupt.is_set():
             return
         for run in runs:
             usage = run.ask.usage

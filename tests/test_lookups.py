@@ -53,7 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 Hold = Callable[[LookupThread], Held]
 
 
-def test_calls_run_in_their_order_on_one_daemon_thread() -> None:
+def test_lookups_run_in_order_on_one_daemon_thread() -> None:
     thread, ran = LookupThread(), list[tuple[int, threading.Thread]]()
     for number in range(MOST):
         assert thread.submit(lambda number=number: ran.append((number, threading.current_thread())))
@@ -64,7 +64,7 @@ def test_calls_run_in_their_order_on_one_daemon_thread() -> None:
     assert runs is not threading.current_thread()
 
 
-def test_a_call_that_fails_is_logged_and_the_next_one_runs(caplog: pytest.LogCaptureFixture) -> None:
+def test_lookups_log_a_failing_call_and_run_the_next(caplog: pytest.LogCaptureFixture) -> None:
     thread, ran = LookupThread(), threading.Event()
 
     def fail() -> None:
@@ -76,7 +76,7 @@ def test_a_call_that_fails_is_logged_and_the_next_one_runs(caplog: pytest.LogCap
     assert "no such disk" in caplog.text
 
 
-def test_while_a_call_is_slow_further_calls_are_refused(hold: Hold, clock: list[float]) -> None:
+def test_lookups_reject_calls_while_one_is_slow(hold: Hold, clock: list[float]) -> None:
     thread, ran = LookupThread(), threading.Event()
     held = hold(thread)
     clock[0] = SLOW
@@ -91,7 +91,7 @@ def test_while_a_call_is_slow_further_calls_are_refused(hold: Hold, clock: list[
     assert thread.submit(lambda: None)
 
 
-def test_a_full_queue_refuses_calls(hold: Hold) -> None:
+def test_lookups_reject_calls_if_the_queue_is_full(hold: Hold) -> None:
     thread, ran = LookupThread(), list[int]()
     held = hold(thread)
     assert all(thread.submit(lambda: ran.append(1)) for _ in range(MOST - 1))
@@ -100,7 +100,7 @@ def test_a_full_queue_refuses_calls(hold: Hold) -> None:
     until(lambda: len(ran) == MOST - 1)
 
 
-def test_where_no_thread_can_be_started_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookups_reject_calls_if_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
     thread, ran = LookupThread(), threading.Event()
 
     def full(_: object) -> None:
@@ -113,9 +113,7 @@ def test_where_no_thread_can_be_started_calls_are_refused(monkeypatch: pytest.Mo
     assert ran.wait(PATIENCE)
 
 
-def test_an_idle_thread_ends_and_the_next_call_starts_another(
-    hold: Hold, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lookups_end_an_idle_thread_and_start_another(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE", 0.0)
     thread = LookupThread()
     for _ in range(2):
@@ -125,7 +123,7 @@ def test_an_idle_thread_ends_and_the_next_call_starts_another(
         assert not held.thread.is_alive()
 
 
-def test_another_thread_takes_over_the_queue_of_one_that_is_stuck(hold: Hold, clock: list[float]) -> None:
+def test_lookups_replace_a_stuck_thread(hold: Hold, clock: list[float]) -> None:
     thread, ran = LookupThread(), list[threading.Thread]()
     held = hold(thread)
     assert thread.submit(lambda: ran.append(threading.current_thread()))
@@ -140,7 +138,7 @@ def test_another_thread_takes_over_the_queue_of_one_that_is_stuck(hold: Hold, cl
     until(lambda: len(ran) == 3)
 
 
-def test_so_many_threads_are_stuck_and_no_more(hold: Hold, clock: list[float]) -> None:
+def test_lookups_limit_the_number_of_stuck_threads(hold: Hold, clock: list[float]) -> None:
     thread, ran = LookupThread(), threading.Event()
     stuck = []
     for _ in range(MOST_STUCK + 1):

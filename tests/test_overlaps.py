@@ -401,8 +401,8 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # making the default one takes longer than a script
     patience = script.get("index", {}).get("patience", PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completer, "PATIENCE", patience)
-        patch.setattr(completer, "FOCUS", patience)
+        patch.setattr(completer, "INDEX_TIMEOUT", patience)
+        patch.setattr(completer, "PREFETCH_TIMEOUT", patience)
         patch.setattr(lookups, "SLOW", patience)
         patch.setattr(completer, "lookups", lookups.LookupThread())
         async with httpx.AsyncClient(

@@ -68,9 +68,9 @@ class Clock:
         self._inner = engine.evaluate
         engine.evaluate = self._timed  # type: ignore[method-assign]
 
-    def _timed(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
+    def _timed(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         begun = time.perf_counter()
         try:
-            return self._inner(rows, attention)
+            return self._inner(rows, interrupt)
         finally:
             self.seconds += time.perf_counter() - begun

@@ -1,1 +1,1 @@
-"""From a request to its answer: context, prompt, engine, trimming, gate. Every request takes this way."""
+"""The path of every request: context, prompt, engine, trimming, gate, reply."""

@@ -1,4 +1,4 @@
-"""Further answers to the same request: how each begins, and in which order all are sent. Pure."""
+"""Additional completions for one request: where each one starts, and how they are ranked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.completer.text import Rest
+from jupyter_turbopilot.completer.text import Remainder
 from jupyter_turbopilot.generation import Ask, Usage
 
 if TYPE_CHECKING:
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.reply import Item
 
-DRAWN = 0.8  # the temperature of further answers where the likeliest is the same each time
-SURE = 0.9  # a token at least as likely as this has no alternative worth reading
+SAMPLED_TEMPERATURE = 0.8  # for engines without prefix constraints: greedy texts would all be the same
+CERTAIN = 0.9  # no alternative branches at a token with at least this probability
 
 
-class Opening(NamedTuple):
-    """What a text begins with."""
+class TextStart(NamedTuple):
+    """The start of a text."""
 
     ask: Ask
-    rest: Rest = Rest(())  # what of it is written already
-    adopted: bool = False  # whether an earlier request has it computed
+    remainder: Remainder = Remainder(())  # tokens that are already generated
+    taken_over: bool = False  # whether an earlier request submitted the ask
 
 
 def alternatives(
-    first: Ask, plan: Plan, tokens: Sequence[Token], piece: Callable[[int], bytes], *, holds: bool = True
-) -> list[Opening]:
-    """Return how further answers begin: with other seeds, or where the first was unsure.
+    first: Ask, plan: Plan, tokens: Sequence[Token], piece: Callable[[int], bytes], *, constrains: bool = True
+) -> list[TextStart]:
+    """Return the starts of additional completions: other seeds, or branches at uncertain tokens.
 
-    `holds`: the engine can be held to a beginning; otherwise other answers have to be drawn.
+    `constrains`: the engine supports prefix constraints; without them, additional completions are sampled.
     """
-    temperature = plan.sampling.temperature or (0.0 if holds else DRAWN)
+    temperature = plan.sampling.temperature or (0.0 if constrains else SAMPLED_TEMPERATURE)
     if plan.best or temperature:
         seeds = (plan.sampling.seed + number for number in range(1, plan.n))
-        return [_opening(first, seed=seed, temperature=temperature) for seed in seeds]
-    openings = []
-    for begun, banned in branches(tokens, plan.n - 1):
-        written = b"".join(piece(token.id) for token in begun)
-        beginning = replace(first.sampling.beginning.after(written), banned=banned)
-        left = max(1, first.sampling.max_tokens - len(begun))
-        openings.append(_opening(first, begun, max_tokens=left, beginning=beginning))
-    return openings
+        return [_start(first, seed=seed, temperature=temperature) for seed in seeds]
+    starts = []
+    for shared, banned in branches(tokens, plan.n - 1):
+        generated = b"".join(piece(token.id) for token in shared)
+        beginning = replace(first.sampling.beginning.after(generated), banned=banned)
+        left = max(1, first.sampling.max_tokens - len(shared))
+        starts.append(_start(first, shared, max_tokens=left, beginning=beginning))
+    return starts
 
 
-def _opening(first: Ask, begun: Sequence[Token] = (), **changed: Any) -> Opening:
-    prompt = [*first.prompt, *(token.id for token in begun)]
+def _start(first: Ask, shared: Sequence[Token] = (), **changed: Any) -> TextStart:
+    prompt = [*first.prompt, *(token.id for token in shared)]
     sampling = replace(first.sampling, **changed)
-    return Opening(
-        replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), Rest(tuple(begun))
+    return TextStart(
+        replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), Remainder(tuple(shared))
     )
 
 
 def branches(tokens: Sequence[Token], count: int) -> list[tuple[Sequence[Token], int]]:
-    """Return where an answer's first line is least certain: the tokens before, and the one to be avoided."""
+    """Return the least certain positions of the first line: the tokens before each, and the banned token."""
     line: list[Token] = []
     begun = False
     for token in tokens:
@@ -65,20 +65,20 @@ def branches(tokens: Sequence[Token], count: int) -> list[tuple[Sequence[Token],
             break
         begun = begun or bool(token.data.strip())
         line.append(token)
-    unsure = [at for at, token in enumerate(line) if token.probability < SURE and token.data.strip()]
-    unsure.sort(key=lambda at: line[at].probability)
-    return [(line[:at], line[at].id) for at in unsure[:count]]
+    uncertain = [at for at, token in enumerate(line) if token.probability < CERTAIN and token.data.strip()]
+    uncertain.sort(key=lambda at: line[at].probability)
+    return [(line[:at], line[at].id) for at in uncertain[:count]]
 
 
 def ranked(items: list[Item], plan: Plan) -> list[Item]:
-    """Put the best first; of texts that were drawn for the best of them, keep so many."""
+    """Sort items, the most likely first; keep `plan.best` of them if that is set."""
     if plan.best:
         if len(items) > plan.best:
-            items = sorted(items, key=lambda item: -_likelihood(item))[: plan.best]
+            items = sorted(items, key=lambda item: -_mean_logprob(item))[: plan.best]
         return [replace(item, index=index) for index, item in enumerate(items)]
     return items if plan.sampling.temperature else sorted(items, key=lambda item: -item.confidence)
 
 
-def _likelihood(item: Item) -> float:
-    chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
-    return sum(chances) / len(chances) if chances else 0.0
+def _mean_logprob(item: Item) -> float:
+    logprobs = [math.log(max(1e-12, token.probability)) for token in item.tokens]
+    return sum(logprobs) / len(logprobs) if logprobs else 0.0

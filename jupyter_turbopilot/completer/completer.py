@@ -1,4 +1,4 @@
-"""The one completer: plan, completion cache, index, engine."""
+"""The completer submits requests to the notebook index, the completion cache and the engine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.generation import Generation, Shared
-from jupyter_turbopilot.completer.importing import WouldWaitError, at_once
+from jupyter_turbopilot.completer.importing import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.completer.suggestion_plan import Person, SuggestionPlan, plan_suggestion
+from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserData, plan_suggestion
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
@@ -47,15 +47,15 @@ log = logging.getLogger(__name__)
 
 EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
 _COUNTED = ("requests", "known", "recalled", "taken_over", "ended", "hidden", *EVENTS)
-# Seconds that the index may keep a request from the engine: a key, and the reading of a notebook.
-PATIENCE, FOCUS = 0.05, 1.0
+# Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
+INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0
 
 
 class Completer:
     """Turns requests into suggestions.
 
-    `results` are the cached answers. `resting` returns whether nothing may run that no user waits for. Paths
-    are relative to the folder `root`. `learner` learns from feedback, and `study` logs it.
+    `results` is the completion cache. `resting` returns whether prefetching is paused. Paths are relative to
+    the folder `root`. `learner` learns from feedback, and `study` logs it.
     """
 
     def __init__(
@@ -73,24 +73,24 @@ class Completer:
         self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0))
         self.learner = learner
         self.study = study
-        self.secret = secrets.token_bytes(32)  # nobody else can tell whose an owner or a session is
+        self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
         self._resting = resting
         self._root = root
         self._cells = ChosenCells()
 
     @property
     def results(self) -> Results:
-        """The cached answers."""
+        """The completion cache."""
         return self.shared.results
 
     @property
     def counters(self) -> dict[str, int]:
-        """How often what has happened."""
+        """Counts of requests and events."""
         return self.shared.counters
 
     @property
     def last_ms(self) -> float | None:
-        """How long the last answer took."""
+        """The duration of the last answered request in milliseconds."""
         return self.shared.last_ms
 
     def submit(
@@ -103,11 +103,12 @@ class Completer:
         *,
         memory: Memory | None = None,
     ) -> Generation:
-        """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
+        """Submit a request. `listener` is called with each reply; the last one has `done` set.
 
-        `caller` sent the request, as far as is known: a request never ends another caller's. `owner` is whose
-        caches may serve it; empty where one person is served. `memory` is the index of the caller's own code,
-        where the caller may read it.
+        The listener is called on the worker's threads, or before this method returns. `caller` identifies the
+        client: a request never ends a request of another caller. `owner` is the tenant whose caches may serve
+        the request; it is empty on a single-user server. `memory` is the notebook index, if the caller may
+        read it.
         """
         with remembering_for(owner):
             plan = self._plan(request, facts, owner, memory)
@@ -116,7 +117,7 @@ class Completer:
             self.counters["requests"] += 1
             editors = self.shared.editors
             if not plan.priority.awaited and (self._resting() or editors.is_awaited(generation.editor)):
-                # The machine is somebody's: nothing is computed that nobody waits for.
+                # Skip prefetching while the CPU is busy or the user waits for another request.
                 generation.cancel.set(YIELDED)
                 generation.finish(None)
             else:
@@ -128,21 +129,21 @@ class Completer:
     ) -> Plan:
         plan: Plan
         if isinstance(request, Completion):
-            person = Person(memory)
+            user = UserData(memory)
             if self.learner and not owner:
-                person = Person(memory, self.learner.calibration)
-            planned = plan_suggestion(request, facts, self.worker.state.model, self.settings, person)
+                user = UserData(memory, self.learner.calibration)
+            planned = plan_suggestion(request, facts, self.worker.state.model, self.settings, user)
             if planned.memory and not planned.asks_index:
                 planned = planned.with_cells(self._cells.of(request))
             plan, session = planned, session_of(self.secret, request.path)
         else:
             plan = plan_raw(request, self.settings)
             owner, session = apart(owner, request.salt), request.session
-        # Two people's notebooks at the same path are two sessions.
+        # Notebooks of two users at the same path are two sessions.
         return plan.for_owner(owner, apart(session, owner))
 
     def _observers(self, request: Completion | RawRequest, plan: Plan) -> list[Listener]:
-        """Return what takes note of the replies: only where one person is served."""
+        """Return the listeners that record replies; there are none on a multi-user server."""
         observers: list[Listener] = []
         if not plan.place.owner and isinstance(request, Completion):
             if self.learner and plan.terms:
@@ -152,7 +153,7 @@ class Completer:
         return observers
 
     def _begin(self, generation: Generation) -> None:
-        """Ask the index if it may know more, then answer from the cache or put the request in the queue."""
+        """Query the index if the plan wants it, then answer from the cache or queue the request."""
         plan, editors = generation.plan, self.shared.editors
         generation.awaits_index = asks_index = isinstance(plan, SuggestionPlan) and plan.asks_index
         if plan.client and (ended := editors.enter(generation)):
@@ -166,17 +167,17 @@ class Completer:
                 editors.leave(generation)
                 raise
             return
-        patience = PATIENCE if plan.priority.awaited else FOCUS
+        timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
         try:
-            self.worker.call_at(time.monotonic() + patience, partial(self._time_out, generation))
-            is_asked = lookups.submit(partial(self._ask_index, generation))
-        except RuntimeError:  # there can be no more threads now
-            is_asked = False
-        if not is_asked:
+            self.worker.call_at(time.monotonic() + timeout, partial(self._time_out, generation))
+            submitted = lookups.submit(partial(self._query_index, generation))
+        except RuntimeError:  # no thread can be started
+            submitted = False
+        if not submitted:
             self._continue(generation, None)
 
-    def _ask_index(self, generation: Generation) -> None:
-        """Ask the index, on the thread for look-ups."""
+    def _query_index(self, generation: Generation) -> None:
+        """Query the index on the look-up thread."""
         plan, matches = generation.plan, None
         try:
             if (
@@ -187,15 +188,15 @@ class Completer:
                 with remembering_for(plan.place.owner):
                     matches = plan.match(self._cells)
         except Exception:
-            log.exception("Turbopilot: the index could not be read")
+            log.exception("Turbopilot: The notebook index could not be read")
         self._continue(generation, matches)
 
     def _time_out(self, generation: Generation) -> None:
-        """Continue without the index, on the timer's thread; the worker looks into the cache."""
+        """Continue without the index, on the timer's thread. The worker reads the cache later."""
         self._continue(generation, None, replays=False)
 
     def _continue(self, generation: Generation, matches: Matches | None, *, replays: bool = True) -> None:
-        """Continue with what the index says, or without after the time limit: once."""
+        """Continue with the result of the index, or without one after the timeout. Later calls return."""
         if not self.shared.editors.end_look_up(generation):
             return
         plan, state = generation.plan, self.worker.state
@@ -210,15 +211,15 @@ class Completer:
                     generation.plan = plan.with_cells(cells)
                 if not generation.offer(matches, state.model if state.ready else ""):
                     self._queue(generation, replays=replays)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+        except Exception as error:  # noqa: BLE001 - the client waits for a reply
             generation.finish(as_error(error))
 
     def _queue(self, generation: Generation, *, replays: bool = True) -> None:
         """Answer from the cache, or put the request in the worker's queue."""
         try:
-            if replays and (known := self._replay(generation)):
+            if replays and (cached := self._replay(generation)):
                 self.counters["known"] += 1
-                generation.answer(known)
+                generation.answer(cached)
             else:
                 self.worker.submit(generation)
         except TurbopilotError:
@@ -226,24 +227,24 @@ class Completer:
             raise
 
     def _replay(self, generation: Generation) -> Reply | None:
-        """Answer with what is cached, where that is all that is wanted and nothing has to be waited for."""
+        """Return the reply from a complete cached completion; None if missing, or if a look-up is needed."""
         plan = generation.plan
-        known = plan.find_cached(self.results)
-        if not known or not plan.is_answered_by(known):
+        cached = plan.find_cached(self.results)
+        if not cached or not plan.is_answered_by(cached):
             return None
         if not (state := self.worker.state).ready:
             raise not_ready(state)
-        with suppress(WouldWaitError), at_once():
-            return replay(generation.id, state.model, plan, known)
-        return None  # the worker has the time
+        with suppress(WouldWaitError), cached_only():
+            return replay(generation.id, state.model, plan, cached)
+        return None  # the worker's thread may wait for the look-up
 
     def answer_from(self, engine: Engine) -> None:
-        """Say whose answers are cached from now on: another model's, or the same otherwise tuned, are not."""
+        """Use the cached completions of this engine; those of other models and settings are not found."""
         identity = identity_of(engine, self.settings, self._root)
         self.results.answer_for(identity, lasting=engine.abilities.lasting)
 
     def feedback(self, feedback: Feedback) -> None:
-        """Count what became of a suggestion, learn from it, and log it for a study."""
+        """Count the outcome of a suggestion, learn from it, and write it to the usage log."""
         self.counters[feedback.event] += 1
         if self.learner:
             self.learner.receive(feedback)
@@ -252,14 +253,14 @@ class Completer:
 
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
-    """Return what answers depend on beside the request and what eagerness it asks for."""
+    """Return a string that changes when the same request could get another answer."""
     remote = settings.remote
     prompt = (LAYOUT, engine.context_size, settings.prompt_tokens, settings.suffix_tokens)
-    ends = (settings.token_healing, settings.move_suffix, settings.max_lines)
+    text = (settings.token_healing, settings.move_suffix, settings.max_lines)
     sent = (settings.engine, remote.send_documents, remote.send_kernel_facts)
-    asked = (*map(_without_secrets, remote.urls), remote.model, remote.vocabulary, remote.fim)
-    about = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
-    return repr((about, prompt, ends, sent, asked))
+    servers = (*map(_without_secrets, remote.urls), remote.model, remote.vocabulary, remote.fim)
+    source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
+    return repr((source, prompt, text, sent, servers))
 
 
 def _without_secrets(url: str) -> str:

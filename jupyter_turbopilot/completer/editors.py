@@ -1,4 +1,4 @@
-"""The current request of each editor: which request ends, continues or waits for another is decided here."""
+"""The current request of each editor. Decides which request supersedes or takes over from another."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ class Editors:
     """The latest request of each editor, until it has ended.
 
     When an editor sends another request:
-    1. If the client has numbered the two and the other has a lower number, the other is superseded.
-    2. If the latest is in another document or cell, it is superseded.
-    3. If the latest still waits for the index, it is superseded, and the new request takes over from the one
-       that the latest was to take over from.
-    4. Otherwise the new request takes over from the latest: its place in the queue, and its text if
-       `Text.is_continued_by` says so. The latest is superseded when the new one is in the queue, or answered.
+    1. If the client numbers its requests and the new request has a lower number, the new one is superseded.
+    2. If the latest request is in another document or cell, it is superseded.
+    3. If the latest still waits for the index, it is superseded, and the new request takes over from its
+       predecessor.
+    4. Otherwise the new request takes over from the latest: its position in the queue, and its text if
+       `Text.is_continued_by` returns True. The latest is superseded as soon as the new one is in the queue or
+       answered.
     """
 
     def __init__(self) -> None:
@@ -36,13 +37,13 @@ class Editors:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Return how many editors wait for something."""
+        """Return the number of editors with a request in progress."""
         return len(self._latest)
 
     def enter(self, new: Generation) -> Generation | None:
-        """Make a request its editor's latest; return one that has ended by that, to be finished.
+        """Make a request its editor's latest; return the superseded request, which the caller finishes.
 
-        That may be the request itself, which then goes no further.
+        The superseded request may be the new one.
         """
         superseded: list[Job | None] = []
         with self._lock:
@@ -64,19 +65,19 @@ class Editors:
         return new if is_late else latest if waits else None
 
     def end_look_up(self, generation: Generation) -> bool:
-        """End a request's look-up; return False if it had ended before: then something else continues it."""
+        """End a request's index look-up; return False if it has ended already."""
         with self._lock:
-            looked_up, generation.awaits_index = generation.awaits_index, False
-            return looked_up
+            awaited, generation.awaits_index = generation.awaits_index, False
+            return awaited
 
     def leave(self, generation: Generation) -> None:
-        """Forget a request that has ended, unless the editor has sent another since."""
+        """Remove a request that has ended, unless the editor has sent a newer one."""
         with self._lock:
             if self._latest.get(generation.editor) is generation:
                 del self._latest[generation.editor]
 
     def is_awaited(self, editor: Editor) -> bool:
-        """Return whether somebody waits for the editor's latest request."""
+        """Return whether the user waits for the editor's latest request."""
         with self._lock:
             latest = self._latest.get(editor)
         return latest is not None and latest.priority.awaited

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from jupyter_turbopilot.bounds import remembering_for
-from jupyter_turbopilot.completer.alternatives import Opening, alternatives, ranked
+from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
 from jupyter_turbopilot.completer.editors import Editor, Editors
 from jupyter_turbopilot.completer.plan import item_of, replay
-from jupyter_turbopilot.completer.text import Rest, Text, rest_of
+from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.generation import Ask, Beginning, Usage
 from jupyter_turbopilot.prompt.formats import Prompt
@@ -38,37 +38,37 @@ if TYPE_CHECKING:
 
 @dataclass
 class Shared:
-    """What the requests of one completer share."""
+    """State that all requests of a completer share."""
 
     settings: Turbopilot
     results: Results
     counters: dict[str, int]
     editors: Editors = field(default_factory=Editors)
-    last_ms: float | None = None  # how long the last answer took
+    last_ms: float | None = None  # duration of the last answered request
     layout: Layout | None = None
 
     def layout_for(self, engine: Engine) -> Layout:
-        """Return the layout of prompts for an engine."""
+        """Return the prompt layout for an engine."""
         if self.layout is None or not self.layout.is_for(engine):
             self.layout = Layout(engine, self.settings)
         return self.layout
 
 
 class Generation(Job):
-    """One request: what is planned, the text that is written for it, and what its listener has been told.
+    """One request: its plan, its text, and the replies that it has sent.
 
-        looks up ──▶ waiting ──▶ begun ──▶ ended
-            │           │                    ▲
-            └───────────┴────────────────────┘ superseded, cancelled, late, answered by the index or the cache
+        index look-up ──▶ waiting ──▶ begun ──▶ ended
+              │              │                    ▲
+              └──────────────┴────────────────────┘ superseded, cancelled, late, answered from index or cache
 
-    The look-up thread calls `offer`; the worker's thread calls `begin`, `feed` and `close`. `publish` and
-    `end` are called by whichever thread has something to tell. The listener's last reply is `done`.
+    The look-up thread calls `offer`. The worker's thread calls `begin`, `feed` and `close`. Any thread may
+    call `publish` and `end`. The last reply has `done` set.
     """
 
-    awaits_index = False  # whether it waits for the index; only `Editors` decides whether it still does
+    awaits_index = False  # whether the index look-up has not ended; protected by the lock of `Editors`
 
     def __init__(self, plan: Plan, caller: str, listeners: Sequence[Listener], shared: Shared) -> None:
-        """`listeners`: who is told each reply, in this order."""
+        """`listeners` receive each reply, in this order."""
         super().__init__(priority=plan.priority, deadline=plan.deadline, caller=caller, client=plan.client)
         self.id = uuid4().hex
         self.plan = plan
@@ -77,19 +77,17 @@ class Generation(Job):
         self._listeners = listeners
         self._shared = shared
         self._submitted_at = time.perf_counter()
-        self._reply = Reply(id=self.id)  # the answer, as far as it is known
-        # What the index says.
-        self._line: Recalled | None = None
-        self._settled = True  # whether it has said what it says here
-        self._shown: Reply | None = None  # the newest of what is shown, where the index began it
-        # What the engine writes.
-        self._work: Generator[Ask, list[Token], None] | None = None
-        self._heard = False  # whether it has shown something
+        self._reply = Reply(id=self.id)  # the last reply, as far as it is complete
+        self._index_line: Recalled | None = None
+        self._settled = True  # whether the index look-up is complete
+        self._shown: Reply | None = None  # the latest frame, if the first one came from the index
+        self._steps: Generator[Ask, list[Token], None] | None = None
+        self._streamed = False  # whether a frame with generated text was sent
         self._items: list[Item] = []
-        self._spent = 0  # tokens
-        self._undecided = False  # whether any text may be shown further, or not so far, the next time
+        self._generated = 0  # tokens of all texts
+        self._undecided = False  # whether a text may be trimmed at another position the next time
 
-    # What the listener is told ------------------------------------------------------------------------------
+    # Replies ------------------------------------------------------------------------------------------------
 
     def publish(self, reply: Reply) -> None:
         """Send a reply to the listeners."""
@@ -97,17 +95,17 @@ class Generation(Job):
             listener(reply)
 
     def answer(self, reply: Reply) -> None:
-        """End with an answer that needs no engine."""
+        """End with a reply that needs no engine."""
         self.supersede_older()
         self._reply = reply
         self.finish(None)
 
     def offer(self, matches: Matches | None, model: str) -> bool:
-        """Take what the index says, show its line if it is sure; return whether that is the whole answer.
+        """Store the index matches; send a confident line. Return whether that line is the whole answer.
 
-        `matches`: None where the index did not answer in time. `model`: the engine's, empty if there is none.
+        `matches` is None if the index did not answer in time. `model` is empty if no engine is ready.
         """
-        self._line = line = matches.line if matches else None
+        self._index_line = line = matches.line if matches else None
         self._settled = matches is not None and matches.settled
         if not (line and line.sure and model and (self.plan.stream or line.whole)):
             return False
@@ -121,8 +119,8 @@ class Generation(Job):
         return line.whole
 
     def end(self, error: TurbopilotError | None) -> None:
-        """Send the last reply: what there is, or why there is nothing."""
-        reply = self._last(error)
+        """Send the last reply: the items, or the reason why there are none."""
+        reply = self._last_reply(error)
         recalled = any(item.recalled for item in reply.items)
         reply = replace(reply, passing=self._passing or recalled or self._reply.passing)
         shared = self._shared
@@ -134,37 +132,37 @@ class Generation(Job):
         self.publish(reply)
 
     def supersede_older(self) -> None:
-        """End the request whose place this one was to take."""
+        """Supersede the request that this one was to take over from."""
         if self.older:
             self.older.cancel.set(SUPERSEDED)
             self.older = None
 
     @property
     def _passing(self) -> bool:
-        # Where the index was too slow, there may be a better answer the next time.
+        # If the index was too slow, the next request may get a better answer.
         return bool(self.plan.passing or self._shown or not self._settled)
 
-    def _keeps(self, reply: Reply) -> bool:
-        """Return whether nothing is missing of what the index has shown, and the engine has added since."""
+    def _extends_shown(self, reply: Reply) -> bool:
+        """Return whether a reply extends the frames that were sent after an index match."""
         return not self._shown or bool(
             reply.items and reply.items[0].text.startswith(self._shown.items[0].text)
         )
 
-    def _last(self, error: TurbopilotError | None) -> Reply:
+    def _last_reply(self, error: TurbopilotError | None) -> Reply:
         reply, reason = replace(self._reply, done=True, error=error), self.cancel.reason
-        if self._shown and not self._keeps(reply) and (not reason or reason == DEADLINE):
-            # What was shown stays, whatever became of the engine.
+        if self._shown and not self._extends_shown(reply) and (not reason or reason == DEADLINE):
+            # Keep the shown text, even if the engine failed.
             finish = "error" if error else reason or reply.finish_reason
             reply = replace(self._shown, done=True, finish_reason=finish)
-        elif not (self._shown or self._heard or reason or error):
-            reply = self._surer(reply)
+        elif not (self._shown or self._streamed or reason or error):
+            reply = self._more_confident(reply)
         if reason and (reason != DEADLINE or not reply.items):
             return replace(reply, items=(), finish_reason=reason)
         return reply
 
-    def _surer(self, reply: Reply) -> Reply:
-        """Return what the engine has written, or the line of the index where that is surer."""
-        line = self._line
+    def _more_confident(self, reply: Reply) -> Reply:
+        """Return the generated reply, or the line of the index if its confidence is higher."""
+        line = self._index_line
         if not (line and line.sure):
             return reply
         if reply.items and reply.items[0].confidence >= line.confidence:
@@ -172,23 +170,23 @@ class Generation(Job):
         self._shared.counters["recalled"] += 1
         return replace(reply, items=(_item_of(line),))
 
-    # What the worker calls ----------------------------------------------------------------------------------
+    # Job interface ------------------------------------------------------------------------------------------
 
     def begin(self, engine: Engine, older: Job | None) -> Ask | None:
-        """Return what the engine is to compute first."""
+        """Return the first ask."""
         if isinstance(older, Generation):
             self.text, older.text = older.text, Text()
-        self._work = work = self._write(engine)
-        return self._advance(partial(next, work))
+        self._steps = steps = self._generate(engine)
+        return self._advance(partial(next, steps))
 
     def feed(self, tokens: list[Token]) -> Ask | None:
-        """Take what the engine has computed; return what it is to compute next."""
-        return self._advance(partial(self._work.send, tokens)) if self._work else None
+        """Take generated tokens; return the next ask."""
+        return self._advance(partial(self._steps.send, tokens)) if self._steps else None
 
     def close(self) -> None:
-        """Cache what was written as a draft, unless another request continues it."""
-        if self._work:
-            self._work.close()
+        """Cache the text as a draft, unless another request continues it."""
+        if self._steps:
+            self._steps.close()
         self.text.keep(self._shared.results)
 
     def _advance(self, step: Callable[[], Ask]) -> Ask | None:
@@ -198,35 +196,35 @@ class Generation(Job):
         except StopIteration:
             return None
 
-    def _write(self, engine: Engine) -> Generator[Ask, list[Token], None]:
-        """Yield what is to be computed, be sent the tokens, and set the whole answer."""
+    def _generate(self, engine: Engine) -> Generator[Ask, list[Token], None]:
+        """Yield each ask, receive its tokens, and set the last reply."""
         begun = time.perf_counter()
         plan = self.plan
-        if self._is_beyond(engine):
+        if self._is_unsupported(engine):
             self._reply = Reply(self.id, engine.name)
             return
-        known = plan.find_cached(self._shared.results)
-        if known and plan.is_answered_by(known):
-            self._reply = replay(self.id, engine.name, plan, known)
+        cached = plan.find_cached(self._shared.results)
+        if cached and plan.is_answered_by(cached):
+            self._reply = replay(self.id, engine.name, plan, cached)
             return
-        rest = self.text.rest(plan.place)
-        opening = self._continued(engine, rest) or self._asked(engine, known, rest)
+        remainder = self.text.remainder(plan.place)
+        start = self._take_over_text(engine, remainder) or self._start_text(engine, cached, remainder)
         prompt = self.text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
         if plan.prompt_seconds:
-            # What each key has read anew is read: the next request could not go on from there.
-            self.read_by = time.monotonic() + plan.prompt_seconds
-            self.read_but = prompt.behind
-        opening, writing = yield from self._first(engine, opening)
-        yield from self._further(engine, opening.ask, writing.tokens)
-        timings = self._timings(opening, begun, context_ms)
-        full = len(opening.ask.prompt) + len(writing.tokens) >= engine.context_size
+            # The time limit excludes tokens that each keystroke changes; they cannot be evaluated earlier.
+            self.prompt_deadline = time.monotonic() + plan.prompt_seconds
+            self.prompt_tail = prompt.behind
+        start, writing = yield from self._generate_first(engine, start)
+        yield from self._generate_alternatives(engine, start.ask, writing.tokens)
+        timings = self._timings(start, begun, context_ms)
+        full = len(start.ask.prompt) + len(writing.tokens) >= engine.context_size
         items = tuple(ranked(self._items, plan))
         cut = prompt.cut or full
         self._reply = Reply(self.id, engine.name, items, timings, truncated=cut, passing=self._undecided)
 
-    def _is_beyond(self, engine: Engine) -> bool:
-        """Return whether the engine cannot do what is asked for; what nobody waits for is given up."""
+    def _is_unsupported(self, engine: Engine) -> bool:
+        """Return whether the engine cannot serve the plan. Cancel unsupported prefetching."""
         plan, abilities = self.plan, engine.abilities
         abilities.check(plan.sampling)
         if not (plan.priority.awaited or abilities.ahead):
@@ -234,43 +232,45 @@ class Generation(Job):
             return True
         return plan.judged and not abilities.chances
 
-    # Where the text begins ----------------------------------------------------------------------------------
+    # Start of a text ----------------------------------------------------------------------------------------
 
-    def _continued(self, engine: Engine, rest: Rest | None) -> Opening | None:
-        """Continue the text that is being written for the editor, if that answers this request."""
+    def _take_over_text(self, engine: Engine, remainder: Remainder | None) -> TextStart | None:
+        """Continue the older request's text, if it answers this request."""
         text = self.text
-        if rest and text.ask and text.is_continued_by(self.plan, rest, self._names(engine)):
+        if remainder and text.ask and text.is_continued_by(self.plan, remainder, self._names(engine)):
             self._shared.counters["taken_over"] += 1
-            return Opening(text.ask, rest, adopted=True)
+            return TextStart(text.ask, remainder, taken_over=True)
         return None
 
     def _names(self, engine: Engine) -> Sequence[str]:
-        """Return the names of which one has to follow, where the engine can be held to them."""
-        return self.plan.names() if self._holds_to_names(engine) else ()
+        """Return the names that the text is constrained to, if the engine supports that."""
+        return self.plan.names() if self._constrains_names(engine) else ()
 
-    def _holds_to_names(self, engine: Engine) -> bool:
-        # What the kernel knows may not leave, not even as what a text may begin with.
+    def _constrains_names(self, engine: Engine) -> bool:
+        # Kernel context may not be sent to a remote server, and a prefix constraint would contain it.
         return engine.abilities.holds and not (engine.abilities.elsewhere and self.plan.names_stay)
 
-    def _asked(self, engine: Engine, known: Known | None, rest: Rest | None) -> Opening:
-        """Begin a text of its own."""
+    def _start_text(self, engine: Engine, cached: Known | None, remainder: Remainder | None) -> TextStart:
+        """Start a new text."""
         text = self.text
-        self._shared.counters["ended"] += bool(rest and text.begun)
+        self._shared.counters["ended"] += bool(remainder and text.begun)
         text.keep(self._shared.results)
         text.prompt, text.ids = self.plan.prompt(engine, self._shared.layout_for(engine)), []
-        return Opening(self._ask(engine, text.prompt, known, rest))
+        return TextStart(self._make_ask(engine, text.prompt, cached, remainder))
 
-    def _ask(self, engine: Engine, prompt: Prompt, known: Known | None, rest: Rest | None) -> Ask:
-        """Ask for what follows; what is known of it, or was written for another key, is a draft."""
-        plan, (draft, aligned) = self.plan, _draft(known, rest)
-        if not (known or draft) and self._line:
-            draft, aligned = self._line.text, False
+    def _make_ask(
+        self, engine: Engine, prompt: Prompt, cached: Known | None, remainder: Remainder | None
+    ) -> Ask:
+        """Return the ask for a new text, with a cached completion or an older text's remainder as draft."""
+        plan, (draft, aligned) = self.plan, _draft(cached, remainder)
+        if not (cached or draft) and self._index_line:
+            draft, aligned = self._index_line.text, False
         hint = [*plan.hint]
-        if known or draft:
-            # What was backed up over is written again before the rest.
+        if cached or draft:
+            # Token healing removed `forced` from the prompt, so the text starts with it.
             hint = engine.vocabulary.tokenize(prompt.forced.decode("utf-8", "ignore") + draft, behind=True)
-        if known and known.ended:
-            hint = hint[:-1]  # what comes after the end is nobody's
+        if cached and cached.ended:
+            hint = hint[:-1]  # the token after the end was never generated
         sampling = self._sampling(engine)
         beginning = _beginning(sampling.beginning, prompt.forced, self._names(engine))
         return Ask(
@@ -294,130 +294,133 @@ class Generation(Job):
 
     @property
     def _urgency(self) -> str:
-        """Who waits, in the words of another server: the job may have become bulk."""
+        """The priority for a remote server. The scheduler may have lowered it to bulk."""
         return self.priority.name.lower()
 
-    # How the text continues ---------------------------------------------------------------------------------
+    # Generation of texts ------------------------------------------------------------------------------------
 
-    def _first(
-        self, engine: Engine, opening: Opening
-    ) -> Generator[Ask, list[Token], tuple[Opening, Writing]]:
-        """Write the first text, which the editor's next request may continue, and cache it."""
+    def _generate_first(
+        self, engine: Engine, start: TextStart
+    ) -> Generator[Ask, list[Token], tuple[TextStart, Writing]]:
+        """Generate the first text, which the editor's next request may continue, and cache it."""
         plan, text = self.plan, self.text
         text.place = plan.place if plan.remembered else None
         try:
-            writing, whole = yield from self._text(engine, opening, text)
-            if not text.sure and not writing.shown and not self.cancel.is_set():
+            writing, complete = yield from self._generate_text(engine, start, text)
+            if not text.has_probabilities and not writing.shown and not self.cancel.is_set():
                 text.keep(self._shared.results)
-                opening = self._asked(engine, plan.find_cached(self._shared.results), None)
-                writing, whole = yield from self._text(engine, opening, text)
-            short = text.ask is not None and text.ask.usage.cut and not whole
-            if text.place and plan.sampling.max_tokens and not (self.stopped or text.ahead or short):
+                start = self._start_text(engine, plan.find_cached(self._shared.results), None)
+                writing, complete = yield from self._generate_text(engine, start, text)
+            short = text.ask is not None and text.ask.usage.cut and not complete
+            if text.place and plan.sampling.max_tokens and not (self.stopped or text.typed_ahead or short):
                 text.writing = None
-                self._shared.results.remember(plan.place, writing.tokens, ended=whole and not writing.gave_up)
+                ended = complete and not writing.gave_up
+                self._shared.results.remember(plan.place, writing.tokens, ended=ended)
         finally:
-            self.text.keep(self._shared.results)  # another one, if a newer request continues the text
-        return opening, writing
+            # If a newer request took over the text, `self.text` is empty now and nothing is cached.
+            self.text.keep(self._shared.results)
+        return start, writing
 
-    def _further(
+    def _generate_alternatives(
         self, engine: Engine, first: Ask, tokens: Sequence[Token]
     ) -> Generator[Ask, list[Token], None]:
-        piece, holds = engine.vocabulary.piece, engine.abilities.holds
-        for opening in alternatives(first, self.plan, tokens, piece, holds=holds):
+        piece, constrains = engine.vocabulary.piece, engine.abilities.holds
+        for start in alternatives(first, self.plan, tokens, piece, constrains=constrains):
             if self.cancel.is_set():
                 break
-            yield from self._text(engine, opening, Text())
+            yield from self._generate_text(engine, start, Text())
 
-    def _text(
-        self, engine: Engine, opening: Opening, text: Text
+    def _generate_text(
+        self, engine: Engine, start: TextStart, text: Text
     ) -> Generator[Ask, list[Token], tuple[Writing, bool]]:
-        """Write one text; return whether it is whole."""
-        ask = opening.ask
+        """Generate one text; return it and whether it is complete."""
+        ask = start.ask
         writing = text.writing = self.plan.writing()
-        written = opening.rest.tokens
-        text.ahead, text.sure = opening.rest.ahead, opening.rest.sure
-        if (opening.adopted or written) and writing.resume(written) and opening.adopted:
-            self._report(engine, writing)
+        generated = start.remainder.tokens
+        text.typed_ahead = start.remainder.typed_ahead
+        text.has_probabilities = start.remainder.has_probabilities
+        if (start.taken_over or generated) and writing.resume(generated) and start.taken_over:
+            self._stream(engine, writing)
         while True:
             text.ask = ask
             cut, ended = yield from self._compute(engine, ask, writing, text)
             sampling, prompt = self._sampling(engine), text.evaluated
             left = sampling.max_tokens - len(writing.tokens)
-            if cut or ended or not opening.adopted or left <= 0 or len(prompt) >= engine.context_size:
+            if cut or ended or not start.taken_over or left <= 0 or len(prompt) >= engine.context_size:
                 break
-            # It was to be as long as an earlier request wanted it.
+            # The older request had a lower token limit.
             sampling = replace(sampling, max_tokens=left)
             ask = replace(
                 ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=(), priority=self._urgency
             )
-        self._finish(engine, writing, whole=ended and not cut)
+        self._finish(engine, writing, complete=ended and not cut)
         return writing, ended and not cut
 
     def _compute(
         self, engine: Engine, ask: Ask, writing: Writing, text: Text
     ) -> Generator[Ask, list[Token], tuple[bool, bool]]:
-        """Take what is written for an ask; return whether it was cut short, and whether it is whole."""
+        """Collect the tokens of an ask; return whether it was cut short, and whether it is complete."""
         most = min(ask.sampling.max_tokens, engine.context_size - len(ask.prompt))
-        # Of what an earlier request has computed some was written by then.
+        # An older request may have received the first tokens.
         sent = ask.usage.predicted_tokens
         cut = False
         while ask.prompt and not writing.done and not cut and (tokens := (yield ask)):
-            self.read_by = 0.0
+            self.prompt_deadline = 0.0
             sent += len(tokens)
             text.ids += [token.id for token in tokens]
             if (fresh := _beyond_typed(tokens, text)) is None:
-                cut = True  # something else was typed
+                cut = True  # the typed text differs
                 break
             if fresh and writing.take(fresh):
-                self._report(engine, writing)
-            # A line is written to its end, as llama.cpp's server does.
+                self._stream(engine, writing)
+            # After the time limit, complete the current line, as llama.cpp's server does.
             late = 0 < self.plan.seconds * 1000 < ask.usage.predicted_ms
             cut = late and any(b"\n" in token.data for token in fresh)
-        self.read_by = 0.0
-        # Behind a stop text what a draft was verified for is nobody's.
+        self.prompt_deadline = 0.0
+        # A draft may have been verified beyond the stop text; those tokens do not count.
         stopped = isinstance(writing, Verbatim) and writing.done
-        self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
-        # What the engine cut short is not asked for again: it may be cut again.
+        self._generated += len(writing.tokens) if stopped else ask.usage.predicted_tokens
+        # Do not repeat an ask that the engine has cut short: it may cut it again.
         cut = cut or (ask.usage.cut and not writing.done)
         return cut, writing.done or sent < most
 
-    def _report(self, engine: Engine, writing: Writing) -> None:
-        """Send what is shown of a text so far, if that does not take back what the index has shown."""
-        if not (self.plan.stream and self._is_named(engine, writing)) or self.cancel.is_set():
+    def _stream(self, engine: Engine, writing: Writing) -> None:
+        """Send a frame with the text so far, unless it contradicts a shown index match."""
+        if not (self.plan.stream and self._matches_names(engine, writing)) or self.cancel.is_set():
             return
         item = item_of(writing, "streaming", len(self._items))
         usage = self.text.ask.usage if self.text.ask else Usage()
         timings = Timings(prompt_tokens=usage.prompt_tokens, cached_tokens=usage.cached_tokens)
         reply = Reply(self.id, engine.name, (item,), timings, passing=self._passing)
-        if self._keeps(reply):
+        if self._extends_shown(reply):
             self._shown = self._shown and reply
-            self._heard = True
+            self._streamed = True
             self.publish(reply)
 
-    def _finish(self, engine: Engine, writing: Writing, *, whole: bool) -> None:
-        """Trim a text, and keep it unless it differs from another one only in spaces."""
+    def _finish(self, engine: Engine, writing: Writing, *, complete: bool) -> None:
+        """Trim a text and add it to the items, unless it differs from another item only in spaces."""
         late = self.cancel.reason == DEADLINE
-        reason = DEADLINE if late else "stop" if whole else "length"
+        reason = DEADLINE if late else "stop" if complete else "length"
         writing.finish(whole=reason == "stop")
         item = item_of(writing, reason, len(self._items))
         self._undecided = self._undecided or writing.undecided
         bare = _without_spaces(item.text)
         new = item.text and all(bare != _without_spaces(other.text) for other in self._items)
-        if self.plan.best or (new and self._is_named(engine, writing)):
+        if self.plan.best or (new and self._matches_names(engine, writing)):
             self._items.append(item)
 
-    def _is_named(self, engine: Engine, writing: Writing) -> bool:
-        if self._holds_to_names(engine) or not (names := self.plan.names()):
+    def _matches_names(self, engine: Engine, writing: Writing) -> bool:
+        if self._constrains_names(engine) or not (names := self.plan.names()):
             return True
         return writing.shown.startswith(tuple(names))
 
-    def _timings(self, opening: Opening, begun: float, context_ms: float) -> Timings:
+    def _timings(self, start: TextStart, begun: float, context_ms: float) -> Timings:
         waited = (self.started_at - self.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
-        cost = vars(opening.ask.usage) | {"predicted_tokens": self._spent}
+        cost = vars(start.ask.usage) | {"predicted_tokens": self._generated}
         del cost["cut"]
-        if opening.adopted:
-            cost["prompt_ms"] = 0.0  # that was an earlier request's time
+        if start.taken_over:
+            cost["prompt_ms"] = 0.0  # the older request has reported it
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
 
 
@@ -428,25 +431,26 @@ def _item_of(line: Recalled) -> Item:
 
 
 def _beyond_typed(tokens: Sequence[Token], text: Text) -> Sequence[Token] | None:
-    """Return what goes beyond what was typed already; None where something else was typed."""
-    if not text.ahead:
+    """Return the tokens after the text that the user typed ahead; None if the two differ."""
+    if not text.typed_ahead:
         return tokens
-    if rest := rest_of(tokens, text.ahead):
-        text.ahead, text.sure = rest.ahead, rest.sure
-    return rest.tokens if rest else None
+    if remainder := remainder_after(tokens, text.typed_ahead):
+        text.typed_ahead, text.has_probabilities = remainder.typed_ahead, remainder.has_probabilities
+    return remainder.tokens if remainder else None
 
 
-def _draft(known: Known | None, rest: Rest | None) -> tuple[str, bool]:
-    """Return how the answer may begin, and whether that begins where a token began."""
-    if known:
-        return known.text, known.aligned
-    if rest and rest.tokens:
-        return b"".join(token.data for token in rest.tokens).decode("utf-8", "ignore"), rest.whole
+def _draft(cached: Known | None, remainder: Remainder | None) -> tuple[str, bool]:
+    """Return a likely start of the answer, and whether it starts at a token boundary."""
+    if cached:
+        return cached.text, cached.aligned
+    if remainder and remainder.tokens:
+        generated = b"".join(token.data for token in remainder.tokens)
+        return generated.decode("utf-8", "ignore"), remainder.aligned
     return "", True
 
 
 def _beginning(given: Beginning, typed: bytes, names: Sequence[str]) -> Beginning:
-    """Return what a text begins with: what is typed already, and one of the names that can follow."""
+    """Return the prefix constraint: the typed text, followed by one of the names."""
     if not (typed or names):
         return given
     ways = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
@@ -454,5 +458,5 @@ def _beginning(given: Beginning, typed: bytes, names: Sequence[str]) -> Beginnin
 
 
 def _without_spaces(text: str) -> str:
-    """Return a text without white space within its lines and at its ends; further lines stay indented."""
+    """Return a text without trailing spaces and spaces within lines; the indentation is kept."""
     return re.sub(r"(^|\S)[^\S\n]+", r"\1", text.rstrip())

@@ -1,4 +1,4 @@
-"""Where the import lines come from that a suggestion may add: memory, the documents at hand, conventions."""
+"""Sources of the import lines that a suggestion may add: notebook index, open documents, conventions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembered
-from jupyter_turbopilot.completer.installed import Installed, Lasting
+from jupyter_turbopilot.completer.installed import Installed, TimedCache
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 
     Lines = Sequence[tuple[str, int]]
 
-LASTS = 10.0  # seconds for which memory is not asked again: what is deleted is soon forgotten here, too
-MOST = 1024  # answers of a memory that are kept: one for each memory, name, folder and set of open documents
+LASTS = 10.0  # seconds; import lines of deleted documents must disappear soon
+MOST = 1024  # cached results, one for each index, name, folder and set of open documents
 _INSTALLED = Installed()
-_REMEMBERED: Lasting[tuple[Memory, str, str | None, frozenset[str]], Lines] = Lasting(LASTS, MOST)
-_LOCK = Lock()  # of `_REMEMBERED`
-_AT_ONCE = ContextVar("at_once", default=False)
+_INDEXED: TimedCache[tuple[Memory, str, str | None, frozenset[str]], Lines] = TimedCache(LASTS, MOST)
+_LOCK = Lock()  # protects `_INDEXED`
+_CACHED_ONLY = ContextVar("cached_only", default=False)
 
 
 class WouldWaitError(Exception):
-    """Something would have to be looked up where nobody may wait."""
+    """A look-up would block a thread that must not wait."""
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
-    """Answer from what was looked up already, or with a `WouldWaitError`: an event loop waits for no disk."""
-    before = _AT_ONCE.set(True)
+def cached_only() -> Iterator[None]:
+    """Use cached look-ups only; raise `WouldWaitError` if one is missing. For event loops."""
+    before = _CACHED_ONLY.set(True)
     try:
         yield
     finally:
-        _AT_ONCE.reset(before)
+        _CACHED_ONLY.reset(before)
 
 
-def _remembered_lines(memory: Memory, name: str, folder: str | None, leaving: frozenset[str]) -> Lines:
-    """Return the lines of a memory that bind a name, in one folder or in all, outside some documents."""
+def _indexed_lines(memory: Memory, name: str, folder: str | None, leaving: frozenset[str]) -> Lines:
+    """Return the indexed import lines that bind a name, of one folder or all, without some documents."""
     key = memory, name, folder, leaving
     with _LOCK:
-        lines = _REMEMBERED.get(key)
+        lines = _INDEXED.get(key)
     if lines is None:
-        if _AT_ONCE.get():
+        if _CACHED_ONLY.get():
             raise WouldWaitError
         lines = tuple(memory.imports(name, folder=folder, leaving=leaving))
         with _LOCK:
-            _REMEMBERED.keep(key, lines)
+            _INDEXED.put(key, lines)
     return lines
 
 
@@ -70,16 +70,16 @@ def sources_of(
     *,
     waits: bool = True,
 ) -> Sources | None:
-    """Return where a request's imports come from; None where it is not known what its kernel can import.
+    """Return the sources of a request's import lines; None if the kernel's import path is unknown.
 
-    `waits`: whether a folder is waited for that is looked into for the first time.
+    `waits`: whether to wait for folders that have not been searched yet.
     """
     if not facts.modules.path:
         return None
     folders = _folders(request.path)
 
     @cache
-    def at_hand(*, near: bool) -> Sequence[tuple[str, set[Import]]]:
+    def open_documents(*, near: bool) -> Sequence[tuple[str, set[Import]]]:
         cells = {found for cell in request.cells if cell.type == "code" for found in _imports(cell.source)}
         others = (
             (other.path, {*_imports(other.source)})
@@ -92,21 +92,21 @@ def sources_of(
     def known(name: str, *, near: bool) -> Lines:
         here = [
             (path, lines)
-            for path, imports in at_hand(near=near)
+            for path, imports in open_documents(near=near)
             if (lines := {found.line for found in imports if found.name == name})
         ]
-        told = [*Counter(line for _, lines in here for line in lines).items()]
+        counts = [*Counter(line for _, lines in here for line in lines).items()]
         if memory:
-            # Each document counts once: an open one that imports the name as it stands in the editor, one
-            # that does not as last saved.
+            # Count each document once. If an open document imports the name, use its text in the editor,
+            # not the indexed file.
             leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
             for folder in folders if near else (None,):
-                told += _remembered_lines(memory, name, folder, leaving)
-        return told
+                counts += _indexed_lines(memory, name, folder, leaving)
+        return counts
 
     def found(module: str) -> Found | None:
-        where = installed(module, facts.modules, waits=waits and not _AT_ONCE.get())
-        if where is None and _AT_ONCE.get():
+        where = installed(module, facts.modules, waits=waits and not _CACHED_ONLY.get())
+        if where is None and _CACHED_ONLY.get():
             raise WouldWaitError
         return where
 
@@ -114,7 +114,7 @@ def sources_of(
 
 
 def _folders(path: str) -> frozenset[str]:
-    """Return what the folder of a document may be in memory; none where a session has no document."""
+    """Return the folders under which the index may list a document; none for a session without a document."""
     return frozenset(str(PurePosixPath(name).parent) for name in names_of(path) if name)
 
 

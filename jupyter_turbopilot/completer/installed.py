@@ -1,4 +1,4 @@
-"""Whether a kernel can import a module, without importing anything."""
+"""Search the folders of a kernel's import path for modules, without importing any."""
 
 from __future__ import annotations
 
@@ -17,81 +17,81 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.facts import Modules
 
-PATIENCE = 0.05  # seconds that a caller waits: a folder may be on a machine that does not answer
-LASTS = 60.0  # seconds: what is missing may be installed any time
-MOST = 1024  # answers that are kept
+TIMEOUT = 0.05  # seconds that a caller waits; a folder may be on a network drive that does not answer
+LASTS = 60.0  # seconds; missing modules may be installed at any time
+MOST = 1024  # cached results
 K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
 
 
-class Lasting(Generic[K, V]):
-    """Keeps so many answers, each for so many seconds; the oldest go first."""
+class TimedCache(Generic[K, V]):
+    """A cache of limited size whose entries expire after some seconds."""
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds = seconds
         self._most = most
-        self._kept: OrderedDict[K, tuple[V, float]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
 
     def get(self, key: K, *, stale: bool = False) -> V | None:
-        """Return an answer that still holds; `stale`: or the last one that did."""
-        kept = self._kept.get(key)
-        return kept[0] if kept and (stale or time.monotonic() - kept[1] < self._seconds) else None
+        """Return a value unless it has expired; with `stale`, also if it has."""
+        entry = self._entries.get(key)
+        return entry[0] if entry and (stale or time.monotonic() - entry[1] < self._seconds) else None
 
-    def keep(self, key: K, answer: V) -> None:
-        """Keep an answer from now on."""
-        self._kept[key] = answer, time.monotonic()
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+    def put(self, key: K, value: V) -> None:
+        """Add or renew an entry."""
+        self._entries[key] = value, time.monotonic()
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
 
 
 class Installed:
-    """Looks for modules on the look-up thread; remembers the answers."""
+    """Searches for modules on the look-up thread, and caches the results."""
 
     def __init__(self) -> None:
-        self._known: Lasting[tuple[str, Modules], Found] = Lasting(LASTS, MOST)
-        # Modules that are looked for in each kernel's folders, and until when callers wait for those folders.
-        self._looks: dict[Modules, tuple[list[str], float]] = {}
+        self._cache: TimedCache[tuple[str, Modules], Found] = TimedCache(LASTS, MOST)
+        # For each kernel: the modules that are being searched for, and the end of the callers' timeout.
+        self._searches: dict[Modules, tuple[list[str], float]] = {}
         self._changed = threading.Condition()
 
     def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
-        """Tell where a module is; None where that is not known in time, or not yet.
+        """Return where a module is; None if the search has not ended in time.
 
-        What was found holds until the next answer is there, however old it is: the same is said at each key.
-        What was not may be installed by now. Of a dotted name, what is behind the first package that has code
-        is not looked for: only that code knows.
+        An expired result is returned until the next search has ended, so that suggestions do not change
+        between keystrokes, unless it is negative: the module may be installed by now. The search for a dotted
+        name stops at the first package with code, which decides what it contains.
         """
         if module in modules.builtin:
             return Found.ANYWHERE
         key = module, modules
         with self._changed:
-            if (found := self._known.get(key)) is not None:
+            if (found := self._cache.get(key)) is not None:
                 return found
-            # One look-up at a time for the same folders: they may not answer.
-            wanted, until = look = self._looks.get(modules) or ([module], time.monotonic() + PATIENCE)
-            if modules in self._looks or lookups.submit(partial(self._look, modules, wanted)):
-                self._looks[modules] = look
+            # One search at a time in the same folders, which may not answer.
+            wanted, until = search = self._searches.get(modules) or ([module], time.monotonic() + TIMEOUT)
+            if modules in self._searches or lookups.submit(partial(self._search, modules, wanted)):
+                self._searches[modules] = search
                 if module not in wanted:
                     wanted.append(module)
                 if waits:
-                    self._changed.wait_for(lambda: self._known.get(key) is not None, until - time.monotonic())
-            found = self._known.get(key, stale=True)
-            return self._known.get(key) if found is Found.NOWHERE else found
+                    self._changed.wait_for(lambda: self._cache.get(key) is not None, until - time.monotonic())
+            found = self._cache.get(key, stale=True)
+            return self._cache.get(key) if found is Found.NOWHERE else found
 
-    def _look(self, modules: Modules, wanted: list[str]) -> None:
-        """Look for modules until no more are wanted."""
+    def _search(self, modules: Modules, wanted: list[str]) -> None:
+        """Search for modules until the list is empty."""
         finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
         while wanted:
             found = _find(wanted[0], finders, modules)
             with self._changed:
-                self._known.keep((wanted.pop(0), modules), found)
+                self._cache.put((wanted.pop(0), modules), found)
                 if not wanted:
-                    del self._looks[modules]
+                    del self._searches[modules]
                 self._changed.notify_all()
 
 
 def _finder(folder: str, suffixes: tuple[str, ...]) -> machinery.FileFinder:
-    """Find modules in a folder as a Python does whose compiled ones end like this."""
+    """Return a finder for a folder; `suffixes` are those of the kernel's extension modules."""
     return machinery.FileFinder(
         folder,
         (machinery.ExtensionFileLoader, [*suffixes]),
@@ -101,17 +101,17 @@ def _finder(folder: str, suffixes: tuple[str, ...]) -> machinery.FileFinder:
 
 
 def _find(module: str, finders: list[tuple[str, machinery.FileFinder]], modules: Modules) -> Found:
-    """Look for a module; each finder stands with the folder of the kernel's path that it belongs to."""
+    """Search for a module. Each finder is paired with its folder on the kernel's path."""
     name, _, inside = module.partition(".")
     parts: list[tuple[str, machinery.FileFinder]] = []  # of a namespace package
     for folder, finder in finders if name.isidentifier() else ():
         try:
             spec = finder.find_spec(name)
-        except Exception:  # noqa: BLE001, S112 - whatever is wrong with a folder, it holds no module
+        except Exception:  # noqa: BLE001, S112 - skip a folder that cannot be read
             continue
         if spec and spec.loader:
             return Found.HERE if folder in modules.here else Found.ANYWHERE
-        # It may be some folder of data: what is imported has to be in it.
+        # A folder without code may be a namespace package, or just data: search it for the submodule.
         places = (spec and spec.submodule_search_locations) or ()
         parts.extend((folder, _finder(place, modules.suffixes)) for place in places)
     return _find(inside, parts, modules) if inside and parts else Found.NOWHERE

@@ -1,4 +1,4 @@
-"""Who may meet a text again in the caches, and which session it belongs to: opaque digests. Pure."""
+"""Opaque digests that identify the owner of cached texts and the session of a notebook."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DIGITS = 32
 
 
 def owner_of(username: str, groups: Collection[str], share: str, group: str, secret: bytes) -> str:
-    """Return the owner of what somebody asks for.
+    """Return the owner of a user's requests.
 
-    `share`: whether everybody has an owner of their own (`none`), the members of `group` have one in common
-    (`group`), or all have the same (`all`).
+    `share` decides which users share one owner: no others (`none`), the members of `group` (`group`), or all
+    users (`all`).
     """
     if share == "all":
         return _digest(secret, "all")
@@ -25,16 +25,16 @@ def owner_of(username: str, groups: Collection[str], share: str, group: str, sec
 
 
 def apart(owner: str, salt: str) -> str:
-    """Split an owner's texts by a salt that the caller chose: no salt reaches another owner's."""
+    """Return an owner that depends on a salt from the client. No salt leads to another owner's texts."""
     return _digest(b"", "apart", owner, salt) if salt else owner
 
 
 def session_of(secret: bytes, path: str) -> str:
-    """Return a notebook's session: the same for as long as the secret is, and telling nothing of the path."""
+    """Return the session of a notebook, which does not reveal its path. It changes with the secret."""
     return _digest(secret, "session", path)
 
 
 def _digest(secret: bytes, *parts: str) -> str:
-    # `repr` keeps the parts apart, whatever is in them.
-    told = repr(parts).encode("utf-8", "surrogatepass")
-    return hmac.digest(secret, told, "sha256").hex()[:DIGITS]
+    # `repr` delimits the parts unambiguously.
+    message = repr(parts).encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, message, "sha256").hex()[:DIGITS]

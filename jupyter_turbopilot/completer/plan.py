@@ -1,4 +1,4 @@
-"""What is to be generated for a request, whatever protocol it came by."""
+"""The plan of a request, for all protocols."""
 
 from __future__ import annotations
 
@@ -25,77 +25,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(ABC):
-    """What is to be generated for a request: its limits, its priority, and where its answer is cached.
+    """The parameters of a request: limits, priority, and the key of its cache entry.
 
-    A plan is made on the event loop, so making one is cheap. `prompt`, `names` and `writing` take longer:
-    the worker's thread calls them, and `writing` also whoever sends an answer out of the cache.
+    A plan is made on the event loop, so making one is cheap. `prompt`, `names` and `writing` take longer and
+    run on the worker's thread. `writing` is also called by threads that answer from the cache.
     """
 
-    place: Place  # where the answer is cached
+    place: Place  # the key of the cache entry
     sampling: Sampling
-    in_units: bool = False  # whether its length is in tokens of about three characters, not the model's own
+    in_units: bool = False  # whether `max_tokens` counts tokens of about three characters, not the model's
     names_stay: bool = False  # whether `names` may not be sent to a remote engine
     n: int = 1
-    best: int = 0  # of so many the likeliest are answered; 0: every one that differs
+    best: int = 0  # how many of the `n` texts to return, the most likely; 0: all that differ
     stream: bool = False
     client: str = ""
-    sequence: int = 0  # counts the requests of the client; 0: it does not count them
+    sequence: int = 0  # the client's number for the request; 0: the client does not number them
     cell_key: str = ""  # the document and the cell with the cursor
     session: str = ""
     language: str = ""
     priority: Priority = Priority.TYPING
-    moves: bool = False  # what stands behind the cursor may be moved instead of read again
+    moves: bool = False  # whether the KV cells of the suffix may be moved instead of evaluated again
     deadline: float = 0.0
     prompt_seconds: float = 0.0
     seconds: float = 0.0
-    gated: bool = False  # shown only where it is worth it
-    judged: bool = False  # whether a threshold decides what is shown: that takes the tokens' probabilities
-    terms: Terms | None = None  # of what appears by itself: what becomes of it says whether they were right
-    answers: bool = True  # a cached answer is sent again; otherwise it is only a draft to be verified
-    exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a draft
-    hint: Sequence[int] = ()  # the draft that came with an exact one
-    aligned: bool = True  # whether that begins where a token began
-    passing: bool = False  # its prompt holds what may be deleted elsewhere: nothing of it is kept on a disk
+    gated: bool = False  # whether the gate may hide the suggestion
+    judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
+    terms: Terms | None = None  # of an automatic suggestion, whose outcome calibrates the gate
+    answers: bool = True  # whether cached completions are replayed; otherwise they only serve as drafts
+    exact: bool = False  # whether prompt and draft are sent to the engine unchanged
+    hint: Sequence[int] = ()  # the draft of an exact request
+    aligned: bool = True  # whether the hint starts at a token boundary
+    passing: bool = False  # whether the prompt contains cells of the index: nothing is saved to disk
 
     @abstractmethod
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:
-        """Lay the prompt out for an engine."""
+        """Return the prompt for an engine."""
 
     @abstractmethod
     def writing(self) -> Writing:
-        """Begin a text that is trimmed to its place."""
+        """Return an empty text, which trims the tokens that it takes."""
 
     def names(self) -> Sequence[str]:
-        """Return the names of which one has to follow; none: anything may."""
+        """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
 
     def for_owner(self, owner: str, session: str) -> Self:
-        """Return the plan for one person's caches and notebook."""
+        """Return the plan with an owner and a session."""
         return replace(self, place=replace(self.place, owner=owner), session=session)
 
     @property
     def remembered(self) -> bool:
-        """Whether its answer is worth caching: the likeliest text, which may be asked for again."""
+        """Whether the answer is cached: only texts without sampling are the same each time."""
         return self.sampling.plain and not self.exact
 
     def find_cached(self, results: Results) -> Known | None:
-        """Return what the cache has, where the likeliest text is what is asked for."""
+        """Return the cached completion, or None."""
         return results.find(self.place) if self.remembered else None
 
-    def is_answered_by(self, known: Known) -> bool:
-        """Return whether what is known needs no computing."""
-        return known.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
+    def is_answered_by(self, cached: Known) -> bool:
+        """Return whether a cached completion is the whole answer."""
+        return cached.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
 
 
-def replay(name: str, model: str, plan: Plan, known: Known) -> Reply:
-    """Answer with a cached completion, through the same trimming and the same gate."""
+def replay(name: str, model: str, plan: Plan, cached: Known) -> Reply:
+    """Return the reply for a cached completion, which is trimmed and scored as usual."""
     begun = time.perf_counter()
     writing = plan.writing()
-    if known.typed:
-        writing.resume(known.tokens)
+    if cached.typed:
+        writing.resume(cached.tokens)
     else:
-        writing.take(known.tokens)
-    reason = "stop" if known.ended or writing.done else "length"
+        writing.take(cached.tokens)
+    reason = "stop" if cached.ended or writing.done else "length"
     writing.finish(whole=reason == "stop")
     items = (item_of(writing, reason),) if writing.shown else ()
     timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
@@ -103,7 +103,7 @@ def replay(name: str, model: str, plan: Plan, known: Known) -> Reply:
 
 
 def item_of(writing: Writing, reason: str, index: int = 0) -> Item:
-    """Return what a text shows so far."""
+    """Return the visible part of a text as an item of a reply."""
     stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
     tokens = tuple(writing.tokens)
     return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tokens, writing.imports)

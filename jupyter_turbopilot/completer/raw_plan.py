@@ -1,4 +1,4 @@
-"""The plan for another protocol's text."""
+"""The plan for a request from another protocol."""
 
 from __future__ import annotations
 
@@ -21,45 +21,44 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.layout import Layout
 
-MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
-ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
+MAX_INTERACTIVE = 512  # tokens; users do not wait for longer texts while they type
+ENDLESS = 1 << 16  # tokens; the limit of requests without one, longer than any context
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawPlan(Plan):
-    """What another protocol's text needs: its own prompt, the model's own words, no gate."""
+    """A plan with the client's own prompt, without trimming and gate."""
 
     request: RawRequest
-    length: int  # tokens that the prompt leaves room for
+    length: int  # tokens of the context that the prompt may not use
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:
-        """Lay the prompt out for an engine."""
+        """Return the prompt for an engine."""
         request, size = self.request, engine.context_size
-        fresh = engine.vocabulary.tokenize
-        # What changes with each key is not worth remembering.
+        uncached = engine.vocabulary.tokenize  # for text that changes with each keystroke
         if request.window:
-            return build_infill(layout.form, layout.tokenize, fresh, request, size, self.length)
+            return build_infill(layout.form, layout.tokenize, uncached, request, size, self.length)
         if isinstance(request.prompt, tuple):
             _check_ids(engine, request.prompt, "prompt")
         if request.exact:
             return _exact_prompt(request, request.exact, self.length, engine)
         sampling = replace(request.sampling, max_tokens=self.length)
-        return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
+        return build_text(layout.form, uncached, replace(request, sampling=sampling), size)
 
     def writing(self) -> Verbatim:
-        """Begin a text that ends at a stop text, and where it is indented less than asked for."""
+        """Return an empty text, which ends at a stop text or at a lower indentation."""
         return Verbatim(self.request.stop, self.request.indent)
 
 
 def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     """Plan a text for another protocol."""
-    request = _laid_open(request)
+    request = _parse_template(request)
     if settings.engine == "remote" and not settings.remote.send_documents:
         request = replace(request, others=(), context=())
     exact = request.exact or ExactAsk()
     sampling, length = request.sampling, request.sampling.max_tokens
     if length < 0:
-        # To the model's own end or the context's; the prompt leaves some room for that.
+        # Generate until the model or the context ends the text; reserve some of the context for it.
         sampling, length = replace(sampling, max_tokens=ENDLESS), settings.max_tokens
     return RawPlan(
         request=request,
@@ -83,7 +82,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
 
 
 def _exact_prompt(request: RawRequest, exact: ExactAsk, length: int, engine: Engine) -> Prompt:
-    """Take the ids that were sent; the text ends with the context, if not before."""
+    """Return the prompt with the ids that the client sent."""
     ids = [part for part in request.prompt if isinstance(part, int)]
     if len(ids) >= engine.context_size:
         raise ContextLengthError(engine.context_size, len(ids), max(1, length))
@@ -93,38 +92,38 @@ def _exact_prompt(request: RawRequest, exact: ExactAsk, length: int, engine: Eng
     return Prompt(ids, suffix_span=exact.suffix_span)
 
 
-def _laid_open(request: RawRequest) -> RawRequest:
-    """Take a fill-in-the-middle template apart that a client wrote into its prompt."""
+def _parse_template(request: RawRequest) -> RawRequest:
+    """Split a prompt that contains a fill-in-the-middle template into prefix and suffix."""
     if not isinstance(request.prompt, str) or request.suffix is not None:
         return request
-    if not (hole := taken_apart(request.prompt)):
+    if not (parts := taken_apart(request.prompt)):
         return request
-    return replace(request, prompt=hole.before, suffix=hole.after, context=hole.context)
+    return replace(request, prompt=parts.before, suffix=parts.after, context=parts.context)
 
 
 def _before(request: RawRequest) -> str:
-    """Return what stands before the text: its end says where an answer belongs."""
+    """Return the text before the answer, for the key of the cache entry."""
     if isinstance(request.prompt, str):
         return request.prompt + request.typed
     return str(request.prompt[-TAIL:])
 
 
 def priority_of(request: RawRequest) -> Priority:
-    """Say how urgent a text is: whoever asks for a single one of some length may be typing."""
+    """Return the priority of a request. A user may wait at the cursor for a single text that is not long."""
     if request.ahead:
         return Priority.WARM
     several = request.bulk or max(request.n, request.best_of) > 1
-    long = not 0 <= request.sampling.max_tokens <= MOST_TYPED
+    long = not 0 <= request.sampling.max_tokens <= MAX_INTERACTIVE
     most = Priority.BULK if several or long else Priority.TEXT
     if not (request.exact and request.exact.urgency):
         return most
     asked = Priority[request.exact.urgency.upper()]
-    # Another server of ours says who waits; anybody may type here, too, but not several texts.
+    # Another Turbopilot server sends the priority of its request, but bulk work stays bulk.
     return max(asked, most) if most is Priority.BULK else asked
 
 
 def _check_ids(engine: Engine, parts: Iterable[int | str], field: str) -> None:
-    """Refuse ids of tokens that the model does not have: in a batch they would fail everybody."""
+    """Reject unknown token ids: they would fail a whole batch."""
     ids = [part for part in parts if isinstance(part, int)]
     try:
         for token in ids:

@@ -52,26 +52,26 @@ _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 @dataclass(frozen=True)
 class Matches:
-    """What the index has for a request: cells for the prompt, and how the line continues."""
+    """The index matches of a request: cells for the prompt, and a continuation of the line."""
 
     cells: Choice
     line: Recalled | None = None
-    settled: bool = True  # whether it says the same the next time, as long as nothing is written or deleted
+    settled: bool = True  # whether the look-up was complete: it returns the same until the index changes
 
 
 @dataclass(frozen=True)
-class Person:
-    """What is known of the person who requests a suggestion."""
+class UserData:
+    """The data of the user who requests a suggestion."""
 
-    memory: Memory | None = None  # the index of their own code
-    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # how scores are read, by subject
+    memory: Memory | None = None  # the index of the user's notebooks
+    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # of the gate, by subject
 
 
-NOBODY = Person()
+NO_DATA = UserData()
 
 
 class CursorContext:
-    """What stands around the cursor, gathered when it is first needed: a cached answer needs little of it."""
+    """The context of the cursor, computed lazily: a cached answer needs only a part of it."""
 
     def __init__(self, request: Completion, facts: Facts, settings: Turbopilot) -> None:
         self.request = request
@@ -79,40 +79,40 @@ class CursorContext:
         self._settings = settings
 
     def with_cells(self, cells: Sequence[Document] = ()) -> Context:
-        """Return the context for a prompt, with cells that were chosen out of the index."""
+        """Return the context for a prompt, with cells from the index."""
         if not cells:
             return self._context
-        return gather(*_leaving(self.request, self.facts, self._settings), cells)
+        return gather(*_allowed_to_leave(self.request, self.facts, self._settings), cells)
 
     @cached_property
     def _context(self) -> Context:
-        return gather(*_leaving(self.request, self.facts, self._settings))
+        return gather(*_allowed_to_leave(self.request, self.facts, self._settings))
 
     @cached_property
     def scope(self) -> Scope:
-        """What names stand for at the cursor."""
+        """The names that are defined at the cursor."""
         return scope_of(self.request, self.facts)
 
     @cached_property
     def features(self) -> CursorFeatures:
-        """What the gate knows of the place: without cells out of the index, as when it was fitted."""
+        """The gate's features of the cursor, without cells of the index, as in the data it was fitted to."""
         return cursor_features(self.request.prefix, self.request.suffix, self._context.pieces)
 
     @cached_property
     def following(self) -> Sequence[str]:
-        """The names of which one has to follow; none: anything may."""
+        """The names of which one must follow; empty if there is no such constraint."""
         return names_at(self.request, self.scope)
 
     def names(self, memory: Memory | None, *, waits: bool = True) -> Names:
         """Return the names that a suggestion may use."""
-        # What may not be told to a server elsewhere is not added to what it will be told.
-        request, _ = _leaving(self.request, self.facts, self._settings)
+        # An added import line becomes part of the next prompt, so it may not use data that may not be sent.
+        request, _ = _allowed_to_leave(self.request, self.facts, self._settings)
         return Names(request, self.scope, sources_of(request, self.facts, memory, waits=waits))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuggestionPlan(Plan):
-    """What a suggestion needs: context and names around the cursor, trimming, the gate."""
+    """A plan with the cursor's context and names, trimming, and the gate."""
 
     cursor: CursorContext
     surroundings: Surroundings
@@ -120,21 +120,21 @@ class SuggestionPlan(Plan):
     cells: Sequence[Document] = ()  # of the index, for the prompt
     eagerness: str
     coefficients: Mapping[str, float]
-    threshold: float  # of the score that is wanted; 0: any
-    unasked: bool  # whether it appears by itself
+    threshold: float  # the lowest score of a shown suggestion; 0: show all
+    unasked: bool  # whether the user has not invoked it
 
     @property
     def asks_index(self) -> bool:
-        """Whether the index is asked before the engine."""
-        # Nobody has typed since the last request: what was chosen stays.
+        """Whether to query the index before the engine."""
+        # Prefetching follows a suggestion for the same text: its cells are used again.
         return self.memory is not None and self.priority is not Priority.AHEAD
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
-        """Lay the prompt out."""
+        """Return the prompt for an engine."""
         return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells))
 
     def writing(self) -> Suggestion:
-        """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
+        """Return an empty text, which is trimmed at the cursor and passes the gate."""
         names = self.cursor.names(self.memory)
         gate = Gate(self.cursor.features, self.threshold, names.fit, self.coefficients)
         return Suggestion(
@@ -146,11 +146,11 @@ class SuggestionPlan(Plan):
         )
 
     def names(self) -> Sequence[str]:
-        """Return the names of which one has to follow; none: anything may."""
+        """Return the names of which one must follow; empty if there is no such constraint."""
         return self.cursor.following
 
     def match(self, cells: ChosenCells) -> Matches | None:
-        """Choose cells of the index if this one has just got the focus; say how its line continues there."""
+        """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
         request, memory = self.cursor.request, self.memory
         if not memory:
             return None
@@ -160,7 +160,7 @@ class SuggestionPlan(Plan):
         ways = ways_at(memory, request, self.surroundings, time.time())
         if not ways:
             return Matches(chosen)
-        # What is asked for is the model's to answer: there, a line of the index is a draft.
+        # The model answers an invoked request; a line of the index is only its draft.
         shows = request.trigger == "automatic" and request.n == 1
         threshold = recall.fit().thresholds[self.eagerness] if shows else math.inf
         names = self.cursor.names(memory, waits=False)
@@ -170,7 +170,7 @@ class SuggestionPlan(Plan):
         return Matches(chosen, line, settled=not names.undecided)
 
     def with_cells(self, choice: Choice) -> SuggestionPlan:
-        """Put cells of the index in the prompt: the answer is another one then, and does not last."""
+        """Return the plan with cells of the index in its prompt; its cache entry is not saved to disk."""
         if not choice.documents:
             return self
         place = replace(self.place, group=(self.place.group, choice.digest), lasts=False)
@@ -178,12 +178,12 @@ class SuggestionPlan(Plan):
 
 
 def plan_suggestion(
-    request: Completion, facts: Facts, model: str, settings: Turbopilot, person: Person = NOBODY
+    request: Completion, facts: Facts, model: str, settings: Turbopilot, user: UserData = NO_DATA
 ) -> SuggestionPlan:
-    """Plan a suggestion. `model`: the one whose scores the gate reads."""
-    # What is shown becomes part of the notebook, and of what is asked of a server elsewhere next.
+    """Plan a suggestion. The gate has one set of coefficients for each `model`."""
+    # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
     may_use = request.memory and settings.may_send_memory and not is_private_path(request.path)
-    memory = person.memory if may_use else None
+    memory = user.memory if may_use else None
     own = request.cells[request.active]
     language = cell_language(own.source, request.language)
     earlier = (
@@ -198,8 +198,8 @@ def plan_suggestion(
     fit, subject = fit_for(model), subject_of(model, eagerness)
     threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
     if promised:
-        # As it is read, a score passes where it passes a moved threshold as it was fitted.
-        threshold = person.calibration(subject).threshold(threshold)
+        # Moving the threshold has the same effect as calibrating each score.
+        threshold = user.calibration(subject).threshold(threshold)
     terms = Terms(subject, threshold, promised) if request.trigger == "automatic" else None
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
@@ -218,8 +218,8 @@ def plan_suggestion(
             before,
             limit=(length, max_lines, unasked, threshold),
             after=after,
-            # Other open documents change while somebody types, which begins nothing anew; an answer that may
-            # have come from them does not last.
+            # Other open documents are not part of the key, so that their changes do not start a new text. An
+            # answer that may depend on them is not saved to disk.
             lasts=not (is_private_path(request.path) or request.extra),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
@@ -239,12 +239,12 @@ def plan_suggestion(
     )
 
 
-def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:
-    """Leave out of a prompt what may not go to a server elsewhere."""
+def _allowed_to_leave(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:
+    """Remove the data that may not be sent to a remote server."""
     if settings.engine != "remote":
         return request, facts
     if not settings.remote.send_documents:
-        # A terminal's own history has no path.
+        # The history of a terminal session has no path.
         request = structs.replace(request, extra=[other for other in request.extra if not other.path])
     return request, facts if settings.remote.send_kernel_facts else NONE
 
@@ -252,5 +252,5 @@ def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[C
 def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
     if request.trigger == "warm":
         return 0
-    # Somebody who asks for several lines has the time for more.
+    # A user who invokes a multi-line suggestion can wait longer.
     return request.max_tokens or settings.max_tokens * (4 if multi and request.trigger == "invoke" else 1)

@@ -1,4 +1,4 @@
-"""The text that the engine writes for a request; the editor's next request may continue it. Pure."""
+"""The text that the engine generates for a request. The editor's next request may continue it."""
 
 from __future__ import annotations
 
@@ -16,105 +16,104 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.suggestion.writing import Writing
 
-CAUGHT_UP = 32  # bytes that were typed before they were written: more than that was not typed
+MAX_TYPED_AHEAD = 32  # bytes; longer text was pasted, not typed
 
 
-class Rest(NamedTuple):
-    """The part of a text that is left after something was typed."""
+class Remainder(NamedTuple):
+    """The part of a text that the user has not typed yet."""
 
-    tokens: tuple[Token, ...]  # written beyond what was typed
-    whole: bool = True  # whether the first of them is whole, not partly typed
-    ahead: bytes = b""  # typed beyond the generated text
+    tokens: tuple[Token, ...]
+    aligned: bool = True  # whether it starts at a token boundary
+    typed_ahead: bytes = b""  # text that the user typed before it was generated
 
     @property
-    def sure(self) -> bool:
-        """Whether its probabilities apply: not to half a token, nor to text that is yet to be written."""
-        return self.whole and not self.ahead
+    def has_probabilities(self) -> bool:
+        """Whether the probabilities of its tokens apply: it starts at a token that was generated whole."""
+        return self.aligned and not self.typed_ahead
 
 
 def typed_since(older: Place, newer: Place) -> str | None:
-    """Return what was typed after the older request; None if the text has changed in any other way.
-
-    What one owner has written is nothing to another, even if their texts agree.
-    """
+    """Return the text typed after the older request; None if the owner or any other text differs."""
     if newer.owner != older.owner:
         return None
     if newer.before.startswith(older.before):
         return newer.before[len(older.before) :]
-    # As the text grows, cells far above are left out.
+    # As the text before the cursor grows, distant cells are removed from its start.
     at = newer.before.rfind(older.tail) if len(older.tail) == TAIL else -1
     return newer.before[at + TAIL :] if at >= 0 else None
 
 
-def rest_of(tokens: Sequence[Token], typed: bytes) -> Rest | None:
-    """Return the rest of a text behind what was typed; None if the two disagree."""
-    written = b"".join(token.data for token in tokens)
-    if not (written.startswith(typed) or typed.startswith(written)):
+def remainder_after(tokens: Sequence[Token], typed: bytes) -> Remainder | None:
+    """Return the remainder of a text after the typed part; None if the two disagree."""
+    generated = b"".join(token.data for token in tokens)
+    if not (generated.startswith(typed) or typed.startswith(generated)):
         return None
-    return Rest(*behind(tokens, len(typed)), ahead=typed[len(written) :])
+    return Remainder(*behind(tokens, len(typed)), typed_ahead=typed[len(generated) :])
 
 
 @dataclass
 class Text:
-    """What is being written. It moves to the request that continues it."""
+    """A text that is being generated. It moves to the request that continues it."""
 
-    place: Place | None = None  # where it is written; None: it is not cached
+    place: Place | None = None  # the key of its cache entry; None: it is not cached
     writing: Writing | None = None
-    ask: Ask | None = None  # what the engine computes; None: nothing any more
+    ask: Ask | None = None  # None: the engine has stopped
     prompt: Prompt | None = None
-    ids: list[int] = field(default_factory=list)  # all that was written behind the prompt
-    ahead: bytes = b""  # what was typed at the place and is to be written yet
-    sure: bool = True  # whether a prompt of its own would be answered with no more
+    ids: list[int] = field(default_factory=list)  # all tokens generated after the prompt
+    typed_ahead: bytes = b""  # text that the user typed before it was generated
+    has_probabilities: bool = (
+        True  # see `Remainder`; without them the gate may hide a text that it would show
+    )
 
     @property
     def tokens(self) -> Sequence[Token]:
-        """What was written from the place on."""
+        """The tokens generated after `place`."""
         return self.writing.tokens if self.writing else ()
 
     @property
     def begun(self) -> bool:
-        """Whether something of what is computed was written, or typed before that."""
-        return bool(self.ask and (self.tokens or self.ahead))
+        """Whether some of it is generated or typed ahead."""
+        return bool(self.ask and (self.tokens or self.typed_ahead))
 
     @property
     def evaluated(self) -> list[int]:
-        """The prompt, and all that was written behind it."""
+        """The prompt and all generated tokens."""
         return [*(self.prompt.tokens if self.prompt else ()), *self.ids]
 
-    def rest(self, place: Place) -> Rest | None:
-        """Return what is left of what was written, at another place; None where that contradicts it."""
+    def remainder(self, place: Place) -> Remainder | None:
+        """Return the remainder of the text at a newer place; None if the typed text disagrees."""
         typed = typed_since(self.place, place) if self.place else None
-        return None if typed is None else rest_of(self.tokens, self.ahead + typed.encode())
+        return None if typed is None else remainder_after(self.tokens, self.typed_ahead + typed.encode())
 
-    def is_continued_by(self, plan: Plan, rest: Rest | None, names: Sequence[str]) -> bool:
-        """Return whether a newer request continues this text instead of beginning its own.
+    def is_continued_by(self, plan: Plan, remainder: Remainder | None, names: Sequence[str]) -> bool:
+        """Return whether a newer request continues this text instead of starting a new one.
 
-        It does if all of this holds; `Editors` has seen to it that it is of the same editor and cell:
-        1. The request is for one text, the likeliest.
-        2. It differs from the older request only in what was typed since: the same text after the cursor,
-           limits, kernel facts, cells of the index and owner.
-        3. What was typed agrees with what is written. It may be longer, but only by a few bytes.
-        4. Something is written or typed already, and the engine still computes.
-        5. Where only certain names can follow (`names`), what is written is one of them or will be.
+        `Editors` ensures that the request is for the same editor and cell. It continues the text if:
+        1. It requests one text, without sampling.
+        2. It differs from the older request only in the typed text. The text after the cursor, the limits,
+           the kernel context, the cells of the index and the owner are the same.
+        3. The typed text agrees with the generated text. It may be longer by a few bytes.
+        4. Some of the text is generated or typed ahead, and the engine has not stopped.
+        5. If one of `names` must follow, the generated text starts with one of them, or is constrained to.
         """
         place = self.place
-        if not (rest and place and self.ask and self.begun) or plan.n > 1 or not plan.remembered:
+        if not (remainder and place and self.ask and self.begun) or plan.n > 1 or not plan.remembered:
             return False
         if (place.group, place.after, place.limit) != (plan.place.group, plan.place.after, plan.place.limit):
             return False
-        if len(rest.ahead) > CAUGHT_UP:
+        if len(remainder.typed_ahead) > MAX_TYPED_AHEAD:
             return False
-        written = b"".join(token.data for token in rest.tokens)
-        # What was held to names from its beginning becomes one of them.
-        constrained = bool(self.ask.sampling.beginning.ways and written)
-        ways = [name.encode() for name in names]
-        return not ways or any(
-            written.startswith(way) or (constrained and way.startswith(written)) for way in ways
+        generated = b"".join(token.data for token in remainder.tokens)
+        # A text with a prefix constraint becomes one of the names.
+        constrained = bool(self.ask.sampling.beginning.ways and generated)
+        candidates = [name.encode() for name in names]
+        return not candidates or any(
+            generated.startswith(name) or (constrained and name.startswith(generated)) for name in candidates
         )
 
     def keep(self, results: Results) -> None:
-        """Cache what was written as a draft for its place: no request continues it."""
+        """Cache the text as a draft and clear it: no request continues it."""
         if self.place and self.tokens:
             results.remember(self.place, self.tokens, ended=False, guess=True)
         self.writing = self.ask = None
-        self.ahead = b""
+        self.typed_ahead = b""

@@ -1,7 +1,4 @@
-"""Waiting for replies: an iterator for a thread, and iterators for coroutines, who may read slowly.
-
-Each is made first, and its `listen` goes to `Completer.submit`.
-"""
+"""Iterators over replies, for threads and for coroutines. Pass their `listen` to `Completer.submit`."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from queue import Empty, SimpleQueue
 
 from jupyter_turbopilot.reply import Reply
 
-Listener = Callable[[Reply], None]  # called on the worker's threads, or at once; the last time with `done`
+Listener = Callable[[Reply], None]  # called on any thread; the last reply has `done` set
 
 
 class Replies:
-    """The replies to a request as they grow, for a thread; what went wrong stands in the last."""
+    """The replies to a request, for a thread. The last one contains the error, if any."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Reply] = SimpleQueue()
@@ -35,7 +32,7 @@ class Replies:
         return reply
 
     def within(self, seconds: float | None) -> Reply | None:
-        """Return the next reply; None where none comes in that time, or none will come any more."""
+        """Return the next reply; None after a timeout or after the last reply."""
         if self._ended:
             return None
         try:
@@ -46,27 +43,27 @@ class Replies:
         return reply
 
     def last(self) -> Reply:
-        """Wait for the last reply, which nobody has read yet."""
+        """Wait for the last reply."""
         *_, reply = self
         return reply
 
 
 class Mailbox:
-    """Replies to one or several requests that nobody has read yet: of each the newest and the last.
+    """Unread replies to one or several requests: the newest and the last of each.
 
-    A reply holds all of its texts so far, so whoever reads slowly misses frames but nothing of the text.
-    `arrived` is called on the event loop with each reply that comes, read or not.
+    Each reply contains the whole text so far, so a slow reader misses frames but no text. `arrived` is called
+    on the event loop with each reply, read or not.
     """
 
     def __init__(self, arrived: Listener | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived = arrived
         self._waiting: dict[tuple[int, bool], Reply] = {}
-        self._came = asyncio.Event()
+        self._filled = asyncio.Event()
 
     def listen(self, number: int, reply: Reply) -> None:
-        """Take the next reply to one of the requests, on any thread."""
-        with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+        """Add a reply to one of the requests, on any thread."""
+        with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._arrive, number, reply)
 
     def _arrive(self, number: int, reply: Reply) -> None:
@@ -75,26 +72,26 @@ class Mailbox:
         self.put(number, reply)
 
     def put(self, number: int, reply: Reply) -> None:
-        """Take the next reply to one of the requests, on the event loop."""
+        """Add a reply to one of the requests, on the event loop."""
         key = (number, reply.done)
         if older := self._waiting.get(key):
-            # A reply may leave out texts that have not changed.
+            # A reply may omit texts that have not changed.
             items = {item.index: item for item in (*older.items, *reply.items)}
             reply = replace(reply, items=tuple(items.values()))
         self._waiting[key] = reply
-        self._came.set()
+        self._filled.set()
 
     async def get(self) -> tuple[int, Reply]:
-        """Return the reply that has waited longest, and which request it is to."""
+        """Return the number of a request and its reply, in the order of arrival."""
         while not self._waiting:
-            self._came.clear()
-            await self._came.wait()
+            self._filled.clear()
+            await self._filled.wait()
         key = next(iter(self._waiting))
         return key[0], self._waiting.pop(key)
 
 
 class AsyncReplies:
-    """What is answered, as it grows. Nothing has to be closed: whoever has enough just stops asking."""
+    """The replies to a request, for a coroutine. It needs no closing."""
 
     def __init__(self, arrived: Listener | None = None) -> None:
         self._mailbox = Mailbox(arrived)
@@ -102,18 +99,18 @@ class AsyncReplies:
         self.listen: Listener = partial(self._mailbox.listen, 0)
 
     def put(self, reply: Reply) -> None:
-        """Take the next reply, on the event loop."""
+        """Add a reply, on the event loop."""
         self._mailbox.put(0, reply)
 
     def leave(self) -> None:
-        """Wait no longer: the reply that is read next is an empty last one, whatever comes."""
+        """End the iteration with an empty last reply."""
         self.put(Reply("", done=True))
 
     def __aiter__(self) -> AsyncReplies:
         return self
 
     async def __anext__(self) -> Reply:
-        """Return the next reply; an error is raised where nothing came before it."""
+        """Return the next reply. Raise its error if it is the first reply."""
         if self._ended:
             raise StopAsyncIteration
         _, reply = await self._mailbox.get()
@@ -125,21 +122,21 @@ class AsyncReplies:
 
 
 class AsyncBatch(Mailbox):
-    """What is answered to several requests, with the number of the request; an error ends all."""
+    """The replies to several requests, each with the number of its request. An error ends all."""
 
     def __init__(self, count: int, arrived: Listener | None = None) -> None:
         super().__init__(arrived)
         self._left = count
 
     def listener(self, number: int) -> Listener:
-        """Return what listens for one of them."""
+        """Return the listener for one of the requests."""
         return partial(self.listen, number)
 
     def __aiter__(self) -> AsyncBatch:
         return self
 
     async def __anext__(self) -> tuple[int, Reply]:
-        """Return the next reply to any of them."""
+        """Return the next reply to any of the requests."""
         if not self._left:
             raise StopAsyncIteration
         number, reply = await self.get()

@@ -1,1 +1,1 @@
-"""The model at work: the protocol, llama.cpp behind it, the one thread that drives it."""
+"""Engines, which generate text, and the worker thread that drives them."""

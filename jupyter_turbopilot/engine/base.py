@@ -1,9 +1,9 @@
-"""The protocol of an engine: requests go in, tokens come out, a step at a time. And what it can do."""
+"""The engine protocol and the capabilities of an engine."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Set as AbstractSet  # noqa: TC003 - abilities are read back from a message
+from collections.abc import Set as AbstractSet  # noqa: TC003 - needed to decode `Abilities` from a message
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_STEPS = 8  # a text of one token takes fewer, or never ends
-# Prompts are read in pieces, so that a short prompt does not wait for a whole long one.
+MAX_STEPS = 8  # a text of one token takes fewer steps
+# Prompts are evaluated in chunks, so that a short prompt does not wait for a long one.
 CHUNK = 64
-# Larger pieces are read faster, but whoever comes waits longer. So the size of a piece grows with how many
-# prompts of more than one piece there are, up to so many times: behind several, a piece is soon over.
+# Larger chunks are faster, but new requests wait longer for the end of a chunk. So the size grows with the
+# number of prompts longer than one chunk, up to this factor.
 PIECES = 4
-PLACES = 8  # texts that an engine generates at a time, unless it says otherwise
+PLACES = 8  # the default number of texts that an engine generates at a time
 UNLIMITED = 1 << 16
-# Each option that changes which token follows, with the value that switches it off.
+# The sampling options, each with the value that disables it.
 _OFF: dict[str, Any] = {
     "temperature": 0.0,
     "top_k": 0,
@@ -44,103 +44,107 @@ _OFF: dict[str, Any] = {
     "cached": True,
 }
 SAMPLERS = frozenset(_OFF)
-_OF_DRAWING = {"top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"}
+_NEED_TEMPERATURE = {"top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"}
 _DEFAULTS = Sampling()
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What an engine can do. The completer relies on it; `tests/engine/conformance.py` checks it."""
+    """The capabilities of an engine; `tests/engine/conformance.py` checks them."""
 
-    places: int = PLACES  # how many texts it writes at a time
-    holds: bool = True  # whether it holds a text to a `Beginning`
-    chances: bool = True  # whether it says how probable each token was, before temperature and penalties
-    top: int = UNLIMITED  # how many of the likeliest tokens it can list at each place
+    places: int = PLACES  # how many texts it generates at a time
+    holds: bool = True  # whether it supports prefix constraints (`Beginning`)
+    chances: bool = True  # whether it returns each token's probability, before temperature and penalties
+    top: int = UNLIMITED  # how many of the most likely tokens it can list at each position
     ahead: bool = True  # whether it may prefetch
-    samplers: AbstractSet[str] = SAMPLERS  # the options of `Sampling` that it honours
-    elsewhere: bool = False  # whether it computes elsewhere: a step only waits, and may be cut short
-    lasting: bool = True  # whether its identity says all that its answers depend on: they may outlive it
+    samplers: AbstractSet[str] = SAMPLERS  # the supported options of `Sampling`
+    elsewhere: bool = False  # whether a remote server computes: a step only waits, and may be interrupted
+    lasting: bool = True  # whether its identity is complete, so that cached completions may be saved to disk
 
     def check(self, sampling: Sampling) -> None:
-        """Refuse options that it would have to ignore. Unchanged defaults are accepted."""
+        """Reject unsupported options, unless they have their default values."""
         if sampling.top > self.top:
-            most = f"at most {self.top}" if self.top else "none"
+            most = f"It can list at most {self.top}." if self.top else "It cannot list any."
             raise BadRequestError(
-                f"This engine cannot list the {sampling.top} likeliest tokens ({most}).", field="logprobs"
+                f"This engine cannot list the {sampling.top} most likely tokens. {most}", field="logprobs"
             )
         if sampling.beginning != Beginning() and not self.holds:
             name = "begins" if sampling.beginning.ways else "banned"
-            raise BadRequestError("This engine cannot be held to a beginning. Leave it out.", field=name)
+            raise BadRequestError(
+                f"This engine does not support prefix constraints. Remove {name} from the request.",
+                field=name,
+            )
         for name in sorted(SAMPLERS - self.samplers):
             value = getattr(sampling, name)
-            if value in {_OFF[name], getattr(_DEFAULTS, name)} or _is_moot(name, sampling):
+            if value in {_OFF[name], getattr(_DEFAULTS, name)} or _has_no_effect(name, sampling):
                 continue
-            raise BadRequestError(f"This engine does not support {name}. Leave it out.", field=name)
+            raise BadRequestError(
+                f"This engine does not support {name}. Remove it from the request.", field=name
+            )
 
 
-def _is_moot(name: str, sampling: Sampling) -> bool:
-    """Return whether an option has no effect beside the others."""
-    if name in _OF_DRAWING:
+def _has_no_effect(name: str, sampling: Sampling) -> bool:
+    if name in _NEED_TEMPERATURE:
         return sampling.temperature <= 0
     return name == "penalty_last_n" and not sampling.penalised
 
 
 class Run(Protocol):
-    """A text being written."""
+    """A text that is being generated."""
 
-    fresh: list[Token]  # tokens written since it was last emptied, which its reader does
+    fresh: list[Token]  # new tokens; the step loop removes them
     done: bool
 
     @property
     def pending(self) -> int:
-        """How many tokens are to be read before the next can be written."""
+        """How many tokens must be evaluated before the next one can be generated."""
 
 
 class Engine(Protocol):
-    """A loaded model; runs are what its `start` returned. All is called from one thread."""
+    """A loaded model. All methods are called from one thread; `start` creates the runs."""
 
     name: str
-    fim: str  # the format the catalogue names, or "auto"
+    fim: str  # the fill-in-the-middle format from the catalogue, or "auto"
     context_size: int
-    identity: str  # changes with whatever its answers depend on, beside the request
-    abilities: Abilities  # what it can do
-    pid: int | None  # of the child process that computes, if one does
+    identity: str  # changes whenever the same request could get another answer
+    abilities: Abilities
+    pid: int | None  # of its child process, if it has one
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens."""
 
     def start(self, ask: Ask) -> Run | None:
-        """Make room for a text; None while others need the room."""
+        """Return a new run, or None if there is no free slot."""
 
-    def step(self, runs: list[Any], attention: Cancel) -> None:
-        """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
+    def step(self, runs: list[Any], interrupt: Cancel) -> None:
+        """Advance every run by its next tokens or by a chunk of its prompt; `interrupt` ends it early."""
 
     def suspend(self, run: Any) -> None:
-        """Give a run's room to others; what it has written stays."""
+        """Free the slot of a run, which keeps its text."""
 
     def resume(self, run: Any) -> bool:
-        """Take room again for a run that was suspended; False while others need it."""
+        """Assign a slot to a suspended run; return False if none is free."""
 
     def release(self, run: Any) -> None:
-        """Release a run; what was read is kept for the next one."""
+        """End a run; its evaluated tokens stay cached."""
 
     def use_threads(self, count: int) -> None:
-        """Set the number of threads that compute."""
+        """Set the number of threads for computing."""
 
     def close(self, *, keep: bool = True) -> None:
-        """Free the memory; `keep` saves what was read for the next start."""
+        """Free the memory; with `keep`, save the evaluated tokens for the next start."""
 
 
-def can_write(engine: Engine) -> bool:
-    """Return whether an engine generates one token; True if it has no room to try.
+def can_generate(engine: Engine) -> bool:
+    """Return whether an engine can generate a token; True if it has no free slot.
 
-    If the engine reports that it is gone, its error is raised.
+    If the engine is gone, its error is raised.
     """
     try:
         run = engine.start(Ask([0], Sampling(max_tokens=1)))
         if run is None:
-            return True  # the next steps of those who have the room will show it
+            return True  # the next step of the other runs will show it
         try:
             for _ in range(MAX_STEPS):
                 engine.step([run], Cancel())
@@ -151,6 +155,6 @@ def can_write(engine: Engine) -> bool:
     except EngineGoneError:
         raise
     except BaseException:
-        log.exception("Turbopilot: the engine has failed")
+        log.exception("Turbopilot: The engine has failed")
         return False
     return True

@@ -1,4 +1,4 @@
-"""A stop signal that also reaches into a computation that is under way."""
+"""A cancellation signal that can interrupt a running computation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Cancelled(Exception):  # noqa: N818 - nothing went wrong
-    """Work has noticed that it was cancelled."""
+class Cancelled(Exception):  # noqa: N818 - not an error
+    """The work of this thread was cancelled."""
 
 
 class Cancel:
-    """Set once, from any thread; `reason` says why."""
+    """A cancellation signal, which any thread may set once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class Cancel:
         self.reason: str | None = None
 
     def set(self, reason: str) -> None:
-        """Ask for a stop; the first reason stands."""
+        """Cancel; a later call does not change the reason."""
         with self._lock:
             if self.reason is None:
                 self.reason = reason
@@ -32,11 +32,11 @@ class Cancel:
                     self._interrupt()
 
     def is_set(self) -> bool:
-        """Tell whether somebody asked for a stop."""
+        """Return whether `set` was called."""
         return self.reason is not None
 
     def watch(self, interrupt: Callable[[], None] | None) -> None:
-        """Call `interrupt` when it is set, or at once if it has been; None stops watching."""
+        """Call `interrupt` when the signal is set, or now if it is set already; None removes the callback."""
         with self._lock:
             self._interrupt = interrupt
             if interrupt and self.reason is not None:
@@ -44,7 +44,7 @@ class Cancel:
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Watch for as long as the block lasts."""
+        """Call `interrupt` if the signal is set within the block."""
         self.watch(interrupt)
         try:
             yield
@@ -53,7 +53,7 @@ class Cancel:
 
     @contextmanager
     def governing(self) -> Iterator[None]:
-        """Make `check` raise when this is set, for as long as the block lasts."""
+        """Let `check` raise within the block when the signal is set."""
         before = _governing.set(self)
         try:
             yield
@@ -65,7 +65,7 @@ _governing: ContextVar[Cancel | None] = ContextVar("governing", default=None)
 
 
 def check() -> None:
-    """Raise Cancelled if the work of this thread was cancelled: for use between the parts of long work."""
+    """Raise Cancelled if the work of this thread was cancelled. Call it regularly during long work."""
     cancel = _governing.get()
     if cancel and cancel.is_set():
         raise Cancelled

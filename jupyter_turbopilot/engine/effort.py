@@ -1,6 +1,6 @@
-"""How much of the machine the model may use now: less while others compute, or on battery.
+"""Limit the CPU usage of the model: fewer threads while other processes compute or on battery power.
 
-Whatever cannot be measured, because a counter cannot be read or a kernel has just ended, changes nothing.
+Failed measurements are ignored.
 """
 
 from __future__ import annotations
@@ -15,106 +15,106 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PLUG_EVERY = 30.0  # seconds between two looks at the power supply
-_LOAD_EVERY, _LOAD_STALE = 0.3, 2.0
-# A core that others use to this extent is left to them: a thread that waits there delays all our others.
-_THEIRS = 0.6
+_BATTERY_INTERVAL = 30.0  # seconds between checks of the power supply
+_LOAD_INTERVAL, _LOAD_STALE = 0.3, 2.0
+# Leave a core to other processes that use more than this part of it: one delayed thread delays all others.
+_BUSY_CORE = 0.6
 
 
 class Pause(StrEnum):
-    """Why work that nobody waits for pauses."""
+    """The reason why prefetching and other background work pauses."""
 
-    KERNEL = "kernel"  # one computes
+    KERNEL = "kernel"  # a kernel is busy
     BATTERY = "battery"
 
 
 class Effort:
-    """The number of threads, and whether work that nobody waits for may run."""
+    """Decides how many threads the model uses, and whether background work may run."""
 
     def __init__(self, *, considerate: bool = True, kernel_busy: Callable[[], bool] = lambda: False) -> None:
         self.full = 1
-        self.kernel_busy = kernel_busy  # whether a kernel computes for somebody
+        self.kernel_busy = kernel_busy
         self._considerate = considerate
-        self._plug_looked = -_PLUG_EVERY
+        self._battery_checked_at = -_BATTERY_INTERVAL
         self._battery = False
         self._load = Load()
 
     def threads(self) -> int:
-        """Return the number of threads to compute with now."""
+        """Return the number of threads to use now."""
         if not self._considerate:
             return self.full
         wanted = max(1, self.full // 2) if self.resting() else self.full
-        return max(1, min(wanted, self.full - int(self._load.others() + 1 - _THEIRS)))
+        return max(1, min(wanted, self.full - int(self._load.others() + 1 - _BUSY_CORE)))
 
     def computes_in(self, pid: int | None) -> None:
-        """Count what a child process computes as the model's, not as others'; None: there is none."""
+        """Count the CPU time of a child process as the model's; None: there is no such process."""
         self._load.include(pid)
 
     def resting(self) -> bool:
-        """Tell whether work that nobody waits for should pause."""
+        """Return whether background work should pause."""
         return self.pause() is not None
 
     def pause(self) -> Pause | None:
-        """Return why work that nobody waits for should pause; None: it may run."""
+        """Return why background work should pause; None if it may run."""
         if not self._considerate:
             return None
-        if self._kernel_computes():
+        if self._is_kernel_busy():
             return Pause.KERNEL
         return Pause.BATTERY if self._on_battery() else None
 
-    def _kernel_computes(self) -> bool:
+    def _is_kernel_busy(self) -> bool:
         try:
             return self.kernel_busy()
-        except Exception:  # noqa: BLE001 - a manager of kernels may be anybody's
+        except Exception:  # noqa: BLE001 - the kernel manager may be a third party's
             return False
 
     def _on_battery(self) -> bool:
         now = time.monotonic()
-        if now - self._plug_looked >= _PLUG_EVERY:
-            self._plug_looked = now
+        if now - self._battery_checked_at >= _BATTERY_INTERVAL:
+            self._battery_checked_at = now
             self._battery = on_battery()
         return self._battery
 
 
 class Load:
-    """How many cores other processes keep busy, looked at every now and then."""
+    """Measures how many cores other processes use."""
 
     def __init__(self) -> None:
         self.include(None)
 
     def include(self, pid: int | None) -> None:
-        """Begin anew, with this process and another as our own."""
+        """Restart the measurement; count this process and another one as the model's."""
         self._processes = [psutil.Process()]
         if pid is not None:
             with suppress(psutil.Error):
                 self._processes.append(psutil.Process(pid))
-        self._at, self._all, self._own = self._look() or (time.monotonic(), 0.0, 0.0)
+        self._at, self._total, self._own = self._measure() or (time.monotonic(), 0.0, 0.0)
         self._others = 0.0
 
     def others(self) -> float:
-        """Return the cores that others kept busy lately."""
+        """Return the number of cores that other processes have used since the last measurement."""
         passed = time.monotonic() - self._at
-        if passed >= _LOAD_EVERY and (seen := self._look()):
-            at, total, own = seen
-            theirs = max(0.0, (total - self._all) - (own - self._own)) / (at - self._at)
-            # What somebody did a while ago, when nothing was asked of us, says nothing about now.
-            self._others = theirs if passed < _LOAD_STALE else 0.0
-            self._at, self._all, self._own = at, total, own
+        if passed >= _LOAD_INTERVAL and (measured := self._measure()):
+            at, total, own = measured
+            others = max(0.0, (total - self._total) - (own - self._own)) / (at - self._at)
+            # An average over a long idle time does not describe the current load.
+            self._others = others if passed < _LOAD_STALE else 0.0
+            self._at, self._total, self._own = at, total, own
         return self._others
 
-    def _look(self) -> tuple[float, float, float] | None:
-        """Return the time, and the seconds of computing of everybody and of ourselves."""
+    def _measure(self) -> tuple[float, float, float] | None:
+        """Return the time, and the CPU seconds of all processes and of the model."""
         try:
-            now = psutil.cpu_times()
-            ours = [process.cpu_times() for process in self._processes]
+            times = psutil.cpu_times()
+            own = [process.cpu_times() for process in self._processes]
         except (psutil.Error, OSError, RuntimeError, ValueError):
             return None
-        everybody = now.user + now.system + getattr(now, "nice", 0.0)
-        return time.monotonic(), everybody, sum(one.user + one.system for one in ours)
+        total = times.user + times.system + getattr(times, "nice", 0.0)
+        return time.monotonic(), total, sum(one.user + one.system for one in own)
 
 
 def on_battery() -> bool:
-    """Tell whether the machine runs on its battery."""
+    """Return whether the machine runs on battery power."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     except (psutil.Error, OSError, RuntimeError, ValueError):

@@ -1,4 +1,4 @@
-"""A job: something for the worker to do with the engine once, and how it ends."""
+"""A job: one request to the engine, which the worker executes."""
 
 from __future__ import annotations
 
@@ -24,28 +24,27 @@ YIELDED = "yielded"
 
 
 class Priority(IntEnum):
-    """The order in which jobs are served."""
+    """The priority of a job, the highest first."""
 
-    TYPING = 0  # a user looks at the cursor of an editor of ours
+    TYPING = 0  # a user types in a Turbopilot editor
     TEXT = 1  # a user waits for a text in another program
-    BULK = 2  # a user waits for several texts
+    BULK = 2  # a user waits for several texts, or a long one
     AHEAD = 3
     WARM = 4
 
     @property
     def awaited(self) -> bool:
-        """Whether a user waits for it."""
+        """Whether a user waits for the job."""
         return self <= Priority.BULK
 
 
 class Job(ABC):
-    """One request to the engine, and its place in the scheduler.
+    """One request to the engine.
 
         waiting ──▶ begun ──▶ ended
 
-    The worker calls `begin` once and `feed` after each step, both on its own thread. `end` is called once, by
-    whichever thread ends the job. A job with an `older` one takes its place in the queue and what the engine
-    computes for it.
+    The worker calls `begin` once and `feed` after each step, both on its own thread. The thread that ends the
+    job calls `end` once. A job with an `older` one takes over its position in the queue and its run.
     """
 
     def __init__(
@@ -61,63 +60,63 @@ class Job(ABC):
         self.caller = caller
         self.client = client  # the caller's editor
         self.cancel = Cancel()
-        self.older = older  # the job whose place it takes, until it has begun
-        self.replaced = False  # whether another takes its place
+        self.older = older  # the job that it takes over from; None once it has begun
+        self.replaced = False  # whether a newer job takes over from it
         self.stopped = False  # whether its text was ended early
-        self._ending = threading.Lock()  # held from the end on
+        self._ending = threading.Lock()  # never released, so that `end` is called once
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf
-        # When its prompt has to be read, except for so many tokens; 0: no limit.
-        self.read_by, self.read_but = 0.0, 0
-        # What the engine computes for it. Only the step loop changes this.
+        # The time by which the prompt must be evaluated, and how many tokens at its end may be missing then.
+        self.prompt_deadline, self.prompt_tail = 0.0, 0  # 0: no deadline
+        # The state of the run. Only the step loop changes it.
         self.ask: Ask | None = None
         self.run: Run | None = None
-        self.suspended = False  # whether its run has given its room to others
-        self.left = 0  # tokens that were to be read before the last batch that it was in
-        self.suspect = 0  # the same, where that batch failed and the job has not got beyond it since
-        self.is_read = False  # whether its prompt has been read, and counted
-        self.read = 0  # tokens of its prompts that were read and not charged yet
+        self.suspended = False  # whether its run has no slot
+        self.left = 0  # pending prompt tokens before its last batch
+        self.left_at_failure = 0  # the same, if that batch failed; 0 after the job has advanced again
+        self.is_evaluated = False  # whether its prompt was evaluated and added to `uncharged`
+        self.uncharged = 0  # evaluated prompt tokens that the scheduler has not charged yet
 
     @abstractmethod
     def begin(self, engine: Engine, older: Job | None) -> Ask | None:
-        """Return what the engine is to compute first; None: nothing, the job is done.
+        """Return the first ask, or None if the job needs no engine.
 
-        `older` is the job whose place it takes. Returning that job's ask continues what is computed for it.
+        `older` is the job that it takes over from. Return that job's ask to continue its run.
         """
 
     @abstractmethod
     def feed(self, tokens: list[Token]) -> Ask | None:
-        """Take tokens, none at the end of the text; return the same ask for more, another one, or None."""
+        """Take tokens, none at the end of the text. Return the same ask to continue, a new one, or None."""
 
     @abstractmethod
     def close(self) -> None:
-        """Free what `begin` needed: no more tokens will come."""
+        """Free the resources of `begin`; no more tokens will come."""
 
     @abstractmethod
     def end(self, error: TurbopilotError | None) -> None:
         """Send the last reply."""
 
     def finish(self, error: TurbopilotError | None) -> None:
-        """Call `end`, the first time; if that raises, it is logged."""
+        """Call `end` unless it was called before; log its exceptions."""
         if not self._ending.acquire(blocking=False):
             return
         self.cancel.watch(None)
         try:
             self.end(error)
         except BaseException:
-            log.exception("Turbopilot: an answer could not be delivered")
+            log.exception("Turbopilot: A reply could not be sent")
 
-    def take(self, older: Job) -> None:
-        """Take over what is computed for an older job."""
+    def take_over(self, older: Job) -> None:
+        """Take over the run of an older job."""
         self.ask, self.run, older.run = older.ask, older.run, None
-        self.suspended, self.suspect = older.suspended, older.suspect
-        self.is_read = older.is_read
+        self.suspended, self.left_at_failure = older.suspended, older.left_at_failure
+        self.is_evaluated = older.is_evaluated
 
 
 def as_error(failure: BaseException) -> TurbopilotError:
-    """Return the error that is reported for a failure: its type, but no code, path or prompt."""
+    """Return the error to report for a failure. It contains no code, path or prompt."""
     if isinstance(failure, TurbopilotError):
         return failure
-    log.error("Turbopilot: a completion failed", exc_info=failure)
-    return EngineError(f"The completion failed ({type(failure).__name__}); the server's log has more.")
+    log.error("Turbopilot: A completion failed", exc_info=failure)
+    return EngineError(f"The completion failed ({type(failure).__name__}). See the server log for details.")

@@ -1,4 +1,4 @@
-"""The life of an engine: loading, sleep, failure, another try."""
+"""The lifecycle of an engine: loading, sleep, failure, retry."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ log = logging.getLogger(__name__)
 
 FAILED = "The model failed and is being loaded again. Try again in a moment."
 GAVE_UP = "The model keeps failing. Choose it again, or choose another model."
-# A failed engine is loaded again at once, unless that happened within so many seconds.
+# Seconds between two failures for which a failed engine is loaded again immediately.
 RETRY = 10.0
-# One that is gone, or cannot be reached, is left alone for so many seconds, twice as long each time.
+# Seconds until an engine that is gone or cannot be reached is loaded again; doubled with each failure.
 SHORTEST, LONGEST = 1.0, 60.0
-LEFT_ALONE = "engine_gone"
+GONE = "engine_gone"
 
 
 class Phase(StrEnum):
-    """The phases of an engine, by the names that `health` uses."""
+    """The phases of an engine, as reported by `health`."""
 
     EMPTY = "empty"
     LOADING = "loading"
     READY = "ready"
-    THINKING = "thinking"  # it is writing, and somebody waits for it
+    THINKING = "thinking"  # it is generating, and a user waits
     ASLEEP = "asleep"  # its memory was freed; the next request loads it again
-    WAKING = "waking"  # it is being loaded again; requests wait
+    WAKING = "waking"  # it is being loaded again, and requests wait
     FAILED = "failed"
     STOPPED = "stopped"
 
@@ -56,16 +56,16 @@ class EngineState:
     model: str = ""
     reason: str = ""
     code: str = ""
-    exit_status: int = NotReadyError.exit_status  # of a command that cannot do without the model
+    exit_status: int = NotReadyError.exit_status  # of a command that needs the model
 
     @property
     def ready(self) -> bool:
-        """Tell whether a completion could begin at once."""
+        """Whether requests are accepted."""
         return self.phase in _READY
 
 
 def not_ready(state: EngineState) -> NotReadyError:
-    """Return the error that says why no engine answers."""
+    """Return the error for a request if no engine is ready."""
     texts = {
         Phase.EMPTY: "No model is loaded.",
         Phase.LOADING: f"{state.model} is being loaded.",
@@ -78,93 +78,93 @@ def not_ready(state: EngineState) -> NotReadyError:
 
 
 class Lifecycle:
-    """Puts engines into a step loop and takes them out of it.
+    """Loads and replaces the engine of a step loop.
 
-    The worker holds its lock around each call but `load`, which takes as long as a model takes.
+    The worker holds its lock during each call except `load`, which may take long.
     """
 
     def __init__(self, loop: StepLoop) -> None:
         self.state = EngineState(Phase.EMPTY)
-        self.stopping = False  # whether no engine is to be loaded any more
-        self.loading: Cancel | None = None  # cancels the load that is under way
+        self.stopping = False  # whether the server is stopping, so that no engine is loaded any more
+        self.loading: Cancel | None = None  # cancels the running load
         self._loop = loop
-        self._next: Factory | None = None  # what is to be loaded
-        self._loaded: Factory | None = None  # what the engine was loaded with: to wake up with
+        self._next: Factory | None = None  # of the engine to load next
+        self._loaded: Factory | None = None  # of the current engine, to load it again
         self._failed_at = -math.inf
-        self._gone: EngineGoneError | None = None  # why the last load failed, if for that
-        self._rest = 0.0  # seconds
-        self._again: Factory | None = None  # what is to be loaded after that
-        self.again_at = math.inf  # and when
-        self._told: tuple[str, str] | None = None  # the model and the error that the log had last
+        self._gone: EngineGoneError | None = None  # the error of the last load, if it is of this type
+        self._delay = 0.0  # seconds until the retry
+        self._retry: Factory | None = None  # of the engine to load at `retry_at`
+        self.retry_at = math.inf
+        self._logged: tuple[str, str] | None = None  # the model and the error code of the last log line
 
     @property
     def pending(self) -> bool:
-        """Whether there is an engine to be loaded."""
+        """Whether an engine is to be loaded."""
         return self._next is not None
 
-    def look(self, now: float) -> None:
-        """Have what was left alone loaded when its time has come."""
-        if now >= self.again_at:
-            self._next, self._again, self.again_at = self._again, None, math.inf
+    def check_retry(self, now: float) -> None:
+        """Request the load of an engine whose retry is due."""
+        if now >= self.retry_at:
+            self._next, self._retry, self.retry_at = self._retry, None, math.inf
 
     def replace(self, name: str, factory: Factory) -> None:
-        """Have another engine loaded next; a load that is under way is cancelled."""
+        """Request the load of another engine, and cancel a running load."""
         self._next, self.state = factory, EngineState(Phase.LOADING, name)
-        self._again, self.again_at, self._rest = None, math.inf, 0.0
+        self._retry, self.retry_at, self._delay = None, math.inf, 0.0
         if self.loading:
             self.loading.set(SUPERSEDED)
 
     def refuse(self, name: str, error: TurbopilotError) -> None:
-        """Note why a model cannot be loaded, unless another is being loaded."""
+        """Set the error of a model that cannot be loaded, unless another is being loaded."""
         if self.state.phase is not Phase.LOADING:
             self.state = _refused(name, error)
-            self._tell()
+            self._log_state()
 
     def wake(self) -> None:
-        """Have an engine that is asleep loaded again."""
+        """Request the load of an engine that is asleep."""
         if self.state.phase is Phase.ASLEEP:
             self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
 
     def sleep(self) -> None:
-        """Note that the engine's memory is freed until the next request."""
+        """Set the phase of an engine whose memory is freed until the next request."""
         self.state = EngineState(Phase.ASLEEP, self.state.model)
 
     def stop(self) -> None:
-        """Note that no engine is to be loaded any more; the caller cancels a load that is under way."""
+        """Load no more engines. The caller cancels a running load."""
         self.stopping = True
         self.state = EngineState(Phase.STOPPED, reason="The server is stopping.")
 
     def take(self) -> Factory | None:
-        """Return what is to be loaded now, if anything."""
+        """Return the factory of the engine to load now, if any."""
         factory, self._next = self._next, None
         if factory:
             self.loading = Cancel()
         return factory
 
     def fail(self, now: float, gone: EngineGoneError | None = None) -> bool:
-        """Have a failed engine loaded again; True if not at once, as it failed a moment ago, too."""
+        """Load a failed engine again; return True if not immediately, because it failed repeatedly."""
         if self.pending or self.stopping:
             return False
-        again, self._failed_at = now >= self._failed_at + RETRY + self._rest, now
-        if again:
-            self._rest = 0.0
+        immediately, self._failed_at = now >= self._failed_at + RETRY + self._delay, now
+        if immediately:
+            self._delay = 0.0
             self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
         elif gone:
-            self.state = self._leave_alone(self._loaded, gone, now)
+            self.state = self._retry_later(self._loaded, gone, now)
         else:
             self.state = EngineState(Phase.FAILED, self.state.model, GAVE_UP, "engine")
-        if not again:
-            self._tell()
-        return not again
+        if not immediately:
+            self._log_state()
+        return not immediately
 
-    def _leave_alone(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
-        """Have an engine loaded later; return the state until then."""
+    def _retry_later(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
+        """Schedule another load of an engine; return the state until then."""
         if not gone.after:
-            self._rest = min(max(SHORTEST, 2 * self._rest), LONGEST)
-        rest = min(gone.after, LONGEST) or self._rest
-        self._again, self.again_at = factory, now + rest
-        reason = f"{gone.message} Trying again in {rest:.0f} s."
-        return EngineState(Phase.FAILED, self.state.model, reason, LEFT_ALONE)
+            self._delay = min(max(SHORTEST, 2 * self._delay), LONGEST)
+        delay = min(gone.after, LONGEST) or self._delay
+        self._retry, self.retry_at = factory, now + delay
+        reason = f"{gone.message} Trying again in {delay:.0f} s."
+        return EngineState(Phase.FAILED, self.state.model, reason, GONE)
 
     def load(self, factory: Factory) -> EngineState:
         """Replace the engine, or keep the previous one; return the new state, for `settle`."""
@@ -172,7 +172,7 @@ class Lifecycle:
         loading = self.loading or Cancel()
         engine, state = self._try_to_load(factory, name, loading)
         if engine is None and loop.engine and state.code == "memory" and not loading.is_set():
-            # There may be enough memory without the previous engine.
+            # Without the previous engine there may be enough memory.
             loop.close()
             engine, state = self._try_to_load(factory, name, loading)
             if engine is None and self._loaded and not loading.is_set():
@@ -183,27 +183,27 @@ class Lifecycle:
         elif loop.engine:
             state = replace(state, phase=Phase.READY, model=loop.engine.name)
         elif self._gone and not loading.is_set():
-            state = self._leave_alone(factory, self._gone, time.monotonic())
+            state = self._retry_later(factory, self._gone, time.monotonic())
         return state
 
     def settle(self, state: EngineState) -> bool:
-        """Note the state after a load, unless another follows; tell whether waiting is pointless now."""
+        """Set the state after a load, unless another load follows; return True if no engine is ready."""
         self.loading = None
         if self.pending or self.stopping:
-            self._again, self.again_at = None, math.inf  # another was chosen meanwhile
+            self._retry, self.retry_at = None, math.inf  # another model was chosen meanwhile
             return False
         self.state = state
-        self._tell()
+        self._log_state()
         return state.phase is not Phase.READY
 
-    def _tell(self) -> None:
-        """Log whether there is a model, and why not; once, however often it is tried again."""
-        if self._told != (told := (self.state.model, self.state.code)):
-            self._told = told
+    def _log_state(self) -> None:
+        """Log the state, but not again if only a retry has failed."""
+        if self._logged != (logged := (self.state.model, self.state.code)):
+            self._logged = logged
             log.info("Turbopilot: %s", self.state.reason or f"{self.state.model} is ready.")
 
     def _try_to_load(self, factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, EngineState]:
-        """Try to load an engine; return the state that follows."""
+        """Try to load an engine; return it and the resulting state."""
         self._gone = None
         try:
             engine = factory(loading)
@@ -220,9 +220,11 @@ class Lifecycle:
                 "memory",
             )
         except BaseException as error:
-            log.exception("Turbopilot: the model could not be loaded")
-            words = f"The model could not be loaded ({type(error).__name__}). The server's log has more."
-            return None, EngineState(Phase.FAILED, name, words, "engine")
+            log.exception("Turbopilot: The model could not be loaded")
+            reason = (
+                f"The model could not be loaded ({type(error).__name__}). See the server log for details."
+            )
+            return None, EngineState(Phase.FAILED, name, reason, "engine")
 
 
 def _refused(name: str, error: TurbopilotError) -> EngineState:
@@ -230,5 +232,5 @@ def _refused(name: str, error: TurbopilotError) -> EngineState:
 
 
 def engine_failed() -> NotReadyError:
-    """Return the error for those whose text an engine failed to write."""
+    """Return the error for the requests of an engine that has failed."""
     return NotReadyError(FAILED, code="engine")

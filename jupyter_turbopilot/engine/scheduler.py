@@ -1,4 +1,4 @@
-"""The order in which jobs are served, the limits for each caller, and deadlines. Without threads."""
+"""Schedule jobs: their order, the limits for each caller, and deadlines. Without threads."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from jupyter_turbopilot.errors import BusyError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# While users wait for single texts, bulk work gets one part in eight of the time: enough to come to an end.
+# While users wait for single texts, bulk work gets one eighth of the time.
 BULK_FACTOR = 7
-HEAD_START = 2.0  # seconds of computing that a priority may use before a lower one gets its part
-# A caller's turn lasts so many seconds of computing after its first token. A prompt may have to be evaluated
-# again after other callers had its room, so shorter turns cost more; longer ones keep a ninth caller waiting.
+HEAD_START = 2.0  # seconds of computing that a priority may use before a lower one gets its share
+# Seconds of computing in a caller's turn, after its first token. Shorter turns cost more: a prompt may have
+# to be evaluated again after other callers have used its slot. Longer turns delay a ninth caller.
 TURN = 0.5
-MOST_OWED = 8  # turns that a caller skips at most for the evaluation of its prompts
-# The time that an editor has used counts half after so many seconds of computing for all editors.
+MOST_OWED = 8  # the maximum number of turns that a caller skips for the evaluation of its prompts
+# Seconds of computing, for all editors, after which the time that an editor has used counts half.
 HALF_LIFE = 10.0
 NEGLIGIBLE = 1e-4  # seconds
-# Seconds that are charged for a token that a remote engine generates, and for one that it evaluates.
+# Seconds charged for a token that a remote engine generates, and for one that it evaluates.
 GENERATED, EVALUATED = 0.02, 0.01
-LONGEST_RETRY = 8.0  # seconds until a refused caller may ask again; after longer it may give up
+LONGEST_RETRY = 8.0  # seconds until a rejected caller may try again; clients may give up after longer delays
 WEIGHT = 1 / 8  # of the latest text in the average duration
 BUSY = "The server has too many requests. Try again in a moment."
-ENOUGH = "You have too many requests that wait. Try again in a moment."
+TOO_MANY_WAITING = "Too many of your requests are waiting. Try again in a moment."
 
 
 @dataclass
@@ -47,87 +47,87 @@ class _Turn:
 
 @dataclass
 class _Rank:
-    """The callers that have jobs of one priority: a deficit round robin.
+    """The callers with jobs of one priority, served by deficit round robin.
 
-    Each caller has a turn in every round. It pays for the evaluation of its prompts with skipped rounds.
+    Each caller has a turn in every round. It skips rounds to pay for the evaluation of its prompts.
     """
 
     turns: dict[str, _Turn] = field(default_factory=dict)
-    round: int = 0  # the latest that a caller was served in
+    round: int = 0  # the latest round in which a caller was served
     spent: float = 0.0  # seconds of all callers, weighted
 
     def next_turn(self, caller: str, length: float) -> None:
-        """Put a caller behind the others of its next round."""
+        """Append a caller to its next round."""
         owed = self.turns.pop(caller).owed if caller in self.turns else 0.0
         skipped = min(MOST_OWED, int(owed / TURN))
         self.turns[caller] = _Turn(self.round + 1 + skipped, length, owed % TURN)
 
 
 class Scheduler:
-    """All jobs that wait or have begun. The order depends on nothing but what is noted here.
+    """All jobs that wait or have begun, in the order in which they are served.
 
-    A job that has begun may have to pause: a caller's second job waits for the first of every caller, and a
-    caller that has used up its turn waits for the others.
+    A job that has begun may have to pause. A caller's second job waits for the first job of every caller, and
+    a caller that has used up its turn waits for the others.
     """
 
     clock = staticmethod(time.monotonic)
 
     def __init__(self, limit: int, *, running: int = 0, waiting: int = 0) -> None:
-        """`limit`: how many may wait; `running`, `waiting`: of one caller; 0: no limit.
+        """`limit`: how many jobs may wait. `running`, `waiting`: limits for one caller; 0: no limit.
 
-        A caller's jobs beyond `running` are bulk work until one before them has ended.
+        A caller's jobs beyond `running` have bulk priority until an earlier one has ended.
         """
         self.limit = limit
-        self.places = PLACES  # how many texts the engine generates at a time
+        self.slots = PLACES  # how many texts the engine generates at a time
         self._running = running
         self._waiting = waiting
         self._jobs: list[Job] = []
         self.begun: set[Job] = set()
         self._ranks = {priority: _Rank() for priority in Priority}
-        self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, decaying
-        self._seconds = 1.0  # that a text takes, on average
-        self._retries: dict[str, float] = {}  # when the last refused request of each caller may come again
+        self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, with decay
+        self._seconds = 1.0  # average duration of a text
+        self._retries: dict[str, float] = {}  # when each caller's last rejected request may be sent again
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def __iter__(self) -> Iterator[Job]:
-        """List all jobs, the most important first."""
+        """Iterate over all jobs, the highest priority first."""
         return chain.from_iterable(self._by_turns(priority) for priority in Priority)
 
     @property
     def waiting(self) -> int:
-        """How many jobs have not begun."""
+        """The number of jobs that have not begun."""
         return len(self._jobs) - len(self.begun)
 
     def add(self, job: Job) -> tuple[Job, BusyError] | None:
-        """Add a job; return the job that is crowded out, which may be itself, and the error to report.
+        """Add a job; return the job that is dropped for it, which may be itself, and the error to report.
 
-        A caller that has as many waiting jobs as allowed crowds out one of its own.
+        If the caller has the maximum number of waiting jobs, one of its own is dropped.
         """
         own = [other for other in self._jobs if other.caller == job.caller]
-        enough = 0 < self._waiting <= sum(other not in self.begun for other in own)
-        # An editor goes before editors of the same caller that have recently used a turn more, so that a user
-        # does not wait for long prompts of their other editors. The first job stays: its turn is under way.
+        at_limit = 0 < self._waiting <= sum(other not in self.begun for other in own)
+        # An editor goes before editors of the same caller that have recently used at least a turn more, so
+        # that a user does not wait for other editors' long prompts. The first job stays: its turn has begun.
         most = self._used(job) + TURN
         same = [other for other in own if other.asked_as is job.asked_as]
         behind = (self._jobs.index(other) for other in same[1:] if self._used(other) > most)
         self._jobs.insert(next(behind, len(self._jobs)), job)
         self._update(job.caller)
-        # Paused jobs take memory: beyond the usual number they take places in the queue.
-        counted = len(self._jobs) - min(len(self.begun), 2 * self.places)
-        if not enough and counted <= self.limit:
+        # Paused jobs use memory: beyond the usual number they count as waiting.
+        counted = len(self._jobs) - min(len(self.begun), 2 * self.slots)
+        if not at_limit and counted <= self.limit:
             return None
         waiting = (other for other in self if other not in self.begun)
-        *_, last = (other for other in waiting if not enough or other.caller == job.caller)
+        *_, last = (other for other in waiting if not at_limit or other.caller == job.caller)
         self.remove(last)
-        if not enough:
+        if not at_limit:
             return last, BusyError(BUSY)
         after = self._retry_after(job.caller) if last.priority.awaited else 1.0
-        return last, BusyError(ENOUGH, code="too_many_waiting", after=after)
+        return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=after)
 
     def remove(self, job: Job) -> bool:
-        """Remove a job; return whether it was there. If it had begun, its caller's turn ends."""
+        """Remove a job; return False if it is not here. If it has begun, its caller's turn ends."""
         if job not in self._jobs:
             return False
         self._jobs.remove(job)
@@ -139,7 +139,7 @@ class Scheduler:
         return True
 
     def replace(self, older: Job, newer: Job) -> bool:
-        """Put a job in the place of another of the same caller; return whether that was there."""
+        """Replace a job by a newer one of the same caller; return False if the older is not here."""
         if older not in self._jobs:
             return False
         self._jobs[self._jobs.index(older)] = newer
@@ -150,7 +150,7 @@ class Scheduler:
         return True
 
     def expire(self, now: float) -> list[Job]:
-        """Cancel the jobs that are late; remove and return those that were cancelled before they began."""
+        """Cancel jobs after their deadline; remove and return those that were cancelled before they began."""
         for job in self._jobs:
             if job.deadline <= now:
                 job.cancel.set(DEADLINE)
@@ -165,36 +165,36 @@ class Scheduler:
         return min((job.deadline for job in self._jobs if not job.cancel.is_set()), default=math.inf)
 
     def priorities(self) -> list[Priority]:
-        """Return the priority to serve, and those to serve if the engine has no room for it."""
+        """Return the priority to serve, then those to serve if the engine has no slot for it."""
         present = [priority for priority in Priority if self._ranks[priority].turns]
         awaited = [priority for priority in present if priority.awaited]
         return sorted(awaited, key=lambda priority: self._ranks[priority].spent) or present[:1]
 
-    def line(self, priority: Priority) -> list[Job]:
+    def next_jobs(self, priority: Priority) -> list[Job]:
         """Return the jobs of one priority to serve now, in order."""
-        places = self.places if priority.awaited else max(1, self.places // PLACES)
-        return self._by_turns(priority, self._most(priority))[:places]
+        slots = self.slots if priority.awaited else max(1, self.slots // PLACES)
+        return self._by_turns(priority, self._most(priority))[:slots]
 
-    def together(self) -> list[Job]:
-        """Return the jobs to serve now by an engine whose texts do not slow each other down.
+    def next_remote_jobs(self) -> list[Job]:
+        """Return the jobs to serve now by a remote engine, whose texts do not slow each other down.
 
-        Lower priorities get the places that are left, and a few in any case if they are awaited.
+        Lower priorities get the remaining slots. A few slots are reserved for those that are awaited.
         """
-        most, part = self._most(*Priority), self.places // PLACES
-        running, lines = Counter[str](), {priority: list[Job]() for priority in Priority}
+        most, share = self._most(*Priority), self.slots // PLACES
+        running, queues = Counter[str](), {priority: list[Job]() for priority in Priority}
         for job in self:
             if not most or running[job.caller] < most:
                 running[job.caller] += 1
-                lines[job.priority].append(job)
+                queues[job.priority].append(job)
         jobs: list[Job] = []
-        for priority, line in lines.items():
-            kept = sum(min(part, len(lines[p])) for p in Priority if priority < p <= Priority.BULK)
-            places = self.places if priority.awaited else max(1, part)
-            jobs += line[: max(0, min(places, self.places - kept - len(jobs)))]
+        for priority, queue in queues.items():
+            reserved = sum(min(share, len(queues[p])) for p in Priority if priority < p <= Priority.BULK)
+            slots = self.slots if priority.awaited else max(1, share)
+            jobs += queue[: max(0, min(slots, self.slots - reserved - len(jobs)))]
         return jobs
 
     def begin(self, job: Job) -> None:
-        """Note that a job is served: once it has begun, it stays until it has ended."""
+        """Mark a job as begun."""
         self.begun.add(job)
         rank = self._ranks[job.priority]
         rank.round = max(rank.round, rank.turns[job.caller].round)
@@ -202,25 +202,25 @@ class Scheduler:
     def charge(
         self, priority: Priority, seconds: float, served: Mapping[Job, int], prompt: float = 0.0
     ) -> None:
-        """Charge the callers of jobs of one priority for a step; a caller that has used up its turn waits.
+        """Charge the callers of one priority for a step, and end the turns that are used up.
 
-        `served`: how many tokens each job got; `prompt`: further seconds, for which callers skip turns.
+        `served`: the number of tokens of each job. `prompt`: extra seconds, for which callers skip turns.
         """
         if not priority.awaited:  # such jobs are served one by one
             return
         rank = self._ranks[priority]
-        # All bulk work together gets no more than one caller that waits for single texts.
+        # All bulk work together gets at most as much as one caller that waits for single texts.
         callers = max(len(self._ranks[each].turns) for each in (Priority.TYPING, Priority.TEXT))
         rank.spent += (seconds + prompt) * (max(BULK_FACTOR, callers) if priority is Priority.BULK else 1)
         decay = 0.5 ** (seconds / HALF_LIFE)
         self._recent = {key: used * decay for key, used in self._recent.items() if used > NEGLIGIBLE}
         for job in served:
             self._recent[job.caller, job.client] = self._used(job) + seconds / len(served)
-        # Counted by caller: another job may have taken the place of the one that was served.
-        places = Counter(job.caller for job in served if job.caller in rank.turns)
+        # Counted by caller, because a newer job may have replaced the one that was served.
+        slots = Counter(job.caller for job in served if job.caller in rank.turns)
         with_tokens = {job.caller for job, tokens in served.items() if tokens}
-        # Of callers whose turns end together, those with more places are put further back.
-        for caller in sorted(places, key=places.__getitem__):
+        # If several turns end together, callers that used more slots come later in the next round.
+        for caller in sorted(slots, key=slots.__getitem__):
             turn = rank.turns[caller]
             turn.owed += prompt
             if caller in with_tokens and not turn.has_tokens:
@@ -228,42 +228,42 @@ class Scheduler:
                 turn.has_tokens, turn.used, turn.length = True, 0.0, TURN
             turn.used += seconds
             if turn.used >= turn.length:
-                # A turn that was too short for the prompt is too short again if other callers had its room
-                # meanwhile: the next one is longer.
-                enough = turn.has_tokens or len(places) == len(rank.turns)
-                rank.next_turn(caller, TURN if enough else 2 * turn.length)
+                # If the turn was too short for the prompt and other callers use its slot next, the prompt has
+                # to be evaluated again: double the turn.
+                long_enough = turn.has_tokens or len(slots) == len(rank.turns)
+                rank.next_turn(caller, TURN if long_enough else 2 * turn.length)
 
     def charge_tokens(self, served: Mapping[Job, int]) -> None:
-        """Charge the callers of a remote engine, whose time other clients use as well, for tokens."""
+        """Charge the callers of a remote engine by token: its time also depends on other clients."""
         for job, tokens in served.items():
             if tokens:
-                self.charge(job.priority, GENERATED * tokens, {job: tokens}, EVALUATED * job.read)
-                job.read = 0
+                self.charge(job.priority, GENERATED * tokens, {job: tokens}, EVALUATED * job.uncharged)
+                job.uncharged = 0
 
-    def ended(self, seconds: float) -> None:
-        """Note how long a text took that was generated to its end."""
+    def add_duration(self, seconds: float) -> None:
+        """Add the duration of a complete text to the average."""
         self._seconds += (min(seconds, LONGEST_RETRY) - self._seconds) * WEIGHT
 
     def _by_turns(self, priority: Priority, most: int = 0) -> list[Job]:
-        """List the first job of every caller, then the second, up to `most`; 0: all."""
+        """Return the first job of every caller, then the second of every caller, up to `most`; 0: all."""
         turns = self._ranks[priority].turns
         own: dict[str, list[Job]] = {caller: [] for caller in sorted(turns, key=lambda c: turns[c].round)}
         for job in self._jobs:
             if job.priority is priority:
                 own[job.caller].append(job)
-        by_place = zip_longest(*(jobs[: most or None] for jobs in own.values()))
-        return [job for job in chain.from_iterable(by_place) if job]
+        by_position = zip_longest(*(jobs[: most or None] for jobs in own.values()))
+        return [job for job in chain.from_iterable(by_position) if job]
 
     def _most(self, *priorities: Priority) -> int:
         """Return how many jobs of one caller to serve now; 0: all.
 
-        Texts slow each other down, so no caller has more of them than the caller that asks for fewest.
+        Texts slow each other down, so each caller gets as many as the caller with the fewest jobs.
         """
-        asked = Counter(j.caller for j in self._jobs if j.priority in priorities and j.priority.awaited)
-        return min(self._running, *asked.values()) if self._running and asked else self._running
+        counts = Counter(j.caller for j in self._jobs if j.priority in priorities and j.priority.awaited)
+        return min(self._running, *counts.values()) if self._running and counts else self._running
 
     def _update(self, caller: str) -> None:
-        """Set the priorities of a caller's jobs, and give it a turn in each rank where it has any."""
+        """Set the priorities of a caller's jobs, and add or remove its turn in each rank."""
         own = [job for job in self._jobs if job.caller == caller]
         before: list[Priority] = []
         for job in own if self._running else ():
@@ -275,7 +275,7 @@ class Scheduler:
             if all(job.priority is not priority for job in own):
                 rank.turns.pop(caller, None)
             elif caller not in rank.turns:
-                if not rank.turns:  # It cannot claim the time that it did not use while it was absent.
+                if not rank.turns:  # a priority without jobs does not accumulate time
                     spent = (r.spent - HEAD_START * (priority < p) for p, r in self._ranks.items())
                     rank.spent = max(rank.spent, *spent)
                 rank.next_turn(caller, TURN)
@@ -284,7 +284,7 @@ class Scheduler:
         return self._recent.get((job.caller, job.client), 0.0)
 
     def _retry_after(self, caller: str) -> float:
-        """Return after how many seconds to ask again: refused requests come back one text after the other."""
+        """Return the seconds until a retry; a caller's rejected requests come back one after the other."""
         now = self.clock()
         self._retries = {name: at for name, at in self._retries.items() if at > now}
         at = self._retries.get(caller, now) + self._seconds / max(1, self._running)

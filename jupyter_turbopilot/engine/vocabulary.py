@@ -1,4 +1,4 @@
-"""The protocol of a vocabulary, one of characters for engines whose tokens are unknown, and a digest."""
+"""The vocabulary protocol, a vocabulary of characters for engines with unknown tokens, and a digest."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-CHARACTERS = 3  # tokens of `CodePoints`, for one of a vocabulary of words
-PREFIX, SUFFIX, MIDDLE = range(sys.maxunicode + 1, sys.maxunicode + 4)  # no text holds these
+CHARACTERS = 3  # code points that correspond to one token of a usual vocabulary
+PREFIX, SUFFIX, MIDDLE = range(sys.maxunicode + 1, sys.maxunicode + 4)  # not code points
 DIGITS = 32  # of a digest
 
 
 class Vocabulary(Protocol):
-    """A model's tokens, and text as tokens. May be used from several threads."""
+    """A model's tokenizer. Several threads may use it."""
 
     @property
     def markers(self) -> Markers:
-        """The tokens of a fill-in-the-middle prompt, as far as the model's file names them."""
+        """The tokens of a fill-in-the-middle prompt, if the model's file names them."""
 
     @property
     def specials(self) -> Mapping[str, int]:
@@ -37,26 +37,26 @@ class Vocabulary(Protocol):
 
     @property
     def unit(self) -> int:
-        """How many tokens make up about three characters of code: budgets count in those."""
+        """The number of tokens for about three characters of code, the unit of token limits."""
 
     @property
     def by_character(self) -> bool:
-        """Whether the model reads characters: a token of its own for each."""
+        """Whether each character is a token."""
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of a control token by its text."""
+        """Return the id of the control token with this text."""
 
     def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
+        """Return the tokens of a text, without control tokens. `behind`: it continues other text."""
 
     def piece(self, token: int) -> bytes:
-        """Return a token's bytes; an IndexError where there is no such token."""
+        """Return a token's bytes; raise IndexError if there is no such token."""
 
 
 class CodePoints:
-    """Text as code points; markers are numbers beyond them, which whoever reads a prompt knows."""
+    """A vocabulary whose tokens are code points. The markers are larger numbers."""
 
-    by_character = False  # what the model reads is not known
+    by_character = False  # the model's own vocabulary is unknown
 
     def __init__(
         self, *, fills: bool = False, specials: Mapping[str, int] | None = None, unit: int = CHARACTERS
@@ -68,15 +68,15 @@ class CodePoints:
         self.unit = unit
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of a control token by its text."""
+        """Return the id of the control token with this text."""
         return self.specials.get(text)
 
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:  # noqa: ARG002 - the same anywhere
-        """Turn text into code points."""
+    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:  # noqa: ARG002 - part of the protocol
+        """Return the code points of a text."""
         return [*map(ord, text)]
 
     def piece(self, token: int) -> bytes:
-        """Return a character's bytes; none for a marker."""
+        """Return a character's bytes; empty for a marker."""
         if not 0 <= token <= sys.maxunicode:
             if token in {PREFIX, SUFFIX, MIDDLE} or token in self.specials.values():
                 return b""
@@ -84,20 +84,20 @@ class CodePoints:
         return chr(token).encode("utf-8", "replace")
 
 
-_known: WeakKeyDictionary[Vocabulary, str] = WeakKeyDictionary()
+_digests: WeakKeyDictionary[Vocabulary, str] = WeakKeyDictionary()
 
 
 def vocabulary_digest(vocabulary: Vocabulary) -> str:
-    """Return the digest of all tokens' bytes and of the control tokens.
+    """Return a digest of all tokens' bytes and of the control tokens.
 
-    It is computed once; with a hundred thousand tokens that takes long enough to keep it off an event loop.
+    It is computed once. For a large vocabulary this takes too long for an event loop.
     """
-    if (digest := _known.get(vocabulary)) is None:
-        digest = _known[vocabulary] = _computed(vocabulary)
+    if (digest := _digests.get(vocabulary)) is None:
+        digest = _digests[vocabulary] = _compute_digest(vocabulary)
     return digest
 
 
-def _computed(vocabulary: Vocabulary) -> str:
+def _compute_digest(vocabulary: Vocabulary) -> str:
     controls = {token: text.encode() for text, token in vocabulary.specials.items()}
     digest = hashlib.sha256()
     for token in count():
@@ -105,8 +105,8 @@ def _computed(vocabulary: Vocabulary) -> str:
             data = vocabulary.piece(token)
         except IndexError:
             break
-        # One reader of a vocabulary pads it with tokens without bytes where another leaves them out, and one
-        # gives a control token bytes where another gives it none.
+        # Vocabularies of the same model may differ in padding tokens without bytes, and in the bytes of
+        # control tokens.
         if data and token not in controls:
             digest.update(b"%d %d %b\n" % (token, len(data), data))
     for token, text in sorted(controls.items()):

@@ -1,4 +1,4 @@
-"""The one thread that touches the model."""
+"""The worker: the only thread that uses the engine, and the queue of its jobs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# When nobody finds room in the engine, it is asked again after so many seconds.
-NO_ROOM = 0.01
+NO_SLOT_DELAY = 0.01  # seconds until the next try if no job got a slot
 
 
 class Worker:
-    """Owns the engine. Jobs that somebody waits for advance together, step by step; others only without them.
+    """Owns the engine. Awaited jobs advance together, step by step. Other jobs run when there are none.
 
-    A second thread, the timer, ends waiting jobs that are cancelled or late, and makes the calls that
-    `call_at` was given. Both are started when they are needed, and again if they have died.
+    A second thread, the timer, ends waiting jobs that are cancelled or late, and makes the calls of
+    `call_at`. Both threads are started when needed, and restarted if they have died.
     """
 
     def __init__(
@@ -44,20 +43,20 @@ class Worker:
         running: int = 0,
         waiting: int = 0,
     ) -> None:
-        """`running`, `waiting`: how many requests of a caller are served at a time, and may wait; 0: all."""
+        """`running`, `waiting`: how many requests of one caller are served at a time, or wait; 0: all."""
         self._wake = threading.Condition()
         self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting)
         self._loop = StepLoop(self._end, threads)
         self._life = Lifecycle(self._loop)
-        self._turn: Priority | None = None  # whose step is under way
-        self._computed: Sequence[Job] = ()  # and for which of them
-        self._idle = idle or None  # seconds without work after which the memory is freed
+        self._step_priority: Priority | None = None  # of the running step
+        self._step_jobs: Sequence[Job] = ()  # of the running step
+        self._idle = idle or None  # seconds without work after which the engine's memory is freed
         self._thread: threading.Thread | None = None
         self._timer: threading.Thread | None = None
         self._calls: list[tuple[float, int, Callable[[], None]]] = []  # a heap; the number keeps their order
         self._numbers = count()
-        self._changed = threading.Event()  # wakes the timer: a job or a call was added, or a job cancelled
-        self._stopped = False  # whether the timer is to end
+        self._changed = threading.Event()  # wakes the timer: a job or call was added, or a job cancelled
+        self._stopped = False  # whether the timer must end
 
     @property
     def state(self) -> EngineState:
@@ -70,37 +69,37 @@ class Worker:
 
     @property
     def engine(self) -> Engine | None:
-        """The engine that is loaded; only its `vocabulary` and what describes it may be used from outside."""
+        """The loaded engine. Other threads may use its attributes, but not call its methods."""
         return self._loop.engine
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
+        """The number of waiting requests."""
         return self._scheduler.waiting
 
     def alive(self) -> bool:
-        """Tell whether the thread is alive, or has not been needed yet."""
+        """Return whether the thread is alive, or has not been needed yet."""
         return self._thread is None or self._thread.is_alive()
 
     def load(self, name: str, factory: Factory) -> None:
-        """Replace the engine, in the background; what is running or waiting is stopped."""
+        """Replace the engine in the background; all jobs are superseded."""
         with self._wake:
             self._life.replace(name, factory)
             stopped = list(self._scheduler)
-            self._revive()
+            self._ensure_threads()
             self._wake.notify()
         for job in stopped:
             job.cancel.set(SUPERSEDED)
 
     def fail(self, name: str, error: TurbopilotError) -> None:
-        """Note why a model cannot be loaded, unless another is being loaded."""
+        """Set the error of a model that cannot be loaded, unless another is being loaded."""
         with self._wake:
             self._life.refuse(name, error)
 
     def submit(self, job: Job) -> None:
-        """Put a job in the queue, in the place of its older one; an error says why not.
+        """Put a job in the queue, at the position of its older job, or raise an error.
 
-        What the older one has begun in the engine continues: the newer job decides what becomes of it.
+        The older job's run continues until the newer job begins, which takes it over or ends it.
         """
         with self._wake:
             self._life.wake()
@@ -109,7 +108,7 @@ class Worker:
             gone = self._scheduler.expire(time.monotonic())
             older = job.older
             while older and older not in self._scheduler:
-                # It is on its way to the queue, or has ended: its own older one may be there.
+                # It is not in the queue yet, or has ended. Its own older job may still be in the queue.
                 older.cancel.set(SUPERSEDED)
                 older = older.older
             begun = older in self._scheduler.begun
@@ -119,46 +118,46 @@ class Worker:
                 gone.append(job)
             elif job.older and self._scheduler.replace(job.older, job):
                 job.older.replaced = True
-                job.older.cancel.watch(None)  # what it has the engine do is not cut short
+                job.older.cancel.watch(None)  # cancelling it must not interrupt its run
                 job.older.cancel.set(SUPERSEDED)
                 gone.append(job.older)
             else:
                 begun = False
                 refused = self._scheduler.add(job)
             if job not in gone and (refused is None or refused[0] is not job):
-                # A step that ends stops jobs that have begun, the timer ends those that wait.
-                job.cancel.watch(self._loop.nudge if begun else self._changed.set)
-                if self._cuts_short(job):
-                    self._loop.nudge()
-                self._revive()
+                # Cancelled jobs that have begun end after the running step. The timer ends waiting ones.
+                job.cancel.watch(self._loop.interrupt if begun else self._changed.set)
+                if self._interrupts(job):
+                    self._loop.interrupt()
+                self._ensure_threads()
                 self._wake.notify()
                 self._changed.set()
         for other in gone:
             other.finish(None)
         if refused:
-            crowded_out, error = refused
-            if crowded_out is job:
+            dropped, error = refused
+            if dropped is job:
                 raise error
-            awaited = crowded_out.priority.awaited
-            crowded_out.cancel.set(YIELDED)
-            crowded_out.finish(error if awaited else None)
+            awaited = dropped.priority.awaited
+            dropped.cancel.set(YIELDED)
+            dropped.finish(error if awaited else None)
 
     def call_at(self, when: float, call: Callable[[], None]) -> None:
-        """Make a call at a time of the monotonic clock, on the timer's thread; it must not block."""
+        """Make a call on the timer's thread, at a time of the monotonic clock. The call must not block."""
         with self._wake:
             heappush(self._calls, (when, next(self._numbers), call))
-            self._revive()
+            self._ensure_threads()
         self._changed.set()
 
     def wake(self) -> None:
-        """Have an engine that is asleep loaded again."""
+        """Load an engine that is asleep, in the background."""
         with self._wake:
             self._life.wake()
-            self._revive()
+            self._ensure_threads()
             self._wake.notify()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """End the thread and all jobs."""
+        """End the threads and all jobs."""
         with self._wake:
             self._life.stop()
             loading, stopped = self._life.loading, list(self._scheduler)
@@ -172,32 +171,32 @@ class Worker:
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def _cuts_short(self, job: Job) -> bool:
-        """Tell whether the step that is under way is cut short for a job."""
-        if self._turn is None:
+    def _interrupts(self, job: Job) -> bool:
+        """Return whether a new job interrupts the running step."""
+        if self._step_priority is None:
             return False
         engine = self._loop.engine
         waits = engine is not None and engine.abilities.elsewhere
-        return waits or (job.priority < self._turn and not self._is_computed(job))
+        return waits or (job.priority < self._step_priority and not self._is_in_step(job))
 
-    def _is_computed(self, job: Job | None) -> bool:
-        """Tell whether the step that is under way is for a job, or for one whose place it takes."""
-        while job and job not in self._computed:
+    def _is_in_step(self, job: Job | None) -> bool:
+        """Return whether the running step computes a job, or one that it takes over from."""
+        while job and job not in self._step_jobs:
             job = job.older
         return job is not None
 
-    def _revive(self) -> None:
-        """Start the threads, for the first time or because one has died."""
-        # Daemons: nothing that llama.cpp does may keep the process from ending.
+    def _ensure_threads(self) -> None:
+        """Start the threads that are not alive."""
+        # Daemon threads: a call into llama.cpp must not keep the process from ending.
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="turbopilot", daemon=True)
             self._thread.start()
         if self._timer is None or not self._timer.is_alive():
-            self._timer = threading.Thread(target=self._time, name="turbopilot-timer", daemon=True)
+            self._timer = threading.Thread(target=self._run_timer, name="turbopilot-timer", daemon=True)
             self._timer.start()
 
-    def _time(self) -> None:
-        """End waiting jobs as soon as they are cancelled or late, and make the calls that are due."""
+    def _run_timer(self) -> None:
+        """End waiting jobs that are cancelled or late, and make the calls that are due."""
         stopped = False
         while not stopped:
             stopped = self._stopped
@@ -213,111 +212,110 @@ class Worker:
                 try:
                     call()
                 except Exception:
-                    log.exception("Turbopilot: a delayed call failed")
+                    log.exception("Turbopilot: A delayed call failed")
             if not stopped:
                 self._changed.wait(None if earliest == math.inf else max(0.0, earliest - time.monotonic()))
                 self._changed.clear()
 
     def _end_timer(self) -> None:
-        """End the timer once it has looked at the jobs for the last time."""
+        """Let the timer end after its last round."""
         self._stopped = True
         self._changed.set()
 
-    # The thread ---------------------------------------------------------------------------------------------
+    # The worker's thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        # A thread that died may have left jobs that had begun; those that wait are served now.
-        self._clear(engine_failed(), waiting=False)
-        going = True
-        while going:
+        # A thread that died may have left jobs that have begun. Waiting jobs are served now.
+        self._end_jobs(engine_failed(), waiting=False)
+        running = True
+        while running:
             try:
-                going = self._round()
+                running = self._round()
             except BaseException:
-                log.exception("Turbopilot: the worker failed; it continues with the next request")
-                self._clear(engine_failed())
+                log.exception("Turbopilot: The worker failed. It continues with the next request")
+                self._end_jobs(engine_failed())
         self._loop.end_all()
-        self._clear(None)
+        self._end_jobs(None)
         self._loop.close()
         self._end_timer()
 
     def _round(self) -> bool:
-        """Load, serve or rest, whatever is next; False at the end."""
+        """Wait for work, then load an engine or take a step; return False when the server stops."""
         with self._wake:
-            unused = self._rests()
+            unused = self._wait_for_work()
             if self._life.stopping:
                 return False
             factory = self._life.take()
         if unused:
             self._loop.close()
         if factory:
-            self._clear(None, waiting=False)
+            self._end_jobs(None, waiting=False)
             self._load(factory)
         else:
             self._serve()
         return True
 
-    def _rests(self) -> bool:
-        """Wait for work; True when none came for so long that the engine is to be closed."""
-        while not self._wanted():
-            if self._wake.wait(self._patience()) or not self._loop.engine:
+    def _wait_for_work(self) -> bool:
+        """Wait for work; return True if there was none for so long that the engine must be closed."""
+        while not self._has_work():
+            if self._wake.wait(self._timeout()) or not self._loop.engine:
                 continue
-            if self._wanted():
-                continue  # it came while the lock was waited for
+            if self._has_work():
+                continue  # added while the thread acquired the lock
             self._life.sleep()
             return True
         return False
 
-    def _patience(self) -> float | None:
-        """Return after how many seconds there may be something to do although nothing came."""
+    def _timeout(self) -> float | None:
+        """Return the seconds until the engine is closed or loaded again; None for no limit."""
         if self._loop.engine:
             return self._idle
-        again = self._life.again_at
-        return None if again == math.inf else max(0.0, again - time.monotonic())
+        retry = self._life.retry_at
+        return None if retry == math.inf else max(0.0, retry - time.monotonic())
 
-    def _wanted(self) -> bool:
-        """Tell whether there is anything to do."""
-        self._life.look(time.monotonic())
+    def _has_work(self) -> bool:
+        self._life.check_retry(time.monotonic())
         return bool(self._life.stopping or self._life.pending or self._scheduler)
 
     def _serve(self) -> None:
-        """Take one step for the jobs whose turn it is."""
+        """Take one step for the jobs that the scheduler selects."""
         with self._wake:
-            heirs = [job for job in self._scheduler if job.older]
-        self._loop.listen(heirs)
+            successors = [job for job in self._scheduler if job.older]
+        self._loop.begin_round(successors)
         if self._loop.broken:
-            self._renew()
+            self._replace_engine()
             return
         engine = self._loop.engine
-        together = engine is not None and engine.abilities.elsewhere
+        remote = engine is not None and engine.abilities.elsewhere
         with self._wake:
             priorities = self._scheduler.priorities()
-        # A step that waits for one text of an engine elsewhere would keep the others': all take one together.
-        for priority in [min(priorities)] if priorities and together else priorities:
+        # A step of a remote engine waits for the next token of any job, so all priorities take it together.
+        for priority in [min(priorities)] if priorities and remote else priorities:
             with self._wake:
-                line = self._scheduler.together() if together else self._scheduler.line(priority)
-                for job in line:
+                jobs = self._scheduler.next_remote_jobs() if remote else self._scheduler.next_jobs(priority)
+                for job in jobs:
                     self._scheduler.begin(job)
-                others = [job for job in self._scheduler if job.priority >= priority and job not in line]
-                self._turn, self._computed = priority, line
+                others = [job for job in self._scheduler if job.priority >= priority and job not in jobs]
+                self._step_priority, self._step_jobs = priority, jobs
             begun = time.monotonic()
-            served = self._loop.step(line, others)
+            served = self._loop.step(jobs, others)
             with self._wake:
-                self._turn, self._computed = None, ()
-                if together:
+                self._step_priority, self._step_jobs = None, ()
+                if remote:
                     self._scheduler.charge_tokens(served or {})
                 else:
                     self._scheduler.charge(priority, time.monotonic() - begun, served or {})
             if self._loop.broken:
-                self._renew()
+                self._replace_engine()
                 return
             if served is not None:
                 return
         with self._wake:
             if priorities and not self._life.stopping and not self._life.pending:
-                self._wake.wait(NO_ROOM)
+                self._wake.wait(NO_SLOT_DELAY)
 
-    def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
-        """End everything that has begun, and what waits."""
+    def _end_jobs(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
+        """End all jobs that have begun, and with `waiting` those that wait."""
         self._loop.end_all(error)
         with self._wake:
             left = [job for job in self._scheduler if waiting or job in self._scheduler.begun]
@@ -327,31 +325,31 @@ class Worker:
 
     def _end(self, job: Job, error: TurbopilotError | None) -> None:
         with self._wake:
-            there = self._scheduler.remove(job)
-            whole = not (error or job.stopped or job.cancel.is_set())
-            if there and whole and job.started_at and job.priority.awaited:
-                self._scheduler.ended(time.monotonic() - job.started_at)
-        if there:
+            removed = self._scheduler.remove(job)
+            complete = not (error or job.stopped or job.cancel.is_set())
+            if removed and complete and job.started_at and job.priority.awaited:
+                self._scheduler.add_duration(time.monotonic() - job.started_at)
+        if removed:
             job.finish(error)
 
     # Loading ------------------------------------------------------------------------------------------------
 
-    def _renew(self) -> None:
-        """Replace an engine that has failed, or give it up."""
+    def _replace_engine(self) -> None:
+        """Close an engine that has failed; end all waiting jobs unless it is loaded again immediately."""
         now, gone = time.monotonic(), self._loop.gone
         with self._wake:
             left = list(self._scheduler) if self._life.fail(now, gone) else []
-        self._clear(gone or engine_failed(), waiting=False)
+        self._end_jobs(gone or engine_failed(), waiting=False)
         self._loop.close()
         for job in left:
             self._end(job, gone or engine_failed())
 
     def _load(self, factory: Factory) -> None:
-        """Load an engine; if there is none afterwards, end the jobs that wait."""
+        """Load an engine; end the waiting jobs if that fails."""
         state = self._life.load(factory)
         with self._wake:
             if self._loop.engine:
-                self._scheduler.places = self._loop.engine.abilities.places
+                self._scheduler.slots = self._loop.engine.abilities.places
             left = list(self._scheduler) if self._life.settle(state) else []
         for job in left:
             self._end(job, not_ready(state))

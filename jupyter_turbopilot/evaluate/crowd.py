@@ -84,10 +84,10 @@ class Meter:
         self.busy += time.perf_counter() - begun
         return run
 
-    def _stepped(self, runs: list[Run], attention: Cancel) -> None:
+    def _stepped(self, runs: list[Run], interrupt: Cancel) -> None:
         begun = time.perf_counter()
         try:
-            self._step(runs, attention)
+            self._step(runs, interrupt)
         finally:
             self.busy += time.perf_counter() - begun
 

@@ -90,7 +90,7 @@ def _wrote(editor: Editor) -> bool:
 
 @settings(max_examples=15, deadline=None)
 @given(st.data())
-def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data: st.DataObject) -> None:
+def test_completer_ends_each_request_once_and_answers_the_last(data: st.DataObject) -> None:
     editor = Editor(pause=0.004, prompt_pause=0.002)
     source, asked = "x = ", []
     try:
@@ -114,7 +114,7 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
         editor.worker.stop()
 
 
-def test_indenting_by_hand_shortens_what_is_shown_by_what_was_typed(make: Callable[..., Editor]) -> None:
+def test_completer_removes_typed_indentation_from_the_suggestion(make: Callable[..., Editor]) -> None:
     editor = make("    return one + two")
     first = editor.ask("def f():\n")
     until(lambda: len(first.texts) > 0)
@@ -123,7 +123,7 @@ def test_indenting_by_hand_shortens_what_is_shown_by_what_was_typed(make: Callab
     assert editor.ask("def f():\n  ").text() == "  return one + two"
 
 
-def test_what_an_answer_cost_is_told_once(make: Callable[..., Editor]) -> None:
+def test_timings_report_the_cost_of_an_answer_once(make: Callable[..., Editor]) -> None:
     editor = make()
     first = editor.ask("x = ")
     until(lambda: len(first.texts) > 1)
@@ -135,7 +135,7 @@ def test_what_an_answer_cost_is_told_once(make: Callable[..., Editor]) -> None:
     assert first.replies[-1].timings.prompt_tokens == 0
 
 
-def test_an_answer_that_agreed_and_was_not_gone_on_with_is_counted(make: Callable[..., Editor]) -> None:
+def test_counters_include_texts_that_agreed_but_were_not_continued(make: Callable[..., Editor]) -> None:
     editor = make()
     first = editor.ask("x = ")
     until(lambda: len(first.texts) > 1)

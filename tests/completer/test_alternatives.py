@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.completer.alternatives import DRAWN, branches, ranked
+from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branches, ranked
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.config import Turbopilot
@@ -17,7 +17,7 @@ from ..twins import golden
 from .desk import Desk, request
 
 
-def test_alternatives_branch_off_where_the_first_answer_is_least_sure(desk: Callable[..., Desk]) -> None:
+def test_alternatives_branch_at_the_least_certain_tokens(desk: Callable[..., Desk]) -> None:
     answers = iter(["a + b", " - b", " - b"])
     d = desk(lambda _: next(answers), probability=0.5)
     (reply,) = d.ask(request("x = ", n=3))
@@ -28,7 +28,7 @@ def test_alternatives_branch_off_where_the_first_answer_is_least_sure(desk: Call
     assert {s.temperature for s in d.engine.samplings} == {0.0}
 
 
-def test_an_answer_that_is_sure_has_no_alternatives(desk: Callable[..., Desk]) -> None:
+def test_alternatives_are_empty_if_all_tokens_are_certain(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.99)
     (reply,) = d.ask(request(n=3))
     assert len(reply.items) == len(d.engine.asks) == 1
@@ -50,7 +50,7 @@ def test_alternatives_may_differ_in_indentation(desk: Callable[..., Desk]) -> No
     assert {item.text for item in reply.items} == {*texts}
 
 
-def test_an_engine_that_cannot_be_held_to_a_beginning_has_its_alternatives_drawn(
+def test_alternatives_are_sampled_without_prefix_constraints(
     desk: Callable[..., Desk],
 ) -> None:
     answers = iter(["one", "two", "three"])
@@ -58,7 +58,7 @@ def test_an_engine_that_cannot_be_held_to_a_beginning_has_its_alternatives_drawn
     d.engine.abilities = Abilities(holds=False)
     (reply,) = d.ask(request("x = ", n=3))
     assert sorted(item.text for item in reply.items) == ["one", "three", "two"]
-    assert [s.temperature for s in d.engine.samplings] == [0.0, DRAWN, DRAWN]
+    assert [s.temperature for s in d.engine.samplings] == [0.0, SAMPLED_TEMPERATURE, SAMPLED_TEMPERATURE]
     assert len({s.seed for s in d.engine.samplings[1:]}) == 2
 
 
@@ -66,7 +66,7 @@ def item(text: str, *chances: float, confidence: float = 0.5) -> Item:
     return Item(text, confidence, "stop", tokens=tuple(Token(b"x", chance) for chance in chances))
 
 
-def test_of_texts_drawn_for_the_best_of_them_the_likeliest_are_kept_and_numbered_anew() -> None:
+def test_ranked_keeps_the_most_likely_items_and_renumbers_them() -> None:
     drawn = [item("poor", 0.1, 0.2), item("good", 0.9), item("fair", 0.5, 0.6)]
     task = written(RawRequest("x", n=2, best_of=3))
     assert [(one.text, one.index) for one in ranked(drawn, task)] == [("good", 0), ("fair", 1)]
@@ -74,7 +74,7 @@ def test_of_texts_drawn_for_the_best_of_them_the_likeliest_are_kept_and_numbered
     assert [one.text for one in ranked(drawn, every)] == ["poor", "good", "fair"]
 
 
-def test_alternatives_of_a_suggestion_stand_by_confidence_and_drawn_ones_as_they_were_drawn() -> None:
+def test_ranked_sorts_by_confidence_and_keeps_the_order_of_samples() -> None:
     items = [item("a", confidence=0.2), item("b", confidence=0.7)]
     likeliest = replace(written(RawRequest("x")), best=0)
     assert [one.text for one in ranked(items, likeliest)] == ["b", "a"]
@@ -88,7 +88,7 @@ def written(request: RawRequest) -> Plan:
 
 # The least sure tokens first, what is sure not at all; in the first line that holds anything, at no white space.
 @pytest.mark.parametrize(("texts", "chances", "count", "expected"), golden("candidates", "branches"))
-def test_an_answer_branches_where_its_first_line_was_least_sure(
+def test_branches_are_at_the_least_certain_tokens_of_the_first_line(
     texts: list[str], chances: list[float], count: int, expected: list[list[int]]
 ) -> None:
     pairs = enumerate(zip(texts, chances, strict=True))

@@ -21,7 +21,7 @@ from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, heard, request
 
 
-def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., Desk]) -> None:
+def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     d.resting = True
     for trigger in ("warm", "ahead"):
@@ -31,7 +31,7 @@ def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., D
     assert d.texts(request("x = ", trigger="automatic", eagerness="always")) == ["a"]
 
 
-def test_what_was_not_worth_showing_is_counted_where_nobody_asked_for_it(desk: Callable[..., Desk]) -> None:
+def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.1)
     for trigger in ("automatic", "ahead"):
         d.ask(request("x = ", trigger=trigger))
@@ -55,13 +55,13 @@ def test_what_was_not_worth_showing_is_counted_where_nobody_asked_for_it(desk: C
         {"remote": TurbopilotRemote(fim="none")},
     ],
 )
-def test_a_setting_that_makes_other_answers_makes_them_another_engines(changed: dict[str, object]) -> None:
+def test_identity_changes_with_settings_that_change_answers(changed: dict[str, object]) -> None:
     engine = ScriptedEngine()
     assert identity_of(engine, Turbopilot(**changed)) != identity_of(engine, Turbopilot())
     assert identity_of(engine, Turbopilot(deadline=1.0)) == identity_of(ScriptedEngine(), Turbopilot())
 
 
-def test_another_engine_or_another_context_size_is_another_engine() -> None:
+def test_identity_changes_with_engine_and_context_size() -> None:
     renamed = ScriptedEngine()
     renamed.identity = "other"
     named = ScriptedEngine()
@@ -70,13 +70,13 @@ def test_another_engine_or_another_context_size_is_another_engine() -> None:
     assert len({identity_of(engine, Turbopilot()) for engine in engines}) == 4
 
 
-def test_so_is_the_same_engine_for_files_in_another_folder() -> None:
+def test_identity_changes_with_the_root_folder() -> None:
     assert identity_of(ScriptedEngine(), Turbopilot(), "a") != identity_of(
         ScriptedEngine(), Turbopilot(), "b"
     )
 
 
-def test_what_addresses_answers_are_from_is_said_without_a_secret() -> None:
+def test_identity_contains_addresses_without_secrets() -> None:
     said = identity_of(
         ScriptedEngine(),
         Turbopilot(remote=TurbopilotRemote(urls=["https://me:hunter2@host:1/v1?key=hunter2"])),
@@ -86,7 +86,7 @@ def test_what_addresses_answers_are_from_is_said_without_a_secret() -> None:
 
 
 @pytest.mark.parametrize("lasting", [True, False])
-def test_answers_of_an_engine_that_may_answer_otherwise_tomorrow_are_not_kept(lasting: bool) -> None:
+def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bool) -> None:
     kept: list[Answer] = []
     engine = ScriptedEngine("1")
     engine.abilities = Abilities(lasting=lasting)
@@ -97,7 +97,7 @@ def test_answers_of_an_engine_that_may_answer_otherwise_tomorrow_are_not_kept(la
     assert completer.results.find(Place("g", "x"))
 
 
-def test_the_same_facts_after_another_execution_know_the_answer_and_other_facts_do_not(
+def test_cache_entries_depend_on_the_kernel_context(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("1")
@@ -159,8 +159,8 @@ def test_completer_continues_after_a_listener_that_raises(desk: Callable[..., De
 
 def test_completer_sends_a_text_that_had_ended_when_the_batch_failed() -> None:
     class Late(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
+            super().step(runs, interrupt)
             if any(run.done for run in runs):
                 raise EngineError("It comes too late.")
 

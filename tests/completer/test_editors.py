@@ -21,7 +21,7 @@ from ..scripted_engine import words
 from .desk import Desk, request
 
 
-def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
+def test_completer_reports_the_deadline_of_a_late_request(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk(words(400), pause=0.005, settings={"deadline": 0.3})
@@ -33,7 +33,7 @@ def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
     ].finish_reason == "deadline"
 
 
-def test_after_a_thousand_requests_there_is_one_thread_and_nothing_is_kept(
+def test_completer_keeps_no_state_after_a_thousand_requests(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("a b")
@@ -66,25 +66,25 @@ def send(shared: Shared) -> Callable[..., Generation]:
     return sent
 
 
-def test_a_newer_request_takes_over_from_the_latest(send: Callable[..., Generation]) -> None:
+def test_editors_let_a_newer_request_take_over_from_the_latest(send: Callable[..., Generation]) -> None:
     first, second = send(), send()
     assert second.older is first
     assert not first.cancel.is_set()
 
 
-def test_a_request_of_another_caller_takes_over_nothing(send: Callable[..., Generation]) -> None:
+def test_editors_separate_callers(send: Callable[..., Generation]) -> None:
     first, second = send(), send(caller="bob")
     assert second.older is None
     assert not first.cancel.is_set()
 
 
-def test_in_another_document_the_latest_is_superseded(send: Callable[..., Generation]) -> None:
+def test_editors_supersede_the_latest_in_another_document(send: Callable[..., Generation]) -> None:
     first, second = send(), send("b.ipynb")
     assert second.older is None
     assert first.cancel.reason == SUPERSEDED
 
 
-def test_one_that_waits_for_the_index_is_superseded_and_passes_on_what_it_was_to_take_over(
+def test_editors_supersede_a_look_up_and_keep_its_predecessor(
     send: Callable[..., Generation], shared: Shared
 ) -> None:
     first, waiting = send(), send(awaits_index=True)
@@ -94,7 +94,7 @@ def test_one_that_waits_for_the_index_is_superseded_and_passes_on_what_it_was_to
     assert not shared.editors.end_look_up(waiting)
 
 
-def test_in_another_document_the_one_before_the_waiting_one_is_superseded_too(
+def test_editors_supersede_a_look_ups_predecessor_in_another_document(
     send: Callable[..., Generation],
 ) -> None:
     first, waiting = send(), send(awaits_index=True)
@@ -103,19 +103,19 @@ def test_in_another_document_the_one_before_the_waiting_one_is_superseded_too(
     assert first.cancel.reason == waiting.cancel.reason == SUPERSEDED
 
 
-def test_a_request_that_arrives_after_a_newer_one_is_superseded(send: Callable[..., Generation]) -> None:
+def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., Generation]) -> None:
     newer, late = send(sequence=8), send(sequence=7)
     assert late.cancel.reason == SUPERSEDED
     assert not newer.cancel.is_set()
     assert send(sequence=9).older is newer
 
 
-def test_a_look_up_ends_once(send: Callable[..., Generation], shared: Shared) -> None:
+def test_editors_end_a_look_up_once(send: Callable[..., Generation], shared: Shared) -> None:
     waiting = send(awaits_index=True)
     assert [shared.editors.end_look_up(waiting) for _ in range(2)] == [True, False]
 
 
-def test_a_request_that_has_ended_is_forgotten_unless_another_was_sent_since(
+def test_editors_remove_an_ended_request_unless_it_was_replaced(
     send: Callable[..., Generation], shared: Shared
 ) -> None:
     first, second = send(), send()
@@ -126,7 +126,7 @@ def test_a_request_that_has_ended_is_forgotten_unless_another_was_sent_since(
 
 
 @pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("ahead", False)])
-def test_a_prefetch_is_not_awaited(
+def test_editors_do_not_count_a_prefetch_as_awaited(
     send: Callable[..., Generation], shared: Shared, trigger: str, awaited: bool
 ) -> None:
     editor = Editor("ann", "tab")

@@ -19,19 +19,19 @@ from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, heard, request
 
 
-def test_asked_for_it_streams_by_token_and_holds_back_a_word_that_may_go_on(
+def test_invoked_suggestions_stream_by_token_without_incomplete_words(
     desk: Callable[..., Desk],
 ) -> None:
     assert desk("a + b + c").texts(request(stream=True)) == ["a +", "a + b +", "a + b + c"]
 
 
-def test_unasked_it_streams_what_is_sure_and_then_whole_lines(desk: Callable[..., Desk]) -> None:
+def test_automatic_suggestions_stream_confident_text_then_whole_lines(desk: Callable[..., Desk]) -> None:
     asked = request("", trigger="automatic", stream=True, eagerness="always")
     frames = desk("a = 1\nb = 2 + 3\n").texts(asked)
     assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
 
 
-def test_unasked_a_line_cut_off_by_the_length_is_shown_as_far_as_it_is_sure(
+def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("apple + bread + cheese", probability=1.0)
@@ -46,7 +46,7 @@ WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "``
 
 
 @given(WORDS, WORDS, WORDS, st.sampled_from(["automatic", "invoke"]), st.floats(0.3, 1))
-def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_text(
+def test_frames_grow_to_the_text_without_streaming(
     answer: str, before: str, after: str, trigger: str, probability: float
 ) -> None:
     d = Desk(ScriptedEngine(answer, probability=probability))
@@ -61,7 +61,7 @@ def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_te
         d.worker.stop()
 
 
-def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[..., Desk]) -> None:
+def test_generation_uses_a_cut_text_as_the_next_draft(desk: Callable[..., Desk]) -> None:
     d = desk("one two three four five")
     d.ask(request("x = ", max_tokens=3))
     d.ask(request("x = one", max_tokens=3))
@@ -71,14 +71,14 @@ def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[...
 
 
 @pytest.mark.parametrize("words", ["one two", ""])
-def test_a_text_that_the_engine_cut_short_is_neither_whole_nor_an_answer_next_time(
+def test_generation_does_not_cache_a_text_cut_by_the_engine_as_complete(
     words: str, desk: Callable[..., Desk]
 ) -> None:
     d = desk(words)
     step = d.engine.step
 
-    def cutting(runs: list[ScriptedRun], attention: Cancel) -> None:
-        step(runs, attention)
+    def cutting(runs: list[ScriptedRun], interrupt: Cancel) -> None:
+        step(runs, interrupt)
         for run in runs:
             run.ask.usage.cut = run.done
 
@@ -89,7 +89,7 @@ def test_a_text_that_the_engine_cut_short_is_neither_whole_nor_an_answer_next_ti
     assert len(d.engine.asks) == 2
 
 
-def test_of_a_text_that_had_ended_all_but_its_last_token_is_verified(desk: Callable[..., Desk]) -> None:
+def test_generation_drafts_a_complete_text_without_its_last_token(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
     for _ in range(2):
         assert d.texts(RawRequest("x = ")) == ["one two"]
@@ -99,14 +99,14 @@ def test_of_a_text_that_had_ended_all_but_its_last_token_is_verified(desk: Calla
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.0, "one\ntwo two\nthree\nfour\n"), (0.15, "one\ntwo two\nthree")]
 )
-def test_a_text_whose_time_is_up_ends_with_the_next_token_that_ends_a_line(
+def test_generation_completes_the_line_after_the_time_limit(
     desk: Callable[..., Desk], seconds: float, text: str
 ) -> None:
     d = desk("one\ntwo two\nthree\nfour\n")
     step = d.engine.step
 
-    def slowly(runs: list[ScriptedRun], attention: Cancel) -> None:
-        step(runs, attention)
+    def slowly(runs: list[ScriptedRun], interrupt: Cancel) -> None:
+        step(runs, interrupt)
         for run in runs:
             run.ask.usage.predicted_ms += 60
 
@@ -123,7 +123,7 @@ def limited(desk: Callable[..., Desk], answer: object, **abilities: object) -> D
     return made
 
 
-def test_without_probabilities_nothing_is_shown_unasked_and_nothing_is_computed_for_it(
+def test_generation_needs_probabilities_for_automatic_suggestions(
     desk: Callable[..., Desk],
 ) -> None:
     d = limited(desk, "a + b", chances=False)
@@ -134,14 +134,16 @@ def test_without_probabilities_nothing_is_shown_unasked_and_nothing_is_computed_
 
 
 @pytest.mark.parametrize("trigger", ["warm", "ahead"])
-def test_an_engine_that_may_not_work_ahead_gives_that_up(desk: Callable[..., Desk], trigger: str) -> None:
+def test_generation_cancels_prefetching_on_engines_that_do_not_allow_it(
+    desk: Callable[..., Desk], trigger: str
+) -> None:
     d = limited(desk, "a + b", ahead=False)
     (reply,) = d.ask(request(trigger=trigger))
     assert (reply.finish_reason, d.engine.asks) == (YIELDED, [])
     assert d.texts(request()) == ["a + b"]
 
 
-def test_an_engine_that_cannot_be_held_to_a_beginning_is_asked_behind_the_word_as_it_stands(
+def test_generation_without_prefix_constraints_keeps_the_typed_word(
     desk: Callable[..., Desk],
 ) -> None:
     d = limited(desk, "ue", holds=False)
@@ -163,7 +165,7 @@ def named(d: Desk, **more: object) -> list[str]:
     return [reply.items[0].text for reply in replies if reply.items]
 
 
-def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(desk: Callable[..., Desk]) -> None:
+def test_generation_filters_names_without_prefix_constraints(desk: Callable[..., Desk]) -> None:
     d = limited(desk, 'prize"] + 1', holds=False)
     assert named(d, stream=True) == []
     d = limited(desk, 'price"] + 1', holds=False)
@@ -171,7 +173,7 @@ def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(desk: C
     assert d.engine.samplings[0].beginning == Beginning()
 
 
-def test_what_an_engine_does_not_support_is_an_error_that_names_the_field(desk: Callable[..., Desk]) -> None:
+def test_generation_rejects_unsupported_options_by_field_name(desk: Callable[..., Desk]) -> None:
     d = limited(desk, "a", samplers=frozenset(), top=0)
     (reply,) = d.ask(RawRequest("x", sampling=Sampling(ignore_end=True)))
     assert isinstance(reply.error, BadRequestError)
@@ -181,7 +183,7 @@ def test_what_an_engine_does_not_support_is_an_error_that_names_the_field(desk: 
     assert d.engine.asks == []
 
 
-def test_a_model_of_characters_gets_as_much_text_as_one_of_words(desk: Callable[..., Desk]) -> None:
+def test_generation_scales_token_limits_for_character_models(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     d.engine.vocabulary = CodePoints(unit=3)
     d.ask(request("x = 1\n" * 1000, max_tokens=20))
@@ -192,7 +194,7 @@ def test_a_model_of_characters_gets_as_much_text_as_one_of_words(desk: Callable[
     assert d.engine.asks[-1].sampling.max_tokens == 20  # other protocols count the model's own tokens
 
 
-def test_an_engine_is_told_who_waits(desk: Callable[..., Desk]) -> None:
+def test_generation_sends_the_priority_to_the_engine(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     d.ask(request(trigger="automatic"))
     d.ask(request("x = ", trigger="warm"))
@@ -201,9 +203,7 @@ def test_an_engine_is_told_who_waits(desk: Callable[..., Desk]) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_names_that_must_stay_here_are_not_told_to_an_engine_elsewhere_and_filter_all_the_same(
-    desk: Callable[..., Desk], told: bool
-) -> None:
+def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk], told: bool) -> None:
     for answer, shown in (('price"]', ['price"]']), ('other"]', ['other"]'] if told else [])):
         d = limited(desk, answer, elsewhere=True)
         d.completer.settings.engine = "remote"

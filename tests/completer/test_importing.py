@@ -29,9 +29,9 @@ SNS = "import seaborn as sns"
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How busy the machine is decides nothing here."""
-    monkeypatch.setattr(installed, "PATIENCE", 30.0)
+    monkeypatch.setattr(installed, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
-    monkeypatch.setattr(completer, "PATIENCE", 5.0)
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def asked(d: Desk, facts: Facts, **more: object) -> list[tuple[str, tuple[str, .
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_suggestion_that_lacks_a_module_is_shown_with_its_import(
+def test_suggestion_adds_the_import_of_a_missing_module(
     desk: Callable[..., Desk], folder: str, stream: bool
 ) -> None:
     told = asked(desk("sns.heatmap(table)"), knowing(folder), stream=stream)
@@ -59,16 +59,16 @@ def test_a_suggestion_that_lacks_a_module_is_shown_with_its_import(
 
 
 @pytest.mark.parametrize("facts", [knowing(""), knowing("/nowhere")])
-def test_and_not_where_its_kernel_could_not_import_it(desk: Callable[..., Desk], facts: Facts) -> None:
+def test_suggestion_adds_no_import_that_the_kernel_lacks(desk: Callable[..., Desk], facts: Facts) -> None:
     assert asked(desk("sns.heatmap(table)"), facts) == []
 
 
-def test_where_other_names_may_exist_nothing_is_added(desk: Callable[..., Desk], folder: str) -> None:
+def test_suggestion_adds_no_import_if_the_scope_is_unknown(desk: Callable[..., Desk], folder: str) -> None:
     told = asked(desk("sns.heatmap(table)"), knowing(folder, complete=False))
     assert told[-1] == ("sns.heatmap(table)", ())
 
 
-def test_a_known_answer_comes_with_its_imports(desk: Callable[..., Desk], folder: str) -> None:
+def test_cached_completion_adds_its_imports(desk: Callable[..., Desk], folder: str) -> None:
     d = desk("sns.heatmap(table)")
     assert asked(d, knowing(folder))[-1] == asked(d, knowing(folder))[-1]
     assert len(d.engine.asks) == 1
@@ -76,7 +76,7 @@ def test_a_known_answer_comes_with_its_imports(desk: Callable[..., Desk], folder
 
 
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])
-def test_an_answer_that_was_judged_before_its_modules_were_looked_for_is_not_kept(
+def test_suggestion_is_uncached_before_its_modules_are_looked_up(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch, trigger: str
 ) -> None:
     d = desk("table; sns.heatmap(table)")
@@ -109,7 +109,7 @@ class Remembers:
         return [(self.line, 3)] if name in self.line and folder in {None, self.folder} else []
 
 
-def test_open_documents_and_cells_below_say_how_a_name_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_include_open_documents_and_later_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [
         Cell(source="x = "),
         Cell(source="from paths import Path"),
@@ -129,9 +129,7 @@ def test_open_documents_and_cells_below_say_how_a_name_is_imported(monkeypatch: 
     assert sources.line_for(Use("q", "a", dotted=True)) == ""
 
 
-def test_a_module_of_ones_own_is_that_of_the_folder_one_works_in(
-    desk: Callable[..., Desk], folder: str
-) -> None:
+def test_sources_find_local_modules_in_the_documents_folder(desk: Callable[..., Desk], folder: str) -> None:
     facts = Facts(NAMES, all=True, modules=Modules((folder,), here=(folder,)))
     line = "from seaborn import heatmap as draw"
 
@@ -149,7 +147,7 @@ def test_a_module_of_ones_own_is_that_of_the_folder_one_works_in(
     assert asked(desk("sns.heatmap(table)"), facts)[-1] == ("sns.heatmap(table)", (SNS,))
 
 
-def test_an_open_document_of_another_folder_says_nothing_of_a_module_in_this_one() -> None:
+def test_sources_ignore_open_documents_of_other_folders_for_local_modules() -> None:
     here = Facts(NAMES, all=True, modules=Modules(("/a",), here=("/a",)))
     use = Use("clean", "(", dotted=False)
 
@@ -165,7 +163,7 @@ def test_an_open_document_of_another_folder_says_nothing_of_a_module_in_this_one
     assert line("elsewhere/b.ipynb") == ""
 
 
-def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
+def test_completer_looks_up_no_module_on_the_callers_thread(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d, threads = desk("draw(table)"), set[str]()
@@ -189,16 +187,14 @@ def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
     assert first[1]
     assert ask() == first  # known, and so told at once
     assert d.completer.counters["known"] == 1
-    monkeypatch.setattr(importing, "_REMEMBERED", installed.Lasting(10.0, 8))  # as after a restart
+    monkeypatch.setattr(importing, "_INDEXED", installed.TimedCache(10.0, 8))  # as after a restart
     assert ask() == first
     assert d.completer.counters["known"] == 1
     assert len(d.engine.asks) == 1
     assert threading.current_thread().name not in threads
 
 
-def test_memory_is_asked_once_for_a_name_and_anew_after_a_while(
-    folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sources_cache_indexed_lines_for_a_while(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
     memory: Any = Remembers("from seaborn import heatmap as draw")
@@ -213,9 +209,7 @@ def test_memory_is_asked_once_for_a_name_and_anew_after_a_while(
     assert memory.asked == ["draw", "draw"]
 
 
-def test_a_document_counts_once_whether_it_is_open_or_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
     own, other = "import numpy as np", "import jax.numpy as np"
     for number in range(3):

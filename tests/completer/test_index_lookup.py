@@ -34,7 +34,7 @@ REST = LINE.removeprefix(BEGUN)
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait as long as a test may take: how busy the machine is decides nothing here."""
-    monkeypatch.setattr(completer, "PATIENCE", 5.0)
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
     monkeypatch.setattr(lookups, "SLOW", 5.0)
     monkeypatch.setattr(completer, "lookups", lookups.LookupThread())
 
@@ -69,7 +69,7 @@ def typed(source: str = BEGUN, **more: object) -> Completion:
 
 
 @pytest.mark.usefixtures("sure")
-def test_a_line_that_memory_is_sure_of_is_the_answer_and_the_engine_is_not_asked(
+def test_confident_index_match_is_the_answer_without_the_engine(
     desk: Callable[..., Desk],
 ) -> None:
     d = remembering(desk("nothing"), LINE)
@@ -81,9 +81,7 @@ def test_a_line_that_memory_is_sure_of_is_the_answer_and_the_engine_is_not_asked
     assert d.completer.last_ms is not None
 
 
-def test_where_memory_is_unsure_its_line_is_a_guess_for_the_engine(
-    desk: Callable[..., Desk], sure: Callable[[float], None]
-) -> None:
+def test_uncertain_index_match_is_a_draft(desk: Callable[..., Desk], sure: Callable[[float], None]) -> None:
     sure(0.1)
     d = remembering(desk("ad_frame(other)"), LINE)
     assert d.texts(typed(eagerness="always"))[-1] == "ad_frame(other)"
@@ -94,9 +92,7 @@ def test_where_memory_is_unsure_its_line_is_a_guess_for_the_engine(
 
 @pytest.mark.usefixtures("sure")
 @pytest.mark.parametrize("installed", [True, False])
-def test_a_line_of_a_notebook_that_has_other_imports_comes_with_them(
-    desk: Callable[..., Desk], tmp_path: Path, installed: bool
-) -> None:
+def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path, installed: bool) -> None:
     if installed:
         (tmp_path / "seaborn.py").touch()
     facts = Facts({"frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
@@ -112,19 +108,19 @@ def test_a_line_of_a_notebook_that_has_other_imports_comes_with_them(
 
 
 @pytest.mark.usefixtures("sure")
-def test_what_memory_knows_is_not_kept_by_the_editor(desk: Callable[..., Desk]) -> None:
+def test_index_match_is_not_cached_by_the_client(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("cal(name)"), LINE)
     assert d.ask(typed())[-1].frame()["passing"] is True
     assert "passing" not in d.ask(typed("frame = su", eagerness="always"))[-1].frame()
 
 
 @pytest.mark.usefixtures("sure")
-def test_nor_is_an_answer_without_memory_which_was_too_slow(
+def test_answer_without_a_slow_index_is_not_cached_by_the_client(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = remembering(desk("ad(name)", settings={"eagerness": "always"}), LINE)
     with monkeypatch.context() as patch:
-        patch.setattr(completer, "PATIENCE", 0.02)
+        patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
         d.memory.before = gate  # type: ignore[union-attr]
         told = d.ask(typed())[-1]
         assert (told.items[0].text, told.passing) == ("ad(name)", True)
@@ -133,7 +129,7 @@ def test_nor_is_an_answer_without_memory_which_was_too_slow(
 
 
 @pytest.mark.usefixtures("sure")
-def test_nor_is_one_before_it_is_known_whether_what_the_line_needs_can_be_imported(
+def test_answer_before_module_look_ups_is_not_cached_by_the_client(
     desk: Callable[..., Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "seaborn.py").touch()
@@ -154,7 +150,7 @@ def test_nor_is_one_before_it_is_known_whether_what_the_line_needs_can_be_import
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
-def test_the_model_may_extend_what_memory_has_shown_and_no_frame_is_to_be_kept(
+def test_generated_text_may_extend_a_shown_index_match(
     desk: Callable[..., Desk],
 ) -> None:
     d = remembering(desk("load(1)\n    y = 2\n"), "for x in load(1)", "for x in load(2)")
@@ -168,13 +164,13 @@ def test_the_model_may_extend_what_memory_has_shown_and_no_frame_is_to_be_kept(
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
-def test_the_model_never_takes_back_what_memory_has_shown(desk: Callable[..., Desk]) -> None:
+def test_generated_text_never_replaces_a_shown_index_match(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("range(9)"), "for x in load(1)", "for x in load(2)")
     assert d.texts(typed("for x in ")) == ["load(", "load("]
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
-def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: Callable[..., Desk]) -> None:
+def test_engine_failure_keeps_shown_text(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("load(1)\n    y = 2\n    z = 3\n"), "for x in load(1)", "for x in load(2)")
     steps, step = count(1), d.engine.step
 
@@ -193,7 +189,7 @@ def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: C
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.999, "load("), (0.85, "range(9)")])
-def test_who_does_not_stream_gets_the_surer_of_a_beginning_and_the_models_text(
+def test_without_streaming_the_more_confident_text_is_returned(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, value: float, text: str
 ) -> None:
     monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else value)
@@ -204,7 +200,7 @@ def test_who_does_not_stream_gets_the_surer_of_a_beginning_and_the_models_text(
 
 
 @pytest.mark.usefixtures("sure")
-def test_an_answer_that_is_known_but_hidden_does_not_hide_what_memory_knows(
+def test_hidden_cached_completion_does_not_hide_an_index_match(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("ad_other(1)", probability=0.02)
@@ -219,7 +215,7 @@ def test_an_answer_that_is_known_but_hidden_does_not_hide_what_memory_knows(
 
 
 @pytest.mark.usefixtures("sure")
-def test_what_memory_knows_ends_what_the_editor_asked_for_before(desk: Callable[..., Desk]) -> None:
+def test_index_match_supersedes_the_older_request(desk: Callable[..., Desk]) -> None:
     d = remembering(desk(words(400), pause=0.05), LINE)
     _, older = d.begin(typed("frame = x", max_tokens=400, eagerness="always"))
     while not d.engine.asks:
@@ -246,9 +242,7 @@ def gate() -> Iterator[Gate]:
     made.opened.set()
 
 
-def test_a_newer_request_takes_the_place_of_one_that_waits_for_memory(
-    desk: Callable[..., Desk], gate: Gate
-) -> None:
+def test_newer_request_supersedes_a_look_up(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("a + b", settings={"eagerness": "always"})
     d.memory = memory = Remembering(before=gate)
     _, first = d.begin(typed("x = y"))
@@ -261,7 +255,9 @@ def test_a_newer_request_takes_the_place_of_one_that_waits_for_memory(
     assert len(d.engine.asks) == 1
 
 
-def test_it_takes_over_what_that_one_was_to_take_over(desk: Callable[..., Desk], gate: Gate) -> None:
+def test_newer_request_takes_over_from_the_look_ups_predecessor(
+    desk: Callable[..., Desk], gate: Gate
+) -> None:
     d = desk(words(40), pause=0.05, settings={"eagerness": "always"})
     _, running = d.begin(typed("x = "))
     while not d.engine.asks:
@@ -277,7 +273,7 @@ def test_it_takes_over_what_that_one_was_to_take_over(desk: Callable[..., Desk],
     assert heard(waiting)[-1].finish_reason == "superseded"
 
 
-def test_one_that_nobody_waits_for_any_more_goes_no_further(desk: Callable[..., Desk], gate: Gate) -> None:
+def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("a")
     d.memory = Remembering(before=gate)
     job, replies = d.begin(typed("x = 1"))
@@ -288,10 +284,10 @@ def test_one_that_nobody_waits_for_any_more_goes_no_further(desk: Callable[..., 
     assert d.engine.asks == []
 
 
-def test_a_memory_that_is_slow_keeps_the_engine_from_nobody(
+def test_slow_index_does_not_delay_the_engine(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(completer, "PATIENCE", 0.02)
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 0.02)
     monkeypatch.setattr(lookups, "SLOW", 0.0)
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
@@ -301,7 +297,7 @@ def test_a_memory_that_is_slow_keeps_the_engine_from_nobody(
     assert len(d.memory.asked) == 0
 
 
-def test_a_memory_that_fails_is_as_good_as_none(desk: Callable[..., Desk]) -> None:
+def test_failing_index_is_ignored(desk: Callable[..., Desk]) -> None:
     def fail() -> None:
         raise OSError("no such disk")
 
@@ -311,7 +307,7 @@ def test_a_memory_that_fails_is_as_good_as_none(desk: Callable[..., Desk]) -> No
     assert d.texts(typed("y = b"))[-1] == "1"
 
 
-def test_an_engine_that_is_not_ready_says_so(desk: Callable[..., Desk], sure: object) -> None:
+def test_index_match_needs_a_ready_engine(desk: Callable[..., Desk], sure: object) -> None:
     d = remembering(desk("1"), LINE)
     d.completer.worker = Worker()
     (reply,) = d.ask(typed())
@@ -319,7 +315,7 @@ def test_an_engine_that_is_not_ready_says_so(desk: Callable[..., Desk], sure: ob
     assert reply.items == ()
 
 
-def test_without_another_thread_the_engine_answers_alone(
+def test_engine_answers_if_no_look_up_thread_can_start(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NoThread:
@@ -334,9 +330,7 @@ def test_without_another_thread_the_engine_answers_alone(
     assert d.memory.asked == ["x = b"]  # type: ignore[union-attr]
 
 
-def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
-    desk: Callable[..., Desk], gate: Gate
-) -> None:
+def test_requests_skip_the_index_if_its_queue_is_full(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
     waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST + 1)]
@@ -356,7 +350,7 @@ def beside(*sources: str, **more: object) -> Completion:
     return Completion(cells=cells, active=len(cells) - 1, offset=len(sources[-1]), **fields)  # type: ignore[arg-type]
 
 
-def test_what_is_like_the_cells_above_stands_in_the_prompt_from_the_focus_on(
+def test_prompt_contains_similar_cells_of_the_index(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
@@ -372,7 +366,7 @@ def test_what_is_like_the_cells_above_stands_in_the_prompt_from_the_focus_on(
 @pytest.mark.parametrize("documents", [False, True])
 @pytest.mark.parametrize("facts", [False, True])
 @pytest.mark.parametrize("trigger", ["automatic", "invoke", "warm"])
-def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
+def test_remote_server_gets_index_cells_only_if_allowed(
     *, documents: bool, facts: bool, trigger: str
 ) -> None:
     engine = ScriptedEngine("1")
@@ -389,7 +383,7 @@ def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
 
 
 @pytest.mark.parametrize("documents", [[], [ELSEWHERE]])
-def test_answer_to_a_prompt_with_cells_from_memory_is_not_kept_on_the_disk(
+def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
     desk: Callable[..., Desk], documents: list[Document]
 ) -> None:
     d = desk("1")
@@ -400,7 +394,7 @@ def test_answer_to_a_prompt_with_cells_from_memory_is_not_kept_on_the_disk(
     assert len(kept) == (not documents)
 
 
-def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> None:
+def test_index_cells_do_not_change_the_score(desk: Callable[..., Desk]) -> None:
     found = []
     for documents in ([], [ELSEWHERE]):
         d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
@@ -410,12 +404,12 @@ def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> No
     assert found[0] == found[1]
 
 
-def test_cells_that_are_chosen_too_late_change_no_prompt(
+def test_index_cells_that_are_late_do_not_change_the_prompt(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = memory = Remembering(documents=[ELSEWHERE], before=gate)
-    monkeypatch.setattr(completer, "FOCUS", 0.02)
+    monkeypatch.setattr(completer, "PREFETCH_TIMEOUT", 0.02)
     d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     gate.opened.set()
     until(lambda: bool(memory.wanted))
@@ -425,17 +419,17 @@ def test_cells_that_are_chosen_too_late_change_no_prompt(
     assert not any(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
 
 
-def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk]) -> None:
+def test_prefetching_waits_longer_for_the_index_than_a_keystroke(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completer, "PATIENCE", 0.02)
-        patch.setattr(completer, "FOCUS", 10.0)
+        patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
+        patch.setattr(completer, "PREFETCH_TIMEOUT", 10.0)
         d.ask(beside("x = load_frame(name)", "", trigger="warm"))
     assert ELSEWHERE.source in d.engine.prompts[0]
 
 
-def test_what_is_asked_ahead_has_the_cells_that_were_chosen(desk: Callable[..., Desk]) -> None:
+def test_prefetching_uses_the_chosen_index_cells(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(documents=[ELSEWHERE])
     d.ask(beside("x = load_frame(name)", "y = "))
@@ -444,7 +438,7 @@ def test_what_is_asked_ahead_has_the_cells_that_were_chosen(desk: Callable[..., 
     assert (len(d.engine.prompts), len(d.memory.wanted)) == (2, 1)
 
 
-def test_in_a_private_file_memory_is_not_asked(desk: Callable[..., Desk]) -> None:
+def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering.of("y = load_all(name)")
     d.ask(beside("x", "y = lo", path="secrets.py"))
@@ -465,7 +459,7 @@ def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value
     d.memory = Remembering.of(*("df" + line for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recall, "rate", lambda _: value)
-        patch.setattr(completer, "PATIENCE", 5.0)
+        patch.setattr(completer, "INDEX_TIMEOUT", 5.0)
         replies = d.ask(typed("df", lines=kind))
     d.worker.stop()
     frames = [reply.items[0].text if reply.items else "" for reply in replies]

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import installed as module
-from jupyter_turbopilot.completer.installed import Installed, Lasting
+from jupyter_turbopilot.completer.installed import Installed, TimedCache
 from jupyter_turbopilot.context.facts import Modules
 from jupyter_turbopilot.suggestion.imports import Found
 
@@ -24,7 +24,7 @@ def folders(*path: object) -> Modules:
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders here answer, however slow the machine is."""
-    monkeypatch.setattr(module, "PATIENCE", 30.0)
+    monkeypatch.setattr(module, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
 
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_modules_are_looked_for_where_the_kernel_does(tmp_path: Path) -> None:
+def test_installed_searches_the_kernels_path(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("raise RuntimeError('it was imported')")
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "__init__.py").write_text("raise RuntimeError('it was imported')")
@@ -48,7 +48,7 @@ def test_modules_are_looked_for_where_the_kernel_does(tmp_path: Path) -> None:
     assert "one" not in sys.modules
 
 
-def test_the_standard_library_is_that_of_the_kernel(tmp_path: Path) -> None:
+def test_installed_searches_the_kernels_standard_library(tmp_path: Path) -> None:
     assert Installed()("sys", folders()) is Found.ANYWHERE
     assert Installed()("itertools", folders(tmp_path)) is Found.NOWHERE
     (tmp_path / "math.cp38-x.so").touch()
@@ -57,7 +57,7 @@ def test_the_standard_library_is_that_of_the_kernel(tmp_path: Path) -> None:
     assert Installed()("cmath", folders(tmp_path)) is Found.NOWHERE
 
 
-def test_what_is_in_the_folder_of_the_kernel_is_told_apart(tmp_path: Path) -> None:
+def test_installed_distinguishes_modules_in_the_kernels_folder(tmp_path: Path) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.py").touch()
@@ -67,12 +67,12 @@ def test_what_is_in_the_folder_of_the_kernel_is_told_apart(tmp_path: Path) -> No
     assert [installed(name, modules) for name in ("here", "there")] == [Found.HERE, Found.ANYWHERE]
 
 
-def test_a_folder_of_data_is_no_module(tmp_path: Path) -> None:
+def test_installed_ignores_data_folders(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     assert Installed()("data", folders(tmp_path)) is Found.NOWHERE
 
 
-def test_a_part_of_a_namespace_package_is_found_in_whichever_folder_it_is(tmp_path: Path) -> None:
+def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -> None:
     for path in (
         "one/goggle/cloud/query/__init__.py",
         "two/goggle/cloud/storage.py",
@@ -97,7 +97,7 @@ def test_a_part_of_a_namespace_package_is_found_in_whichever_folder_it_is(tmp_pa
     assert not [name for name in sys.modules if name.startswith("goggle")]
 
 
-def test_a_package_hides_the_namespace_packages_of_its_name(tmp_path: Path) -> None:
+def test_installed_prefers_a_package_to_namespace_packages(tmp_path: Path) -> None:
     (tmp_path / "one" / "goggle").mkdir(parents=True)
     (tmp_path / "one" / "goggle" / "cloud.py").touch()
     (tmp_path / "two" / "goggle").mkdir(parents=True)
@@ -106,7 +106,7 @@ def test_a_package_hides_the_namespace_packages_of_its_name(tmp_path: Path) -> N
     assert Installed()("goggle.cloud", modules) is Found.HERE
 
 
-def test_what_is_installed_later_is_found_soon_whatever_was_there(tmp_path: Path, clock: list[float]) -> None:
+def test_installed_finds_modules_that_are_installed_later(tmp_path: Path, clock: list[float]) -> None:
     installed, modules = Installed(), folders(tmp_path, tmp_path / "later")
     assert installed("later", modules) is Found.NOWHERE
     assert installed("latest", modules) is Found.NOWHERE
@@ -120,12 +120,12 @@ def test_what_is_installed_later_is_found_soon_whatever_was_there(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["", ".", "a.b", "\0", "x" * 10_000])
-def test_what_is_no_name_is_no_module(name: str, tmp_path: Path) -> None:
+def test_installed_ignores_invalid_names(name: str, tmp_path: Path) -> None:
     (tmp_path / "b.py").touch()
     assert Installed()(name, folders(tmp_path, "\0", "/nowhere")) is Found.NOWHERE
 
 
-def test_whoever_may_not_wait_is_told_later(tmp_path: Path) -> None:
+def test_installed_returns_none_at_first_without_waiting(tmp_path: Path) -> None:
     (tmp_path / "one.py").touch()
     installed = Installed()
     assert installed("one", folders(tmp_path), waits=False) is None
@@ -133,9 +133,7 @@ def test_whoever_may_not_wait_is_told_later(tmp_path: Path) -> None:
     assert installed("one", folders(tmp_path), waits=False) is Found.ANYWHERE
 
 
-def test_whoever_may_not_wait_is_told_what_was_found_last_until_that_is_looked_for_again(
-    tmp_path: Path, clock: list[float]
-) -> None:
+def test_installed_returns_an_expired_result_until_it_is_renewed(tmp_path: Path, clock: list[float]) -> None:
     (tmp_path / "one.py").touch()
     installed, modules = Installed(), folders(tmp_path)
     assert installed("one", modules) is Found.ANYWHERE
@@ -145,9 +143,7 @@ def test_whoever_may_not_wait_is_told_what_was_found_last_until_that_is_looked_f
     until(lambda: installed("one", modules, waits=False) is Found.NOWHERE)
 
 
-def test_what_was_nowhere_a_while_ago_is_not_known_until_it_is_looked_for_again(
-    tmp_path: Path, clock: list[float]
-) -> None:
+def test_installed_does_not_return_an_expired_negative_result(tmp_path: Path, clock: list[float]) -> None:
     installed, modules = Installed(), folders(tmp_path)
     assert installed("one", modules) is Found.NOWHERE
     (tmp_path / "one.py").touch()
@@ -157,7 +153,7 @@ def test_what_was_nowhere_a_while_ago_is_not_known_until_it_is_looked_for_again(
     until(lambda: installed("one", modules, waits=False) is Found.ANYWHERE)
 
 
-def test_nobody_waits_twice_for_folders_that_do_not_answer(
+def test_installed_waits_once_for_folders_that_do_not_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     answer, asked = threading.Event(), []
@@ -168,7 +164,7 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
         answer.wait(600)
         return find_spec(finder, name, target)
 
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "TIMEOUT", 0.05)
     monkeypatch.setattr(FileFinder, "find_spec", slow)
     installed = Installed()
     names = [f"n{number}" for number in range(100)]
@@ -181,8 +177,8 @@ def test_nobody_waits_twice_for_folders_that_do_not_answer(
     assert sorted(asked) == sorted(names)
 
 
-def test_of_too_many_answers_the_oldest_go() -> None:
-    answers = Lasting[int, int](10.0, 2)
+def test_timed_cache_removes_the_oldest_entries() -> None:
+    cache = TimedCache[int, int](10.0, 2)
     for number in (1, 2, 1, 3):
-        answers.keep(number, number)
-    assert [answers.get(number) for number in (1, 2, 3)] == [1, None, 3]
+        cache.put(number, number)
+    assert [cache.get(number) for number in (1, 2, 3)] == [1, None, 3]

@@ -14,7 +14,7 @@ groups = st.frozensets(names, max_size=3)
 
 
 @given(names, groups, shares, names, st.binary(max_size=40))
-def test_an_owner_is_a_digest_that_is_never_empty(
+def test_owner_is_a_digest_and_never_empty(
     name: str, member_of: frozenset[str], share: str, group: str, secret: bytes
 ) -> None:
     owner = owner_of(name, member_of, share, group, secret)
@@ -24,7 +24,7 @@ def test_an_owner_is_a_digest_that_is_never_empty(
 
 
 @given(names, names, groups, groups, names)
-def test_two_people_never_have_one_owner_unless_they_share(
+def test_owner_differs_for_users_who_do_not_share(
     one: str, other: str, groups_of_one: frozenset[str], groups_of_other: frozenset[str], group: str
 ) -> None:
     assume(one != other)
@@ -40,7 +40,7 @@ def test_two_people_never_have_one_owner_unless_they_share(
 
 
 @given(names, groups, shares, names)
-def test_another_server_makes_other_owners(
+def test_owner_depends_on_the_servers_secret(
     name: str, member_of: frozenset[str], share: str, group: str
 ) -> None:
     assert owner_of(name, member_of, share, group, b"one") != owner_of(
@@ -49,7 +49,7 @@ def test_another_server_makes_other_owners(
 
 
 @given(names, names, names, names)
-def test_a_salt_splits_and_reaches_nobody_else(owner: str, other: str, salt: str, another: str) -> None:
+def test_apart_never_returns_another_owner(owner: str, other: str, salt: str, another: str) -> None:
     assert apart(owner, "") == owner
     assert (apart(owner, salt) == apart(owner, another)) == (salt == another)
     assume(owner != other and salt)
@@ -57,7 +57,7 @@ def test_a_salt_splits_and_reaches_nobody_else(owner: str, other: str, salt: str
 
 
 @given(names, names)
-def test_a_session_is_a_notebooks_and_says_nothing_of_its_path(path: str, other: str) -> None:
+def test_session_identifies_a_notebook_without_its_path(path: str, other: str) -> None:
     session = session_of(SECRET, path)
     assert session == session_of(SECRET, path)
     assert (session == session_of(SECRET, other)) == (path == other)

@@ -18,7 +18,7 @@ from jupyter_turbopilot.request import Completion
 from .desk import Desk, request
 
 
-def test_alternatives_and_drawn_texts_are_never_remembered(desk: Callable[..., Desk]) -> None:
+def test_plan_caches_no_alternatives_and_sampled_texts(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     for more in ({"temperature": 0.8}, {"temperature": 0.8}, {"n": 2}, {"n": 2}):
         d.ask(request("x = ", **more))
@@ -29,7 +29,7 @@ def plan(asked: Completion) -> Plan:
     return plan_suggestion(asked, NONE, "model", Turbopilot())
 
 
-def test_a_whole_answer_needs_no_computing_but_where_it_is_only_read_or_several_are_wanted() -> None:
+def test_plan_is_answered_by_a_complete_cached_completion() -> None:
     whole = Known((), "", complete=True, ended=True, aligned=True)
     assert plan(request()).is_answered_by(whole)
     assert not plan(request()).is_answered_by(replace(whole, complete=False))
@@ -39,7 +39,7 @@ def test_a_whole_answer_needs_no_computing_but_where_it_is_only_read_or_several_
     assert not text.is_answered_by(whole)
 
 
-def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Callable[..., Desk]) -> None:
+def test_hidden_answer_is_cached_for_automatic_requests_only(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.1)
     for _ in range(2):
         assert d.texts(request("x = ", trigger="automatic")) == []
@@ -47,7 +47,7 @@ def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Call
     assert d.texts(request("x = ")) == ["a + b"]
 
 
-def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., Desk]) -> None:
+def test_cached_completion_needs_a_ready_engine(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     d.ask(request("x = "))
     d.worker.stop()
@@ -55,7 +55,7 @@ def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., De
         d.completer.submit(request("x = "), lambda _: None)
 
 
-def test_what_is_known_goes_through_the_same_trimming() -> None:
+def test_replay_trims_a_cached_completion() -> None:
     planned = plan_raw(RawRequest("x = ", stop=("\n",)), Turbopilot())
     tokens = (Token(b"one", 0.5), Token(b" two\nthree", 0.5))
     reply = replay(
@@ -66,14 +66,14 @@ def test_what_is_known_goes_through_the_same_trimming() -> None:
     ]
 
 
-def test_nothing_to_show_is_no_item() -> None:
+def test_replay_returns_no_item_for_an_empty_text() -> None:
     planned = plan_raw(RawRequest("x = "), Turbopilot())
     known = Known((), "", complete=True, ended=True, aligned=True)
     assert replay("id", "model", planned, known).items == ()
 
 
 @pytest.mark.parametrize(("typed", "text"), [(False, "pass"), (True, "  pass")])
-def test_spaces_are_the_models_indentation_only_where_the_answer_begins(typed: bool, text: str) -> None:
+def test_raw_plan_converts_indentation_only_at_the_start(typed: bool, text: str) -> None:
     asked = request("if x:\n    ")
     planned = plan_suggestion(asked, NONE, "model", Turbopilot())
     known = Known((Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed)

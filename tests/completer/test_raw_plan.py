@@ -19,9 +19,7 @@ from .desk import Desk, request
 
 
 @pytest.mark.parametrize("family", ["qwen", "starcoder", "codestral"])
-def test_a_template_in_a_prompt_is_laid_out_for_the_model_that_is_loaded(
-    desk: Callable[..., Desk], family: str
-) -> None:
+def test_raw_plan_converts_a_template_for_the_loaded_model(desk: Callable[..., Desk], family: str) -> None:
     written = {
         "qwen": "<|fim_prefix|>a = <|fim_suffix|>\nb<|fim_middle|>",
         "starcoder": "<fim_prefix>a = <fim_suffix>\nb<fim_middle>",
@@ -33,7 +31,7 @@ def test_a_template_in_a_prompt_is_laid_out_for_the_model_that_is_loaded(
     assert d.engine.asks[-1].prompt == [prefix, *map(ord, "a = "), suffix, *map(ord, "\nb"), middle]
 
 
-def test_other_files_of_a_template_stand_above(desk: Callable[..., Desk]) -> None:
+def test_raw_plan_puts_a_templates_other_files_before_the_prefix(desk: Callable[..., Desk]) -> None:
     d = desk("1")
     template = "<|fim_prefix|>a = <|fim_suffix|><|fim_middle|>"
     d.ask(RawRequest(prompt=f"<|repo_name|>shapes\n<|file_sep|>x.py\nb = 2\n{template}"))
@@ -44,7 +42,7 @@ def test_other_files_of_a_template_stand_above(desk: Callable[..., Desk]) -> Non
 
 
 @given(st.lists(st.sampled_from([*MARKS, "a", "\n"]), max_size=6))
-def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> None:
+def test_raw_plan_treats_stray_markers_as_text(parts: list[str]) -> None:
     prompt = "x" + "".join(parts)
     form = form_for(MARKS.get, Markers())
     hole = taken_apart(prompt)
@@ -54,14 +52,14 @@ def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> Non
     ) & set(MARKS.values())
 
 
-def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
+def test_raw_plan_gives_prefetching_the_lowest_priority(desk: Callable[..., Desk]) -> None:
     d = desk("a b c")
     for ahead in (True, False):
         d.ask(RawRequest(prompt="x", ahead=ahead, sampling=Sampling(1)))
     assert [ask.priority for ask in d.engine.asks] == ["warm", "text"]
 
 
-def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., Desk]) -> None:
+def test_raw_plan_does_not_trim_the_answer(desk: Callable[..., Desk]) -> None:
     d = desk("one two\nthree", probability=0.01)
     asked = RawRequest("x = ", "\ny", window=True, stop=("\n",), sampling=Sampling(max_tokens=20))
     for _ in range(2):
@@ -82,7 +80,7 @@ def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., De
         (request(trigger="automatic"), Priority.TYPING),
     ],
 )
-def test_who_asks_for_several_texts_is_not_typing(
+def test_priority_of_several_texts_is_bulk(
     desk: Callable[..., Desk], asked: Completion | RawRequest, priority: Priority
 ) -> None:
     d = desk("a")
@@ -103,7 +101,7 @@ def test_who_asks_for_several_texts_is_not_typing(
         ("bulk", {}, Priority.BULK),
     ],
 )
-def test_another_server_says_how_urgent_a_text_is_but_several_texts_wait(
+def test_priority_follows_another_server_except_for_bulk(
     desk: Callable[..., Desk], urgency: Urgency | None, more: dict[str, Any], priority: Priority
 ) -> None:
     d = desk("a")
@@ -111,11 +109,11 @@ def test_another_server_says_how_urgent_a_text_is_but_several_texts_wait(
     assert d.engine.asks[0].priority == priority.name.lower()
 
 
-def test_each_priority_has_a_name_that_another_server_may_send() -> None:
+def test_priority_accepts_the_name_of_every_priority() -> None:
     assert set(get_args(Urgency)) == {priority.name.lower() for priority in Priority}
 
 
-def test_what_another_server_asks_is_asked_of_the_engine_as_it_is(desk: Callable[..., Desk]) -> None:
+def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
     beginning = Beginning((b"on", b"tw"), 1, 7)
     exact = ExactAsk((111, 110), aligned=False, suffix_span=(1, 2), language="r")
@@ -128,7 +126,7 @@ def test_what_another_server_asks_is_asked_of_the_engine_as_it_is(desk: Callable
     assert not d.completer.results.size
 
 
-def test_a_suffix_is_read_again_where_nothing_is_to_be_moved(desk: Callable[..., Desk]) -> None:
+def test_raw_plan_moves_no_suffix_if_that_is_disabled(desk: Callable[..., Desk]) -> None:
     d = desk("a", settings={"move_suffix": False})
     d.ask(RawRequest((120, 121, 122), exact=ExactAsk(suffix_span=(1, 2))))
     assert d.engine.asks[-1].suffix_span == (0, 0)
@@ -146,7 +144,7 @@ def test_a_suffix_is_read_again_where_nothing_is_to_be_moved(desk: Callable[...,
         ),
     ],
 )
-def test_ids_that_the_engine_does_not_have_or_hold_are_refused_by_name(
+def test_raw_plan_rejects_unknown_token_ids_by_field(
     desk: Callable[..., Desk], asked: RawRequest, field: str
 ) -> None:
     d = desk("a", context_size=256)
@@ -156,7 +154,7 @@ def test_ids_that_the_engine_does_not_have_or_hold_are_refused_by_name(
     assert d.texts(RawRequest((120,) * 250, exact=ExactAsk())) == ["a"]  # its end is the context's
 
 
-def test_a_text_without_a_limit_goes_on_to_the_contexts_end_and_its_prompt_leaves_some_room(
+def test_raw_plan_without_limit_reserves_context_for_the_text(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("a " * 300, context_size=256, settings={"max_tokens": 20})
@@ -167,7 +165,7 @@ def test_a_text_without_a_limit_goes_on_to_the_contexts_end_and_its_prompt_leave
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_other_files_of_another_editor_go_elsewhere_only_where_that_is_allowed(
+def test_raw_plan_sends_other_files_to_remote_servers_only_if_allowed(
     desk: Callable[..., Desk], allowed: bool
 ) -> None:
     d = desk("1")

@@ -16,7 +16,7 @@ from jupyter_turbopilot.request import Cell, Completion, Document
 from .desk import Desk, heard, request
 
 
-def test_a_credential_is_no_context(desk: Callable[..., Desk]) -> None:
+def test_suggestion_plan_excludes_credentials_from_the_context(desk: Callable[..., Desk]) -> None:
     d = desk("1")
     d.ask(
         Completion(cells=[Cell(source="password = 'hunter22'\na = 1"), Cell(source="b")], active=1, offset=1)
@@ -25,7 +25,7 @@ def test_a_credential_is_no_context(desk: Callable[..., Desk]) -> None:
     assert "a = 1" in d.engine.prompts[0]
 
 
-def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) -> None:
+def test_warm_up_generates_no_tokens(desk: Callable[..., Desk]) -> None:
     d = desk("a b c")
     (reply,) = d.ask(request(trigger="warm"))
     assert [item.text for item in reply.items] in ([], [""])
@@ -61,7 +61,7 @@ def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
         ("warm", "multi", 7, 0),
     ],
 )
-def test_whoever_asks_for_several_lines_has_the_time_for_more(
+def test_invoked_multi_line_suggestion_may_be_longer(
     desk: Callable[..., Desk], trigger: str, lines: str, given: int | None, length: int
 ) -> None:
     d = desk("1", settings={"max_tokens": 10})
@@ -76,7 +76,7 @@ def test_suggestion_is_drawn_with_the_seed_of_the_request(desk: Callable[..., De
     assert [sampling.seed for sampling in d.engine.samplings] == [0, 7]
 
 
-def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Desk]) -> None:
+def test_suggestion_plan_honours_the_requested_number_of_lines(desk: Callable[..., Desk]) -> None:
     d = desk("a\nb\nc\nd", settings={"max_lines": 2})
     assert d.texts(request("", lines="multi"))[-1] == "a\nb"
     assert d.texts(request("", lines="multi", max_lines=3))[-1] == "a\nb\nc"
@@ -93,7 +93,7 @@ def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Des
         ("invoke", "balanced", False),
     ],
 )
-def test_what_was_learned_moves_the_thresholds_that_promise_something(
+def test_calibration_moves_thresholds_with_a_promised_precision(
     desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
 ) -> None:
     d = desk("alpha + beta + gamma", probability=1.0)
@@ -113,7 +113,7 @@ def test_what_was_learned_moves_the_thresholds_that_promise_something(
     assert trigger == "automatic" or not sent
 
 
-def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None:
+def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk]) -> None:
     d = desk("alpha + beta", probability=0.93)
     asked = request("x = ", trigger="automatic", eagerness="balanced")
     shown = d.texts(asked)
@@ -133,7 +133,7 @@ def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None
         (True, {"send_kernel_facts": True}, {"price"}),
     ],
 )
-def test_to_a_server_elsewhere_only_what_the_settings_allow_is_sent(
+def test_remote_server_gets_only_allowed_context(
     desk: Callable[..., Desk], elsewhere: bool, allowed: dict[str, bool], sent: set[str]
 ) -> None:
     d = desk("1")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.cache.results import TAIL, Place, Results
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.completer.text import Rest, Text, rest_of, typed_since
+from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
@@ -35,13 +35,11 @@ def plan(source: str, owner: str = "", **more: object) -> Plan:
     ("typed", "continues"),
     [("", True), ("al", True), ("alpha", True), ("alpha b", True), ("b", False), ("alpha" + "b" * 40, False)],
 )
-def test_a_request_continues_the_text_where_what_was_typed_agrees_with_it(
-    typed: str, continues: bool
-) -> None:
+def test_text_is_continued_if_the_typed_text_agrees(typed: str, continues: bool) -> None:
     text = written_text("al", "pha")
     text.place = plan("x = ").place
     newer = plan("x = " + typed)
-    assert text.is_continued_by(newer, text.rest(newer.place), ()) is continues
+    assert text.is_continued_by(newer, text.remainder(newer.place), ()) is continues
 
 
 @pytest.mark.parametrize(
@@ -55,11 +53,11 @@ def test_a_request_continues_the_text_where_what_was_typed_agrees_with_it(
         {"owner": "another"},
     ],
 )
-def test_a_request_of_another_kind_does_not_continue_it(other: dict[str, object]) -> None:
+def test_text_is_not_continued_by_another_kind_of_request(other: dict[str, object]) -> None:
     text = written_text("al", "pha")
     text.place = plan("x = ").place
     newer = plan("x = al", **other)  # type: ignore[arg-type]
-    assert not text.is_continued_by(newer, text.rest(newer.place), ())
+    assert not text.is_continued_by(newer, text.remainder(newer.place), ())
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_a_request_of_another_kind_does_not_continue_it(other: dict[str, object]
         (("beta",), True, False),
     ],
 )
-def test_a_text_that_has_to_be_a_name_is_one_or_becomes_one(
+def test_text_is_continued_if_it_can_become_one_of_the_names(
     names: tuple[str, ...], constrained: bool, continues: bool
 ) -> None:
     text = written_text("al", "pha")
@@ -80,32 +78,32 @@ def test_a_text_that_has_to_be_a_name_is_one_or_becomes_one(
     ways = (b"alphabet",) if constrained else ()
     text.ask = Ask([1, 2], Sampling(beginning=Beginning(ways)))
     newer = plan("x = ")
-    assert text.is_continued_by(newer, text.rest(newer.place), names) is continues
+    assert text.is_continued_by(newer, text.remainder(newer.place), names) is continues
 
 
-def test_a_text_that_the_engine_does_not_compute_any_more_is_not_continued() -> None:
+def test_text_is_not_continued_after_the_engine_stopped() -> None:
     text, newer = written_text("al"), plan("x = a")
     text.place = plan("x = ").place
     text.ask = None
-    assert not text.is_continued_by(newer, text.rest(newer.place), ())
+    assert not text.is_continued_by(newer, text.remainder(newer.place), ())
 
 
-def test_what_was_typed_ahead_is_to_be_written_first() -> None:
+def test_remainder_includes_earlier_typed_ahead_text() -> None:
     written = written_text()
-    written.ahead = b"al"
-    rest = written.rest(Place("g", "x = p"))
-    assert rest is not None
-    assert rest.ahead == b"alp"
+    written.typed_ahead = b"al"
+    remainder = written.remainder(Place("g", "x = p"))
+    assert remainder is not None
+    assert remainder.typed_ahead == b"alp"
 
 
-def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
+def test_keep_caches_an_unused_text_as_a_draft() -> None:
     results, written = Results(1 << 20), written_text("al", "pha")
     written.keep(results)
     known = results.find(HERE)
     assert known is not None
     assert (known.text, known.complete) == ("alpha", False)
     assert (written.tokens, written.begun) == ((), False)
-    assert written.rest(HERE) is not None  # nothing was written, which nothing contradicts
+    assert written.remainder(HERE) is not None  # nothing was written, which nothing contradicts
 
 
 texts = st.text(max_size=12)
@@ -116,65 +114,69 @@ def tokens(*pieces: str) -> list[Token]:
     return [Token(piece.encode(), 0.5, number) for number, piece in enumerate(pieces)]
 
 
-def text(found: Rest) -> str:
+def text(found: Remainder) -> str:
     return b"".join(token.data for token in found.tokens).decode()
 
 
 @given(texts, texts)
-def test_what_was_typed_is_what_the_newer_text_has_more(before: str, typed: str) -> None:
+def test_typed_since_returns_the_added_text(before: str, typed: str) -> None:
     assert typed_since(Place("g", before), Place("g", before + typed)) == typed
 
 
 @given(texts, texts)
-def test_another_text_was_not_typed(before: str, other: str) -> None:
+def test_typed_since_returns_none_for_another_text(before: str, other: str) -> None:
     found = typed_since(Place("g", before), Place("g", other))
     assert (found is None) == (not other.startswith(before))
 
 
-def test_cells_that_scroll_away_above_change_nothing() -> None:
+def test_typed_since_ignores_removed_distant_cells() -> None:
     near = "".join(f"line {number}\n" for number in range(TAIL))
     assert typed_since(Place("g", f"far above\n{near}"), Place("g", f"{near}typed")) == "typed"
 
 
 @given(pieces, st.data())
-def test_what_is_left_is_the_text_less_what_was_typed(pieces: list[str], data: st.DataObject) -> None:
+def test_remainder_after_removes_the_typed_text(pieces: list[str], data: st.DataObject) -> None:
     whole = "".join(pieces)
     typed = whole[: data.draw(st.integers(0, len(whole)))]
-    rest = rest_of(tokens(*pieces), typed.encode())
-    assert rest is not None
-    assert typed + text(rest) == whole
-    assert rest.ahead == b""
-    assert [token.id for token in rest.tokens] == list(range(len(pieces)))[len(pieces) - len(rest.tokens) :]
-    assert rest.whole == (not rest.tokens or rest.tokens[0].data.decode() == pieces[rest.tokens[0].id])
+    remainder = remainder_after(tokens(*pieces), typed.encode())
+    assert remainder is not None
+    assert typed + text(remainder) == whole
+    assert remainder.typed_ahead == b""
+    assert [token.id for token in remainder.tokens] == list(range(len(pieces)))[
+        len(pieces) - len(remainder.tokens) :
+    ]
+    assert remainder.aligned == (
+        not remainder.tokens or remainder.tokens[0].data.decode() == pieces[remainder.tokens[0].id]
+    )
 
 
 @given(pieces, texts)
-def test_what_is_typed_beyond_the_text_is_told(pieces: list[str], more: str) -> None:
-    rest = rest_of(tokens(*pieces), ("".join(pieces) + more).encode())
-    assert rest == Rest((), ahead=more.encode())
+def test_remainder_after_returns_text_typed_ahead(pieces: list[str], more: str) -> None:
+    remainder = remainder_after(tokens(*pieces), ("".join(pieces) + more).encode())
+    assert remainder == Remainder((), typed_ahead=more.encode())
 
 
 @given(pieces, texts)
-def test_what_contradicts_the_text_is_noticed(pieces: list[str], typed: str) -> None:
+def test_remainder_after_returns_none_for_contradicting_text(pieces: list[str], typed: str) -> None:
     whole = "".join(pieces)
     agrees = whole.startswith(typed) or typed.startswith(whole)
-    assert (rest_of(tokens(*pieces), typed.encode()) is not None) == agrees
+    assert (remainder_after(tokens(*pieces), typed.encode()) is not None) == agrees
 
 
-def test_a_character_of_several_tokens_is_typed_at_once() -> None:
+def test_remainder_after_handles_a_character_of_several_tokens() -> None:
     halves = [Token("é".encode()[:1], 0.9), Token("é".encode()[1:], 0.9), Token(b"t", 0.9)]
-    rest = rest_of(halves, "é".encode())
-    assert rest is not None
-    assert text(rest) == "t"
+    remainder = remainder_after(halves, "é".encode())
+    assert remainder is not None
+    assert text(remainder) == "t"
 
 
-def test_an_answer_is_sure_where_it_begins_with_a_whole_token_and_nothing_was_typed_beyond_it() -> None:
-    assert Rest(()).sure
-    assert not Rest((), whole=False).sure
-    assert not Rest((), ahead=b"typed").sure
+def test_remainder_has_probabilities_only_at_a_whole_generated_token() -> None:
+    assert Remainder(()).has_probabilities
+    assert not Remainder((), aligned=False).has_probabilities
+    assert not Remainder((), typed_ahead=b"typed").has_probabilities
 
 
 @given(texts, texts)
-def test_nothing_was_typed_into_what_is_anothers(before: str, typed: str) -> None:
+def test_typed_since_returns_none_for_another_owner(before: str, typed: str) -> None:
     assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="other")) is None
     assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="one")) == typed

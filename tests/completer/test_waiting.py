@@ -16,7 +16,7 @@ def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:
     return Reply("id", items=(Item(text, 1.0, reason, index),), done=done)
 
 
-async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
+async def test_mailbox_keeps_the_newest_and_the_last_reply() -> None:
     found = AsyncReplies()
     for length in range(100):
         found.put(reply("x" * length))
@@ -24,7 +24,7 @@ async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
     assert [len(one.items[0].text) async for one in found] == [99, 100]
 
 
-async def test_a_slow_reader_gets_all_of_every_text() -> None:
+async def test_mailbox_gives_a_slow_reader_complete_texts() -> None:
     found, deltas, said = AsyncReplies(), Deltas(), ["", ""]
     for index, text in ((0, "first"), (1, "second")):
         for end in range(1, len(text) + 1):
@@ -39,7 +39,7 @@ async def test_a_slow_reader_gets_all_of_every_text() -> None:
     assert said == ["first!", "second!"]
 
 
-async def test_nobody_is_passed_over_for_who_writes_more() -> None:
+async def test_mailbox_returns_replies_in_the_order_of_arrival() -> None:
     found = AsyncBatch(2)
     found.put(0, reply("a"))
     found.put(1, reply("b", done=True))
@@ -49,7 +49,7 @@ async def test_nobody_is_passed_over_for_who_writes_more() -> None:
     assert [(number, one.items[0].text) async for number, one in found] == [(0, "abc"), (1, "b"), (0, "abcd")]
 
 
-async def test_an_error_comes_after_what_was_written_before_it() -> None:
+async def test_async_replies_return_text_before_an_error() -> None:
     found = AsyncReplies()
     found.put(reply("a"))
     found.put(Reply("id", done=True, error=BusyError("full")))
@@ -60,14 +60,14 @@ async def test_an_error_comes_after_what_was_written_before_it() -> None:
         await anext(batch)
 
 
-def test_a_thread_waits_for_what_another_thread_says() -> None:
+def test_replies_wait_for_another_thread() -> None:
     replies = Replies()
     assert replies.within(0.001) is None
     threading.Timer(0.05, replies.listen, [reply("a", done=True)]).start()
     assert replies.last().items[0].text == "a"
 
 
-async def test_what_other_threads_say_arrives_on_the_loop_whether_or_not_it_is_read() -> None:
+async def test_async_replies_call_arrived_on_the_event_loop() -> None:
     here, arrived = threading.get_ident(), list[tuple[int, str]]()
 
     def note(one: Reply) -> None:
@@ -82,7 +82,7 @@ async def test_what_other_threads_say_arrives_on_the_loop_whether_or_not_it_is_r
     assert arrived == [(here, "a")] * 2
 
 
-async def test_whoever_leaves_waits_no_longer_and_hears_nothing_of_what_comes() -> None:
+async def test_async_replies_end_after_leave() -> None:
     replies = AsyncReplies()
     asyncio.get_running_loop().call_later(0.01, replies.leave)
     assert [one.items async for one in replies] == [()]
@@ -91,7 +91,7 @@ async def test_whoever_leaves_waits_no_longer_and_hears_nothing_of_what_comes() 
     assert [one async for one in replies] == []
 
 
-def test_what_comes_after_the_loop_has_ended_is_nobodys() -> None:
+def test_async_replies_ignore_replies_after_the_loop_is_closed() -> None:
     async def make() -> AsyncReplies:
         return AsyncReplies()
 

@@ -206,15 +206,15 @@ def attention_cuts_a_step_short(subject: Subject) -> None:
     """While it is set, neither the prompt nor the text comes to its end."""
     ask = subject.long_ask()
     whole = subject.write(ask)
-    attention = Cancel()
-    attention.set("nudge")
+    interrupt = Cancel()
+    interrupt.set("interrupt")
     for reading in (True,) if subject.engine.abilities.elsewhere else (True, False):
         # Nothing that was read before makes the prompt short.
         fresh = _claimed(subject, {"cached": False}) if reading else {}
         run = subject.start(replace(ask, sampling=replace(ask.sampling, **fresh)))
         written = [] if reading else subject.first_tokens(run)
         for _ in range(len(ask.prompt) + LENGTH):
-            subject.engine.step([run], attention)
+            subject.engine.step([run], interrupt)
         assert not run.done
         written += taken(run)
         assert len(written) < LENGTH
@@ -230,12 +230,12 @@ def attention_may_come_at_any_time(subject: Subject) -> None:
     run, text = subject.start(ask), list[Token]()
     while not run.done:
         early, late = Cancel(), Cancel()
-        early.set("nudge")
-        other = Thread(target=late.set, args=("nudge",))
+        early.set("interrupt")
+        other = Thread(target=late.set, args=("interrupt",))
         other.start()
-        for attention in (late, early, Cancel()):
+        for interrupt in (late, early, Cancel()):
             if not run.done:
-                subject.engine.step([run], attention)
+                subject.engine.step([run], interrupt)
         other.join()
         text += taken(run)
     subject.engine.release(run)

@@ -96,11 +96,11 @@ class SmallEngine(ScriptedEngine):
         self.seated.append(super().start(ask))
         return self.seated[0]
 
-    def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+    def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
         assert list(runs) == self.seated
         if runs[0].ask.usage.predicted_tokens >= 2:
             self.gate.wait(30)
-        super().step(runs, attention)
+        super().step(runs, interrupt)
 
     def suspend(self, run: ScriptedRun) -> None:
         self.made_way += 1

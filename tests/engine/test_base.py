@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_write
+from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_generate
 from jupyter_turbopilot.generation import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -38,50 +38,50 @@ PLAIN = Abilities(samplers=frozenset())
 DRAWING = Abilities(samplers=frozenset({"temperature", "repeat_penalty"}))
 
 
-def test_every_option_of_sampling_is_either_a_sampler_or_something_that_any_engine_does() -> None:
+def test_samplers_include_every_optional_field_of_sampling() -> None:
     assert set(Sampling.__dataclass_fields__) - SAMPLERS == {"max_tokens", "top", "beginning"}
     assert set(ASKED) == SAMPLERS
 
 
 @given(st.fixed_dictionaries({}, optional={name: st.just(value) for name, value in ASKED.items()}))
-def test_an_engine_with_all_samplers_refuses_nothing(options: dict[str, Any]) -> None:
+def test_check_accepts_all_options_with_all_samplers(options: dict[str, Any]) -> None:
     Abilities().check(Sampling(**options))
 
 
 @pytest.mark.parametrize("name", ["top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"])
-def test_options_of_drawing_are_no_matter_where_the_likeliest_token_is_taken(name: str) -> None:
+def test_check_ignores_sampling_options_without_temperature(name: str) -> None:
     PLAIN.check(Sampling(**{name: ASKED[name]}))
 
 
-def test_what_is_switched_off_or_was_never_changed_is_not_refused() -> None:
+def test_check_accepts_disabled_and_default_options() -> None:
     DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2, top_k=0, top_p=1.0, min_p=0.0))
     DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2))
     PLAIN.check(Sampling(penalty_last_n=8))
 
 
-def test_an_engine_that_only_reads_is_not_waited_for() -> None:
+def test_can_generate_stops_if_no_token_is_generated() -> None:
     class Reading(ScriptedEngine):
         steps = 0
 
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
             self.steps += 1
 
     engine = Reading()
-    assert can_write(engine)
+    assert can_generate(engine)
     assert (engine.steps, engine.released) == (MAX_STEPS, 1)
 
 
-def test_without_room_nothing_is_known_against_it() -> None:
+def test_can_generate_is_true_without_a_free_slot() -> None:
     class Full(ScriptedEngine):
         def start(self, ask: Ask) -> None:  # type: ignore[override]
             return None
 
-    assert can_write(Full())
+    assert can_generate(Full())
 
 
 @pytest.mark.parametrize("method", ["start", "step", "release"])
 @pytest.mark.parametrize("error", [OSError("gone"), SystemExit()])
-def test_an_engine_that_raises_anywhere_is_broken(
+def test_can_generate_is_false_if_the_engine_raises(
     method: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = ScriptedEngine("word")
@@ -90,4 +90,4 @@ def test_an_engine_that_raises_anywhere_is_broken(
         raise error
 
     monkeypatch.setattr(engine, method, fail)
-    assert not can_write(engine)
+    assert not can_generate(engine)

@@ -117,5 +117,5 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_every_engine_does_what_it_has_to_and_what_it_claims(subject: Subject, check: Check) -> None:
+def test_engine_has_the_capabilities_that_it_claims(subject: Subject, check: Check) -> None:
     check(subject)

@@ -19,7 +19,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> None:
+def test_effort_halves_threads_and_rests_while_a_kernel_is_busy() -> None:
     one = Effort(kernel_busy=lambda: True)
     one.full = 4
     assert (one.threads(), one.resting()) == (2, True)
@@ -29,14 +29,14 @@ def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> No
 
 
 @pytest.mark.usefixtures("quiet")
-def test_whoever_does_not_want_to_be_considerate_is_not() -> None:
+def test_effort_uses_all_threads_unless_considerate() -> None:
     one = Effort(considerate=False, kernel_busy=lambda: True)
     one.full = 4
     assert (one.threads(), one.resting()) == (4, False)
 
 
 @pytest.mark.parametrize(("others", "threads"), [(0.2, 4), (0.7, 3), (1.1, 3), (1.8, 2), (9.0, 1)])
-def test_a_core_that_others_use_is_theirs(
+def test_effort_leaves_busy_cores_to_other_processes(
     monkeypatch: pytest.MonkeyPatch, others: float, threads: int
 ) -> None:
     monkeypatch.setattr(effort, "on_battery", lambda: False)
@@ -46,7 +46,7 @@ def test_a_core_that_others_use_is_theirs(
     assert one.threads() == threads
 
 
-def test_on_battery_the_model_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_effort_rests_on_battery(monkeypatch: pytest.MonkeyPatch) -> None:
     plugged = SimpleNamespace(power_plugged=False)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: plugged, raising=False)
     assert Effort().resting()
@@ -55,12 +55,12 @@ def test_on_battery_the_model_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Effort().resting()
 
 
-def test_a_machine_that_cannot_say_has_no_battery(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_battery_is_false_if_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     assert not effort.on_battery()
 
 
-def test_the_load_of_another_process_is_seen() -> None:
+def test_load_measures_other_processes() -> None:
     load = Load()
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:
@@ -74,7 +74,7 @@ def test_the_load_of_another_process_is_seen() -> None:
             other.kill()
 
 
-def test_what_a_process_of_the_model_computes_is_not_taken_for_others_work(
+def test_load_excludes_the_models_child_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(effort, "_LOAD_STALE", 60.0)  # how busy the machine is decides nothing
@@ -102,11 +102,11 @@ def raises(*_: object) -> float:
     raise psutil.AccessDenied
 
 
-def test_what_cannot_be_found_out_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_effort_ignores_failed_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", raises, raising=False)
     one = Effort(kernel_busy=raises)  # type: ignore[arg-type]
     one.full = 4
     monkeypatch.setattr(psutil, "cpu_times", raises)
-    monkeypatch.setattr(effort, "_LOAD_EVERY", 0.0)
+    monkeypatch.setattr(effort, "_LOAD_INTERVAL", 0.0)
     assert (one.threads(), one.resting()) == (4, False)
     assert Effort().threads() == 1

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
+def test_finish_logs_an_exception_of_end() -> None:
     told: list[TurbopilotError | None] = []
 
     def done(error: TurbopilotError | None) -> None:
@@ -23,7 +23,7 @@ def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
     assert told == [None]
 
 
-def test_a_job_ends_once() -> None:
+def test_finish_ends_a_job_once() -> None:
     told: list[TurbopilotError | None] = []
     job = FunctionJob(nothing_but_one, told.append)
     for _ in range(2):
@@ -31,13 +31,13 @@ def test_a_job_ends_once() -> None:
     assert told == [None]
 
 
-def test_without_a_deadline_a_job_has_all_the_time_there_is() -> None:
+def test_job_without_a_deadline_is_never_late() -> None:
     endless, hurried = (FunctionJob(nothing_but_one, print, deadline=seconds) for seconds in (0.0, 2.0))
     assert endless.deadline == math.inf
     assert hurried.deadline == hurried.queued_at + 2.0
 
 
-def test_of_a_failure_its_type_is_told_and_nothing_it_says(caplog: pytest.LogCaptureFixture) -> None:
+def test_as_error_reports_only_the_type_of_a_failure(caplog: pytest.LogCaptureFixture) -> None:
     ours = EngineError("Ours.")
     assert as_error(ours) is ours
     assert not caplog.records

@@ -65,21 +65,19 @@ def load(life: Lifecycle, factory: Callable[[Cancel], Engine], name: str = "m") 
         (
             KeyError("secret"),
             "engine",
-            "The model could not be loaded (KeyError). The server's log has more.",
+            "The model could not be loaded (KeyError). See the server log for details.",
             1,
         ),
     ],
 )
-def test_a_load_that_fails_says_why_and_nobody_waits_any_longer(
+def test_lifecycle_reports_a_failed_load_and_ends_waiting(
     life: Lifecycle, error: Exception, code: str, words: str, status: int
 ) -> None:
     assert load(life, raising(error))
     assert life.state == EngineState(Phase.FAILED, "m", words, code, status)
 
 
-def test_the_log_has_once_why_there_is_no_model_and_that_there_is_one(
-    life: Lifecycle, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lifecycle_logs_each_state_once(life: Lifecycle, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for _ in range(3):
         life.refuse("m", ModelRefusedError("It is not there."))
@@ -94,7 +92,7 @@ def test_the_log_has_once_why_there_is_no_model_and_that_there_is_one(
     ]
 
 
-def test_a_load_is_called_off_by_the_next_which_is_waited_for(life: Lifecycle, loop: StepLoop) -> None:
+def test_lifecycle_cancels_a_load_for_the_next_one(life: Lifecycle, loop: StepLoop) -> None:
     life.replace("first", raising(EngineError("x")))
     factory = life.take()
     assert factory
@@ -107,7 +105,7 @@ def test_a_load_is_called_off_by_the_next_which_is_waited_for(life: Lifecycle, l
     assert life.pending
 
 
-def test_an_engine_that_fails_twice_within_a_moment_is_given_up(life: Lifecycle) -> None:
+def test_lifecycle_gives_up_an_engine_that_fails_twice(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
     assert not life.fail(now=100.0)
     factory = life.take()
@@ -119,7 +117,7 @@ def test_an_engine_that_fails_twice_within_a_moment_is_given_up(life: Lifecycle)
     assert not life.fail(now=100.0 + 3 * RETRY)
 
 
-def test_after_the_stop_nothing_is_loaded_any_more(life: Lifecycle) -> None:
+def test_lifecycle_loads_no_engine_after_stop(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
     life.stop()
     assert not life.fail(now=100.0)
@@ -127,7 +125,7 @@ def test_after_the_stop_nothing_is_loaded_any_more(life: Lifecycle) -> None:
     assert life.state.phase is Phase.STOPPED
 
 
-def test_what_was_not_even_tried_does_not_hide_a_load_that_is_under_way(life: Lifecycle) -> None:
+def test_lifecycle_refusal_does_not_hide_a_running_load(life: Lifecycle) -> None:
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
     assert life.state == EngineState(Phase.FAILED, "missing", "It is not here.", "model_missing", 2)
     life.replace("m", lambda _: ScriptedEngine())
@@ -142,12 +140,10 @@ GONE = EngineGoneError("The server does not answer.")
 
 def rest(life: Lifecycle, since: float) -> float:
     """Return for how long it is left alone."""
-    return life.again_at - since
+    return life.retry_at - since
 
 
-def test_an_engine_that_is_gone_is_loaded_again_at_once_and_left_alone_if_it_goes_again(
-    life: Lifecycle, loop: StepLoop
-) -> None:
+def test_lifecycle_delays_the_second_retry_of_a_gone_engine(life: Lifecycle, loop: StepLoop) -> None:
     factory = lambda _: ScriptedEngine()  # noqa: E731
     load(life, factory)
     assert not life.fail(100.0, GONE)
@@ -157,15 +153,13 @@ def test_an_engine_that_is_gone_is_loaded_again_at_once_and_left_alone_if_it_goe
     assert (life.state.phase, life.state.code) == (Phase.FAILED, "engine_gone")
     assert "does not answer. Trying again in 1 s." in life.state.reason
     assert not life.pending
-    life.look(life.again_at - 0.01)
+    life.check_retry(life.retry_at - 0.01)
     assert not life.pending
-    life.look(life.again_at)
+    life.check_retry(life.retry_at)
     assert life.take() is factory
 
 
-def test_what_cannot_be_reached_is_tried_again_after_rests_that_double(
-    life: Lifecycle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lifecycle_doubles_the_delay_of_retries(life: Lifecycle, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 50.0
     monkeypatch.setattr("jupyter_turbopilot.engine.lifecycle.time.monotonic", lambda: now)
     factory = raising(GONE)
@@ -174,8 +168,8 @@ def test_what_cannot_be_reached_is_tried_again_after_rests_that_double(
     for _ in range(9):
         rests.append(rest(life, now))
         assert life.state.phase is Phase.FAILED
-        now = life.again_at
-        life.look(now)
+        now = life.retry_at
+        life.check_retry(now)
         assert life.take() is factory
         life.settle(life.load(factory))
     assert rests[0] == SHORTEST
@@ -183,21 +177,21 @@ def test_what_cannot_be_reached_is_tried_again_after_rests_that_double(
     assert rests[-1] == LONGEST
 
 
-def test_a_far_side_that_asks_to_be_left_alone_for_longer_is(life: Lifecycle) -> None:
+def test_lifecycle_honours_the_retry_after_of_a_server(life: Lifecycle) -> None:
     load(life, raising(EngineGoneError("It is busy.", after=20.0)))
     assert "in 20 s" in life.state.reason
     load(life, raising(EngineGoneError("It is busy.", after=1e9)))
     assert f"in {LONGEST:.0f} s" in life.state.reason
 
 
-def test_where_another_engine_answers_what_is_gone_is_not_tried_again(life: Lifecycle) -> None:
+def test_lifecycle_does_not_retry_if_another_engine_is_ready(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
     load(life, raising(GONE), "there")
     assert life.state == EngineState(Phase.READY, "scripted", GONE.message, GONE.code)
-    assert life.again_at == math.inf
+    assert life.retry_at == math.inf
 
 
-def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: Lifecycle) -> None:
+def test_lifecycle_increases_the_delay_if_the_engine_fails_in_each_step(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
     now, rests = 1000.0, []
     for _ in range(9):
@@ -207,8 +201,8 @@ def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: 
             rests.append(0.0)
         else:
             rests.append(rest(life, now))
-            now = life.again_at
-            life.look(now)
+            now = life.retry_at
+            life.check_retry(now)
             life.take()
         life.settle(EngineState(Phase.READY, "m"))
         now += 1.0  # it computes for a second, and dies
@@ -216,12 +210,12 @@ def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: 
     assert rests[-2:] == [LONGEST, LONGEST]
 
 
-def test_in_json_a_phase_is_the_word_that_editors_know() -> None:
+def test_phase_is_a_word_in_json() -> None:
     words = ["empty", "loading", "ready", "thinking", "asleep", "waking", "failed", "stopped"]
     assert json.loads(json.dumps(list(Phase))) == words
 
 
-def test_whoever_sleeps_or_wakes_can_be_asked() -> None:
+def test_engine_state_is_ready_while_asleep_or_waking() -> None:
     ready = {phase for phase in Phase if EngineState(phase).ready}
     assert ready == {Phase.READY, Phase.THINKING, Phase.ASLEEP, Phase.WAKING}
 
@@ -236,7 +230,7 @@ def test_whoever_sleeps_or_wakes_can_be_asked() -> None:
         (EngineState(Phase.FAILED), "failed", "failed"),
     ],
 )
-def test_why_there_is_no_engine_is_an_error_in_words(state: EngineState, code: str, words: str) -> None:
+def test_not_ready_explains_each_phase(state: EngineState, code: str, words: str) -> None:
     error = not_ready(state)
     assert (error.code, error.message) == (code, words)
     assert error.exit_status == 1

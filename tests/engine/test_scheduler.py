@@ -55,7 +55,7 @@ def scheduler_of(*ones: One, limit: int = 1000, running: int = 0, waiting: int =
 def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> list[One]:
     """Do one step of a local engine; return the jobs that it was for."""
     priority = scheduler.priorities()[0]
-    line = cast("list[One]", scheduler.line(priority))
+    line = cast("list[One]", scheduler.next_jobs(priority))
     for one in line:
         scheduler.begin(one)
         one.left -= 1
@@ -67,7 +67,7 @@ def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> li
 
 def serve_together(scheduler: Scheduler, cost: float = 0.1, prompt: float = 0.0) -> list[One]:
     """Have a remote engine generate something for all jobs that it serves; return them."""
-    line = cast("list[One]", scheduler.together())
+    line = cast("list[One]", scheduler.next_remote_jobs())
     for one in line:
         scheduler.begin(one)
     for one in line:
@@ -264,7 +264,7 @@ def test_scheduler_shares_the_time_between_endless_jobs(
 def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
     """Callers that stay are evaluated in the same batches; a caller that leaves may lose its cached prompt."""
     scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(4 * places)))
-    scheduler.places = places
+    scheduler.slots = places
     lines = [serve(scheduler, TURN / 25) for _ in range(25 * 40)]
     changes = sum(set(before) != set(after) for before, after in pairwise(lines))
     assert changes <= 40
@@ -277,10 +277,10 @@ def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
 
     def turn(tokens: int) -> int:
         """Return for how many steps the first job has a place."""
-        while first not in scheduler.line(TYPING):
+        while first not in scheduler.next_jobs(TYPING):
             serve(scheduler, TURN / 4, tokens=tokens)
         steps = 0
-        while first in scheduler.line(TYPING):
+        while first in scheduler.next_jobs(TYPING):
             serve(scheduler, TURN / 4, tokens=tokens)
             steps += 1
         return steps
@@ -292,7 +292,7 @@ def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
 
 def test_scheduler_skips_turns_of_a_caller_for_its_prompt() -> None:
     scheduler = scheduler_of(One("a", left=ENDLESS), One("b", left=ENDLESS))
-    scheduler.places = 1
+    scheduler.slots = 1
 
     def step(turns: float, tokens: int = 1) -> str:
         return serve(scheduler, turns * TURN, tokens=tokens)[0].caller
@@ -304,10 +304,10 @@ def test_scheduler_skips_turns_of_a_caller_for_its_prompt() -> None:
 def test_scheduler_charges_remote_engines_for_tokens() -> None:
     """A caller whose texts come twice as fast has half as many turns."""
     scheduler = scheduler_of(fast := One("fast", left=ENDLESS), One("slow", left=ENDLESS))
-    scheduler.places = 1
+    scheduler.slots = 1
     steps: Counter[str] = Counter()
     for _ in range(3000):
-        (one,) = scheduler.together()
+        (one,) = scheduler.next_remote_jobs()
         scheduler.begin(one)
         scheduler.charge_tokens({one: 2 if one is fast else 1})
         steps[one.caller] += 1
@@ -317,23 +317,23 @@ def test_scheduler_charges_remote_engines_for_tokens() -> None:
 def test_scheduler_charges_prompts_of_remote_engines_with_skipped_turns() -> None:
     first, *_ = ones = [One(name, left=ENDLESS) for name in "abc"]
     scheduler = scheduler_of(*ones)
-    scheduler.places = 1
+    scheduler.slots = 1
     scheduler.begin(first)
-    first.read = round(2.5 * TURN / EVALUATED)
+    first.uncharged = round(2.5 * TURN / EVALUATED)
     scheduler.charge_tokens({first: 0})
-    assert first.read
+    assert first.uncharged
     scheduler.charge_tokens({first: round(TURN / GENERATED)})
-    assert not first.read
+    assert not first.uncharged
     assert "".join(serve_together(scheduler, TURN)[0].caller for _ in range(8)) == "bcbcbcab"
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=12), st.integers(1, 4))
 def test_scheduler_bounds_the_turns_that_a_caller_skips(owed: list[float], places: int) -> None:
     scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(len(owed))))
-    scheduler.places = places
+    scheduler.slots = places
     last = dict.fromkeys(range(len(owed)), 0)
     for step in range(60 * len(owed)):
-        for one in scheduler.together():
+        for one in scheduler.next_remote_jobs():
             number = int(one.caller)
             assert step - last[number] <= (MOST_OWED + 3) * len(owed)
             last[number] = step
@@ -370,7 +370,7 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
     typing = One("a")
     assert scheduler.replace(ahead, typing)
     assert (typing in scheduler.begun, len(scheduler), scheduler.waiting) == (True, 2, 1)
-    assert scheduler.line(scheduler.priorities()[0]) == [typing]
+    assert scheduler.next_jobs(scheduler.priorities()[0]) == [typing]
 
 
 def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> None:
@@ -378,7 +378,7 @@ def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> Non
     scheduler = scheduler_of(typing, *(One(f"other {number}", left=1000) for number in range(PLACES)))
     served: Counter[str] = Counter()
     for _ in range(400):
-        line = scheduler.line(TYPING)
+        line = scheduler.next_jobs(TYPING)
         for one in line:
             scheduler.begin(one)
         served.update(one.caller for one in line)
@@ -431,22 +431,22 @@ def test_scheduler_counts_recent_use_more_than_earlier_use() -> None:
 def test_scheduler_serves_all_priorities_of_a_remote_engine_together() -> None:
     ones = [One("a", kind) for kind in (WARM, AHEAD, BULK, TEXT, TYPING)]
     scheduler = scheduler_of(*ones)
-    assert scheduler.together() == ones[::-1]
-    scheduler.places = 3
-    assert scheduler.together() == [ones[4], ones[3], ones[2]]
+    assert scheduler.next_remote_jobs() == ones[::-1]
+    scheduler.slots = 3
+    assert scheduler.next_remote_jobs() == [ones[4], ones[3], ones[2]]
 
 
 def test_scheduler_keeps_one_place_in_eight_of_a_remote_engine_for_bulk() -> None:
     scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(100)))
-    scheduler.places = 4 * PLACES
+    scheduler.slots = 4 * PLACES
     scheduler.add(One("b", BULK, left=ENDLESS))
-    assert Counter(priorities(scheduler.together())) == {TYPING: 31, BULK: 1}
+    assert Counter(priorities(scheduler.next_remote_jobs())) == {TYPING: 31, BULK: 1}
     for _ in range(5):
         scheduler.add(One("b", BULK, left=ENDLESS))
     for _ in range(100):
         assert Counter(priorities(serve_together(scheduler))) == {TYPING: 28, BULK: 4}
     scheduler.add(One("c", WARM))
-    assert WARM not in priorities(scheduler.together())
+    assert WARM not in priorities(scheduler.next_remote_jobs())
 
 
 @given(EVENTS, st.integers(0, 3), st.integers(1, 30))
@@ -454,7 +454,7 @@ def test_scheduler_fills_the_places_of_a_remote_engine_within_the_limits(
     events: Events, running: int, places: int
 ) -> None:
     scheduler = scheduler_of(running=running)
-    scheduler.places = places
+    scheduler.slots = places
     ones = []
     for caller, priority, left, steps in events:
         ones.append(One(caller, priority, left))
@@ -626,9 +626,9 @@ def test_scheduler_forgets_refused_requests_whose_time_has_passed() -> None:
 def test_scheduler_follows_the_duration_of_texts_in_times_to_retry() -> None:
     scheduler = Refusing()
     for _ in range(50):
-        scheduler.ended(0.1)
+        scheduler.add_duration(0.1)
     assert 0.1 <= scheduler.after("a") < 0.11
-    scheduler.ended(600.0)
+    scheduler.add_duration(600.0)
     assert scheduler.after("b") < 1.2
 
 

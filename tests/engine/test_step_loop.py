@@ -25,15 +25,15 @@ def loop_with(engine: Engine) -> StepLoop:
     return loop
 
 
-def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting() -> None:
+def test_step_loop_skips_a_failed_job_without_a_slot() -> None:
     loop = loop_with(SmallEngine("word " * 50))
     first, suspect = (FunctionJob(until_cancelled, Told()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
-    suspect.suspect = 1
+    suspect.left_at_failure = 1
     assert loop.step([first, suspect], []) == {first: True}
 
 
-def test_what_gives_up_its_room_for_good_does_not_cut_the_step_short_that_it_makes_room_for() -> None:
+def test_step_loop_yielding_job_does_not_interrupt_the_step() -> None:
     loop = loop_with(SmallEngine("word " * 50))
     warm, typing = (
         FunctionJob(until_cancelled, Told(), priority=Priority.WARM),
@@ -44,15 +44,15 @@ def test_what_gives_up_its_room_for_good_does_not_cut_the_step_short_that_it_mak
     assert warm.cancel.reason == YIELDED
 
 
-def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
+def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
     class Poisoned(Arithmetic):
         failures = 0
 
-        def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
+        def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
             if any((row.token, row.position) == (9, 180) for row in rows):
                 self.failures += 1
                 raise IndexError
-            return super().evaluate(rows, attention)
+            return super().evaluate(rows, interrupt)
 
     def writing(prompt: list[int], count: int) -> Callable[..., Work]:
         def work(*_: object) -> Work:
@@ -77,10 +77,10 @@ def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
     assert not told.event.is_set()
 
 
-def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
+def test_step_loop_ends_complete_texts_of_a_failed_batch_normally() -> None:
     class Late(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
+            super().step(runs, interrupt)
             if any(run.done for run in runs):
                 raise EngineError("It comes too late.")
 
@@ -92,10 +92,10 @@ def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
     assert [one.wait() for one in told] == [None, None]
 
 
-def test_a_text_that_fails_alone_ends_alone_and_the_engine_is_not_asked_whether_it_works() -> None:
+def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
     class Refusing(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
+        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
+            super().step(runs, interrupt)
             if len(runs) == 2:
                 raise TextFailedError(EngineError("It was refused."), runs[0])
 

@@ -15,25 +15,25 @@ WORDS = CodePoints()
 
 
 @given(st.text())
-def test_text_comes_back_as_it_was(text: str) -> None:
+def test_code_points_round_trip(text: str) -> None:
     tokens = WORDS.tokenize(text)
     assert len(tokens) == len(text)
     assert b"".join(map(WORDS.piece, tokens)) == text.encode("utf-8", "replace")
 
 
 @given(st.text())
-def test_no_text_becomes_a_marker(text: str) -> None:
+def test_code_points_never_contain_markers(text: str) -> None:
     assert not {PREFIX, SUFFIX, MIDDLE} & set(CodePoints(fills=True).tokenize(text))
 
 
-def test_prompts_have_a_suffix_only_where_the_engine_can_fill_in() -> None:
+def test_code_points_have_markers_only_for_fill_in_the_middle() -> None:
     fills = CodePoints(fills=True)
     markers = form_for(fills.find_token, fills.markers).markers
     assert markers == {"prefix": PREFIX, "suffix": SUFFIX, "middle": MIDDLE}
     assert not form_for(WORDS.find_token, WORDS.markers).markers
 
 
-def test_a_marker_has_no_bytes_and_a_number_beyond_them_is_no_token() -> None:
+def test_code_points_piece_of_markers_and_unknown_tokens() -> None:
     assert WORDS.piece(PREFIX) == b""
     for token in (-1, sys.maxunicode + 9):
         with pytest.raises(IndexError):
@@ -67,9 +67,7 @@ pieces = st.lists(st.binary(max_size=3), max_size=6)
 
 
 @given(pieces, pieces)
-def test_vocabularies_have_one_digest_where_every_id_means_the_same(
-    some: list[bytes], others: list[bytes]
-) -> None:
+def test_vocabulary_digest_depends_on_every_token(some: list[bytes], others: list[bytes]) -> None:
     same = dict(enumerate_full(some)) == dict(enumerate_full(others))
     assert (vocabulary_digest(Words(some)) == vocabulary_digest(Words(others))) is same
 
@@ -78,12 +76,12 @@ def enumerate_full(found: list[bytes]) -> list[tuple[int, bytes]]:
     return [(token, piece) for token, piece in enumerate(found) if piece]
 
 
-def test_padding_and_the_bytes_of_control_tokens_do_not_matter() -> None:
+def test_vocabulary_digest_ignores_padding_and_control_token_bytes() -> None:
     one, other = Words([b"a", b"", b""], {"<end>": 1}), Words([b"a", b"<end>"], {"<end>": 1})
     assert vocabulary_digest(one) == vocabulary_digest(other)
 
 
-def test_control_tokens_matter() -> None:
+def test_vocabulary_digest_depends_on_control_tokens() -> None:
     found = {
         vocabulary_digest(Words([b"a", b""], specials))
         for specials in ({}, {"<end>": 1}, {"<mark>": 1}, {"<end>": 0})

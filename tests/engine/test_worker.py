@@ -78,7 +78,7 @@ def crowd(worker: Worker) -> list[tuple[Job, Told]]:
     return found
 
 
-def test_a_job_runs_on_the_one_thread(worker: Worker) -> None:
+def test_worker_runs_jobs_on_one_thread(worker: Worker) -> None:
     names: list[str] = []
     _, told = submit(worker, noting(lambda: names.append(threading.current_thread().name)))
     assert told.wait() is None
@@ -86,7 +86,7 @@ def test_a_job_runs_on_the_one_thread(worker: Worker) -> None:
     assert next(t for t in threading.enumerate() if t.name == "turbopilot").daemon
 
 
-def test_a_job_that_raises_is_told_in_words_and_the_thread_lives_on(worker: Worker) -> None:
+def test_worker_reports_an_exception_of_a_job_and_continues(worker: Worker) -> None:
     def explode() -> None:
         raise RuntimeError("secret path /home/ann")
 
@@ -98,7 +98,7 @@ def test_a_job_that_raises_is_told_in_words_and_the_thread_lives_on(worker: Work
     assert worker.alive()
 
 
-def test_a_full_queue_is_said_to_be_full_and_nobody_is_lost(worker: Worker) -> None:
+def test_worker_rejects_jobs_if_the_queue_is_full(worker: Worker) -> None:
     running = crowd(worker)
     waiting = [submit(worker, nothing)[1] for _ in range(2)]
     with pytest.raises(BusyError):
@@ -109,7 +109,7 @@ def test_a_full_queue_is_said_to_be_full_and_nobody_is_lost(worker: Worker) -> N
         assert told.wait() is None
 
 
-def test_who_fills_the_queue_does_not_keep_others_out(worker: Worker) -> None:
+def test_worker_accepts_other_callers_if_one_fills_the_queue(worker: Worker) -> None:
     running = crowd(worker)
     first = submit(worker, nothing, caller="greedy")[1]
     last = submit(worker, nothing, caller="greedy")[1]
@@ -121,7 +121,7 @@ def test_who_fills_the_queue_does_not_keep_others_out(worker: Worker) -> None:
     assert other.wait() is None
 
 
-def test_persons_advance_together(worker: Worker) -> None:
+def test_worker_advances_jobs_of_all_callers_together(worker: Worker) -> None:
     running = crowd(worker)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
@@ -134,7 +134,7 @@ def test_persons_advance_together(worker: Worker) -> None:
     wait_until(lambda: engine.released == PLACES)
 
 
-def test_the_threads_are_asked_for_at_each_step() -> None:
+def test_worker_sets_the_threads_before_each_step() -> None:
     count = [2]
     worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), threads=lambda: count[0])
     running, _ = submit(worker, until_cancelled)
@@ -147,7 +147,7 @@ def test_the_threads_are_asked_for_at_each_step() -> None:
     worker.stop()
 
 
-def test_after_long_idleness_the_memory_is_given_back_and_a_request_brings_it_again() -> None:
+def test_worker_frees_an_idle_engine_and_loads_it_again() -> None:
     made: list[ScriptedEngine] = []
 
     def make(_: Cancel) -> Engine:
@@ -166,7 +166,7 @@ def test_after_long_idleness_the_memory_is_given_back_and_a_request_brings_it_ag
     worker.stop()
 
 
-def test_work_that_takes_long_before_it_asks_for_anything_is_stopped_on_its_way(worker: Worker) -> None:
+def test_worker_stops_a_job_that_is_slow_to_begin(worker: Worker) -> None:
     def tokenizing(*_: object) -> Work:
         while True:
             time.sleep(0.001)
@@ -180,19 +180,19 @@ def test_work_that_takes_long_before_it_asks_for_anything_is_stopped_on_its_way(
     assert submit(worker, nothing)[1].wait() is None
 
 
-def test_a_job_past_its_deadline_is_stopped(worker: Worker) -> None:
+def test_worker_stops_a_job_after_its_deadline(worker: Worker) -> None:
     job, told = submit(worker, until_cancelled, deadline=0.05)
     told.wait()
     assert job.cancel.reason == DEADLINE
 
 
-def test_before_a_model_is_loaded_the_reason_is_given() -> None:
+def test_worker_rejects_jobs_before_a_model_is_loaded() -> None:
     with pytest.raises(NotReadyError) as caught:
         Worker().submit(FunctionJob(nothing, Told()))
     assert caught.value.code == "empty"
 
 
-def test_changing_the_model_under_load_stops_what_runs_and_closes_the_old_one(worker: Worker) -> None:
+def test_worker_stops_jobs_and_closes_the_engine_for_another_model(worker: Worker) -> None:
     old = worker.engine
     running, told = submit(worker, until_cancelled)
     wait_until(lambda: running.started_at > 0)
@@ -213,7 +213,7 @@ def refusing(code: str) -> Callable[[Cancel], Engine]:
     return refuse
 
 
-def test_a_load_that_fails_keeps_the_model_there_was_and_says_why(worker: Worker) -> None:
+def test_worker_keeps_the_engine_if_a_load_fails(worker: Worker) -> None:
     old = worker.engine
     worker.load("bad", refusing("model_refused"))
     wait_until(lambda: worker.state.phase is Phase.READY)
@@ -222,7 +222,7 @@ def test_a_load_that_fails_keeps_the_model_there_was_and_says_why(worker: Worker
     assert submit(worker, nothing)[1].wait() is None
 
 
-def test_where_the_memory_is_too_small_for_two_the_old_one_goes_first(worker: Worker) -> None:
+def test_worker_closes_the_engine_first_if_memory_is_short(worker: Worker) -> None:
     old = worker.engine
     tries = iter((refusing("memory"), lambda _: ScriptedEngine("next")))
 
@@ -237,7 +237,7 @@ def test_where_the_memory_is_too_small_for_two_the_old_one_goes_first(worker: Wo
     assert worker.state.reason == ""
 
 
-def test_where_the_memory_is_too_small_even_then_the_old_one_comes_back(worker: Worker) -> None:
+def test_worker_reloads_the_engine_if_memory_is_too_small(worker: Worker) -> None:
     worker.load("large", refusing("memory"))
     wait_until(lambda: worker.state.phase is Phase.READY)
     assert worker.state.model == "scripted"
@@ -245,7 +245,7 @@ def test_where_the_memory_is_too_small_even_then_the_old_one_comes_back(worker: 
     assert submit(worker, nothing)[1].wait() is None
 
 
-def test_stopping_tells_everybody(worker: Worker) -> None:
+def test_worker_stop_ends_all_jobs(worker: Worker) -> None:
     running, first = submit(worker, until_cancelled)
     wait_until(lambda: running.started_at > 0)
     second = submit(worker, nothing)[1]
@@ -271,7 +271,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 
 
 @pytest.mark.parametrize("error", [EngineError("It does not fit."), MemoryError(), Hostile()])
-def test_whatever_a_start_raises_ends_its_own_request_alone(worker: Worker, error: BaseException) -> None:
+def test_worker_ends_only_the_job_whose_start_fails(worker: Worker, error: BaseException) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     running, told = submit(worker, until_cancelled)
@@ -289,7 +289,7 @@ def test_whatever_a_start_raises_ends_its_own_request_alone(worker: Worker, erro
     assert worker.engine is engine
 
 
-def test_of_a_batch_that_fails_each_is_tried_alone_and_only_the_guilty_is_ended(worker: Worker) -> None:
+def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     worker._scheduler.limit = 8
@@ -297,10 +297,10 @@ def test_of_a_batch_that_fails_each_is_tried_alone_and_only_the_guilty_is_ended(
     wait_until(lambda: all(ask.usage.predicted_tokens for ask in engine.asks) and len(engine.asks) == 3)
     step = engine.step
 
-    def poisoned(runs: list[Any], attention: Cancel) -> None:
+    def poisoned(runs: list[Any], interrupt: Cancel) -> None:
         if any(run.ask.prompt == [66] for run in runs):
             raise IndexError("list index out of range")
-        step(runs, attention)
+        step(runs, interrupt)
 
     engine.step = poisoned  # type: ignore[assignment,method-assign]
 
@@ -326,9 +326,7 @@ GONE = EngineGoneError("Its process has ended.")
     ("method", "error"),
     [("step", Hostile()), ("release", Hostile()), ("start", GONE), ("step", GONE), ("release", GONE)],
 )
-def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(
-    method: str, error: BaseException
-) -> None:
+def test_worker_reloads_a_broken_engine_and_serves_waiting_jobs(method: str, error: BaseException) -> None:
     made: list[ScriptedEngine] = []
 
     def make(_: Cancel) -> Engine:
@@ -356,7 +354,7 @@ def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(
     assert made[1].kept
 
 
-def test_an_engine_that_fails_again_and_again_says_so_and_can_be_chosen_anew() -> None:
+def test_worker_gives_up_an_engine_until_it_is_chosen_again() -> None:
     worker = ready(lambda _: ScriptedEngine("word " * 50, fail=EngineError("lost")))
     for _ in range(2):
         assert submit(worker, until_cancelled)[1].wait() is not None
@@ -371,7 +369,7 @@ def test_an_engine_that_fails_again_and_again_says_so_and_can_be_chosen_anew() -
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), Hostile()])
-def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> None:
+def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
     counted = threading.Event()
 
     def threads() -> int:
@@ -411,7 +409,7 @@ def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> N
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), Hostile()])
-def test_whatever_a_load_or_a_close_raises_the_worker_lives(error: BaseException) -> None:
+def test_worker_survives_exceptions_of_load_and_close(error: BaseException) -> None:
     worker = Worker()
     worker.load("bad", raising(error))  # type: ignore[arg-type]
     wait_until(lambda: worker.state.phase is Phase.FAILED)
@@ -425,13 +423,13 @@ def test_whatever_a_load_or_a_close_raises_the_worker_lives(error: BaseException
     worker.stop()
 
 
-def test_a_thread_that_died_all_the_same_is_told_and_the_next_request_brings_it_back(
+def test_worker_restarts_a_dead_thread_with_the_next_request(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, orphan = submit(worker, until_cancelled)
     with monkeypatch.context() as patch:
         patch.setattr(threading, "excepthook", lambda _: None)
-        patch.setattr(worker, "_clear", raising(Hostile()))
+        patch.setattr(worker, "_end_jobs", raising(Hostile()))
         patch.setattr(worker, "_round", raising(Hostile()))
         wait_until(lambda: not worker.alive())
     assert submit(worker, nothing)[1].wait() is None
@@ -439,7 +437,7 @@ def test_a_thread_that_died_all_the_same_is_told_and_the_next_request_brings_it_
     assert worker.alive()
 
 
-def test_a_round_that_fails_ends_what_there_is_and_the_next_request_is_served(
+def test_worker_ends_all_jobs_of_a_failed_round_and_continues(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve = worker._serve
@@ -472,7 +470,7 @@ def stuck() -> Iterator[tuple[Worker, threading.Event]]:
     worker.stop()
 
 
-def test_who_waits_for_a_model_to_load_is_told_at_once_when_it_is_over(
+def test_worker_ends_waiting_jobs_stopped_during_a_load(
     stuck: tuple[Worker, threading.Event],
 ) -> None:
     worker, go = stuck
@@ -490,7 +488,7 @@ def test_who_waits_for_a_model_to_load_is_told_at_once_when_it_is_over(
     assert not go.is_set()
 
 
-def test_a_deadline_that_passes_in_the_queue_is_told_when_it_passes(worker: Worker) -> None:
+def test_worker_ends_a_waiting_job_at_its_deadline(worker: Worker) -> None:
     running = crowd(worker)
     job, told = submit(worker, until_cancelled, deadline=0.05)
     assert told.wait() is None
@@ -501,7 +499,7 @@ def test_a_deadline_that_passes_in_the_queue_is_told_when_it_passes(worker: Work
         other.cancel.set(SUPERSEDED)
 
 
-def test_stopping_tells_who_waits_though_a_load_does_not_end(stuck: tuple[Worker, threading.Event]) -> None:
+def test_worker_stop_ends_waiting_jobs_during_a_load(stuck: tuple[Worker, threading.Event]) -> None:
     worker, _ = stuck
     _, told = submit(worker, nothing)
     wait_until(lambda: worker._life.loading is not None)
@@ -512,7 +510,7 @@ def test_stopping_tells_who_waits_though_a_load_does_not_end(stuck: tuple[Worker
 # A share for each, and who types first -----------------------------------------------------------------------
 
 
-def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: Worker) -> None:
+def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: Worker) -> None:
     worker._scheduler.limit = 32
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
@@ -532,7 +530,7 @@ def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: 
         assert told.wait() is None
 
 
-def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_alternates_callers_on_one_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "TURN", 0.01)
     engine = SmallEngine("word " * 5000, pause=0.002)
     worker = ready(lambda _: engine)
@@ -545,7 +543,7 @@ def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytes
     worker.stop()
 
 
-def test_whoever_types_takes_the_room_of_bulk_which_goes_on_afterwards() -> None:
+def test_worker_suspends_bulk_for_typing() -> None:
     engine = SmallEngine("one two three four five six", pause=0.002)
     worker = ready(lambda _: engine)
     said: list[str] = []
@@ -567,7 +565,7 @@ def test_whoever_types_takes_the_room_of_bulk_which_goes_on_afterwards() -> None
     worker.stop()
 
 
-def test_a_job_takes_the_place_of_an_older_one_and_may_go_on_with_what_that_began(worker: Worker) -> None:
+def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> None:
     ask = Ask([1], Sampling(max_tokens=5000))
     got: dict[str, int] = {"older": 0, "newer": 0}
 
@@ -601,7 +599,7 @@ def begun(worker: Worker) -> tuple[Job, Told, ScriptedEngine]:
     return job, told, engine
 
 
-def test_whoever_takes_a_place_while_the_engine_fails_is_told(worker: Worker) -> None:
+def test_submit_reports_an_engine_failure_to_the_newer_job(worker: Worker) -> None:
     older, _, engine = begun(worker)
     going, fail = threading.Event(), threading.Event()
 
@@ -642,7 +640,7 @@ def test_submit_ends_a_cancelled_job_and_leaves_the_queue_as_it_is(worker: Worke
     assert not any(one.event.is_set() for one in waiting)
 
 
-def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
+def test_worker_releases_the_older_run_if_the_newer_job_does_not_use_it(worker: Worker) -> None:
     older, _, engine = begun(worker)
     told = Told()
     worker.submit(FunctionJob(nothing, told, older=older))
@@ -652,7 +650,7 @@ def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(w
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), EngineError("no")])
-def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
+def test_worker_releases_the_older_run_if_the_newer_job_cannot_begin(
     worker: Worker, error: Exception
 ) -> None:
     older, _, engine = begun(worker)
@@ -666,7 +664,7 @@ def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
     wait_until(lambda: engine.released == 1)
 
 
-def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) -> None:
+def test_submit_keeps_the_queue_position_of_an_older_job(worker: Worker) -> None:
     running = crowd(worker)
     waiting, waits = submit(worker, until_cancelled)
     newer_told = Told()
@@ -679,7 +677,7 @@ def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) 
     assert newer_told.wait() is None
 
 
-def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_still() -> None:
+def test_submit_interrupts_another_callers_bulk_step() -> None:
     engine = ScriptedEngine("word " * 5000, prompt_pause=10.0)
     worker = ready(lambda _: engine)
     ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, caller="ann")
@@ -692,7 +690,7 @@ def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_st
     worker.stop()
 
 
-def test_an_engine_that_could_not_be_reached_is_loaded_without_anybody_asking(
+def test_worker_retries_an_unreachable_engine_without_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lifecycle, "SHORTEST", 0.02)
@@ -713,7 +711,7 @@ def test_an_engine_that_could_not_be_reached_is_loaded_without_anybody_asking(
     worker.stop()
 
 
-def test_the_engine_says_how_many_are_served_at_a_time() -> None:
+def test_worker_uses_the_engines_number_of_slots() -> None:
     engine = ScriptedEngine("word " * 5000, pause=0.002)
     engine.abilities = Abilities(places=2)
     worker = ready(lambda _: engine)
@@ -725,15 +723,15 @@ def test_the_engine_says_how_many_are_served_at_a_time() -> None:
     worker.stop()
 
 
-def test_an_engine_elsewhere_is_waited_for_by_everybody_at_once() -> None:
+def test_worker_serves_all_jobs_of_a_remote_engine_together() -> None:
     engine = ScriptedEngine("word " * 5000, pause=0.002)
     engine.abilities = Abilities(places=4, elsewhere=True)
     together: list[int] = []
     step = engine.step
 
-    def note(runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+    def note(runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
         together.append(len(runs))
-        step(runs, attention)
+        step(runs, interrupt)
 
     engine.step = note  # type: ignore[method-assign]
     worker = ready(lambda _: engine)
@@ -754,7 +752,7 @@ def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
     charge = worker._scheduler.charge_tokens
 
     def note(served: dict[Job, int]) -> None:
-        prompts.update({job.caller: job.read for job in served})
+        prompts.update({job.caller: job.uncharged for job in served})
         charge(served)
 
     worker._scheduler.charge_tokens = note  # type: ignore[assignment, method-assign]
@@ -774,7 +772,7 @@ def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
     assert prompts == {"a": 1, "b": 50}
 
 
-def test_who_has_enough_that_waits_is_told_so_and_others_are_not() -> None:
+def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:
     worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), running=1, waiting=1)
     running: list[Job] = []
     for number in range(2):  # the second one in bulk

@@ -104,7 +104,7 @@ def test_burst_of_one_user_is_limited_and_affects_no_other(
     assert statuses[200] >= 5
     refused = [answer for answer in answers if answer.status_code == 429]
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
-    assert all("requests that wait" in answer.json()["error"]["message"] for answer in refused)
+    assert all("requests are waiting" in answer.json()["error"]["message"] for answer in refused)
     found = counted(front, 'turbopilot_requests_total{outcome="too_many_waiting",route="completions"}')
     assert found == len(refused)
     for other in others:

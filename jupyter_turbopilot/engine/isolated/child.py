@@ -1,4 +1,4 @@
-"""The child process: it loads an engine and does what its parent asks, for as long as there is a parent."""
+"""The child process: it loads an engine and serves the requests of its parent until the parent ends."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Ask
 
 
-LOOKS = 0.5  # seconds between two looks at the parent
+LOOKS = 0.5  # seconds between checks whether the parent is alive
 
 
 class Asked(NamedTuple):
-    """A request, and what cuts it short."""
+    """A request and its interrupt."""
 
     request: Request
-    attention: Cancel
+    interrupt: Cancel
 
 
 def listen(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
-    """Put requests into a queue, and pass attention on to the last of them; at their end, end the process.
+    """Queue requests and pass interrupts on to the last of them; end the process at the end of the pipe.
 
-    The parent sends attention only while it waits for a reply. What comes late is for a request that has
+    The parent sends an interrupt only while it waits for a reply. A late one is for a request that has
     been replied to, and reaches no other.
     """
     try:
-        attention = Cancel()
+        interrupt = Cancel()
         while True:
             request = decode_request(pipe.receive())
             if isinstance(request, Attention):
-                attention.set("attention")
+                interrupt.set("interrupt")
             else:
-                attention = Cancel()
-                queue.put(Asked(request, attention))
+                interrupt = Cancel()
+                queue.put(Asked(request, interrupt))
     except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
-        os._exit(0)  # at once, whatever is being computed: nobody waits for it any more
+        os._exit(0)  # immediately: the parent is gone
 
 
 def end_with(parent: int) -> None:
@@ -93,11 +93,11 @@ class Host:
         engine = self.engine
         return Description(engine.name, engine.fim, engine.context_size, engine.identity, engine.abilities)
 
-    def reply(self, request: Request, attention: Cancel) -> Reply:
+    def reply(self, request: Request, interrupt: Cancel) -> Reply:
         """Do what is asked; an exception is a failure in the reply, with what had been written before it."""
         granted, failure = True, None
         try:
-            granted = self._do(request, attention)
+            granted = self._do(request, interrupt)
         except Exception as error:  # noqa: BLE001 - whatever the engine raises, the parent decides what follows
             failure = Failure.of(error)
         match request:
@@ -109,7 +109,7 @@ class Host:
                 numbers = ()
         return Reply([self._progress(number) for number in numbers if number in self._runs], granted, failure)
 
-    def _do(self, request: Request, attention: Cancel) -> bool:
+    def _do(self, request: Request, interrupt: Cancel) -> bool:
         engine, runs = self.engine, self._runs
         match request:
             case Start(number, ask):
@@ -118,7 +118,7 @@ class Host:
                     return False
                 runs[number], self._asks[number] = run, ask
             case Step(numbers):
-                engine.step([runs[number] for number in numbers], attention)
+                engine.step([runs[number] for number in numbers], interrupt)
             case Suspend(number):
                 engine.suspend(runs[number])
             case Resume(number):
@@ -153,8 +153,8 @@ def serve(pipe: FramePipe, queue: SimpleQueue[Asked]) -> int:
         return 0
     pipe.send(encode(Reply(engine=host.describe())))
     while not isinstance(request, Close):
-        request, attention = queue.get()
-        pipe.send(encode(host.reply(request, attention)))
+        request, interrupt = queue.get()
+        pipe.send(encode(host.reply(request, interrupt)))
     return 0
 
 

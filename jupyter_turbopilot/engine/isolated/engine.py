@@ -1,4 +1,4 @@
-"""An engine whose computing is done by a child process: the parent's side, which has the vocabulary."""
+"""The parent's side of an engine in a child process. The vocabulary is in the parent."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Token
 
-PATIENCE = 60.0  # seconds that a step may take as long as nothing is known of it
-LEAST_PATIENCE, MARGIN = 10.0, 20  # later: so many times what its tokens have taken at worst, at least
-URGENT = 20.0  # seconds that it may still take when it is to be cut short; a batch for several is not
-CLOSES_WITHIN = 10.0  # seconds, in which it saves its sequences
+PATIENCE = 60.0  # seconds that the first step may take
+LEAST_PATIENCE, MARGIN = (
+    10.0,
+    20,
+)  # later steps: the minimum in seconds; a multiple of the slowest tokens' time
+URGENT = 20.0  # seconds that an interrupted step may still take; a batch of several texts is not interrupted
+CLOSES_WITHIN = 10.0  # seconds for closing, which saves the sequences
 CANCELLED = "The load was cancelled."
 
 
 @dataclass(eq=False)
 class IsolatedRun:
-    """A text that the child writes."""
+    """A text that the child process generates."""
 
     number: int
     ask: Ask
@@ -54,9 +57,9 @@ class IsolatedRun:
 def loading(
     hosted: Hosted, cancel: Cancel, *, timeout: float, urgent: float = URGENT
 ) -> Iterator[tuple[ChildProcess, Description]]:
-    """Load an engine in a child process; if the block fails or is cancelled, the process ends.
+    """Load an engine in a child process, which ends if the block fails or is cancelled.
 
-    A crash or too little memory there is a ModelRefusedError here.
+    Raise ModelRefusedError if the process crashes or has too little memory.
     """
     process = None
     try:
@@ -80,7 +83,7 @@ def _description(reply: Reply) -> Description:
     if reply.failure:
         raise reply.failure.error()
     if reply.engine is None:
-        raise EngineError("The model's process did not say what it has loaded. Try again.")
+        raise EngineError("The model's process sent no description of the loaded model. Try again.")
     return reply.engine
 
 
@@ -93,13 +96,13 @@ def load_isolated(
     patience: float = PATIENCE,
     urgent: float = URGENT,
 ) -> IsolatedEngine:
-    """Load an engine in a child process, then its vocabulary: only from a file that did not end the child."""
+    """Load an engine in a child process, then its vocabulary: first, the child tests the file."""
     with loading(hosted, cancel, timeout=timeout, urgent=urgent) as (process, about):
         return IsolatedEngine(process, about, load_vocabulary(), patience)
 
 
 class IsolatedEngine:
-    """What the worker drives. When its process is gone, whatever is asked of it says so."""
+    """An engine in a child process. If the process has ended, all methods raise EngineGoneError."""
 
     def __init__(
         self, process: ChildProcess, about: Description, vocabulary: Vocabulary, patience: float
@@ -113,44 +116,44 @@ class IsolatedEngine:
         self._process = process
         self.pid: int | None = process.pid
         self._patience = patience
-        self._pace = 0.0  # seconds for a token, at worst
+        self._pace = 0.0  # seconds of the slowest token
         self._numbers = count()
         self._threads = 0
 
     def start(self, ask: Ask) -> IsolatedRun | None:
-        """Make room for a text; None while others need the room."""
+        """Return a new run, or None if there is no free slot."""
         run = IsolatedRun(next(self._numbers), ask)
         return run if self._ask(Start(run.number, ask), [run]) else None
 
-    def step(self, runs: Sequence[IsolatedRun], attention: Cancel) -> None:
-        """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
+    def step(self, runs: Sequence[IsolatedRun], interrupt: Cancel) -> None:
+        """Advance every run by its next tokens or by a chunk of its prompt; `interrupt` ends it early."""
         before, begun = sum(max(1, run.pending) for run in runs), time.monotonic()
         patience = patience_for(before, self._pace, self._patience)
-        self._ask(Step(tuple(run.number for run in runs)), runs, attention, patience)
+        self._ask(Step(tuple(run.number for run in runs)), runs, interrupt, patience)
         done = max(len(runs), before - sum(run.pending for run in runs))
         self._pace = max(self._pace, (time.monotonic() - begun) / max(1, done))
 
     def suspend(self, run: IsolatedRun) -> None:
-        """Give a run's room to others; what it has written stays."""
+        """Free the slot of a run, which keeps its text."""
         self._ask(Suspend(run.number), [run])
 
     def resume(self, run: IsolatedRun) -> bool:
-        """Take room again for a run that was suspended; False while others need it."""
+        """Assign a slot to a suspended run; return False if none is free."""
         return self._ask(Resume(run.number), [run])
 
     def release(self, run: IsolatedRun) -> None:
-        """Release a run; what was read is kept for the next one, if there is a process to keep it."""
+        """End a run; its evaluated tokens stay cached while the process runs."""
         with suppress(EngineGoneError):
             self._ask(Release(run.number))
 
     def use_threads(self, count: int) -> None:
-        """Set the number of threads that compute."""
+        """Set the number of threads for computing."""
         if count != self._threads:
             self._ask(UseThreads(count))
             self._threads = count
 
     def close(self, *, keep: bool = True) -> None:
-        """Free the memory; `keep` saves what was read for the next start."""
+        """Free the memory; with `keep`, save the evaluated tokens for the next start."""
         with suppress(ProcessEndedError):
             self._process.ask(Close(keep), CLOSES_WITHIN)
         self._process.end()
@@ -159,12 +162,12 @@ class IsolatedEngine:
         self,
         request: Request,
         runs: Sequence[IsolatedRun] = (),
-        attention: Cancel | None = None,
+        interrupt: Cancel | None = None,
         patience: float = URGENT,
     ) -> bool:
-        """Send a request, note how far its runs are, and tell whether it was granted."""
+        """Send a request, update its runs, and return whether it was granted."""
         try:
-            reply = self._process.ask(request, min(patience, self._patience), attention)
+            reply = self._process.ask(request, min(patience, self._patience), interrupt)
         except ProcessEndedError as end:
             raise EngineGoneError(f"The model's process has ended: {end.verdict.words}.") from None
         _note(reply, runs)
@@ -174,12 +177,12 @@ class IsolatedEngine:
 
 
 def patience_for(tokens: int, pace: float, most: float) -> float:
-    """Return how many seconds a step may take: a process that hangs is ended before anybody gives up."""
+    """Return the time limit of a step in seconds. A process that hangs is ended before clients give up."""
     return min(most, max(LEAST_PATIENCE, MARGIN * pace * tokens)) if pace else most
 
 
 def _note(reply: Reply, runs: Sequence[IsolatedRun]) -> None:
-    # None where a run could not start.
+    # There are no `reply.runs` if a run could not start.
     for run, progress in zip(runs, reply.runs, strict=False):
         run.fresh += progress.fresh
         run.done, run.pending = progress.done, progress.pending

@@ -208,8 +208,8 @@ class ChildProcess:
         """The number of the process."""
         return self._process.pid
 
-    def ask(self, request: Request, seconds: float, attention: Cancel | None = None) -> Reply:
-        """Send a request and return its reply; `attention` is passed on while it is waited for."""
+    def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> Reply:
+        """Send a request and return its reply; pass `interrupt` on to the process while waiting."""
         if self._verdict:
             raise ProcessEndedError(self._verdict)
         message = encode(request)
@@ -217,8 +217,8 @@ class ChildProcess:
         try:
             with self._limit.within(seconds):
                 self._pipe.send(message)
-                # From here on: attention that came before the request would be taken for the previous one's.
-                with attention.interrupting(self._pass_on) if attention else nullcontext():
+                # Not earlier: the process would apply the interrupt to the previous request.
+                with interrupt.interrupting(self._pass_on) if interrupt else nullcontext():
                     data = self._pipe.receive()
             return decode_reply(data)
         except (OSError, EOFError):

@@ -84,5 +84,5 @@ def instruction_sets() -> str:
 
 
 def supports_gpu() -> bool:
-    """Tell whether the native library was built for a GPU and finds one."""
+    """Return whether the native library was built for a GPU and finds one."""
     return bool(bindings().llama_supports_gpu_offload())

@@ -215,8 +215,8 @@ class LlamaEngine(Stepping):
         """Return how many tokens the memory holds of a sequence."""
         return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
-    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
-        """Compute a batch; False where `attention` aborted it."""
+    def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
+        """Evaluate a batch; return False if `interrupt` aborted it."""
         batch = self._batch
         batch.n_tokens = len(rows)
         for index, row in enumerate(rows):
@@ -226,7 +226,7 @@ class LlamaEngine(Stepping):
             batch.seq_id[index][0] = row.sequence
             batch.logits[index] = row.output
         self._abort.lower()
-        with attention.interrupting(self._abort.raise_) if attention else nullcontext():
+        with interrupt.interrupting(self._abort.raise_) if interrupt else nullcontext():
             code = self._lib.llama_decode(self._context, batch)
         if code not in (0, _ABORTED):
             raise EngineError(f"llama.cpp failed with code {code}. Try again.")

@@ -1,4 +1,4 @@
-"""Decides when a failed load is worth another try: its cause may have gone. Pure, but for a clock."""
+"""Decides when to retry a failed load."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 
 SOONEST = 2.0  # seconds
 LATEST = 1800.0
-SHARE = 20  # at most one part in so many of the time is spent on failing loads
+SHARE = 20  # failing loads take at most 1/20 of the time
 AFTER_LOAD = 30.0  # seconds before a model that was loaded but cannot compute is loaded again
-LOOKS = 0.5  # seconds between two looks at the disk and the memory
+LOOKS = 0.5  # seconds between checks of the disk and the memory
 MORE_MEMORY = 64 * 1024**2
-BY_ITSELF = {"engine_gone"}  # the worker loads it again, whoever asks
-# The file is at fault, or missing: another try is pointless until it has changed.
+BY_ITSELF = {"engine_gone"}  # the worker retries these without requests
+# The file is invalid or missing: a retry is pointless until it has changed.
 OF_THE_FILE = {"model_refused", "model_missing", "model_damaged", "unknown_model"}
 
 
 class LoadConditions(NamedTuple):
-    """What a load depends on, as far as it is known without loading."""
+    """The conditions of a load that can be checked without loading."""
 
-    file: str = ""  # changes with the model's file; empty where there is none
+    file: str = ""  # changes with the model's file; empty if there is none
     free: int = 0  # bytes of memory
 
 
 class Recovery:
-    """Asked with every completion and every request for the state; it starts nothing by itself."""
+    """Decides on retries, at every completion and every request for the state. It starts no load itself."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,21 +37,21 @@ class Recovery:
         self._looked = 0.0
 
     def forget(self) -> None:
-        """Forget earlier failures, because the person chose a model."""
+        """Reset the failures, because the user chose a model."""
         self._tries = 0
 
     def loaded(self, conditions: LoadConditions) -> None:
-        """Note that a model was loaded; it may fail yet, when it computes."""
+        """Record a successful load. The model may still fail when it computes."""
         self._tries, self._conditions, self._due = 0, conditions, self._clock() + AFTER_LOAD
 
     def failed(self, conditions: LoadConditions, took: float = 0.0) -> None:
-        """Note a failure and its conditions; after a load that took long to fail the wait is longer."""
+        """Record a failure and its conditions. The delay is longer after a load that took long to fail."""
         self._tries += 1
         wait = max(SOONEST, took * SHARE) * 2 ** min(self._tries - 1, 16)
         self._conditions, self._due = conditions, self._clock() + min(wait, LATEST)
 
     def due(self, code: str, look: Callable[[], LoadConditions]) -> bool:
-        """Tell whether to try again after a failure with this code."""
+        """Return whether to retry now after a failure with this code."""
         now = self._clock()
         if code in BY_ITSELF or now < self._looked + LOOKS:
             return False

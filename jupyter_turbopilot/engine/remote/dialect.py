@@ -1,4 +1,4 @@
-"""What differs between far sides: the body of a request, and how an answer's events are read. Pure."""
+"""The dialects of remote servers: the body of a request and the events of an answer."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.generation import Ask, Sampling, Token
 
-SESSION_HEADER = "X-Session-Id"  # of a request: a router sends the same to the same replica
-REPLICA_HEADER = "X-Replica-Id"  # of an answer: which of several behind one address gives it
+SESSION_HEADER = "X-Session-Id"  # of a request; a router sends each session to the same replica
+REPLICA_HEADER = "X-Replica-Id"  # of an answer; names the replica behind a router
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What one event of an answer says."""
+    """The content of one event of an answer. Fields that the server does not report are empty."""
 
     tokens: Sequence[Token] = ()
     ended: bool = False
-    model: str = ""  # who answers, where that is said
-    cached: int | None = None  # tokens of the prompt that were not read again, where that is said
-    cut: bool = False  # whether it ended at a limit, or broke off
-    version: str = ""  # what else the answer depends on, where that is said
-    replica: str = ""  # which of several behind one address answers, where that is said
+    model: str = ""
+    cached: int | None = None  # prompt tokens that were cached
+    cut: bool = False  # whether the text ended at a limit or was interrupted
+    version: str = ""  # of the model and software
+    replica: str = ""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent."""
+    """A request to a remote server."""
 
     route: str
     body: dict[str, Any] = field(repr=False)
-    session: str = ""  # the notebook that it belongs to: a router sends the same to the same replica
+    session: str = ""  # see `SESSION_HEADER`
 
 
 class Dialect(Protocol):
-    """One kind of far side, with token ids or with text."""
+    """The protocol of one kind of server, with token ids or with text."""
 
     def request(self, ask: Ask) -> Request | None:
-        """Return what is sent; None: nothing can be asked there."""
+        """Return the request for an ask, or None if the server cannot serve it."""
 
     def read(self, data: bytes) -> Heard:
-        """Read the data of an event; a StrangeAnswerError where they make no sense."""
+        """Decode an event; raise StrangeAnswerError if that is impossible."""
 
 
 _OPENAI = {
@@ -78,10 +78,10 @@ _ONLY_IF_SET = {"logit_bias", "ignore_end", "drawn"}
 Style = Literal["openai", "vllm", "llama"]
 _FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, "llama": _LLAMA}
 
-_OPTIONS = {told: name for fields in _FIELDS.values() for name, told in fields.items()}
+_OPTIONS = {field: name for fields in _FIELDS.values() for name, field in fields.items()}
 
 
-# How llama-server names a field that it does not accept.
+# The field that an error of llama-server names.
 _NAMED = re.compile(r"Field '(\w{1,40})'")
 
 
@@ -95,7 +95,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 def refused_option(data: bytes) -> str:
-    """Return the option of `Sampling` that a refusal names as wrong; nothing of its words."""
+    """Return the option of `Sampling` that an error names, or an empty string."""
     try:
         error = msgspec.json.decode(data, type=_Refusal).error
         named = _NAMED.search(error.message or "")
@@ -105,47 +105,47 @@ def refused_option(data: bytes) -> str:
 
 
 def samplers(style: Style) -> frozenset[str]:
-    """Return the options of `Sampling` that a style of body has fields for."""
+    """Return the options of `Sampling` that a style supports."""
     return frozenset({"temperature", *_FIELDS[style]})
 
 
 def sampling_fields(sampling: Sampling, style: Style) -> dict[str, Any]:
-    """Return the fields of a body that say how tokens are chosen. A far side may have defaults of its own."""
+    """Return the sampling fields of a body. Defaults are included, because the server's may differ."""
     drawing = sampling.temperature > 0
     body: dict[str, Any] = {"temperature": sampling.temperature}
-    for name, told in _FIELDS[style].items():
+    for name, key in _FIELDS[style].items():
         value = getattr(sampling, name)
         if (name in _OF_DRAWING and not drawing) or (name in _ONLY_IF_SET and not value):
             continue
         if name == "cached" and value:
             continue
-        body[told] = value
+        body[key] = value
     return body
 
 
 def owner_fields(kind: Kind, owner: str) -> dict[str, Any]:
-    """Return the fields of a body that keep what is read for one owner from serving another.
+    """Return the fields of a body that separate the cached prompts of owners.
 
-    llama-server knows nothing of owners: it reads each prompt from its beginning. What only says that it
-    speaks OpenAI's protocol may be vLLM, as Ray's `serve.llm` is: better refused than shared.
+    llama-server has no such field, so its prompt cache is disabled. An unknown server with OpenAI's protocol
+    may be vLLM, such as Ray's `serve.llm`, and gets vLLM's field: an error is better than a shared cache.
     """
     if not owner or kind is Kind.PROVIDER:
         return {}
     return {"cache_prompt": False} if kind is Kind.LLAMA else {"cache_salt": owner}
 
 
-UNKNOWN = 0.0  # a token that nothing is known of is not shown unasked
-_ROUNDING = 1e-3  # a logarithm that is so little above zero has been rounded
+UNKNOWN = 0.0  # the probability of a token without a logprob; the gate hides it
+_ROUNDING = 1e-3  # the largest logprob above zero that is a rounding error
 
 
 def probability(logarithm: float | None) -> float:
-    """Return a probability by its logarithm; UNKNOWN where it is missing or none."""
+    """Return the probability for a logprob; UNKNOWN if it is missing or invalid."""
     if logarithm is None or not logarithm <= _ROUNDING:
         return UNKNOWN
     return math.exp(min(0.0, logarithm))
 
 
 def likeliest(pairs: Iterable[tuple[int, float | None]]) -> tuple[tuple[int, float], ...]:
-    """Return tokens with their logarithms, the likeliest first, those that make sense."""
-    known = [(token, min(0.0, value)) for token, value in pairs if value is not None and value <= _ROUNDING]
-    return tuple(sorted(known, key=lambda pair: -pair[1]))
+    """Return the tokens with valid logprobs, the most likely first."""
+    valid = [(token, min(0.0, value)) for token, value in pairs if value is not None and value <= _ROUNDING]
+    return tuple(sorted(valid, key=lambda pair: -pair[1]))

@@ -1,4 +1,4 @@
-"""An engine that has a server elsewhere write, and the thread of its connections."""
+"""The engine for a remote server, and the thread of its connections."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 CLOSING = 2.0  # seconds to wait for connections to be closed
 NEVER = -1e9  # a bias
-LISTED, LISTED_LATER = 1024, 100  # of the likeliest tokens, while a text has to begin in some way
+LISTED, LISTED_LATER = 1024, 100  # top logprobs under a prefix constraint
 NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.awaited}
 
 
 class Connections:
-    """A thread with an event loop. It is a daemon: no far side may keep the process from ending."""
+    """A daemon thread with an event loop, so that no server keeps the process from ending."""
 
     def __init__(self, sides: Sequence[AnySide] = ()) -> None:
         """`sides` are closed with it."""
@@ -63,11 +63,11 @@ class Connections:
             self._loop.close()
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin some work; cancelling what is returned cancels it."""
+        """Start a coroutine; cancelling the future cancels it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def wait_for(self, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
-        """Do some work and wait for it."""
+        """Run a coroutine and return its result."""
         future = self.begin(work)
 
         def stop() -> None:
@@ -80,7 +80,7 @@ class Connections:
             raise CancelledError("Connecting to the server was stopped.") from None
 
     def close(self) -> None:
-        """End all work, close the connections, then end the thread."""
+        """Cancel all coroutines, close the connections, and end the thread."""
         if not self._closed:
             self._closed = True
             self.begin(self._end())
@@ -99,10 +99,10 @@ class Connections:
 
 
 class RemoteEngine:
-    """A far side as an engine. Requests are sent by a thread of their own; a step waits for what comes."""
+    """A remote server as an engine. A separate thread sends the requests; a step waits for tokens."""
 
     fim = "auto"
-    pid: int | None = None  # nothing is computed here
+    pid: int | None = None
 
     def __init__(
         self,
@@ -123,20 +123,20 @@ class RemoteEngine:
         self._exchange = exchange
         self._connections = connections
         self._came = threading.Condition()
-        self._runs: set[RemoteRun] = set()  # those that have room
+        self._runs: set[RemoteRun] = set()  # with a request in progress
 
     @property
     def figures(self) -> Figures:
-        """What is counted of the far side."""
+        """The metrics of the remote server."""
         return self._exchange.figures
 
     def start(self, ask: Ask) -> RemoteRun | None:
-        """Send a request; None while as many are under way as the far side takes."""
+        """Send a request; return None if the server has no free slot."""
         size = len(ask.prompt)
         if not 0 < size < self.context_size:
             raise EngineError(
                 f"A prompt of {size} tokens does not fit into the server's context of {self.context_size}. "
-                "Send a shorter one."
+                "Send a shorter prompt."
             )
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
         listed = self.vocabulary if self._kind is Kind.LLAMA else None
@@ -145,7 +145,7 @@ class RemoteEngine:
         return run if self._send(run) else None
 
     def _send(self, run: RemoteRun) -> bool:
-        """Send what is left to be asked, if there is room."""
+        """Send the ask for the rest of a text, if there is a free slot."""
         if len(self._runs) >= self.abilities.places:
             return False
         left = run.left()
@@ -155,7 +155,7 @@ class RemoteEngine:
         return True
 
     async def _converse(self, ask: Ask, answer: Answer) -> None:
-        """Have a text written, and say that it has ended, whatever happens."""
+        """Request a text, and mark its answer as ended in any case."""
 
         def hear(heard: Heard) -> bool:
             with self._came:
@@ -172,32 +172,32 @@ class RemoteEngine:
                 await self._write(ask, hear)
         except TurbopilotError as failure:
             error = failure
-        except Exception as failure:  # noqa: BLE001 - a mistake of ours: its text may hold a prompt
-            log.warning("Turbopilot: a request to the server failed (%s)", type(failure).__name__)
+        except Exception as failure:  # noqa: BLE001 - its message may contain the prompt
+            log.warning("Turbopilot: A request to the server failed (%s)", type(failure).__name__)
             error = EngineError(f"The request to the server failed ({type(failure).__name__}).")
         with self._came:
             answer.ended, answer.error = True, error
             self._came.notify_all()
 
     async def _begin(self, ask: Ask, hear: Callable[[Heard], bool]) -> Ask:
-        """Have llama-server write the first token alone; return what is left to be asked.
+        """Request the first token from llama-server separately; return the ask for the rest.
 
-        It can ban a token only from a whole text, and tells each probability among all tokens: only for the
-        first one are so many listed that it is known among those that may follow.
+        llama-server can ban a token only from a whole text, and its probabilities ignore the constraint.
+        For the first token, enough of them are listed to compute the probability under the constraint.
         """
         sampling, beginning = ask.sampling, ask.sampling.beginning
         never = () if beginning.banned is None else ((beginning.banned, NEVER),)
         one = replace(sampling, max_tokens=1, top=LISTED, logit_bias=(*sampling.logit_bias, *never))
         heard: list[Token] = []
 
-        def take(told: Heard) -> bool:
-            heard.extend(told.tokens)
-            return told.ended or bool(heard)
+        def take(event: Heard) -> bool:
+            heard.extend(event.tokens)
+            return event.ended or bool(heard)
 
         await self._write(replace(ask, sampling=one, hint=()), take)
         tokens = heard[:1]
         if beginning.ways and not tokens:
-            return ask  # the first token is a part of a character, of which nothing is told yet
+            return ask  # the first token is part of a character, which the server does not send yet
         if not hear(Heard(tokens, ended=not tokens)):
             left = beginning.after(tokens[0].data)
             top = max(sampling.top, LISTED_LATER) if left.ways else sampling.top
@@ -206,18 +206,18 @@ class RemoteEngine:
         return ask
 
     async def _write(self, ask: Ask, hear: Callable[[Heard], bool]) -> None:
-        """Have an ask written, unless there is no way to ask it."""
+        """Send an ask, if the server can serve it."""
         if request := self._dialect.request(ask):
             body = request.body | owner_fields(self._kind, ask.owner)
             request = replace(request, body=body, session=ask.session)
             await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 
-    def step(self, runs: Sequence[RemoteRun], attention: Cancel) -> None:
-        """Wait until something has come for any of the runs, or for `attention`; hand it out."""
-        if attention.is_set():
-            return  # what has come is handed out by the next step
-        with attention.interrupting(self._wake), self._came:
-            self._came.wait_for(lambda: attention.is_set() or any(run.news for run in runs))
+    def step(self, runs: Sequence[RemoteRun], interrupt: Cancel) -> None:
+        """Wait for tokens of any run or for `interrupt`, and take the tokens."""
+        if interrupt.is_set():
+            return  # the next step takes the received tokens
+        with interrupt.interrupting(self._wake), self._came:
+            self._came.wait_for(lambda: interrupt.is_set() or any(run.news for run in runs))
             for run in runs:
                 run.take()
         for run in runs:
@@ -232,26 +232,26 @@ class RemoteEngine:
             self._came.notify_all()
 
     def suspend(self, run: RemoteRun) -> None:
-        """Close a run's request; what has come stays."""
+        """Close a run's request; it keeps its text."""
         with self._came:
             run.take()
         self.release(run)
 
     def resume(self, run: RemoteRun) -> bool:
-        """Ask for the rest of a run; False while others need its place."""
+        """Request the rest of a run; return False if the server has no free slot."""
         return run.done or self._send(run)
 
     def release(self, run: RemoteRun) -> None:
-        """Close a run's request, so that the far side stops; one that has ended keeps its connection."""
+        """Close a run's request, so that the server stops; an ended one keeps its connection."""
         self._runs.discard(run)
         request, run.request = run.request, None
         if request and not run.answer.ended:
             request.cancel()
 
     def use_threads(self, count: int) -> None:
-        """Nothing is computed here."""
+        """Do nothing: the server computes."""
 
-    def close(self, *, keep: bool = True) -> None:  # noqa: ARG002 - nothing is kept here
+    def close(self, *, keep: bool = True) -> None:  # noqa: ARG002 - part of the protocol
         """Close all connections."""
         self._runs.clear()
         self._connections.close()

@@ -1,4 +1,4 @@
-"""What a far side says of itself: which server it is, its model, how much it takes at a time. Pure."""
+"""The description of a remote server: its software, its model and its capabilities."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MOST_NAMED = 8  # models in an error
 MOST_NAME = 200  # characters
 MOST_PLACES = 256
 LEAST_CONTEXT, MOST_CONTEXT = 64, 1 << 24  # tokens
-LOADS = 2.0  # seconds until a server that has no model yet is asked again
+LOADS = 2.0  # seconds until the next try if a server has not loaded its model
 
 
 class Kind(StrEnum):
-    """Which server it is."""
+    """The software of a remote server."""
 
     OURS = "jupyter-turbopilot"
     LLAMA = "llama-server"
     VLLM = "vLLM"
-    OPENAI = "OpenAI"  # anything else that speaks its completions
+    OPENAI = "OpenAI"  # any other server with OpenAI's completions protocol
     PROVIDER = "Hugging Face"
 
 
 @dataclass(frozen=True)
 class FarSide:
-    """A server elsewhere. What it does not say is zero."""
+    """A remote server. Numbers that it does not report are 0."""
 
     kind: Kind
     model: str = ""
@@ -43,18 +43,18 @@ class FarSide:
     chances: bool = True
     ahead: bool = True
     samplers: frozenset[str] = SAMPLERS
-    version: str = ""  # what else its answers depend on, as it says
+    version: str = ""  # of the model and software, as the server reports it
     vocabulary: str = ""  # the digest of its vocabulary
-    lasting: bool = False  # whether it says all that its answers depend on
+    lasting: bool = False  # whether `version` covers all that its answers depend on
 
     @property
     def identity(self) -> str:
-        """What its answers depend on beside the request."""
+        """A string that changes when the same request could get another answer."""
         return f"remote|{self.kind}|{self.model}|{self.version}|{self.vocabulary}"
 
 
 class _Offer(msgspec.Struct, frozen=True):
-    """What a server of ours says of its engine."""
+    """The engine of another Turbopilot server."""
 
     places: int = 0
     context_size: int = 0
@@ -92,23 +92,23 @@ Shape = TypeVar("Shape")
 
 
 def read_json(data: bytes, shape: type[Shape]) -> Shape:
-    """Read JSON of a shape; other fields are ignored, and NaN is a number."""
+    """Decode JSON to a type. Ignore unknown fields and accept NaN."""
     try:
         return msgspec.convert(json.loads(data), shape)
     except (ValueError, RecursionError):
         pass
-    raise StrangeAnswerError("what is not the JSON of a completions server")
+    raise StrangeAnswerError("an answer that is not the JSON of a completions server")
 
 
 def read_models(data: bytes, wanted: str, host: str) -> FarSide:
-    """Read the list of models: which server it is, and which of its models is meant."""
+    """Return the description of a server from its list of models; `wanted` is the configured model."""
     entries = read_json(data, _Models).data
     if not entries:
         raise EngineGoneError(f"{host} has no model loaded. Choose one there.")
     entry = next((entry for entry in entries if entry.id == wanted), None)
     if entry is None and (wanted or len(entries) > 1):
         names = ", ".join(entry.id for entry in entries[:MOST_NAMED] if _is_name(entry.id))
-        lacks = "has no model of the name in" if wanted else "has several models. Name one in"
+        lacks = "does not have the model of" if wanted else "has several models. Name one in"
         raise ModelRefusedError(
             f"{host} {lacks} c.TurbopilotRemote.model. Its models: {names}.", code="far_model"
         )
@@ -132,16 +132,16 @@ def _is_name(text: str) -> bool:
     return len(text) <= MOST_NAME and text.isprintable()
 
 
-def _size(told: int) -> int:
-    return min(max(told, LEAST_CONTEXT), MOST_CONTEXT) if told > 0 else 0
+def _size(reported: int) -> int:
+    return min(max(reported, LEAST_CONTEXT), MOST_CONTEXT) if reported > 0 else 0
 
 
 def _ours(model: str, offer: _Offer, host: str) -> FarSide:
     if not (_is_name(offer.identity) and _is_name(offer.vocabulary)):
-        raise StrangeAnswerError("what is not a digest")
+        raise StrangeAnswerError("an identity that is not a digest")
     if offer.context_size <= 0:
-        words = f"{host} has not loaded its model. Choose one there, or wait until it has."
-        raise EngineGoneError(words, after=LOADS)
+        message = f"{host} has not loaded its model. Wait until it has, or choose a model there."
+        raise EngineGoneError(message, after=LOADS)
     return FarSide(
         Kind.OURS,
         model,
@@ -159,7 +159,7 @@ def _ours(model: str, offer: _Offer, host: str) -> FarSide:
 
 
 def read_properties(data: bytes, far: FarSide) -> FarSide:
-    """Add what llama-server says of its slots."""
+    """Add the number of slots and the context size of llama-server."""
     found = read_json(data, _Properties)
     places = min(max(0, found.total_slots), MOST_PLACES)
     return replace(far, places=places, context_size=_size(found.default_generation_settings.n_ctx))

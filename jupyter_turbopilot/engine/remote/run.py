@@ -1,4 +1,4 @@
-"""One text that a far side writes: what has come of it, and what is left to be asked."""
+"""A text that a remote server generates: the received tokens, and the ask for the rest."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ ANY = Beginning()
 
 @dataclass(eq=False)
 class Answer:
-    """What has come for one request; filled by the thread of connections, under the engine's lock."""
+    """The answer to one request, which the connection thread fills under the engine's lock."""
 
     limit: int
-    heard: list[Token] = field(default_factory=list)  # what is not taken yet
-    count: int = 0  # tokens that have come
+    heard: list[Token] = field(default_factory=list)  # received tokens that the run has not taken
+    count: int = 0  # received tokens
     cached: int | None = None
-    ended: bool = False  # whether nothing more will come
-    cut: bool = False  # whether it ended before its end, and before its limit
+    ended: bool = False
+    cut: bool = False  # whether the server stopped before the end and the limit
     error: TurbopilotError | None = None
 
     def hear(self, heard: Heard) -> bool:
-        """Note what has come; return whether that is all that is wanted."""
+        """Add an event; return whether the answer has ended."""
         if self.ended:
             return True
         self.heard += heard.tokens
@@ -47,12 +47,12 @@ class Answer:
 
 @dataclass(eq=False)
 class RemoteRun:
-    """A text being written elsewhere, in answer to one request after the other if it is suspended between."""
+    """A text that a remote server generates, with another request each time it is resumed."""
 
     ask: Ask
     limit: int
     beginning: Beginning = ANY
-    # Of a far side that tells each token's probability among all tokens, not among those that may follow.
+    # Set if the server's probabilities ignore the prefix constraint.
     vocabulary: Vocabulary | None = None
     started: float = field(default_factory=time.perf_counter)
     written: list[int] = field(default_factory=list)
@@ -64,16 +64,16 @@ class RemoteRun:
 
     @property
     def pending(self) -> int:
-        """How many tokens are to be read before the next can be written: nobody knows how many are left."""
+        """How many tokens must be evaluated before the next one; the server does not report its progress."""
         return 1 if self.written else len(self.ask.prompt)
 
     @property
     def news(self) -> bool:
-        """Whether there is anything to take."""
+        """Whether there is something to take."""
         return bool(self.answer.heard or self.answer.ended or self.done)
 
     def left(self) -> Ask:
-        """Return what is left to be asked."""
+        """Return the ask for the rest of the text."""
         count, hint = len(self.written), list(self.ask.hint)
         sampling = replace(self.ask.sampling, max_tokens=self.limit - count, beginning=self.beginning)
         if not count:
@@ -82,7 +82,7 @@ class RemoteRun:
         return replace(self.ask, prompt=[*self.ask.prompt, *self.written], sampling=sampling, hint=rest)
 
     def take(self) -> None:
-        """Hand out what has come, as an engine here would have written it."""
+        """Take the received tokens, as if a local engine had generated them."""
         if self.done:
             return
         answer = self.answer
@@ -98,14 +98,14 @@ class RemoteRun:
         self._account(answer)
 
     def _fits(self, data: bytes) -> bool:
-        """Return whether a token is one that the text may begin with."""
+        """Return whether a token satisfies the prefix constraint."""
         ways = self.beginning.ways
         return not ways or any(way.startswith(data) or data.startswith(way) for way in ways)
 
     def _take(self, token: Token) -> None:
         beginning, data = self.beginning, token.data
         known = min(beginning.typed, len(data))
-        # What was typed already is not written again, and says nothing about how sure the model is.
+        # Typed text is not repeated, and its probability says nothing about the model's confidence.
         chance = 1.0 if known == len(data) else self._probability(token)
         self.beginning = beginning.after(data) if beginning.ways else ANY
         top = token.top[: self.ask.sampling.top]
@@ -113,9 +113,9 @@ class RemoteRun:
         self.written.append(token.id)
 
     def _probability(self, token: Token) -> float:
-        """Return how probable a token is among those that may follow.
+        """Return the probability of a token among those that satisfy the prefix constraint.
 
-        Those that are not listed count as if they could: nobody is told to be surer than the model is.
+        Tokens without a listed probability count as satisfying it, so the result is never too high.
         """
         if self.vocabulary is None or self.beginning == ANY:
             return token.probability
@@ -124,13 +124,13 @@ class RemoteRun:
             try:
                 data = self.vocabulary.piece(other)
             except IndexError:
-                data = b""  # another model's, or no token at all
+                data = b""  # not a token of this vocabulary
             if other == self.beginning.banned or (self.beginning.ways and not (data and self._fits(data))):
                 excluded += math.exp(logarithm)
         return min(1.0, token.probability / (1.0 - excluded)) if excluded < 1.0 else UNKNOWN
 
     def _account(self, answer: Answer) -> None:
-        """Say what it cost so far."""
+        """Update the usage of the ask."""
         usage, now = self.ask.usage, time.perf_counter()
         if answer.cached is not None:
             usage.cached_tokens = max(0, min(answer.cached, len(self.ask.prompt)))
@@ -143,6 +143,5 @@ class RemoteRun:
 
 def _not_held() -> EngineError:
     return EngineError(
-        "The server does not hold a text to its beginning. Update it, or set "
-        "c.Turbopilot.token_healing = False."
+        "The server ignores prefix constraints. Update it, or set c.Turbopilot.token_healing = False."
     )

@@ -1,6 +1,6 @@
-"""What a person is told about a far side that refuses, fails or sends nonsense. Pure.
+"""Errors for remote servers that reject a request, fail, or send an invalid answer.
 
-Never in its own words: many servers repeat in an error what they were sent.
+They never contain the server's own message, because many servers repeat the request in it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 TOO_MANY, UNAVAILABLE, WAIT = 429, 503, frozenset({429, 503})
 _REFUSALS = {
-    400: "did not accept the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
-    401: "wants a key, or another one than this. Put it into the environment variable TURBOPILOT_ENGINE_KEY "
-    "(HF_TOKEN for Hugging Face) or into the file that c.TurbopilotRemote.key_file names.",
-    403: "does not allow this key to use the model. Ask its operator, or use another key.",
-    404: "has no such model or route. Check c.TurbopilotRemote.urls and model; a server that only chats "
-    "cannot complete text.",
+    400: "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
+    401: "rejected the API key. Set the environment variable TURBOPILOT_ENGINE_KEY (HF_TOKEN for Hugging "
+    "Face), or c.TurbopilotRemote.key_file.",
+    403: "does not allow this API key to use the model. Ask its operator, or use another key.",
+    404: "has no such model or route. Check c.TurbopilotRemote.urls and model. A server that offers only "
+    "chat cannot complete text.",
     405: "has no such route. Check c.TurbopilotRemote.urls.",
-    413: "takes no prompts of this length. Lower c.Turbopilot.prompt_tokens.",
-    422: "did not accept the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
-    501: "cannot do this with its model. Set c.TurbopilotRemote.fim to another form.",
+    413: "rejected a prompt of this length. Lower c.Turbopilot.prompt_tokens.",
+    422: "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
+    501: "does not support this request with its model. Set c.TurbopilotRemote.fim to another format.",
 }
 
 _HUB_REFUSALS = {
@@ -42,13 +42,13 @@ _HUB_REFUSALS = {
 
 
 class StrangeAnswerError(ValueError):
-    """A far side sent what cannot be read; the words say what, and nothing of it."""
+    """A remote server sent an invalid answer. The message describes it without quoting it."""
 
 
 class ErrorEventError(StrangeAnswerError):
-    """An event of a stream is an error; `status` is 0 and `after` None where the event does not say.
+    """An event of a stream is an error; `status` is 0 and `after` None if they are not reported.
 
-    Our server sends `status` and `retry_after`; llama-server and vLLM send the status as `code`.
+    Turbopilot servers send `status` and `retry_after`; llama-server and vLLM send the status as `code`.
     """
 
     def __init__(self, error: Any) -> None:
@@ -61,7 +61,7 @@ class ErrorEventError(StrangeAnswerError):
 
 
 class FarRefusalError(EngineError):
-    """A far side refuses a request; `answered` is the status."""
+    """A remote server rejected a request; `answered` is the status."""
 
     def __init__(self, message: str, answered: int) -> None:
         super().__init__(message)
@@ -69,9 +69,9 @@ class FarRefusalError(EngineError):
 
 
 class DiedError(Exception):
-    """A request ended before its answer did; the words say how.
+    """The connection ended before the answer was complete.
 
-    `error` is what a person is told where no other address answers.
+    `error` is reported if no other address answers.
     """
 
     def __init__(self, how: str, error: EngineGoneError | None = None) -> None:
@@ -80,7 +80,7 @@ class DiedError(Exception):
 
 
 class AskedToWaitError(Exception):
-    """A far side asks to be left alone, for `after` seconds if it says so; `error` is for who cannot wait."""
+    """A remote server asks to retry, after `after` seconds if set; `error` is reported if it is too late."""
 
     def __init__(self, error: TurbopilotError, after: float | None) -> None:
         super().__init__(error.message)
@@ -89,54 +89,54 @@ class AskedToWaitError(Exception):
 
 
 def failure(host: str, status: int, after: float | None, *, in_hub: bool = False) -> Exception:
-    """Return what is raised for an HTTP status that is none of success."""
+    """Return the exception for the HTTP status of a failed request."""
     error = refused(host, status, in_hub=in_hub)
     return AskedToWaitError(error, after) if status in WAIT else error
 
 
 def refused(host: str, status: int, *, in_hub: bool = False) -> TurbopilotError:
-    """Return the error for an HTTP status that is none of success."""
+    """Return the error to report for the HTTP status of a failed request."""
     if status == TOO_MANY:
         return BusyError(f"{host} has too many requests. Try again in a moment.")
     if status == UNAVAILABLE and in_hub:
         return NotReadyError(
-            f"{host} is not ready: the model that the JupyterHub's users share is loading, or does not run. "
+            f"{host} is not ready: the model that the JupyterHub's users share is loading or has stopped. "
             "Try again in a moment."
         )
     if status == UNAVAILABLE:
         return NotReadyError(f"{host} is not ready: its model may be loading. Try again in a moment.")
-    told = (in_hub and _HUB_REFUSALS.get(status)) or _refusal(status)
-    return FarRefusalError(f"{host} {told}", status)
+    reason = (in_hub and _HUB_REFUSALS.get(status)) or _refusal(status)
+    return FarRefusalError(f"{host} {reason}", status)
 
 
 def not_accepted(host: str, option: str) -> BadRequestError:
-    """Return the error for an option that a far side names as wrong."""
-    return BadRequestError(f"{host} does not accept this {option}. Change it, or leave it out.", field=option)
+    """Return the error for an option that a remote server rejected."""
+    return BadRequestError(f"{host} does not accept this {option}. Change or remove it.", field=option)
 
 
 def _refusal(status: int) -> str:
     if status in _REFUSALS:
         return _REFUSALS[status]
     if 300 <= status < 400:  # noqa: PLR2004
-        return "redirects, which is not followed. Put the address it leads to into c.TurbopilotRemote.urls."
+        return "redirects to another address. Put that address into c.TurbopilotRemote.urls."
     if status >= 500:  # noqa: PLR2004
-        return f"failed ({status}). Its log says why."
+        return f"failed ({status}). See its log for the reason."
     return f"answered {status}. Check c.TurbopilotRemote.urls."
 
 
 def strange(host: str, what: object) -> EngineError:
-    """Return the error for an answer that cannot be read."""
+    """Return the error for an invalid answer; `what` describes it."""
     return EngineError(f"{host} sent {what}. Check that c.TurbopilotRemote.urls names a completions server.")
 
 
 def gone(hosts: Iterable[str], how: object) -> EngineGoneError:
-    """Return the error for addresses none of which answers."""
+    """Return the error if no address answers."""
     return EngineGoneError(
-        f"{', '.join(hosts)} cannot be reached ({how}). Check the address, and that the server runs, or tell "
-        "whoever administers it."
+        f"{', '.join(hosts)} cannot be reached ({how}). Check the address and that the server is running, or "
+        "contact its administrator."
     )
 
 
 def changed(host: str) -> EngineGoneError:
-    """Return the error for a far side that has another model than it had."""
-    return EngineGoneError(f"{host} has another model now. It is being asked again.", code="model_changed")
+    """Return the error for a remote server that has changed its model."""
+    return EngineGoneError(f"{host} has another model now. Connecting again.", code="model_changed")

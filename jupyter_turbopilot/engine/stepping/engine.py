@@ -1,4 +1,4 @@
-"""One step for everybody: the next token of every text, and a bounded piece of the prompts."""
+"""The step of engines that keep sequences: the next token of every text, and a chunk of the prompts."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
-# Less than one piece is computed together. Otherwise prompts and texts take turns: beside a full piece, a
-# token costs more than in a batch of its own, because attention then covers everybody's cells for each row.
-# Between two people both share the time equally. The sooner all prompts are read, the more texts are written
-# together, and eight together cost half of what they cost alone: so each further text or prompt doubles what
-# reading gets, up to this; but only each further prompt where one has more tokens than that, which others who
-# write would wait for too long.
-READING_MOST, LONG = 64, 512
-# Once the generation of a text has taken so many seconds, prompts get no more than this multiple of its time:
-# beside many long prompts a suggestion of ten tokens would otherwise reach its deadline.
-SLOW, READING_MOST_IF_SLOW = 2.0, 4
+# Less than one chunk of prompt is evaluated in one batch with the texts. Otherwise prompts and texts take
+# turns: beside a full chunk, a token costs more than in a separate batch, because attention covers all cells
+# for each row. Two runs share the time equally. The sooner all prompts are evaluated, the more texts are
+# generated together, and eight together cost half as much as one by one. So each further text or prompt
+# doubles the share of prompt evaluation, up to PREFILL_MAX. If a prompt is longer than LONG, only each
+# further prompt does, because the other texts would wait too long.
+PREFILL_MAX, LONG = 64, 512
+# Once the generation of a text has taken SLOW seconds, prompts get at most this multiple of its time.
+# Otherwise a suggestion of ten tokens would reach its deadline beside many long prompts.
+SLOW, PREFILL_MAX_IF_SLOW = 2.0, 4
 MAX_SEQUENCES = 16
-MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
+MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp requires at least one for each sequence
 
 
 class Stepping(ABC):
-    """What is common to engines that keep sequences; a subclass does the computing."""
+    """The base class of engines that keep sequences; subclasses evaluate the batches."""
 
     ends: AbstractSet[int]
     controls: Ids
@@ -52,44 +52,44 @@ class Stepping(ABC):
 
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
-        self.chunk = chunk  # tokens computed at a time for one prompt, at most
-        # By adapters: the seconds that texts are still to be written for, since prompts were read.
+        self.chunk = chunk  # the maximum number of tokens evaluated at a time for one prompt
+        # By adapters: the seconds that text generation may still use before the next prompt chunk.
         self._owed: defaultdict[int, float] = defaultdict(float)
         self.sequences = Sequences(0, 0)
-        self.tunings: dict[str, int] = {}  # numbers of the languages that adapters are for; 0 is any other
+        self.tunings: dict[str, int] = {}  # the adapters' number for each language; 0: no adapters
 
     @property
     def batch_size(self) -> int:
-        """How many tokens a batch has, at most."""
+        """The maximum number of tokens in a batch."""
         return self.chunk * PIECES
 
     @abstractmethod
     def apply(self, moves: Iterable[Move]) -> None:
-        """Carry out what the bookkeeping decided."""
+        """Apply moves to the KV cache."""
 
     @abstractmethod
-    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
-        """Compute a batch; False where `attention` aborted it."""
+    def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
+        """Evaluate a batch; return False if `interrupt` aborted it."""
 
     @abstractmethod
     def logits(self, index: int) -> Logits:
-        """Return the logits of a row of the last batch that asked for them."""
+        """Return the logits of an output row of the last batch."""
 
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler | None:  # noqa: ARG002
-        """Return what draws the tokens of one text; None to take the likeliest."""
+        """Return the sampler of a text; None for the most likely tokens."""
         return None
 
     @abstractmethod
     def length(self, sequence: int) -> int:
-        """Return how many tokens the memory holds of a sequence."""
+        """Return the number of a sequence's tokens in the KV cache."""
 
     def start(self, ask: Ask) -> StepRun | None:
-        """Find the sequence that shares most with a prompt; None while others need the room."""
+        """Start a run in the sequence with the longest common prefix; None if there is no free slot."""
         size = len(ask.prompt)
         if not 0 < size < self.context_size:
             raise EngineError(
                 f"A prompt of {size} tokens does not fit into a context of {self.context_size}. Send a "
-                "shorter one, or raise c.Turbopilot.context_size."
+                "shorter prompt, or raise c.Turbopilot.context_size."
             )
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
         taken = self._take(ask, ask.prompt, limit, fresh=not ask.sampling.cached)
@@ -115,7 +115,7 @@ class Stepping(ABC):
         return run
 
     def _take(self, ask: Ask, tokens: Sequence[int], room: int, *, fresh: bool = False) -> Taken | None:
-        """Find a sequence for tokens and what is still to be written; None while others need the room."""
+        """Return a sequence with room for a prompt and `room` more tokens; None if there is no free slot."""
         partition = Partition(ask.owner, self.tunings.get(ask.language, 0), ask.passing)
         taken = self.sequences.take(tokens, room, ask.suffix_span, partition, fresh=fresh)
         if taken is None:
@@ -128,12 +128,12 @@ class Stepping(ABC):
         return taken
 
     def suspend(self, run: StepRun) -> None:
-        """Give a run's room to others; what it has written stays."""
+        """Free the sequence of a run, which keeps its text."""
         self._release_sequence(run)
         run.suspended = True
 
     def resume(self, run: StepRun) -> bool:
-        """Take room again for a run that was suspended; False while others need it."""
+        """Assign a sequence to a suspended run; return False if there is no free slot."""
         taken = self._take(run.ask, run.tokens, run.limit - run.wrote)
         if taken is None:
             return False
@@ -141,39 +141,39 @@ class Stepping(ABC):
         return True
 
     def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
-        """Compute with these adapters from now on."""
+        """Switch to other adapters."""
 
-    def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
-        """Advance all runs and hand out what they wrote, those in one language after those in another."""
-        # What serves one of several is not aborted: whoever else leaves would undo what was computed for it.
-        alone = attention if len(runs) == 1 else None
+    def step(self, runs: Sequence[StepRun], interrupt: Cancel) -> None:
+        """Advance all runs, one batch for each set of adapters."""
+        # A batch of several runs is not aborted: that would discard the work for all of them.
+        alone = interrupt if len(runs) == 1 else None
         for tuning in sorted({run.sequence.partition.tuning for run in runs}):
             self.tune(tuning)
             self._advance(tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone)
 
-    def _advance(self, tuning: int, runs: Sequence[StepRun], attention: Cancel | None) -> None:
+    def _advance(self, tuning: int, runs: Sequence[StepRun], interrupt: Cancel | None) -> None:
         """Advance runs with the same adapters by one batch."""
-        # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
+        # A run that was suspended or has lost its sequence evaluates its tokens again within its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not (run.wrote and run.pending == 1)]
         if not (writing and reading) or sum(run.unread for run in runs) < self.chunk:
             self._owed[tuning] = 0.0
-            self._compute(self._next(runs), attention)
+            self._compute(self._next(runs), interrupt)
         elif self._owed[tuning] <= 0.0:
-            seconds = self._compute(self._next(reading), attention)
+            seconds = self._compute(self._next(reading), interrupt)
             long = any(run.ask.usage.prompt_tokens - run.ask.usage.cached_tokens > LONG for run in reading)
             further = len(reading) - 1 if long else len(runs) - 2
             slow = any(self.clock() - run.started > SLOW for run in writing)
-            self._owed[tuning] += seconds / min(2**further, READING_MOST_IF_SLOW if slow else READING_MOST)
+            self._owed[tuning] += seconds / min(2**further, PREFILL_MAX_IF_SLOW if slow else PREFILL_MAX)
         else:
-            self._owed[tuning] -= self._compute(self._next(writing), attention)
+            self._owed[tuning] -= self._compute(self._next(writing), interrupt)
 
-    def _compute(self, shares: Sequence[Share], attention: Cancel | None) -> float:
-        """Compute one batch; return how many seconds it took."""
+    def _compute(self, shares: Sequence[Share], interrupt: Cancel | None) -> float:
+        """Evaluate one batch; return its seconds."""
         rows = [row for share in shares for row in share.rows()]
         begun = self.clock()
         try:
-            whole = self.evaluate(rows, attention)
+            whole = self.evaluate(rows, interrupt)
         except BaseException:
             self._forget_batch(shares)
             raise
@@ -190,7 +190,7 @@ class Stepping(ABC):
         return seconds
 
     def _record(self, shares: Sequence[Share]) -> None:
-        """Note what was computed, and choose the tokens that follow."""
+        """Add the evaluated tokens to their sequences, and choose the next ones."""
         index = 0
         for run, known, guess in shares:
             start = len(run.sequence.tokens)
@@ -201,7 +201,7 @@ class Stepping(ABC):
             index += len(guess.tokens)
 
     def _forget_batch(self, shares: Sequence[Share]) -> None:
-        """Forget what was read for a batch that failed: nobody knows what the memory holds of it."""
+        """Clear the sequences of a failed batch: their cells in the KV cache are unknown."""
         for share in shares:
             self._forget(share.run.sequence)
 
@@ -210,7 +210,7 @@ class Stepping(ABC):
         self.apply([Truncate(sequence.id, 0)])
 
     def release(self, run: StepRun) -> None:
-        """Release a run; what was read is kept for the next one."""
+        """End a run; its evaluated tokens stay cached."""
         if run.sampler:
             run.sampler.close()
             run.sampler = None
@@ -218,33 +218,32 @@ class Stepping(ABC):
             self._release_sequence(run)
 
     def _release_sequence(self, run: StepRun) -> None:
-        """Release a run's sequence."""
         if run.suffix:
             self.apply(self.sequences.drop_suffix(run.suffix))
             run.suffix = None
         self.sequences.release(run.sequence)
 
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
-        """Return what a batch computes: a token of each text, and of prompts as much as it has room for."""
+        """Return the shares of the next batch: a token of each text, and as much of the prompts as fits."""
         shares: list[Share] = []
         prompts = sum(run.unread > self.chunk for run in runs)
         room = self.chunk * max(1, min(prompts, PIECES))
-        # The shortest first: a prompt that is nearly read is answered soon, and the total stays the same. But
-        # a quarter is kept for whoever has waited longest: short ones that come without end hold up nobody.
+        # Shortest prompt first, which shortens the average wait. A quarter of the batch is reserved for the
+        # run that has waited longest, so that a stream of short prompts does not starve it.
         longest = min((run for run in runs if run.pending > 1), key=lambda r: r.started, default=None)
         kept = max(0, min(room // 4, room - len(runs))) if longest else 0
         for run in sorted(runs, key=lambda r: r.pending):
             kept = 0 if run is longest else kept
             count = min(self._readable(run), room - kept)
             if run.ask.sampling.even and 1 < count == run.pending:
-                count -= 1  # the last one alone, as when the others are in the cache
+                count -= 1  # evaluate the last token alone, as if the others were cached
             if count > 0:
                 shares.append(Share(run, count, self._guess(run, count) if len(runs) == 1 else Guess()))
                 room -= count
         return shares
 
     def _readable(self, run: StepRun) -> int:
-        """Return how many tokens can be read at once; reattach a detached suffix when its place comes."""
+        """Return how many tokens can be evaluated at once; reattach a detached suffix at its position."""
         if run.suffix is None:
             return run.pending
         before = run.suffix.at - len(run.sequence.tokens)
@@ -260,7 +259,7 @@ class Stepping(ABC):
         return run.pending
 
     def _resynchronize(self, run: StepRun) -> None:
-        """Ask the memory what an aborted batch left behind."""
+        """Update a sequence after an aborted batch from the KV cache."""
         sequence = run.sequence
         size = max(0, min(self.length(sequence.id), len(run.tokens)))
         self.sequences.cut(sequence, size)
@@ -273,7 +272,7 @@ class Stepping(ABC):
         self.apply(moves)
 
     def _guess(self, run: StepRun, count: int) -> Guess:
-        """Guess what follows the `count` tokens that are to be read, if that pays."""
+        """Return draft tokens to verify after `count` pending tokens, if that saves time."""
         left = min(run.limit - run.wrote - 1, self.chunk - count)
         sampling = run.ask.sampling
         if not self.drafts or count < run.pending or not sampling.plain or sampling.even or left <= 0:
@@ -288,7 +287,7 @@ class Stepping(ABC):
         return Guess(source, guessed[: self.drafting.length(source, count, most, continues=run.continues)])
 
     def _write(self, run: StepRun, index: int, guess: Guess) -> None:
-        """Choose the next token, and those after it for as long as the guess was right."""
+        """Choose the next token, and further ones while they match the draft."""
         usage = run.ask.usage
         if not run.wrote:
             now = self.clock()
@@ -309,14 +308,14 @@ class Stepping(ABC):
             usage.accepted_tokens += right
             self.drafting.judged(guess.source, len(guess.tokens), right, continues=run.continues)
             run.continues = right == len(guess.tokens)
-            # Wrong guesses are in the cache; they are removed.
+            # Remove rejected draft tokens from the sequence.
             self._cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
 
 
 def write(
     engine: Stepping, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
 ) -> Iterator[Token]:
-    """Write one text alone, outside a worker."""
+    """Generate one text without a worker."""
     run = engine.start(Ask(prompt, sampling, usage))
     if run is None:
         raise EngineError("The engine is busy. Try again in a moment.")

@@ -1,4 +1,4 @@
-"""What is to be done to the cache of keys and values: `sequences` decides it, the engine does it. Pure."""
+"""Operations on the KV cache: `sequences` decides on them, and the engine executes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Truncate:
-    """Forget what `sequence` holds from `start` on."""
+    """Remove the tokens of `sequence` from `start` on."""
 
     sequence: int
     start: int
@@ -32,7 +32,7 @@ class Park:
 
 @dataclass(frozen=True)
 class Restore:
-    """Copy a sequence back into the cache and forget the copy."""
+    """Copy a sequence back into the cache and delete the copy."""
 
     number: int
     sequence: int
@@ -40,19 +40,19 @@ class Restore:
 
 @dataclass(frozen=True)
 class Discard:
-    """Forget a copy."""
+    """Delete a copy."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Clear:
-    """Begin with the first cell again; the cache is empty."""
+    """Reset the empty cache to its first cell."""
 
 
 @dataclass(frozen=True)
 class Detach:
-    """Let `target` hold a part of `source`, from `start` to `stop`."""
+    """Share the tokens of `source` from `start` to `stop` with `target`."""
 
     source: int
     target: int
@@ -62,7 +62,7 @@ class Detach:
 
 @dataclass(frozen=True)
 class Reattach:
-    """Move a detached part by so many positions, to the end of `target`."""
+    """Move a detached part by `by` positions, to the end of `target`."""
 
     source: int
     target: int

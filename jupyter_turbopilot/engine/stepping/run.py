@@ -1,4 +1,4 @@
-"""One text being written: its tokens, what a batch computes for it, and the choice of its next token."""
+"""A text that is being generated: its tokens, its share of a batch, and the choice of the next token."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _ANY = Beginning()
 
 
 class Sampler(Protocol):
-    """Draws the tokens of one text."""
+    """Samples the tokens of one text."""
 
     def pick(self, logits: Logits) -> int | None:
-        """Return the next token; None where there is none."""
+        """Return the next token, or None."""
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
-        """Return how probable the last token was when it was drawn, and the likeliest with it."""
+        """Return the probability of the last token after sampling, and the most likely tokens."""
 
     def accept(self, token: int) -> None:
-        """Take note of a token that was written."""
+        """Add a generated token to the sampler's state."""
 
     def close(self) -> None:
         """Free its memory."""
@@ -47,21 +47,21 @@ class BatchToken(NamedTuple):
 
 
 class Guess(NamedTuple):
-    """Tokens that a text may continue with, and where they come from."""
+    """Draft tokens and their source."""
 
     source: str = ""
     tokens: Sequence[int] = ()
 
 
 class Share(NamedTuple):
-    """What a batch does for one text."""
+    """The part of a batch that belongs to one text."""
 
     run: StepRun
-    known: int  # tokens that are to be read, before the guess
+    known: int  # pending tokens, before the draft
     guess: Guess
 
     def rows(self) -> Iterator[BatchToken]:
-        """List the tokens of the batch; those that say how the text continues have an output."""
+        """Iterate over the tokens; the last pending one and the draft have outputs."""
         run, known, guess = self
         start = len(run.sequence.tokens)
         outputs = known - 1 if known == run.pending else known + len(guess.tokens)
@@ -71,34 +71,34 @@ class Share(NamedTuple):
 
 @dataclass(eq=False)
 class StepRun:
-    """A text being written, in the sequence that was chosen for it."""
+    """A text that is being generated in a sequence."""
 
     ask: Ask
     sequence: KVSequence
-    tokens: list[int]  # the prompt and what was accepted; the sequence may lag behind
+    tokens: list[int]  # the prompt and the generated tokens; the sequence may lag behind
     limit: int
     beginning: Beginning
     started: float
-    suffix: MovedSuffix | None = None  # detached until what stands before it has been read
+    suffix: MovedSuffix | None = None  # detached until the tokens before it are evaluated
     sampler: Sampler | None = None
-    continues: bool = False  # whether the last guess was right to its end: the next one continues it
+    continues: bool = False  # whether the last draft was accepted completely
     wrote: int = 0
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
-    suspended: bool = False  # whether others have its room for the moment
+    suspended: bool = False  # whether it has no sequence
 
     @property
     def pending(self) -> int:
-        """How many tokens are to be read before the next can be written."""
+        """How many tokens must be evaluated before the next one can be generated."""
         return len(self.tokens) - len(self.sequence.tokens)
 
     @property
     def unread(self) -> int:
-        """How many of these have to be computed: all but a part that was read before, and is moved."""
+        """The pending tokens without the moved suffix, which is evaluated already."""
         return self.pending - (self.suffix.count if self.suffix else 0)
 
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
-        """Take the next token from a row of logits; None at the end of the text."""
+        """Choose the next token from a row of logits; return None at the end of the text."""
         beginning = self.beginning
         allowed = table.compatible(beginning.ways) if beginning.ways else None
         if beginning.banned is not None:
@@ -120,12 +120,12 @@ class StepRun:
         self.beginning = beginning.after(data) if beginning.ways else _ANY
         sampling = self.ask.sampling
         if sampling.drawn and sampling.top:
-            # The likeliest was taken where nothing was drawn: there was no other way.
+            # Without a sampler the most likely token is the only candidate.
             probability, top = (
                 self.sampler.chances(token, sampling.top) if self.sampler else (1.0, ((token, 0.0),))
             )
         else:
             top = likeliest(logits, sampling.top)
-        # What was typed already is not written again, and says nothing about how sure the model is.
+        # Typed text is not repeated, and its probability says nothing about the model's confidence.
         self.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))
         return token

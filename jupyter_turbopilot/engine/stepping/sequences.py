@@ -1,12 +1,11 @@
-"""Bookkeeping of key-value sequences: the longest common prefix, forks, parking, moving. Pure.
+"""The sequences of the KV cache: longest common prefix, forks, parking, moved suffixes.
 
-Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
-shared; where each sequence has a cache of its own, it does. But every cell in use slows everybody's
-attention, and so does every free cell below the highest one in use, so beside the sequence that is used and
-the one it came from few cells stay in the cache; other sequences are parked outside it, which costs a copy of
-some megabytes and no computing.
+The sequences of a unified cache share the cells of a common prefix, so a fork needs no memory for it. If each
+sequence has a separate cache, a fork copies the prefix. Every used cell slows down the attention of all
+sequences, and so does every free cell below the highest used one. So few cells of idle sequences stay in the
+cache. Other sequences are parked outside it, which costs a copy of some megabytes and no evaluation.
 
-Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
+This module does not use llama.cpp: it returns the changes to the KV cache as a list of moves.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ from jupyter_turbopilot.engine.stepping.moves import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# When a prompt diverges from a sequence, a tail that is at least as long is kept as a sequence of its own.
+# When a prompt diverges from a sequence, a tail of at least this length is kept as a separate sequence.
 WORTH_KEEPING = 16
-# A shorter sequence is read again rather than copied out of the cache.
+# Shorter sequences are not parked: evaluating them again is cheaper.
 WORTH_PARKING = 32
-# So many cells that nobody uses at the moment may stay in the cache.
+# Cells of idle sequences that may stay in the cache.
 IDLE_CELLS = 256
-# A suffix of at least this length is moved rather than read again: moving costs as much as so many tokens.
+# A suffix of at least this length is moved, not evaluated again: moving costs as much as so many tokens.
 WORTH_MOVING = 24
-# It is read again once so many tokens before it have come or gone; until then the answers hardly change.
+# It is evaluated again after so many tokens before it have changed; until then answers hardly change.
 MOVED_LIMIT = 48
 
 
 class Partition(NamedTuple):
-    """What a sequence can serve: prompts of the same owner, read with the same adapters, kept as long."""
+    """The prompts that may share a sequence: of one owner, with the same adapters, saved or not saved."""
 
     owner: str = ""
     tuning: int = 0
@@ -55,36 +54,36 @@ PLAIN = Partition()
 
 @dataclass(eq=False)
 class KVSequence:
-    """The tokens one sequence holds; `cells` says which of them are shared with others."""
+    """The tokens of a sequence. Sequences with common `cells` share them."""
 
     id: int
     tokens: list[int] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)
     busy: bool = False
-    promised: int = 0  # how long it may get while it is busy
-    turn: int = 0  # when it was last taken
-    detached: bool = False  # whether it is a suffix without what stands before it
-    moved: int = 0  # tokens that came or went before a suffix that was moved instead of read again
+    promised: int = 0  # its maximum length while it is busy
+    turn: int = 0  # counts the uses of all sequences; the last use of this one
+    detached: bool = False  # whether it is a suffix without the tokens before it
+    moved: int = 0  # tokens added or removed before a moved suffix
     partition: Partition = PLAIN
 
 
 @dataclass(frozen=True)
 class MovedSuffix:
-    """The suffix of a prompt, detached until what stands before it has been read."""
+    """The suffix of a prompt, detached until the tokens before it are evaluated."""
 
     sequence: KVSequence
-    start: int  # where it stood
-    at: int  # where it will stand
+    start: int  # its old position
+    at: int  # its new position
 
     @property
     def count(self) -> int:
-        """How many tokens it has."""
+        """The number of its tokens."""
         return len(self.sequence.tokens)
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A sequence for a prompt, how many of its tokens are there already, and the moves that prepare it."""
+    """A sequence for a prompt, the number of its evaluated tokens, and the moves that prepare it."""
 
     sequence: KVSequence
     kept: int
@@ -93,7 +92,7 @@ class Taken:
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    """Return how many leading elements are the same; slices compare faster than a loop."""
+    """Return the length of the common prefix. Comparing slices is faster than a loop."""
     high = min(len(left), len(right))
     if left[:high] == right[:high]:
         return high
@@ -147,17 +146,17 @@ class Sequences:
         *,
         fresh: bool = False,
     ) -> Taken | None:
-        """Choose a sequence for a prompt and `room` more tokens; None while others need the cells.
+        """Choose a sequence for a prompt and `room` more tokens; return None if there are not enough cells.
 
-        `suffix_span` is where the suffix stands in the prompt: it seldom changes, while what stands before it
-        grows. A `fresh` sequence shares nothing, and begins with the first cell unless others are busy: where
-        its cells are changes the order of sums, and with it their last digits.
+        `suffix_span` is the position of the suffix in the prompt. It seldom changes while the text before it
+        grows. A `fresh` sequence shares no cells, and starts at the first cell unless others are busy: the
+        positions of its cells change the order of sums, and so their last digits.
         """
         wanted = len(prompt) + room
         if self._claimed() + wanted > self._capacity:
             return None
         if not self._free and not self.idle():
-            return None  # before anything is changed
+            return None
         moves: list[Move] = []
         suffix = None
         source, kept = self._empty(moves) if fresh else self._known(prompt, partition, moves)
@@ -185,7 +184,7 @@ class Sequences:
         self._touch(sequence)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
-        # What shares nothing with the prompt may go, unless it is in nobody's way or has no room outside.
+        # Spare the source, unless it shares no cells with the prompt and fits into the parking.
         stays = kept or not self._shares or (source is not None and len(source.tokens) > self._parking)
         self._clear(moves, spare=source if stays else None)
         return Taken(sequence, kept, moves, suffix)
@@ -193,21 +192,21 @@ class Sequences:
     def _known(
         self, prompt: Sequence[int], partition: Partition, moves: list[Move]
     ) -> tuple[KVSequence | None, int]:
-        """Return the sequence that shares most with a prompt, and how many tokens that is."""
-        # The last token is always read again: its row of logits is what the answer starts from.
+        """Return the sequence with the longest common prefix, and its length."""
+        # The last token is always evaluated again: the answer starts from its logits.
         known = prompt[:-1]
         self._fetch(known, partition, moves)
         return self._best(known, partition)
 
     def _fork(self, source: KVSequence, target: KVSequence, count: int) -> None:
-        """Note that a sequence holds the first tokens of another one, too."""
+        """Add the first tokens of a sequence to another one."""
         if self._shares:
             target.tokens, target.cells = source.tokens[:count], source.cells[:count]
         else:
             self.grow(target, source.tokens[:count])
 
     def _empty(self, moves: list[Move]) -> tuple[None, int]:
-        """Clear the cache of what nobody uses, so that the next sequence begins with its first cell."""
+        """Evict all idle sequences, so that the next sequence starts at the first cell."""
         while self._evict(moves):
             pass
         if not self._all:
@@ -215,7 +214,7 @@ class Sequences:
         return None, 0
 
     def reattach(self, sequence: KVSequence, suffix: MovedSuffix) -> list[Move]:
-        """Put a detached suffix where it belongs now: behind what was read before it."""
+        """Append a detached suffix to its sequence."""
         tokens = list(suffix.sequence.tokens)
         stop, by = suffix.start + len(tokens), suffix.at - suffix.start
         move = Reattach(suffix.sequence.id, sequence.id, suffix.start, stop, by)
@@ -224,19 +223,19 @@ class Sequences:
         return [move]
 
     def drop_suffix(self, suffix: MovedSuffix) -> list[Move]:
-        """Forget a detached suffix."""
+        """Drop a detached suffix."""
         self.drop(suffix.sequence)
         return [Truncate(suffix.sequence.id, 0)]
 
     def grow(self, sequence: KVSequence, tokens: Sequence[int]) -> None:
-        """Note that tokens were evaluated at the end of a sequence."""
+        """Append evaluated tokens to a sequence."""
         sequence.tokens.extend(tokens)
         sequence.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
         self._next_cell += len(tokens)
         self.used += len(tokens)
 
     def cut(self, sequence: KVSequence, start: int, moves: list[Move] | None = None) -> None:
-        """Forget what a sequence holds from `start` on."""
+        """Remove the tokens of a sequence from `start` on."""
         if start >= len(sequence.tokens):
             return
         self.used -= max(0, len(sequence.cells) - max(start, self._shared(sequence)))
@@ -249,13 +248,13 @@ class Sequences:
         sequence.busy = False
 
     def drop(self, sequence: KVSequence) -> None:
-        """Forget a sequence altogether."""
+        """Remove a sequence."""
         self.cut(sequence, 0)
         self._all.remove(sequence)
         self._free.append(sequence.id)
 
     def lose(self, taken: Taken) -> list[Move]:
-        """Forget all that failed moves touched: it is unknown which were carried out."""
+        """Remove the sequences and copies of failed moves: it is unknown which moves were executed."""
         copies, touched = set(), {taken.sequence.id}
         for move in taken.moves:
             match move:
@@ -273,11 +272,11 @@ class Sequences:
         return [*map(Discard, copies), *(Truncate(number, 0) for number in touched)]
 
     def idle(self) -> list[KVSequence]:
-        """Return the sequences that nobody uses at the moment."""
+        """Return the sequences that are not busy."""
         return [sequence for sequence in self._all if not sequence.busy]
 
     def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
-        """Park what is worth it; return the moves, and the copies of the plain partition, last used first."""
+        """Park all idle sequences; return the moves and the plain partition's copies, last used first."""
         moves: list[Move] = []
         while self._evict(moves):
             pass
@@ -303,7 +302,7 @@ class Sequences:
         sequence.turn = self._turn
 
     def _another(self, source: KVSequence) -> bool:
-        """Tell whether a sequence other than this one is available."""
+        """Return whether another sequence is available."""
         return bool(self._free) or any(not sequence.busy and sequence is not source for sequence in self._all)
 
     def _common(self, tokens: list[int], known: Sequence[int]) -> int:
@@ -316,7 +315,7 @@ class Sequences:
             if sequence.partition != partition:
                 continue
             kept = 0 if sequence.detached else self._common(sequence.tokens, known)
-            # Of equals, one that can be continued as it stands.
+            # Prefer a sequence that can be continued without a fork.
             rank = (
                 kept,
                 not sequence.busy and len(sequence.tokens) - kept < WORTH_KEEPING,
@@ -329,7 +328,7 @@ class Sequences:
     def _movable_part(
         self, source: KVSequence, kept: int, prompt: Sequence[int], suffix_span: tuple[int, int]
     ) -> int:
-        """Return where in a sequence the suffix of a prompt stands, if moving it pays; else 0."""
+        """Return the position of a prompt's suffix in a sequence; 0 if moving it saves no time."""
         at, stop = suffix_span
         if not self._movable or source.busy or not self._free or stop - at < WORTH_MOVING or kept >= at:
             return 0
@@ -357,14 +356,14 @@ class Sequences:
         return MovedSuffix(detached, start, suffix_span[0])
 
     def _fetch(self, known: Sequence[int], partition: Partition, moves: list[Move]) -> None:
-        """Restore a parked sequence if it holds clearly more of the prompt than those in the cache."""
+        """Restore a parked sequence if its common prefix is clearly longer than those in the cache."""
         if not self._parked:
             return
         least = self._best(known, partition)[1] + WORTH_KEEPING
         candidates = [
             (self._common(tokens, known), number)
             for number, (kept_for, tokens) in self._parked.items()
-            # There may be hundreds: one token rules most of them out.
+            # There may be hundreds: comparing one token excludes most of them.
             if kept_for == partition and tokens[least - 1 : least] == known[least - 1 : least] != []
         ]
         kept, number = max(candidates, default=(0, 0))
@@ -373,9 +372,9 @@ class Sequences:
         tokens = self._parked[number][1]
         if self._claimed() + len(tokens) > self._capacity:
             return
-        del self._parked[number]  # before room is made: that discards the oldest copies
+        del self._parked[number]  # first, because evicting discards the oldest copies
         if self._shares:
-            self._clear(moves)  # first, so that it finds room in the lowest cells
+            self._clear(moves)  # so that the restored sequence gets the lowest cells
         while (
             not self._free or self.used + self._outstanding() + len(tokens) > self._capacity
         ) and self._evict(moves):
@@ -386,13 +385,13 @@ class Sequences:
         self._touch(sequence)
 
     def _clear(self, moves: list[Move], spare: KVSequence | None = None) -> None:
-        """Clear the cache of what nobody uses, except the latest cells."""
+        """Evict idle sequences until at most `IDLE_CELLS` of their cells are left."""
         serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
         while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
             pass
 
     def _claimed(self) -> int:
-        """Return how many cells those who are served hold or were promised."""
+        """Return the number of cells that busy sequences use or may still use."""
         return sum(max(sequence.promised, len(sequence.cells)) for sequence in self._all if sequence.busy)
 
     def _outstanding(self) -> int:
@@ -403,7 +402,7 @@ class Sequences:
         return max((common_prefix(sequence.cells, other.cells) for other in others), default=0)
 
     def _evict(self, moves: list[Move], spare: KVSequence | None = None) -> bool:
-        """Remove the least recently used sequence from the cache; tell whether there was one."""
+        """Evict the least recently used idle sequence; return False if there is none."""
         idle = [sequence for sequence in self._all if not sequence.busy and sequence is not spare]
         if not idle:
             return False

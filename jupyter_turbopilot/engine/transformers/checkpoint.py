@@ -211,7 +211,7 @@ def _weight_bytes(folder: Path, width: int, bits: int, *, quantized: bool) -> in
 
 
 def _is_table(name: str) -> bool:
-    """Tell whether a tensor holds a row for each token or place: those are not quantized."""
+    """Return whether a tensor holds a row for each token or place: those are not quantized."""
     return any(word in name for word in ("embed", "wte", "wpe", "lm_head"))
 
 

@@ -80,7 +80,7 @@ def new_cache(config: Any) -> Any:
 
 
 def is_divisible(cache: Any) -> bool:
-    """Tell whether the end of a sequence can be forgotten; the state of recurrent layers cannot go back."""
+    """Return whether the end of a sequence can be forgotten; the state of recurrent layers cannot go back."""
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
@@ -125,14 +125,14 @@ class TransformersEngine(Stepping):
         self._held: dict[int, Held] = {}
         self._parked: dict[int, Held] = {}
         self._rows: dict[int, Logits] = {}
-        self._attention: Cancel | None = None
+        self._interrupt: Cancel | None = None
         for modules in [part for part in model.modules() if isinstance(part, torch.nn.ModuleList)]:
             for layer in modules:
                 layer.register_forward_pre_hook(self._look_up)
 
     def _look_up(self, _module: Any, _inputs: Any) -> None:
-        """Stop between two layers where attention is wanted."""
-        if self._attention is not None and self._attention.is_set():
+        """Stop between two layers if the step is interrupted."""
+        if self._interrupt is not None and self._interrupt.is_set():
             raise _Aborted
 
     def apply(self, moves: Iterable[Move]) -> None:
@@ -162,23 +162,23 @@ class TransformersEngine(Stepping):
         held = self._held.get(sequence)
         return held.size if held else 0
 
-    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
-        """Compute a batch; False where `attention` aborted it."""
+    def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
+        """Evaluate a batch; return False if `interrupt` aborted it."""
         self._rows.clear()
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         numbered = groupby(enumerate(rows), key=lambda each: each[1].sequence)
         with torch.inference_mode():
-            return all(self._read(sequence, list(part), attention) for sequence, part in numbered)
+            return all(self._read(sequence, list(part), interrupt) for sequence, part in numbered)
 
-    def _read(self, sequence: int, rows: list[tuple[int, BatchToken]], attention: Cancel | None) -> bool:
+    def _read(self, sequence: int, rows: list[tuple[int, BatchToken]], interrupt: Cancel | None) -> bool:
         """Read what is new of a sequence; False where that was aborted."""
         held = self._held.setdefault(sequence, Held(new_cache(self._model.config)))
         whole = self._divisible or not held.size
         for piece in [rows] if whole else [[row] for row in rows]:
-            if attention and attention.is_set():
+            if interrupt and interrupt.is_set():
                 return False
-            self._attention = attention if whole else None
+            self._interrupt = interrupt if whole else None
             try:
                 self._forward(held, piece)
             except _Aborted:
@@ -193,7 +193,7 @@ class TransformersEngine(Stepping):
                     "smaller model."
                 ) from None
             finally:
-                self._attention = None
+                self._interrupt = None
         return True
 
     def _forward(self, held: Held, rows: list[tuple[int, BatchToken]]) -> None:

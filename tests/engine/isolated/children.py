@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PLAN = LoadPlan(context_size=512, threads=1, needs=0, parked=2048)
 PYTHON = sys.executable
-# Every batch waits for attention, so that a test can do what it likes in the middle of one.
+# Every batch waits for the interrupt, so that a test can act while a batch is running.
 WAITS = """
     import time
     from pathlib import Path
@@ -27,14 +27,14 @@ WAITS = """
 
     evaluate = LlamaEngine.evaluate
 
-    def wait(self, rows, attention):
+    def wait(self, rows, interrupt):
         while not Path("go").exists():
-            if attention is None or not attention.is_set():
+            if interrupt is None or not interrupt.is_set():
                 Path("computing").touch()
                 time.sleep(0.001)
             else:
                 break
-        return evaluate(self, rows, attention)
+        return evaluate(self, rows, interrupt)
 
     LlamaEngine.evaluate = wait
 """

@@ -53,7 +53,7 @@ def test_attention_reaches_the_request_before_it_and_no_other(
         pipe.send(encode(message))
     asked = [heard.get(timeout=30) for _ in range(4)]
     assert [one.request for one in asked] == [Step((1,)), Step((2,)), Step((3,)), UseThreads(1)]
-    assert [one.attention.is_set() for one in asked] == [True, False, True, False]
+    assert [one.interrupt.is_set() for one in asked] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"\xc1", encode(["Nonsense"])])

@@ -142,14 +142,14 @@ def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_
     while len(run.fresh) < written:
         engine.step([run], Cancel())
     go.unlink()
-    attention, before = Cancel(), len(run.fresh)
-    thread = threading.Thread(target=engine.step, args=([run], attention))
+    interrupt, before = Cancel(), len(run.fresh)
+    thread = threading.Thread(target=engine.step, args=([run], interrupt))
     thread.start()
     while not computing.exists():
         time.sleep(0.001)
     assert engine.vocabulary.tokenize("meanwhile")
     assert thread.is_alive()
-    attention.set("nudge")
+    interrupt.set("interrupt")
     thread.join(30)
     assert not thread.is_alive()
     assert (len(run.fresh), run.done) == (before, False)
@@ -171,8 +171,8 @@ def test_what_was_written_before_a_failure_is_handed_over(
         step = Stepping.step
         failures = [ContextLengthError(1, 2, 3), ValueError("the prompt itself"), MemoryError()]
 
-        def fail(self, runs, attention):
-            step(self, runs, attention)
+        def fail(self, runs, interrupt):
+            step(self, runs, interrupt)
             if failures:
                 raise failures.pop(0)
 

@@ -94,10 +94,10 @@ def test_a_crash_in_the_first_batch_is_refused(
 
         evaluate = LlamaEngine.evaluate
 
-        def crash(self, rows, attention):
+        def crash(self, rows, interrupt):
             if len(rows) >= 32:
                 os.abort()
-            return evaluate(self, rows, attention)
+            return evaluate(self, rows, interrupt)
 
         LlamaEngine.evaluate = crash
     """
@@ -117,7 +117,7 @@ def test_a_failure_in_the_first_batch_is_remembered_if_it_lasts(
         from jupyter_turbopilot.errors import EngineError
         from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 
-        def fail(self, rows, attention):
+        def fail(self, rows, interrupt):
             raise {error}
 
         LlamaEngine.evaluate = fail

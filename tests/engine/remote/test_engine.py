@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine.base import can_write
+from jupyter_turbopilot.engine.base import can_generate
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
@@ -93,10 +93,10 @@ def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve,
     engine = connect(serve(held("a", go)))
     run = start(engine, ask())
     step_until(engine, run, 1)
-    attention = Cancel()
-    threading.Timer(0.05, attention.set, ("nudge",)).start()
-    engine.step([run], attention)
-    engine.step([run], attention)
+    interrupt = Cancel()
+    threading.Timer(0.05, interrupt.set, ("interrupt",)).start()
+    engine.step([run], interrupt)
+    engine.step([run], interrupt)
     assert not run.done
     go.set()
 
@@ -249,10 +249,10 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
 def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> None:
     server = serve(words("a"))
     engine = connect(server)
-    assert can_write(engine)
+    assert can_generate(engine)
     server.stop()
     with pytest.raises(EngineGoneError):
-        can_write(engine)
+        can_generate(engine)
 
 
 def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:

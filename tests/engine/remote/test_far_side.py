@@ -72,7 +72,7 @@ def test_the_model_is_the_one_that_is_named_or_the_only_one() -> None:
     assert read_models(several, "b", "host").model == "b"
     with pytest.raises(ModelRefusedError, match=r"several models.*a, b"):
         read_models(several, "", "host")
-    with pytest.raises(ModelRefusedError, match="no model of the name"):
+    with pytest.raises(ModelRefusedError, match="does not have the model"):
         read_models(listing({"id": "a"}), "c", "host")
 
 

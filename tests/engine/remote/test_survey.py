@@ -118,7 +118,7 @@ def test_text_is_sent_with_what_the_server_accepts(refused: list[str], form: Tex
 
 
 def test_a_server_that_takes_no_text_at_all_is_told(serve: Serve) -> None:
-    with pytest.raises(FarRefusalError, match="chats"):
+    with pytest.raises(FarRefusalError, match="only chat"):
         ask(serve(status(404)), lambda side: text_form(side, FarSide(Kind.OPENAI, "m"), "auto"))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
-from jupyter_turbopilot.engine.stepping.engine import READING_MOST, Stepping, write
+from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping, write
 from jupyter_turbopilot.engine.stepping.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
@@ -65,11 +65,11 @@ class Arithmetic(Stepping):
     def length(self, sequence: int) -> int:
         return len(self.memory.get(sequence, []))
 
-    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
+    def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         assert 0 < len(rows) <= self.batch_size
         self.batches.append(rows)
         self.now += self.batch_seconds + len(rows) * self.row_seconds
-        if attention and (attention.is_set() or self.abort_next):
+        if interrupt and (interrupt.is_set() or self.abort_next):
             self.abort_next = False
             return False
         self.rows = []
@@ -322,7 +322,7 @@ def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], c
             read, written = read + rows * (not here), written + rows * here
         else:
             read = written = 0
-        assert read <= READING_MOST * (written + 1) + engine.batch_size
+        assert read <= PREFILL_MAX * (written + 1) + engine.batch_size
 
 
 def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_read() -> None:
@@ -349,9 +349,9 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
 def test_a_batch_that_serves_several_is_never_cut_short() -> None:
     engine = Arithmetic()
     runs = [engine.start(Ask(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
-    attention = Cancel()
-    attention.set("nudge")
-    engine.step([run for run in runs if run], attention)
+    interrupt = Cancel()
+    interrupt.set("interrupt")
+    engine.step([run for run in runs if run], interrupt)
     assert all(run and run.wrote == 1 for run in runs)
 
 

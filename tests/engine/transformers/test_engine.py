@@ -14,7 +14,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import CHUNK, can_write
+from jupyter_turbopilot.engine.base import CHUNK, can_generate
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.engine import Stepping, write
@@ -159,10 +159,10 @@ def test_a_cancel_takes_effect_within_a_step_and_leaves_nothing_behind(
     prompt = engine.vocabulary.tokenize(SOURCE)[: CHUNK + 20]
     run = engine.start(Ask(prompt, Sampling(max_tokens=8, ignore_end=True)))
     assert run is not None
-    attention = SetBy(looks)
-    while not attention.reason:
-        engine.step([run], attention)
-    assert not attention.late  # not one more layer was computed
+    interrupt = SetBy(looks)
+    while not interrupt.reason:
+        engine.step([run], interrupt)
+    assert not interrupt.late  # not one more layer was computed
     assert len(run.sequence.tokens) % CHUNK == 0 or len(run.sequence.tokens) >= len(prompt)
     assert engine.length(run.sequence.id) == len(run.sequence.tokens)
     while not run.done:
@@ -222,11 +222,11 @@ def test_after_a_failure_the_next_text_is_right(
         broken.setattr(layer.mlp, "forward", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             written(engine, prompt)
-        assert not can_write(engine)
+        assert not can_generate(engine)
         broken.setattr(layer.mlp, "forward", lambda x: x * float("nan"))
         with pytest.raises(EngineError, match="float32"):
             written(engine, prompt)
-    assert can_write(engine)
+    assert can_generate(engine)
     assert ids(written(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
 
 
@@ -310,11 +310,11 @@ def test_a_recurrent_model_goes_on_where_it_is_and_reads_again_where_it_was(
     usage = Usage()
     written(engine, [*longer, 7], max_tokens=1, usage=usage)
     assert usage.cached_tokens >= len(longer) - 1
-    attention = SetBy(2)
+    interrupt = SetBy(2)
     run = engine.start(Ask(prompt, Sampling(max_tokens=4, ignore_end=True)))
     assert run is not None
-    while not attention.reason:
-        engine.step([run], attention)
+    while not interrupt.reason:
+        engine.step([run], interrupt)
     assert engine.length(run.sequence.id) == len(run.sequence.tokens) == 0
     while not run.done:
         engine.step([run], Cancel())
