@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LEFT = 0
-FOLDERS = ("benchmarks", "binder", "docs", "jupyter_turbopilot", "scripts", "tests")
+FOLDERS: tuple[str, ...] = ("benchmarks", "binder", "docs", "jupyter_turbopilot", "scripts", "tests")
 FOLDERS += tuple(f"labextension/{name}" for name in ("demo", "src", "ui-tests"))
 KINDS = {".py", ".ts", ".mjs", ".md"}
 LEFT_OUT = {"prose.py"}  # this list itself
