@@ -10,15 +10,15 @@ import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
-import { describeMemory } from './memory';
+
 import type { Notice } from './notice';
 import type { Page } from './page';
 import type { Preferences } from './settings';
 import type { Provider } from './provider';
 import { describeStatus, type Status } from './status';
 import { describeStudy } from './study';
-import { describeWeek } from './learned';
-import { describeDecline } from './words';
+
+import { describeDecline, describeIndex } from './words';
 
 export namespace CommandIDs {
   export const toggle = 'turbopilot:toggle';
@@ -111,7 +111,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     execute: () => preferences.change({ enabled: !preferences.current.enabled })
   });
   commands.addCommand(CommandIDs.snooze, {
-    label: trans.__('Snooze in This Document'),
+    label: trans.__('Pause in This Document'),
     isEnabled: () => page.path !== null,
     isToggleable: true,
     isToggled: () => provider.snoozed.has(page.path ?? ''),
@@ -131,11 +131,11 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
 function addMemory(commands: CommandRegistry, { trans, availability, preferences }: IParts): void {
   const kept = () => availability.state.health?.memory ?? null;
   commands.addCommand(CommandIDs.memory, {
-    label: args =>
-      args.palette
-        ? trans.__('Use My Other Notebooks')
-        : trans.__('Use My Other Notebooks (%1)', describeMemory(trans, kept())),
-    caption: () => kept()?.place ?? '',
+    label: trans.__('Suggest From My Notebooks'),
+    caption: () => {
+      const memory = kept();
+      return [describeIndex(trans, memory), memory?.place].filter(Boolean).join('\n');
+    },
     isEnabled: () => kept() !== null,
     isVisible: () => !availability.state.health?.inPage,
     isToggleable: true,
@@ -196,17 +196,17 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
     execute: () => page.accept()
   });
   commands.addCommand(CommandIDs.acceptWord, {
-    label: trans.__('Accept a Word of the Suggestion'),
+    label: trans.__('Accept Next Word'),
     isEnabled,
     execute: () => acceptor.acceptWord()
   });
   commands.addCommand(CommandIDs.acceptLine, {
-    label: trans.__('Accept a Line of the Suggestion'),
+    label: trans.__('Accept Next Line'),
     isEnabled,
     execute: () => acceptor.acceptLine()
   });
   commands.addCommand(CommandIDs.dismiss, {
-    label: trans.__('Dismiss the Suggestion'),
+    label: trans.__('Dismiss Suggestion'),
     isEnabled,
     execute: () => {
       const shown = completers.active?.current?.insertText ?? '';
@@ -227,7 +227,7 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   });
   const week = () => availability.state.health?.week ?? null;
   commands.addCommand(CommandIDs.learned, {
-    label: args => (args.palette ? trans.__('What Turbopilot Has Learned…') : describeWeek(trans, week())),
+    label: args => (args.palette ? trans.__('Reset Learning…') : trans.__('Acceptance Statistics…')),
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
     execute: showLearned

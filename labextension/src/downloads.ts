@@ -67,7 +67,7 @@ export function downloadLabel(
     return trans.__('Download from a mirror');
   }
   if (checkpoint) {
-    return trans.__('Fetch and convert');
+    return trans.__('Download and convert');
   }
   return damaged ? trans.__('Download again') : trans.__('Download');
 }
@@ -75,13 +75,13 @@ export function downloadLabel(
 /** One line that says how far a download is. */
 export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
   if (step.phase === 'verifying') {
-    return trans.__('Checking %1 against its digest…', name);
+    return trans.__('Verifying the checksum of %1…', name);
   }
   if (step.phase === 'waiting' || !step.received) {
-    return trans.__('Fetching %1…', name);
+    return trans.__('Downloading %1…', name);
   }
   const done = describeSize(step.received);
   return step.total
-    ? trans.__('Fetching %1: %2 of %3', name, done, describeSize(step.total))
-    : trans.__('Fetching %1: %2', name, done);
+    ? trans.__('Downloading %1: %2 of %3', name, done, describeSize(step.total))
+    : trans.__('Downloading %1: %2', name, done);
 }

@@ -195,7 +195,7 @@ export class Engines {
       throw new ServerError(
         500,
         'not_loaded',
-        'The part of the extension that completes could not be loaded. It is tried again; or reload the page.'
+        'The completion module of the extension could not be loaded. Retrying… If this persists, reload the page.'
       );
     }));
   }

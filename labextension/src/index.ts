@@ -36,7 +36,7 @@ const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
-  description: 'Ghost text from a model inside the Jupyter server, or inside the page where there is none.',
+  description: 'Inline code completion from a model in the Jupyter server or in the browser.',
   autoStart: true,
   requires: [ICompletionProviderManager, IInlineCompleterFactory],
   optional: [ISettingRegistry, IStatusBar, ICommandPalette, ITranslator, IEditorLanguageRegistry],

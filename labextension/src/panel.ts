@@ -132,7 +132,7 @@ export class ModelPanel extends Widget {
     const form = this._form;
     this._other.type = 'text';
     this._other.className = 'jp-mod-styled';
-    this._other.placeholder = trans.__('A path, owner/repository or an address of a model');
+    this._other.placeholder = trans.__('Path, owner/repository or URL of a model');
     this._other.setAttribute('aria-label', trans.__('Another model'));
     form.append(this._other, button(trans.__('Use'), 'submit'));
     form.addEventListener('submit', event => {
@@ -145,7 +145,7 @@ export class ModelPanel extends Widget {
     const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
-    label.append(this._all, ` ${trans.__('Also those that are too large or too slow for this machine')}`);
+    label.append(this._all, ` ${trans.__('Show unsuitable models')}`);
     this._said.className = 'jp-Turbopilot-said';
     this._said.setAttribute('role', 'status');
     const table = document.createElement('table');
@@ -164,12 +164,15 @@ export class ModelPanel extends Widget {
     const address = this._availability.state.health?.address ?? '';
     this._intro.textContent = inPage
       ? this._trans.__(
-          'A model of this site runs in your browser, which keeps its file. Your code stays in this page.'
+          'The model runs in your browser, which stores its file. Your code does not leave this page.'
         )
       : address
-        ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
+        ? this._trans.__(
+            'The model runs at %1. Code is sent there, and the model is selected there.',
+            address
+          )
         : this._trans.__(
-            'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
+            'The model runs in your Jupyter server. Speeds, and sizes marked ~, are estimates for this machine.'
           );
     this._form.hidden = this._label.hidden = inPage || address !== '';
     this._head.replaceChildren(
@@ -229,7 +232,7 @@ export class ModelPanel extends Widget {
     const known = this._models.find(model => model.spec === spec || model.name === spec);
     try {
       const health = await this._client.select(spec, tuned);
-      this._tell(this._trans.__('%1 is being loaded.', known?.name ?? spec));
+      this._tell(this._trans.__('Loading %1…', known?.name ?? spec));
       this._other.value = '';
       this._availability.told(health);
       await this._waitUntilLoaded();
@@ -260,11 +263,11 @@ export class ModelPanel extends Widget {
   }
 
   private async _download(model: Downloadable, mirrors: boolean, select = false): Promise<void> {
-    this._tell(this._trans.__('Fetching %1…', model.name));
+    this._tell(this._trans.__('Downloading %1…', model.name));
     window.setTimeout(() => void this.refresh(), POLL / 4);
     const outcome = await this._downloads.start(model, { mirrors, select });
     this._tell(
-      outcome.kind === 'stored' ? this._trans.__('%1 is on this machine.', model.name) : outcome.message,
+      outcome.kind === 'stored' ? this._trans.__('Downloaded %1.', model.name) : outcome.message,
       outcome.kind === 'failed'
     );
     await this.refresh();
@@ -279,7 +282,7 @@ export class ModelPanel extends Widget {
   private async _remove(model: IModel): Promise<void> {
     const asked = await showDialog({
       title: this._trans.__('Remove %1?', model.name),
-      body: this._trans.__('Its file, %1, is deleted from this machine.', describeSize(model.size)),
+      body: this._trans.__('This deletes the model file (%1).', describeSize(model.size)),
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })]
     });
     // The rows may be new since the dialog was opened.
@@ -291,7 +294,11 @@ export class ModelPanel extends Widget {
       const freed = await this._client.remove(model.spec);
       this._tell(
         model.selected
-          ? this._trans.__('%1 freed. Download %2 to use it again.', describeSize(freed), model.name)
+          ? this._trans.__(
+              '%1 freed. To use it again, download the model %2 again.',
+              describeSize(freed),
+              model.name
+            )
           : this._trans.__('%1 freed.', describeSize(freed))
       );
       void this._availability.check();

@@ -2,7 +2,7 @@
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Signal } from '@lumino/signaling';
-const ENGINES = ['as the page has it', 'server', 'browser'] as const;
+const ENGINES = ['auto', 'server', 'browser'] as const;
 const STEPS = ['default', 'quiet', 'balanced', 'eager', 'always'] as const;
 
 /** The engine that the user wants. */
@@ -27,7 +27,7 @@ export interface ISettings {
 }
 
 export const DEFAULTS: ISettings = {
-  engine: 'as the page has it',
+  engine: 'auto',
   browserModels: '',
   enabled: true,
   mode: 'automatic',

@@ -9,7 +9,7 @@ import type { Provider } from './provider';
 import { describeSize } from './size';
 import { WITHHELD } from './trouble';
 import type { IStep } from './wire';
-import { describeTrouble } from './words';
+import { describeIndex, describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'absent' | 'failed';
 
@@ -25,6 +25,8 @@ export interface IStatus {
   study: boolean;
   lastMs: number | null;
   reason: string;
+  /** The progress of the notebook index; empty: there is none. */
+  index: string;
 }
 
 /** A duration in milliseconds or seconds. */
@@ -45,7 +47,7 @@ export function wordsOf(
 ): IWords {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
-    snoozed: trans.__('snoozed'),
+    snoozed: trans.__('paused'),
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     thinking: trans.__('thinking'),
@@ -60,11 +62,13 @@ export function wordsOf(
   };
 }
 
-/** The title of a status: the model, where code goes, whether it is logged, what is wrong. Screen readers read it, too. */
-export function titleOf(trans: TranslationBundle, { model, address, study, reason }: IStatus): string {
+/** Return the tooltip, which screen readers announce as well. */
+export function titleOf(trans: TranslationBundle, status: IStatus): string {
+  const { model, address, study, reason, index } = status;
   const where = address && trans.__('Code is sent to %1', address);
-  const logged = study && trans.__('A study log is kept');
-  return [model, where, logged, reason].filter(Boolean).join('\n');
+  const indexed = index && trans.__('Notebook index: %1', index);
+  const logged = study && trans.__('Study log enabled');
+  return [model, where, logged, indexed, reason].filter(Boolean).join('\n');
 }
 
 /** How much is here of a model that is being fetched. */
@@ -85,7 +89,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
     : health.phase === 'empty'
       ? trans.__('loads when you type')
       : health.phase === 'loading'
-        ? trans.__('being loaded')
+        ? trans.__('loading')
         : trans.__('not available');
   return trans.__('%1, in this page: %2', facts, state);
 }
@@ -125,6 +129,7 @@ export class Status {
   get current(): IStatus {
     const { state } = this._availability;
     const { settings, snoozed } = this._provider;
+    const memory = state.health?.memory;
     return {
       condition: conditionOf(state, {
         enabled: settings.enabled,
@@ -136,7 +141,8 @@ export class Status {
       address: state.health?.address ?? '',
       study: Boolean(state.health?.study),
       lastMs: this._activity.lastMs,
-      reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')
+      reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? ''),
+      index: memory ? describeIndex(this._trans, memory) : ''
     };
   }
 

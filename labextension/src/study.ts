@@ -8,32 +8,30 @@ import type { IStudy } from './wire';
 /** Say in a line of a menu that there is a log. */
 export function describeStudy(trans: TranslationBundle, study: IStudy | null): string {
   if (!study) {
-    return trans.__('No Study Log Is Kept');
+    return trans.__('Study Log: Off');
   }
   if (study.trouble) {
-    return trans.__('A Study Log Is On, but Cannot Be Written…');
+    return trans.__('Study Log: Cannot Be Written…');
   }
-  return study.text
-    ? trans.__('A Study Log Is On, With the Text of Suggestions…')
-    : trans.__('A Study Log Is On…');
+  return study.text ? trans.__('Study Log: On, With Suggestion Text…') : trans.__('Study Log: On…');
 }
 
 /** Say what is in it, where it is, and how it ends. */
 export function explainStudy(trans: TranslationBundle, { text, file, trouble }: IStudy): string {
   const holds = text
     ? trans.__(
-        'For a study, the server logs what becomes of the suggestions that you see: when they appear, their text, which you take, type over or dismiss, and how much of them stays. Suggestions that look like secrets are logged without their text.'
+        'For a study, the server logs the suggestions that you see: when they appear, their text, which of them you accept, overwrite or dismiss, and how much of them you keep. Suggestions that look like secrets are logged without their text.'
       )
     : trans.__(
-        'For a study, the server logs what becomes of the suggestions that you see: when they appear, how long they are, which you take, type over or dismiss, and how much of them stays. It logs numbers, and no text.'
+        'For a study, the server logs the suggestions that you see: when they appear, how long they are, which of them you accept, overwrite or dismiss, and how much of them you keep. It logs numbers, no text.'
       );
   return [
     holds,
-    trans.__('No name and no path is in the log, and it is sent nowhere.'),
-    file ? trans.__('It is in %1, where only the owner of this server can read it.', file) : '',
-    trouble ? trans.__('At the moment it cannot be written: %1.', trouble) : '',
+    trans.__('The log contains no user names and no paths, and is not sent anywhere.'),
+    file ? trans.__('It is stored in %1, where only the owner of this server can read it.', file) : '',
+    trouble ? trans.__('The log cannot be written: %1.', trouble) : '',
     trans.__(
-      'c.Turbopilot.study_log in the server’s configuration switches it on and off; “jupyter turbopilot study clear” deletes it.'
+      'To turn it on or off, set c.Turbopilot.study_log in the server’s configuration. To delete it, run “jupyter turbopilot study clear”.'
     )
   ]
     .filter(Boolean)
@@ -67,7 +65,7 @@ export function tellOfStudy(
       return;
     }
     availability.changed.disconnect(tell);
-    Notification.info(trans.__('Turbopilot keeps a log of your suggestions for a study.'), {
+    Notification.info(trans.__('Turbopilot logs your suggestions for a study.'), {
       autoClose: false,
       actions: [
         { label: trans.__('OK'), callback: () => undefined },

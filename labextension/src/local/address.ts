@@ -31,14 +31,14 @@ export function isWebPage(beginning: string): boolean {
 /** Say what to do about a file that comes with a status that is none of success, or without content. */
 export function remedyFor(status: number): string {
   if (status < 300) {
-    return 'It came without content: the owner of the site has to put it there.';
+    return 'The file is empty. Report this to the owner of the site.';
   }
   if (isAbsent(status)) {
-    return 'The owner of the site has to put it there.';
+    return 'The file is missing. Report this to the owner of the site.';
   }
   return status >= 500 || status === 408 || status === 429
     ? 'Try again later, or reload the page.'
-    : 'Is there a sign-in? If not, the owner of the site has to fix it.';
+    : 'Log in if required, or report this to the owner of the site.';
 }
 
 /** Whether a status says that there is no such file. */
@@ -47,7 +47,7 @@ function isAbsent(status: number): boolean {
 }
 
 export function webPageInPlaceOf(name: string): string {
-  return `A web page comes in place of ${name}. Is there a sign-in? If not, the owner of the site has to fix it.`;
+  return `Received a web page instead of ${name}. Log in if required, or report this to the owner of the site.`;
 }
 
 function decoded(name: string): string {
@@ -70,13 +70,13 @@ export async function fetchWhole(
   const name = fileName(address);
   const failure = (code: string, message: string) => new ServerError(500, code, message);
   const noConnection = (): never => {
-    throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
+    throw failure('download_failed', `${name} could not be downloaded. Check your network connection.`);
   };
   const response = await fetch(address, { cache, signal: AbortSignal.timeout(PATIENCE) }).catch(noConnection);
   if (!response.ok) {
     const { status } = response;
     const code = isAbsent(status) ? absent : 'download_failed';
-    throw failure(code, `${name} cannot be fetched (${status}). ${remedyFor(status)}`);
+    throw failure(code, `${name} could not be downloaded (${status}). ${remedyFor(status)}`);
   }
   const bytes = await response.arrayBuffer().catch(noConnection);
   if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {

@@ -21,7 +21,7 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const listed = parsed(new TextDecoder().decode(bytes), name);
   const models = listed.filter((entry): entry is Listed => !mistakeIn(entry, address, name));
   if (listed.length === 0) {
-    throw failure(`${name} lists no model. The owner of the site has to add one.`);
+    throw failure(`${name} lists no model. Report this to the owner of the site.`);
   }
   if (models.length === 0) {
     throw incorrect(mistakeIn(listed[0], address, name));
@@ -49,11 +49,11 @@ function parsed(text: string, name: string): unknown[] {
     throw incorrect(`${name} is not valid JSON${line ? ` (${line})` : ''}`);
   }
   if (!isObject(read)) {
-    throw incorrect(`${name} has to be an object with a list of “models”`);
+    throw incorrect(`${name} must be an object with a list “models”`);
   }
   const models = read.models ?? [];
   if (!Array.isArray(models)) {
-    throw incorrect(`“models” in ${name} has to be a list`);
+    throw incorrect(`“models” in ${name} must be a list`);
   }
   return models;
 }
@@ -63,7 +63,7 @@ function failure(message: string): ServerError {
 }
 
 function incorrect(words: string): ServerError {
-  return failure(`${words}. The owner of the site has to correct it.`);
+  return failure(`${words}. Report this to the owner of the site.`);
 }
 
 /** A model as the list has it. */
@@ -74,25 +74,25 @@ const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
 
 /** What an entry holds, and how that is called. */
 const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: string]> = {
-  name: [isText, 'a text'],
-  url: [isText, 'an address'],
-  sha256: [value => isText(value) && /^[0-9a-f]{64}$/.test(value as string), '64 digits (0-9a-f)'],
+  name: [isText, 'a string'],
+  url: [isText, 'a URL'],
+  sha256: [value => isText(value) && /^[0-9a-f]{64}$/.test(value as string), '64 hexadecimal digits'],
   size: [value => Number.isSafeInteger(value) && Number(value) > 0, 'a number of bytes'],
-  language: [isTextOrMissing, 'a text'],
-  best: [isTextOrMissing, 'a text'],
-  licence: [isTextOrMissing, 'a text'],
-  use: [isTextOrMissing, 'a text']
+  language: [isTextOrMissing, 'a string'],
+  best: [isTextOrMissing, 'a string'],
+  licence: [isTextOrMissing, 'a string'],
+  use: [isTextOrMissing, 'a string']
 };
 
 /** Say what is wrong with the first entry of a list; empty: nothing is. */
 function mistakeIn(entry: unknown, address: string, list: string): string {
   if (!isObject(entry)) {
-    return `The entry of model 1 in ${list} has to be an object`;
+    return `The entry of model 1 in ${list} must be an object`;
   }
   for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
     const value = entry[field];
     if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
-      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
+      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `must be ${expected}`}`;
     }
   }
   return '';

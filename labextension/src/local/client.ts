@@ -85,16 +85,12 @@ class WorkerEnded extends ServerError {
 /** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
 function inWords(reason: unknown): ServerError {
   const name = reason instanceof Error ? reason.name : typeof reason;
-  return new ServerError(
-    500,
-    'model_failed',
-    `The model in this page has failed (${name}). Reload the page.`
-  );
+  return new ServerError(500, 'model_failed', `The model in this page failed (${name}). Reload the page.`);
 }
 
 /** What a download ends with that was stopped. */
 function stopped(): ServerError {
-  return new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
+  return new ServerError(500, STOPPED, 'Stopped. The model was not downloaded.');
 }
 
 export class LocalClient implements IClient {
@@ -244,13 +240,13 @@ export class LocalClient implements IClient {
 
   /** End the worker: it holds a model. */
   leave(): void {
-    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine completes now.'));
+    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine is in use.'));
   }
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
     const opening = this._opening?.model === source ? this._opening : null;
-    this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
+    this._withhold(source, `The model ${name} was removed. Download it again in the Models panel.`);
     if (opening) {
       this._line?.postMessage({ kind: 'give up', call: opening.call });
       await opening.opened.catch(() => undefined); // it may be writing the file
@@ -326,7 +322,7 @@ export class LocalClient implements IClient {
     let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
-        this._end(new WorkerEnded(GONE, 'The model does not answer any more. It is started again.'));
+        this._end(new WorkerEnded(GONE, 'The model does not respond. Restarting…'));
       }
       heard = this._heard;
     }, SILENCE);
@@ -432,7 +428,7 @@ export class LocalClient implements IClient {
     if (!this._withheld.has(model)) {
       this._withhold(
         model,
-        `The download of ${model.name} was stopped. Download it in the models panel to use it.`
+        `The download of ${model.name} was stopped. Download it in the Models panel to use it.`
       );
     }
     return stopped();
@@ -491,9 +487,9 @@ export class LocalClient implements IClient {
       const why = event.message || 'no reason given';
       this._end(
         this._heard === before
-          ? new ServerError(500, 'download_failed', `The worker for the model does not start (${why}).`)
+          ? new ServerError(500, 'download_failed', `The model worker could not be started (${why}).`)
           : // The browser may end a worker to get its memory back.
-            new WorkerEnded(GONE, `The model has stopped (${why}). It is started again.`)
+            new WorkerEnded(GONE, `The model has stopped (${why}). Restarting…`)
       );
     };
     return line;
@@ -558,7 +554,7 @@ export class LocalClient implements IClient {
     this._engine?.fail(error);
     this._engine = null;
     // The model is started again, a download is not.
-    const cut = 'The download has ended, as its worker has stopped. Download the model again.';
+    const cut = 'The download was interrupted because its worker stopped. Download the model again.';
     const ofDownload = error.code === GONE ? new ServerError(500, 'download_failed', cut) : error;
     this._calls.forEach(({ pull, reject }) => reject(pull ? ofDownload : error));
     this._calls.clear();

@@ -35,7 +35,7 @@ export async function modelFile(
   const content = await fetched(source, step, signal);
   step({ phase: 'verifying' });
   if (!(await isIntact(content, source))) {
-    throw unexpected(source.url, 'another digest');
+    throw unexpected(source.url, 'wrong checksum');
   }
   signal?.throwIfAborted(); // before it is kept: nobody would find it in the panel
   if (files) {
@@ -90,7 +90,7 @@ async function fetched(
 ): Promise<Blob> {
   const name = fileName(url);
   if (size > MOST_BYTES) {
-    throw failure(`${name} has ${describeSize(size)}, which is too large for the browser.`);
+    throw failure(`${name} has ${describeSize(size)}, which exceeds the limit of the browser engine.`);
   }
   const stop = new AbortController();
   signal?.addEventListener('abort', () => stop.abort(signal.reason)); // AbortSignal.any is too new for Safari 16
@@ -104,18 +104,20 @@ async function fetched(
     (reason: unknown) => {
       throw signal?.aborted
         ? reason
-        : failure(`${name} cannot be fetched from ${hostOf(url)}. Is there a connection?`);
+        : failure(`${name} could not be downloaded from ${hostOf(url)}. Check your network connection.`);
     }
   );
   if (!response.ok || !response.body) {
-    throw failure(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
+    throw failure(`${name} could not be downloaded (${response.status}). ${remedyFor(response.status)}`);
   }
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const reader = response.body.getReader();
   let received = 0;
   for (;;) {
     const { done, value } = await withoutStall(reader.read()).catch((reason: unknown) => {
-      throw signal?.aborted ? reason : failure('The connection ended before the model was there. Try again.');
+      throw signal?.aborted
+        ? reason
+        : failure('The connection was closed before the download was complete. Try again.');
     });
     if (done) {
       break;
@@ -126,14 +128,14 @@ async function fetched(
     }
     if (received + value.length > size) {
       await reader.cancel();
-      throw unexpected(url, 'it is larger');
+      throw unexpected(url, 'too large');
     }
     parts.push(value);
     received += value.length;
     step({ phase: 'fetching', received, total: size, source: hostOf(url) });
   }
   if (received < size) {
-    throw unexpected(url, 'it is shorter');
+    throw unexpected(url, 'too short');
   }
   return new Blob(parts);
 }
@@ -144,9 +146,7 @@ function hostOf(url: string): string {
 
 /** The file is another one than the list of models says. */
 function unexpected(url: string, how: string): ServerError {
-  return failure(
-    `${fileName(url)} is not the file that was expected (${how}). The owner of the site has to put that there.`
-  );
+  return failure(`${fileName(url)} is not the expected file (${how}). Report this to the owner of the site.`);
 }
 
 function failure(message: string): ServerError {

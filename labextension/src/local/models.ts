@@ -19,8 +19,8 @@ export async function compiled(engine: URL): Promise<WebAssembly.Module> {
     throw new ServerError(
       500,
       'no_engine',
-      'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
-        'Use a current browser, or complete on a server.'
+      'This browser does not support WebAssembly SIMD, or the page forbids it. ' +
+        'Use a current browser, or a Jupyter server with Turbopilot.'
     );
   }
 }
@@ -50,12 +50,12 @@ export class Models implements IModels {
   async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
     const files = await this._files();
     if (!files) {
-      throw new ServerError(500, NO_STORAGE, 'This browser keeps no files for this page.');
+      throw new ServerError(500, NO_STORAGE, 'This browser does not store files for this page.');
     }
     await modelFile(source, files, step, signal);
     const [isKept] = await this.stored([source]);
     if (!isKept) {
-      throw new ServerError(500, NO_STORAGE, 'This browser has no room for the model.');
+      throw new ServerError(500, NO_STORAGE, 'The browser storage has no space for the model.');
     }
   }
 
