@@ -1,4 +1,4 @@
-/** The commands: what each is called, when it can be run, what it does; the menu of the status item, the palette. */
+/** The commands, the menu of the status item, and the palette entries. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ICommandPalette } from '@jupyterlab/apputils';
@@ -38,7 +38,7 @@ export namespace CommandIDs {
   export const status = 'turbopilot:status';
 }
 
-/** What the commands act on. */
+/** The components that the commands use. */
 export interface IParts {
   trans: TranslationBundle;
   page: Page;
@@ -90,7 +90,7 @@ export function fillPalette(palette: ICommandPalette): void {
   }
 }
 
-/** Suggestions on and off, everywhere or in one document. */
+/** Enable or disable suggestions, globally or in one document. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, preferences, status, notice } = parts;
   const clear = (): void => {
@@ -127,7 +127,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** The index of the person's notebooks: how it is, and whether it is used. */
+/** Enable or disable the notebook index. */
 function addMemory(commands: CommandRegistry, { trans, availability, preferences }: IParts): void {
   const kept = () => availability.state.health?.memory ?? null;
   commands.addCommand(CommandIDs.memory, {
@@ -144,7 +144,7 @@ function addMemory(commands: CommandRegistry, { trans, availability, preferences
   });
 }
 
-/** Asking for a suggestion, and for another one. */
+/** Request a suggestion, and switch between alternatives. */
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
   provider.declined.connect((_, decline) => {
@@ -169,10 +169,10 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
         provider.declined.emit('nowhere');
         return;
       }
-      // A menu or the palette has taken the focus.
+      // The menu or the palette has the focus.
       editor.focus();
       if (hasSelectedText(editor)) {
-        // JupyterLab does not even ask a provider.
+        // JupyterLab calls no provider while text is selected.
         provider.declined.emit('selection');
         return;
       }
@@ -186,7 +186,7 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   );
 }
 
-/** Taking a suggestion that is shown, or a part of it, or taking it away. */
+/** Accept the shown suggestion or a part of it, or dismiss it. */
 function addAccepting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, completers, provider, alternatives, acceptor } = parts;
   const isEnabled = (): boolean => completers.active !== undefined;
@@ -217,7 +217,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** The panel of models, the settings, the status. */
+/** Models panel, statistics, study log, settings and status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
   const { trans, availability, status, notice, openModels, showLearned, showStudy } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
@@ -232,7 +232,7 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     isEnabled: () => week() !== null,
     execute: showLearned
   });
-  // There is no setting that hides it: whoever is logged is to see that.
+  // No setting hides this entry: users must see that they are logged.
   const study = () => availability.state.health?.study ?? null;
   commands.addCommand(CommandIDs.study, {
     label: args => (args.palette ? trans.__('Turbopilot Study Log…') : describeStudy(trans, study())),
@@ -242,7 +242,7 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),
-    // A page of Notebook 7 has no settings editor; its list of files has.
+    // Notebook 7 has a settings editor only in its file browser.
     isVisible: () => commands.hasCommand('settingeditor:open'),
     isEnabled: () => commands.hasCommand('settingeditor:open'),
     execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })

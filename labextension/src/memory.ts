@@ -5,7 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { IMemory } from './wire';
 
-/** Where this browser notes of which folders the person was told. */
+/** The localStorage key of the folders for which the notification was shown. */
 const TOLD = 'jupyter-turbopilot:memory-told';
 const MOST_TOLD = 64;
 
@@ -14,7 +14,7 @@ function told(): string[] {
     const noted: unknown = JSON.parse(localStorage.getItem(TOLD) ?? '[]');
     return Array.isArray(noted) ? noted.map(String) : [];
   } catch {
-    return []; // a browser without storage tells it each time
+    return []; // without storage, the notification is shown in each page
   }
 }
 
@@ -22,11 +22,11 @@ function note(roots: string[]): void {
   try {
     localStorage.setItem(TOLD, JSON.stringify(roots.slice(-MOST_TOLD)));
   } catch {
-    // It is told once more, then.
+    // The notification is shown again.
   }
 }
 
-/** Explain the index; return whether the user wants it unused. */
+/** Show the dialog that explains the index; return whether the user chose to stop using it. */
 async function showMore(
   trans: TranslationBundle,
   { root, place }: IMemory,
@@ -49,7 +49,7 @@ async function showMore(
   return button.label === stop; // Escape is a cancel button of another label
 }
 
-/** Tell the person once for each folder that an index is kept, where, and how to stop it. */
+/** Notify the user once for each folder that it is indexed, with a way to stop using the index. */
 export function tellOfMemory(
   availability: Availability,
   trans: TranslationBundle,
@@ -89,7 +89,7 @@ export function tellOfMemory(
             label: trans.__('Stop Using'),
             callback: () => {
               stop();
-              void explain(memory); // it is still kept
+              void explain(memory); // the server still keeps it
             }
           },
           { label: trans.__('More…'), callback: () => void explain(memory) }

@@ -1,4 +1,4 @@
-/** A model's row in the panel: what it is, its state, and the buttons for what can be done with it. */
+/** The table row of a model in the panel: its properties, its state and its buttons. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { speed } from './choice';
@@ -6,15 +6,14 @@ import { describeStep, downloadLabel } from './downloads';
 import { describeSize } from './size';
 import type { IModel } from './wire';
 
-/** What the buttons of a row do. */
+/** The actions of the buttons. */
 export interface IActions {
   use(spec: string, tuned?: boolean): void;
   download(model: IModel, mirrors: boolean): void;
   stop(model: IModel): void;
   remove(model: IModel): void;
   /**
-   * Whether the models run in this page: what they take there is not estimated, and the one in use can be removed, too,
-   * and downloaded again.
+   * Whether the models run in this page. There are no estimates for these, and the selected one can be removed.
    */
   inPage: boolean;
 }
@@ -27,7 +26,7 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
   return element;
 }
 
-/** The columns between a model's name and its state: their titles, and what they say of a model. */
+/** The columns between name and state: their titles and texts. */
 function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
   const estimates: [string, (model: IModel) => string][] = [
     [trans.__('Memory'), model => describeSize(model.memory, false)],
@@ -62,7 +61,7 @@ export function modelRow(trans: TranslationBundle, model: IModel, actions: IActi
   for (const [title, textOf] of figures(trans, actions.inPage)) {
     const cell = row.insertCell();
     cell.textContent = textOf(model);
-    // Shown where there is no room for the table's head.
+    // Shown in narrow panels, which hide the table head.
     cell.dataset.title = title;
   }
   row.append(stateCell(trans, model, actions));

@@ -1,4 +1,4 @@
-/** Offering the model that is missing, in a notification that then shows its download. */
+/** The notification that offers the download of a missing model and shows its progress. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -7,7 +7,7 @@ import { describeStep, downloadLabel, type Downloads, type Outcome } from './dow
 import { describeSize } from './size';
 import type { IModel } from './wire';
 
-/** What the server does not list is known by its spec alone. */
+/** A missing model; one that the server does not list has only a name and a spec. */
 type Missing = Pick<IModel, 'name' | 'spec'> & Partial<IModel>;
 
 export class DownloadOffer {
@@ -17,7 +17,7 @@ export class DownloadOffer {
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** Offer the download of a model that is missing or damaged, once for each. */
+  /** Offer the download of a missing or damaged model, once for each. */
   async offer(name: string, code = 'model_missing'): Promise<void> {
     const offered = `${code} ${name}`;
     if (this._offered.has(offered)) {

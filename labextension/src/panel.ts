@@ -1,4 +1,4 @@
-/** The panel of models: what there is, what suits this machine, downloading with progress, choosing, removing. */
+/** The Models panel: list, download, select and remove models. */
 
 import { Dialog, MainAreaWidget, showDialog } from '@jupyterlab/apputils';
 import type { JupyterFrontEnd } from '@jupyterlab/application';
@@ -17,7 +17,7 @@ import type { IModel } from './wire';
 import { describeError, describeTrouble } from './words';
 
 const POLL = 1000;
-/** Another tab may fetch, choose or remove a model. */
+/** Another tab may download, select or remove a model. */
 const SLOW_POLL = 5000;
 
 const modelIcon = new LabIcon({
@@ -27,7 +27,7 @@ const modelIcon = new LabIcon({
     'd="M12 2 3 7v10l9 5 9-5V7l-9-5zm0 2.3L18 7.6l-6 3.3-6-3.3 6-3.3zM5 9.3l6 3.3v6.6l-6-3.3V9.3zm8 9.9v-6.6l6-3.3v6.6l-6 3.3z"/></svg>'
 });
 
-/** Return a function that shows the panel: a new one, or the one that is open. */
+/** Return a function that opens the panel or activates the open one. */
 export function panelOpener(shell: JupyterFrontEnd.IShell, make: () => ModelPanel): () => void {
   let panel: MainAreaWidget<ModelPanel> | null = null;
   return () => {
@@ -39,7 +39,7 @@ export function panelOpener(shell: JupyterFrontEnd.IShell, make: () => ModelPane
       shell.add(panel, 'main');
     }
     if (!panel.isAttached) {
-      // Notebook 7 has room for one document there.
+      // The main area of Notebook 7 has space for one document only.
       shell.add(panel, 'right');
     }
     shell.activateById(panel.id);
@@ -60,14 +60,14 @@ export class ModelPanel extends Widget {
     this.addClass('jp-Turbopilot-models');
     this._build();
     _availability.changed.connect((_, change) => {
-      // Another model was chosen, here or in another tab.
+      // Another model was selected, here or in another tab.
       if (servesAnother(change)) {
         void this.refresh();
       }
     }, this);
   }
 
-  /** Ask the server again and show what there is. */
+  /** Fetch the list of models and show it. */
   async refresh(): Promise<void> {
     window.clearTimeout(this._timer);
     const asked = ++this._asked;
@@ -93,7 +93,7 @@ export class ModelPanel extends Widget {
     this._timer = window.setTimeout(() => this._poll(), busy && !this._lost ? POLL : SLOW_POLL);
   }
 
-  /** Refresh, where anybody can see it. */
+  /** Refresh while the panel is visible. */
   private _poll(): void {
     if (this.isVisible && !document.hidden) {
       void this.refresh();
@@ -113,7 +113,7 @@ export class ModelPanel extends Widget {
     this._focus();
   }
 
-  /** Put the focus on the first thing that can be used, or on the panel until there is one. */
+  /** Focus the first control, or the panel until there is one. */
   private _focus(): void {
     const first = this._form.hidden ? this._body.querySelector('button') : this._other;
     (first ?? this.node).focus();
@@ -158,7 +158,7 @@ export class ModelPanel extends Widget {
     this._introduce();
   }
 
-  /** Say where the models run, and offer what can be done there. */
+  /** Describe where the models run, and show the controls that are available there. */
   private _introduce(): void {
     const { inPage } = this._client;
     const address = this._availability.state.health?.address ?? '';
@@ -201,7 +201,7 @@ export class ModelPanel extends Widget {
       .map(model => ({ ...model, failed: model.failed ?? this._downloads.failureOf(model.name) ?? null }));
     const state = JSON.stringify([shown, actions.inPage]);
     if (state === this._shown) {
-      return; // new rows would take the focus from a button, and the click between its press and its release
+      return; // new rows would take the focus from a button and swallow a click in progress
     }
     this._shown = state;
     this._body.replaceChildren(...shown.map(model => modelRow(this._trans, model, actions)));
@@ -212,7 +212,7 @@ export class ModelPanel extends Widget {
     }
   }
 
-  /** Return the models, the best first; while the panel is shown each keeps its place. */
+  /** Return the models in order; while the panel is visible, the order does not change. */
   private _inOrder(): IModel[] {
     const places = new Map(this._order.map((name, place) => [name, place]));
     const placeOf = ({ name }: IModel): number => places.get(name) ?? places.size;
@@ -221,7 +221,7 @@ export class ModelPanel extends Widget {
     return models;
   }
 
-  /** Focus a button of a model; where it is gone, the row, so that another Enter presses no other button. */
+  /** Focus a button of a model, or its row if the button is gone, so that Enter does not press another button. */
   private _focusRow(model = '', key = ''): void {
     const find = (data: string): HTMLElement | null => this._body.querySelector(`[data-${data}"]`);
     const target = find(`key="${CSS.escape(key)}`) ?? find(`model="${CSS.escape(model)}`) ?? this.node;
@@ -247,7 +247,7 @@ export class ModelPanel extends Widget {
     await this.refresh();
   }
 
-  /** Wait until the model is there, or until it is said why not; the one before goes on working then. */
+  /** Wait until the model is loaded or has failed to load; the previous model is used in that case. */
   private async _waitUntilLoaded(): Promise<void> {
     const trans = this._trans;
     this._loading = true;
@@ -285,7 +285,7 @@ export class ModelPanel extends Widget {
       body: this._trans.__('This deletes the model file (%1).', describeSize(model.size)),
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })]
     });
-    // The rows may be new since the dialog was opened.
+    // The rows may have been replaced while the dialog was open.
     this._focusRow(model.name, `remove:${model.name}`);
     if (!asked.button.accept) {
       return;
@@ -329,6 +329,6 @@ export class ModelPanel extends Widget {
   private _shown = '';
   private _timer = 0;
   private _loading = false;
-  /** whether the panel was activated and has the focus in the place of its first button, which is not there yet */
+  /** whether the panel has the focus until its first button exists */
   private _awaitsFocus = false;
 }

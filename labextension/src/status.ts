@@ -1,4 +1,4 @@
-/** What the status bar shows: which model, how it is doing, how long the last suggestion took. */
+/** The status in the status bar: the model, its state, the latency of the last suggestion. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
@@ -15,13 +15,13 @@ export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | '
 
 export interface IStatus {
   condition: Condition;
-  /** The model, in words. */
+  /** The description of the model. */
   model: string;
-  /** How much of the model's file is here that is being fetched; `null`: none is, or nobody knows. */
+  /** The progress of the model's download; `null`: no download, or an unknown size. */
   percent: number | null;
-  /** The host that code is sent to; empty where it stays on the server. */
+  /** The host that code is sent to; empty if code does not leave the server. */
   address: string;
-  /** Whether a log is kept for a study. */
+  /** Whether a study log is enabled. */
   study: boolean;
   lastMs: number | null;
   reason: string;
@@ -34,7 +34,7 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A status in a few words. Without room for all of it, the time is dropped first and the state last. */
+/** The parts of the label. A narrow window hides the time first and the state last. */
 export interface IWords {
   state: string;
   address: string;
@@ -71,14 +71,14 @@ export function titleOf(trans: TranslationBundle, status: IStatus): string {
   return [model, where, logged, indexed, reason].filter(Boolean).join('\n');
 }
 
-/** How much is here of a model that is being fetched. */
+/** Return the progress of a download in percent. */
 function percentOf(step: IStep | null | undefined): number | null {
   return step?.phase === 'fetching' && step.total
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
 }
 
-/** Say which model completes; of one in this page, how large it is and how it is, too. */
+/** Describe the model; for one in this page, with its size and state. */
 export function describeModel(trans: TranslationBundle, { model, health }: IState): string {
   if (!health?.inPage) {
     return model;
@@ -94,7 +94,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   return trans.__('%1, in this page: %2', facts, state);
 }
 
-/** The condition that the person sees. Pure. */
+/** Return the condition to show. Pure. */
 export function conditionOf(
   { health, trouble }: IState,
   { enabled, snoozed, thinking }: { enabled: boolean; snoozed: boolean; thinking: boolean }
@@ -111,7 +111,7 @@ export function conditionOf(
   return snoozed ? 'snoozed' : thinking ? 'thinking' : 'ready';
 }
 
-/** Puts together what is known of the server, the provider and the document. */
+/** Combines the states of the server, the provider and the document. */
 export class Status {
   constructor(
     private readonly _trans: TranslationBundle,
@@ -148,7 +148,7 @@ export class Status {
 
   readonly changed = new Signal<this, IStatus>(this);
 
-  /** Something that it depends on may have changed: each key begins and ends a request. */
+  /** Emit the status if it has changed. */
   update(): void {
     const { current } = this;
     if (!JSONExt.deepEqual({ ...current }, { ...this._last })) {
@@ -161,7 +161,7 @@ export class Status {
   private _activity: IActivity = { thinking: false, lastMs: null };
 }
 
-/** Say a status in one line. */
+/** Describe a status in one line. */
 export function describeStatus(trans: TranslationBundle, status: IStatus): string {
   const { state, address, time } = wordsOf(trans, status);
   return state + address + time;

@@ -1,11 +1,11 @@
-/** The study log: its line in the menu, the dialog that explains it, and a notification where no status item shows it. */
+/** The study log: its menu entry, its dialog, and a notification in pages without a status item. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { IStudy } from './wire';
 
-/** Say in a line of a menu that there is a log. */
+/** The label of the menu entry. */
 export function describeStudy(trans: TranslationBundle, study: IStudy | null): string {
   if (!study) {
     return trans.__('Study Log: Off');
@@ -16,7 +16,7 @@ export function describeStudy(trans: TranslationBundle, study: IStudy | null): s
   return study.text ? trans.__('Study Log: On, With Suggestion Text…') : trans.__('Study Log: On…');
 }
 
-/** Say what is in it, where it is, and how it ends. */
+/** Describe the contents of the log, its file, and how to disable it. */
 export function explainStudy(trans: TranslationBundle, { text, file, trouble }: IStudy): string {
   const holds = text
     ? trans.__(
@@ -38,7 +38,7 @@ export function explainStudy(trans: TranslationBundle, { text, file, trouble }: 
     .join(' ');
 }
 
-/** Return a function that shows that. */
+/** Return a function that opens the dialog. */
 export function studyDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
   return async () => {
     await availability.check();
@@ -53,7 +53,7 @@ export function studyDialog(availability: Availability, trans: TranslationBundle
   };
 }
 
-/** Tell the person once in each page, as soon as a log is kept and `isShown` says that nothing else shows it. */
+/** Show a notification once in each page if a log is enabled and no status item is shown. */
 export function tellOfStudy(
   availability: Availability,
   trans: TranslationBundle,

@@ -38,9 +38,9 @@ describe('the list of models for the browser', () => {
   it.each([
     ['\n<!doctype html>', 200, /web page instead of models\.json/],
     ['{}', 200, /lists no model/],
-    ['null', 200, /^models\.json must be an object with a list “models”\. The/],
+    ['null', 200, /^models\.json must be an object with a list “models”\. Report/],
     ['[]', 200, /^models\.json must be an object/],
-    ['{"models": {}}', 200, /^“models” in models\.json must be a list\. The/],
+    ['{"models": {}}', 200, /^“models” in models\.json must be a list\. Report/],
     ['{"models": [3]}', 200, /^The entry of model 1 in models\.json must be an object/],
     ['{"models": []}', 200, /lists no model/],
     ['', 200, /is not valid JSON/],

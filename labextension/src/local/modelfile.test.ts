@@ -84,7 +84,9 @@ describe("a model's file", () => {
   });
 
   it('that is too large for a page is not even asked for', async () => {
-    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, noStep)).rejects.toThrow('exceeds the limit');
+    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, noStep)).rejects.toThrow(
+      'exceeds the limit'
+    );
     expect(asked).toBe(0);
   });
 

@@ -59,7 +59,9 @@ export class Engine {
     const places = placesOf(file, shape);
     const vocabulary = new Vocabulary(file.values);
     if (vocabulary.size !== shape.vocabulary) {
-      throw new ModelError('The model file is damaged: the sizes of its embeddings and its vocabulary differ.');
+      throw new ModelError(
+        'The model file is damaged: the sizes of its embeddings and its vocabulary differ.'
+      );
     }
     const wasm = new WebAssembly.Instance(module).exports as unknown as IExports;
     const { width, inner, layers, heads, keyHeads, length, epsilon } = shape;

@@ -84,9 +84,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   }
   const keys = (shape.keyHeads / heads) * width;
   if (shape.layers * shape.length * keys * 4 > MOST_KEYS) {
-    throw new ModelError(
-      'The model is too large for the browser engine: its context takes too much memory.'
-    );
+    throw new ModelError('The model is too large for the browser engine: its context takes too much memory.');
   }
   return shape;
 }
