@@ -1,4 +1,4 @@
-/** What the page says of the model: how far it is, what is wrong, how fast it was. */
+/** Messages about the model: progress, errors, speed. */
 
 import { describeSize } from '../src/size';
 import { troubleOf } from '../src/trouble';
@@ -6,7 +6,7 @@ import type { IModel, IStep } from '../src/wire';
 
 const RECENT = 50;
 
-/** Say how far the model is. */
+/** Describe the progress of the download. */
 export function stepInWords({ phase, received, total }: IStep): string {
   if (phase !== 'fetching' || !total) {
     return phase === 'verifying' ? 'Verifying the model…' : 'Loading the model…';
@@ -16,12 +16,12 @@ export function stepInWords({ phase, received, total }: IStep): string {
   return `Downloading the model (${describeSize(total)}): ${percent} %…`;
 }
 
-/** Say what went wrong; an error that says so itself is taken at its word. */
+/** Describe an error. */
 export function errorInWords(reason: unknown): string {
   return troubleOf(reason).message || 'An unexpected error occurred. Reload the page.';
 }
 
-/** Say what to expect in a language of a model that knows another one best. */
+/** Describe what to expect in a language that is not the model's main language. */
 export function expectationInWords(language: string, best: string): string {
   return `The model was trained mainly on ${best}. In ${language}, it suggests less, and its suggestions are less accurate or in ${best}.`;
 }
@@ -31,9 +31,9 @@ export function modelInWords({ name, size, licence, use }: IModel): string {
   return `Model: ${name}${facts ? ` (${facts})` : ''}.${use ? ` ${use}` : ''}`;
 }
 
-/** How long suggestions took. */
+/** The latency of suggestions. */
 export class Speed {
-  /** Note one; say how fast they are. */
+  /** Record a latency; describe it and the median. */
   note(ms: number): string {
     this._recent = [...this._recent, ms].slice(-RECENT);
     const sorted = [...this._recent].sort((one, other) => one - other);

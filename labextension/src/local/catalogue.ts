@@ -8,7 +8,7 @@ export interface ILocalModel extends ISource {
   name: string;
   /** the language it is tuned to; empty: for all */
   language: string;
-  /** the language that it knows best; empty: nobody says */
+  /** the main language of its training data; empty: unknown */
   best: string;
   licence: string;
   use: string;
@@ -44,7 +44,7 @@ function parsed(text: string, name: string): unknown[] {
   try {
     read = JSON.parse(text);
   } catch (reason) {
-    // As far as the browser says where.
+    // Some browsers report the line.
     const [line] = /line \d+/.exec((reason as Error).message) ?? [];
     throw incorrect(`${name} is not valid JSON${line ? ` (${line})` : ''}`);
   }
@@ -66,13 +66,13 @@ function incorrect(words: string): ServerError {
   return failure(`${words}. Report this to the owner of the site.`);
 }
 
-/** A model as the list has it. */
+/** An entry of the list. */
 type Listed = ISource & { name: string } & Partial<ILocalModel>;
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
 
-/** What an entry holds, and how that is called. */
+/** The fields of an entry, and their types in messages. */
 const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: string]> = {
   name: [isText, 'a string'],
   url: [isText, 'a URL'],
@@ -84,7 +84,7 @@ const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: st
   use: [isTextOrMissing, 'a string']
 };
 
-/** Say what is wrong with the first entry of a list; empty: nothing is. */
+/** Return the error in the first entry of a list; empty if it is valid. */
 function mistakeIn(entry: unknown, address: string, list: string): string {
   if (!isObject(entry)) {
     return `The entry of model 1 in ${list} must be an object`;

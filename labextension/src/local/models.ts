@@ -10,7 +10,7 @@ import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
 import { fetchWhole } from './address';
 
-/** Fetch and compile the engine. */
+/** Download and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
   const bytes = await fetchWhole(engine.href, 'download_failed');
   try {
@@ -26,7 +26,7 @@ export async function compiled(engine: URL): Promise<WebAssembly.Module> {
 }
 
 export class Models implements IModels {
-  /** `files` is null where the browser keeps nothing; `engine` has the compiled engine. */
+  /** `files` resolves to null if the browser does not store files. */
   constructor(
     private readonly _files: () => Promise<IFiles | null>,
     private readonly _module: () => Promise<WebAssembly.Module>
@@ -69,7 +69,7 @@ export class Models implements IModels {
   }
 }
 
-/** A model of characters in WebAssembly, in the form that the page's requests need. */
+/** Wrap a character model in WebAssembly as an engine. */
 export function characterModel(name: string, engine: Engine, pause = pauses()): IHosted {
   return {
     name,

@@ -1,4 +1,4 @@
-/** A model in WebAssembly: what it has read, and what it expects to follow. */
+/** A model in WebAssembly: prompt evaluation and logits. */
 
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
@@ -52,7 +52,7 @@ export class Engine {
     this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count), vocabulary.marks.suffix);
   }
 
-  /** Load a model. Throws a `ModelError` that says why it cannot be used. */
+  /** Load a model. Throws a `ModelError` with the reason if it cannot be used. */
   static load(bytes: Uint8Array, module: WebAssembly.Module): Engine {
     const file = readGguf(bytes);
     const shape = shapeOf(file);

@@ -1,8 +1,8 @@
-/** What a GGUF file says, with every claim checked against the bytes that are there. Pure. */
+/** A GGUF parser that validates each length and offset against the file's size. Pure. */
 
 import { describeSize } from '../../size';
 
-/** Why a model cannot be used, in words for a person. */
+/** A model cannot be used; the message is for the user. */
 export class ModelError extends Error {
   override name = 'ModelError';
 }
