@@ -227,7 +227,7 @@ describe('the static page', { timeout: 120_000 }, () => {
 
   for (const [what, files, words] of [
     ['is not there', { 'rectangles.gguf': { status: 404, body: 'no' } }, /could not be downloaded.*\(404\)/],
-    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /lists no model\. The owner of the site/]
+    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /lists no model\. Report this/]
   ]) {
     test(`says it once where the model ${what}`, async () => {
       const { site, page } = await open({ files });
