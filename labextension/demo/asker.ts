@@ -1,4 +1,4 @@
-/** Asks for a suggestion at each key, and shows what is left of the one there is while somebody types along. */
+/** Requests a suggestion at each keystroke, and shows the rest of the current one while the user types along. */
 
 import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
@@ -10,7 +10,7 @@ import { chooseWindow } from '../src/window';
 import type { IFrame, IRequest } from '../src/wire';
 import { ghostOf, showGhost } from './ghost';
 
-/** What the person has chosen. */
+/** The user's choices. */
 export interface IChoice {
   language: string;
   /** the name of a file in that language */
@@ -22,11 +22,11 @@ export interface IListener {
   /** The model is there. */
   ready(): void;
   /**
-   * All of a suggestion is there, after so many milliseconds, and this is left of it; empty: there is none. `invoked`: the
-   * person asked for it.
+   * A suggestion is complete after `ms` milliseconds; `rest`: its shown text, empty if there is none. `invoked`: the user
+   * requested it explicitly.
    */
   answered(rest: string, ms: number, invoked: boolean): void;
-  /** What was suggested before is shown again: this is left of it; empty: it was dismissed. */
+  /** A cached suggestion is shown again; `text`: its shown text, empty if it was dismissed. */
   recalled(text: string): void;
   failed(reason: unknown): void;
 }
@@ -51,22 +51,22 @@ export class Asker {
     ];
   }
 
-  /** Let the model be loaded, and read what stands there. */
+  /** Load the model and evaluate the prompt. */
   warm(view: EditorView): void {
-    const { signal } = new AbortController(); // whatever is asked meanwhile goes first
+    const { signal } = new AbortController(); // requests take precedence over the warm-up
     this._client
       .complete(this._request(placeIn(view), 'warm'), signal, () => undefined)
       .then(() => this._listener.ready())
       .catch((reason: unknown) => this._listener.failed(reason));
   }
 
-  /** Ask because the person wants to. */
+  /** Send an explicit request. */
   invoke(view: EditorView): void {
     this._dismissed = null;
     this._ask(view, 'invoke');
   }
 
-  /** The person does not want what is shown: it does not come back at the next key. */
+  /** Dismiss the shown suggestion: the next keystroke does not show it again. */
   dismiss(view: EditorView): void {
     const place = placeIn(view);
     const rest = this._suggestion?.rest(place);
@@ -76,7 +76,7 @@ export class Asker {
     this.clear(view);
   }
 
-  /** Forget what is shown and what is under way. */
+  /** Remove the shown suggestion and cancel the request. */
   clear(view: EditorView): void {
     this._leave();
     showGhost(view, '');
@@ -98,14 +98,14 @@ export class Asker {
       this._show(view);
     } else if (typed && !view.composing) {
       if (!this._recall(view)) {
-        this._ask(view, 'automatic'); // what the model has written by now is a guess that it starts from
+        this._ask(view, 'automatic'); // the text generated so far serves as a draft
       }
     } else {
       this._leave();
     }
   }
 
-  /** Show what was suggested for this place before; who deletes back sees it at once. */
+  /** Show a cached suggestion for this position. */
   private _recall(view: EditorView): boolean {
     const place = placeIn(view);
     const suggestion = this._cache.recall(this._request(place, 'automatic'), place)?.suggestion;
@@ -129,7 +129,7 @@ export class Asker {
 
   private _ask(view: EditorView, trigger: IRequest['trigger']): void {
     const place = placeIn(view);
-    // What is shown stays when somebody asks for more; who asks once more sees what did not go on with it.
+    // An explicit request keeps the shown text; a repeated one shows the text that did not continue it.
     const wantsAnother = this._suggestion?.hasDropped && this._suggestion.isFor(place);
     const shown = trigger === 'invoke' && !wantsAnother ? ghostOf(view) : '';
     this._leave();
@@ -160,7 +160,7 @@ export class Asker {
           }
         },
         (reason: unknown) => {
-          // That there is no model is worth knowing even if nobody waits for this answer any more.
+          // Report a missing model even if this request was cancelled.
           if (!abort.signal.aborted || reason instanceof ServerError) {
             this._listener.failed(reason);
           }

@@ -1,4 +1,4 @@
-/** Grey text behind the cursor of an editor. It is no part of the document until somebody takes it. */
+/** Ghost text after the cursor of an editor. */
 
 import { Prec, StateEffect, StateField, type Extension } from '@codemirror/state';
 import { Decoration, EditorView, keymap, WidgetType } from '@codemirror/view';
@@ -36,7 +36,7 @@ const field = StateField.define<string>({
         return effect.value;
       }
     }
-    // What it was meant for is another text now, or another place.
+    // The text or the cursor has changed.
     return transaction.docChanged || transaction.selection ? '' : text;
   },
   provide: self =>
@@ -57,7 +57,7 @@ export function showGhost(view: EditorView, text: string): void {
   }
 }
 
-/** A command that takes a part of the grey text; where there is none, the key does what it does otherwise. */
+/** A command that accepts a part of the ghost text; without ghost text, the key keeps its default action. */
 function take(partOf: (text: string) => string): (view: EditorView) => boolean {
   return view => {
     const part = partOf(ghostOf(view));
@@ -76,7 +76,7 @@ function take(partOf: (text: string) => string): (view: EditorView) => boolean {
   };
 }
 
-/** Grey text and its keys; `dismissed` hears of Escape. */
+/** Ghost text and its keys; `dismissed` is called on Escape. */
 export function ghostText(dismissed: () => void): Extension {
   const dismiss = (view: EditorView): boolean => {
     showGhost(view, '');

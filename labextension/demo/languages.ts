@@ -1,11 +1,11 @@
-/** The languages that the page can be set to. Their grammars colour the text; each is fetched when it is chosen. */
+/** The languages of the page. Their grammars highlight the text and are loaded on demand. */
 
 import { type LanguageSupport, StreamLanguage, type StreamParser } from '@codemirror/language';
 import type { Extension } from '@codemirror/state';
 
 export interface ILanguage {
   name: string;
-  /** how a person calls it */
+  /** the display name */
   label: string;
   path: string;
   /** what a line is indented by */

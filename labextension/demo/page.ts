@@ -1,4 +1,4 @@
-/** A page that completes by itself: an editor, the client of the extension, and what is said of the model. */
+/** The demo page: an editor, the client of the browser engine, and the status of the model. */
 
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import {
@@ -19,9 +19,9 @@ import { ghostText } from './ghost';
 import { type ILanguage, LANGUAGES } from './languages';
 import { errorInWords, expectationInWords, modelInWords, Speed, stepInWords } from './status';
 
-/** Milliseconds between looks at a model that could not be loaded. */
+/** Milliseconds between health checks after a failure. */
 const LOOK = 2000;
-/** What is said to somebody who asked in vain, until the next key. */
+/** The status after an explicit request without a suggestion, until the next keystroke. */
 const NOTHING = 'No suggestion here.';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
@@ -46,7 +46,7 @@ function say(words: string, isError = false): void {
   status.classList.toggle('error', isError);
 }
 
-/** Have a suggestion read out, where that is wanted. */
+/** Announce a suggestion if announcements are enabled. */
 function readOut(suggestion: string): void {
   if (announce.checked && suggestion) {
     live.say(`Suggestion: ${suggestion}`);
@@ -83,7 +83,7 @@ const asker = new Asker(client, choice, {
 
 let looking: ReturnType<typeof setTimeout> | undefined;
 
-/** Look again after a while whether the model has come. */
+/** Check after a delay whether the model is loaded. */
 function look(): void {
   clearTimeout(looking);
   looking = setTimeout(() => {
@@ -102,12 +102,12 @@ function look(): void {
 
 let told = '';
 
-/** The model is loaded: say which it is. */
+/** The model is loaded: show its name. */
 async function ready(): Promise<void> {
   say('Ready.');
   const { model: name } = await client.health();
   if (name === told) {
-    return; // the worker is not asked at each key
+    return; // do not query the worker at each keystroke
   }
   told = name;
   const models = await client.models().catch(() => []);
@@ -164,9 +164,9 @@ const view: EditorView = new EditorView({
 
 dark.addEventListener('change', () => view.dispatch({ effects: colours.reconfigure(coloursNow()) }));
 
-/** Say what to expect in a language, where that is less than in another one. */
+/** Show a note for languages other than the model's main language. */
 async function note(chosen: ILanguage): Promise<void> {
-  const best = await client.knowsBetter(chosen.name).catch(() => ''); // that there is no list is said elsewhere
+  const best = await client.knowsBetter(chosen.name).catch(() => ''); // `failed` reports a missing list
   const known = LANGUAGES.find(({ name }) => name === best);
   if (chosen === LANGUAGES[languages.selectedIndex]) {
     element('note', HTMLElement).textContent = known ? expectationInWords(chosen.label, known.label) : '';
@@ -187,7 +187,7 @@ languages.append(...LANGUAGES.map(({ name, label }) => new Option(label, name)))
 languages.addEventListener('change', () => void useLanguage());
 void useLanguage();
 
-// Kept by the browser, the page needs no network from its second visit on.
+// The service worker makes the page available offline.
 if ('serviceWorker' in navigator && import.meta.env.PROD) {
   navigator.serviceWorker.register('./service-worker.js').catch(() => undefined);
 }

@@ -8,7 +8,7 @@ describe('what the page says of a model that is being fetched', () => {
       stepInWords({ phase: 'fetching', received: (at * total) / 100, total })
     );
     expect([...new Set(words)]).toHaveLength(11);
-    expect(words[55]).toBe('Fetching the model (6.4 MB): 50 %…');
+    expect(words[55]).toBe('Downloading the model (6.4 MB): 50 %…');
   });
 
   it('counts nothing where the size is not known', () => {

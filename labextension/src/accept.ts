@@ -1,4 +1,4 @@
-/** Taking a suggestion: all of it, a word, a line, with the imports that it needs; each one step to undo. */
+/** Accept a suggestion, its next word or its next line, with the imports that it needs, as one undo step. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
@@ -11,8 +11,8 @@ const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
 export class Acceptor {
   /**
-   * `accepted` is told how much is taken of what one of the `identifiers` suggested, and what is put in with it; what
-   * it returns is called when that stands before the cursor.
+   * `accepted` is called with the accepted text and its imports if one of the providers `identifiers` suggested it. The
+   * callback that it returns is called after the insertion.
    */
   constructor(
     private readonly _completers: Completers,
@@ -35,7 +35,7 @@ export class Acceptor {
     });
   }
 
-  /** Whether there is grey text around an element that can be taken. */
+  /** Return whether the editor around an element shows ghost text. */
   canTakeIn(target: Element): boolean {
     return target.closest(ACTIVE) !== null && this._completers.active !== undefined;
   }
@@ -63,7 +63,7 @@ export class Acceptor {
     this._take(completer, taken, imports => insertAtCursor(editor, taken, imports));
   }
 
-  /** Take some of what a completer shows; `insert` does it, JupyterLab's own way where nothing is put in above. */
+  /** Accept a part of the shown suggestion; `insert` changes the document. */
   private _take(
     completer: InlineCompleter,
     text: string,

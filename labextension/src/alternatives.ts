@@ -1,4 +1,4 @@
-/** Further suggestions for an explicit request: a second provider, because a provider answers once. */
+/** Alternatives for an explicit request. A second provider, because a provider can reply only once per request. */
 
 import type {
   CompletionHandler,
@@ -27,12 +27,12 @@ export class Alternatives implements IInlineCompletionProvider {
     this.cancel();
     const abort = (this._abort = new AbortController());
     const { invoked, settings } = this._main;
-    // The completer shows the first answer that it gets.
+    // The completer shows the first reply that it receives, so wait for the main suggestion.
     const suggestion = await this._main.settled();
     const { editor } = context;
     const place = placeIn(request);
     const shown = withoutSpaces(suggestion?.rest(place) ?? '');
-    // An answer that comes after the cursor has moved, or after Escape, is dropped.
+    // Drop a reply that arrives after the cursor has moved or the user has pressed Escape.
     const isWanted = () =>
       !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
     if (!invoked || !shown || settings.alternatives === 0 || !isWanted()) {
@@ -55,12 +55,12 @@ export class Alternatives implements IInlineCompletionProvider {
   private _abort: AbortController | null = null;
 }
 
-/** Return a text without the white space within its lines and at its ends; further lines stay indented. */
+/** Remove white space within and at the end of lines; keep the indentation of further lines. */
 function withoutSpaces(text: string): string {
   return text.trimEnd().replace(/(^|\S)[^\S\n]+/g, '$1');
 }
 
-/** Keep the items that differ from the text that is shown, and from each other, in more than white space. */
+/** Return the items that differ from the shown text and from each other in more than white space. */
 function distinct(items: readonly ISuggestion[], shown: string): ISuggestion[] {
   const seen = new Set<string>();
   return items.filter(({ text }) => {

@@ -1,33 +1,33 @@
 /**
- * Whether the server may be asked. After any failure it is left alone for a while that doubles with each failure;
- * then its health is checked, and only when that is good is it asked again.
+ * A circuit breaker for requests. After a failure, no requests are sent until a health check succeeds; the delay before
+ * the check doubles with each failure.
  */
 
 import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import { AnswerError, type ITrouble, troubleOf } from './trouble';
 
-/** Milliseconds between checks while all is well; also the longest wait between checks while it is not. */
+/** Milliseconds between checks while the server is healthy; also the maximum backoff. */
 export const STEADY = 5000;
 export const FIRST_WAIT = 500;
 export const LOADING = 700;
-/** A longer Retry-After than this is not obeyed. */
+/** The maximum Retry-After in milliseconds. */
 export const LONGEST = 60000;
-/** Without an answer for so long, the server counts as hanging. */
+/** The timeout of a health check in milliseconds. */
 export const PATIENCE = 5000;
 
 export interface IState {
-  /** Whether it may be asked now. */
+  /** Whether requests may be sent. */
   readonly open: boolean;
-  /** What the server said of itself last; `null` when it could not. */
+  /** The last health report; `null` if the last check failed. */
   readonly health: IEngineHealth | null;
-  /** The model it named when it last could. */
+  /** The model in the last health report. */
   readonly model: string;
-  /** What went wrong last, until something goes right. */
+  /** The last error, until a request or check succeeds. */
   readonly trouble: ITrouble | null;
-  /** Failures since something went right. */
+  /** Consecutive failures. */
   readonly failures: number;
-  /** Milliseconds until its health is checked. */
+  /** Milliseconds until the next health check. */
   readonly wait: number;
 }
 
@@ -47,7 +47,7 @@ export const START: IState = {
   wait: STEADY
 };
 
-/** Whether a request would be answered. A server that loads its model at the first request waits for that one. */
+/** Return whether the server can answer a request. In phase `empty`, it loads its model at the first request. */
 function canAnswer(health: IEngineHealth | null): boolean {
   return health !== null && (health.ready || health.phase === 'empty');
 }
@@ -64,7 +64,7 @@ function closed(state: IState, health: IEngineHealth | null, trouble: ITrouble):
   };
 }
 
-/** The state after an event. Pure. */
+/** Return the state after an event. Pure. */
 export function after(state: IState, event: Event): IState {
   switch (event.kind) {
     case 'restarted':
@@ -72,7 +72,7 @@ export function after(state: IState, event: Event): IState {
     case 'answered':
       return { ...state, open: true, trouble: null, failures: 0, wait: STEADY };
     case 'failed':
-      // A request from before the first failure says nothing new.
+      // Ignore failures of requests that were sent before the first failure.
       return state.open ? closed(state, state.health, event.trouble) : state;
     case 'no health':
       return closed(state, null, event.trouble);
@@ -88,8 +88,8 @@ export function after(state: IState, event: Event): IState {
       if (!canAnswer(state.health)) {
         return { open: true, health, model, trouble: null, failures: 0, wait: STEADY };
       }
-      // It was well all along and yet a request failed: the next request shows whether that is over.
-      // By the next check, what went wrong is no news any more.
+      // The server reported to be healthy although a request failed: send the next request, and clear the error at the
+      // next check.
       return {
         ...state,
         open: true,
@@ -107,13 +107,13 @@ export interface IChange {
   now: IState;
 }
 
-/** Whether the server has another model now, or says something else of the one it has. */
+/** Return whether the server's model or its phase has changed. */
 export function servesAnother({ before, now }: IChange): boolean {
   return now.health !== null && (now.model !== before.model || now.health.phase !== before.health?.phase);
 }
 
 export class Availability {
-  /** `visible` tells whether anybody could see the difference: nothing is checked for a hidden page. */
+  /** `visible`: whether the page is visible; a hidden page is not checked. */
   constructor(
     private readonly _health: (signal: AbortSignal) => Promise<IEngineHealth>,
     private readonly _visible: () => boolean = () => true
@@ -138,7 +138,7 @@ export class Availability {
     this._take({ kind: 'failed', trouble: troubleOf(reason) });
   }
 
-  /** The server told of its health in the answer to a request. */
+  /** The server reported its health in the response to a request. */
   told(health: IEngineHealth): void {
     this._dropCheck();
     this._take({ kind: 'health', health });
@@ -151,13 +151,13 @@ export class Availability {
     return this._checking.finished;
   }
 
-  /** Another engine is wanted, of which the one before says nothing; `reason`: why it cannot be had. */
+  /** Reset the state for another engine; `reason`: why it is not available. */
   restart(reason?: unknown): void {
     this._dropCheck();
     this._take({ kind: 'restarted', trouble: reason === undefined ? null : troubleOf(reason) });
   }
 
-  /** Wait until the server is not loading a model, or cannot be asked; return the state then. */
+  /** Wait until the server has finished loading a model or a check has failed; return the state. */
   async loaded(): Promise<IState> {
     while (this.state.health?.phase === 'loading') {
       await new Promise<void>(resolve => {
@@ -178,7 +178,7 @@ export class Availability {
     Signal.clearData(this);
   }
 
-  /** What a check finds that began before something happened is out of date. */
+  /** Abort a running check: its result would be out of date. */
   private _dropCheck(): void {
     this._checking?.abort.abort();
     this._checking = null;
@@ -209,7 +209,7 @@ export class Availability {
       return;
     }
     this._timer = setTimeout(() => {
-      // A page that is hidden checks when it is shown.
+      // A hidden page checks when it becomes visible.
       if (this._visible()) {
         void this.check();
       }

@@ -1,4 +1,4 @@
-/** Cached suggestions: a user who deletes back or returns to a place sees one without a request. Pure. */
+/** The cache of suggestions for recent cursor positions. Pure. */
 
 import type { IRequest } from './wire';
 import type { IPlace, Suggestion } from './suggestion';
@@ -12,7 +12,7 @@ export interface ICached {
   id: string;
 }
 
-/** What an answer depends on, except the text of the active cell: the suggestion compares that. */
+/** The cache key: the request without the text of the active cell, which `Suggestion.rest` compares. */
 function contextKey(body: IRequest): string {
   const cells = body.cells.map((cell, index) => (index === body.active ? null : cell));
   return JSON.stringify({ ...body, cells, offset: 0, sequence: 0 });
@@ -30,7 +30,7 @@ export class SuggestionCache {
     }
   }
 
-  /** Return one that fits a place, preferably one that was requested there. */
+  /** Return a cached suggestion for a position, preferably one that was requested there. */
   recall(body: IRequest, place: IPlace): ICached | null {
     const known = this._made.get(contextKey(body)) ?? [];
     return (

@@ -1,8 +1,8 @@
-/** Which models the panel shows, and in which order. Pure. */
+/** Selection and order of the models in the panel. Pure. */
 
 import type { IModel } from './wire';
 
-/** How many tokens a second a model writes, as a guess is said. */
+/** Format an estimated speed in tokens per second. */
 export function speed(tokens: number | null | undefined): string {
   if (!tokens) {
     return '';
@@ -10,7 +10,7 @@ export function speed(tokens: number | null | undefined): string {
   return tokens < 1 ? '<1' : `~${Math.round(tokens)}`;
 }
 
-/** Whether somebody who looks for a model for this machine wants to see it. */
+/** Return whether a model is suitable for this machine. */
 export function suits(model: IModel): boolean {
   return (
     model.stored ||
@@ -23,7 +23,7 @@ export function suits(model: IModel): boolean {
   );
 }
 
-/** The best first: what is used, what is here, what is recommended, what is larger; last what is too large or slow. */
+/** Sort models: selected, stored, downloading, recommended, suitable, others; larger models first within a group. */
 export function ordered(models: readonly IModel[]): IModel[] {
   const rank = (model: IModel): number =>
     [

@@ -1,10 +1,10 @@
-/** What completes and what manages models, whether a server does it or this page. */
+/** The interfaces of clients for completions and models, implemented for the server and for the browser engine. */
 
 import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
-/** What is known of an engine: what a server says of itself, and more where it runs in this page. */
+/** The health of an engine. */
 export interface IEngineHealth extends IHealth {
-  /** of the model in this page: how many bytes it has, and how far its file is that is being fetched */
+  /** size of the browser model in bytes, and the progress of its download */
   inPage?: { size: number | null; step: IStep | null };
 }
 
@@ -14,25 +14,25 @@ export interface ICompletionClient {
   /** Several whole alternatives. */
   alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer>;
   health(signal?: AbortSignal): Promise<IEngineHealth>;
-  /** Numbers only; nobody waits for it and nobody is told when it fails. */
+  /** Send feedback (numbers only) without waiting for a response; errors are ignored. */
   feedback(feedback: IFeedback): void;
-  /** Forget what was learned from that. */
+  /** Delete the statistics learned from feedback. */
   forget(): Promise<void>;
 }
 
 export interface IModelClient {
-  /** Whether the models run in this page, and those that it can use are a site's. */
+  /** Whether the models run in this page. */
   readonly inPage: boolean;
   models(): Promise<IModel[]>;
   select(model: string, tuned?: boolean | null): Promise<IHealth>;
-  /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
+  /** Download a model, calling `step` with the progress. Rejects if the download does not complete. */
   pull(model: string, mirrors: boolean, step: (step: IStep) => void, select?: boolean): Promise<void>;
   stopPull(model: string): Promise<void>;
-  /** Delete a model's file; the bytes that are free now are returned. */
+  /** Delete a model's file; return the freed bytes. */
   remove(model: string): Promise<number>;
 }
 
 export interface IClient extends ICompletionClient, IModelClient {
-  /** Another client is used from now on: give back what this one holds. It may be used again later. */
+  /** Release resources: another client is used. This one may be used again later. */
   leave?(): void;
 }

@@ -1,4 +1,4 @@
-/** The commands: what each is called, when it can be run, what it does; the menu of the status item, the palette. */
+/** The commands, the menu of the status item, and the palette entries. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ICommandPalette } from '@jupyterlab/apputils';
@@ -10,15 +10,15 @@ import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
-import { describeMemory } from './memory';
+
 import type { Notice } from './notice';
 import type { Page } from './page';
 import type { Preferences } from './settings';
 import type { Provider } from './provider';
 import { describeStatus, type Status } from './status';
 import { describeStudy } from './study';
-import { describeWeek } from './learned';
-import { describeDecline } from './words';
+
+import { describeDecline, describeIndex } from './words';
 
 export namespace CommandIDs {
   export const toggle = 'turbopilot:toggle';
@@ -38,7 +38,7 @@ export namespace CommandIDs {
   export const status = 'turbopilot:status';
 }
 
-/** What the commands act on. */
+/** The components that the commands use. */
 export interface IParts {
   trans: TranslationBundle;
   page: Page;
@@ -90,7 +90,7 @@ export function fillPalette(palette: ICommandPalette): void {
   }
 }
 
-/** Suggestions on and off, everywhere or in one document. */
+/** Enable or disable suggestions, globally or in one document. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, preferences, status, notice } = parts;
   const clear = (): void => {
@@ -111,7 +111,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     execute: () => preferences.change({ enabled: !preferences.current.enabled })
   });
   commands.addCommand(CommandIDs.snooze, {
-    label: trans.__('Snooze in This Document'),
+    label: trans.__('Pause in This Document'),
     isEnabled: () => page.path !== null,
     isToggleable: true,
     isToggled: () => provider.snoozed.has(page.path ?? ''),
@@ -127,15 +127,15 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** The index of the person's notebooks: how it is, and whether it is used. */
+/** Enable or disable the notebook index. */
 function addMemory(commands: CommandRegistry, { trans, availability, preferences }: IParts): void {
   const kept = () => availability.state.health?.memory ?? null;
   commands.addCommand(CommandIDs.memory, {
-    label: args =>
-      args.palette
-        ? trans.__('Use My Other Notebooks')
-        : trans.__('Use My Other Notebooks (%1)', describeMemory(trans, kept())),
-    caption: () => kept()?.place ?? '',
+    label: trans.__('Suggest From My Notebooks'),
+    caption: () => {
+      const memory = kept();
+      return [describeIndex(trans, memory), memory?.place].filter(Boolean).join('\n');
+    },
     isEnabled: () => kept() !== null,
     isVisible: () => !availability.state.health?.inPage,
     isToggleable: true,
@@ -144,7 +144,7 @@ function addMemory(commands: CommandRegistry, { trans, availability, preferences
   });
 }
 
-/** Asking for a suggestion, and for another one. */
+/** Request a suggestion, and switch between alternatives. */
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
   provider.declined.connect((_, decline) => {
@@ -169,10 +169,10 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
         provider.declined.emit('nowhere');
         return;
       }
-      // A menu or the palette has taken the focus.
+      // The menu or the palette has the focus.
       editor.focus();
       if (hasSelectedText(editor)) {
-        // JupyterLab does not even ask a provider.
+        // JupyterLab calls no provider while text is selected.
         provider.declined.emit('selection');
         return;
       }
@@ -186,7 +186,7 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   );
 }
 
-/** Taking a suggestion that is shown, or a part of it, or taking it away. */
+/** Accept the shown suggestion or a part of it, or dismiss it. */
 function addAccepting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, completers, provider, alternatives, acceptor } = parts;
   const isEnabled = (): boolean => completers.active !== undefined;
@@ -196,17 +196,17 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
     execute: () => page.accept()
   });
   commands.addCommand(CommandIDs.acceptWord, {
-    label: trans.__('Accept a Word of the Suggestion'),
+    label: trans.__('Accept Next Word'),
     isEnabled,
     execute: () => acceptor.acceptWord()
   });
   commands.addCommand(CommandIDs.acceptLine, {
-    label: trans.__('Accept a Line of the Suggestion'),
+    label: trans.__('Accept Next Line'),
     isEnabled,
     execute: () => acceptor.acceptLine()
   });
   commands.addCommand(CommandIDs.dismiss, {
-    label: trans.__('Dismiss the Suggestion'),
+    label: trans.__('Dismiss Suggestion'),
     isEnabled,
     execute: () => {
       const shown = completers.active?.current?.insertText ?? '';
@@ -217,7 +217,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** The panel of models, the settings, the status. */
+/** Models panel, statistics, study log, settings and status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
   const { trans, availability, status, notice, openModels, showLearned, showStudy } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
@@ -227,12 +227,12 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   });
   const week = () => availability.state.health?.week ?? null;
   commands.addCommand(CommandIDs.learned, {
-    label: args => (args.palette ? trans.__('What Turbopilot Has Learned…') : describeWeek(trans, week())),
+    label: args => (args.palette ? trans.__('Reset Learning…') : trans.__('Acceptance Statistics…')),
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
     execute: showLearned
   });
-  // There is no setting that hides it: whoever is logged is to see that.
+  // No setting hides this entry: users must see that they are logged.
   const study = () => availability.state.health?.study ?? null;
   commands.addCommand(CommandIDs.study, {
     label: args => (args.palette ? trans.__('Turbopilot Study Log…') : describeStudy(trans, study())),
@@ -242,7 +242,7 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),
-    // A page of Notebook 7 has no settings editor; its list of files has.
+    // Notebook 7 has a settings editor only in its file browser.
     isVisible: () => commands.hasCommand('settingeditor:open'),
     isEnabled: () => commands.hasCommand('settingeditor:open'),
     execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })

@@ -1,4 +1,4 @@
-/** JupyterLab's inline completers: which there are, the editors they are given, fixing what they show. */
+/** Tracks JupyterLab's inline completers and their editors, and works around bugs of the completer. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
@@ -6,8 +6,8 @@ import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 /**
- * The completer takes a reply for a further one as soon as any provider has ended, be it in an error,
- * and drops it where no first one was set. Make it the first, then.
+ * Once any provider has replied, even with an error, the completer appends further replies, and drops them if there is
+ * no first one. Set such a reply as the first.
  */
 function keepLateReplies(completer: InlineCompleter): void {
   const { model } = completer;
@@ -19,8 +19,8 @@ function keepLateReplies(completer: InlineCompleter): void {
 }
 
 /**
- * The completer leaves grey text and its mark on the editor when nothing is left to show, and the keys that go
- * by the mark (Tab, Escape) would do nothing there.
+ * The completer keeps the ghost text and its CSS class on the editor when no suggestion is left. Shortcuts with this
+ * selector (Tab, Escape) would then have no effect.
  */
 function keepMarksTrue(completer: InlineCompleter): void {
   const count = (): number => completer.model?.completions?.items?.length ?? 0;
@@ -31,7 +31,7 @@ function keepMarksTrue(completer: InlineCompleter): void {
   };
   const update = (): void => {
     if (count() === 0) {
-      // An editor that is being changed cannot be changed.
+      // CodeMirror does not allow a change during an update.
       setTimeout(clear, 0);
     }
   };
@@ -40,7 +40,7 @@ function keepMarksTrue(completer: InlineCompleter): void {
 }
 
 export class Completers {
-  /** Know every completer the factory makes from now on. */
+  /** Track every completer that the factory creates from now on. */
   wrap(factory: IInlineCompleterFactory): void {
     const make = factory.factory.bind(factory);
     factory.factory = options => {
@@ -65,10 +65,10 @@ export class Completers {
   /** Completers in which the user has switched to another suggestion. */
   readonly cycled = new Signal<this, InlineCompleter>(this);
 
-  /** Every editor a completer is given: one of a new cell has to be known before its first key. */
+  /** Emitted for each editor that a completer gets, so that a new cell is watched before its first keystroke. */
   readonly attached = new Signal<this, CodeEditor.IEditor>(this);
 
-  /** The completer that shows grey text where the person types. */
+  /** The completer that shows ghost text in the focused editor. */
   get active(): InlineCompleter | undefined {
     for (const completer of this._completers) {
       const items = completer.model?.completions?.items;
@@ -79,7 +79,7 @@ export class Completers {
     return undefined;
   }
 
-  /** The editor inside a widget that can be completed. */
+  /** Return the completer's editor inside a widget. */
   editorIn(widget: Widget | null): CodeEditor.IEditor | null {
     for (const { editor } of this._completers) {
       if (editor && !editor.isDisposed && widget?.node.contains(editor.host)) {

@@ -85,7 +85,7 @@ export function decide(state: IState, event: Event): Action {
 /** Return whether the current request answers the call, too. */
 function isContinued({ trigger, done, isHere, hasRest, isUsedUp }: ICurrent, called: Trigger): boolean {
   if (called === 'invoke') {
-    // A user who invokes a request wants more than a complete text, or one that a keystroke requested.
+    // An explicit request replaces a complete suggestion and an automatic one.
     return trigger === 'invoke' && !done && (isHere || hasRest);
   }
   return hasRest || (!done && (isHere || (isUsedUp && trigger === 'invoke')));
@@ -93,6 +93,6 @@ function isContinued({ trigger, done, isHere, hasRest, isUsedUp }: ICurrent, cal
 
 /** Return whether the shown text stays while the user requests more. */
 function isKept({ shown, hasRest, hasDropped, isHere }: ICurrent): boolean {
-  // A user who requests more once again, at the same place, wants the text that was dropped.
+  // A repeated explicit request at the same position shows the text that was dropped.
   return shown && hasRest && !(hasDropped && isHere);
 }

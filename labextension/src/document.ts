@@ -1,4 +1,4 @@
-/** What stands in the widget a person types in: the cells, the active one, the language. */
+/** Read the document around an editor: its cells, the active cell, its language. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { CompletionHandler, IInlineCompletionContext } from '@jupyterlab/completer';
@@ -12,10 +12,10 @@ import type { IPlace } from './suggestion';
 import { wellFormed } from './window';
 import type { ICell } from './wire';
 
-/** The type that editors have until it is known what they hold. */
+/** The MIME type of editors before their language is known. */
 const PLAIN = 'text/plain';
 
-/** What a provider is given; the completer hands over the editor, though its type does not say so. */
+/** The context of a provider call; the completer passes the editor, although its type lacks it. */
 export type IContext = IInlineCompletionContext & {
   editor?: CodeEditor.IEditor | null;
 };
@@ -37,7 +37,7 @@ function cell(id: string, type: Kind, source: string, executed: boolean | null):
   return { id, type, source, executed };
 }
 
-/** What a cell failed with when it ran last: one line, no traceback. */
+/** Return the last line of the error output of a cell's last execution, or null. */
 function failureOf(model: ICellModel): string | null {
   const { outputs } = model as Partial<ICodeCellModel>;
   const last = outputs?.length ? outputs.get(outputs.length - 1).toJSON() : null;
@@ -47,7 +47,7 @@ function failureOf(model: ICellModel): string | null {
   return wellFormed(`${last.ename}: ${last.evalue}`.split('\n')[0].slice(0, 200));
 }
 
-/** The language of a notebook's code cells; until its kernel has said which, that of the kernel's specification. */
+/** Return the language of a notebook's code cells; before the kernel has started, that of its kernel spec. */
 function languageOfNotebook({ content, sessionContext }: NotebookPanel): string {
   const mimeType = content.codeMimetype;
   if (mimeType && mimeType !== PLAIN) {
@@ -59,7 +59,7 @@ function languageOfNotebook({ content, sessionContext }: NotebookPanel): string 
   return languageNamed((specified ?? defaultKernelLanguage) || 'python');
 }
 
-/** The text and the cursor that a completion is asked for. */
+/** Return the text and the cursor of a completion request. */
 export function placeIn(request: CompletionHandler.IRequest): IPlace {
   return { text: request.text, offset: Text.charIndexToJsIndex(request.offset, request.text) };
 }

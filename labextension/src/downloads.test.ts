@@ -63,10 +63,10 @@ describe('a download', () => {
   });
 
   it.each([
-    [{ phase: 'waiting' }, 'Fetching small…'],
-    [{ phase: 'fetching', received: 1e6 }, 'Fetching small: 1 MB'],
-    [{ phase: 'fetching', received: 1e6, total: 3e6 }, 'Fetching small: 1 MB of 3 MB'],
-    [{ phase: 'verifying', received: 3e6, total: 3e6 }, 'Checking small against its digest…']
+    [{ phase: 'waiting' }, 'Downloading small…'],
+    [{ phase: 'fetching', received: 1e6 }, 'Downloading small: 1 MB'],
+    [{ phase: 'fetching', received: 1e6, total: 3e6 }, 'Downloading small: 1 MB of 3 MB'],
+    [{ phase: 'verifying', received: 3e6, total: 3e6 }, 'Verifying the checksum of small…']
   ])('in the step %j is put into words', (step, words) => {
     expect(describeStep(trans, 'small', step)).toBe(words);
   });
@@ -76,7 +76,7 @@ describe('the label of a download', () => {
   it.each([
     ['Download', {}],
     ['Download again', { damaged: true }],
-    ['Fetch and convert', { checkpoint: 'owner/repository', damaged: true }],
+    ['Download and convert', { checkpoint: 'owner/repository', damaged: true }],
     ['Download from a mirror', { mirror_only: true, damaged: true }]
   ])('is %s', (label, model) => {
     expect(downloadLabel(nullTranslator.load('x'), model)).toBe(label);

@@ -1,4 +1,4 @@
-/** Downloads of models: starting and stopping one, what became of it, how far it is in words. */
+/** Download models and describe the progress. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
@@ -8,18 +8,18 @@ import { ServerError } from './trouble';
 import type { IModel, IStep } from './wire';
 import { describeError } from './words';
 
-/** A model as far as a download has to know it. */
+/** The fields of a model that a download needs. */
 export type Downloadable = Pick<IModel, 'name' | 'spec'>;
 
 export interface IOptions {
-  /** Whether it may come from somebody who is not its publisher. */
+  /** Whether a mirror may be used. */
   mirrors: boolean;
-  /** Whether it is used once it is here. */
+  /** Whether to select the model afterwards. */
   select: boolean;
   progress?: (step: IStep) => void;
 }
 
-/** How a download ended: `message` and `code` say why, if it did not succeed. */
+/** The outcome of a download, with the reason for a failure. */
 export type Outcome =
   | { kind: 'stored' }
   | { kind: 'stopped'; message: string }
@@ -50,7 +50,7 @@ export class Downloads {
     return outcome;
   }
 
-  /** Why the last download of a model from this page failed. */
+  /** Return the error of the last download of a model from this page. */
   failureOf(name: string): string | undefined {
     return this._failures.get(name);
   }
@@ -58,7 +58,7 @@ export class Downloads {
   private readonly _failures = new Map<string, string>();
 }
 
-/** The label of the button that downloads a model. Without consent no mirror is used. */
+/** The label of the button that downloads a model. It mentions a mirror, which requires the user's consent. */
 export function downloadLabel(
   trans: TranslationBundle,
   { checkpoint, damaged, mirror_only }: Partial<IModel>
@@ -67,21 +67,21 @@ export function downloadLabel(
     return trans.__('Download from a mirror');
   }
   if (checkpoint) {
-    return trans.__('Fetch and convert');
+    return trans.__('Download and convert');
   }
   return damaged ? trans.__('Download again') : trans.__('Download');
 }
 
-/** One line that says how far a download is. */
+/** Describe the progress of a download in one line. */
 export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
   if (step.phase === 'verifying') {
-    return trans.__('Checking %1 against its digest…', name);
+    return trans.__('Verifying the checksum of %1…', name);
   }
   if (step.phase === 'waiting' || !step.received) {
-    return trans.__('Fetching %1…', name);
+    return trans.__('Downloading %1…', name);
   }
   const done = describeSize(step.received);
   return step.total
-    ? trans.__('Fetching %1: %2 of %3', name, done, describeSize(step.total))
-    : trans.__('Fetching %1: %2', name, done);
+    ? trans.__('Downloading %1: %2 of %3', name, done, describeSize(step.total))
+    : trans.__('Downloading %1: %2', name, done);
 }

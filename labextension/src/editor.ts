@@ -1,4 +1,4 @@
-/** Access to an editor: its text and cursors, input methods, changes, steps to undo. */
+/** Access to an editor: text, cursors, input methods, changes, undo steps. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInsertion } from './imports';
@@ -19,7 +19,7 @@ function viewOf(editor: CodeEditor.IEditor): IView | undefined {
   return (editor as { editor?: IView }).editor;
 }
 
-/** The text of an editor and where its cursor stands in it. */
+/** Return the text and the cursor position of an editor. */
 export function placeOf(editor: CodeEditor.IEditor): IPlace {
   return {
     text: editor.model.sharedModel.getSource(),
@@ -27,7 +27,7 @@ export function placeOf(editor: CodeEditor.IEditor): IPlace {
   };
 }
 
-/** Whether an editor still has this text and its cursor at this place. */
+/** Return whether an editor still has this text and cursor position. */
 export function isAt(editor: CodeEditor.IEditor, place: IPlace): boolean {
   if (editor.isDisposed) {
     return false;
@@ -79,7 +79,7 @@ export function whenUnchanged(editor: CodeEditor.IEditor, delay: number, then: (
 
 /** Call `moved` after the cursor has moved, and `newLine` when a line break has been inserted. */
 export function follow(editor: CodeEditor.IEditor, moved: () => void, newLine: () => void): void {
-  // The text may change together with the cursor: look when both are settled.
+  // Text and cursor may change together: defer until both have changed.
   editor.model.selections.changed.connect(() => void setTimeout(moved, 0));
   editor.model.sharedModel.changed.connect((_, change) => {
     const parts = (change as { sourceChange?: { insert?: unknown }[] }).sourceChange;
@@ -89,7 +89,7 @@ export function follow(editor: CodeEditor.IEditor, moved: () => void, newLine: (
   });
 }
 
-/** Insert text at the cursor, as a completion, and what goes with it further up: one change, undone at once. */
+/** Insert a completion at the cursor, and import lines above it, in one change. */
 export function insertAtCursor(
   editor: CodeEditor.IEditor,
   text: string,
@@ -105,7 +105,7 @@ export function insertAtCursor(
   });
 }
 
-/** Make a change that is undone by itself: keystrokes close in time share a step. */
+/** Make a change as a separate undo step; keystrokes in quick succession share one. */
 export function inOneUndoStep(editor: CodeEditor.IEditor | null | undefined, change: () => void): void {
   const shared = editor?.model.sharedModel as { undoManager?: IUndoManager | null } | undefined;
   shared?.undoManager?.stopCapturing();

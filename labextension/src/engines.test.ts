@@ -23,14 +23,14 @@ describe('the engine in use', () => {
 
   it('is made once it is needed, and no other', async () => {
     const { client, makers, engines } = bench(false);
-    expect(await engines.use('as the page has it')).toBe(true);
+    expect(await engines.use('auto')).toBe(true);
     expect((await client.health()).model).toBe('browser');
     expect(makers.server).not.toHaveBeenCalled();
   });
 
   it('can be changed, and is kept for the way back', async () => {
     const { client, makers, engines } = bench(true);
-    for (const wanted of ['server', 'browser', 'server', 'as the page has it', 'browser'] as const) {
+    for (const wanted of ['server', 'browser', 'server', 'auto', 'browser'] as const) {
       await engines.use(wanted);
     }
     expect((await client.health()).model).toBe('browser');
@@ -52,7 +52,7 @@ describe('the engine in use', () => {
     const { engines } = bench(true);
     expect(await engines.use('server')).toBe(true);
     expect(await engines.use('server')).toBe(false);
-    expect(await engines.use('as the page has it')).toBe(false);
+    expect(await engines.use('auto')).toBe(false);
   });
 
   it('is the one that was wanted last, whichever is made first', async () => {
@@ -82,10 +82,10 @@ describe('the engine in use', () => {
 
   it('is told anew where the one that was wanted meanwhile could not be had', async () => {
     const { client, engines } = bench(false);
-    await engines.use('as the page has it');
+    await engines.use('auto');
     await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
     await expect(engines.retry()).rejects.toMatchObject({ kind: 'serverless' });
-    expect(await engines.use('as the page has it')).toBe(true);
+    expect(await engines.use('auto')).toBe(true);
     expect((await client.health()).model).toBe('browser');
   });
 
@@ -130,9 +130,9 @@ describe('the engine in use', () => {
 
 describe('chooseEngine', () => {
   it.each([
-    ['as the page has it', true, false, 'server', 0],
-    ['as the page has it', false, true, 'server', 1],
-    ['as the page has it', false, false, 'browser', 1],
+    ['auto', true, false, 'server', 0],
+    ['auto', false, true, 'server', 1],
+    ['auto', false, false, 'browser', 1],
     ['browser', true, true, 'browser', 0],
     ['server', true, false, 'server', 0],
     ['server', false, true, 'server', 1]

@@ -1,4 +1,4 @@
-/** Which engine completes, the Jupyter server’s or one in this page, and the client that passes requests on to it. */
+/** Select the engine, on the Jupyter server or in the browser, and forward requests to its client. */
 
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
@@ -7,28 +7,28 @@ import type { Wanted } from './settings';
 import { AnswerError, ServerError } from './trouble';
 import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
-/** Milliseconds after which what has failed is tried again; the wait doubles each time, up to a bound. */
+/** Milliseconds before the first retry; the delay doubles up to `LONGEST_WAIT`. */
 const AGAIN = 5000;
 const LONGEST_WAIT = 60_000;
-/** The option that our server extension puts into a page's configuration. */
+/** The page option that the server extension sets. */
 const MARK = 'jupyterTurbopilot';
-/** Milliseconds after which the request counts as failed: a connection may hang without an error. */
+/** The timeout of the request in milliseconds. */
 const LONGEST = 10_000;
 
 /** Where completions are computed. */
 export type Engine = 'server' | 'browser';
 
-/** What a page says of itself. */
+/** Properties of the page that determine the engine. */
 export interface IPageFacts {
-  /** Whether the server that made this page has put our mark into its configuration. */
+  /** Whether the server extension has set its page option. */
   readonly marked: boolean;
-  /** Ask whether a Jupyter server answers at all. */
+  /** Return whether a Jupyter server responds. */
   hasServer(): Promise<boolean>;
 }
 
 /**
- * Choose once, at start. A Jupyter server without our extension is not replaced by a smaller model in silence:
- * there the user learns what is missing, and can choose the browser.
+ * Select the engine. If a Jupyter server lacks the server extension, do not fall back to the browser silently: a
+ * notification explains what is missing and offers the browser.
  */
 export async function chooseEngine(wanted: Wanted, page: IPageFacts): Promise<Engine> {
   if (wanted !== 'browser' && (page.marked || (await page.hasServer()))) {
@@ -48,8 +48,8 @@ export function pageFacts(settings: ServerConnection.ISettings): IPageFacts {
 }
 
 /**
- * Whether a Jupyter server answers; a static site has nothing at this address, or a page of its own. What fails there
- * (5xx), or stands before it, is no static site.
+ * Return whether a Jupyter server responds. A static site has no file or another one at this URL; a 401, 403 or 5xx
+ * response comes from a server or a proxy.
  */
 async function hasServer(settings: ServerConnection.ISettings): Promise<boolean> {
   const signal = AbortSignal.timeout(LONGEST);
@@ -63,14 +63,14 @@ async function hasServer(settings: ServerConnection.ISettings): Promise<boolean>
     return typeof answer?.version === 'string';
   } catch {
     if (signal.aborted) {
-      throw new AnswerError('silent'); // neither is known: it is asked again later
+      throw new AnswerError('silent'); // undetermined: retried later
     }
     return false;
   }
 }
 
 export class ChosenClient implements IClient {
-  /** Who asks before it is known which client answers waits for that. */
+  /** Requests wait until `use` has set a client. */
   constructor() {
     this._client = new Promise(resolve => (this._resolve = resolve));
   }
@@ -128,7 +128,7 @@ export class ChosenClient implements IClient {
   private _resolve: (client: IClient) => void = () => undefined;
 }
 
-/** What was wanted and could not be had. */
+/** An engine that is not available. */
 interface IFailure {
   wanted: Wanted;
   reason: unknown;
@@ -137,14 +137,14 @@ interface IFailure {
 }
 
 export class Engines {
-  /** `makers` make the client of an engine; none is made before it is needed. */
+  /** `makers` create the client of an engine on demand. */
   constructor(
     private readonly _client: ChosenClient,
     private readonly _page: IPageFacts,
     private readonly _makers: Readonly<Record<Engine, () => Promise<IClient>>>
   ) {}
 
-  /** Use what is wanted; return whether that is another engine than before, or none could be had before. */
+  /** Use an engine; return whether the engine has changed or was not available before. */
   async use(wanted: Wanted): Promise<boolean> {
     if (wanted === this._wanted) {
       return false;
@@ -156,7 +156,7 @@ export class Engines {
       const engine = await chooseEngine(wanted, this._page);
       const client = await this._make(engine);
       if (wanted !== this._wanted) {
-        return false; // somebody wants something else by now
+        return false; // the setting has changed meanwhile
       }
       if (engine === this._engine) {
         return before !== null;
@@ -177,7 +177,7 @@ export class Engines {
     }
   }
 
-  /** Try again what has failed, if anything has; soon after that it has failed still. */
+  /** Retry an engine that was not available; before its delay has passed, throw the same error. */
   async retry(): Promise<void> {
     if (!this._failed) {
       return;
@@ -195,7 +195,7 @@ export class Engines {
       throw new ServerError(
         500,
         'not_loaded',
-        'The part of the extension that completes could not be loaded. It is tried again; or reload the page.'
+        'The completion module of the extension could not be loaded. Retrying… If this persists, reload the page.'
       );
     }));
   }

@@ -1,4 +1,4 @@
-/** Completions and models by our server's routes. */
+/** The client for the routes of the server extension. */
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
@@ -18,7 +18,7 @@ import type {
   IStep
 } from './wire';
 
-/** Without a byte for so long, an answer is given up. The first one may take as long as the server thinks. */
+/** Timeouts in milliseconds for the first and each further chunk of a response. */
 const FIRST_BYTE = 30000;
 const NEXT_BYTE = 10000;
 
@@ -82,7 +82,7 @@ export class HttpClient implements IClient {
     await this._ask('models/pull', 'DELETE', { model });
   }
 
-  /** Numbers only, in their order for each suggestion; a page that is closed sends them still. */
+  /** Send feedback in order for each suggestion; `keepalive` sends it even while the page closes. */
   feedback(feedback: IFeedback): void {
     const { id } = feedback;
     const sent = (this._feedback.get(id) ?? Promise.resolve())
@@ -100,7 +100,7 @@ export class HttpClient implements IClient {
     await this._ask('feedback', 'DELETE');
   }
 
-  /** Read a stream to its last line, which says `done`; one that ends without it was cut. */
+  /** Read a stream up to the line with `done`; a stream without it was cut off. */
   private async _stream<T extends { done?: boolean; error?: IError }>(
     path: string,
     body: unknown,
@@ -171,11 +171,11 @@ export class HttpClient implements IClient {
     return response;
   }
 
-  /** By suggestion, the feedback that is on its way. */
+  /** Pending feedback by suggestion id. */
   private readonly _feedback = new Map<string, Promise<void>>();
 }
 
-/** Read a whole answer of ours; a page of somebody else's with the same status is none. */
+/** Parse a JSON response and validate it: a proxy or a login page may respond instead. */
 async function whole<T>(response: Response, ours: (answer: T) => boolean): Promise<T> {
   const answer = (await response.json().catch((reason: unknown) => {
     throw reason instanceof SyntaxError ? new AnswerError('garbled') : reason;
@@ -190,10 +190,10 @@ function isHealth(answer: IHealth): boolean {
   return typeof answer.ready === 'boolean' && typeof answer.phase === 'string';
 }
 
-/** No line of ours is nearly as long. */
+/** Characters; the server sends no line that is nearly as long. */
 const LONGEST_LINE = 1024 * 1024;
 
-/** Iterate over the objects; a last line that was cut off is left out. */
+/** Parse JSON lines; ignore an incomplete last line. */
 export async function* parseLines<T extends object>(
   reader: Pick<ReadableStreamDefaultReader<Uint8Array>, 'read'>
 ): AsyncGenerator<T> {

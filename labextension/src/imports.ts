@@ -1,4 +1,4 @@
-/** Import lines that come with a suggestion: which of them a part of it needs, where in a cell they go. Pure. */
+/** Select the import lines that an accepted text needs and insert them into the cell. Pure. */
 
 import type { IPlace } from './suggestion';
 
@@ -29,7 +29,7 @@ export function insertInto(source: string, { at, text }: IInsertion): string {
   return source.slice(0, at) + text + source.slice(at);
 }
 
-/** The name that an import line binds; each that a server sends binds one. */
+/** Return the name that an import line binds; the server sends one name per line. */
 function boundName(line: string): string {
   return (line.split(/\s+/).at(-1) ?? '').split('.')[0];
 }
@@ -41,7 +41,7 @@ export function neededFor(lines: readonly string[], text: string): string[] {
   );
 }
 
-/** What puts import lines into a cell: behind cell magics, a docstring, `__future__`. */
+/** Return the insertion of import lines: after cell magics, a docstring and `__future__` imports. */
 export function importsInto(source: string, lines: readonly string[]): IInsertion {
   let at = endOf(MAGICS, source, 0) ?? 0;
   INDENT.lastIndex = at;
@@ -61,8 +61,8 @@ function endOf(pattern: RegExp, source: string, at: number): number | null {
 }
 
 /**
- * What is put in above a text that is taken, for the names in it and before it from a place on. Nothing where the top
- * of the cell is not above that.
+ * Return the insertion of the imports that an accepted text needs, including names before it from `from` on; null if
+ * none are needed or the insertion would be after `from`.
  */
 export function importsFor(
   { text: source, offset }: IPlace,

@@ -1,4 +1,4 @@
-/** The plugin: makes the parts and connects them to one another and to JupyterLab. */
+/** The plugin: creates the components and connects them to each other and to JupyterLab. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
@@ -36,7 +36,7 @@ const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
-  description: 'Ghost text from a model inside the Jupyter server, or inside the page where there is none.',
+  description: 'Inline code completion from a model in the Jupyter server or in the browser.',
   autoStart: true,
   requires: [ICompletionProviderManager, IInlineCompleterFactory],
   optional: [ISettingRegistry, IStatusBar, ICommandPalette, ITranslator, IEditorLanguageRegistry],
@@ -53,11 +53,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
     const { commands, serviceManager, shell } = app;
 
-    // What suggests.
+    // Engines and providers.
     const client = new ChosenClient();
     const engines = new Engines(client, pageFacts(serviceManager.serverSettings), {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
-      // Loaded where it is used: a page with a server has no need of it.
+      // Loaded on demand: a page with a server does not need it.
       browser: async () =>
         (await import('./local/lab')).localClient(
           serviceManager,
@@ -66,7 +66,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           {
             progress: () => {
               if (availability.state.health?.phase !== 'loading') {
-                void availability.check(); // while it is loading, that is done often
+                void availability.check(); // while a model is loading, the timer checks often enough
               }
             },
             opened: () => void availability.check()
@@ -102,18 +102,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
       provider.warm(editor);
     });
     completers.wrap(factory);
-    // An editor moves its cursor by Ctrl → and Alt →, and indents by Ctrl Alt \.
+    // CodeMirror binds Ctrl → and Alt → (cursor) and Ctrl Alt \ (indent), too.
     claimKeys(commands, [CommandIDs.acceptWord, CommandIDs.acceptLine], target => acceptor.canTakeIn(target));
     claimKeys(commands, [CommandIDs.toggle], target => target.closest('.jp-CodeMirrorEditor') !== null);
     watchModifiedTab(() => {
       alternatives.cancel();
       completers.active?.model?.reset();
     });
-    // Before the application is restored, or no settings would reach them.
+    // Providers registered after the application is restored do not receive settings.
     manager.registerInlineProvider(provider);
     manager.registerInlineProvider(alternatives);
 
-    // What the person sees of it.
+    // User interface.
     const preferences = new Preferences();
     const notice = new Notice();
     const downloads = new Downloads(client, availability, trans);
@@ -164,15 +164,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       showStudy
     });
     fillMenu(menu);
-    // What it says of the server stays true while it is open.
+    // Keep the open menu up to date.
     availability.changed.connect(() => menu.isVisible && menu.update());
     if (palette) {
       fillPalette(palette);
     }
-    // In a narrow window too: by its priority.
+    // The priority keeps it visible in a narrow window.
     statusBar?.registerStatusItem(PLUGIN_ID, { item: statusItem, align: 'right', rank: 50, priority: 1 });
 
-    // What they have to know of.
+    // Events.
     const useEngine = async (): Promise<void> => {
       try {
         if (await engines.use(preferences.current.engine)) {
@@ -192,7 +192,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         provider.cancel();
       }
       if (usedMemory && !settings.memory) {
-        // What came from it goes, too.
+        // The shown suggestion may come from the index.
         provider.cancel();
         page.dismiss();
       }
@@ -212,7 +212,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       provider.documentChanged();
       status.update();
     });
-    // Checked at once, not at the next turn, when there may be news.
+    // Check immediately, without waiting for the timer, when the connection may have changed.
     const check = (): void => {
       if (!document.hidden) {
         void availability.check();
@@ -223,7 +223,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     window.addEventListener('offline', check);
     serviceManager.connectionFailure?.connect(check);
     void app.restored.then(() => {
-      // Before that, no status item is visible.
+      // The status item is not visible before.
       tellOfStudy(
         availability,
         trans,

@@ -1,21 +1,21 @@
-/** What is left of a piece of text while the document around it changes. Pure. */
+/** Track how much of an inserted text is retained while the document changes. Pure. */
 
 import { codePoints } from './window';
 
-/** A step through a changed text: so much stays, is inserted, or is deleted. */
+/** A step of a text delta. */
 export interface IStep {
   retain?: number;
   insert?: unknown;
   delete?: number;
 }
 
-/** A part of the piece that is left, and where it begins, in UTF-16 units. */
+/** A retained part of the text, and its start in UTF-16 units. */
 interface IPart {
   from: number;
   text: string;
 }
 
-/** The characters that a formatter leaves, with one kind of quotes, and where each is: all but white space. */
+/** Return the characters that a formatter retains (no white space, quotes unified), and their positions. */
 function significant(text: string): { text: string; places: number[] } {
   const places = Array.from(text.matchAll(/\S/g), found => found.index);
   const characters = places.map(place => text.charAt(place).replace("'", '"'));
@@ -23,19 +23,19 @@ function significant(text: string): { text: string; places: number[] } {
 }
 
 export class Kept {
-  /** The piece is a text that begins at a place. */
+  /** Track `text`, which begins at `from`. */
   constructor(from: number, text: string) {
     this._parts = [{ from, text }];
     this._original = codePoints(text);
   }
 
-  /** How many of its characters are left; `null` where that is not known any more. */
+  /** The number of retained characters; `null` if unknown. */
   get length(): number | null {
     const there = this._parts?.reduce((sum, { text }) => sum + codePoints(text), 0) ?? null;
     return there && Math.min(this._original, Math.max(0, there - this._added));
   }
 
-  /** The text has changed. */
+  /** Apply a change of the document. */
   change(steps: readonly IStep[]): void {
     const rewritten = this._rewritten(steps);
     if (rewritten !== null) {
@@ -55,7 +55,7 @@ export class Kept {
     }
   }
 
-  /** The text that stands in place of all that stood here, as where a program formats it; `null`: some stayed. */
+  /** Return the text that replaces the whole document, as a formatter does; `null` if some of it is retained. */
   private _rewritten(steps: readonly IStep[]): string | null {
     const end = this._parts?.reduce((last, { from, text }) => Math.max(last, from + text.length), 1) ?? 0;
     const deleted = steps.reduce((sum, step) => sum + (step.delete ?? 0), 0);
@@ -73,7 +73,7 @@ export class Kept {
     for (const { part, wanted } of parts) {
       const first = there.text.indexOf(wanted, at);
       if (first < 0) {
-        // A formatter leaves most of a text; a key that replaces the selection does not.
+        // A formatter retains most of a text; a keystroke that replaces the selection does not.
         this._parts = 2 * there.text.length < left ? [] : null;
         return;
       }
@@ -108,7 +108,7 @@ export class Kept {
   }
 
   private _parts: IPart[] | null;
-  /** How many characters of white space a formatter has added to it. */
   private readonly _original: number;
+  /** the number of white space characters that a formatter has added */
   private _added = 0;
 }

@@ -1,4 +1,4 @@
-/** Our shortcuts in editors, which take some of these keys for themselves and tell nobody else of them. */
+/** Keyboard shortcuts that take precedence over those of CodeMirror. */
 
 import { CommandRegistry } from '@lumino/commands';
 
@@ -19,7 +19,7 @@ export function watchModifiedTab(remove: () => void): void {
   );
 }
 
-/** Let the shortcuts of some commands go before an editor's own keys, where `wanted` in an element. */
+/** Handle the shortcuts of some commands before CodeMirror does, in elements for which `wanted` returns true. */
 export function claimKeys(
   commands: CommandRegistry,
   owned: readonly string[],

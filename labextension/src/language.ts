@@ -1,8 +1,8 @@
-/** Which language a cell or a file is in, how comments begin in it, and which files hold credentials. Pure. */
+/** Languages of cells and files, comment markers, and files with credentials. Pure. */
 
 /**
- * The cell magics that name the language of what follows them. The server has the same table (context/languages.py);
- * the cases that both have to agree on are in tests/data/paths_and_magics.json.
+ * The languages of cell magics. The server has the same table (context/languages.py); tests/data/paths_and_magics.json
+ * tests both.
  */
 export const MAGIC_LANGUAGES: ReadonlyMap<string, string> = new Map([
   ['bash', 'bash'],
@@ -27,7 +27,7 @@ export const MAGIC_LANGUAGES: ReadonlyMap<string, string> = new Map([
   ['file', 'text']
 ]);
 
-/** The cell magics after which the notebook's own language goes on. */
+/** The cell magics that do not change the language. */
 export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
   'time',
   'timeit',
@@ -63,7 +63,7 @@ export function languageOf(mimeType: string): string {
   return MIME_LANGUAGES.get(mime) ?? mime.replace(/^(text|application)\/(x-)?/, '');
 }
 
-/** The language that a kernel's specification names in its own way: `R`, `C++17`. */
+/** Normalize the language name of a kernel spec, such as `R` or `C++17`. */
 export function languageNamed(name: string): string {
   return languageOf(`text/x-${name.toLowerCase().replace(/^c\+\+\d*$/, 'c++src')}`);
 }
@@ -101,7 +101,7 @@ const PRIVATE_FOLDERS = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.
 /** Whether a file by that name holds credentials. */
 export function isPrivatePath(path: string): boolean {
   const parts = path.split(/[\\/]/).filter(part => part !== '' && part !== '.');
-  // Python takes these for an `i` where case does not count.
+  // Python's case-insensitive matching treats these as `i`.
   const name = (parts.pop() ?? '').replace(/[\u0130\u0131]/g, 'i');
   return PRIVATE_FILE.test(name) || parts.some(part => PRIVATE_FOLDERS.has(part));
 }

@@ -1,14 +1,14 @@
-/** What was learned from suggestions that were taken or not: this week’s counts, and the reset. */
+/** The dialog with this week’s acceptance statistics, which can also reset the learned thresholds. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { Notice } from './notice';
-import type { IWeek } from './wire';
+
 import { describeError } from './words';
 
-/** Return a function that shows what was learned, and has it forgotten where the person wants that. */
+/** Return a function that shows the statistics and, if the user confirms, resets the learned thresholds. */
 export function learnedDialog(
   client: Pick<ICompletionClient, 'forget'>,
   availability: Availability,
@@ -22,37 +22,32 @@ export function learnedDialog(
       return;
     }
     const asked = await showDialog({
-      title: trans.__('What Turbopilot Has Learned'),
+      title: trans.__('Acceptance Statistics'),
       body: [
-        trans.__('Of %1 suggestions that appeared this week, you took %2.', week.shown, week.taken),
+        week.shown
+          ? trans.__('You accepted %1 of %2 suggestions this week.', week.taken, week.shown)
+          : trans.__('No suggestions were shown this week.'),
         trans.__(
-          'From those that you take, type over or dismiss, it learns how sure it must be before it suggests something. ' +
-            'It keeps only numbers, in a file on your server that only you can read.'
+          'Turbopilot adjusts its confidence threshold to the suggestions that you accept, overwrite or dismiss. ' +
+            'It stores only numbers, in a file on your server that only you can read.'
         ),
         trans.__(
-          'Reset forgets all of it, for every model and setting, and this week’s counts with it: suggestions then appear ' +
-            'as with a new installation. The settings and the index of your notebooks stay as they are.'
+          'Reset Learning deletes these numbers for all models and settings, including this week’s statistics. ' +
+            'Your settings and the notebook index do not change.'
         )
       ].join(' '),
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Reset') })],
-      defaultButton: 0 // Enter resets nothing
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Reset Learning') })],
+      defaultButton: 0 // Enter cancels
     });
     if (!asked.button.accept) {
       return;
     }
     try {
       await client.forget();
-      notice.brief(trans.__('Turbopilot has forgotten what it learned.'));
+      notice.brief(trans.__('Turbopilot has reset its learned thresholds.'));
     } catch (reason) {
       notice.brief(describeError(trans, reason));
     }
     await availability.check();
   };
-}
-
-/** How many suggestions were taken, as a line of a menu. */
-export function describeWeek(trans: TranslationBundle, week: IWeek | null): string {
-  return week?.shown
-    ? trans.__('Suggestions Taken This Week: %1 of %2…', week.taken, week.shown)
-    : trans.__('Suggestions Taken This Week: None Yet…');
 }

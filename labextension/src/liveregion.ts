@@ -1,17 +1,17 @@
-/** Tells a screen reader what changes on a page, once it has said what it is saying. */
+/** An ARIA live region: screen readers announce its text. */
 
-/** Milliseconds in which a text is noticed before another one may replace it. */
+/** Milliseconds before a text may be replaced, so that screen readers notice it. */
 const NOTICED = 1000;
 
 export class LiveRegion {
-  /** `className`: of an element that nobody sees, and that is not hidden from screen readers. */
+  /** `className`: a class that hides the element visually, but not from screen readers. */
   constructor(className: string) {
     this._node.className = className;
     this._node.setAttribute('aria-live', 'polite');
     document.body.append(this._node);
   }
 
-  /** Have a text read aloud, after what was said just before. It stays: what is taken away may be read, too. */
+  /** Announce a text after the previous one. The text stays: screen readers may announce removals, too. */
   say(text: string): void {
     const now = performance.now();
     if (now - this._said >= NOTICED) {

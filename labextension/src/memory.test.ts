@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Availability } from './availability';
-import { describeMemory, tellOfMemory } from './memory';
+import { tellOfMemory } from './memory';
 import type { IHealth, IMemory } from './wire';
 
 interface IOptions {
@@ -31,23 +31,6 @@ const MEMORY: IMemory = {
   place: '/home/ada/.local/share/x.db',
   trouble: null
 };
-
-describe('the index of the notebooks', () => {
-  it('is described in a few words', () => {
-    expect(describeMemory(TRANS, MEMORY)).toBe('12 files indexed');
-    expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('1 file indexed');
-    const building = { ...MEMORY, building: true, files: 3 };
-    expect(describeMemory(TRANS, building)).toBe('indexing: 3 of 12 files');
-    expect(describeMemory(TRANS, { ...building, paused: 'kernel' })).toBe(
-      '3 of 12 files indexed, paused while a kernel is busy'
-    );
-    expect(describeMemory(TRANS, { ...building, paused: 'battery' })).toBe(
-      '3 of 12 files indexed, paused on battery'
-    );
-    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'No space left' })).toBe('no index: No space left');
-    expect(describeMemory(TRANS, null)).toBe('no index is kept');
-  });
-});
 
 describe('that an index of the notebooks is kept', () => {
   let stored: Map<string, string>;
@@ -88,7 +71,7 @@ describe('that an index of the notebooks is kept', () => {
     await page(MEMORY);
     expect(said).toHaveLength(1);
     const [words, { actions }] = said[0];
-    expect(words).toBe('Turbopilot keeps an index of your notebooks. It is in /home/ada/.local/share');
+    expect(words).toBe('Turbopilot indexes your notebooks. The index is in /home/ada/.local/share');
     actions[2].callback();
     for (const expected of [MEMORY.root, MEMORY.place, 'c.Turbopilot.memory = False']) {
       expect(more[0].body).toContain(expected);
@@ -105,9 +88,9 @@ describe('that an index of the notebooks is kept', () => {
   it('can be answered in the dialog that explains it', async () => {
     const stop = await page(MEMORY);
     const [, { actions }] = said[0];
-    dialog.press = 'Do Not Use It';
+    dialog.press = 'Stop Using';
     actions[2].callback();
-    expect(more[0].buttons.map(({ label }) => label)).toEqual(['Do Not Use It', 'OK']);
+    expect(more[0].buttons.map(({ label }) => label)).toEqual(['Stop Using', 'OK']);
     await vi.waitFor(() => expect(stop).toHaveBeenCalledOnce());
     actions[2].callback();
     expect(more[1].buttons.map(({ label }) => label)).toEqual(['OK']);

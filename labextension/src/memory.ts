@@ -1,32 +1,11 @@
-/** The index of the user’s own notebooks: its state in words, and a notification, once for each folder, that it is kept. */
+/** A notification, once for each folder, that the server indexes the user’s notebooks. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { IMemory } from './wire';
 
-/** Say how far the index is. */
-export function describeMemory(trans: TranslationBundle, memory: IMemory | null): string {
-  if (!memory) {
-    return trans.__('no index is kept');
-  }
-  if (memory.trouble) {
-    return trans.__('no index: %1', memory.trouble);
-  }
-  if (!memory.building) {
-    return trans._n('%1 file indexed', '%1 files indexed', memory.files);
-  }
-  switch (memory.paused) {
-    case 'kernel':
-      return trans.__('%1 of %2 files indexed, paused while a kernel is busy', memory.files, memory.of);
-    case 'battery':
-      return trans.__('%1 of %2 files indexed, paused on battery', memory.files, memory.of);
-    default:
-      return trans.__('indexing: %1 of %2 files', memory.files, memory.of);
-  }
-}
-
-/** Where this browser notes of which folders the person was told. */
+/** The localStorage key of the folders for which the notification was shown. */
 const TOLD = 'jupyter-turbopilot:memory-told';
 const MOST_TOLD = 64;
 
@@ -35,7 +14,7 @@ function told(): string[] {
     const noted: unknown = JSON.parse(localStorage.getItem(TOLD) ?? '[]');
     return Array.isArray(noted) ? noted.map(String) : [];
   } catch {
-    return []; // a browser without storage tells it each time
+    return []; // without storage, the notification is shown in each page
   }
 }
 
@@ -43,24 +22,24 @@ function note(roots: string[]): void {
   try {
     localStorage.setItem(TOLD, JSON.stringify(roots.slice(-MOST_TOLD)));
   } catch {
-    // It is told once more, then.
+    // The notification is shown again.
   }
 }
 
-/** Explain the index; return whether the user wants it unused. */
+/** Show the dialog that explains the index; return whether the user chose to stop using it. */
 async function showMore(
   trans: TranslationBundle,
   { root, place }: IMemory,
   isUsed: boolean
 ): Promise<boolean> {
   const use = isUsed
-    ? trans.__('Switch off “Use my other notebooks” in the settings to leave it unused.')
-    : trans.__('It is not used from now on; “Use my other notebooks” in the settings switches it on again.');
-  const stop = trans.__('Do Not Use It');
+    ? trans.__('To stop using it, disable “Suggest from my notebooks” in the settings.')
+    : trans.__('It is no longer used. To use it again, enable “Suggest from my notebooks” in the settings.');
+  const stop = trans.__('Stop Using');
   const { button } = await showDialog({
-    title: trans.__('Index of Your Notebooks'),
+    title: trans.__('Notebook Index'),
     body: trans.__(
-      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is stored in %2, where only you can read it. %3 Set c.Turbopilot.memory = False in the server’s configuration to keep no index. “jupyter turbopilot memory clear” empties it.',
+      'The server indexes the notebooks and source files in %1, so that it can suggest code that you wrote before. The index is stored in %2, where only you can read it. %3 To delete it, run “jupyter turbopilot memory clear”. To disable indexing, set c.Turbopilot.memory = False in the server’s configuration.',
       root,
       place,
       use
@@ -70,7 +49,7 @@ async function showMore(
   return button.label === stop; // Escape is a cancel button of another label
 }
 
-/** Tell the person once for each folder that an index is kept, where, and how to stop it. */
+/** Notify the user once for each folder that it is indexed, with a way to stop using the index. */
 export function tellOfMemory(
   availability: Availability,
   trans: TranslationBundle,
@@ -99,7 +78,7 @@ export function tellOfMemory(
     // JupyterLab shows 140 characters: the rest is a click away.
     Notification.info(
       trans.__(
-        'Turbopilot keeps an index of your notebooks. It is in %1',
+        'Turbopilot indexes your notebooks. The index is in %1',
         memory.place.replace(/[\\/][^\\/]*$/, '')
       ),
       {
@@ -107,10 +86,10 @@ export function tellOfMemory(
         actions: [
           { label: trans.__('OK'), callback: () => undefined },
           {
-            label: trans.__('Do Not Use It'),
+            label: trans.__('Stop Using'),
             callback: () => {
               stop();
-              void explain(memory); // it is still kept
+              void explain(memory); // the server still keeps it
             }
           },
           { label: trans.__('More…'), callback: () => void explain(memory) }

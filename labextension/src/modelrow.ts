@@ -1,4 +1,4 @@
-/** A model's row in the panel: what it is, its state, and the buttons for what can be done with it. */
+/** The table row of a model in the panel: its properties, its state and its buttons. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { speed } from './choice';
@@ -6,15 +6,14 @@ import { describeStep, downloadLabel } from './downloads';
 import { describeSize } from './size';
 import type { IModel } from './wire';
 
-/** What the buttons of a row do. */
+/** The actions of the buttons. */
 export interface IActions {
   use(spec: string, tuned?: boolean): void;
   download(model: IModel, mirrors: boolean): void;
   stop(model: IModel): void;
   remove(model: IModel): void;
   /**
-   * Whether the models run in this page: what they take there is not estimated, and the one in use can be removed, too,
-   * and downloaded again.
+   * Whether the models run in this page. There are no estimates for these, and the selected one can be removed.
    */
   inPage: boolean;
 }
@@ -27,12 +26,12 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
   return element;
 }
 
-/** The columns between a model's name and its state: their titles, and what they say of a model. */
+/** The columns between name and state: their titles and texts. */
 function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
   const estimates: [string, (model: IModel) => string][] = [
     [trans.__('Memory'), model => describeSize(model.memory, false)],
     [trans.__('Tokens/s'), model => speed(model.tokens_a_second)],
-    [trans.__('Writes'), model => describeSaved(trans, model.saved)]
+    [trans.__('Keystrokes saved'), model => describeSaved(trans, model.saved)]
   ];
   return [
     [trans.__('Size'), model => describeSize(model.size, model.counted)],
@@ -41,11 +40,9 @@ function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IM
   ];
 }
 
-/** How much of what somebody types a model writes, as far as that was measured. */
+/** Describe the measured share of keystrokes that a model saves. */
 function describeSaved(trans: TranslationBundle, saved: number | null | undefined): string {
-  return typeof saved === 'number'
-    ? trans.__('%1 of what you type', saved.toFixed(2))
-    : trans.__('not measured');
+  return typeof saved === 'number' ? trans.__('%1 %', Math.round(100 * saved)) : trans.__('not measured');
 }
 
 /** The titles of the columns, in the order of a row's cells. */
@@ -64,7 +61,7 @@ export function modelRow(trans: TranslationBundle, model: IModel, actions: IActi
   for (const [title, textOf] of figures(trans, actions.inPage)) {
     const cell = row.insertCell();
     cell.textContent = textOf(model);
-    // Shown where there is no room for the table's head.
+    // Shown in narrow panels, which hide the table head.
     cell.dataset.title = title;
   }
   row.append(stateCell(trans, model, actions));
@@ -81,7 +78,7 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
         model.verdict === 'recommended' ? trans.__('recommended') : '',
         model.use,
         describeTuning(trans, model),
-        model.fim === 'none' ? trans.__('does not see what follows the cursor') : ''
+        model.fim === 'none' ? trans.__('no fill-in-the-middle') : ''
       ]
         .filter(Boolean)
         .join(' · ')
@@ -90,7 +87,7 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
   return cell;
 }
 
-/** What a model was tuned to, and whether that is in use. */
+/** Describe a model's adapters and whether they are enabled. */
 function describeTuning(trans: TranslationBundle, model: IModel): string {
   const names = (model.adapters ?? []).map(adapter =>
     adapter.ours
@@ -102,8 +99,16 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
   if (!names.length) {
     return '';
   }
-  const known = names.join(', ');
-  return model.tuned ? trans.__('tuned to %1', known) : trans.__('as published, not tuned to %1', known);
+  const listed = names.join(', ');
+  return model.tuned ? trans.__('adapter enabled: %1', listed) : trans.__('adapter disabled: %1', listed);
+}
+
+/** The label of the button that enables or disables a model's adapters. */
+function adapterLabel(trans: TranslationBundle, { tuned, adapters }: IModel): string {
+  if (adapters?.every(({ ours }) => ours)) {
+    return tuned ? trans.__('Disable notebook adapter') : trans.__('Enable notebook adapter');
+  }
+  return tuned ? trans.__('Disable adapters') : trans.__('Enable adapters');
 }
 
 function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableCellElement {
@@ -122,15 +127,13 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
   } else if (model.selected && model.stored) {
     cell.append(`${trans.__('in use')} `);
     if (model.adapters?.length) {
-      addButton(model.tuned ? trans.__('Use without tuning') : trans.__('Use tuned'), 'tune', () =>
-        actions.use(model.spec, !model.tuned)
-      );
+      addButton(adapterLabel(trans, model), 'tune', () => actions.use(model.spec, !model.tuned));
     }
     if (actions.inPage) {
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
     }
   } else if (model.verdict === 'with transformers') {
-    cell.append(trans.__('with transformers'));
+    cell.append(trans.__('requires transformers'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
     if (model.removable !== false) {
@@ -147,14 +150,14 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
       cell.append(said);
     }
     if (model.failed && model.mirror && !model.mirror_only) {
-      addButton(trans.__('Use the mirror'), 'mirror', () => actions.download(model, true));
+      addButton(trans.__('Use mirror'), 'mirror', () => actions.download(model, true));
     }
     if (model.damaged && model.removable !== false) {
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
     }
     if (model.verdict === 'too large' || model.verdict === 'slow') {
       cell.append(
-        small(model.verdict === 'slow' ? trans.__('slow here') : trans.__('too large for the free memory'))
+        small(model.verdict === 'slow' ? trans.__('slow on this machine') : trans.__('not enough memory'))
       );
     }
   }
@@ -163,7 +166,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
 
 function progressBar(trans: TranslationBundle, { name, progress }: IModel): HTMLProgressElement {
   const element = document.createElement('progress');
-  element.setAttribute('aria-label', trans.__('Fetching %1', name));
+  element.setAttribute('aria-label', trans.__('Downloading %1', name));
   if (progress?.total) {
     element.max = progress.total;
     element.value = progress.received ?? 0;

@@ -1,4 +1,4 @@
-/** Keys that do nothing by themselves. Pure. */
+/** Modifier keys. Pure. */
 
 const MODIFIERS = new Set([
   'Alt',
@@ -13,7 +13,7 @@ const MODIFIERS = new Set([
   'Shift'
 ]);
 
-/** Whether a key only changes what others do. */
+/** Return whether an event is that of a modifier key. */
 export function isModifier({ key }: Pick<KeyboardEvent, 'key'>): boolean {
   return MODIFIERS.has(key);
 }

@@ -8,7 +8,7 @@ import type { ISuggestedItem } from './inflight';
 /** The style sheet shows this text under the line with ghost text in an editor. */
 const PROPERTY = '--jp-turbopilot-note';
 const NOTED = 'jp-mod-turbopilot-noted';
-/** What an editor has while the grey text in it is ours: only then it is brighter than JupyterLab's own. */
+/** The class of an editor whose ghost text comes from Turbopilot; it has a higher contrast than JupyterLab's own. */
 const OURS = 'jp-mod-turbopilot-ours';
 
 export function describeImports(trans: TranslationBundle, imports: readonly string[]): string {

@@ -132,7 +132,7 @@ describe('a notification of the health', () => {
     expect(said).toEqual([]);
     availability.told(READY);
     availability.failed(new AnswerError('silent'));
-    expect(said).toEqual(['Turbopilot: The server does not answer.']);
+    expect(said).toEqual(['Turbopilot: The server does not respond.']);
     availability.answered();
     expect(said.at(-1)).toBe('forget');
   });
@@ -157,7 +157,7 @@ describe('a notification of the health', () => {
 
   it.each([
     ['a server lacks our extension', new ServerError(404, FOREIGN, 'Not Found'), /jupyter server extension/],
-    ['no server is there', new AnswerError('serverless'), /No Jupyter server answers here/]
+    ['no server is there', new AnswerError('serverless'), /No Jupyter server responds/]
   ])('offers the browser where %s', async (_, trouble, words) => {
     health = () => Promise.reject(trouble);
     availability.failed(trouble);

@@ -1,4 +1,4 @@
-/** One quiet notification for one trouble, however many keys are pressed; gone when the trouble is. */
+/** Notifications about errors: one per error, removed once the error is resolved. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -29,7 +29,7 @@ function dismiss(said: ISaid): void {
 }
 
 export class Notice {
-  /** Say what is wrong, unless it has been said. */
+  /** Show a warning, unless it was shown before. */
   warn(message: string, actions: Notification.IAction[] = []): void {
     if (message === this._warning.message) {
       return;
@@ -43,7 +43,7 @@ export class Notice {
     }
   }
 
-  /** Answer somebody who asked for something. What stands there already is shown again, not once more beside it. */
+  /** Show a short reply to a command; a notification with the same text is extended instead of repeated. */
   brief(message: string): ISaid {
     const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
     if (said) {
@@ -55,7 +55,7 @@ export class Notice {
     return this._answer;
   }
 
-  /** Answer somebody who asked for something here: with the next key it is over. */
+  /** Show a reply to a command until the next keystroke. */
   untilKey(message: string): void {
     const said = this.brief(message);
     const pressed = (event: KeyboardEvent): void => {
@@ -64,27 +64,27 @@ export class Notice {
       }
       document.removeEventListener('keydown', pressed, true);
       if (said !== this._warning) {
-        dismiss(said); // a warning stays as long as the trouble
+        dismiss(said); // a warning stays as long as the error
       }
     };
     document.addEventListener('keydown', pressed, true);
   }
 
-  /** Remove an answer that is no longer true. */
+  /** Remove a reply that is out of date. */
   withdraw(): void {
-    // A warning that took the place of the answer stays as long as its cause.
+    // A warning that replaced the reply stays as long as the error.
     if (this._answer !== this._warning) {
       dismiss(this._answer);
     }
   }
 
-  /** It is over, and may be said again when it comes back. */
+  /** The error is resolved: remove the warning, and show it again if the error recurs. */
   forget(): void {
     this.clear();
     this._warning = NOTHING;
   }
 
-  /** Nothing is wrong at the moment. */
+  /** Remove the warning. */
   clear(): void {
     dismiss(this._warning);
   }
@@ -93,10 +93,10 @@ export class Notice {
   private _answer = NOTHING;
 }
 
-/** A trouble that is over after so many failures is not worth a notification; that a server is busy never is. */
+/** Consecutive failures before a notification is shown. A busy server is never reported. */
 const WORTH_TELLING = 2;
 
-/** Notify the person of what goes wrong from now on. */
+/** Show notifications about errors from now on. */
 export function notifyOfHealth(
   availability: Availability,
   notice: Notice,

@@ -97,8 +97,8 @@ describe('the offer of a model that is missing', () => {
     const { offer, started } = bench([MODEL], failed, failed, { kind: 'stored' });
     await offer.offer('small');
     await press(shown[0], 'Download');
-    expect([shown[1].message, labels(shown[1])]).toEqual(['No.', ['Use the mirror', 'Try again']]);
-    await press(shown[1], 'Use the mirror');
+    expect([shown[1].message, labels(shown[1])]).toEqual(['No.', ['Use mirror', 'Try again']]);
+    await press(shown[1], 'Use mirror');
     expect(labels(shown[2])).toEqual(['Try again']);
     await press(shown[2], 'Try again');
     expect([shown[3].type, started]).toEqual(['success', [false, true, true]]);
@@ -115,7 +115,7 @@ describe('the offer of a model that is missing', () => {
   it('reports a damaged file', async () => {
     const { offer } = bench([{ ...MODEL, damaged: true }]);
     await offer.offer('small');
-    expect(shown[0].message).toContain('The file of small is damaged.');
+    expect(shown[0].message).toContain('The model file of small is damaged.');
     expect(labels(shown[0])).toEqual(['Download again', 'Not now']);
   });
 

@@ -1,4 +1,4 @@
-/** Offering the model that is missing, in a notification that then shows its download. */
+/** The notification that offers the download of a missing model and shows its progress. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -7,7 +7,7 @@ import { describeStep, downloadLabel, type Downloads, type Outcome } from './dow
 import { describeSize } from './size';
 import type { IModel } from './wire';
 
-/** What the server does not list is known by its spec alone. */
+/** A missing model; one that the server does not list has only a name and a spec. */
 type Missing = Pick<IModel, 'name' | 'spec'> & Partial<IModel>;
 
 export class DownloadOffer {
@@ -17,7 +17,7 @@ export class DownloadOffer {
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** Offer the download of a model that is missing or damaged, once for each. */
+  /** Offer the download of a missing or damaged model, once for each. */
   async offer(name: string, code = 'model_missing'): Promise<void> {
     const offered = `${code} ${name}`;
     if (this._offered.has(offered)) {
@@ -38,9 +38,9 @@ export class DownloadOffer {
     const size = describeSize(model.size) || this._trans.__('size unknown');
     Notification.info(
       model.damaged
-        ? this._trans.__('The file of %1 is damaged. It has to be downloaded again: %2.', name, size)
+        ? this._trans.__('The model file of %1 is damaged. Download it again (%2).', name, size)
         : this._trans.__(
-            'Turbopilot completes your code on this machine. Its model %1 has to be fetched once: %2, licence %3.',
+            'Turbopilot runs a model on this machine. Download %1 to get suggestions (%2, licence %3).',
             name,
             size,
             model.licence ?? this._trans.__('unknown')
@@ -65,7 +65,7 @@ export class DownloadOffer {
   /** Download a model and use it, with progress and a way to stop. */
   private async _download(model: Missing, mirrors: boolean): Promise<void> {
     const { name, spec } = model;
-    const id = Notification.emit(this._trans.__('Fetching %1…', name), 'in-progress', {
+    const id = Notification.emit(this._trans.__('Downloading %1…', name), 'in-progress', {
       autoClose: false,
       progress: 0,
       actions: [
@@ -101,7 +101,7 @@ export class DownloadOffer {
       actions: Notification.IAction[] = []
     ): boolean => Notification.update({ id, type, message, autoClose, actions });
     if (outcome.kind === 'stored') {
-      show('success', trans.__('%1 is here. Start typing.', model.name), 5000);
+      show('success', trans.__('%1 is ready. Start typing.', model.name), 5000);
       return;
     }
     if (outcome.kind === 'stopped') {
@@ -115,10 +115,10 @@ export class DownloadOffer {
     const actions: Notification.IAction[] = [again(trans.__('Try again'), mirrors)];
     if (outcome.code === 'download_failed' && model.mirror && !mirrors) {
       actions.unshift({
-        ...again(trans.__('Use the mirror'), true),
+        ...again(trans.__('Use mirror'), true),
         displayType: 'accent',
         caption: trans.__(
-          'The mirror holds the same bytes, uploaded by somebody else. They are checked by digest.'
+          'The mirror serves the same file, uploaded by a third party. Turbopilot verifies its checksum.'
         )
       });
     }

@@ -36,7 +36,7 @@ export class Outcomes {
     private readonly _now: () => number = () => performance.now()
   ) {}
 
-  /** Notice when the user types in an editor: other users may change its text, too. */
+  /** Listen to keystrokes in an editor; its text may also be changed by other users. */
   watch(editor: CodeEditor.IEditor): void {
     editor.host.addEventListener('keydown', () => this._keystroke());
   }

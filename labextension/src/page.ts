@@ -1,4 +1,4 @@
-/** The page around the providers: the open documents, the editor, JupyterLab’s completer there. */
+/** The open documents, the current editor and its completer. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
@@ -14,7 +14,7 @@ import type { IOtherDocument } from './wire';
 
 const MOST_DOCUMENTS = 4;
 
-/** What a provider needs of the page. */
+/** The part of the page that a provider uses. */
 export type IPage = Pick<Page, 'widget' | 'editor' | 'invoke' | 'dismiss' | 'otherDocuments'>;
 
 export class Page {
@@ -28,22 +28,22 @@ export class Page {
     return this._shell.currentWidget;
   }
 
-  /** The editor of that widget which can be completed. */
+  /** The editor in the current widget that has a completer. */
   get editor(): CodeEditor.IEditor | null {
     return this._completers.editorIn(this.widget);
   }
 
-  /** The path of the document, if what is open is one. */
+  /** The path of the current document, or null. */
   get path(): string | null {
     return (this.widget as IDocumentWidget | null)?.context?.path ?? null;
   }
 
-  /** Have JupyterLab ask its providers, as if the user had. */
+  /** Let JupyterLab call its providers, as for an explicit request. */
   invoke(): void {
     this._manager.inline?.invoke(this._id);
   }
 
-  /** Take the whole suggestion. */
+  /** Accept the whole suggestion. */
   accept(): void {
     this._manager.inline?.accept(this._id);
   }
@@ -60,7 +60,7 @@ export class Page {
     }
   }
 
-  /** Return other open documents of a language, as they stand now; none twice, and none that may hold credentials. */
+  /** Return the current contents of other open documents of a language, without files that may contain credentials. */
   otherDocuments(path: string, language: string): IOtherDocument[] {
     const others: IOtherDocument[] = [];
     for (const widget of this._shell.widgets('main')) {

@@ -1,4 +1,4 @@
-/** The panel of models: what there is, what suits this machine, downloading with progress, choosing, removing. */
+/** The Models panel: list, download, select and remove models. */
 
 import { Dialog, MainAreaWidget, showDialog } from '@jupyterlab/apputils';
 import type { JupyterFrontEnd } from '@jupyterlab/application';
@@ -17,7 +17,7 @@ import type { IModel } from './wire';
 import { describeError, describeTrouble } from './words';
 
 const POLL = 1000;
-/** Another tab may fetch, choose or remove a model. */
+/** Another tab may download, select or remove a model. */
 const SLOW_POLL = 5000;
 
 const modelIcon = new LabIcon({
@@ -27,7 +27,7 @@ const modelIcon = new LabIcon({
     'd="M12 2 3 7v10l9 5 9-5V7l-9-5zm0 2.3L18 7.6l-6 3.3-6-3.3 6-3.3zM5 9.3l6 3.3v6.6l-6-3.3V9.3zm8 9.9v-6.6l6-3.3v6.6l-6 3.3z"/></svg>'
 });
 
-/** Return a function that shows the panel: a new one, or the one that is open. */
+/** Return a function that opens the panel or activates the open one. */
 export function panelOpener(shell: JupyterFrontEnd.IShell, make: () => ModelPanel): () => void {
   let panel: MainAreaWidget<ModelPanel> | null = null;
   return () => {
@@ -39,7 +39,7 @@ export function panelOpener(shell: JupyterFrontEnd.IShell, make: () => ModelPane
       shell.add(panel, 'main');
     }
     if (!panel.isAttached) {
-      // Notebook 7 has room for one document there.
+      // The main area of Notebook 7 has space for one document only.
       shell.add(panel, 'right');
     }
     shell.activateById(panel.id);
@@ -60,14 +60,14 @@ export class ModelPanel extends Widget {
     this.addClass('jp-Turbopilot-models');
     this._build();
     _availability.changed.connect((_, change) => {
-      // Another model was chosen, here or in another tab.
+      // Another model was selected, here or in another tab.
       if (servesAnother(change)) {
         void this.refresh();
       }
     }, this);
   }
 
-  /** Ask the server again and show what there is. */
+  /** Fetch the list of models and show it. */
   async refresh(): Promise<void> {
     window.clearTimeout(this._timer);
     const asked = ++this._asked;
@@ -93,7 +93,7 @@ export class ModelPanel extends Widget {
     this._timer = window.setTimeout(() => this._poll(), busy && !this._lost ? POLL : SLOW_POLL);
   }
 
-  /** Refresh, where anybody can see it. */
+  /** Refresh while the panel is visible. */
   private _poll(): void {
     if (this.isVisible && !document.hidden) {
       void this.refresh();
@@ -113,7 +113,7 @@ export class ModelPanel extends Widget {
     this._focus();
   }
 
-  /** Put the focus on the first thing that can be used, or on the panel until there is one. */
+  /** Focus the first control, or the panel until there is one. */
   private _focus(): void {
     const first = this._form.hidden ? this._body.querySelector('button') : this._other;
     (first ?? this.node).focus();
@@ -132,7 +132,7 @@ export class ModelPanel extends Widget {
     const form = this._form;
     this._other.type = 'text';
     this._other.className = 'jp-mod-styled';
-    this._other.placeholder = trans.__('A path, owner/repository or an address of a model');
+    this._other.placeholder = trans.__('Path, owner/repository or URL of a model');
     this._other.setAttribute('aria-label', trans.__('Another model'));
     form.append(this._other, button(trans.__('Use'), 'submit'));
     form.addEventListener('submit', event => {
@@ -145,7 +145,7 @@ export class ModelPanel extends Widget {
     const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
-    label.append(this._all, ` ${trans.__('Also those that are too large or too slow for this machine')}`);
+    label.append(this._all, ` ${trans.__('Show unsuitable models')}`);
     this._said.className = 'jp-Turbopilot-said';
     this._said.setAttribute('role', 'status');
     const table = document.createElement('table');
@@ -158,18 +158,21 @@ export class ModelPanel extends Widget {
     this._introduce();
   }
 
-  /** Say where the models run, and offer what can be done there. */
+  /** Describe where the models run, and show the controls that are available there. */
   private _introduce(): void {
     const { inPage } = this._client;
     const address = this._availability.state.health?.address ?? '';
     this._intro.textContent = inPage
       ? this._trans.__(
-          'A model of this site runs in your browser, which keeps its file. Your code stays in this page.'
+          'The model runs in your browser, which stores its file. Your code does not leave this page.'
         )
       : address
-        ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
+        ? this._trans.__(
+            'The model runs at %1. Code is sent there, and the model is selected there.',
+            address
+          )
         : this._trans.__(
-            'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
+            'The model runs in your Jupyter server. Speeds, and sizes marked ~, are estimates for this machine.'
           );
     this._form.hidden = this._label.hidden = inPage || address !== '';
     this._head.replaceChildren(
@@ -198,7 +201,7 @@ export class ModelPanel extends Widget {
       .map(model => ({ ...model, failed: model.failed ?? this._downloads.failureOf(model.name) ?? null }));
     const state = JSON.stringify([shown, actions.inPage]);
     if (state === this._shown) {
-      return; // new rows would take the focus from a button, and the click between its press and its release
+      return; // new rows would take the focus from a button and swallow a click in progress
     }
     this._shown = state;
     this._body.replaceChildren(...shown.map(model => modelRow(this._trans, model, actions)));
@@ -209,7 +212,7 @@ export class ModelPanel extends Widget {
     }
   }
 
-  /** Return the models, the best first; while the panel is shown each keeps its place. */
+  /** Return the models in order; while the panel is visible, the order does not change. */
   private _inOrder(): IModel[] {
     const places = new Map(this._order.map((name, place) => [name, place]));
     const placeOf = ({ name }: IModel): number => places.get(name) ?? places.size;
@@ -218,7 +221,7 @@ export class ModelPanel extends Widget {
     return models;
   }
 
-  /** Focus a button of a model; where it is gone, the row, so that another Enter presses no other button. */
+  /** Focus a button of a model, or its row if the button is gone, so that Enter does not press another button. */
   private _focusRow(model = '', key = ''): void {
     const find = (data: string): HTMLElement | null => this._body.querySelector(`[data-${data}"]`);
     const target = find(`key="${CSS.escape(key)}`) ?? find(`model="${CSS.escape(model)}`) ?? this.node;
@@ -229,7 +232,7 @@ export class ModelPanel extends Widget {
     const known = this._models.find(model => model.spec === spec || model.name === spec);
     try {
       const health = await this._client.select(spec, tuned);
-      this._tell(this._trans.__('%1 is being loaded.', known?.name ?? spec));
+      this._tell(this._trans.__('Loading %1…', known?.name ?? spec));
       this._other.value = '';
       this._availability.told(health);
       await this._waitUntilLoaded();
@@ -244,7 +247,7 @@ export class ModelPanel extends Widget {
     await this.refresh();
   }
 
-  /** Wait until the model is there, or until it is said why not; the one before goes on working then. */
+  /** Wait until the model is loaded or has failed to load; the previous model is used in that case. */
   private async _waitUntilLoaded(): Promise<void> {
     const trans = this._trans;
     this._loading = true;
@@ -260,11 +263,11 @@ export class ModelPanel extends Widget {
   }
 
   private async _download(model: Downloadable, mirrors: boolean, select = false): Promise<void> {
-    this._tell(this._trans.__('Fetching %1…', model.name));
+    this._tell(this._trans.__('Downloading %1…', model.name));
     window.setTimeout(() => void this.refresh(), POLL / 4);
     const outcome = await this._downloads.start(model, { mirrors, select });
     this._tell(
-      outcome.kind === 'stored' ? this._trans.__('%1 is on this machine.', model.name) : outcome.message,
+      outcome.kind === 'stored' ? this._trans.__('Downloaded %1.', model.name) : outcome.message,
       outcome.kind === 'failed'
     );
     await this.refresh();
@@ -279,10 +282,10 @@ export class ModelPanel extends Widget {
   private async _remove(model: IModel): Promise<void> {
     const asked = await showDialog({
       title: this._trans.__('Remove %1?', model.name),
-      body: this._trans.__('Its file, %1, is deleted from this machine.', describeSize(model.size)),
+      body: this._trans.__('This deletes the model file (%1).', describeSize(model.size)),
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })]
     });
-    // The rows may be new since the dialog was opened.
+    // The rows may have been replaced while the dialog was open.
     this._focusRow(model.name, `remove:${model.name}`);
     if (!asked.button.accept) {
       return;
@@ -291,7 +294,11 @@ export class ModelPanel extends Widget {
       const freed = await this._client.remove(model.spec);
       this._tell(
         model.selected
-          ? this._trans.__('%1 freed. Download %2 to use it again.', describeSize(freed), model.name)
+          ? this._trans.__(
+              '%1 freed. To use it again, download the model %2 again.',
+              describeSize(freed),
+              model.name
+            )
           : this._trans.__('%1 freed.', describeSize(freed))
       );
       void this._availability.check();
@@ -322,6 +329,6 @@ export class ModelPanel extends Widget {
   private _shown = '';
   private _timer = 0;
   private _loading = false;
-  /** whether the panel was activated and has the focus in the place of its first button, which is not there yet */
+  /** whether the panel has the focus until its first button exists */
   private _awaitsFocus = false;
 }

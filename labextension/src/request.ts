@@ -43,7 +43,7 @@ export class RequestBuilder {
 
   /** Turn the request for a suggestion into one for alternatives to it. */
   forAlternatives(body: IRequest, alternatives: number): IRequest {
-    // The first is the one that is shown already.
+    // The first one repeats the shown suggestion.
     return { ...body, stream: false, client: `${this._clientId}-more`, n: alternatives + 1 };
   }
 

@@ -1,16 +1,16 @@
-/** The user’s settings: every value checked, and the store that JupyterLab keeps them in. */
+/** The user’s settings, validated, and their store in JupyterLab. */
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Signal } from '@lumino/signaling';
-const ENGINES = ['as the page has it', 'server', 'browser'] as const;
+const ENGINES = ['auto', 'server', 'browser'] as const;
 const STEPS = ['default', 'quiet', 'balanced', 'eager', 'always'] as const;
 
-/** The engine that the user wants. */
+/** The setting *Engine*. */
 export type Wanted = (typeof ENGINES)[number];
 
 export interface ISettings {
   engine: Wanted;
-  /** the address of a list of models; empty: the site's */
+  /** the URL of a list of models; empty: the site's list */
   browserModels: string;
   enabled: boolean;
   mode: 'automatic' | 'on demand';
@@ -27,7 +27,7 @@ export interface ISettings {
 }
 
 export const DEFAULTS: ISettings = {
-  engine: 'as the page has it',
+  engine: 'auto',
   browserModels: '',
   enabled: true,
   mode: 'automatic',
@@ -77,7 +77,7 @@ export class Preferences {
 
   readonly changed = new Signal<this, ISettings>(this);
 
-  /** Read what is stored for a plugin, and follow it. */
+  /** Load the settings of a plugin, and follow changes. */
   async load(registry: ISettingRegistry, plugin: string): Promise<void> {
     const stored = (this._stored = await registry.load(plugin));
     const read = (): void => this._set(readSettings(stored.composite));

@@ -1,6 +1,6 @@
-/** Sizes in bytes as a person says them, by the same rule as on the command line. Pure. */
+/** Format sizes in bytes, as the command line does. Pure. */
 
-/** A size: a small one with one decimal, and never as nothing; `~` where nobody counted; '' where it is not known. */
+/** Format a size: at least 0.1 MB; with `~` if it is an estimate; empty if it is unknown. */
 export function describeSize(bytes: number | null | undefined, counted = true): string {
   if (!bytes) {
     return '';

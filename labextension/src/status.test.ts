@@ -85,7 +85,7 @@ describe('a model in this page', () => {
 
   it.each<[Partial<IEngineHealth>, string]>([
     [{ ready: true, phase: 'ready', model: 'small' }, 'small, 6.4 MB, in this page: loaded'],
-    [{ ...LOADING, model: 'small' }, 'small, 6.4 MB, in this page: being loaded'],
+    [{ ...LOADING, model: 'small' }, 'small, 6.4 MB, in this page: loading'],
     [{ phase: 'failed', model: 'small' }, 'small, 6.4 MB, in this page: not available'],
     [
       { phase: 'empty', model: '', inPage: { size: null, step: null } },
@@ -118,7 +118,8 @@ describe('the words', () => {
     address: '',
     study: false,
     lastMs: 40,
-    reason: ''
+    reason: '',
+    index: ''
   };
 
   it('name the host that code is sent to', () => {
@@ -141,8 +142,10 @@ describe('the words', () => {
       address: ' · gpu.example.org',
       time: ' · 40 ms'
     });
-    expect(titleOf(trans, both)).toBe('a\nCode is sent to gpu.example.org\nA study log is kept');
-    expect(titleOf(trans, { ...status, reason: 'slow' })).toBe('a\nslow');
+    expect(titleOf(trans, both)).toBe('a\nCode is sent to gpu.example.org\nStudy log enabled');
+    expect(titleOf(trans, { ...status, reason: 'slow', index: '3 files' })).toBe(
+      'a\nNotebook index: 3 files\nslow'
+    );
   });
 
   it('say how much of the model is here while it is loading', () => {

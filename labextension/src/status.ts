@@ -1,4 +1,4 @@
-/** What the status bar shows: which model, how it is doing, how long the last suggestion took. */
+/** The status in the status bar: the model, its state, the latency of the last suggestion. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
@@ -9,22 +9,24 @@ import type { Provider } from './provider';
 import { describeSize } from './size';
 import { WITHHELD } from './trouble';
 import type { IStep } from './wire';
-import { describeTrouble } from './words';
+import { describeIndex, describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'absent' | 'failed';
 
 export interface IStatus {
   condition: Condition;
-  /** The model, in words. */
+  /** The description of the model. */
   model: string;
-  /** How much of the model's file is here that is being fetched; `null`: none is, or nobody knows. */
+  /** The progress of the model's download; `null`: no download, or an unknown size. */
   percent: number | null;
-  /** The host that code is sent to; empty where it stays on the server. */
+  /** The host that code is sent to; empty if code does not leave the server. */
   address: string;
-  /** Whether a log is kept for a study. */
+  /** Whether a study log is enabled. */
   study: boolean;
   lastMs: number | null;
   reason: string;
+  /** The progress of the notebook index; empty: there is none. */
+  index: string;
 }
 
 /** A duration in milliseconds or seconds. */
@@ -32,7 +34,7 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A status in a few words. Without room for all of it, the time is dropped first and the state last. */
+/** The parts of the label. A narrow window hides the time first and the state last. */
 export interface IWords {
   state: string;
   address: string;
@@ -45,7 +47,7 @@ export function wordsOf(
 ): IWords {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
-    snoozed: trans.__('snoozed'),
+    snoozed: trans.__('paused'),
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     thinking: trans.__('thinking'),
@@ -60,21 +62,23 @@ export function wordsOf(
   };
 }
 
-/** The title of a status: the model, where code goes, whether it is logged, what is wrong. Screen readers read it, too. */
-export function titleOf(trans: TranslationBundle, { model, address, study, reason }: IStatus): string {
+/** Return the tooltip, which screen readers announce as well. */
+export function titleOf(trans: TranslationBundle, status: IStatus): string {
+  const { model, address, study, reason, index } = status;
   const where = address && trans.__('Code is sent to %1', address);
-  const logged = study && trans.__('A study log is kept');
-  return [model, where, logged, reason].filter(Boolean).join('\n');
+  const indexed = index && trans.__('Notebook index: %1', index);
+  const logged = study && trans.__('Study log enabled');
+  return [model, where, logged, indexed, reason].filter(Boolean).join('\n');
 }
 
-/** How much is here of a model that is being fetched. */
+/** Return the progress of a download in percent. */
 function percentOf(step: IStep | null | undefined): number | null {
   return step?.phase === 'fetching' && step.total
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
 }
 
-/** Say which model completes; of one in this page, how large it is and how it is, too. */
+/** Describe the model; for one in this page, with its size and state. */
 export function describeModel(trans: TranslationBundle, { model, health }: IState): string {
   if (!health?.inPage) {
     return model;
@@ -85,12 +89,12 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
     : health.phase === 'empty'
       ? trans.__('loads when you type')
       : health.phase === 'loading'
-        ? trans.__('being loaded')
+        ? trans.__('loading')
         : trans.__('not available');
   return trans.__('%1, in this page: %2', facts, state);
 }
 
-/** The condition that the person sees. Pure. */
+/** Return the condition to show. Pure. */
 export function conditionOf(
   { health, trouble }: IState,
   { enabled, snoozed, thinking }: { enabled: boolean; snoozed: boolean; thinking: boolean }
@@ -107,7 +111,7 @@ export function conditionOf(
   return snoozed ? 'snoozed' : thinking ? 'thinking' : 'ready';
 }
 
-/** Puts together what is known of the server, the provider and the document. */
+/** Combines the states of the server, the provider and the document. */
 export class Status {
   constructor(
     private readonly _trans: TranslationBundle,
@@ -125,6 +129,7 @@ export class Status {
   get current(): IStatus {
     const { state } = this._availability;
     const { settings, snoozed } = this._provider;
+    const memory = state.health?.memory;
     return {
       condition: conditionOf(state, {
         enabled: settings.enabled,
@@ -136,13 +141,14 @@ export class Status {
       address: state.health?.address ?? '',
       study: Boolean(state.health?.study),
       lastMs: this._activity.lastMs,
-      reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')
+      reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? ''),
+      index: memory ? describeIndex(this._trans, memory) : ''
     };
   }
 
   readonly changed = new Signal<this, IStatus>(this);
 
-  /** Something that it depends on may have changed: each key begins and ends a request. */
+  /** Emit the status if it has changed. */
   update(): void {
     const { current } = this;
     if (!JSONExt.deepEqual({ ...current }, { ...this._last })) {
@@ -155,7 +161,7 @@ export class Status {
   private _activity: IActivity = { thinking: false, lastMs: null };
 }
 
-/** Say a status in one line. */
+/** Describe a status in one line. */
 export function describeStatus(trans: TranslationBundle, status: IStatus): string {
   const { state, address, time } = wordsOf(trans, status);
   return state + address + time;

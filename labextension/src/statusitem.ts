@@ -1,4 +1,4 @@
-/** The item in the status bar, and the same read aloud. */
+/** The status item, and its announcements for screen readers. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { type Menu, Widget } from '@lumino/widgets';
@@ -37,10 +37,10 @@ export class StatusItem extends Widget {
     this._button.setAttribute('aria-label', describeStatus(this._trans, status));
   }
 
-  /** Open the menu where the button is; when it closes, the focus goes back to where it was. */
+  /** Open the menu at the button; when it closes, restore the focus. */
   private _open(menu: Menu): void {
     let focused: Element | null = null;
-    // The mouse leaves the focus in the cell.
+    // A click does not move the focus out of the cell.
     this._button.addEventListener('mousedown', event => event.preventDefault());
     this._button.addEventListener('click', () => {
       focused = document.activeElement;
@@ -61,7 +61,7 @@ export class StatusItem extends Widget {
   private readonly _time = document.createElement('span');
 }
 
-/** Has a status read aloud when it changes, in pages without a status bar too: not at first, and not whenever it thinks. */
+/** Announces changes of the status, also in pages without a status bar; not the first one, and no requests. */
 export class StatusVoice {
   constructor(
     private readonly _trans: TranslationBundle,

@@ -21,22 +21,22 @@ const trans = nullTranslator.load('jupyter_turbopilot');
 
 describe('a study log', () => {
   it('is announced with whether it holds text, and whether it can be written', () => {
-    expect(describeStudy(trans, null)).toBe('No Study Log Is Kept');
-    expect(describeStudy(trans, STUDY)).toBe('A Study Log Is On…');
-    expect(describeStudy(trans, { ...STUDY, text: true })).toContain('With the Text');
+    expect(describeStudy(trans, null)).toBe('Study Log: Off');
+    expect(describeStudy(trans, STUDY)).toBe('Study Log: On…');
+    expect(describeStudy(trans, { ...STUDY, text: true })).toContain('With Suggestion Text');
     expect(describeStudy(trans, { ...STUDY, trouble: 'it is a link' })).toContain('Cannot Be Written');
   });
 
   it('is explained: what it holds, where it is, how it ends', () => {
     const words = explainStudy(trans, STUDY);
-    for (const part of ['no text', '/home/ada/study.jsonl', 'sent nowhere', 'c.Turbopilot.study_log']) {
+    for (const part of ['no text', '/home/ada/study.jsonl', 'not sent anywhere', 'c.Turbopilot.study_log']) {
       expect(words).toContain(part);
     }
     expect(words).not.toContain('cannot be written');
     const other = explainStudy(trans, { text: true, file: null, trouble: 'it is a link' });
     expect(other).toContain('their text');
     expect(other).toContain('cannot be written: it is a link.');
-    expect(other).not.toContain('It is in');
+    expect(other).not.toContain('It is stored in');
   });
 });
 
@@ -70,7 +70,7 @@ describe('that a study log is kept, where no status item says so', () => {
       await availability.check();
       expect(said).toHaveLength(1);
       const [words, { autoClose, actions }] = said[0];
-      expect(words).toContain('log of your suggestions');
+      expect(words).toContain('logs your suggestions');
       expect(autoClose).toBe(false);
       actions[0].callback();
       expect(showMore).not.toHaveBeenCalled();

@@ -1,46 +1,44 @@
-/** The study log: its line in the menu, the dialog that explains it, and a notification where no status item shows it. */
+/** The study log: its menu entry, its dialog, and a notification in pages without a status item. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { IStudy } from './wire';
 
-/** Say in a line of a menu that there is a log. */
+/** The label of the menu entry. */
 export function describeStudy(trans: TranslationBundle, study: IStudy | null): string {
   if (!study) {
-    return trans.__('No Study Log Is Kept');
+    return trans.__('Study Log: Off');
   }
   if (study.trouble) {
-    return trans.__('A Study Log Is On, but Cannot Be Written…');
+    return trans.__('Study Log: Cannot Be Written…');
   }
-  return study.text
-    ? trans.__('A Study Log Is On, With the Text of Suggestions…')
-    : trans.__('A Study Log Is On…');
+  return study.text ? trans.__('Study Log: On, With Suggestion Text…') : trans.__('Study Log: On…');
 }
 
-/** Say what is in it, where it is, and how it ends. */
+/** Describe the contents of the log, its file, and how to disable it. */
 export function explainStudy(trans: TranslationBundle, { text, file, trouble }: IStudy): string {
   const holds = text
     ? trans.__(
-        'For a study, the server logs what becomes of the suggestions that you see: when they appear, their text, which you take, type over or dismiss, and how much of them stays. Suggestions that look like secrets are logged without their text.'
+        'For a study, the server logs the suggestions that you see: when they appear, their text, which of them you accept, overwrite or dismiss, and how much of them you keep. Suggestions that look like secrets are logged without their text.'
       )
     : trans.__(
-        'For a study, the server logs what becomes of the suggestions that you see: when they appear, how long they are, which you take, type over or dismiss, and how much of them stays. It logs numbers, and no text.'
+        'For a study, the server logs the suggestions that you see: when they appear, how long they are, which of them you accept, overwrite or dismiss, and how much of them you keep. It logs numbers, no text.'
       );
   return [
     holds,
-    trans.__('No name and no path is in the log, and it is sent nowhere.'),
-    file ? trans.__('It is in %1, where only the owner of this server can read it.', file) : '',
-    trouble ? trans.__('At the moment it cannot be written: %1.', trouble) : '',
+    trans.__('The log contains no user names and no paths, and is not sent anywhere.'),
+    file ? trans.__('It is stored in %1, where only the owner of this server can read it.', file) : '',
+    trouble ? trans.__('The log cannot be written: %1.', trouble) : '',
     trans.__(
-      'c.Turbopilot.study_log in the server’s configuration switches it on and off; “jupyter turbopilot study clear” deletes it.'
+      'To turn it on or off, set c.Turbopilot.study_log in the server’s configuration. To delete it, run “jupyter turbopilot study clear”.'
     )
   ]
     .filter(Boolean)
     .join(' ');
 }
 
-/** Return a function that shows that. */
+/** Return a function that opens the dialog. */
 export function studyDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
   return async () => {
     await availability.check();
@@ -55,7 +53,7 @@ export function studyDialog(availability: Availability, trans: TranslationBundle
   };
 }
 
-/** Tell the person once in each page, as soon as a log is kept and `isShown` says that nothing else shows it. */
+/** Show a notification once in each page if a log is enabled and no status item is shown. */
 export function tellOfStudy(
   availability: Availability,
   trans: TranslationBundle,
@@ -67,7 +65,7 @@ export function tellOfStudy(
       return;
     }
     availability.changed.disconnect(tell);
-    Notification.info(trans.__('Turbopilot keeps a log of your suggestions for a study.'), {
+    Notification.info(trans.__('Turbopilot logs your suggestions for a study.'), {
       autoClose: false,
       actions: [
         { label: trans.__('OK'), callback: () => undefined },

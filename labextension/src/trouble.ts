@@ -1,11 +1,11 @@
-/** What can go wrong when the server is asked, in a form that can be put into words. Pure. */
+/** Classification of request errors. Pure. */
 
 /**
- * `told`: in the server's own words · `busy`: too much was asked, of the server or by one person · `unreachable`: no connection · `silent`: no answer in time ·
- * `garbled`: an answer that is not ours · `cut`: an answer without an end · `refused`: not signed in, or not
- * allowed · `absent`: no such route, the server extension is not enabled · `serverless`: no server is there to be
- * asked · `stopped`: the person's server does not run, as their JupyterHub says in its place · `failed`: any other
- * status.
+ * `told`: an error of Turbopilot with its own message · `busy`: the server or the user has too many requests ·
+ * `unreachable`: no connection · `silent`: timeout · `garbled`: an unexpected response · `cut`: an incomplete response ·
+ * `refused`: unauthenticated or forbidden · `absent`: no such route, the server extension is not enabled ·
+ * `serverless`: no Jupyter server · `stopped`: JupyterHub reports that the user's server is not running · `failed`: any
+ * other status.
  */
 export type Kind =
   | 'told'
@@ -22,19 +22,19 @@ export type Kind =
 
 export interface ITrouble {
   kind: Kind;
-  /** The server's words, or the status. */
+  /** The server's message, or the status. */
   message: string;
-  /** Milliseconds the server asks to be left alone. */
+  /** The Retry-After delay in milliseconds. */
   retryAfter: number;
 }
 
-/** The code of an error that did not come from our routes. */
+/** The code of an error response that is not Turbopilot's. */
 export const FOREIGN = 'unknown';
 
-/** The code of an error: the person has removed the model or stopped its download. */
+/** The code of an error: the user removed the model or stopped its download. */
 export const WITHHELD = 'withheld';
 
-/** The server answered with an error; `code` says which. */
+/** An error response of the server. */
 export class ServerError extends Error {
   constructor(
     readonly status: number,
@@ -46,7 +46,7 @@ export class ServerError extends Error {
   }
 }
 
-/** The server's answer was none of ours, or there was none, or no server. */
+/** An invalid, incomplete or missing response. */
 export class AnswerError extends Error {
   constructor(readonly kind: 'silent' | 'garbled' | 'cut' | 'serverless') {
     super(`The answer was ${kind}.`);
@@ -60,7 +60,7 @@ export function readRetryAfter(header: string | null, now: number): number {
   return Number.isFinite(ms) ? Math.max(0, ms) : 0;
 }
 
-/** Say what kind of trouble an exception stands for. */
+/** Classify an exception. */
 export function troubleOf(reason: unknown): ITrouble {
   if (reason instanceof AnswerError) {
     return { kind: reason.kind, message: '', retryAfter: 0 };

@@ -1,4 +1,4 @@
-/** The part of a notebook that is sent: the active cell whole, the nearest others, within a bound. Pure. */
+/** Select the cells of a request: the active cell and the nearest others, up to a size limit. Pure. */
 
 import type { ICell } from './wire';
 
@@ -18,7 +18,7 @@ export function codePoints(text: string): number {
   return text.length - (text.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)?.length ?? 0);
 }
 
-/** Replace halves of pairs that stand alone: they have no encoding. */
+/** Replace lone surrogates, which UTF-8 cannot encode. */
 export function wellFormed(text: string): string {
   return text.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, '\uFFFD');
 }
@@ -33,7 +33,7 @@ function clip(text: string, from: number, to: number): string {
   return text.slice(start, end);
 }
 
-/** Choose what is sent. `jsOffset` counts UTF-16 units into the active cell. */
+/** Select the cells. `jsOffset`: the cursor in the active cell, in UTF-16 units. */
 export function chooseWindow(
   count: number,
   cellAt: (index: number) => ICell,
@@ -48,7 +48,7 @@ export function chooseWindow(
   let room = TOTAL_LIMIT - before.length - after.length;
   const above: ICell[] = [];
   const below: ICell[] = [];
-  // Nearest first, above before below: what was written just now says most.
+  // Nearest first, above before below: these are the most relevant.
   for (let distance = 1; distance < count && room > 0; distance++) {
     for (const [index, list] of [
       [active - distance, above],
@@ -58,7 +58,7 @@ export function chooseWindow(
       if (!cell?.source.trim()) {
         continue;
       }
-      // Bytes, not units: a character may take three for each.
+      // The limit is in bytes, and a UTF-16 unit may take three.
       if (cell.source.length > CELL_LIMIT / 3) {
         cell.source = fitBytes(cell.source, CELL_LIMIT, list === above);
       }
@@ -83,7 +83,7 @@ function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
-/** Keep the end of a cell above, the beginning of a cell below. */
+/** Cut a text to a number of bytes, keeping its end or its beginning. */
 export function fitBytes(text: string, limit: number, end: boolean): string {
   let length = Math.min(text.length, limit);
   for (;;) {

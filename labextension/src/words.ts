@@ -1,56 +1,76 @@
-/** Troubles and refusals, in words that say what to do next. */
+/** Messages to the user: errors, reasons for no suggestion, the progress of the notebook index. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Explained } from './decline';
 import { type ITrouble, type Kind, troubleOf } from './trouble';
+import type { IMemory } from './wire';
 
-/** Say what went wrong when the server was asked. */
+/** Describe an error and how to resolve it. */
 export function describeTrouble(trans: TranslationBundle, { kind, message }: ITrouble): string {
   const words: Record<Kind, string> = {
     told: message,
-    busy: message || trans.__('The server has too many requests. It is asked again in a moment.'),
+    busy: message || trans.__('The server is busy. Retrying…'),
     unreachable: trans.__('The server cannot be reached.'),
-    silent: trans.__('The server does not answer.'),
-    garbled: trans.__(
-      'Something else answers in the place of the server. Is there a proxy or a sign-in page?'
-    ),
-    cut: trans.__('The connection ended before the answer did.'),
-    refused: trans.__('The server refuses to answer. Reload the page, and sign in if you are asked to.'),
+    silent: trans.__('The server does not respond.'),
+    garbled: trans.__('Unexpected response (proxy or login page?)'),
+    cut: trans.__('The connection was closed before the response was complete.'),
+    refused: trans.__('The server denied access. Reload the page and log in again.'),
     absent: trans.__(
       'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
     ),
     serverless: trans.__(
-      'No Jupyter server answers here. To complete without one, choose “browser” at “Where to complete” in the settings.'
+      'No Jupyter server responds. To use a model in the browser instead, set “Engine” to “browser” in the settings.'
     ),
-    stopped: trans.__('Your server is not running. Start it in the control panel of the JupyterHub.'),
-    failed: trans.__('The server failed (%1).', message)
+    stopped: trans.__('Your server is not running. Start it in the JupyterHub control panel.'),
+    failed: trans.__('The server returned an error (%1).', message)
   };
-  return words[kind] || trans.__('There are no suggestions at the moment.');
+  return words[kind] || trans.__('Suggestions are not available.');
 }
 
-/** Say why a call failed. */
+/** Describe an exception. */
 export function describeError(trans: TranslationBundle, reason: unknown): string {
   return describeTrouble(trans, troubleOf(reason));
 }
 
-/** Say why nothing is suggested to somebody who asked. */
+/** Describe the progress of the notebook index. */
+export function describeIndex(trans: TranslationBundle, index: IMemory | null): string {
+  if (!index) {
+    return trans.__('not available');
+  }
+  if (index.trouble) {
+    return trans.__('not available (%1)', index.trouble);
+  }
+  if (!index.building) {
+    return trans._n('%1 file', '%1 files', index.files);
+  }
+  switch (index.paused) {
+    case 'kernel':
+      return trans.__('%1 of %2 files, paused while a kernel is busy', index.files, index.of);
+    case 'battery':
+      return trans.__('%1 of %2 files, paused on battery power', index.files, index.of);
+    default:
+      return trans.__('indexing, %1 of %2 files', index.files, index.of);
+  }
+}
+
+/** Explain why an explicit request returns no suggestion. */
 export function describeDecline(
   trans: TranslationBundle,
   decline: Explained,
   trouble: ITrouble | null
 ): string {
   const words: Record<Explained, string> = {
-    off: trans.__('Suggestions are switched off. Switch them on in the menu Settings, Turbopilot.'),
-    snoozed: trans.__('Suggestions are snoozed in this document.'),
+    off: trans.__('Suggestions are disabled. Enable them in the menu Settings, Turbopilot.'),
+    snoozed: trans.__('Suggestions are paused in this document.'),
     language: trans.__(
-      'Suggestions are switched off for cells of this kind (see “Disabled languages” in the settings).'
+      'Suggestions are disabled for this language (see “Disabled languages” in the settings).'
     ),
-    private: trans.__('Nothing is suggested in files that may hold credentials.'),
-    'read-only': trans.__('This cell cannot be edited.'),
-    cursors: trans.__('Nothing is suggested while there are several cursors. Press Escape to keep one.'),
-    selection: trans.__('Nothing is suggested while text is selected.'),
-    unavailable: trouble ? describeTrouble(trans, trouble) : trans.__('The model is being loaded.'),
-    nowhere: trans.__('Put the cursor into a cell, a file or a console first.'),
+    private: trans.__('Suggestions are disabled in files that may contain credentials.'),
+    'read-only': trans.__('This cell is read-only.'),
+    cursors: trans.__('Suggestions need a single cursor. Press Escape to remove the others.'),
+    selection: trans.__('Suggestions are not available while text is selected.'),
+    unavailable: trouble ? describeTrouble(trans, trouble) : trans.__('The model is loading.'),
+    nowhere: trans.__('Place the cursor in a cell, a file or a console first.'),
     nothing: trans.__('No suggestion here.')
   };
   return words[decline];

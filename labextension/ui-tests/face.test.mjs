@@ -111,7 +111,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
   test('who asks in vain is told why', async () => {
     await editCell(page, 1);
     await page.keyboard.press('Alt+\\');
-    await toast('switched off for cells of this kind').waitFor();
+    await toast('disabled for this language').waitFor();
     await editCell(page, 2);
     await page.evaluate(() => {
       const { editor } = window.jupyterapp.shell.currentWidget.content.activeCell;
@@ -119,25 +119,25 @@ describe('the face of it', { timeout: 300_000 }, () => {
       editor.setSelections([at(0), at(1)]);
     });
     await page.keyboard.press('Alt+\\');
-    await toast('several cursors').waitFor();
+    await toast('need a single cursor').waitFor();
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Alt+\\');
     await toast('while text is selected').waitFor();
     await run('turbopilot:snooze');
     await page.keyboard.press('Control+End');
     await page.keyboard.press('Alt+\\');
-    await toast('snoozed in this document').waitFor();
-    assert.equal(await label(), 'Turbopilot: snoozed');
+    await toast('paused in this document').waitFor();
+    assert.equal(await label(), 'Turbopilot: paused');
     await run('turbopilot:snooze');
     await run('turbopilot:toggle');
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('off')
     );
     await page.keyboard.press('Alt+\\');
-    await toast('Suggestions are switched off.').waitFor();
+    await toast('Suggestions are disabled.').waitFor();
     assert.equal(await page.locator('.jp-Turbopilot-live > div').last().textContent(), 'Turbopilot: off');
     await run('turbopilot:toggle');
-    await toast('Suggestions are switched off.').waitFor({ state: 'detached', timeout: 3000 });
+    await toast('Suggestions are disabled.').waitFor({ state: 'detached', timeout: 3000 });
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
@@ -225,12 +225,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
   test('the menu of the status item gives the focus back', async () => {
     await editCell(page, 2);
     await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Snooze' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Pause' }).click();
     assert.equal(await editing(), 1);
     await run('turbopilot:snooze');
     await page.locator('.jp-Turbopilot-status').focus();
     await page.keyboard.press('Enter');
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Snooze' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Pause' }).waitFor();
     await page.keyboard.press('Escape');
     assert.equal(await page.locator('.jp-Turbopilot-status:focus').count(), 1);
   });
@@ -307,16 +307,16 @@ describe('the face of it', { timeout: 300_000 }, () => {
       await other.waitForTimeout(100); // the last of it may be on its way
     }
     assert.deepEqual(await week(), counted);
-    await openLine(`Suggestions Taken This Week: 1 of ${shown}`);
+    await openLine('Acceptance Statistics…');
     await screenshot(other, 'learned-menu');
     await other.keyboard.press('Escape');
 
     const dialog = other.locator('.jp-Dialog');
     const { taken } = counted;
     const open = async () => {
-      await openLine('This Week: 1 of');
-      await line('This Week: 1 of').click();
-      await dialog.getByText(new RegExp(`you took ${taken}\\. From those that you take`)).waitFor();
+      await openLine('Acceptance Statistics…');
+      await line('Acceptance Statistics…').click();
+      await dialog.getByText(`You accepted ${taken} of ${shown} suggestions this week.`).waitFor();
     };
     await open();
     await screenshot(other, 'learned-dialog');
@@ -324,10 +324,15 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await dialog.waitFor({ state: 'detached' });
     assert.equal((await week()).taken, taken, 'Enter resets nothing');
     await open();
-    await dialog.getByRole('button', { name: 'Reset' }).click();
-    await other.locator('.Toastify__toast', { hasText: 'has forgotten what it learned' }).first().waitFor();
+    await dialog.getByRole('button', { name: 'Reset Learning' }).click();
+    await other
+      .locator('.Toastify__toast', { hasText: 'has reset its learned thresholds' })
+      .first()
+      .waitFor();
     assert.deepEqual(await week(), { shown: 0, taken: 0 });
-    await openLine('This Week: None Yet');
+    await openLine('Acceptance Statistics…');
+    await line('Acceptance Statistics…').click();
+    await dialog.getByText('No suggestions were shown this week.').waitFor();
     await other.keyboard.press('Escape');
 
     // A page that is closed says what is left.
@@ -375,8 +380,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
     const row = page.locator('.jp-Turbopilot-models tr[data-model="one"]');
     await row.getByRole('button', { name: 'Download' }).waitFor();
     for (const [body, words] of [
-      ['{"phase":"fetching","received":1,"total":2}\n', 'connection ended'],
-      ['<html>Sign in</html>\n', 'Something else answers'],
+      ['{"phase":"fetching","received":1,"total":2}\n', 'connection was closed'],
+      ['<html>Sign in</html>\n', 'Unexpected response'],
       ['{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n', 'No space.']
     ]) {
       await page.route('**/turbopilot/models/pull*', route => route.fulfill({ body }));
@@ -397,7 +402,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     // A row that changes keeps the focus: on the same button, or on the row where that is gone.
     await row.getByRole('button', { name: 'Stop' }).focus();
     known = { ...known, progress: { phase: 'verifying' } };
-    await row.getByText('against its digest').waitFor({ timeout: 10000 });
+    await row.getByText('Verifying the checksum').waitFor({ timeout: 10000 });
     assert.equal(await page.evaluate(() => document.activeElement.dataset.key), 'stop:one');
     fail = true;
     await page.locator('.jp-Turbopilot-said', { hasText: 'cannot be reached' }).waitFor({ timeout: 10000 });
@@ -417,14 +422,14 @@ describe('the face of it', { timeout: 300_000 }, () => {
     // In the light theme, too, the buttons of the model in use differ from its row.
     known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', ours: true }] };
     await showAgain();
-    const tune = row.getByRole('button', { name: 'Use without tuning' });
+    const tune = row.getByRole('button', { name: 'Disable notebook adapter' });
     await tune.waitFor({ timeout: 10000 });
     const colour = element => window.getComputedStyle(element).backgroundColor;
     assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));
     await screenshot(page, 'models-panel');
     // There is nothing to complete in the panel.
     await run('turbopilot:invoke');
-    await toast('Put the cursor into a cell').waitFor();
+    await toast('Place the cursor in a cell').waitFor();
     await page.close();
   });
 

@@ -134,7 +134,10 @@ describe('when the server fails', { timeout: 300_000 }, () => {
     await fresh();
     proxy.fault = (request, response) => ours(request) && (status(500)(request, response), true);
     await page.keyboard.press('Alt+\\');
-    await page.locator('.Toastify__toast', { hasText: 'The server failed (500' }).first().waitFor();
+    await page
+      .locator('.Toastify__toast', { hasText: 'The server returned an error (500' })
+      .first()
+      .waitFor();
     // It is said once, whether the warning or the answer comes first.
     await page.locator('.Toastify__toast--warning').waitFor();
     assert.equal(await toasts(), 1);

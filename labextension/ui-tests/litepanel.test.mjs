@@ -52,7 +52,10 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     assert.equal(await page.locator('.jp-Turbopilot-models form').isVisible(), false);
     const titles = await page.locator('.jp-Turbopilot-models thead th').allInnerTexts();
     assert.deepEqual(titles, ['Model', 'Size', 'Licence', 'State']);
-    assert.match(await page.locator('.jp-Turbopilot-models').innerText(), /Your code stays in this page\./);
+    assert.match(
+      await page.locator('.jp-Turbopilot-models').innerText(),
+      /Your code does not leave this page\./
+    );
   });
 
   test('opened with the keyboard, it has the focus', async () => {
@@ -90,7 +93,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await screenshot(page, 'lite-models-stopped');
     files[`${STATIC}rectangles.gguf`] = whole;
     await press('rectangles', /Download/);
-    await said('rectangles is on this machine.');
+    await said('Downloaded rectangles.');
     assert.equal(fetched('rectangles.gguf'), 2);
   });
 
@@ -102,16 +105,16 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     const kept = files[`${STATIC}shapes.gguf`];
     files[`${STATIC}shapes.gguf`] = { ...kept, cut: true };
     await press('shapes', /Download/);
-    await said('The connection ended');
+    await said('The connection was closed');
     await row('shapes')
-      .getByText(/The download failed\. The connection ended/)
+      .getByText(/The download failed\. The connection was closed/)
       .waitFor();
     // What is in use is not touched by that.
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 20_000 });
     await screenshot(page, 'lite-models-failed');
     files[`${STATIC}shapes.gguf`] = kept;
     await press('shapes', /Download/);
-    await said('shapes is on this machine.');
+    await said('Downloaded shapes.');
     assert.equal(fetched('shapes.gguf'), 3);
     await row('rectangles').getByText('in use').waitFor();
   });
@@ -153,7 +156,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     assert.deepEqual(both(), before);
     await models.click();
     await press('rectangles', /Download/);
-    await said('rectangles is on this machine.');
+    await said('Downloaded rectangles.');
     await status('ready');
     await typeAnew();
     assert.equal(await typeBegun(page), REST);

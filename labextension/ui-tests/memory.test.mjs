@@ -25,7 +25,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
   let lab;
   let page;
 
-  const notice = () => page.locator('.Toastify__toast', { hasText: 'keeps an index' });
+  const notice = () => page.locator('.Toastify__toast', { hasText: 'indexes your notebooks' });
   const memory = async () => (await lab.get('turbopilot/health')).memory;
 
   async function until(files) {
@@ -84,7 +84,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
       assert.ok(more.includes(expected), `${expected} is not in ${more}`);
     }
     await screenshot(page, 'memory-more');
-    await dialog.getByRole('button', { name: 'Do Not Use It' }).waitFor();
+    await dialog.getByRole('button', { name: 'Stop Using' }).waitFor();
     await page.keyboard.press('Enter');
     await notice().waitFor({ state: 'detached' });
     await page.waitForFunction(() => document.activeElement.closest('.jp-Notebook'));
@@ -96,14 +96,11 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     assert.equal(await notice().count(), 0);
   });
 
-  test('are counted in the menu of the status item', async () => {
+  test('the tooltip of the status item shows the number of indexed files', async () => {
     const { files } = await until(4); // with the demonstration's
+    await page.locator(`.jp-Turbopilot-status[title*="Notebook index: ${files} files"]`).waitFor();
     await page.locator('.jp-Turbopilot-status').click();
-    // The open menu follows the server.
-    await page
-      .locator('.lm-Menu-item.lm-mod-toggled', { hasText: 'Use My Other Notebooks' })
-      .filter({ hasText: new RegExp(`\\b${files} files indexed`) })
-      .waitFor();
+    await page.locator('.lm-Menu-item.lm-mod-toggled', { hasText: 'Suggest From My Notebooks' }).waitFor();
     await screenshot(page, 'memory-menu');
     await page.keyboard.press('Escape');
   });
@@ -137,7 +134,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
         .waitForRequest(request => request.url().includes('turbopilot/complete'))
         .then(request => request.postDataJSON().memory);
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
-    const setting = page.getByText('Use my other notebooks', { exact: true });
+    const setting = page.getByText('Suggest from my notebooks', { exact: true });
     await setting.waitFor({ timeout: 30000 });
     await setting.scrollIntoViewIfNeeded();
     await screenshot(page, 'memory-setting');

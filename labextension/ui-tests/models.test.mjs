@@ -117,30 +117,30 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await screenshot(page, 'models-dark');
     assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*in use/);
     assert.equal(await row('codegen-16b-mono').count(), 0);
-    await page.getByLabel(/too large or too slow/).check();
+    await page.getByLabel('Show unsuitable models').check();
     await row('codegen-16b-mono').waitFor();
-    assert.match(await row('incoder-1b').innerText(), /with transformers/);
+    assert.match(await row('incoder-1b').innerText(), /requires transformers/);
     await screenshot(page, 'models-all');
-    await page.getByLabel(/too large or too slow/).uncheck();
+    await page.getByLabel('Show unsuitable models').uncheck();
   });
 
   test('the default model is tuned, can be used as published, and tuned again', async () => {
     const tuned = row('qwen2.5-coder-0.5b');
-    assert.match(await tuned.innerText(), /tuned to notebooks/);
-    await tuned.getByRole('button', { name: 'Use without tuning' }).focus();
+    assert.match(await tuned.innerText(), /adapter enabled: notebooks/);
+    await tuned.getByRole('button', { name: 'Disable notebook adapter' }).focus();
     await page.keyboard.press('Enter');
-    await tuned.getByText('as published, not tuned to notebooks').waitFor({ timeout: 60000 });
+    await tuned.getByText('adapter disabled: notebooks').waitFor({ timeout: 60000 });
     await page.waitForFunction(() => /qwen2.5-coder-0.5b is ready/.test(document.body.innerText), null, {
       timeout: 60000
     });
     await screenshot(page, 'models-published');
-    await tuned.getByRole('button', { name: 'Use tuned' }).click();
-    await tuned.getByRole('button', { name: 'Use without tuning' }).waitFor({ timeout: 60000 });
+    await tuned.getByRole('button', { name: 'Enable notebook adapter' }).click();
+    await tuned.getByRole('button', { name: 'Disable notebook adapter' }).waitFor({ timeout: 60000 });
   });
 
   test('a download shows how far it is and can be stopped, and a model that came can be used', async () => {
     // This machine may be busy, and its speed estimated accordingly.
-    await page.getByLabel(/too large or too slow/).check();
+    await page.getByLabel('Show unsuitable models').check();
     slow = true;
     const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).focus();
@@ -255,11 +255,11 @@ describe('without a model', { timeout: 300_000 }, () => {
     const failed = page.locator('.Toastify__toast', { hasText: 'could not be downloaded' });
     await failed.waitFor({ timeout: 30000 });
     await screenshot(page, 'failed');
-    assert.ok(await failed.getByRole('button', { name: 'Use the mirror' }).count());
+    assert.ok(await failed.getByRole('button', { name: 'Use mirror' }).count());
     broken = false;
     await failed.getByRole('button', { name: 'Try again' }).click();
     await page.waitForFunction(
-      () => /\d+ MB of 491 MB|against its digest/.test(document.body.innerText),
+      () => /\d+ MB of 491 MB|Verifying the checksum/.test(document.body.innerText),
       null,
       {
         timeout: 30000

@@ -72,7 +72,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.keyboard.press('Tab');
     await page.waitForSelector(GHOST, { state: 'detached' });
     assert.equal(await textOf(page), BEGUN + REST);
-    assert.match(await page.locator('#speed').innerText(), /^\d+ ms for the last key/);
+    assert.match(await page.locator('#speed').innerText(), /^Last keystroke: \d+ ms/);
     assert.match(await page.locator('#model').innerText(), /rectangles \(0\.1 MB\)/);
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.keyboard.press('Control+Home');
@@ -119,7 +119,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     const note = page.locator('#note');
     assert.equal(await note.innerText(), '');
     await page.locator('#language').selectOption('rust');
-    await note.getByText('The model knows Python best. In Rust it suggests less').waitFor();
+    await note.getByText('The model was trained mainly on Python. In Rust, it suggests less').waitFor();
     await screenshot(page, 'page-rust');
     await page.locator('#language').selectOption('python');
     await page.waitForFunction(() => !document.querySelector('#note').textContent);
@@ -139,7 +139,7 @@ describe('the static page', { timeout: 120_000 }, () => {
   test('shows at once what it showed before to somebody who deletes back', async () => {
     const { page } = await open();
     await type(page, BEGUN.slice(0, -1), `t${REST}`);
-    await page.locator('#speed', { hasText: 'for the last key' }).waitFor();
+    await page.locator('#speed', { hasText: 'Last keystroke' }).waitFor();
     await page.waitForTimeout(300); // all of it has come
     await page.keyboard.type('x');
     await page.waitForTimeout(300);
@@ -226,8 +226,8 @@ describe('the static page', { timeout: 120_000 }, () => {
   });
 
   for (const [what, files, words] of [
-    ['is not there', { 'rectangles.gguf': { status: 404, body: 'no' } }, /cannot be fetched.*\(404\)/],
-    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /lists no model\. The owner of the site/]
+    ['is not there', { 'rectangles.gguf': { status: 404, body: 'no' } }, /could not be downloaded.*\(404\)/],
+    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /lists no model\. Report this/]
   ]) {
     test(`says it once where the model ${what}`, async () => {
       const { site, page } = await open({ files });

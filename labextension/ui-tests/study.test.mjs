@@ -62,13 +62,13 @@ describe('a study log', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-status').click();
     const items = page.locator('.lm-Menu-item:not([data-type="separator"])');
     await items.first().waitFor();
-    assert.equal((await items.first().innerText()).trim(), 'A Study Log Is On…');
+    assert.equal((await items.first().innerText()).trim(), 'Study Log: On…');
     await screenshot(page, 'study-menu');
     await items.first().click();
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
     const words = await dialog.innerText();
-    for (const part of ['study.jsonl', 'no text', 'sent nowhere', 'c.Turbopilot.study_log']) {
+    for (const part of ['study.jsonl', 'no text', 'not sent anywhere', 'c.Turbopilot.study_log']) {
       assert.ok(words.includes(part), `${part} is not in ${words}`);
     }
     await screenshot(page, 'study-dialog');
@@ -85,13 +85,13 @@ describe('a study log', { timeout: 300_000 }, () => {
       )
     );
     assert.ok(!cut, 'something of the status is cut off');
-    assert.match(await item.getAttribute('title'), /A study log is kept/);
+    assert.match(await item.getAttribute('title'), /Study log enabled/);
     await screenshot(page, 'study-narrow');
     await page.setViewportSize({ width: 1180, height: 760 });
   });
 
   test('is announced in a notification once the status bar is hidden', async () => {
-    const toast = page.locator('.Toastify__toast', { hasText: 'log of your suggestions' });
+    const toast = page.locator('.Toastify__toast', { hasText: 'logs your suggestions' });
     assert.equal(await toast.count(), 0);
     await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
     await toast.waitFor();
@@ -99,7 +99,7 @@ describe('a study log', { timeout: 300_000 }, () => {
     await toast.getByRole('button', { name: 'More…' }).click();
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
-    assert.ok((await dialog.innerText()).includes('sent nowhere'));
+    assert.ok((await dialog.innerText()).includes('not sent anywhere'));
     await dialog.getByRole('button', { name: 'Ok' }).click();
     await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
     await page.locator('.jp-Turbopilot-status').waitFor();

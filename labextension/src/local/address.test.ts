@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { absolute, fileName, remedyFor } from './address';
 
-describe('an address', () => {
+describe('a URL', () => {
   it('is relative to another one, or none', () => {
     expect(absolute('m.gguf', 'https://site.test/a/models.json')).toBe('https://site.test/a/m.gguf');
     expect(absolute('http://', 'https://site.test/')).toBe('');
@@ -16,9 +16,9 @@ describe('an address', () => {
   ])('%s is called %s', (url, name) => expect(fileName(url)).toBe(name));
 
   it.each([
-    [204, /without content/],
-    [404, /has to put it there/],
-    [403, /sign-in/],
+    [204, /file is empty/],
+    [404, /file is missing/],
+    [403, /Log in/],
     [503, /Try again later/]
   ])('whose file comes with %i is told with what to do about it', (status, words) => {
     expect(remedyFor(status)).toMatch(words);

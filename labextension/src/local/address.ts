@@ -1,11 +1,11 @@
-/** Files at addresses: how they are named in a sentence, and small ones fetched whole. */
+/** URLs of files: their names in messages, and downloads of small files. */
 
 import { ServerError } from '../trouble';
 
-/** Characters of a file's name in a sentence: the notifications of JupyterLab show 140. */
+/** Characters of a file name in a message: JupyterLab's notifications show 140. */
 const LONGEST_NAME = 32;
 
-/** An address relative to another one; empty where it is none. */
+/** Resolve a URL; empty if it is invalid. */
 export function absolute(url: string, base: string): string {
   try {
     return new URL(url, base).href;
@@ -14,7 +14,7 @@ export function absolute(url: string, base: string): string {
   }
 }
 
-/** The name of the file at an address, shortened to what fits a sentence. */
+/** Return the file name of a URL, shortened for a message. */
 export function fileName(url: string): string {
   const name = /[^/]*$/.exec(url.replace(/[?#].*$/, '').replace(/\/+$/, ''))?.[0] ?? '';
   const characters = Array.from(decoded(name));
@@ -23,31 +23,31 @@ export function fileName(url: string): string {
     : characters.join('');
 }
 
-/** Whether what came is a page of HTML, such as a form to sign in. No model and no list begins so. */
+/** Return whether a file is an HTML page, such as a login form. */
 export function isWebPage(beginning: string): boolean {
   return /^[\s\uFEFF]*</.test(beginning);
 }
 
-/** Say what to do about a file that comes with a status that is none of success, or without content. */
+/** Return what to do about a response with an error status or without content. */
 export function remedyFor(status: number): string {
   if (status < 300) {
-    return 'It came without content: the owner of the site has to put it there.';
+    return 'The file is empty. Report this to the owner of the site.';
   }
   if (isAbsent(status)) {
-    return 'The owner of the site has to put it there.';
+    return 'The file is missing. Report this to the owner of the site.';
   }
   return status >= 500 || status === 408 || status === 429
     ? 'Try again later, or reload the page.'
-    : 'Is there a sign-in? If not, the owner of the site has to fix it.';
+    : 'Log in if required, or report this to the owner of the site.';
 }
 
-/** Whether a status says that there is no such file. */
+/** Return whether a status means that the file does not exist. */
 function isAbsent(status: number): boolean {
   return status === 404 || status === 410;
 }
 
 export function webPageInPlaceOf(name: string): string {
-  return `A web page comes in place of ${name}. Is there a sign-in? If not, the owner of the site has to fix it.`;
+  return `Received a web page instead of ${name}. Log in if required, or report this to the owner of the site.`;
 }
 
 function decoded(name: string): string {
@@ -58,10 +58,10 @@ function decoded(name: string): string {
   }
 }
 
-/** Milliseconds after which a file counts as not fetched: a connection may hang without an error. */
+/** The timeout of a download in milliseconds. */
 const PATIENCE = 30_000;
 
-/** Fetch a file; `absent` is the code of the error where there is none, or a web page in its place. */
+/** Download a file; `absent` is the error code if it does not exist or is a web page. */
 export async function fetchWhole(
   address: string,
   absent: string,
@@ -70,13 +70,13 @@ export async function fetchWhole(
   const name = fileName(address);
   const failure = (code: string, message: string) => new ServerError(500, code, message);
   const noConnection = (): never => {
-    throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
+    throw failure('download_failed', `${name} could not be downloaded. Check your network connection.`);
   };
   const response = await fetch(address, { cache, signal: AbortSignal.timeout(PATIENCE) }).catch(noConnection);
   if (!response.ok) {
     const { status } = response;
     const code = isAbsent(status) ? absent : 'download_failed';
-    throw failure(code, `${name} cannot be fetched (${status}). ${remedyFor(status)}`);
+    throw failure(code, `${name} could not be downloaded (${status}). ${remedyFor(status)}`);
   }
   const bytes = await response.arrayBuffer().catch(noConnection);
   if (isWebPage(new TextDecoder().decode(bytes.slice(0, 64)))) {

@@ -1,4 +1,4 @@
-/** From a request to its answers: prompt, tokens, trimming, further answers, ranking; as the server does it. */
+/** Generate the suggestions for a request as the server does: prompt, generation, trimming, alternatives, ranking. */
 
 import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
@@ -33,15 +33,15 @@ export const DEFAULTS: ISettings = {
   eagerness: 'balanced'
 };
 
-/** What there is besides the request. */
+/** Inputs besides the request. */
 export interface ISources {
-  /** what the kernel knows; null: nothing is known */
+  /** the kernel context; null: unknown */
   facts?: IFacts | null;
   /** counts the faults of a text; brackets and quotes where there is no grammar */
   judge?: Judge;
 }
 
-/** What is written of the first answer. */
+/** The progress of the first suggestion. */
 export interface IProgress {
   text: string;
   tokens: number;
@@ -49,7 +49,7 @@ export interface IProgress {
   promptTokens: number;
 }
 
-/** Several words that a text may begin with, and what stands there already. */
+/** A generation and the tokens that precede it. */
 interface IOpening {
   ask: IAsk;
   written: IPiece[];
@@ -59,7 +59,7 @@ export function newProgress(): IProgress {
   return { text: '', tokens: 0, usage: newUsage(), promptTokens: 0 };
 }
 
-/** Writes the answers to one request. */
+/** Generates the suggestions for one request. */
 export class Composer {
   constructor(
     private readonly _request: IRequest,
@@ -69,7 +69,7 @@ export class Composer {
     private readonly _sources: ISources
   ) {}
 
-  /** Yield the first answer whenever there is more to show; return all of them, the best first. */
+  /** Yield the first suggestion whenever it grows; return all of them, the best first. */
   async *write(
     draft: string,
     progress: IProgress,
@@ -82,7 +82,7 @@ export class Composer {
     for (const opening of n > 1 ? this._further(ask, first) : []) {
       const unseen = this._text(opening, items, progress, signal);
       while (!(await unseen.next()).done) {
-        // Only the first answer is told while it grows.
+        // Only the first suggestion is streamed.
       }
     }
     return items.sort((one, other) => other.confidence - one.confidence);
@@ -93,7 +93,7 @@ export class Composer {
     const { trigger, max_tokens: most } = this._request;
     const prompt = this._layout.prompt(this._request, this._context);
     const names = namesAt(this._request, scopeOf(this._request, this._sources.facts ?? { names: {} }));
-    // Somebody who asks for several lines has the time for more.
+    // An explicit request for several lines may be longer.
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = prompt.length;
     const sampling: ISampling = {
@@ -104,7 +104,7 @@ export class Composer {
     return { prompt, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
   }
 
-  /** How further answers begin: where the first was unsure. */
+  /** Branch the alternatives off the least certain tokens of the first suggestion. */
   private _further({ prompt, sampling }: IAsk, pieces: readonly IPiece[]): IOpening[] {
     return branches(pieces, this._request.n - 1).map(({ kept, banned }) => {
       const written = kept.map(({ token }) => token);
@@ -120,7 +120,7 @@ export class Composer {
     });
   }
 
-  /** Write one text, and keep it unless another is the same. */
+  /** Generate one text, and keep it unless it is a duplicate. */
   private async *_text(
     { ask, written }: IOpening,
     items: ISuggestion[],
@@ -159,7 +159,7 @@ export class Composer {
     return writing.pieces;
   }
 
-  /** Begin a text that is trimmed to its place and shown as far as the gate lets it. */
+  /** Create a suggestion that is trimmed for its position and shown as far as the gate allows. */
   private _writing(): Suggestion {
     const { trigger, eagerness } = this._request;
     const prefix = prefixOf(this._request);
@@ -175,7 +175,7 @@ export class Composer {
     return new Suggestion(this._around, gate, unasked);
   }
 
-  /** A check whether a text fits in at the cursor. */
+  /** Return a function that checks whether a text is syntactically valid at the cursor. */
   private _fits(prefix: string): (text: string) => boolean {
     const { cells, active, language: own } = this._request;
     const language = cellLanguage(cells[active].source, own);
@@ -213,16 +213,16 @@ function itemOf(writing: Suggestion, reason: string): ISuggestion {
   return { text: writing.shown, confidence: rounded(writing.confidence), finish_reason: reason };
 }
 
-const SURE = 0.9; // a token at least as likely as this has no alternative worth reading
+const SURE = 0.9; // no alternatives to tokens with at least this probability
 const BLANK = ' \t\n\r\v\f';
 
-/** The tokens kept of the first answer, and the token that must not follow them. */
+/** The prefix of the first suggestion, and the token that must not follow it. */
 export interface IBranch {
   kept: IPiece[];
   banned: number;
 }
 
-/** The branches at the least certain tokens of an answer's first line. */
+/** Return the branches at the least certain tokens of the first line. */
 export function branches(pieces: readonly IPiece[], count: number): IBranch[] {
   const holds = pieces.map(({ text }) => stripStart(text, BLANK) !== '');
   const begun = holds.indexOf(true);

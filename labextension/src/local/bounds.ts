@@ -1,20 +1,20 @@
-/** Bounds on what is looked at and on what is remembered, in characters. Pure. */
+/** Limits of texts and caches, in characters. Pure. */
 
 import { codePoints, without } from './text';
 
-/** Characters of code that a parser is given at once. */
+/** The maximum length of code that is parsed. */
 export const STATEMENT = 20000;
-/** A longer line is data, not code. */
+/** Longer lines are treated as data, not code. */
 export const LINE = 20000;
 
-/** The end of a text, cut in steps of a quarter of the room: its start seldom moves as it grows. */
+/** Return the end of a text, cut in steps of a quarter of the limit, so that its start seldom changes as it grows. */
 export function endOf(text: string, room: number): string {
   const excess = text.length > room ? codePoints(text) - room : 0;
   const step = Math.max(1, Math.floor(room / 4));
   return excess > 0 ? without(text, Math.ceil(excess / step) * step) : text;
 }
 
-/** Remember what a function made of texts, the least recently used out first, bounded in characters. */
+/** Memoize a function of texts in an LRU cache with a limit in characters. */
 export function remembered<A extends string[], R>(
   make: (...given: A) => R,
   limit: number
@@ -24,7 +24,7 @@ export function remembered<A extends string[], R>(
   return (...given) => {
     const key = given.join('\0');
     const result = known.get(key) ?? make(...given);
-    // Once more, so that it stands last.
+    // Reinsert it as the most recently used.
     size += known.delete(key) ? 0 : key.length;
     known.set(key, result);
     for (const oldest of known.keys()) {

@@ -14,7 +14,7 @@ const SAME: [string, string][] = Array.from(QUOTES, quote => [quote, quote]);
 const CLOSERS: Pairs = new Map([['(', ')'], ['[', ']'], ['{', '}'], ...SAME]);
 const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for a text that is read backwards
 
-/** Update what has yet to be closed, the innermost last, with the next character. */
+/** Update the pending closing brackets, the innermost last, with the next character. */
 function follow(pending: string[], character: string, pairs = CLOSERS): void {
   const innermost = pending.at(-1);
   const closer = pairs.get(character);
@@ -41,7 +41,7 @@ export function openQuote(line: string, quotes = QUOTES): string {
 }
 
 /**
- * Tell for each place of a text whether it is outside all brackets and quotes that the text itself has opened.
+ * Return for each position of a text whether it is outside all brackets and quotes that the text itself has opened.
  *
  * `quote` was open before the text; up to its end, the text counts as outside. An opening bracket is outside of
  * what it opens; an opening quote is not.
@@ -64,7 +64,7 @@ export function leavesOpen(text: string, quote = ''): boolean {
 }
 
 /**
- * How much of a text can stand before these closing brackets without one being closed twice.
+ * Return how much of a text fits before these closing brackets so that none is closed twice.
  *
  * The text may contain what is closed behind it only where it has opened the same again.
  */

@@ -36,39 +36,39 @@ describe('the list of models for the browser', () => {
   });
 
   it.each([
-    ['\n<!doctype html>', 200, /web page comes in place of models\.json/],
+    ['\n<!doctype html>', 200, /web page instead of models\.json/],
     ['{}', 200, /lists no model/],
-    ['null', 200, /^models\.json has to be an object with a list of “models”\. The/],
-    ['[]', 200, /^models\.json has to be an object/],
-    ['{"models": {}}', 200, /^“models” in models\.json has to be a list\. The/],
-    ['{"models": [3]}', 200, /^The entry of model 1 in models\.json has to be an object/],
+    ['null', 200, /^models\.json must be an object with a list “models”\. Report/],
+    ['[]', 200, /^models\.json must be an object/],
+    ['{"models": {}}', 200, /^“models” in models\.json must be a list\. Report/],
+    ['{"models": [3]}', 200, /^The entry of model 1 in models\.json must be an object/],
     ['{"models": []}', 200, /lists no model/],
     ['', 200, /is not valid JSON/],
     ['{\n"models": [1 2]\n}', 200, /is not valid JSON/],
-    ['no', 404, /cannot be fetched \(404\)/],
-    ['no', 410, /cannot be fetched \(410\)/]
-  ])('that is %j (%i) is refused with what its owner has to do', async (body, status, words) => {
+    ['no', 404, /could not be downloaded \(404\)/],
+    ['no', 410, /could not be downloaded \(410\)/]
+  ])('that is %j (%i) is rejected and names the owner of the site', async (body, status, words) => {
     serve(body, status);
     const refused = readCatalogue(ADDRESS);
     await expect(refused).rejects.toThrow(words);
-    await expect(refused).rejects.toThrow(/owner of the site has to/);
+    await expect(refused).rejects.toThrow(/owner of the site/);
     await expect(refused).rejects.toMatchObject({ code: 'no_model' });
   });
 
   it.each([
     ['sha256', undefined, 'is missing'],
-    ['sha256', ['a'.repeat(64)], 'has to be 64 digits (0-9a-f)'],
-    ['sha256', 'A'.repeat(64), 'has to be 64 digits (0-9a-f)'],
-    ['size', '6', 'has to be a number of bytes'],
-    ['size', 1.5, 'has to be a number of bytes'],
-    ['url', 'http://', 'has to be an address'],
+    ['sha256', ['a'.repeat(64)], 'must be 64 hexadecimal digits'],
+    ['sha256', 'A'.repeat(64), 'must be 64 hexadecimal digits'],
+    ['size', '6', 'must be a number of bytes'],
+    ['size', 1.5, 'must be a number of bytes'],
+    ['url', 'http://', 'must be a URL'],
     ['name', undefined, 'is missing'],
-    ['use', {}, 'has to be a text']
+    ['use', {}, 'must be a string']
   ])('of which no entry is right names the field of the first: %s is %j', async (field, value, words) => {
     serve(JSON.stringify({ models: [{ ...MODEL, [field]: value }, {}] }));
     const reason: unknown = await readCatalogue(ADDRESS).catch((refused: unknown) => refused);
     expect((reason as Error).message).toBe(
-      `“${field}” of model 1 in models.json ${words}. The owner of the site has to correct it.`
+      `“${field}” of model 1 in models.json ${words}. Report this to the owner of the site.`
     );
   });
 
@@ -104,7 +104,7 @@ describe('the list of models for the browser', () => {
     const parse = vi.spyOn(JSON, 'parse').mockImplementation(() => {
       throw new SyntaxError(told);
     });
-    await expect(readCatalogue(ADDRESS)).rejects.toThrow(`models.json is not valid JSON${where}. The owner`);
+    await expect(readCatalogue(ADDRESS)).rejects.toThrow(`models.json is not valid JSON${where}. Report`);
     parse.mockRestore();
   });
 
@@ -116,7 +116,7 @@ describe('the list of models for the browser', () => {
     );
     await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({
       code: 'download_failed',
-      message: 'models.json cannot be fetched. Is there a connection?'
+      message: 'models.json could not be downloaded. Check your network connection.'
     });
   });
 

@@ -8,7 +8,7 @@ export interface ILocalModel extends ISource {
   name: string;
   /** the language it is tuned to; empty: for all */
   language: string;
-  /** the language that it knows best; empty: nobody says */
+  /** the main language of its training data; empty: unknown */
   best: string;
   licence: string;
   use: string;
@@ -21,7 +21,7 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const listed = parsed(new TextDecoder().decode(bytes), name);
   const models = listed.filter((entry): entry is Listed => !mistakeIn(entry, address, name));
   if (listed.length === 0) {
-    throw failure(`${name} lists no model. The owner of the site has to add one.`);
+    throw failure(`${name} lists no model. Report this to the owner of the site.`);
   }
   if (models.length === 0) {
     throw incorrect(mistakeIn(listed[0], address, name));
@@ -44,16 +44,16 @@ function parsed(text: string, name: string): unknown[] {
   try {
     read = JSON.parse(text);
   } catch (reason) {
-    // As far as the browser says where.
+    // Some browsers report the line.
     const [line] = /line \d+/.exec((reason as Error).message) ?? [];
     throw incorrect(`${name} is not valid JSON${line ? ` (${line})` : ''}`);
   }
   if (!isObject(read)) {
-    throw incorrect(`${name} has to be an object with a list of “models”`);
+    throw incorrect(`${name} must be an object with a list “models”`);
   }
   const models = read.models ?? [];
   if (!Array.isArray(models)) {
-    throw incorrect(`“models” in ${name} has to be a list`);
+    throw incorrect(`“models” in ${name} must be a list`);
   }
   return models;
 }
@@ -63,36 +63,36 @@ function failure(message: string): ServerError {
 }
 
 function incorrect(words: string): ServerError {
-  return failure(`${words}. The owner of the site has to correct it.`);
+  return failure(`${words}. Report this to the owner of the site.`);
 }
 
-/** A model as the list has it. */
+/** An entry of the list. */
 type Listed = ISource & { name: string } & Partial<ILocalModel>;
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
 
-/** What an entry holds, and how that is called. */
+/** The fields of an entry, and their types in messages. */
 const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: string]> = {
-  name: [isText, 'a text'],
-  url: [isText, 'an address'],
-  sha256: [value => isText(value) && /^[0-9a-f]{64}$/.test(value as string), '64 digits (0-9a-f)'],
+  name: [isText, 'a string'],
+  url: [isText, 'a URL'],
+  sha256: [value => isText(value) && /^[0-9a-f]{64}$/.test(value as string), '64 hexadecimal digits'],
   size: [value => Number.isSafeInteger(value) && Number(value) > 0, 'a number of bytes'],
-  language: [isTextOrMissing, 'a text'],
-  best: [isTextOrMissing, 'a text'],
-  licence: [isTextOrMissing, 'a text'],
-  use: [isTextOrMissing, 'a text']
+  language: [isTextOrMissing, 'a string'],
+  best: [isTextOrMissing, 'a string'],
+  licence: [isTextOrMissing, 'a string'],
+  use: [isTextOrMissing, 'a string']
 };
 
-/** Say what is wrong with the first entry of a list; empty: nothing is. */
+/** Return the error in the first entry of a list; empty if it is valid. */
 function mistakeIn(entry: unknown, address: string, list: string): string {
   if (!isObject(entry)) {
-    return `The entry of model 1 in ${list} has to be an object`;
+    return `The entry of model 1 in ${list} must be an object`;
   }
   for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
     const value = entry[field];
     if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
-      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
+      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `must be ${expected}`}`;
     }
   }
   return '';

@@ -100,17 +100,17 @@ describe('the client in a page', () => {
   it('asks for a list that is missing once, not at each key', async () => {
     listed = () => new Response('no', { status: 404 });
     for (let key = 0; key < 5; key++) {
-      await expect(complete()).rejects.toThrow('models.json cannot be fetched (404)');
+      await expect(complete()).rejects.toThrow('models.json could not be downloaded (404)');
     }
     expect(asked).toBe(1);
     expect(await client.health()).toMatchObject({ status: 'error', phase: 'failed', code: 'no_model' });
   });
 
   it('tries again by itself after a while where there was no connection', async () => {
-    const error = { code: 'download_failed', message: 'Is there a connection?' };
+    const error = { code: 'download_failed', message: 'Check your network connection.' };
     prepare = worker => (worker.error = error);
     for (let key = 0; key < 5; key++) {
-      await expect(complete()).rejects.toThrow('Is there a connection?');
+      await expect(complete()).rejects.toThrow('Check your network connection.');
     }
     expect(workers[0].opened).toHaveLength(1);
     expect(await client.health()).toMatchObject({ phase: 'failed', reason: error.message });
@@ -133,7 +133,7 @@ describe('the client in a page', () => {
     };
     await expect(complete()).rejects.toMatchObject({
       code: 'model_failed',
-      message: 'The model in this page has failed (TypeError). Reload the page.'
+      message: 'The model in this page failed (TypeError). Reload the page.'
     });
     const abort = new AbortController();
     abort.abort();
@@ -162,7 +162,7 @@ describe('the client in a page', () => {
     'ends a worker that %s, and starts another at the next key',
     async what => {
       prepare = worker => (worker[what] = workers.length === 0);
-      const failed = expect(complete()).rejects.toThrow('does not answer any more');
+      const failed = expect(complete()).rejects.toThrow('does not respond');
       await vi.advanceTimersByTimeAsync(90_000);
       await failed;
       expect(workers[0].ended).toBe(true);
@@ -173,7 +173,7 @@ describe('the client in a page', () => {
 
   it('ends a worker that is gone while it opens a model, and starts another after a while', async () => {
     prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
-    const failed = expect(complete()).rejects.toThrow('does not answer any more');
+    const failed = expect(complete()).rejects.toThrow('does not respond');
     await vi.advanceTimersByTimeAsync(60_000);
     await failed;
     expect(workers[0].ended).toBe(true);
@@ -238,11 +238,11 @@ describe('the client in a page', () => {
 
   it('says that a worker does not start, and tries again by itself after a while', async () => {
     prepare = worker => (worker.dead = workers.length === 0);
-    const failed = expect(complete()).rejects.toThrow('The worker for the model does not start (404).');
+    const failed = expect(complete()).rejects.toThrow('The model worker could not be started (404).');
     await vi.advanceTimersByTimeAsync(0);
     workers[0].onerror?.({ message: '404' } as ErrorEvent);
     await failed;
-    await expect(complete()).rejects.toThrow('does not start');
+    await expect(complete()).rejects.toThrow('could not be started');
     expect(workers).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(11_000);
     await client.health();
@@ -307,7 +307,7 @@ describe('the client in a page', () => {
     await vi.advanceTimersByTimeAsync(0);
     await client.stopPull('python');
     await stopped;
-    const reason = 'The download of python was stopped. Download it in the models panel to use it.';
+    const reason = 'The download of python was stopped. Download it in the Models panel to use it.';
     expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason });
     await expect(complete()).rejects.toThrow(reason);
     expect(workers[0].opened).toEqual(['python']);
@@ -370,7 +370,7 @@ describe('the client in a page', () => {
     workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
     const cut = expect(client.pull('characters', false, () => undefined, false)).rejects.toMatchObject({
       code: 'download_failed',
-      message: 'The download has ended, as its worker has stopped. Download the model again.'
+      message: 'The download was interrupted because its worker stopped. Download the model again.'
     });
     await vi.advanceTimersByTimeAsync(0);
     workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);
@@ -397,7 +397,7 @@ describe('the client in a page', () => {
       expect(await client.remove('python')).toBe(6);
     });
 
-    const removed = 'python was removed. Download it in the models panel to use it again.';
+    const removed = 'The model python was removed. Download it again in the Models panel.';
 
     it('says so and does not fetch it again', async () => {
       expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason: removed });

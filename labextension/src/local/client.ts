@@ -1,4 +1,4 @@
-/** Completes in this page: a model in a worker, everything else here. */
+/** The client of the browser engine: the model runs in a worker, everything else here. */
 
 import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../trouble';
@@ -9,39 +9,42 @@ import { Completer } from './completer';
 import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
 import { WorkerEngine } from './workerengine';
 
-/** Milliseconds after which a model that could not be fetched is fetched again; the wait doubles each time, up to a bound. */
+/** Milliseconds before a failed download is retried; the delay doubles up to `LONGEST_WAIT`. */
 const AGAIN = 10_000;
 const LONGEST_WAIT = 300_000;
-/** Milliseconds without a word after which a worker counts as gone: a browser may end one without telling. */
+/** Milliseconds without a message after which a worker counts as terminated: a browser may end it without an event. */
 const SILENCE = 30_000;
 
-/** The code of an error: the worker is gone, and the next key starts another, or a later one where it was opening a model. */
+/**
+ * The code of an error: the worker has ended. The next request starts another; a worker that ended while it opened a
+ * model is restarted after a delay.
+ */
 const GONE = 'worker_gone';
 
-/** What the worker is, as far as this page uses it. */
+/** The interface of the worker that this page uses. */
 export type ILine = IPort<FromWorker, ToWorker> & {
   onerror: ((event: ErrorEvent) => void) | null;
   terminate(): void;
 };
 
 export interface ILocalOptions {
-  /** the address of the list of models */
+  /** the URL of the list of models */
   catalogue: string;
   /** Start the worker. */
   connect(): ILine;
-  /** What is known here beside a request. */
+  /** Return the inputs besides a request. */
   sources(request: IRequest): ISources;
-  /** Hear how far a model is that is being fetched. */
+  /** Called with the progress of a model's download. */
   progress?(step: IStep): void;
-  /** Hear that a model is loaded. */
+  /** Called once a model is loaded. */
   opened?(): void;
 }
 
-/** A model that is being loaded or is there, and what will answer with it. */
+/** A model that is loading or loaded, and its completer. */
 interface ILoading {
   model: ILocalModel;
   completer: Promise<Completer>;
-  /** how far its file is; null: it is not being fetched */
+  /** the progress of its download; null: none */
   step: IStep | null;
 }
 
@@ -52,22 +55,22 @@ interface IOpening {
   opened: Promise<IOpened>;
 }
 
-/** A file that is being fetched beside the model in use. */
+/** A download beside the model in use. */
 interface IPull {
   model: ILocalModel;
   step: IStep;
 }
 
-/** Something that the worker was told to do with files. */
+/** A pending call to the worker. */
 interface ICall {
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
-  /** Hear how far it is. */
+  /** Called with the progress. */
   step: (step: IStep) => void;
   pull: IPull | null;
 }
 
-/** Why there is no model, since when, and how long it is left at that. */
+/** The error that prevents completions, its time, and the delay before a retry. */
 interface IFailure {
   model: ILocalModel | null;
   error: ServerError;
@@ -75,26 +78,22 @@ interface IFailure {
   wait: number;
 }
 
-/** An error that says that the worker has ended, and nothing of a model. */
+/** The worker has ended; the model is not the cause. */
 class WorkerEnded extends ServerError {
   constructor(code: string, message: string) {
     super(500, code, message);
   }
 }
 
-/** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
-function inWords(reason: unknown): ServerError {
+/** Wrap an unexpected exception. Its message is left out: it may quote the user's code. */
+function unexpectedError(reason: unknown): ServerError {
   const name = reason instanceof Error ? reason.name : typeof reason;
-  return new ServerError(
-    500,
-    'model_failed',
-    `The model in this page has failed (${name}). Reload the page.`
-  );
+  return new ServerError(500, 'model_failed', `The model in this page failed (${name}). Reload the page.`);
 }
 
-/** What a download ends with that was stopped. */
+/** The error of a stopped download. */
 function stopped(): ServerError {
-  return new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
+  return new ServerError(500, STOPPED, 'Stopped. The model was not downloaded.');
 }
 
 export class LocalClient implements IClient {
@@ -118,7 +117,7 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** Nothing is counted in a page, and nothing learned. */
+  /** The browser engine does not learn from feedback. */
   feedback(): void {
     return;
   }
@@ -203,7 +202,7 @@ export class LocalClient implements IClient {
     return this.health();
   }
 
-  /** Fetch a model for the browser to keep; the one in use goes on meanwhile. */
+  /** Download a model into the browser's storage; the model in use stays available. */
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     const source = await this._named(name);
     const pull: IPull = { model: source, step: { phase: 'waiting' } };
@@ -223,12 +222,12 @@ export class LocalClient implements IClient {
       this._forget();
     }
     if (select || !isKept) {
-      await this.select(name); // what cannot be kept is fetched to be used
+      await this.select(name); // without storage, download it for immediate use
     }
     step({ phase: 'done', done: true });
   }
 
-  /** Give up fetching a model, also where it is to be used at once; what else is fetched goes on. */
+  /** Stop the downloads of a model; other downloads continue. */
   stopPull(name: string): Promise<void> {
     const pulls = [...this._calls].filter(([, { pull }]) => pull?.model.name === name);
     for (const [call, { reject }] of pulls) {
@@ -242,15 +241,15 @@ export class LocalClient implements IClient {
     return Promise.resolve();
   }
 
-  /** End the worker: it holds a model. */
+  /** Terminate the worker to release its memory. */
   leave(): void {
-    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine completes now.'));
+    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine is in use.'));
   }
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
     const opening = this._opening?.model === source ? this._opening : null;
-    this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
+    this._withhold(source, `The model ${name} was removed. Download it again in the Models panel.`);
     if (opening) {
       this._line?.postMessage({ kind: 'give up', call: opening.call });
       await opening.opened.catch(() => undefined); // it may be writing the file
@@ -264,7 +263,7 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** The language that the model for this one knows better; empty: none, as far as the site says. */
+  /** Return the main language of the model that is used for a language; empty if it is the same or unknown. */
   async knowsBetter(language: string): Promise<string> {
     const { language: tuned, best } = await this._suited(language);
     return tuned === language || best === language ? '' : best || tuned;
@@ -272,7 +271,7 @@ export class LocalClient implements IClient {
 
   private _catalogue(): Promise<ILocalModel[]> {
     this._listed ??= readCatalogue(this._options.catalogue).catch((reason: unknown) => {
-      this._listed = null; // the next one asks again
+      this._listed = null; // retry with the next request
       throw reason;
     });
     return this._listed;
@@ -286,12 +285,12 @@ export class LocalClient implements IClient {
     return model;
   }
 
-  /** What the person chose, unless they have removed or stopped it since. */
+  /** The model that the user selected, unless they removed it or stopped its download. */
   private get _choice(): ILocalModel | null {
     return this._chosen && !this._withheld.has(this._chosen) ? this._chosen : null;
   }
 
-  /** The model that was chosen, or the one tuned to a language, or the one for all; none that is withheld. */
+  /** Return the selected model, or the one for a language, or the general one, without withheld models. */
   private async _suited(language: string): Promise<ILocalModel> {
     if (this._choice) {
       return this._choice;
@@ -307,7 +306,7 @@ export class LocalClient implements IClient {
     return suited(wanted);
   }
 
-  /** Do something with the model for a request. */
+  /** Answer a request with its model. */
   private async _answered<T>(
     request: IRequest,
     signal: AbortSignal,
@@ -317,16 +316,16 @@ export class LocalClient implements IClient {
     try {
       return await this._watched(answer(completer));
     } catch (reason) {
-      throw reason instanceof ServerError || signal.aborted ? reason : inWords(reason);
+      throw reason instanceof ServerError || signal.aborted ? reason : unexpectedError(reason);
     }
   }
 
-  /** Wait for something that the worker does; one from which nothing is heard meanwhile is ended. */
+  /** Wait for the worker; terminate it if it sends no message meanwhile. */
   private async _watched<T>(work: Promise<T>): Promise<T> {
     let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
-        this._end(new WorkerEnded(GONE, 'The model does not answer any more. It is started again.'));
+        this._end(new WorkerEnded(GONE, 'The model does not respond. Restarting…'));
       }
       heard = this._heard;
     }, SILENCE);
@@ -339,17 +338,17 @@ export class LocalClient implements IClient {
 
   private async _completer(language: string): Promise<Completer> {
     if (this._failure) {
-      throw this._failure.error; // not fetched at each key: it is tried again after a while
+      throw this._failure.error; // retried after a delay, not at each keystroke
     }
     const model = await this._suited(language).catch((reason: unknown) => {
-      // Requests that waited for the same list failed once, together.
+      // Several requests that waited for the same list count as one failure.
       throw this._failure?.error ?? this._failed(null, reason);
     });
     this._used = model;
     return this._load(model);
   }
 
-  /** Do without a model that is not wanted: it is not fetched again by itself. Another takes its place, if there is one. */
+  /** Withhold a model that the user removed: it is not downloaded again automatically. Another one may replace it. */
   private _withhold(model: ILocalModel, why: string): void {
     const error = new ServerError(500, WITHHELD, why);
     this._withheld.set(model, error);
@@ -358,11 +357,11 @@ export class LocalClient implements IClient {
     }
     if (model === (this._loading ?? this._failure)?.model) {
       this._forget();
-      this._suited('').catch(() => this._note(model, error)); // nothing is left
+      this._suited('').catch(() => this._note(model, error)); // no model is left
     }
   }
 
-  /** Use a model again that was removed or stopped; what is told of others may be out of date. */
+  /** Release a withheld model. */
   private _wantAgain(model: ILocalModel): void {
     this._withheld.delete(model);
     if (this._failure?.error.code === WITHHELD) {
@@ -375,7 +374,7 @@ export class LocalClient implements IClient {
     if (this._loading?.model !== model) {
       const before = this._last;
       const completer = (async () => {
-        // It opens one after the other, also one that nobody wants any more.
+        // The worker opens models one after the other.
         await before?.catch((reason: unknown) => {
           if (reason instanceof WorkerEnded) {
             throw reason;
@@ -424,7 +423,7 @@ export class LocalClient implements IClient {
     return new Completer(engine);
   }
 
-  /** The model was not opened, as somebody stopped that; where that was the end of the worker, it says no more. */
+  /** Return the error for a model whose opening was stopped, and withhold it unless the worker has ended. */
   private _givenUp(model: ILocalModel, reason: ServerError): ServerError {
     if (reason instanceof WorkerEnded) {
       return reason;
@@ -432,15 +431,15 @@ export class LocalClient implements IClient {
     if (!this._withheld.has(model)) {
       this._withhold(
         model,
-        `The download of ${model.name} was stopped. Download it in the models panel to use it.`
+        `The download of ${model.name} was stopped. Download it in the Models panel to use it.`
       );
     }
     return stopped();
   }
 
-  /** Note why there is no model. */
+  /** Record the error that prevents completions. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
-    const error = reason instanceof ServerError ? reason : inWords(reason);
+    const error = reason instanceof ServerError ? reason : unexpectedError(reason);
     const isAnother = this._loading !== null && this._loading.model !== model;
     const isWanted = !model || !(isAnother || this._withheld.has(model));
     if (isWanted && !(error instanceof WorkerEnded)) {
@@ -457,8 +456,8 @@ export class LocalClient implements IClient {
   }
 
   /**
-   * Load once more what could not be fetched, or has ended the worker, if that was a while ago: there may be a connection
-   * by now, or memory.
+   * After the delay, retry a model that could not be downloaded or that ended the worker: the connection or memory may be
+   * available again.
    */
   private _tryAgain(): void {
     if (
@@ -471,7 +470,7 @@ export class LocalClient implements IClient {
     const { model } = this._failure;
     this._failure = null;
     this._phase = 'loading';
-    (model ? this._load(model) : this._completer('')).catch(() => undefined); // it is noted
+    (model ? this._load(model) : this._completer('')).catch(() => undefined); // `_failed` records it
   }
 
   private _forget(): void {
@@ -491,9 +490,9 @@ export class LocalClient implements IClient {
       const why = event.message || 'no reason given';
       this._end(
         this._heard === before
-          ? new ServerError(500, 'download_failed', `The worker for the model does not start (${why}).`)
-          : // The browser may end a worker to get its memory back.
-            new WorkerEnded(GONE, `The model has stopped (${why}). It is started again.`)
+          ? new ServerError(500, 'download_failed', `The model worker could not be started (${why}).`)
+          : // The browser may terminate a worker to free memory.
+            new WorkerEnded(GONE, `The model has stopped (${why}). Restarting…`)
       );
     };
     return line;
@@ -525,7 +524,7 @@ export class LocalClient implements IClient {
     }
   }
 
-  /** Have the worker do something with files; `step` hears how far it is with one. */
+  /** Send a call to the worker; `step` is called with the progress. */
   private _call(
     message:
       | { kind: 'stored'; sources: ILocalModel[] }
@@ -553,31 +552,31 @@ export class LocalClient implements IClient {
     this._opening = null;
     this._forget();
     if (isWanted && error.code === GONE) {
-      this._note(opening.model, error); // the model may end each worker that opens it
+      this._note(opening.model, error); // the model may crash each worker that opens it
     }
     this._engine?.fail(error);
     this._engine = null;
-    // The model is started again, a download is not.
-    const cut = 'The download has ended, as its worker has stopped. Download the model again.';
+    // The model is restarted, a download is not.
+    const cut = 'The download was interrupted because its worker stopped. Download the model again.';
     const ofDownload = error.code === GONE ? new ServerError(500, 'download_failed', cut) : error;
     this._calls.forEach(({ pull, reject }) => reject(pull ? ofDownload : error));
     this._calls.clear();
   }
 
   private _listed: Promise<ILocalModel[]> | null = null;
-  /** what the person chose; null: what suits the language */
+  /** the selected model; null: selected by language */
   private _chosen: ILocalModel | null = null;
-  /** what was chosen last and could be opened: it is used again when another choice cannot */
+  /** the last selected model that could be opened: the fallback if another one cannot */
   private _proven: ILocalModel | null = null;
   private _selections = 0;
-  /** why the last choice could not be opened */
+  /** why the last selected model could not be opened */
   private _refused: IFailure | null = null;
-  /** what the person has removed, and why it is not there */
+  /** the models that the user removed or stopped, and their errors */
   private readonly _withheld = new Map<ILocalModel, ServerError>();
-  /** what completed last */
+  /** the model of the last request */
   private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
-  /** what the worker was told to open last */
+  /** the last model that the worker opens */
   private _last: Promise<Completer> | null = null;
   private _opening: IOpening | null = null;
   private _line: ILine | null = null;
@@ -588,6 +587,6 @@ export class LocalClient implements IClient {
   private _lastMs: number | null = null;
   private readonly _calls = new Map<number, ICall>();
   private _lastCall = 0;
-  /** how many messages have come from the worker */
+  /** the number of messages from the worker */
   private _heard = 0;
 }

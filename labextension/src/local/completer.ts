@@ -1,4 +1,4 @@
-/** Answers requests with a model in the page, in the frames that the server would send. */
+/** Answers requests with a model in the page, in the same frames as the server. */
 
 import type { IAnswer, IFrame, IRequest, ISuggestion, ITimings } from '../wire';
 import { Composer, DEFAULTS, type IProgress, type ISettings, type ISources, newProgress } from './answer';
@@ -6,7 +6,7 @@ import type { IEngine } from './engineinterface';
 import { Layout } from './layout';
 import { prefixOf, suffixOf } from './notebook';
 
-/** An answer's place and its beginning: a guess at what follows while somebody types along. */
+/** The position and the text of the previous suggestion: a draft while the user types along. */
 interface IEarlier {
   prefix: string;
   suffix: string;
@@ -21,7 +21,7 @@ export class Completer {
     this._layout = new Layout(_engine.vocabulary, _engine.contextSize, _settings);
   }
 
-  /** Complete, calling `frame` as the text grows: each is a beginning of the next, the last is `done`. */
+  /** Complete, calling `frame` as the text grows: each is a prefix of the next, the last is `done`. */
   async complete(
     request: IRequest,
     sources: ISources,
@@ -80,7 +80,7 @@ export class Completer {
     }
   }
 
-  /** What an earlier answer says about this place, if what was typed since agrees with it. */
+  /** Return the rest of the previous suggestion if the user has typed along. */
   private _draft(request: IRequest, progress: IProgress): string {
     const [prefix, suffix] = [prefixOf(request), suffixOf(request)];
     const earlier = this._earlier;
@@ -116,18 +116,18 @@ function timingsOf(
   };
 }
 
-/** Why an answer was ended, as the server words it. */
+/** The finish reason of a cancelled request, as the server reports it. */
 type Ended = 'superseded' | 'yielded';
 
 /** The turn of one request. */
 interface ITurn {
-  /** aborted where the answer is not wanted any more */
+  /** aborted when the request is cancelled */
   readonly signal: AbortSignal;
-  /** why it was aborted from here; null: it was not */
+  /** why another request cancelled it; null: none did */
   readonly ended: Ended | null;
   /** resolves when the engine is free */
   readonly free: Promise<void>;
-  /** to be called in any case, once the engine is left alone */
+  /** to be called in any case, once the engine is free */
   leave(): void;
 }
 
@@ -137,9 +137,9 @@ interface IWaiting {
   stop: AbortController;
 }
 
-/** Lets one request after the other use the engine: one that nobody waits for yields to all others. */
+/** Queues the requests for the engine; prefetch requests yield to all others. */
 export class Turns {
-  /** Line up. A newer request of an editor ends the older one; `awaited`: somebody waits for it. */
+  /** Join the queue. A newer request of a client cancels the older one; `awaited`: it is not a prefetch request. */
   enter(client: string, awaited: boolean, signal: AbortSignal): ITurn {
     const stop = new AbortController();
     for (const other of this._waiting) {

@@ -1,4 +1,4 @@
-/** The worker's side: an engine that does what a page says, one text at a time. */
+/** The worker's side: runs an engine on behalf of the page, one generation at a time. */
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
@@ -7,22 +7,22 @@ import { type Asked, type FromWorker, type IOpened, type IPort, STOPPED, type To
 import type { ISource } from './modelfile';
 import type { CharacterVocabulary } from './vocabulary';
 
-/** Milliseconds between words to a page that waits for files: it takes a worker that is silent for one that has died. */
+/** Milliseconds between heartbeats: the page terminates a worker that sends no messages. */
 const BEAT = 5000;
 
-/** An engine whose vocabulary the page can be told. */
+/** An engine whose vocabulary can be sent to the page. */
 export interface IHosted extends IEngine {
   readonly vocabulary: CharacterVocabulary;
 }
 
-/** What a worker can do with the files of models. */
+/** The model files that a worker manages. */
 export interface IModels {
   open(name: string, source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<IHosted>;
-  /** Fetch what a model needs, for the browser to keep. */
+  /** Download a model into the browser's storage. */
   fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
-  /** Which of these the browser keeps. */
+  /** Return which of these are stored. */
   stored(sources: readonly ISource[]): Promise<boolean[]>;
-  /** Delete a model; return how many bytes are free now. */
+  /** Delete a model; return the freed bytes. */
   remove(source: ISource): Promise<number>;
 }
 
@@ -64,7 +64,7 @@ export class EngineHost {
     }
   }
 
-  /** Open a model once the one there was is let go, and nothing is written any more: two large ones may not fit. */
+  /** Open a model after releasing the previous one, as two may not fit into memory. */
   private async _open(
     name: string,
     source: ISource,
@@ -79,7 +79,7 @@ export class EngineHost {
     return { name, contextSize: engine.contextSize, vocabulary: engine.vocabulary.told };
   }
 
-  /** Do what fetches a file: the page hears how far it is, and may give it up. */
+  /** Run a download: report its progress to the page, and let the page stop it. */
   private async _transfer(
     call: number,
     work: (step: (step: IStep) => void, signal: AbortSignal) => Promise<unknown>
@@ -91,7 +91,7 @@ export class EngineHost {
     this._transfers.delete(call);
   }
 
-  /** Write a text once the one before has ended; a newer one is for the same person, who waits for it. */
+  /** Queue a generation. */
   private _begin(id: number, ask: Asked): void {
     const stop = new AbortController();
     this._stops.set(id, stop);
@@ -110,13 +110,13 @@ export class EngineHost {
         this._port.postMessage({ kind: 'token', id, token });
       }
     } catch (reason) {
-      error = signal.aborted ? undefined : (reason as Error).message; // nobody waits for it
+      error = signal.aborted ? undefined : (reason as Error).message; // an aborted generation has no receiver
     }
     this._stops.delete(id);
     this._port.postMessage({ kind: 'end', id, usage, ...(error === undefined ? {} : { error }) });
   }
 
-  /** Answer a call with what comes of it, also where that is an error. */
+  /** Reply to a call with its result or its error. */
   private async _answer(call: number, work: Promise<unknown>, signal?: AbortSignal): Promise<void> {
     const answer = await work.then(
       value => ({ value }),

@@ -1,4 +1,4 @@
-/** What a model in the page has to offer. Whoever answers requests knows nothing else of it. */
+/** The interface of the browser engine. */
 
 /** The tokens of a fill-in-the-middle prompt. */
 export interface IMarks {
@@ -10,29 +10,28 @@ export interface IMarks {
 /** A token is a character. */
 export interface IVocabulary {
   readonly marks: IMarks;
-  /** Turn text into tokens, none of them a control token: what the model has no character for becomes its stand-in. */
+  /** Tokenize a text without control tokens; an unknown character becomes the stand-in token. */
   tokenize(text: string): number[];
   /** A token's text; '' for a control token. Texts of tokens, joined, are the text. */
   text(token: number): string;
 }
 
-/** How a text is written: the likeliest token each time. */
+/** The parameters of a generation, which is greedy. */
 export interface ISampling {
-  /** 0: the prompt is only read */
+  /** 0: only evaluate the prompt */
   maxTokens: number;
   /**
-   * The text begins with one of these; none: with what it likes. Behind one that is complete anything may follow that
-   * does not make a word longer.
-   * Until then, a token's probability is the one among those that may follow.
+   * Prefix constraint: the text begins with one of these; none: no constraint. After a complete one, only tokens that do
+   * not extend a word may follow. While the constraint applies, probabilities are normalized over the allowed tokens.
    */
   ways: readonly (readonly number[])[];
   /** a token that the text may not begin with */
   banned: number | null;
 }
 
-/** What a text cost; whoever writes it fills this in as it goes. */
+/** The statistics of a generation, updated by the engine. */
 export interface IUsage {
-  /** tokens of the prompt that had been read before */
+  /** tokens of the prompt that were in the KV cache */
   cachedTokens: number;
   promptMs: number;
   predictedMs: number;
@@ -40,15 +39,14 @@ export interface IUsage {
   acceptedTokens: number;
 }
 
-/** What a text cost that is not begun. */
 export function newUsage(): IUsage {
   return { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 };
 }
 
-/** A text to be written. */
+/** A generation request. */
 export interface IAsk {
   prompt: readonly number[];
-  /** a guess at the text, which may be verified in one batch instead of being written */
+  /** a draft of the text, which the engine may verify in one batch */
   draft: readonly number[];
   sampling: ISampling;
   usage: IUsage;
@@ -67,21 +65,21 @@ export interface IEngine {
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
   /**
-   * Write a text, token by token. It ends, without the token being told, where the model ends it (also at the
-   * stand-in for characters it does not have), and after `maxTokens`. One text is written at a time.
+   * Generate a text, token by token, until an end token or a stand-in token, which are not yielded, or until
+   * `maxTokens`. Generations do not overlap.
    *
-   * Once `signal` is aborted it throws an `AbortError` within a token, or within a batch of the prompt. Whoever
-   * needs no more leaves the loop, which calls the iterator's `return`.
+   * Once `signal` is aborted, it throws an `AbortError` after the current token or prompt batch. To stop early, leave the
+   * loop, which calls the iterator's `return`.
    */
   generate(ask: IAsk, signal: AbortSignal): AsyncIterable<IToken>;
 }
 
-/** Beginnings of a text, as tokens; none: it begins with what it likes. */
+/** Prefixes of a text, as tokens; none: no constraint. */
 export type Ways = readonly (readonly number[])[];
 
 /**
- * What is left of the ways behind tokens that are written: nothing of one that is complete. One that is shorter holds
- * nothing any more, but a longer one that agrees does: a text held to `_` and `__all__` does not stop at `__`.
+ * Return the rests of the prefixes that match the generated tokens. A complete prefix has an empty rest; longer matching
+ * ones still apply: with `_` and `__all__`, a text does not stop at `__`.
  */
 export function waysBehind(ways: Ways, written: readonly number[]): Ways {
   return ways

@@ -1,4 +1,4 @@
-/** What the gate looks at: the features of a beginning of an answer, and the score they add up to. Pure. */
+/** The features and the score of a prefix of a suggestion, for the gate. Pure. */
 
 import { endOf, LINE, remembered } from './bounds';
 import { closersBehind, openQuote } from './brackets';
@@ -22,7 +22,7 @@ interface ITexts {
   has(text: string): boolean;
 }
 
-/** What the gate knows about the text around the cursor. */
+/** The features of the text around the cursor. */
 export class CursorFeatures {
   constructor(
     /** the line up to the cursor */
@@ -59,7 +59,7 @@ export class CursorFeatures {
 
 export type Features = Record<string, number>;
 
-/** Collect what the gate needs to know about the text around the cursor. */
+/** Compute the features of the text around the cursor. */
 export function cursorFeatures(prefix: string, suffix: string, pieces: readonly string[]): CursorFeatures {
   const near = endOf(prefix, 2 ** 17);
   const above = inNotebook(pieces.join(''));
@@ -135,7 +135,7 @@ function odds(logarithm: number): number {
   return Math.log(chance / (1 - chance));
 }
 
-/** How likely a beginning is to be right. */
+/** Return the estimated probability that a prefix is correct. */
 export function score(values: Features, coefficients: Readonly<Features>): number {
   return sigmoid(sumOf(Object.entries(values).map(([name, value]) => coefficients[name] * value)));
 }

@@ -1,6 +1,6 @@
 /** Files that the page keeps in the browser, by name. */
 
-/** What comes of writing a file: it is kept, it is being written elsewhere, or there is no room for it. */
+/** The result of a write: stored, locked by another writer, or no space. */
 export type Written = 'kept' | 'busy' | 'full';
 
 export interface IFiles {
@@ -16,7 +16,7 @@ export interface IFiles {
 
 const FOLDER = 'jupyter-turbopilot';
 
-/** The name of the error where another tab writes a file, or this worker does. */
+/** The error name if another tab or this worker is writing the file. */
 const BUSY = 'NoModificationAllowedError';
 
 /** A handle with which a worker writes; only one at a time, in all tabs. */

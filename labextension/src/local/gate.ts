@@ -1,5 +1,5 @@
 /**
- * How likely each beginning of an answer is to be right, and so how much of it is shown. Pure.
+ * Decide how much of a suggestion is shown, by the estimated probability that each prefix is correct. Pure.
  *
  * An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary is a
  * logistic function of the features there. A beginning whose score passes the setting's threshold is shown as soon as
@@ -12,7 +12,7 @@ import { DEFAULT, FITS } from './coefficients';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 
-const WORTH_A_KEY = 4; // characters: less of a line is not shown before the line is finished
+const WORTH_A_KEY = 4; // characters: a shorter part of a line is not shown before the line is finished
 const QUOTES = `'"`;
 const NUMBER = '0123456789_'; // what whole numbers consist of
 const TRIED = 128; // boundaries of a line that are tried at most: the text up to each has to be parsed
@@ -90,7 +90,7 @@ export class Gate {
     }
   }
 
-  /** Whether nothing more would be shown, whatever came. */
+  /** Whether no further token could make more of the text visible. */
   get hopeless(): boolean {
     if (!this._threshold) {
       return false;

@@ -1,17 +1,17 @@
-/** Asks live kernels for their facts, once after every execution, as the server does where there is one. */
+/** Queries running kernels for their context (names, columns, attributes) after each execution, as the server does. */
 
 import { type Kernel, KernelMessage } from '@jupyterlab/services';
 import { UUID } from '@lumino/coreutils';
 import type { IFact, IFacts } from './names';
 
-/** After an execution: the next of several cells may follow at once. */
+/** Milliseconds after an execution: the next of several cells may follow immediately. */
 const SETTLE = 150;
-/** After so long an answer is no longer expected. */
+/** The timeout of a query in milliseconds. */
 const PATIENCE = 5000;
 /** Characters of a name. */
 const LONGEST = 512;
 
-/** One kernel: a handler is installed silently, then asked in a comm of its own each time. */
+/** One kernel: installs a comm target silently, then opens a comm for each query. */
 class Watch {
   constructor(private readonly _kernel: Kernel.IKernelConnection) {
     _kernel.iopubMessage.connect((_, message) => this._hear(message));
@@ -36,7 +36,7 @@ class Watch {
     clearTimeout(this._timer);
     this._timer = setTimeout(() => {
       this._ask().catch(() => {
-        this._isDue = true; // its code cannot be fetched, or the kernel is gone: nobody waits for it
+        this._isDue = true; // the probe could not be loaded, or the kernel has ended
       });
     }, SETTLE);
   }
@@ -53,7 +53,7 @@ class Watch {
     this._isDue =
       this._kernel.status === 'busy' || (this._comm !== '' && performance.now() - this._askedAt < PATIENCE);
     if (this._isDue) {
-      return; // the end of what it does asks again
+      return; // queried again once the kernel is idle
     }
     const { clientId: session, username } = this._kernel;
     const from = { channel: 'shell', session, username } as const;
@@ -97,13 +97,13 @@ class Watch {
       this.facts = readFacts(message.content.data);
     } else if (KernelMessage.isCommCloseMsg(message) && message.content.comm_id === this._comm) {
       this._comm = '';
-      // It knows nothing of us: another process than the one that we knew.
+      // The comm target is missing: this is a new kernel process.
       this._installed = false;
       this.facts = null;
     } else if (KernelMessage.isStatusMsg(message) && message.content.execution_state === 'idle') {
       const parent = message.parent_header as Partial<KernelMessage.IHeader>;
       const isOurs = this._ours.delete(parent.msg_id ?? '');
-      // It may also have been busy with what somebody else asked.
+      // Another client may have executed code, too.
       if (this._isDue || (parent.msg_type === 'execute_request' && !isOurs)) {
         this._soon();
       }
@@ -115,16 +115,16 @@ class Watch {
   private _installed = false;
   private _comm = '';
   private _askedAt = 0;
-  /** whether it is to be asked as soon as it can */
+  /** whether to query it once it is idle */
   private _isDue = false;
   private _isGone = false;
 }
 
-/** The kernels whose facts somebody has asked for. */
+/** The contexts of kernels. */
 export class KernelFacts {
   constructor(private readonly _connect: (id: string) => Kernel.IKernelConnection) {}
 
-  /** Return what is known of a kernel now; begin to watch it. */
+  /** Return the current context of a kernel; start to watch it. */
   of(id: string | null | undefined): IFacts | null {
     if (!id) {
       return null;
@@ -145,7 +145,7 @@ export class KernelFacts {
   private readonly _watches = new Map<string, Watch>();
 }
 
-/** Read what a kernel sent; anything that is not as our probe sends it counts as no facts. */
+/** Validate the data that a kernel sent; return null if it is invalid. */
 function readFacts(data: unknown): IFacts | null {
   const { names } = (data ?? {}) as { names?: unknown };
   if (typeof names !== 'object' || names === null) {

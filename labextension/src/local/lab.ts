@@ -1,4 +1,4 @@
-/** The client that completes in a page of JupyterLab or Notebook. */
+/** Creates the client of the browser engine for JupyterLab and Notebook. */
 
 import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
@@ -9,9 +9,9 @@ import { type ILocalOptions, LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';
 
-/** The list of models that lies in the extension. */
+/** The list of models in the extension. */
 const CATALOGUE = 'jupyter-turbopilot/static/models.json';
-/** A site's configuration may name another list, relative to the site's address. */
+/** The page option with the URL of another list, relative to the site. */
 const OPTION = 'turbopilotModels';
 
 export function localClient(
@@ -27,7 +27,7 @@ export function localClient(
   const kernels = new KernelFacts(id => services.kernels.connectTo({ model: { id, name: '' } }));
   const judge = languages ? byGrammar(parsersOf(languages)) : byBrackets;
   return new LocalClient({
-    // An address that is none is told as one that nothing comes from.
+    // An invalid URL is reported as one that cannot be downloaded.
     catalogue: named ? absolute(named, base) || named : shipped,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
     sources: request => ({ facts: kernels.of(request.kernel_id), judge }),
@@ -36,8 +36,8 @@ export function localClient(
 }
 
 /**
- * Find the parser of a language that knows faults; the older modes of editors know none. One that is not loaded yet
- * is none until it is: nobody waits for it.
+ * Return a function that finds a language's parser with error nodes; legacy modes have none. It returns null until the
+ * parser is loaded.
  */
 export function parsersOf(
   languages: Pick<IEditorLanguageRegistry, 'findByName' | 'getLanguage'>

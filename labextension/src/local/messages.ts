@@ -1,27 +1,27 @@
-/** What the page and the worker with the engine say to each other. */
+/** The messages between the page and the engine's worker. */
 
 import type { IError, IStep } from '../wire';
 import type { IAsk, IToken, IUsage } from './engineinterface';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
 
-/** The code of an error: the browser keeps no files. */
+/** The code of an error: the browser does not store files. */
 export const NO_STORAGE = 'no_storage';
 
-/** The code of an error that the person made, as the server has it. */
+/** The code of an error: the user stopped the operation. The same as the server's. */
 export const STOPPED = 'cancelled';
 
-/** A model as the page knows it. */
+/** An opened model. */
 export interface IOpened {
   name: string;
   contextSize: number;
   vocabulary: IVocabularyTold;
 }
 
-/** What a text is asked with; what it costs comes back with its end. */
+/** A generation request; its usage is in the `end` message. */
 export type Asked = Omit<IAsk, 'usage'>;
 
-/** An error as the worker tells it. */
+/** An error in a message. */
 type Told = Pick<IError, 'code' | 'message'>;
 
 export type ToWorker =
@@ -30,21 +30,21 @@ export type ToWorker =
   | { kind: 'stored'; call: number; sources: ISource[] }
   | { kind: 'remove'; call: number; source: ISource }
   | { kind: 'fetch'; call: number; source: ISource }
-  /** it is answered with what was opened */
+  /** the reply is an `IOpened` */
   | { kind: 'open'; call: number; name: string; source: ISource }
-  /** stop fetching or opening a model */
+  /** stop downloading or opening a model */
   | { kind: 'give up'; call: number };
 
 export type FromWorker =
-  /** how far the file is that a call fetches */
+  /** the progress of a call's download */
   | { kind: 'step'; call: number; step: IStep }
-  /** it is at work on what takes a while */
+  /** heartbeat during a long operation */
   | { kind: 'alive' }
   | { kind: 'token'; id: number; token: IToken }
   | { kind: 'end'; id: number; usage: IUsage; error?: string }
   | { kind: 'answer'; call: number; value: unknown; error?: Told };
 
-/** One end of the line between them: a worker, the inside of one, or a port. */
+/** One end of the channel: a worker, its global scope, or a port. */
 export interface IPort<In, Out> {
   postMessage(message: Out): void;
   onmessage: ((event: MessageEvent<In>) => void) | null;

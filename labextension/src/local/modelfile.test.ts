@@ -62,12 +62,12 @@ describe("a model's file", () => {
   });
 
   it.each([
-    ['is not there', () => new Response('no', { status: 404 }), '(404). The owner of the site has to put it'],
+    ['is not there', () => new Response('no', { status: 404 }), '(404). The file is missing. Report this'],
     ['has a host in trouble', () => new Response('no', { status: 503 }), '(503). Try again later'],
-    ['is a page of HTML of its size', () => new Response('<html>'), 'web page comes in place of m.gguf'],
-    ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(another digest). The owner of'],
-    ['is too long', () => new Response(new Uint8Array(7)), '(it is larger). The owner of'],
-    ['is cut', () => new Response(MODEL.slice(0, 3)), '(it is shorter). The owner of']
+    ['is a page of HTML of its size', () => new Response('<html>'), 'web page instead of m.gguf'],
+    ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(wrong checksum). Report this to'],
+    ['is too long', () => new Response(new Uint8Array(7)), '(too large). Report this to'],
+    ['is cut', () => new Response(MODEL.slice(0, 3)), '(too short). Report this to']
   ])('that %s is refused in words and not kept', async (_, response, words) => {
     const files = new Files();
     answer = () => Promise.resolve(response());
@@ -77,14 +77,16 @@ describe("a model's file", () => {
 
   it('whose connection breaks is refused in words', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
-    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Is there a connection?');
+    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Check your network connection.');
     const body = new ReadableStream({ pull: controller => controller.error(new TypeError('network')) });
     answer = () => Promise.resolve(new Response(body));
-    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('The connection ended');
+    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('The connection was closed');
   });
 
   it('that is too large for a page is not even asked for', async () => {
-    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, noStep)).rejects.toThrow('too large');
+    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, noStep)).rejects.toThrow(
+      'exceeds the limit'
+    );
     expect(asked).toBe(0);
   });
 

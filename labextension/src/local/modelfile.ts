@@ -1,4 +1,4 @@
-/** A model's file: from what the browser keeps, or from its address, checked by its SHA-256 either way. */
+/** A model's file from the browser's storage or its URL, verified by its SHA-256. */
 
 import { describeSize } from '../size';
 import { ServerError } from '../trouble';
@@ -7,9 +7,9 @@ import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
 import type { IFiles } from './files';
 
-/** How many files are kept: sites of one origin share the room, each with a model for every language. */
+/** The maximum number of stored files: sites of one origin share the storage. */
 export const MOST = 24;
-/** Milliseconds without a byte after which a download counts as failed: a connection may hang without an error. */
+/** The idle timeout of a download in milliseconds. */
 const STALLED = 60_000;
 
 export interface ISource {
@@ -20,7 +20,7 @@ export interface ISource {
   size: number;
 }
 
-/** Return the file of a model; `step` hears how far it is. */
+/** Return the file of a model; `step` is called with the progress. */
 export async function modelFile(
   source: ISource,
   files: IFiles | null,
@@ -35,9 +35,9 @@ export async function modelFile(
   const content = await fetched(source, step, signal);
   step({ phase: 'verifying' });
   if (!(await isIntact(content, source))) {
-    throw unexpected(source.url, 'another digest');
+    throw unexpected(source.url, 'wrong checksum');
   }
-  signal?.throwIfAborted(); // before it is kept: nobody would find it in the panel
+  signal?.throwIfAborted(); // before it is stored
   if (files) {
     // The model can be used without being kept: another tab or the user may delete the folder meanwhile.
     await keep(source.sha256, content, files).catch(() => undefined);
@@ -46,7 +46,7 @@ export async function modelFile(
   return content;
 }
 
-/** Keep a file in the place of the oldest, or of all others where the browser has no more room. */
+/** Store a file, replacing the oldest, or all others if the browser has no space. */
 async function keep(name: string, content: Blob, files: IFiles): Promise<void> {
   await evict(files, MOST - 1);
   if ((await files.write(name, content)) === 'full') {
@@ -55,7 +55,7 @@ async function keep(name: string, content: Blob, files: IFiles): Promise<void> {
   }
 }
 
-/** Delete the oldest files, but for so many. */
+/** Delete the oldest files, except `kept`. */
 export async function evict(files: IFiles, kept: number): Promise<void> {
   const names = await files.names();
   for (const name of names.slice(0, Math.max(0, names.length - kept))) {
@@ -74,7 +74,7 @@ export async function sha256(content: Blob): Promise<string> {
   return Array.from(digest, byte => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Whether a file is what its digest says. One that cannot be read any more is not. */
+/** Return whether a file matches its digest; false if it cannot be read. */
 async function isIntact(content: Blob, source: ISource): Promise<boolean> {
   try {
     return (await sha256(content)) === source.sha256;
@@ -90,7 +90,7 @@ async function fetched(
 ): Promise<Blob> {
   const name = fileName(url);
   if (size > MOST_BYTES) {
-    throw failure(`${name} has ${describeSize(size)}, which is too large for the browser.`);
+    throw failure(`${name} has ${describeSize(size)}, which exceeds the limit of the browser engine.`);
   }
   const stop = new AbortController();
   signal?.addEventListener('abort', () => stop.abort(signal.reason)); // AbortSignal.any is too new for Safari 16
@@ -99,23 +99,25 @@ async function fetched(
     return transfer.finally(() => clearTimeout(timer));
   };
   signal?.throwIfAborted();
-  // Not from the browser's own cache: the file may be an older one of that name, and it is kept here anyway.
+  // Bypass the HTTP cache: it may have an older file, and the file is stored here anyway.
   const response = await withoutStall(fetch(url, { cache: 'no-store', signal: stop.signal })).catch(
     (reason: unknown) => {
       throw signal?.aborted
         ? reason
-        : failure(`${name} cannot be fetched from ${hostOf(url)}. Is there a connection?`);
+        : failure(`${name} could not be downloaded from ${hostOf(url)}. Check your network connection.`);
     }
   );
   if (!response.ok || !response.body) {
-    throw failure(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
+    throw failure(`${name} could not be downloaded (${response.status}). ${remedyFor(response.status)}`);
   }
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const reader = response.body.getReader();
   let received = 0;
   for (;;) {
     const { done, value } = await withoutStall(reader.read()).catch((reason: unknown) => {
-      throw signal?.aborted ? reason : failure('The connection ended before the model was there. Try again.');
+      throw signal?.aborted
+        ? reason
+        : failure('The connection was closed before the download was complete. Try again.');
     });
     if (done) {
       break;
@@ -126,14 +128,14 @@ async function fetched(
     }
     if (received + value.length > size) {
       await reader.cancel();
-      throw unexpected(url, 'it is larger');
+      throw unexpected(url, 'too large');
     }
     parts.push(value);
     received += value.length;
     step({ phase: 'fetching', received, total: size, source: hostOf(url) });
   }
   if (received < size) {
-    throw unexpected(url, 'it is shorter');
+    throw unexpected(url, 'too short');
   }
   return new Blob(parts);
 }
@@ -142,11 +144,9 @@ function hostOf(url: string): string {
   return new URL(url, location.href).host;
 }
 
-/** The file is another one than the list of models says. */
+/** The file does not match its entry in the list of models. */
 function unexpected(url: string, how: string): ServerError {
-  return failure(
-    `${fileName(url)} is not the file that was expected (${how}). The owner of the site has to put that there.`
-  );
+  return failure(`${fileName(url)} is not the expected file (${how}). Report this to the owner of the site.`);
 }
 
 function failure(message: string): ServerError {

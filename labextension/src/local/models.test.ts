@@ -52,7 +52,7 @@ describe('a model that is given up', () => {
     const stop = new AbortController();
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9 };
     await expect(models.open('one', source, () => undefined, stop.signal)).rejects.toThrow(
-      'cannot be fetched'
+      'could not be downloaded'
     );
     stop.abort();
     expect(given.map(signal => signal?.aborted)).toEqual([true]);

@@ -10,7 +10,7 @@ import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
 import { fetchWhole } from './address';
 
-/** Fetch and compile the engine. */
+/** Download and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
   const bytes = await fetchWhole(engine.href, 'download_failed');
   try {
@@ -19,14 +19,14 @@ export async function compiled(engine: URL): Promise<WebAssembly.Module> {
     throw new ServerError(
       500,
       'no_engine',
-      'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
-        'Use a current browser, or complete on a server.'
+      'This browser does not support WebAssembly SIMD, or the page forbids it. ' +
+        'Use a current browser, or a Jupyter server with Turbopilot.'
     );
   }
 }
 
 export class Models implements IModels {
-  /** `files` is null where the browser keeps nothing; `engine` has the compiled engine. */
+  /** `files` resolves to null if the browser does not store files. */
   constructor(
     private readonly _files: () => Promise<IFiles | null>,
     private readonly _module: () => Promise<WebAssembly.Module>
@@ -50,12 +50,12 @@ export class Models implements IModels {
   async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
     const files = await this._files();
     if (!files) {
-      throw new ServerError(500, NO_STORAGE, 'This browser keeps no files for this page.');
+      throw new ServerError(500, NO_STORAGE, 'This browser does not store files for this page.');
     }
     await modelFile(source, files, step, signal);
     const [isKept] = await this.stored([source]);
     if (!isKept) {
-      throw new ServerError(500, NO_STORAGE, 'This browser has no room for the model.');
+      throw new ServerError(500, NO_STORAGE, 'The browser storage has no space for the model.');
     }
   }
 
@@ -69,7 +69,7 @@ export class Models implements IModels {
   }
 }
 
-/** A model of characters in WebAssembly, in the form that the page's requests need. */
+/** Wrap a character model in WebAssembly as an engine. */
 export function characterModel(name: string, engine: Engine, pause = pauses()): IHosted {
   return {
     name,

@@ -1,4 +1,4 @@
-/** The names that exist at the cursor, from what a kernel knows of its tables and objects. Pure. */
+/** The columns and attributes that exist at the cursor, from the kernel context. Pure. */
 
 import type { IRequest } from '../wire';
 import { LINE, remembered } from './bounds';
@@ -27,7 +27,7 @@ const AWKWARD =
   /["'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/u;
 const IDENTIFIER = /^[\p{XIDS}_]\p{XIDC}*$/u;
 
-/** What a kernel knows about the object behind a name, as its probe tells it. */
+/** The kernel's description of the object behind a name. */
 export interface IFact {
   module?: string | null;
   columns?: [label: string, type: string][] | null;
@@ -37,7 +37,7 @@ export interface IFact {
   attributes?: string[] | null;
 }
 
-/** What is known about a kernel after its last execution. */
+/** The kernel context after the last execution. */
 export interface IFacts {
   names: Record<string, IFact>;
 }
@@ -50,7 +50,7 @@ export interface IScope {
   attributes: Names;
 }
 
-/** Take what the kernel knows of names that no cell that has not run may bind anew. */
+/** Return the scope without names that a cell that has not been executed may rebind. */
 export function scopeOf(request: IRequest, facts: IFacts): IScope {
   const facing = Object.entries(facts.names);
   const changing = new Set(

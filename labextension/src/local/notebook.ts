@@ -51,7 +51,7 @@ export function suffixOf(request: IRequest): string {
   return without(request.cells[request.active].source, request.offset);
 }
 
-/** Choose what the model reads. */
+/** Collect the context for the prompt. */
 export function gather(request: IRequest): IContext {
   const active = request.cells[request.active];
   const language = cellLanguage(active.source, request.language);
@@ -92,7 +92,7 @@ function above(request: IRequest, language: string): string[] {
   });
 }
 
-/** The beginning of the next cell. It stands above the cursor: behind it, each keystroke would have it read again. */
+/** Return the beginning of the next cell. It is placed above the cursor, so that it stays in the KV cache while typing. */
 function below(request: IRequest, language: string): string[] {
   for (const { type, source } of request.cells.slice(request.active + 1)) {
     const text = type === 'code' && cellText(type, request.language, language, first(source, BELOW));
@@ -103,7 +103,7 @@ function below(request: IRequest, language: string): string[] {
   return [];
 }
 
-/** What later cells need most of earlier ones: imports, and the heads of definitions. */
+/** Return the outline of earlier cells: imports and heads of definitions. */
 export function outline(pieces: Iterable<string>): string {
   const heads = new Set(
     Array.from(pieces).flatMap(piece => findAll(OUTLINE, piece).map(line => stripEnd(line)))

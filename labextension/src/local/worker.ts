@@ -1,4 +1,4 @@
-/** The worker of a page that completes by itself: it has the model, and does nothing else. */
+/** The entry point of the worker that runs the browser engine. */
 
 import { EngineHost } from './enginehost';
 import { PrivateFiles } from './files';

@@ -1,11 +1,11 @@
-/** The engine in the worker, as the page sees it. */
+/** The page's proxy of the engine in the worker. */
 
 import { ServerError } from '../trouble';
 import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 
-/** A text that is being written: what came of it, and who waits for more. */
+/** A generation in progress: the tokens received, and the callback of the waiting consumer. */
 interface IWritten {
   tokens: IToken[];
   ended: boolean;
@@ -55,7 +55,7 @@ export class WorkerEngine implements IEngine {
       if (!written.ended) {
         this._port.postMessage({ kind: 'stop', id });
       }
-      // Who has enough is told what it cost; who gave up waits for nothing.
+      // A consumer that stops early waits for the usage; an aborted one does not.
       while (!written.ended && !signal.aborted) {
         await news();
       }
@@ -64,7 +64,7 @@ export class WorkerEngine implements IEngine {
     }
   }
 
-  /** Take what the worker says of a text; what it says of one that nobody wants any more is dropped. */
+  /** Handle a message about a generation; drop it if the generation has been abandoned. */
   take(message: FromWorker): void {
     if (message.kind !== 'token' && message.kind !== 'end') {
       return;
@@ -85,7 +85,7 @@ export class WorkerEngine implements IEngine {
     written.wake();
   }
 
-  /** The worker has gone: what it was writing does not come. */
+  /** The worker has ended: fail all generations. */
   fail(error: Error): void {
     for (const { written } of this._texts.values()) {
       written.ended = true;

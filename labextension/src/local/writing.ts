@@ -1,4 +1,4 @@
-/** The text of one answer while its tokens arrive; what is shown only grows. Pure. */
+/** The text of one suggestion while its tokens arrive; the shown text only grows. Pure. */
 
 import type { Gate } from './gate';
 import type { ISurroundings } from './surroundings';
@@ -12,7 +12,7 @@ export interface IPiece {
   probability: number;
 }
 
-/** An answer that is trimmed and, if it was not asked for, shown only as far as the gate lets it. */
+/** A suggestion that is trimmed and, for an automatic request, shown only as far as the gate allows. */
 export class Suggestion {
   constructor(
     private readonly _surroundings: ISurroundings,
@@ -109,7 +109,7 @@ export class Suggestion {
   private _dropped: string; // characters that are dropped at the beginning of the text
 }
 
-/** A score as it is told: with four digits, half to even as Python rounds. */
+/** Round a score to four digits, half to even as Python does. */
 export function rounded(value: number): number {
   const scaled = value * 1e4;
   const isHalf = Number.isInteger(value * 32) && scaled % 1 === 0.5;

@@ -164,10 +164,10 @@ describe('a model that cannot be used', () => {
     [
       'a norm that is no number',
       tensor('blk.1.ffn_norm.weight', data => data.set([0, 0, 0xc0, 0x7f], 8)),
-      'numbers'
+      'finite'
     ],
-    ['a scale that is no number', tensor('blk.1.ffn_up.weight', data => data.set([1, 0x7c], 34)), 'numbers'],
-    ['an infinite scale', tensor('token_embd.weight', data => data.set([0, 0xfc], 34 * 127)), 'numbers'],
+    ['a scale that is no number', tensor('blk.1.ffn_up.weight', data => data.set([1, 0x7c], 34)), 'finite'],
+    ['an infinite scale', tensor('token_embd.weight', data => data.set([0, 0xfc], 34 * 127)), 'finite'],
     [
       'a tensor that Llama has not',
       changed({}, { extra: { type: 0, shape: [1], data: new Uint8Array(4) } }),

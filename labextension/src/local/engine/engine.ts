@@ -1,4 +1,4 @@
-/** A model in WebAssembly: what it has read, and what it expects to follow. */
+/** A model in WebAssembly: prompt evaluation and logits. */
 
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
@@ -52,14 +52,16 @@ export class Engine {
     this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count), vocabulary.marks.suffix);
   }
 
-  /** Load a model. Throws a `ModelError` that says why it cannot be used. */
+  /** Load a model. Throws a `ModelError` with the reason if it cannot be used. */
   static load(bytes: Uint8Array, module: WebAssembly.Module): Engine {
     const file = readGguf(bytes);
     const shape = shapeOf(file);
     const places = placesOf(file, shape);
     const vocabulary = new Vocabulary(file.values);
     if (vocabulary.size !== shape.vocabulary) {
-      throw new ModelError('The model file is damaged: it has not as many embeddings as tokens.');
+      throw new ModelError(
+        'The model file is damaged: the sizes of its embeddings and its vocabulary differ.'
+      );
     }
     const wasm = new WebAssembly.Instance(module).exports as unknown as IExports;
     const { width, inner, layers, heads, keyHeads, length, epsilon } = shape;
@@ -73,7 +75,7 @@ export class Engine {
     ];
     if (!finite.every(Boolean)) {
       throw new ModelError(
-        'The model file is damaged: it holds weights that are no numbers. Fetch it again.'
+        'The model file is damaged: it contains weights that are not finite. Download it again.'
       );
     }
     putRotations(wasm, shape);
@@ -111,7 +113,9 @@ export class Engine {
     const at = this.wasm.logits(this.outputs + guessed);
     const row = new Float32Array(this.wasm.memory.buffer, at, this.vocabulary.size);
     if (!row.every(Number.isFinite)) {
-      throw new ModelError('The model computes no numbers: its weights are damaged. Fetch it again.');
+      throw new ModelError(
+        'The model computes values that are not finite: its weights are damaged. Download it again.'
+      );
     }
     return row;
   }

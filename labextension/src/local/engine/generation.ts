@@ -1,15 +1,14 @@
-/** One text being written: a token at a time, and other work of the thread between them. */
+/** Token generation with speculative drafts; yields to the message loop between batches. */
 
 import { type IAsk, type ISampling, type IToken, waysBehind } from '../engineinterface';
 import type { Engine } from './engine';
 import type { Vocabulary } from './vocabulary';
 
-/** Guess at most so many tokens at once: a wrong guess costs what reading them costs. */
+/** The maximum number of draft tokens in a batch: evaluating wrong ones costs time. */
 const DRAFT = 7;
 
 /**
- * Write a text; one is written at a time. Between batches it awaits `pause`, so that the thread's messages are seen:
- * whoever asked for it aborts within a token, or a batch of its prompt.
+ * Generate a text. Between batches, it awaits `pause` so that the thread handles messages and can abort the generation.
  */
 export async function* write(
   engine: Engine,

@@ -74,10 +74,10 @@ describe('readGguf', () => {
 
   it('takes no memory for more than a model needs, also where the file is as long as it claims', () => {
     const many = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`key.${at}`, at]));
-    expect(() => readGguf(changed(many))).toThrow('too much');
+    expect(() => readGguf(changed(many))).toThrow('too many entries');
     const list = Array<number>(600_000).fill(1);
     expect(() => readGguf(changed({ list }))).not.toThrow();
-    expect(() => readGguf(changed({ list, another: list }))).toThrow('too much');
+    expect(() => readGguf(changed({ list, another: list }))).toThrow('too many entries');
   }, 30_000);
 
   it('refuses a file that is cut short anywhere', () => {

@@ -1,8 +1,8 @@
-/** What a GGUF file says, with every claim checked against the bytes that are there. Pure. */
+/** A GGUF parser that validates each length and offset against the file's size. Pure. */
 
 import { describeSize } from '../../size';
 
-/** Why a model cannot be used, in words for a person. */
+/** A model cannot be used; the message is for the user. */
 export class ModelError extends Error {
   override name = 'ModelError';
 }
@@ -69,7 +69,7 @@ class Reader {
   private skip(size: number): number {
     const start = this.at;
     if (size > this.bytes.length - start) {
-      throw new ModelError('The model file is cut short. Fetch it again.');
+      throw new ModelError('The model file is truncated. Download it again.');
     }
     this.at += size;
     return start;
@@ -87,10 +87,12 @@ class Reader {
   count(size: number, most = MOST_BYTES): number {
     const count = this.u64();
     if (count > BigInt(Math.floor((this.bytes.length - this.at) / size))) {
-      throw new ModelError('The model file is damaged: it claims to hold more than it does. Fetch it again.');
+      throw new ModelError(
+        'The model file is damaged: it declares more data than it contains. Download it again.'
+      );
     }
     if (count > BigInt(most)) {
-      throw new ModelError('The engine of the browser cannot run this model: its file lists too much.');
+      throw new ModelError('The browser engine cannot run this model: its file has too many entries.');
     }
     return Number(count);
   }
@@ -104,7 +106,7 @@ class Reader {
   name(known: Map<string, unknown>): string {
     const name = this.string();
     if (name.length > LONGEST_NAME || known.has(name)) {
-      throw new ModelError('The model file is damaged: a name in it is too long or stands twice.');
+      throw new ModelError('The model file is damaged: it contains a name that is too long or not unique.');
     }
     return name;
   }
@@ -113,7 +115,7 @@ class Reader {
     if (type === ARRAY) {
       const inner = this.u32();
       if (inner === ARRAY || SIZES[inner] === undefined) {
-        throw new ModelError(`The model file holds a list of a type (${inner}) that is not known.`);
+        throw new ModelError(`The model file contains a list of an unknown type (${inner}).`);
       }
       const length = this.count(SIZES[inner], MOST_ITEMS - this.items);
       this.items += length;
@@ -123,7 +125,7 @@ class Reader {
       return this.string();
     }
     if (SIZES[type] === undefined) {
-      throw new ModelError(`The model file holds a value of a type (${type}) that is not known.`);
+      throw new ModelError(`The model file contains a value of an unknown type (${type}).`);
     }
     const at = this.skip(SIZES[type]);
     return READERS[type](this.view, at);
@@ -149,7 +151,7 @@ class Reader {
     const layout = TYPES[type];
     if (!layout) {
       throw new ModelError(
-        `This model's weights are of a type (${type}) that the engine of the browser does not read. Quantise it to Q8_0.`
+        `The browser engine does not support the weight type (${type}) of this model. Quantise it to Q8_0.`
       );
     }
     if (shape[0] % layout.weights) {
@@ -163,9 +165,7 @@ class Reader {
 export function readGguf(bytes: Uint8Array): IGguf {
   if (bytes.length > MOST_BYTES) {
     const size = describeSize(bytes.length);
-    throw new ModelError(
-      `The model is too large for the engine of the browser (${size}). Choose a smaller one.`
-    );
+    throw new ModelError(`The model is too large for the browser engine (${size}). Choose a smaller one.`);
   }
   const reader = new Reader(bytes);
   if (bytes.length < 4 || reader.u32() !== MAGIC) {
@@ -174,7 +174,7 @@ export function readGguf(bytes: Uint8Array): IGguf {
   const version = reader.u32();
   if (!VERSIONS.includes(version)) {
     throw new ModelError(
-      `This model file has version ${version} of GGUF; the engine of the browser reads 2 and 3.`
+      `The model file has GGUF version ${version}. The browser engine supports versions 2 and 3.`
     );
   }
   const tensorCount = reader.count(32, MOST_ENTRIES);
@@ -202,11 +202,11 @@ export function readGguf(bytes: Uint8Array): IGguf {
   let left = bytes.length - start;
   for (const [name, { type, shape, offset, bytes: size }] of found) {
     if (offset % BigInt(alignment) || offset + BigInt(start + size) > BigInt(bytes.length)) {
-      throw new ModelError(`The model file is cut short or damaged: ${name} is not in it. Fetch it again.`);
+      throw new ModelError(`The model file is truncated or damaged: ${name} is missing. Download it again.`);
     }
     left -= size;
     if (left < 0) {
-      throw new ModelError('The model file is damaged: its tensors overlap. Fetch it again.');
+      throw new ModelError('The model file is damaged: its tensors overlap. Download it again.');
     }
     const from = start + Number(offset);
     tensors.set(name, { type, shape, data: bytes.subarray(from, from + size) });

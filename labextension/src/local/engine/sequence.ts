@@ -1,4 +1,4 @@
-/** Which tokens were read, and so what of a text has to be read still. */
+/** The tokens in the KV cache, and those of a text that must still be evaluated. */
 
 /** What stands further behind is read again if it is shorter, or, with other text before it, than the latter. */
 const WORTH_KEEPING = 8;

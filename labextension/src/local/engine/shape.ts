@@ -35,14 +35,14 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   if (architecture !== 'llama') {
     const name = typeof architecture === 'string' ? ` (${architecture.slice(0, 40)})` : '';
     throw new ModelError(
-      `The engine of the browser runs models of Llama's architecture; this is another${name}.`
+      `The browser engine supports only the Llama architecture, not that of this model${name}.`
     );
   }
   const number = (name: string, least: number, most: number, otherwise?: number): number => {
     const value = values.get(`llama.${name}`) ?? otherwise;
     if (typeof value !== 'number' || !(value >= least && value <= most)) {
       throw new ModelError(
-        `The engine of the browser cannot run this model: its ${name} is missing or out of range.`
+        `The browser engine cannot run this model: its ${name} is missing or out of range.`
       );
     }
     return value;
@@ -50,7 +50,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   const whole = (name: string, least: number, most: number, otherwise?: number): number => {
     const value = number(name, least, most, otherwise);
     if (!Number.isInteger(value)) {
-      throw new ModelError(`The model file is damaged: its ${name} is no whole number.`);
+      throw new ModelError(`The model file is damaged: its ${name} is not an integer.`);
     }
     return value;
   };
@@ -72,7 +72,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   // Within these bounds all that the engine computes is exact in 32 bits.
   if (width % 32 || shape.inner % 32 || size % 16 || size > 128 || heads % shape.keyHeads) {
     throw new ModelError(
-      'The engine of the browser cannot run this model: its widths do not fit its blocks of 32.'
+      'The browser engine cannot run this model: its dimensions are not multiples of the block size 32.'
     );
   }
   for (const name of ['rope.dimension_count', 'attention.key_length', 'attention.value_length']) {
@@ -80,13 +80,11 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   }
   const scaling = values.get('llama.rope.scaling.type') ?? 'none';
   if (scaling !== 'none') {
-    throw new ModelError('The engine of the browser cannot run this model: it scales its positions.');
+    throw new ModelError('The browser engine cannot run this model: it scales its positions (RoPE scaling).');
   }
   const keys = (shape.keyHeads / heads) * width;
   if (shape.layers * shape.length * keys * 4 > MOST_KEYS) {
-    throw new ModelError(
-      'The model is too large for the engine of the browser: its context takes too much memory.'
-    );
+    throw new ModelError('The model is too large for the browser engine: its context takes too much memory.');
   }
   return shape;
 }
@@ -106,7 +104,7 @@ export function placesOf(
       throw new ModelError(`The model file is damaged: ${full} is missing or has the wrong shape.`);
     }
     if (rows === 1 && tensor.type !== 0) {
-      throw new ModelError(`The engine of the browser cannot run this model: ${full} is not of type F32.`);
+      throw new ModelError(`The browser engine cannot run this model: ${full} is not of type F32.`);
     }
     return { tensor, rows, columns };
   };
@@ -134,7 +132,7 @@ export function placesOf(
   }
   if (left.size) {
     throw new ModelError(
-      'The engine of the browser cannot run this model: it has tensors that Llama has not.'
+      'The browser engine cannot run this model: it has tensors that the Llama architecture does not define.'
     );
   }
   return { norms, matrices };

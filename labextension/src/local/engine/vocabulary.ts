@@ -22,9 +22,7 @@ export class Vocabulary extends CharacterVocabulary {
     const control = (name: string): number => {
       const id = values.get(`tokenizer.ggml.${name}_token_id`);
       if (typeof id !== 'number' || texts[id] !== '') {
-        throw new ModelError(
-          `The engine of the browser cannot use this model: its vocabulary has no ${name}.`
-        );
+        throw new ModelError(`The browser engine cannot use this model: its vocabulary has no ${name}.`);
       }
       return id;
     };
@@ -75,7 +73,7 @@ function characterOf(token: number | string): string {
 
 function otherVocabulary(): ModelError {
   return new ModelError(
-    'The engine of the browser cannot use this model: its vocabulary is not one of single characters. ' +
+    'The browser engine cannot use this model: the tokens of its vocabulary are not single characters. ' +
       'Use one that `jupyter turbopilot train --scratch` wrote.'
   );
 }
