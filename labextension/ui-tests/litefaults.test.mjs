@@ -8,7 +8,6 @@ import { BEGUN, openLite, REST, STATIC, typeBegun } from './site.mjs';
 const MODEL = `${STATIC}rectangles.gguf`;
 
 describe('in a JupyterLite site', { timeout: 120_000 }, () => {
-  let cell;
   let errors;
   let lite;
   let page;
@@ -17,7 +16,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
   before(async () => {
     lite = await openLite();
     site = await lite.serve();
-    ({ page, cell, errors } = await edit(await lite.open(site)));
+    ({ page, errors } = await edit(await lite.open(site)));
   });
 
   after(() => lite?.close());
@@ -27,7 +26,8 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     const wrong = [];
     // The kernel's runtime is elsewhere, where nothing is reached.
     opened.on('pageerror', ({ message }) => message.includes('pyodide') || wrong.push(message));
-    return { page: opened, cell: await editCell(opened, 0), errors: wrong };
+    await editCell(opened, 0);
+    return { page: opened, errors: wrong };
   }
 
   async function empty(where) {
@@ -92,7 +92,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await completesAgain(page);
     assert.equal(fetched(), 1);
     await page.close();
-    ({ page, cell, errors } = await edit(await lite.open(site)));
+    ({ page, errors } = await edit(await lite.open(site)));
     await completesAgain(page);
     assert.equal(fetched(), 2);
   });
