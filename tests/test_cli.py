@@ -173,7 +173,7 @@ def test_cli_interrupted_prints_one_line(
     def ended(_: str) -> str:
         raise end
 
-    monkeypatch.setattr(removing, "agreed", ended)
+    monkeypatch.setattr(removing, "confirmed", ended)
     assert run(capsys, "purge") == (status, "", words)
 
 
