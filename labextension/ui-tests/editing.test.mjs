@@ -209,7 +209,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await notebook([RECTANGLE, { cell_type: 'code', source: 'z = 3', metadata: { editable: false } }]);
     const before = asked.length;
     await page.keyboard.press('Alt+\\');
-    await page.locator('.Toastify__toast', { hasText: 'This cell cannot be edited.' }).waitFor();
+    await page.locator('.Toastify__toast', { hasText: 'This cell is read-only.' }).waitFor();
     await editCell(page, 0);
     const session = await page.context().newCDPSession(page);
     await session.send('Input.imeSetComposition', { text: 'に', selectionStart: 1, selectionEnd: 1 });
@@ -259,7 +259,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await editor.filter({ hasText: /\* self\.height$/ }).waitFor();
     await openEditor('secrets.py');
     await page.keyboard.press('Alt+\\');
-    await page.locator('.Toastify__toast', { hasText: 'files that may hold credentials' }).waitFor();
+    await page.locator('.Toastify__toast', { hasText: 'files that may contain credentials' }).waitFor();
     assert.ok(asked.some(({ path }) => path === 'rectangle.py'));
     assert.ok(!asked.some(({ path }) => path === 'secrets.py'));
     await closeOthers();

@@ -102,10 +102,10 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
       window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
     );
     await page.locator('select[id*="engine"]').selectOption({ label: 'server' });
-    const notice = page.locator('.Toastify__toast', { hasText: 'No Jupyter server answers here' });
+    const notice = page.locator('.Toastify__toast', { hasText: 'No Jupyter server responds' });
     await notice.waitFor({ timeout: 20_000 });
     const status = page.locator('.jp-Turbopilot-status');
-    assert.match(await status.getAttribute('title'), /^No Jupyter server answers here/);
+    assert.match(await status.getAttribute('title'), /^No Jupyter server responds/);
     await screenshot(page, 'lite-server-wanted');
     await notice.getByRole('button', { name: 'Complete in the browser' }).click();
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor();
