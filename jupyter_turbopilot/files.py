@@ -14,11 +14,11 @@ import string
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jupyter_turbopilot.errors import TurbopilotError
 
@@ -32,6 +32,20 @@ RANDOM_BYTES = 4  # in its name, so that several can be written at once
 # open target.
 _OPEN_ELSEWHERE, _DENIED = frozenset({32, 33}), 5
 _PATIENCE, _PAUSE = 1.0, 0.01  # seconds to wait for readers; between two attempts
+
+
+def absolute_path(name: str | Path) -> Path:
+    """Return the absolute path that a setting names; an OSError explains an invalid name.
+
+    A relative path would be a different file in each working folder.
+    """
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:
+        raise OSError(errno.ENOENT, "the home folder at its beginning is unknown") from None
+    if not path.is_absolute():
+        raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    return path
 
 
 def describe_size(size: float) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from jupyter_turbopilot.cache.results import KEY_BYTES, REACH, Answer
+from jupyter_turbopilot.files import absolute_path
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.sqlite_file.connection import LONGEST, OpenFile
 from jupyter_turbopilot.sqlite_file.schema import Schema
@@ -32,16 +33,8 @@ SCHEMA = Schema(
 
 
 def located(name: str | Path) -> Path:
-    """Return the file that the setting names, with links resolved.
-
-    An OSError explains an invalid name. A relative path would be a different file in each working folder.
-    """
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:
-        raise OSError(errno.ENOENT, "the home folder at its beginning is unknown") from None
-    if not path.is_absolute():
-        raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    """Return the file that the setting names, with links resolved; an OSError explains an invalid name."""
+    path = absolute_path(name)
     if not path.name:
         raise OSError(errno.EISDIR, "it names a folder")
     try:

@@ -12,18 +12,18 @@ import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError
-from jupyter_turbopilot.files import MEGABYTE, describe_size, is_writable
+from jupyter_turbopilot.files import MEGABYTE, absolute_path, describe_size, is_writable
 from jupyter_turbopilot.study.events import Dropped, Session, event_of, line_of
 from jupyter_turbopilot.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from jupyter_turbopilot.study.events import Event
 
@@ -48,12 +48,7 @@ _FLAGS = (
 
 def located(name: str | Path) -> Path:
     """Return the file that a setting names; an OSError explains an invalid name."""
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:
-        raise OSError(errno.ENOENT, "the home folder at its beginning is unknown") from None
-    if not path.is_absolute():
-        raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    path = absolute_path(name)
     if "\0" in str(path) or not path.name:
         raise OSError(errno.EINVAL, "it is not the path of a file")
     return path
