@@ -86,7 +86,7 @@ class TurbopilotRemote(Configurable):
         min=0,
         max=4096,
         help="Concurrent requests to the server. 0: the number that the server reports, or 4. With a router "
-        "in front of several servers, set the sum of theirs.",
+        "in front of several servers, set their sum.",
     ).tag(config=True)
     ahead = Enum(
         ("auto", "yes", "no"),

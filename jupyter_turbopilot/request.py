@@ -138,7 +138,7 @@ class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             min_length=1,
             max_length=STATEMENT,
-            description="an instruction in words, or a stub: a `def` line, optionally with a docstring",
+            description="an instruction, or a stub: a `def` line, optionally with a docstring",
         ),
     ]
     path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""

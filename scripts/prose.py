@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LEFT = 361
+LEFT = 354
 FOLDERS: tuple[str, ...] = ("benchmarks", "binder", "docs", "jupyter_turbopilot", "scripts", "tests")
 FOLDERS += tuple(f"labextension/{name}" for name in ("demo", "src", "ui-tests"))
 KINDS = {".py", ".ts", ".mjs", ".md"}

@@ -146,7 +146,7 @@ def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
     def entered(generation: Generation) -> Generation | None:
         ended = enter(generation)
         if generation.plan.place.before == "x = ":
-            # Another thread sends the editor's next request before this one goes on.
+            # Another thread sends the editor's next request before this one continues.
             d.ask(request("x = a", client="tab", trigger="automatic"))
         return ended
 
