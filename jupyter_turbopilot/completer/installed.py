@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.imports import Found
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from jupyter_turbopilot.context.facts import Modules
+    from jupyter_turbopilot.context.kernel_context import Modules
 
 TIMEOUT = 0.05  # seconds that a caller waits; a folder may be on a network drive that does not answer
 LASTS = 60.0  # seconds; missing modules may be installed at any time

@@ -8,7 +8,7 @@ from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.bounds import cached_function
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.resolve import BINDS
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
@@ -79,8 +79,8 @@ class Sources:
     module, and with the full name only if that does not exist: it may be in a namespace package.
     """
 
-    def __init__(self, remembered: DocumentImports, found: Callable[[str], Found | None]) -> None:
-        self._remembered = remembered
+    def __init__(self, cached_function: DocumentImports, found: Callable[[str], Found | None]) -> None:
+        self._remembered = cached_function
         self._found = found
 
     def line_for(self, use: Use) -> str | None:
@@ -173,7 +173,7 @@ def _import(module: str, origin: str, alias: ast.alias) -> Import:
     return Import(top, name, f"{origin}import {alias.name}{renamed}")
 
 
-@remembered(2**20)
+@cached_function(2**20)
 def binding(line: str, name: str) -> str:
     """Return the part of an import line that binds a name, as a separate line; "" if there is none."""
     if len(line) > 500 or "\n" in line:  # noqa: PLR2004

@@ -54,7 +54,7 @@ THEIRS = (
 
 def configure(folder: Path, results: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the cache file in the configuration."""
-    (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(results)!r}\n")
+    (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.cache_file = {str(results)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
 
 
@@ -248,7 +248,7 @@ def test_purge_reports_an_invalid_path_and_deletes_the_rest(
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
-    assert "The file in c.Turbopilot.results_file" in out
+    assert "The file in c.Turbopilot.cache_file" in out
     assert not own_folder.exists()
 
 
@@ -265,7 +265,7 @@ def test_purge_reports_unreadable_folders_and_deletes_the_rest(
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
-    assert f"The file in c.Turbopilot.results_file, {str(path)!r}, cannot be used: PermissionError." in out
+    assert f"The file in c.Turbopilot.cache_file, {str(path)!r}, cannot be used: PermissionError." in out
     assert not own_folder.exists()
 
 

@@ -11,10 +11,10 @@ import pytest
 from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import installed as module
 from jupyter_turbopilot.completer.installed import Installed, TimedCache
-from jupyter_turbopilot.context.facts import Modules
+from jupyter_turbopilot.context.kernel_context import Modules
 from jupyter_turbopilot.suggestion.imports import Found
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 
 
 def folders(*path: object) -> Modules:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer.owner import owner_of
+from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
@@ -97,7 +97,7 @@ def test_group_without_a_name_shares_nothing(services: Serve) -> None:
 def test_caller_cannot_claim_another_tenant(services: Serve) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
-    owner = owner_of("ada", (), "none", "", service.pilot.completer.secret)
+    owner = tenant_of("ada", (), "none", "", service.pilot.completer.secret)
     for salt in (owner, "ada", ""):
         assert service.reused(prompt + "?", "eve", cache_salt=salt, owner=owner, user="ada") == 0
     reported = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
@@ -160,7 +160,7 @@ def scripted(tiny_model: Path, tmp_path: Path) -> Iterator[Service]:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     engine = ScriptedEngine("a + b + c")
-    pilot = pilot_with(Turbopilot(model=str(own), considerate=False), lambda *_: engine)
+    pilot = pilot_with(Turbopilot(model=str(own), yield_cpu=False), lambda *_: engine)
     service = Service(own, pilot=pilot)
     yield service
     service.stop()
@@ -244,9 +244,11 @@ def test_salt_names_a_caller_only_with_a_trusted_key(tiny_model: Path, tmp_path:
     callers: list[str] = []
     submit = pilot.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str, *, memory: Any) -> Any:
+    def noted(
+        request: Any, listener: Any, kernel_context: Any, caller: str, owner: str, *, notebook_index: Any
+    ) -> Any:
         callers.append(caller)
-        return submit(request, listener, facts, caller, owner, memory=memory)
+        return submit(request, listener, kernel_context, caller, owner, notebook_index=notebook_index)
 
     pilot.completer.submit = noted  # type: ignore[method-assign]
     try:
@@ -262,7 +264,7 @@ def test_log_contains_no_user_and_no_text(services: Serve, caplog: pytest.LogCap
     caplog.set_level("DEBUG")
     service, prompt = services(), text()
     service.reused(prompt, "ada-lovelace", headers={"X-Session-Id": "a-session"}, cache_salt="a-salt")
-    owner = owner_of("ada-lovelace", (), "none", "", service.pilot.completer.secret)
+    owner = tenant_of("ada-lovelace", (), "none", "", service.pilot.completer.secret)
     said = "\n".join(record.getMessage() for record in caplog.records if "httpcore" not in record.name)
     for secret in (owner, "a-salt", "a-session", prompt[:20], "ada-lovelace", WHO, GROUPS):
         assert secret not in said

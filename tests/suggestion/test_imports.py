@@ -124,13 +124,13 @@ def test_sources_prefer_the_users_documents_to_conventions() -> None:
 def test_imports_are_empty_with_too_many_missing_names() -> None:
     asked: list[str] = []
 
-    def remembered(name: str, *, near: bool) -> list[tuple[str, int]]:
+    def cached_function(name: str, *, near: bool) -> list[tuple[str, int]]:
         assert not near
         asked.append(name)
         return [(f"from own import {name}", 1)]
 
     request = Completion(cells=[Cell(source="")], offset=0)
-    names = Names(request, Scope(names=frozenset({"df"})), Sources(remembered, lambda _: Found.ANYWHERE))
+    names = Names(request, Scope(names=frozenset({"df"})), Sources(cached_function, lambda _: Found.ANYWHERE))
     assert len(names.imports("; ".join(f"n{number}.x" for number in range(16)))) == 16
     assert names.imports("; ".join(f"n{number}.x" for number in range(17))) == ()
     assert len(asked) == 16

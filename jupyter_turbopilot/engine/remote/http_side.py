@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
-from jupyter_turbopilot.engine.remote import words
-from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER, SESSION_HEADER, Heard, refused_option
-from jupyter_turbopilot.engine.remote.words import DiedError, ErrorEventError, StrangeAnswerError
+from jupyter_turbopilot.engine.remote import errors
+from jupyter_turbopilot.engine.remote.dialect import (
+    REPLICA_HEADER,
+    SESSION_HEADER,
+    EventContent,
+    refused_option,
+)
+from jupyter_turbopilot.engine.remote.errors import DiedError, ErrorEventError, InvalidAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -29,7 +34,7 @@ KEPT_SECONDS = 120.0  # a connection that is not used is kept open
 END = b"[DONE]"
 
 
-class HttpSide:
+class HttpClient:
     """Connections to one address, kept open. Used on the thread of connections alone."""
 
     def __init__(self, address: Address, key: str, timeout: float, *, in_hub: bool = False) -> None:
@@ -63,27 +68,27 @@ class HttpSide:
             await self._check(answer)
             return await _whole(answer)
 
-    async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
+    async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request; yield what its answer says, event by event."""
         events = Events()
         async with self._answer(request.route, request.body, request.session) as answer:
             await self._check(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-                raise StrangeAnswerError("what is not a stream of events")
+                raise InvalidAnswerError("what is not a stream of events")
             if replica := answer.headers.get(REPLICA_HEADER):
-                yield Heard(replica=replica)
+                yield EventContent(replica=replica)
             async for chunk in answer.aiter_raw():
                 for data in events.feed(chunk):
-                    yield Heard(ended=True) if data == END else self._read(data, dialect)
+                    yield EventContent(ended=True) if data == END else self._read(data, dialect)
 
-    def _read(self, data: bytes, dialect: Dialect) -> Heard:
+    def _read(self, data: bytes, dialect: Dialect) -> EventContent:
         """Read an event; an error in it is the same as an error in place of the stream."""
         try:
             return dialect.read(data)
         except ErrorEventError as event:
             if not event.status:
                 raise
-            raise words.failure(self.address.host, event.status, event.after, in_hub=self._in_hub) from None
+            raise errors.failure(self.address.host, event.status, event.after, in_hub=self._in_hub) from None
 
     @asynccontextmanager
     async def _answer(
@@ -108,11 +113,11 @@ class HttpSide:
         status = answer.status_code
         if status == OK:
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise StrangeAnswerError("a compressed answer, which was not asked for")
+                raise InvalidAnswerError("a compressed answer, which was not asked for")
             return
         if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
-            raise words.not_accepted(self.address.host, option)
-        raise words.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub)
+            raise errors.not_accepted(self.address.host, option)
+        raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub)
 
 
 async def _whole(answer: httpx.Response) -> bytes:
@@ -121,7 +126,7 @@ async def _whole(answer: httpx.Response) -> bytes:
     async for chunk in answer.aiter_raw():
         data += chunk
         if len(data) > MOST_ANSWER:
-            raise StrangeAnswerError("an answer without end")
+            raise InvalidAnswerError("an answer without end")
     return bytes(data)
 
 
@@ -167,7 +172,7 @@ class Events:
                 found.append(data)
             self._rest = bytearray(line)
         if len(self._rest) + self._size > self._most:
-            raise StrangeAnswerError(ENDLESS)
+            raise InvalidAnswerError(ENDLESS)
         return found
 
     def _take(self, line: bytes) -> bytes | None:
@@ -180,7 +185,7 @@ class Events:
             self._data.append(value.removeprefix(b" "))
             self._size += len(line)
             if self._size > self._most:
-                raise StrangeAnswerError(ENDLESS)
+                raise InvalidAnswerError(ENDLESS)
         return None
 
 

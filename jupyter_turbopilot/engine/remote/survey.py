@@ -8,29 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.remote import provider
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
 from jupyter_turbopilot.engine.remote.completions import ByIds, ByText, Spellings
 from jupyter_turbopilot.engine.remote.dialect import samplers
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json, read_models, read_properties
-from jupyter_turbopilot.engine.remote.http_side import HttpSide
-from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
+from jupyter_turbopilot.engine.remote.errors import InvalidAnswerError, RemoteRefusalError
+from jupyter_turbopilot.engine.remote.http_side import HttpClient
+from jupyter_turbopilot.engine.remote.remote_server import (
+    Kind,
+    RemoteServer,
+    read_json,
+    read_models,
+    read_properties,
+)
 from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import TurbopilotRemote
-    from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard
-    from jupyter_turbopilot.engine.remote.provider import ProviderSide
+    from jupyter_turbopilot.engine.remote.dialect import Dialect, EventContent
+    from jupyter_turbopilot.engine.remote.provider import ProviderClient
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
-    AnySide = HttpSide | ProviderSide
+    AnySide = HttpClient | ProviderClient
 
-UNTOLD_PLACES = 4  # texts that a server is asked for at a time that does not say itself
+DEFAULT_SLOTS = 4  # texts that a server is asked for at a time that does not say itself
 TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
-# Texts that vocabularies cut in different ways, none with the spelling of a control token.
+# Texts that vocabularies cut in different candidates, none with the spelling of a control token.
 AWKWARD = (
     "def f(x):\n    return x + 1\n",
     "\t\tif a  ==   b:\n\n\n        pass  # done",
@@ -43,13 +49,13 @@ BEFORE, AFTER = "x = ", "\nprint(x + 1)\n"
 NOT_ACCEPTED = frozenset({400, 404, 422, 500, 501})
 
 
-async def look(side: AnySide, wanted: str) -> FarSide:
+async def look(side: AnySide, wanted: str) -> RemoteServer:
     """Ask who a far side is."""
-    if not isinstance(side, HttpSide):
-        return FarSide(Kind.PROVIDER, wanted or side.address.host)
+    if not isinstance(side, HttpClient):
+        return RemoteServer(Kind.PROVIDER, wanted or side.address.host)
     data = await side.fetch("/v1/models")
     if data is None:
-        return FarSide(Kind.OPENAI, wanted)
+        return RemoteServer(Kind.OPENAI, wanted)
     far = read_models(data, wanted, side.address.host)
     if far.kind is Kind.LLAMA and (properties := await side.fetch("/props")):
         return read_properties(properties, far)
@@ -60,7 +66,7 @@ class _Tokenized(msgspec.Struct, frozen=True):
     tokens: list[int]
 
 
-async def compare(side: HttpSide, far: FarSide, vocabulary: Vocabulary) -> None:
+async def compare(side: HttpClient, far: RemoteServer, vocabulary: Vocabulary) -> None:
     """Refuse a far side that has another vocabulary, or does not tell ids."""
     if far.vocabulary:
         if far.vocabulary != vocabulary_digest(vocabulary):
@@ -78,7 +84,7 @@ async def compare(side: HttpSide, far: FarSide, vocabulary: Vocabulary) -> None:
     if far.kind is Kind.OPENAI:
         try:
             await _first(side, ByIds(far, vocabulary), vocabulary.tokenize(BEFORE))
-        except (FarRefusalError, StrangeAnswerError):
+        except (RemoteRefusalError, InvalidAnswerError):
             raise _another_vocabulary(side.address.host) from None
 
 
@@ -90,9 +96,9 @@ def _another_vocabulary(host: str) -> ModelRefusedError:
     )
 
 
-async def _first(side: HttpSide, dialect: Dialect, prompt: list[int]) -> Heard | None:
+async def _first(side: HttpClient, dialect: Dialect, prompt: list[int]) -> EventContent | None:
     """Return the first words of an answer."""
-    if request := dialect.request(Ask(prompt, Sampling(max_tokens=1))):
+    if request := dialect.request(EngineRequest(prompt, Sampling(max_tokens=1))):
         async with aclosing(side.stream(request, dialect)) as events:
             async for heard in events:
                 if heard.tokens:
@@ -105,79 +111,81 @@ class TextForm:
     """How a far side takes text."""
 
     hole: str = "none"  # suffix, infill or none
-    chances: bool = False
+    logprobs: bool = False
 
 
-async def text_form(side: AnySide, far: FarSide, hole: str) -> TextForm:
+async def text_form(side: AnySide, far: RemoteServer, hole: str) -> TextForm:
     """Return the first form of text that is accepted. `hole`: how one with a hole is sent, or auto."""
-    if not isinstance(side, HttpSide):
+    if not isinstance(side, HttpClient):
         return TextForm()
     holes = [hole]
     if hole == "auto":
         holes = ["infill" if far.kind is Kind.LLAMA else "suffix", "none"]
     if far.kind is Kind.OURS:
-        return TextForm(holes[0], far.chances)
+        return TextForm(holes[0], far.logprobs)
     *others, last = (TextForm(hole, chances) for chances in (True, False) for hole in holes)
     for form in others:
         try:
             return await _try_form(side, far, form)
-        except FarRefusalError as error:
+        except RemoteRefusalError as error:
             if error.answered not in NOT_ACCEPTED:
                 raise
     return await _try_form(side, far, last)
 
 
-async def _try_form(side: HttpSide, far: FarSide, form: TextForm) -> TextForm:
+async def _try_form(side: HttpClient, far: RemoteServer, form: TextForm) -> TextForm:
     """Have a token written: is it told how probable it was?"""
     dialect, _ = _text_dialect(far, form, Spellings())
     prompt = [*map(ord, BEFORE)]
     if form.hole != "none":
         prompt = [PREFIX, *prompt, SUFFIX, *map(ord, AFTER), MIDDLE]
     heard = await _first(side, dialect, prompt)
-    return replace(form, chances=heard is None or heard.tokens[0].probability > 0)
+    return replace(form, logprobs=heard is None or heard.tokens[0].probability > 0)
 
 
 def by_text(
-    far: FarSide, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
-) -> tuple[Dialect, Abilities]:
+    far: RemoteServer, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
+) -> tuple[Dialect, Capabilities]:
     """Send text, and get text."""
     dialect, honoured = _text_dialect(far, form, spellings)
-    return dialect, Abilities(
-        places=_places(far, remote),
-        holds=False,
-        chances=form.chances,
+    return dialect, Capabilities(
+        slots=_slots(far, remote),
+        prefix_constraints=False,
+        logprobs=form.logprobs,
         top=0,
-        ahead=remote.ahead == "yes",
+        prefetch=remote.prefetch == "yes",
         samplers=honoured,
-        elsewhere=True,
-        lasting=far.lasting,
+        remote=True,
+        persistent=far.persistent,
     )
 
 
-def _text_dialect(far: FarSide, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
+def _text_dialect(far: RemoteServer, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
     if far.kind is Kind.PROVIDER:
         return provider.ByProvider(spellings), provider.SAMPLERS
     if form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
         # Whose ids a bias is for, nobody knows in text.
         return LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
-    return ByText(far.model, spellings, chances=form.chances), samplers("openai")
+    return ByText(far.model, spellings, logprobs=form.logprobs), samplers("openai")
 
 
-def by_ids(far: FarSide, vocabulary: Vocabulary, remote: TurbopilotRemote) -> tuple[Dialect, Abilities]:
+def by_ids(
+    far: RemoteServer, vocabulary: Vocabulary, remote: TurbopilotRemote
+) -> tuple[Dialect, Capabilities]:
     """Speak of tokens by their ids: the vocabulary is known."""
     llama = far.kind is Kind.LLAMA
     dialect = LlamaByIds(vocabulary) if llama else ByIds(far, vocabulary)
-    return dialect, Abilities(
-        places=_places(far, remote),
-        holds=far.holds or llama,
-        chances=far.chances,
+    return dialect, Capabilities(
+        slots=_slots(far, remote),
+        prefix_constraints=far.prefix_constraints or llama,
+        logprobs=far.logprobs,
         top=far.top or TOPS.get(far.kind, 0),
-        ahead=remote.ahead != "no" and far.ahead,
+        prefetch=remote.prefetch != "no" and far.prefetch,
         samplers=samplers(dialect.style) & far.samplers,
-        elsewhere=True,
-        lasting=far.lasting,
+        remote=True,
+        persistent=far.persistent,
     )
 
 
-def _places(far: FarSide, remote: TurbopilotRemote) -> int:
-    return remote.places or far.places or UNTOLD_PLACES
+def _slots(far: RemoteServer, remote: TurbopilotRemote) -> int:
+    return remote.slots or far.slots or DEFAULT_SLOTS

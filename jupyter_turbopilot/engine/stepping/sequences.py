@@ -44,9 +44,9 @@ MOVED_LIMIT = 48
 class Partition(NamedTuple):
     """The prompts that may share a sequence: of one owner, with the same adapters, saved or not saved."""
 
-    owner: str = ""
+    tenant: str = ""
     tuning: int = 0
-    passing: bool = False  # not saved for the next start
+    uncached: bool = False  # not saved for the next start
 
 
 PLAIN = Partition()

@@ -39,7 +39,7 @@ Delta = tuple[Any, Any]  # two low-rank matrices whose product is added
 def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     """Return the model's copy with merged adapters; create it if necessary."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
-    target = place_of(folder, model, adapters)
+    target = path_of(folder, model, adapters)
     if target.is_file():  # in a read-only folder the lock cannot be acquired
         if not is_readable(target):
             raise ModelRefusedError(f"You may not read {target}. Ask its owner for access.")
@@ -61,7 +61,7 @@ def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     return target
 
 
-def place_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
+def path_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     """Return the path of the model's copy with merged adapters, which need not exist."""
     if not is_readable(model):
         raise ModelRefusedError(f"You may not read {model}. Ask its owner for access.")

@@ -15,36 +15,36 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.remote.address import Address, read_addresses
 from jupyter_turbopilot.engine.remote.completions import ByIds
-from jupyter_turbopilot.engine.remote.dialect import Heard, Request
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
+from jupyter_turbopilot.engine.remote.dialect import EventContent, Request
+from jupyter_turbopilot.engine.remote.errors import (
+    AskedToWaitError,
+    DiedError,
+    InvalidAnswerError,
+    RemoteRefusalError,
+)
 from jupyter_turbopilot.engine.remote.http_side import (
     ENDLESS,
     MOST_ANSWER,
     Events,
-    HttpSide,
+    HttpClient,
     how,
     retry_after,
 )
-from jupyter_turbopilot.engine.remote.words import (
-    AskedToWaitError,
-    DiedError,
-    FarRefusalError,
-    StrangeAnswerError,
-)
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import BadRequestError, BusyError, EngineError, NotReadyError
-from jupyter_turbopilot.server.routes.openai_wording import error_body
+from jupyter_turbopilot.server.routes.openai_format import error_body
 
 from .conftest import Serve
-from .far_server import Act, FarServer, Wire, status, words
+from .fake_server import Act, FarServer, Wire, errors, status
 from .test_survey import ask
 
-DIALECT = ByIds(FarSide(Kind.VLLM, "m"), CodePoints())
+DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
 
 
-def stream(server: FarServer, key: str = "") -> list[Heard]:
-    async def heard() -> list[Heard]:
-        side = HttpSide(read_addresses([server.url], plain_http=False)[0], key, 5.0)
+def stream(server: FarServer, key: str = "") -> list[EventContent]:
+    async def heard() -> list[EventContent]:
+        side = HttpClient(read_addresses([server.url], plain_http=False)[0], key, 5.0)
         try:
             return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
         finally:
@@ -67,7 +67,7 @@ def error_event(error: Any) -> Act:
 
 def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    server = serve(words("a"))
+    server = serve(errors("a"))
     stream(server, "sk-hush")
     ((_, headers, body),) = server.requests
     assert headers["authorization"] == "Bearer sk-hush"
@@ -78,7 +78,7 @@ def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptur
 @pytest.mark.parametrize("code", [301, 302, 307, 401, 404, 500])
 def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: Serve) -> None:
     server = serve(status(code, Location="http://127.0.0.1:1/"))
-    with pytest.raises(FarRefusalError) as refused:
+    with pytest.raises(RemoteRefusalError) as refused:
         stream(server)
     assert refused.value.answered == code
     assert "SECRET" not in refused.value.message
@@ -102,7 +102,7 @@ def test_an_error_event_may_ask_to_wait(error: Any, after: float | None, serve: 
 
 @pytest.mark.parametrize("error", [EngineError("SECRET").body()["error"], {"code": 500, "message": "SECRET"}])
 def test_an_error_event_with_another_status_is_a_refusal(error: Any, serve: Serve) -> None:
-    with pytest.raises(FarRefusalError) as refused:
+    with pytest.raises(RemoteRefusalError) as refused:
         stream(serve(error_event(error)))
     assert refused.value.answered == 500
     assert "SECRET" not in refused.value.message
@@ -110,7 +110,7 @@ def test_an_error_event_with_another_status_is_a_refusal(error: Any, serve: Serv
 
 @pytest.mark.parametrize("error", ["SECRET", {}, {"status": 200}, {"status": True, "code": "busy"}, [7]])
 def test_an_error_event_without_a_status_is_not_readable(error: Any, serve: Serve) -> None:
-    with pytest.raises(StrangeAnswerError, match="an error instead"):
+    with pytest.raises(InvalidAnswerError, match="an error instead"):
         stream(serve(error_event(error)))
 
 
@@ -126,7 +126,7 @@ def test_a_compressed_stream_is_refused(serve: Serve) -> None:
     def act(wire: Any, _: Any) -> None:
         wire.answer(200, b"\x1f\x8b", "text/event-stream", Content_Encoding="gzip")
 
-    with pytest.raises(StrangeAnswerError, match="compressed"):
+    with pytest.raises(InvalidAnswerError, match="compressed"):
         stream(serve(act))
 
 
@@ -145,7 +145,7 @@ def test_a_route_that_is_missing_is_nothing(serve: Serve) -> None:
 def test_an_answer_without_end_is_not_read_to_its_end(serve: Serve) -> None:
     server = serve()
     server.routes["/a"] = lambda wire, _: wire.answer(200, b"x" * (MOST_ANSWER + 1))
-    with pytest.raises(StrangeAnswerError, match="without end"):
+    with pytest.raises(InvalidAnswerError, match="without end"):
         fetch(server, "/a")
 
 
@@ -153,16 +153,16 @@ def test_a_proxy_is_not_asked_for_this_machine(serve: Serve, monkeypatch: pytest
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert stream(serve(words("a")))
+    assert stream(serve(errors("a")))
 
 
 def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy = serve(words("a"))
+    proxy = serve(errors("a"))
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.delenv("no_proxy", raising=False)
 
     async def asked() -> None:
-        side = HttpSide(Address("http://far.invalid", "far.invalid"), "", 5.0)
+        side = HttpClient(Address("http://far.invalid", "far.invalid"), "", 5.0)
         try:
             await side.fetch("/v1/models")
         finally:
@@ -188,7 +188,7 @@ def test_why_a_connection_failed_is_said_without_its_own_words() -> None:
         )
     ]
     assert len(set(told)) == 5
-    assert not any("hush" in words for words in told)
+    assert not any("hush" in errors for errors in told)
     assert "certificate" in told[0]
 
 
@@ -224,7 +224,7 @@ def test_comments_and_other_fields_are_left_out_and_data_lines_joined() -> None:
 @pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
 def test_a_line_or_an_event_without_end_is_refused(line: bytes) -> None:
     events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
-    with pytest.raises(StrangeAnswerError, match=ENDLESS):
+    with pytest.raises(InvalidAnswerError, match=ENDLESS):
         feed(events, pieces)
 
 

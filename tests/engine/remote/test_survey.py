@@ -12,8 +12,9 @@ from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
 from jupyter_turbopilot.engine.remote.completions import ByText, Spellings
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
-from jupyter_turbopilot.engine.remote.http_side import HttpSide
+from jupyter_turbopilot.engine.remote.errors import RemoteRefusalError
+from jupyter_turbopilot.engine.remote.http_side import HttpClient
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.engine.remote.survey import (
     AWKWARD,
     TextForm,
@@ -23,19 +24,18 @@ from jupyter_turbopilot.engine.remote.survey import (
     look,
     text_form,
 )
-from jupyter_turbopilot.engine.remote.words import FarRefusalError
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve
-from .far_server import Act, FarServer, Wire, status, words
+from .fake_server import Act, FarServer, Wire, errors, status
 
 T = TypeVar("T")
 
 
-def ask(server: FarServer, question: Callable[[HttpSide], Coroutine[Any, Any, T]]) -> T:
+def ask(server: FarServer, question: Callable[[HttpClient], Coroutine[Any, Any, T]]) -> T:
     async def asked() -> T:
-        side = HttpSide(read_addresses([server.url], plain_http=False)[0], "", 5.0)
+        side = HttpClient(read_addresses([server.url], plain_http=False)[0], "", 5.0)
         try:
             return await question(side)
         finally:
@@ -55,14 +55,14 @@ def tokenizer(count: Callable[[list[int]], list[int]] = list) -> Callable[[Wire,
 def test_a_server_without_a_list_of_models_is_taken_by_its_word(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(404)
-    assert ask(server, lambda side: look(side, "m")) == FarSide(Kind.OPENAI, "m")
+    assert ask(server, lambda side: look(side, "m")) == RemoteServer(Kind.OPENAI, "m")
 
 
 @pytest.mark.parametrize("kind", [Kind.OURS, Kind.LLAMA, Kind.VLLM])
 def test_the_same_vocabulary_is_known_by_awkward_texts(kind: Kind, serve: Serve) -> None:
     server = serve()
     server.routes["/tokenize"] = tokenizer()
-    ask(server, lambda side: compare(side, FarSide(kind, "m"), CodePoints()))
+    ask(server, lambda side: compare(side, RemoteServer(kind, "m"), CodePoints()))
     asked = server.asked("/tokenize")
     assert tuple(body.get("content") or body["prompt"] for body in asked) == AWKWARD
 
@@ -71,15 +71,15 @@ def test_a_stranger_is_refused_in_words(serve: Serve) -> None:
     server = serve()
     server.routes["/tokenize"] = tokenizer(lambda ids: [1, *ids])
     with pytest.raises(ModelRefusedError, match="another vocabulary") as refused:
-        ask(server, lambda side: compare(side, FarSide(Kind.LLAMA, "m"), CodePoints()))
+        ask(server, lambda side: compare(side, RemoteServer(Kind.LLAMA, "m"), CodePoints()))
     assert refused.value.code == "vocabulary"
 
 
 def test_a_server_that_tells_ids_is_believed_where_it_cannot_tokenize(serve: Serve) -> None:
-    ask(serve(words("a")), lambda side: compare(side, FarSide(Kind.OPENAI, "m"), CodePoints()))
+    ask(serve(errors("a")), lambda side: compare(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
 
 
-@pytest.mark.parametrize("act", [status(400), words("")])
+@pytest.mark.parametrize("act", [status(400), errors("")])
 def test_a_server_that_takes_or_tells_no_ids_is_refused(act: Any, serve: Serve) -> None:
     def texts(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
@@ -87,7 +87,7 @@ def test_a_server_that_takes_or_tells_no_ids_is_refused(act: Any, serve: Serve) 
 
     server = serve(texts if act is not None and act.__name__ == "act" else act)
     with pytest.raises(ModelRefusedError, match="does not tell token ids"):
-        ask(server, lambda side: compare(side, FarSide(Kind.OPENAI, "m"), CodePoints()))
+        ask(server, lambda side: compare(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
 
 
 def picky(*refused: str, told: float | None = -0.5) -> Act:
@@ -97,7 +97,7 @@ def picky(*refused: str, told: float | None = -0.5) -> Act:
         if body.keys() & {*refused}:
             wire.answer(400, b"{}")
         else:
-            words("a", logprob=told if "logprobs" in body else None)(wire, body)
+            errors("a", logprob=told if "logprobs" in body else None)(wire, body)
 
     return act
 
@@ -105,27 +105,27 @@ def picky(*refused: str, told: float | None = -0.5) -> Act:
 @pytest.mark.parametrize(
     ("refused", "form"),
     [
-        ([], TextForm("suffix", chances=True)),
-        (["suffix"], TextForm("none", chances=True)),
-        (["logprobs"], TextForm("suffix", chances=False)),
-        (["suffix", "logprobs"], TextForm("none", chances=False)),
+        ([], TextForm("suffix", logprobs=True)),
+        (["suffix"], TextForm("none", logprobs=True)),
+        (["logprobs"], TextForm("suffix", logprobs=False)),
+        (["suffix", "logprobs"], TextForm("none", logprobs=False)),
     ],
 )
 def test_text_is_sent_with_what_the_server_accepts(refused: list[str], form: TextForm, serve: Serve) -> None:
     server = serve(picky(*refused))
-    assert ask(server, lambda side: text_form(side, FarSide(Kind.OPENAI, "m"), "auto")) == form
+    assert ask(server, lambda side: text_form(side, RemoteServer(Kind.OPENAI, "m"), "auto")) == form
     assert len(server.asked("/v1/completions")) <= 4
 
 
 def test_a_server_that_takes_no_text_at_all_is_told(serve: Serve) -> None:
-    with pytest.raises(FarRefusalError, match="only chat"):
-        ask(serve(status(404)), lambda side: text_form(side, FarSide(Kind.OPENAI, "m"), "auto"))
+    with pytest.raises(RemoteRefusalError, match="only chat"):
+        ask(serve(status(404)), lambda side: text_form(side, RemoteServer(Kind.OPENAI, "m"), "auto"))
 
 
 def test_another_form_than_the_settings_say_is_not_tried(serve: Serve) -> None:
     server = serve(picky(told=None))
-    form = ask(server, lambda side: text_form(side, FarSide(Kind.OPENAI), "none"))
-    assert form == TextForm("none", chances=False)
+    form = ask(server, lambda side: text_form(side, RemoteServer(Kind.OPENAI), "none"))
+    assert form == TextForm("none", logprobs=False)
     (body,) = server.asked("/v1/completions")
     assert "suffix" not in body
 
@@ -138,11 +138,13 @@ def test_llama_server_is_asked_whether_its_model_fills_in(code: int, hole: str, 
 
     server = serve()
     server.routes |= {"/infill": act if code == 200 else status(code), "/completion": act}
-    form = ask(server, lambda side: text_form(side, FarSide(Kind.LLAMA, "m"), "auto"))
-    assert form == TextForm(hole, chances=True)
+    form = ask(server, lambda side: text_form(side, RemoteServer(Kind.LLAMA, "m"), "auto"))
+    assert form == TextForm(hole, logprobs=True)
 
 
-OURS = FarSide(Kind.OURS, places=5, top=9, holds=True, chances=True, ahead=True, samplers=SAMPLERS)
+OURS = RemoteServer(
+    Kind.OURS, slots=5, top=9, prefix_constraints=True, logprobs=True, prefetch=True, samplers=SAMPLERS
+)
 
 
 @pytest.mark.parametrize(
@@ -156,22 +158,22 @@ OURS = FarSide(Kind.OURS, places=5, top=9, holds=True, chances=True, ahead=True,
     ],
 )
 def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: type) -> None:
-    form = TextForm(hole, chances=False)
-    spoken, abilities = by_text(FarSide(kind), form, Spellings(), TurbopilotRemote())
+    form = TextForm(hole, logprobs=False)
+    spoken, capabilities = by_text(RemoteServer(kind), form, Spellings(), TurbopilotRemote())
     assert type(spoken) is dialect
-    assert (abilities.holds, abilities.chances) == (False, False)
+    assert (capabilities.prefix_constraints, capabilities.logprobs) == (False, False)
     if dialect is LlamaByText:
-        assert not {"drawn", "logit_bias"} & abilities.samplers  # nobody knows whose ids they are for
+        assert not {"drawn", "logit_bias"} & capabilities.samplers  # nobody knows whose ids they are for
 
 
-@pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
+@pytest.mark.parametrize(("prefetch", "allowed"), [("auto", False), ("yes", True), ("no", False)])
 def test_text_is_sent_ahead_only_where_that_is_set(ahead: str, allowed: bool) -> None:
-    form, remote = TextForm("suffix", chances=True), TurbopilotRemote(ahead=ahead, places=3)
-    _, abilities = by_text(FarSide(Kind.OPENAI), form, Spellings(), remote)
-    assert (abilities.ahead, abilities.chances, abilities.places) == (allowed, True, 3)
+    form, remote = TextForm("suffix", logprobs=True), TurbopilotRemote(prefetch=ahead, slots=3)
+    _, capabilities = by_text(RemoteServer(Kind.OPENAI), form, Spellings(), remote)
+    assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (allowed, True, 3)
 
 
 def test_before_several_servers_more_texts_are_asked_for_than_one_of_them_says() -> None:
     for places, expected in ((0, 5), (3, 3), (64, 64)):
-        assert by_ids(OURS, CodePoints(), TurbopilotRemote(places=places))[1].places == expected
-    assert by_ids(FarSide(Kind.VLLM), CodePoints(), TurbopilotRemote())[1].places == 4
+        assert by_ids(OURS, CodePoints(), TurbopilotRemote(slots=places))[1].slots == expected
+    assert by_ids(RemoteServer(Kind.VLLM), CodePoints(), TurbopilotRemote())[1].slots == 4

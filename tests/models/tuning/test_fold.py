@@ -15,7 +15,7 @@ from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning import fold as module
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.models.tuning.fold import fold, folded, place_of
+from jupyter_turbopilot.models.tuning.fold import fold, folded, path_of
 
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
@@ -116,17 +116,17 @@ def test_folded_finds_copies_of_a_copied_model_by_its_digest(tmp_path: Path) -> 
     write_note(model, "somewhere", sha256="1" * 64, size=model.stat().st_size)
     copy = folded(tmp_path, model, adapters)
     os.utime(model, ns=(1, 1))  # container images store whole seconds
-    assert place_of(tmp_path, model, adapters) == copy
+    assert path_of(tmp_path, model, adapters) == copy
     data = bytearray(model.read_bytes())
     data[-1] ^= 1
     model.write_bytes(data)  # replaced by another file
-    assert place_of(tmp_path, model, adapters) != copy
+    assert path_of(tmp_path, model, adapters) != copy
     write_note(model, "somewhere", sha256="2" * 64, size=len(data))
-    noted = place_of(tmp_path, model, adapters)
+    noted = path_of(tmp_path, model, adapters)
     model.write_bytes(data + b"more")  # not in the note
-    unnoted = place_of(tmp_path, model, adapters)
+    unnoted = path_of(tmp_path, model, adapters)
     os.utime(model, ns=(1, 1))
-    assert len({copy, noted, unnoted, place_of(tmp_path, model, adapters)}) == 4
+    assert len({copy, noted, unnoted, path_of(tmp_path, model, adapters)}) == 4
 
 
 def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> None:
