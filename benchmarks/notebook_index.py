@@ -119,7 +119,7 @@ def build(root: Path, count: int, rest: float) -> None:
     os.nice(19)
     notebook_index = start(root, lambda one: one.progress.files >= count and not one.progress.building)
     time.sleep(1)
-    print(f"{paths.size_of_index(notebook_index.builder.place) / 1e6:.1f} MB", flush=True)
+    print(f"{paths.size_of_index(notebook_index.builder.path) / 1e6:.1f} MB", flush=True)
     spent = time.process_time()
     time.sleep(rest)
     spent = time.process_time() - spent
@@ -195,11 +195,11 @@ def type_line(
             stream=True,
             client="typist",
         )
-        before, replies, begun = counters["recalled"], Replies(), time.perf_counter()
+        before, replies, begun = counters["index_matches"], Replies(), time.perf_counter()
         local.pilot.completer.submit(request, replies.listen, notebook_index=notebook_index)
         reply = replies.within(KEY)
         ms = (time.perf_counter() - begun) * 1000
-        if counters["recalled"] > before and reply and reply.items:
+        if counters["index_matches"] > before and reply and reply.items:
             return ms
         time.sleep(max(0.0, KEY - ms / 1000))
     return None
@@ -256,7 +256,7 @@ def main() -> None:
         fill(many, sources, options.looked_up, FEW)
         with closing(MaintainedIndex(LocalFiles(many))) as notebook_index:
             notebook_index.builder.build_now()
-            size = paths.size_of_index(notebook_index.builder.place) / 1e6
+            size = paths.size_of_index(notebook_index.builder.path) / 1e6
             print(f"{notebook_index.builder.progress.files} of them indexed in {size:.1f} MB", flush=True)
         with closing(MaintainedIndex(LocalFiles(many))) as notebook_index:
             lines = look_up(notebook_index)

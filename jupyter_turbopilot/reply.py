@@ -24,7 +24,7 @@ class Item:
     stopped_by: str = ""  # the stop sequence that ended it
     tokens: tuple[Token, ...] = ()
     imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
-    recalled: bool = False  # whether it is an index match: its confidence is not one of the model's scores
+    from_index: bool = False  # whether it is an index match: its confidence is not one of the model's scores
 
     def body(self) -> dict[str, Any]:
         """Return the fields that all JSON forms share."""

@@ -39,7 +39,7 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.cache.completion_cache import Place
+    from jupyter_turbopilot.cache.completion_cache import CacheKey
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.request import Completion
@@ -52,10 +52,10 @@ class Recorder:
         self.tokens: list[Token] = []
         self.ended = False
 
-    def find(self, place: Place) -> None:
+    def find(self, place: CacheKey) -> None:
         """Find nothing."""
 
-    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:  # noqa: ARG002
+    def remember(self, place: CacheKey, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:  # noqa: ARG002
         """Record a completion."""
         self.tokens, self.ended = list(tokens), ended
 

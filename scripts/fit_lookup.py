@@ -32,6 +32,7 @@ from jupyter_turbopilot.evaluate.index_gain import SIBLINGS, IndexShelf, Other
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
+from jupyter_turbopilot.notebook_index import lookup
 from jupyter_turbopilot.notebook_index.continuations import continuations_at
 from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.names import Names
@@ -51,7 +52,7 @@ CELLS = 6  # maximum typed cells per notebook of one author
 LONG = 12  # minimum characters of a retyped line
 AIMS = {"always": 0.55, "eager": 0.70, "balanced": 0.78, "quiet": 0.88}  # precision on the fitted half
 RIDGE, PARTS = 10.0, 5
-TARGET = Path(best_match.__file__).with_name("lookup.json")
+TARGET = Path(lookup.__file__).with_name("lookup.json")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -96,7 +97,7 @@ def spots(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> Iterat
             fits = Names(request, Scope()).fit
             found = [
                 Candidate(text, values, judge(text, future).right == 1)
-                for text, _, values in best_match.candidates(ways, cursor, around)
+                for text, _, values in lookup.candidates(ways, cursor, around)
                 if fits(text)
             ]
         yield Spot(number, kind, active, place, request.prefix, future, found)

@@ -89,7 +89,7 @@ def code(value: object) -> str:
 
 def planned(plan: Plan, *_: Any) -> str:
     """Describe a plan."""
-    place = plan.place.digest.hex()[:8]
+    place = plan.cache_key.digest.hex()[:8]
     threshold = f"{plan.threshold:.3f}" if hasattr(plan, "threshold") else "none"
     return (
         f"priority `{plan.priority.name.lower()}`, at most {plan.sampling.max_tokens} tokens, "
@@ -101,7 +101,7 @@ def asked(ask: EngineRequest | None) -> str:
     """Describe a request to the engine."""
     if ask is None:
         return "nothing more"
-    begins = [way.decode("utf-8", "replace") for way in ask.sampling.beginning.ways]
+    begins = [way.decode("utf-8", "replace") for way in ask.sampling.beginning.candidates]
     must = f", has to begin with {code(begins[0])}" if begins else ""
     return f"{len(ask.prompt)} prompt tokens, a draft of {len(ask.hint)}{must}"
 
@@ -145,7 +145,7 @@ def began(ask: EngineRequest | None, generation: Generation, *_: Any) -> str:
     """Describe the start of a generation."""
     if generation.text.ids:
         return f"continues the older text, of which {len(generation.text.tokens)} tokens are left"
-    return f"{asked(ask)}; before the cursor {code(generation.plan.place.tail[-40:])}"
+    return f"{asked(ask)}; before the cursor {code(generation.plan.cache_key.tail[-40:])}"
 
 
 def observed(trace: Trace) -> Iterator[Any]:

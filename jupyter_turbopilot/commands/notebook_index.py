@@ -74,7 +74,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
         raise NotReadyError(f"The index could not be built: {reason_of(error)}.", code="no_index") from None
     except EndedError:
         raise NotReadyError("The index was cleared while it was built. Try again.", code="no_index") from None
-    size = describe_size(size_of_index(builder.place))
+    size = describe_size(size_of_index(builder.path))
     print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size}.")
     return 0
 

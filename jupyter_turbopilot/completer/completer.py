@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
-_COUNTED = ("requests", "known", "recalled", "taken_over", "ended", "hidden", *EVENTS)
+_COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hidden", *EVENTS)
 # Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
 INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0
 
@@ -222,7 +222,7 @@ class Completer:
         """Answer from the cache, or put the request in the worker's queue."""
         try:
             if replays and (cached := self._replay(generation)):
-                self.counters["known"] += 1
+                self.counters["cache_hits"] += 1
                 generation.answer(cached)
             else:
                 self.worker.submit(generation)

@@ -109,7 +109,7 @@ class Generation(Job):
         self._settled = matches is not None and matches.settled
         if not (line and line.sure and model and (self.plan.stream or line.whole)):
             return False
-        self._shared.counters["recalled"] += 1
+        self._shared.counters["index_matches"] += 1
         timings = Timings(total_ms=(time.perf_counter() - self._submitted_at) * 1000)
         self._shown = Reply(self.id, model, (_item_of(line),), timings, uncached=True)
         if line.whole:
@@ -121,8 +121,8 @@ class Generation(Job):
     def end(self, error: TurbopilotError | None) -> None:
         """Send the last reply: the items, or the reason why there are none."""
         reply = self._last_reply(error)
-        recalled = any(item.recalled for item in reply.items)
-        reply = replace(reply, uncached=self._uncached or recalled or self._reply.uncached)
+        from_index = any(item.from_index for item in reply.items)
+        reply = replace(reply, uncached=self._uncached or from_index or self._reply.uncached)
         shared = self._shared
         shared.editors.leave(self)
         if reply.items:
@@ -167,7 +167,7 @@ class Generation(Job):
             return reply
         if reply.items and reply.items[0].confidence >= line.confidence:
             return reply
-        self._shared.counters["recalled"] += 1
+        self._shared.counters["index_matches"] += 1
         return replace(reply, items=(_item_of(line),))
 
     # Job interface ------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ class Generation(Job):
         """Continue the older request's text, if it answers this request."""
         text = self.text
         if remainder and text.ask and text.is_continued_by(self.plan, remainder, self._names(engine)):
-            self._shared.counters["taken_over"] += 1
+            self._shared.counters["continued"] += 1
             return TextStart(text.ask, remainder, taken_over=True)
         return None
 
@@ -435,7 +435,7 @@ class Generation(Job):
 def _item_of(line: LineMatch) -> Item:
     reason = "stop" if line.whole else "length"
     confidence = round(line.confidence, 4)
-    return Item(line.text, confidence, reason, imports=line.imports, recalled=True)
+    return Item(line.text, confidence, reason, imports=line.imports, from_index=True)
 
 
 def _beyond_typed(tokens: Sequence[Token], text: Text) -> Sequence[Token] | None:

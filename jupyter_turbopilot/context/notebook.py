@@ -48,9 +48,9 @@ class Context:
 
 
 def gather(
-    request: Completion, kernel_context: KernelContext = NONE, recalled: Sequence[Document] = ()
+    request: Completion, kernel_context: KernelContext = NONE, indexed: Sequence[Document] = ()
 ) -> Context:
-    """Return the context for a prompt; `recalled` contains indexed cells that followed similar ones."""
+    """Return the context for a prompt; `indexed` contains indexed cells that followed similar ones."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
@@ -60,7 +60,7 @@ def gather(
     # Use only stable parts of the active cell: a keystroke must not change the beginning of the prompt.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = _elsewhere(_texts(request.documents, language), language, "".join([*cells, head]))
-    pieces = [*_recalled(_texts(recalled, language)), *others, *cells]
+    pieces = [*_indexed(_texts(indexed, language)), *others, *cells]
     if active.type == "code":
         # The next cell shows where this one is heading. It is placed before the active cell: after the
         # cursor it would be evaluated again at each keystroke, without benefit (benchmarks/results/speed.md).
@@ -86,7 +86,7 @@ def _texts(documents: Iterable[Document], language: str) -> tuple[tuple[str, str
 
 
 @cached_function(2**20)  # keystrokes do not change its arguments
-def _recalled(documents: tuple[tuple[str, str], ...]) -> list[str]:
+def _indexed(documents: tuple[tuple[str, str], ...]) -> list[str]:
     """Return the beginnings of indexed cells that fit, the likeliest last."""
     pieces: list[str] = []
     room = RECALLED

@@ -182,7 +182,7 @@ class IndexGain:
         one, other = self.without[by], self.with_it[by_it]
         pairs = [(other.notebooks[name], tally) for name, tally in one.notebooks.items()]
         ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
-        notebook_index, shown_ms = second.from_index, statistics.median(second.from_index_ms or [0.0])
+        index, shown_ms = second.from_index, statistics.median(second.from_index_ms or [0.0])
         # Accepted text needs no requests: compare only positions that were requested in both configurations.
         both = first.key_ms.keys() & second.key_ms.keys()
         key, key_with = (
@@ -197,8 +197,8 @@ class IndexGain:
         return (
             f"{how}, the index saves {ratio:.2f} times as much{ratio_interval(pairs)}: "
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
-            f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {notebook_index.shown} "
-            f"suggestions from the index alone, {notebook_index.precision:.3f} were correct; their median latency "
+            f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {index.shown} "
+            f"suggestions from the index alone, {index.precision:.3f} were correct; their median latency "
             f"was {shown_ms:.1f} ms. A position requested in both configurations took {key_with:.0f} ms on "
             f"average with the index, {key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), requests "
             f"{sum(second.ms) / 1000:.0f} and {sum(first.ms) / 1000:.0f} seconds, the warm-up of a cell "

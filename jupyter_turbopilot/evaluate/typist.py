@@ -142,12 +142,12 @@ def with_index(
         if keystroke.place < score.covered(keystroke.active):
             continue
         request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
-        recalled, before = counters["recalled"], replace(score.total)
+        from_index, before = counters["index_matches"], replace(score.total)
         text, shown_ms, ms, begun = _asked(local, request, notebook_index)
         typed.ms.append(ms)
         typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
         score.show_at(keystroke, text)
-        if counters["recalled"] > recalled and text == begun:  # the model may have extended it
+        if counters["index_matches"] > from_index and text == begun:  # the model may have extended it
             typed.from_index_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
                 gained = getattr(score.total, name) - getattr(before, name)
@@ -256,7 +256,7 @@ def in_real_time(
         _finish(typed, trace, score)
         tell(trace.name)
     pace.cpu = time.process_time() - begun
-    for name in ("taken_over", "ended"):
+    for name in ("continued", "ended"):
         setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
     return typed
 

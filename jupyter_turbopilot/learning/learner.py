@@ -141,7 +141,7 @@ class Learner:
         """Record the suggestion in a reply to an editor."""
         if reply.items:
             item = reply.items[0]
-            judged = replace(terms, promised=None) if item.recalled else terms
+            judged = replace(terms, promised=None) if item.from_index else terms
             self.sent(reply.id, judged, len(item.text), item.confidence)
 
     def sent(self, name: str, terms: Terms, length: int, score: float) -> None:

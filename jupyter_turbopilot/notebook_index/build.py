@@ -65,7 +65,7 @@ class EndedError(Exception):
 
 
 class Builder:
-    """Indexes the files of a source into the database at `place`.
+    """Indexes the files of a source into the database at `path`.
 
     No file is read while `pause` returns a reason, or shortly after a change of `asked`, the number of
     requests so far. Deleted files are removed from the index at any time.
@@ -73,13 +73,13 @@ class Builder:
 
     def __init__(
         self,
-        place: Path,
+        path: Path,
         source: Source,
         *,
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.place = place
+        self.path = path
         self.progress = Progress()
         self._source = source
         self._pause_now = pause
@@ -180,7 +180,7 @@ class Builder:
                             pause = RETRY
                             store.rest()
                             self._sleep(store)
-                    if not self.place.exists():
+                    if not self.path.exists():
                         self._stop("the index was deleted")
                     continue  # another server has created a new index
                 except (OSError, NotImplementedError, sqlite3.Error) as error:
@@ -198,13 +198,13 @@ class Builder:
             pass
 
     def _open(self) -> Store:
-        if free_room(self.place) < ROOM_TO_SPARE:
+        if free_room(self.path) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        SCHEMA.prepare(self.place)
+        SCHEMA.prepare(self.path)
         self._mark_used()
-        delete_old(self.place)
+        delete_old(self.path)
         with ExitStack() as opened:
-            store = opened.enter_context(closing(Store(self.place)))
+            store = opened.enter_context(closing(Store(self.path)))
             if store.noted("root") != self._source.root:
                 store.note("root", self._source.root)
             self._cleared = store.noted("cleared")
@@ -219,7 +219,7 @@ class Builder:
     def _mark_used(self) -> None:
         """Update the database's modification time: unused indexes are deleted after some months."""
         if (now := time.monotonic()) - self._marked > DAY:
-            os.utime(self.place)
+            os.utime(self.path)
             self._marked = now
 
     def _work(self, store: Store) -> None:
@@ -440,5 +440,5 @@ class Builder:
 
     def _report(self, reason: str) -> None:
         if reason != self.progress.error:
-            log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
+            log.warning("Turbopilot: There is no index of your code in %s: %s.", self.path, reason)
         self.progress = Progress(error=reason)

@@ -255,7 +255,7 @@ class MaintainedIndex(NotebookIndex):
     ) -> None:
         self.source = source
         self.builder = Builder(path_of(source.identity), source, pause=pause, asked=asked)
-        super().__init__(self.builder.place, self._on_the_disk)
+        super().__init__(self.builder.path, self._on_the_disk)
 
     def close(self) -> None:
         """Stop the builder and close the index."""

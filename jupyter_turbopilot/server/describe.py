@@ -65,7 +65,7 @@ def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
         "of": progress.of,
         "paused": progress.paused,
         "root": notebook_index.source.root,
-        "path": str(notebook_index.builder.place),
+        "path": str(notebook_index.builder.path),
         "error": progress.error or None,
     }
 

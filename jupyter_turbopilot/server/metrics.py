@@ -45,9 +45,9 @@ class _CurrentState(Collector):
             counted.add_metric([event], counters[event])
         yield counted
         for event, what in (
-            ("known", "Requests answered from the completion cache."),
-            ("recalled", "Requests answered first with a line from the notebook index."),
-            ("taken_over", "Requests that continued the generation of an earlier one."),
+            ("cache_hits", "Requests answered from the completion cache."),
+            ("index_matches", "Requests answered first with a line from the notebook index."),
+            ("continued", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
         if figures := getattr(worker.engine, "figures", None):

@@ -106,9 +106,10 @@ def _index(notebook_index: dict[str, Any] | None) -> str:
     if not notebook_index:
         return ""
     if notebook_index["error"]:
-        return f"\nIndex of your code: none ({notebook_index['trouble']})"
+        return f"\nIndex of your code: none ({notebook_index['error']})"
     building = f", {_BUILDING[notebook_index['paused']]}" if notebook_index["building"] else ""
-    return f"\nIndex of your code: {notebook_index['files']} of {notebook_index['of']} files in {notebook_index['root']}{building}"
+    counted = f"{notebook_index['files']} of {notebook_index['of']} files"
+    return f"\nIndex of your code: {counted} in {notebook_index['root']}{building}"
 
 
 def _usage_log(usage_log: dict[str, Any] | None) -> str:
@@ -116,8 +117,8 @@ def _usage_log(usage_log: dict[str, Any] | None) -> str:
     if not usage_log:
         return ""
     file = f", in {usage_log['file']}" if usage_log["file"] else ""
-    error = f"; it cannot be written: {usage_log['trouble']}" if usage_log["error"] else ""
-    return f"\nStudy log: on ({holdings(text=usage_log['text'])}{file}){error}"
+    error = f"; it cannot be written: {usage_log['error']}" if usage_log["error"] else ""
+    return f"\nUsage log: on ({holdings(text=usage_log['text'])}{file}){error}"
 
 
 def _as_call(lines: list[str]) -> list[str]:
@@ -211,9 +212,9 @@ class TurbopilotMagics(Magics):
         terminal.turn_on(self.shell, local)
         begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
         print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")
-        if notebook_index := local.pilot.notebook_index:
+        if index := local.pilot.notebook_index:
             print(
-                f"Turbopilot indexes the code in {notebook_index.source.root}; the index is {notebook_index.builder.place}. "
+                f"Turbopilot indexes the code in {index.source.root}; the index is {index.builder.path}. "
                 "Set c.Turbopilot.notebook_index = False to turn this off."
             )
         if usage_log := local.pilot.completer.usage_log:

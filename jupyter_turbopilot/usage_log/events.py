@@ -69,7 +69,7 @@ class Shown(_Event, frozen=True):
     id: SuggestionId
     chars: Count
     score: Probability
-    memory: bool = False
+    from_index: bool = False
     text: str = ""
 
 

@@ -58,13 +58,13 @@ class _Suggestion:
     surroundings: Surroundings | None = None  # set if the text may be logged
     text: str = ""
     scores: dict[int, float] = field(default_factory=dict)  # by length
-    recalled: bool = False
+    from_index: bool = False
     shown: int = -1  # characters when it was last shown
     taken: int = 0  # characters
 
     def send(self, item: Item) -> None:
         self.scores[len(item.text)] = item.confidence
-        self.recalled = item.recalled
+        self.from_index = item.from_index
         if self.surroundings:
             self.text = item.text
 
@@ -234,8 +234,8 @@ class UsageLog:
 
     def _show(self, suggestion: _Suggestion, chars: int) -> None:
         suggestion.shown = chars
-        score, memory = suggestion.score(chars), suggestion.recalled
-        event = events.Shown(t=_now(), id=suggestion.id, chars=chars, score=score, memory=memory)
+        score, from_index = suggestion.score(chars), suggestion.from_index
+        event = events.Shown(t=_now(), id=suggestion.id, chars=chars, score=score, from_index=from_index)
         text, surroundings = suggestion.text[:chars], suggestion.surroundings
         if surroundings:
             self._writer.put(lambda: replace(event, text=loggable(text, surroundings) or ""))

@@ -68,7 +68,7 @@ class Editor:
 
     @property
     def counted(self) -> tuple[int, int]:
-        return self.completer.counters["taken_over"], self.completer.counters["ended"]
+        return self.completer.counters["continued"], self.completer.counters["ended"]
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_cached_completion_adds_its_imports(desk: Callable[..., Desk], folder: s
     d = desk("sns.heatmap(table)")
     assert asked(d, knowing(folder))[-1] == asked(d, knowing(folder))[-1]
     assert len(d.engine.asks) == 1
-    assert d.completer.counters["known"] == 1
+    assert d.completer.counters["cache_hits"] == 1
 
 
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])
@@ -192,10 +192,10 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
     first = ask()
     assert first[1]
     assert ask() == first  # known, and so told at once
-    assert d.completer.counters["known"] == 1
+    assert d.completer.counters["cache_hits"] == 1
     monkeypatch.setattr(importing, "_INDEXED", installed.TimedCache(10.0, 8))  # as after a restart
     assert ask() == first
-    assert d.completer.counters["known"] == 1
+    assert d.completer.counters["cache_hits"] == 1
     assert len(d.engine.asks) == 1
     assert threading.current_thread().name not in threads
 

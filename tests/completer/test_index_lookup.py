@@ -17,6 +17,7 @@ from jupyter_turbopilot.completer import completer, installed
 from jupyter_turbopilot.config import TurbopilotRemote
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.notebook_index import lookup
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
 
@@ -43,7 +44,7 @@ def sure(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """How sure memory is."""
 
     def set_to(value: float) -> None:
-        monkeypatch.setattr(recall, "rate", lambda _: value)
+        monkeypatch.setattr(lookup, "rate", lambda _: value)
 
     set_to(0.95)
     return set_to
@@ -52,7 +53,7 @@ def sure(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.fixture
 def sure_of_beginnings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What several candidates have in common is likely, and none of them is."""
-    monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else 0.95)
+    monkeypatch.setattr(lookup, "rate", lambda values: 0.1 if values["ending"] else 0.95)
 
 
 def remembering(made: Desk, *lines: str) -> Desk:
@@ -76,7 +77,7 @@ def test_confident_index_match_is_the_answer_without_the_engine(
     assert [item.text for item in reply.items] == [REST]
     assert (reply.items[0].finish_reason, reply.model) == ("stop", "scripted")
     assert d.engine.asks == []
-    assert (d.completer.counters["recalled"], d.completer.counters["known"]) == (1, 0)
+    assert (d.completer.counters["index_matches"], d.completer.counters["cache_hits"]) == (1, 0)
     assert d.completer.last_ms is not None
 
 
@@ -86,7 +87,7 @@ def test_uncertain_index_match_is_a_draft(desk: Callable[..., Desk], sure: Calla
     assert d.texts(typed(eagerness="always"))[-1] == "ad_frame(other)"
     hint = b"".join(d.engine.vocabulary.piece(token) for token in d.engine.asks[0].hint)
     assert hint.decode().endswith(REST)
-    assert d.completer.counters["recalled"] == 0
+    assert d.completer.counters["index_matches"] == 0
 
 
 @pytest.mark.usefixtures("sure")
@@ -143,11 +144,11 @@ def test_answer_before_module_look_ups_is_not_cached_by_the_client(
         return heard(d.begin(typed(begun), kernel_context=kernel_context)[1])[-1]
 
     assert told().uncached
-    until(lambda: bool((items := told().items) and items[0].recalled))
+    until(lambda: bool((items := told().items) and items[0].from_index))
     # Whether it can still be imported is looked up while what was found last holds.
     for seconds in (61.0, 200.0):
         now[0] = seconds
-        assert told().items[0].recalled
+        assert told().items[0].from_index
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -193,11 +194,11 @@ def test_engine_failure_keeps_shown_text(desk: Callable[..., Desk]) -> None:
 def test_without_streaming_the_more_confident_text_is_returned(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, value: float, text: str
 ) -> None:
-    monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else value)
+    monkeypatch.setattr(lookup, "rate", lambda values: 0.1 if values["ending"] else value)
     d = remembering(desk("range(9)", probability=1.0), "for x in load(1)", "for x in load(2)")
     (reply,) = d.ask(typed("for x in ", stream=False, eagerness="eager"))
     assert [item.text for item in reply.items] == [text]
-    assert d.completer.counters["recalled"] == (text == "load(")
+    assert d.completer.counters["index_matches"] == (text == "load(")
 
 
 @pytest.mark.usefixtures("sure")
@@ -459,7 +460,7 @@ def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value
     d = Desk(ScriptedEngine(answer + "\nx = 2\n"), eagerness="eager")
     d.notebook_index = Remembering.of(*("df" + line for line in lines))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recall, "rate", lambda _: value)
+        patch.setattr(lookup, "rate", lambda _: value)
         patch.setattr(completer, "INDEX_TIMEOUT", 5.0)
         replies = d.ask(typed("df", lines=kind))
     d.worker.stop()

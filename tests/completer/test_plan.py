@@ -22,7 +22,7 @@ def test_plan_caches_no_alternatives_and_sampled_texts(desk: Callable[..., Desk]
     d = desk("a")
     for more in ({"temperature": 0.8}, {"temperature": 0.8}, {"n": 2}, {"n": 2}):
         d.ask(request("x = ", **more))
-    assert d.completer.counters["known"] == 0
+    assert d.completer.counters["cache_hits"] == 0
 
 
 def plan(asked: Completion) -> Plan:

@@ -129,7 +129,7 @@ def test_read_counters_reads_the_metrics_of_a_server() -> None:
     from jupyter_turbopilot.server.metrics import Metrics
 
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=0, engine=None)
-    counted = dict.fromkeys(EVENTS, 0) | {"hidden": 0, "known": 1, "recalled": 0, "taken_over": 1}
+    counted = dict.fromkeys(EVENTS, 0) | {"hidden": 0, "cache_hits": 1, "index_matches": 0, "continued": 1}
     completer = SimpleNamespace(counters=counted)
     metrics = Metrics(SimpleNamespace(worker=worker, completer=completer))  # type: ignore[arg-type]
     for outcome in ("answered", "answered", "answered", "superseded", "busy"):

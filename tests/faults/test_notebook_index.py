@@ -88,7 +88,7 @@ def fresh(root: Path, place: Path) -> dict[str, list[tuple]]:
 
 
 def held(notebook_index: MaintainedIndex) -> dict[str, list[tuple]]:
-    with closing(Store(notebook_index.builder.place)) as store:
+    with closing(Store(notebook_index.builder.path)) as store:
         return content(store)
 
 
@@ -104,7 +104,7 @@ def test_index_keeps_the_newest_of_thousands_of_files(root: Path, monkeypatch: p
             file.write_text(f"name_{folder}_{at} = 1")
             os.utime(file, (folder * 100 + at, folder * 100 + at))
     with closing(built(root)) as notebook_index:
-        assert known(notebook_index.builder.place) == {
+        assert known(notebook_index.builder.path) == {
             f"{folder}/{at}.py" for folder in (38, 39) for at in range(100)
         }
         assert rests(notebook_index, "name_39_")
@@ -139,13 +139,13 @@ def test_unmounted_disk_keeps_its_index_entries(root: Path) -> None:
         root.rename(root.with_name("away"))
         builder.changed("a.ipynb")
         look_again(builder, store)
-        assert known(builder.place) == {"a.ipynb"}
+        assert known(builder.path) == {"a.ipynb"}
         assert rests(notebook_index, "frob") == [], "code that cannot be checked is hidden"
         root.with_name("away").rename(root)
         assert rests(notebook_index, "frob") == ["nicate_it(1)"]
         write(root, "b.ipynb", "another_one(1)")
         look_again(builder, store)
-        assert known(builder.place) == {"a.ipynb", "b.ipynb"}, "all of it is looked at as soon as it is there"
+        assert known(builder.path) == {"a.ipynb", "b.ipynb"}, "all of it is looked at as soon as it is there"
 
 
 def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
@@ -163,7 +163,7 @@ def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
         def nowhere() -> bool:
             rests(notebook_index, "ordin")  # activity of the user
             return not any(
-                b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(notebook_index.builder.place)
+                b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(notebook_index.builder.path)
             )
 
         until(nowhere)
@@ -178,13 +178,13 @@ def test_index_contains_no_files_of_another_root_folder(root: Path) -> None:
     write(root, "ada/inner/i.ipynb", "inner_own_name(1)")
     memories = {name: built(root / name) for name in ("ada", "eve", "ada/inner")}
     expected = {"ada": {"adas", "inner"}, "eve": {"eves"}, "ada/inner": {"inner"}}
-    assert len({notebook_index.builder.place for notebook_index in memories.values()}) == 3
+    assert len({notebook_index.builder.path for notebook_index in memories.values()}) == 3
     for name, notebook_index in memories.items():
         with closing(notebook_index):
             assert {
                 word for word in ("adas", "eves", "inner") if rests(notebook_index, f"{word}_own")
             } == expected[name]
-            files = SCHEMA.belonging(notebook_index.builder.place)
+            files = SCHEMA.belonging(notebook_index.builder.path)
             for word in {"adas", "eves", "inner"} - expected[name]:
                 assert not any(f"{word}_own".encode() in file.read_bytes() for file in files)
 
@@ -226,11 +226,11 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
         notebook_index.builder.start()
         until(lambda: bool(notebook_index.builder.progress.error))
         assert "full" in notebook_index.builder.progress.error
-        assert 0 < len(known(notebook_index.builder.place)) < 40
+        assert 0 < len(known(notebook_index.builder.path)) < 40
         assert rests(notebook_index, "value_39_49") == [" = 49"]
         assert rests(notebook_index, "value_0_") == []
-    assert SCHEMA.look(notebook_index.builder.place) is Found.OURS
-    with closing(Store(notebook_index.builder.place)) as store:
+    assert SCHEMA.look(notebook_index.builder.path) is Found.OURS
+    with closing(Store(notebook_index.builder.path)) as store:
         for path in store.stamps():
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
 

@@ -211,7 +211,7 @@ def test_editor_id_of_another_user_continues_nothing(scripted: Service) -> None:
     one, other = asked(scripted)
     assert one.owner != other.owner
     assert not other.hint
-    assert scripted.pilot.completer.counters["taken_over"] == 0
+    assert scripted.pilot.completer.counters["continued"] == 0
 
 
 def test_engine_receives_anonymous_tenant_and_session_ids(scripted: Service) -> None:

@@ -370,12 +370,12 @@ def test_read_accepts_any_json(content: dict[str, Any]) -> None:
     assert read(content).counted(Observations(), NOW).shown >= 0
 
 
-@pytest.mark.parametrize("recalled", [True, False])
-def test_observe_does_not_calibrate_index_matches(file: Path, recalled: bool) -> None:
+@pytest.mark.parametrize("from_index", [True, False])
+def test_observe_does_not_calibrate_index_matches(file: Path, from_index: bool) -> None:
     learner = Learner(file)
-    item = Item("alpha", 0.7, "stop", recalled=recalled)
+    item = Item("alpha", 0.7, "stop", from_index=from_index)
     learner.observe(TERMS, Reply("a", items=(item,)))
     for event in ("shown", "dismissed"):
         learner.receive(Feedback(id="a", event=event, chars=5))  # type: ignore[arg-type]
     learner.close()
-    assert learner.calibration("subject").seen == (0 if recalled else 1)
+    assert learner.calibration("subject").seen == (0 if from_index else 1)

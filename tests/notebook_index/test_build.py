@@ -52,7 +52,7 @@ def builder(root: Path) -> Iterator[Builder]:
 
 
 def known(builder: Builder) -> set[str]:
-    return folders.known(builder.place)
+    return folders.known(builder.path)
 
 
 def test_changed_updates_saved_renamed_and_deleted_files(builder: Builder, root: Path) -> None:
@@ -201,7 +201,7 @@ def test_builder_reports_once_that_no_index_can_be_kept(
     builder.used()
     assert builder.progress.error
     assert len(caplog.records) == 1
-    assert not builder.place.exists()
+    assert not builder.path.exists()
 
 
 @pytest.mark.parametrize("how", ["emptied", "deleted"])
@@ -212,10 +212,10 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
     if how == "emptied":
-        with closing(Store(builder.place)) as store:
+        with closing(Store(builder.path)) as store:
             store.clear("mark")
     else:
-        for file in SCHEMA.belonging(builder.place):
+        for file in SCHEMA.belonging(builder.path):
             file.unlink()
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
@@ -224,7 +224,7 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
     again = "the next Jupyter server or IPython that starts begins a new one"
     assert builder.progress.error == f"the index was {how}; {again}"
     assert known(builder) == set()
-    with closing(Builder(builder.place, LocalFiles(root))) as second:
+    with closing(Builder(builder.path, LocalFiles(root))) as second:
         second.start()
         until(lambda: known(second) == {"a.ipynb", "b.ipynb"})
 
@@ -236,7 +236,7 @@ def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builde
 
     def slow(path: str) -> str:
         if len(known(builder)) > 3:
-            with closing(Store(builder.place)) as other:
+            with closing(Store(builder.path)) as other:
                 other.clear("mark")
         time.sleep(build.BATCH)
         return read(path)
@@ -251,10 +251,10 @@ def test_builder_uses_an_index_replaced_by_another_server(builder: Builder, root
     write(root, "a.ipynb", "first_name(1)")
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
-    fresh = builder.place.with_name("fresh.db")
+    fresh = builder.path.with_name("fresh.db")
     SCHEMA.prepare(fresh)
-    delete(builder.place)
-    fresh.replace(builder.place)
+    delete(builder.path)
+    fresh.replace(builder.path)
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
     until(lambda: known(builder) == {"a.ipynb", "b.ipynb"})
@@ -444,9 +444,9 @@ def test_builder_tidies_the_disk_once_no_reader_locks_it(
     until(lambda: builder.progress.files == 1 and settled(builder))
 
     def held() -> bool:
-        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(builder.place))
+        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(builder.path))
 
-    with closing(Store(builder.place, looking=True)) as reader:
+    with closing(Store(builder.path, looking=True)) as reader:
         with reader.transaction("DEFERRED"):
             assert reader.count() == 1
             gone.unlink()

@@ -59,7 +59,7 @@ def test_choose_is_independent_of_the_typed_text(before: str, after: str) -> Non
     for typed in (before, after):
         request = asked("frame = load_frame(path)", typed)
         chosen.choose(notebook_index, request)
-        begins.append(gather(request, recalled=chosen.of(request).documents).pieces)
+        begins.append(gather(request, indexed=chosen.of(request).documents).pieces)
     assert begins[0] == begins[1]
     assert len(begins[0]) > 1
 

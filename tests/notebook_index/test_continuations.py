@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.notebook_index import ways as module
+from jupyter_turbopilot.notebook_index import continuations as module
 from jupyter_turbopilot.notebook_index.continuations import (
     Continuation,
     continuations_at,

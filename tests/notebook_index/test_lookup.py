@@ -15,13 +15,13 @@ from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
 
 
-def recalled(
+def match_of(
     ways: list[Continuation],
     before: str,
     behind: str = "",
     threshold: float = 0.0,
     pieces: tuple[str, ...] = (),
-) -> best_match.LineMatch | None:
+) -> lookup.LineMatch | None:
     cursor = cursor_features(before, behind, pieces)
     around = surroundings_of(before, behind)
     return lookup.best_match(ways, cursor, around, fitting("python", before), threshold)
@@ -34,7 +34,7 @@ def texts(ways: list[Continuation], before: str, behind: str = "") -> list[str]:
 
 def scores(ways: list[Continuation], before: str, pieces: tuple[str, ...] = ()) -> dict[str, float]:
     found = candidates(ways, cursor_features(before, "", pieces), surroundings_of(before, ""))
-    return {text: best_match.rate(values) for text, _, values in found}
+    return {text: lookup.rate(values) for text, _, values in found}
 
 
 def test_candidates_include_common_prefixes() -> None:
@@ -72,25 +72,25 @@ def test_recall_is_less_sure_of_unknown_names() -> None:
 
 
 def test_recall_returns_an_unsure_match_as_a_guess() -> None:
-    found = recalled([Continuation("how()", documents=3)], "plt.s", threshold=math.inf)
+    found = match_of([Continuation("how()", documents=3)], "plt.s", threshold=math.inf)
     assert found
     assert (found.text, found.sure) == ("how()", False)
 
 
 def test_recall_skips_text_that_does_not_parse() -> None:
     ways = [Continuation(" for y in in", documents=30, times=30)]
-    found = recalled(ways, "[x")
+    found = match_of(ways, "[x")
     assert found
     assert not found.sure
 
 
 def test_recall_returns_none_without_continuations() -> None:
-    assert recalled([], "plt.s") is None
-    assert recalled([Continuation("")], "plt.show()") is None
+    assert match_of([], "plt.s") is None
+    assert match_of([Continuation("")], "plt.show()") is None
 
 
 def test_recall_is_not_whole_if_more_lines_are_allowed() -> None:
-    assert recalled([Continuation(" in xs:", documents=9)], "for x").whole  # type: ignore[union-attr]
+    assert match_of([Continuation(" in xs:", documents=9)], "for x").whole  # type: ignore[union-attr]
     cursor = cursor_features("for x", "", ())
     around = surroundings_of("for x", "", "multi")
     found = lookup.best_match([Continuation(" in xs:", documents=9)], cursor, around, lambda _: True, 0.0)
@@ -101,7 +101,7 @@ def test_recall_is_not_whole_if_more_lines_are_allowed() -> None:
 def test_fit_has_a_threshold_for_each_setting_and_all_features() -> None:
     fit = lookup.fit()
     assert fit.thresholds.keys() == set(EAGERNESS)
-    values = best_match.features_of("a", [Continuation("a", documents=1)], cursor_features("xy", "", ()))
+    values = lookup.features_of("a", [Continuation("a", documents=1)], cursor_features("xy", "", ()))
     assert values.keys() == fit.coefficients.keys()
     assert fit.thresholds["eager"] <= fit.thresholds["balanced"] <= fit.thresholds["quiet"]
 
@@ -109,7 +109,7 @@ def test_fit_has_a_threshold_for_each_setting_and_all_features() -> None:
 def test_recall_is_sure_of_a_line_in_notebook_and_index() -> None:
     way = Continuation("as_frame(verbose=True)", own=1, documents=2, times=2, imports=1.0)
     held = ("data = load_as_frame(verbose=True)\n",)
-    found = recalled([way], "data = load_", threshold=lookup.fit().thresholds["balanced"], pieces=held)
+    found = match_of([way], "data = load_", threshold=lookup.fit().thresholds["balanced"], pieces=held)
     assert found
     assert found.sure
 
@@ -117,24 +117,24 @@ def test_recall_is_sure_of_a_line_in_notebook_and_index() -> None:
 def test_features_of_counts_no_builtin_or_assigned_names_as_strange() -> None:
     cursor = cursor_features("frobnicated_", "", ())
     rest = "ledger = sorted(range(9), reverse=True) == other"
-    values = best_match.features_of(rest, [Continuation(rest, documents=1)], cursor)
+    values = lookup.features_of(rest, [Continuation(rest, documents=1)], cursor)
     assert math.isclose(values["strange"], math.log1p(1))
 
 
 def test_recall_is_sure_of_a_line_in_two_notebooks_below_the_same_line() -> None:
     way = Continuation("ledger = sorted(range(2026), reverse=True)", documents=2, times=3, above=True)
     before = "accounts = []\nfrobnicated_"
-    found = recalled([way], before, threshold=lookup.fit().thresholds["balanced"])
+    found = match_of([way], before, threshold=lookup.fit().thresholds["balanced"])
     assert found
     assert found.sure
 
 
 def test_features_of_counts_the_whole_word_at_the_cursor() -> None:
     cursor = cursor_features("data = load_", "", ("load_frame(one)\n",))
-    values = best_match.features_of("frame(two)", [Continuation("frame(two)", documents=1)], cursor)
+    values = lookup.features_of("frame(two)", [Continuation("frame(two)", documents=1)], cursor)
     assert math.isclose(values["strange"], math.log1p(1))
     of_attribute = cursor_features("data.load_", "", ("data = 1\n",))
-    values = best_match.features_of("frame(two)", [Continuation("frame(two)", documents=1)], of_attribute)
+    values = lookup.features_of("frame(two)", [Continuation("frame(two)", documents=1)], of_attribute)
     assert math.isclose(values["strange"], math.log1p(1))
     assert math.isclose(values["strange attributes"], math.log1p(1))
 
@@ -153,7 +153,7 @@ WAYS = st.lists(
 
 @given(WAYS, RESTS, RESTS)
 def test_candidates_are_prefixes_of_continuations(ways: list[Continuation], before: str, behind: str) -> None:
-    found = recalled(ways, before, behind)
+    found = match_of(ways, before, behind)
     if found:
         assert any(way.rest.startswith(found.text) for way in ways)
         assert found.text.strip()

@@ -89,7 +89,7 @@ def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPat
 
 
 def paths(pilot: Any) -> set[str]:
-    return known(pilot.notebook_index.builder.place) if pilot.notebook_index else set()
+    return known(pilot.notebook_index.builder.path) if pilot.notebook_index else set()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -126,7 +126,7 @@ async def test_index_follows_saves_renames_and_deletions(
         "of": 1,
         "paused": None,
         "root": str(jp_root_dir),
-        "path": str(pilot.notebook_index.builder.place),
+        "path": str(pilot.notebook_index.builder.path),
         "error": None,
     }
 

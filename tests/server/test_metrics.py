@@ -16,8 +16,8 @@ from jupyter_turbopilot.server.metrics import Metrics
 @pytest.fixture
 def pilot() -> Any:
     counters = dict.fromkeys(EVENTS, 0)
-    counters |= {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7, "taken_over": 6}
-    counters["recalled"] = 8
+    counters |= {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "cache_hits": 7, "continued": 6}
+    counters["index_matches"] = 8
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=5, engine=None)
     return SimpleNamespace(worker=worker, completer=SimpleNamespace(counters=counters))
 

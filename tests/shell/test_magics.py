@@ -417,7 +417,7 @@ def test_turbopilot_on_reports_the_index(
     local = loaded(shell).local
     assert local
     assert local.pilot.notebook_index
-    assert f"the code in {tmp_path / 'work'}; the index is {local.pilot.notebook_index.builder.place}" in out
+    assert f"the code in {tmp_path / 'work'}; the index is {local.pilot.notebook_index.builder.path}" in out
     assert "c.Turbopilot.notebook_index = False" in out
     assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
     builder = local.pilot.notebook_index.builder

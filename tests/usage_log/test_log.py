@@ -56,14 +56,14 @@ class Desk:
         *,
         score: float = 0.8,
         model: str = MODEL,
-        recalled: bool = False,
+        from_index: bool = False,
         **more: object,
     ) -> None:
         asked: dict[str, object] = {"client": "editor", "trigger": "automatic", "path": "home/ada/a.ipynb"}
         request = Completion(cells=[Cell(source=source)], offset=len(source), **asked | more)  # type: ignore[arg-type]
         listen = self.usage_log.follow(request)
         for number, answer in enumerate(answers):
-            item = Item(answer, score + number / 100, "stop", recalled=recalled)
+            item = Item(answer, score + number / 100, "stop", from_index=from_index)
             done = number == len(answers) - 1
             if listen:
                 listen(Reply(name, model, (item,) if answer else (), done=done))
@@ -175,7 +175,7 @@ def test_study_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk
     d = desk()
     d.ask(["values"])
     d.ask([""], "b", model="")
-    d.ask(["values"], "c", model="", recalled=True)
+    d.ask(["values"], "c", model="", from_index=True)
     assert [event.model for event in d.all_of(Session)] == [MODEL]
 
 
@@ -317,7 +317,7 @@ def test_study_does_not_log_requests_of_programs_and_prefetching(desk: Callable[
 
 def test_study_logs_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> None:
     d = desk(where="terminal")
-    d.ask(["values"], trigger="invoke", language="R", recalled=True, eagerness="eager")
+    d.ask(["values"], trigger="invoke", language="R", from_index=True, eagerness="eager")
     d.tell("shown", 6)
     d.ask(["values"], "b", model="other")
     session, changed = d.all_of(Session)

@@ -90,7 +90,7 @@ class ByteTable:
         self._longest = max(map(len, pieces), default=0)
 
     def compatible(self, candidates: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the tokens that are the beginning of one of the candidates, or that begin with one of them."""
+        """Return the tokens that are a prefix of a candidate, or that begin with one."""
         tokens = set[int]().union(*map(self._along, candidates))
         return np.array(sorted(tokens), dtype=np.int64)
 
