@@ -271,7 +271,7 @@ class Turbopilot(Configurable):
         min=0,
         max=1_000_000,
         help="Maximum requests per user and minute; further ones get 429 with Retry-After. Tokenizing and "
-        "`hierarchy` count once for each 8 KiB. 0: no limit; `serve` for several users: 600.",
+        "`helpers` count once for each 8 KiB. 0: no limit; `serve` for several users: 600.",
     ).tag(config=True)
     burst = Int(
         60,

@@ -130,7 +130,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         return self.cells[self.active].source[self.offset :]
 
 
-class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
+class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A function to generate with the helper functions that it calls."""
 
     source: Annotated[

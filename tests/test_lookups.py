@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot import lookups as module
 from jupyter_turbopilot.lookups import MOST, MOST_STUCK, SLOW, STUCK, LookupThread
 
-from .memory.folders import until
+from .notebook_index.folders import until
 
 PATIENCE = 30.0  # how busy the machine is decides nothing
 

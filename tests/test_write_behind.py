@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_turbopilot.write_behind import WriteBehind
 
-from .memory.folders import until
+from .notebook_index.folders import until
 
 PATIENCE = 30.0  # how busy the machine is decides nothing
 

@@ -40,7 +40,7 @@ class Options:
     batch: int
     context: int
     json: bool
-    hierarchical: bool
+    helpers: bool
     test: bool
 
 
@@ -145,7 +145,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--helpers",
         action="store_true",
         help="generate a Python function and its helper functions from a stub or an instruction "
-        "(docs/hierarchical.md); not with -s, --top-k, --top-p, --temp and -b",
+        "(docs/helper-functions.md); not with -s, --top-k, --top-p, --temp and -b",
     )
     parser.add_argument(
         "--test",
@@ -156,15 +156,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def check(options: Options) -> None:
     """Raise an error for options that cannot be combined."""
-    if options.hierarchical and (options.length or 1) > MOST_FUNCTION_TOKENS:
+    if options.helpers and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
             f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --helpers.", field="length"
         )
-    if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
+    if options.helpers and any(getattr(options, name) != value for name, value in PLAIN.items()):
         raise BadRequestError(
             "--helpers cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
         )
-    if options.test and not options.hierarchical:
+    if options.test and not options.helpers:
         raise BadRequestError("--test needs --helpers.")
 
 
@@ -179,7 +179,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     check(options)
     prompt = options.prompt if options.prompt is not None else sys.stdin.read()
-    if options.hierarchical:
+    if options.helpers:
         return write_functions(prompt, options, settings)
     length = options.length or LENGTH
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
@@ -230,17 +230,17 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
     """Print a function and its helper functions; progress is printed to standard error."""
-    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.request import FunctionRequest
     from jupyter_turbopilot.shell.helper_functions import write
     from jupyter_turbopilot.shell.in_process import InProcess
     from jupyter_turbopilot.shell.output import TreeOutput, printable
 
     settings.threads = options.threads or settings.threads
     settings.context_size = options.context or settings.context_size
-    request = Hierarchy(source=source, max_tokens=options.length or FUNCTION_TOKENS)
+    request = FunctionRequest(source=source, max_tokens=options.length or FUNCTION_TOKENS)
     local, output = InProcess(settings), TreeOutput(terminal=True)
     try:
-        written = write(request, local.hierarchy, output, output.say, test=options.test)
+        written = write(request, local.helpers, output, output.say, test=options.test)
     finally:
         local.close()
     if options.json:

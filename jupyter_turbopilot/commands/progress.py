@@ -66,7 +66,7 @@ class Bar:
             self.write(f"{self._name}: waiting for another process that is downloading it")
         elif step.phase == "verifying":
             self.write(f"{self._name}: verifying the digest")
-        elif step.phase == "fetching" and step.total:
+        elif step.phase == "downloading" and step.total:
             words = f"of {describe_size(step.total)}{self._pace(step)}"
             self.show(step.received, step.total, words, f", from {step.source}")
 

@@ -38,14 +38,14 @@ class Phase(StrEnum):
     EMPTY = "empty"
     LOADING = "loading"
     READY = "ready"
-    THINKING = "thinking"  # it is generating, and a user waits
-    ASLEEP = "asleep"  # its memory was freed; the next request loads it again
-    WAKING = "waking"  # it is being loaded again, and requests wait
+    GENERATING = "generating"  # it is generating, and a user waits
+    UNLOADED = "unloaded"  # its memory was freed; the next request loads it again
+    RELOADING = "reloading"  # it is being loaded again, and requests wait
     FAILED = "failed"
     STOPPED = "stopped"
 
 
-_READY = {Phase.READY, Phase.THINKING, Phase.ASLEEP, Phase.WAKING}
+_READY = {Phase.READY, Phase.GENERATING, Phase.UNLOADED, Phase.RELOADING}
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ class Lifecycle:
 
     def wake(self) -> None:
         """Request the load of an engine that is asleep."""
-        if self.state.phase is Phase.ASLEEP:
-            self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
+        if self.state.phase is Phase.UNLOADED:
+            self._next, self.state = self._loaded, EngineState(Phase.RELOADING, self.state.model)
 
     def sleep(self) -> None:
         """Set the phase of an engine whose memory is freed until the next request."""
-        self.state = EngineState(Phase.ASLEEP, self.state.model)
+        self.state = EngineState(Phase.UNLOADED, self.state.model)
 
     def stop(self) -> None:
         """Load no more engines. The caller cancels a running load."""
@@ -148,7 +148,7 @@ class Lifecycle:
         immediately, self._failed_at = now >= self._failed_at + RETRY + self._delay, now
         if immediately:
             self._delay = 0.0
-            self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
+            self._next, self.state = self._loaded, EngineState(Phase.RELOADING, self.state.model)
         elif gone:
             self.state = self._retry_later(self._loaded, gone, now)
         else:

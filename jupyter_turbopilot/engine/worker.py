@@ -64,7 +64,7 @@ class Worker:
         with self._wake:
             state = self._life.state
             if state.phase is Phase.READY and any(job.priority.awaited for job in self._scheduler.begun):
-                return EngineState(Phase.THINKING, state.model)
+                return EngineState(Phase.GENERATING, state.model)
             return state
 
     @property
@@ -103,7 +103,7 @@ class Worker:
         """
         with self._wake:
             self._life.wake()
-            if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
+            if self._life.state.phase not in {Phase.READY, Phase.RELOADING}:
                 raise not_ready(self._life.state)
             gone = self._scheduler.expire(time.monotonic())
             older = job.older

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.helper_functions.stub import Instruction
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.request import FunctionRequest
 
 TRIES = 3  # attempts at a function that does not parse or has no body
 LONGEST = 512  # tokens of a function, over all its requests
@@ -91,7 +91,9 @@ class TokenBudget:
 class Author:
     """Requests functions from the model; `above` returns the source before the next one."""
 
-    def __init__(self, request: Hierarchy, budget: TokenBudget, above: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self, request: FunctionRequest, budget: TokenBudget, above: Callable[[], Sequence[str]]
+    ) -> None:
         self._request = request
         self._budget = budget
         self._above = above

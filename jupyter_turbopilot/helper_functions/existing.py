@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.request import FunctionRequest
 
 ABOVE = 2**18  # characters of cells that are searched, nearest first
 _VALUES = frozenset({
@@ -44,7 +44,7 @@ class ExistingNames:
 
 
 def existing_names_for(
-    request: Hierarchy,
+    request: FunctionRequest,
     kernel_context: KernelContext,
     above: str = "",
     proceed: Callable[[], None] = lambda: None,
@@ -80,7 +80,7 @@ def _scopes(source: str) -> Scopes | None:
         return None
 
 
-def _sources(request: Hierarchy) -> list[tuple[str, bool]]:
+def _sources(request: FunctionRequest) -> list[tuple[str, bool]]:
     """Return the Python cells above, in order, each with whether the names that it binds exist.
 
     Of a long notebook, these are the nearest. If the request lists the session's names, executed cells add

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.helper_functions.parsing import Part
     from jupyter_turbopilot.helper_functions.stub import Instruction
-    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.request import FunctionRequest
     from jupyter_turbopilot.suggestion.calls import Call
 
 NO_BODY = "the model generated no body that parses"
@@ -53,7 +53,7 @@ class QueuedFunction:
 
 
 def grow(
-    request: Hierarchy,
+    request: FunctionRequest,
     kernel_context: KernelContext = NONE,
     clock: Callable[[], float] = time.monotonic,
     proceed: Callable[[], None] = lambda: None,
@@ -76,7 +76,7 @@ class _Generation:
 
     def __init__(
         self,
-        request: Hierarchy,
+        request: FunctionRequest,
         kernel_context: KernelContext,
         clock: Callable[[], float],
         proceed: Callable[[], None],

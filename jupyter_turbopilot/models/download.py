@@ -221,7 +221,7 @@ class _Download:
         self._need_room(known.size)
 
         def step(received: int) -> None:
-            self._progress(DownloadProgress("fetching", received, known.size, describe(source)))
+            self._progress(DownloadProgress("downloading", received, known.size, describe(source)))
 
         step(self._received)
         fetch(source, Transfer(self._partial, known, step, self._cancel.is_set, hosts))

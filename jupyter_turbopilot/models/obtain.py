@@ -61,7 +61,7 @@ def _convert(
     def step(name: str, done: int, total: int) -> None:
         if cancel.is_set():
             raise CancelledError("The conversion was cancelled. The downloaded checkpoint is kept.")
-        progress(DownloadProgress("fetching", done, total, f"converting {name}"))
+        progress(DownloadProgress("downloading", done, total, f"converting {name}"))
 
     kept = is_complete(repositories.where(model.checkpoint))  # keep it for the engine that runs it
     folder = repositories.fetch(model.checkpoint, keep=False)

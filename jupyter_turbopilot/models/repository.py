@@ -164,7 +164,7 @@ class Repositories:
             partial = partial_path(target)
 
             def step(done: int, total: int | None = known.size, name: str = name) -> None:
-                self._progress(DownloadProgress("fetching", done, total, name))
+                self._progress(DownloadProgress("downloading", done, total, name))
 
             fetch(source, Transfer(partial, known, step, self._cancel.is_set, self._hosts))
             if known.sha256 and sha256_of(partial) != known.sha256:

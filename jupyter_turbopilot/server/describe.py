@@ -106,7 +106,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "name": model.name,
         "spec": model.spec,
         "size": stored.size if stored and not stored.damaged else model.bytes or None,
-        "counted": bool((stored and not stored.damaged) or model.size),  # otherwise the size is an estimate
+        "exact_size": bool((stored and not stored.damaged) or model.size),  # otherwise the size is an estimate
         "architecture": model.architecture,
         "fim": model.fim,
         "checkpoint": model.checkpoint if model.engine == "llama" else "",  # other engines need no conversion
@@ -165,4 +165,4 @@ def _adapters(settings: Turbopilot, model: Model) -> list[dict[str, Any]]:
     except TurbopilotError:
         return []
     ours = str(adapters.ours(model.name))
-    return [{"name": Path(a.path).stem, "language": a.language, "ours": a.path == ours} for a in chosen]
+    return [{"name": Path(a.path).stem, "language": a.language, "bundled": a.path == ours} for a in chosen]

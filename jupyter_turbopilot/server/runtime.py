@@ -17,7 +17,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
 
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
-SECRET_ROUTES = ("complete", "health", "hierarchy")
+SECRET_ROUTES = ("complete", "health", "helpers")
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.helper_functions.event import Event, Tree
-    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.request import FunctionRequest
     from jupyter_turbopilot.shell.output import TreeOutput
 
-    EngineRequest = Callable[[Hierarchy], Iterator[Event]]
+    Ask = Callable[[FunctionRequest], Iterator[Event]]
     Notify = Callable[[str], None]
 
 UNFINISHED = "The answer ended too early."
@@ -51,7 +51,7 @@ class Functions:
 
 
 def write(
-    request: Hierarchy, ask: EngineRequest, output: TreeOutput, notify: Notify, *, test: bool = False
+    request: FunctionRequest, ask: Ask, output: TreeOutput, notify: Notify, *, test: bool = False
 ) -> Functions:
     """Generate functions; with `test`, retry while their doctests fail.
 
@@ -83,7 +83,7 @@ def write(
 class _Attempts:
     """Repeated generation until the doctests pass."""
 
-    def __init__(self, request: Hierarchy, doctests: str, report: Notify) -> None:
+    def __init__(self, request: FunctionRequest, doctests: str, report: Notify) -> None:
         self._request = request
         self._doctests = doctests
         self._report = report
@@ -94,7 +94,7 @@ class _Attempts:
         self._reached = -1  # index of its example that failed
         self._number = 0  # number of the best attempt
 
-    def run(self, ask: EngineRequest, output: TreeOutput) -> Functions:
+    def run(self, ask: Ask, output: TreeOutput) -> Functions:
         """Generate functions until they pass or retrying cannot help; return the best attempt."""
         while self._made < ATTEMPTS:
             if self._made:
@@ -116,7 +116,7 @@ class _Attempts:
                 break
         return self._best
 
-    def _write(self, ask: EngineRequest, output: TreeOutput) -> Functions:
+    def _write(self, ask: Ask, output: TreeOutput) -> Functions:
         """Generate functions once, with a different seed each time."""
         attempt = self._request.attempt + self._made
         self._made += 1
@@ -156,7 +156,7 @@ def _doctests(source: str) -> str:
     return doctests
 
 
-def _functions(request: Hierarchy, tree: Tree) -> Functions:
+def _functions(request: FunctionRequest, tree: Tree) -> Functions:
     """Return the generated functions, complete or up to an interruption."""
     if tree.done:
         return Functions(tree.done.name, tree.done.source, tree.done.undefined)

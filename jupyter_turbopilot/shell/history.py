@@ -14,7 +14,7 @@ from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.kernels import probe
-from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
+from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, FunctionRequest
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def kernel_context_of(shell: Any) -> KernelContext:
     )
 
 
-def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
+def functions_for(shell: Any, source: str, length: int | None = None) -> FunctionRequest:
     """Build a request for a function with its helper functions, with the session as context."""
     names = [
         name
@@ -78,7 +78,9 @@ def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarc
     ]
     length = FUNCTION_TOKENS if length is None else length
     # The newest names, up to the limit of a request.
-    return Hierarchy(source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length)
+    return FunctionRequest(
+        source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length
+    )
 
 
 def request_at(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.lifecycle import EngineState
     from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion, Hierarchy
+    from jupyter_turbopilot.request import Completion, FunctionRequest
 
 POLL = 0.05
 
@@ -63,7 +63,7 @@ class InProcess:
 
     def _settled(self) -> EngineState:
         """Wait until loading has ended."""
-        if (state := self.pilot.worker.state).phase in {Phase.LOADING, Phase.ASLEEP, Phase.WAKING}:
+        if (state := self.pilot.worker.state).phase in {Phase.LOADING, Phase.UNLOADED, Phase.RELOADING}:
             self._notify(f"Loading {state.model}…")
         while (state := self.pilot.worker.state).phase is Phase.LOADING:
             time.sleep(POLL)
@@ -88,7 +88,7 @@ class InProcess:
         finally:
             job.cancel.set(STOPPED)
 
-    def hierarchy(self, request: Hierarchy, kernel_context: KernelContext = NONE) -> Generator[Event]:
+    def helpers(self, request: FunctionRequest, kernel_context: KernelContext = NONE) -> Generator[Event]:
         """Return the events of a multi-function generation; closing the generator cancels it."""
         growth = grow(request, kernel_context)
         self.wait()  # the request's time limit starts after loading

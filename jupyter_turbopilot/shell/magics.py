@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_turbopilot.helper_functions.event import Event
-    from jupyter_turbopilot.request import Completion, Hierarchy
+    from jupyter_turbopilot.request import Completion, FunctionRequest
     from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
@@ -321,8 +321,8 @@ class TurbopilotMagics(Magics):
             self._use(options, code)
             return
         if not code.strip():
-            raise UsageError(_FUNCTION if options.hierarchical else _NOTHING)
-        if options.hierarchical:
+            raise UsageError(_FUNCTION if options.helpers else _NOTHING)
+        if options.helpers:
             self._write_functions(options, code)
             return
         self._complete(options, code, is_cell=cell is not None)
@@ -436,14 +436,14 @@ class TurbopilotMagics(Magics):
         if written.source:
             self.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
 
-    def _events(self, options: Any, request: Hierarchy) -> Iterator[Event]:
+    def _events(self, options: Any, request: FunctionRequest) -> Iterator[Event]:
         """Yield the events of a generation in this process or in the server."""
         if self._is_local(options):
-            yield from self._local_pilot(options.model).hierarchy(request)
+            yield from self._local_pilot(options.model).helpers(request)
             return
         remote = self._remote()
         try:
-            yield from remote.hierarchy(request)
+            yield from remote.helpers(request)
         finally:
             remote.close()
 

@@ -15,7 +15,7 @@ from jupyter_turbopilot.server.runtime import SECRET_HEADER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.request import Completion, Hierarchy
+    from jupyter_turbopilot.request import Completion, FunctionRequest
     from jupyter_turbopilot.server.runtime import Runtime
 
 LONGEST_MESSAGE = 1000  # characters of an error message from a proxy
@@ -75,9 +75,9 @@ class ServerClient:
         """Yield frames while the text grows."""
         return (_ours(frame, ExpectedItem) for frame in self._stream("complete", request))
 
-    def hierarchy(self, request: Hierarchy) -> Iterator[Event]:
+    def helpers(self, request: FunctionRequest) -> Iterator[Event]:
         """Yield the events of a multi-function generation."""
-        frames = self._stream("hierarchy", request)
+        frames = self._stream("helpers", request)
         return (msgspec.convert(_ours(frame, Event), Event) for frame in frames)
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class ServerClient:
         _check(answer)
         return _read(answer.content)
 
-    def _stream(self, path: str, request: Completion | Hierarchy) -> Iterator[dict[str, Any]]:
+    def _stream(self, path: str, request: Completion | FunctionRequest) -> Iterator[dict[str, Any]]:
         """Yield the lines of an answer as they arrive."""
         content = msgspec.json.encode(request)
         try:

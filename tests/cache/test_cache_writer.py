@@ -15,7 +15,7 @@ from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
 from jupyter_turbopilot.sqlite_file import connection, schema
 from jupyter_turbopilot.sqlite_file.connection import delete, lock_path
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from .answers import MEGABYTE, answers, cache_key, open_file, texts
 
 LIMIT = 64 * MEGABYTE

@@ -45,7 +45,7 @@ def test_generate_refuses_a_prompt_that_exceeds_the_context(tiny_model: Path) ->
     assert "context" in done.stderr
 
 
-def test_hierarchical_prints_functions_to_stdout_and_progress_to_stderr(tiny_model: Path) -> None:
+def test_helpers_prints_functions_to_stdout_and_progress_to_stderr(tiny_model: Path) -> None:
     stub = "def f(x):\n    '''Do it.'''"
     done = jupyter("generate", "--helpers", "-m", tiny_model, "-p", stub, "-n", "12")
     assert done.returncode == 0, done.stderr
@@ -54,7 +54,7 @@ def test_hierarchical_prints_functions_to_stdout_and_progress_to_stderr(tiny_mod
     assert "f(x)" in done.stderr
 
 
-def test_hierarchical_reports_failing_doctests_and_exits_with_1(tiny_model: Path) -> None:
+def test_helpers_reports_failing_doctests_and_exits_with_1(tiny_model: Path) -> None:
     stub = "def f(x):\n    '''Double.\n\n    >>> f(2)\n    4\n    '''"
     done = jupyter("generate", "--helpers", "--test", "--json", "-m", tiny_model, "-p", stub, "-n", "2")
     assert done.returncode == 1
@@ -67,7 +67,7 @@ def test_hierarchical_reports_failing_doctests_and_exits_with_1(tiny_model: Path
 @pytest.mark.parametrize(
     "option", [["--temp", "0"], ["--top-k", "3"], ["--top-p", "1"], ["-s", "7"], ["-b", "8"]]
 )
-def test_hierarchical_refuses_options_without_effect(
+def test_helpers_refuses_options_without_effect(
     capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:
     status, _, err = run(capsys, "generate", "--helpers", "-p", "x", *option)
@@ -83,7 +83,7 @@ def test_generate_refuses_invalid_options(arguments: list[str], tiny_model: Path
     assert "turbopilot:" in done.stderr
 
 
-def test_hierarchical_escapes_control_sequences_for_a_terminal(
+def test_helpers_escapes_control_sequences_for_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = Functions("f", "def f():\n    return '\x1b]0;owned\x07'\n", broken="It \x1b[31mbroke.")

@@ -50,7 +50,7 @@ def test_bar_leaves_no_line_if_it_showed_none(
 def fetched(
     received: int, total: int = 98_000_000, source: str = "a mirror on the package index"
 ) -> DownloadProgress:
-    return DownloadProgress("fetching", received, total, source)
+    return DownloadProgress("downloading", received, total, source)
 
 
 @pytest.fixture

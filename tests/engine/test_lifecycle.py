@@ -147,7 +147,7 @@ def test_lifecycle_delays_the_second_retry_of_a_gone_engine(life: Lifecycle, loo
     factory = lambda _: ScriptedEngine()  # noqa: E731
     load(life, factory)
     assert not life.fail(100.0, GONE)
-    assert (life.take(), life.state.phase) == (factory, Phase.WAKING)
+    assert (life.take(), life.state.phase) == (factory, Phase.RELOADING)
     life.settle(EngineState(Phase.READY, "m"))
     assert life.fail(100.0 + RETRY - 1, GONE)
     assert (life.state.phase, life.state.code) == (Phase.FAILED, "engine_gone")
@@ -211,13 +211,13 @@ def test_lifecycle_increases_the_delay_if_the_engine_fails_in_each_step(life: Li
 
 
 def test_phase_is_a_word_in_json() -> None:
-    words = ["empty", "loading", "ready", "thinking", "asleep", "waking", "failed", "stopped"]
+    words = ["empty", "loading", "ready", "generating", "unloaded", "reloading", "failed", "stopped"]
     assert json.loads(json.dumps(list(Phase))) == words
 
 
 def test_engine_state_is_ready_while_asleep_or_waking() -> None:
     ready = {phase for phase in Phase if EngineState(phase).ready}
-    assert ready == {Phase.READY, Phase.THINKING, Phase.ASLEEP, Phase.WAKING}
+    assert ready == {Phase.READY, Phase.GENERATING, Phase.UNLOADED, Phase.RELOADING}
 
 
 @pytest.mark.parametrize(

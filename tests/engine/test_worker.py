@@ -156,13 +156,13 @@ def test_worker_frees_an_idle_engine_and_loads_it_again() -> None:
 
     worker = Worker(idle=0.05)
     worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase is Phase.ASLEEP)
+    wait_until(lambda: worker.state.phase is Phase.UNLOADED)
     assert made[0].closed
     assert worker.state.ready
     told = submit(worker, nothing)[1]
     assert told.wait() is None
     assert len(made) == 2
-    wait_until(lambda: worker.state.phase is Phase.ASLEEP)
+    wait_until(lambda: worker.state.phase is Phase.UNLOADED)
     worker.stop()
 
 
@@ -463,7 +463,7 @@ def stuck() -> Iterator[tuple[Worker, threading.Event]]:
 
     worker = Worker(idle=0.02)
     worker.load("slow", make)
-    wait_until(lambda: worker.state.phase is Phase.ASLEEP)
+    wait_until(lambda: worker.state.phase is Phase.UNLOADED)
     worker._idle = None
     yield worker, go
     go.set()

@@ -121,7 +121,7 @@ def in_background(server: Server, count: int, source: str) -> None:
 
 def until_it_thinks(server: Server) -> None:
     end = time.monotonic() + 30
-    while server.health()["phase"] != "thinking":
+    while server.health()["phase"] != "generating":
         assert time.monotonic() < end
         time.sleep(0.02)
 
@@ -175,7 +175,7 @@ def test_disconnect_during_prompt_evaluation_frees_the_model(server: Server) -> 
             + body
         )
         until_it_thinks(server)
-    while server.health()["phase"] == "thinking":
+    while server.health()["phase"] == "generating":
         time.sleep(0.02)
     left = 'turbopilot_requests_total{outcome="disconnected",route="complete"} 1.0'
     assert left in server.client.get("metrics").text

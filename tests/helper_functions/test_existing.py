@@ -4,7 +4,7 @@ import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, ObjectInfo
 from jupyter_turbopilot.helper_functions.existing import ABOVE, ExistingNames, existing_names_for
-from jupyter_turbopilot.request import Cell, Hierarchy
+from jupyter_turbopilot.request import Cell, FunctionRequest
 from jupyter_turbopilot.suggestion.calls import Call, missing_functions
 
 
@@ -14,11 +14,11 @@ def calls(source: str) -> tuple[Call, ...]:
 
 def existing(*sources: str, **more: object) -> ExistingNames:
     cells = [Cell(source=source) for source in sources]
-    return existing_names_for(Hierarchy(source="x", cells=cells, **more), NONE)  # type: ignore[arg-type]
+    return existing_names_for(FunctionRequest(source="x", cells=cells, **more), NONE)  # type: ignore[arg-type]
 
 
 def test_existing_names_come_from_cells_kernel_request_and_code_above() -> None:
-    request = Hierarchy(source="x", cells=[Cell(source="%time a = 1\n!ls\nb = a")], names=["c"])
+    request = FunctionRequest(source="x", cells=[Cell(source="%time a = 1\n!ls\nb = a")], names=["c"])
     names = existing_names_for(request, KernelContext(names={"d": ObjectInfo()}), "import e.f").names
     assert {"b", "c", "d", "e"} <= names
 
@@ -70,7 +70,7 @@ def test_takes_checks_signatures_and_rejects_calls_of_values(cell: str, call: st
 )
 def test_takes_uses_the_signatures_of_the_kernel(fact: ObjectInfo, call: str, taken: bool) -> None:
     kernel_context = KernelContext(names={"f": fact})
-    assert existing_names_for(Hierarchy(source="x"), kernel_context).takes("f", calls(call)) is taken
+    assert existing_names_for(FunctionRequest(source="x"), kernel_context).takes("f", calls(call)) is taken
 
 
 def test_existing_names_use_the_nearest_cells_of_a_long_notebook() -> None:
@@ -127,7 +127,7 @@ def test_existing_names_include_global_names_of_functions() -> None:
 
 def test_existing_names_of_a_session_ignore_executed_cells() -> None:
     cells = [Cell(source="def g(a): pass\ndef h(a): pass", executed=True), Cell(source="k = 1")]
-    found = existing_names_for(Hierarchy(source="x", cells=cells, names=["g"]), NONE)
+    found = existing_names_for(FunctionRequest(source="x", cells=cells, names=["g"]), NONE)
     assert found.names == {"g", "k"}
     assert not found.takes("g", calls("g(1, 2)"))
 

@@ -12,7 +12,7 @@ from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.helper_functions.follow import follow
 from jupyter_turbopilot.helper_functions.growth import grow
 from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Completion, Hierarchy
+from jupyter_turbopilot.request import Completion, FunctionRequest
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.calls import missing_names
 
@@ -55,13 +55,13 @@ def replies_of(desk: Desk, jobs: list[Job]) -> Callable[[Completion], Generator[
 def test_follow_stops_after_the_deadline(desk: Desk) -> None:
     desk.engine.pause = 0.01
     desk.engine.answer = "x = 1\n    " * 500
-    (*_, done) = follow(grow(Hierarchy(source="def total(rows):", seconds=0.2)), replies_of(desk, []))
+    (*_, done) = follow(grow(FunctionRequest(source="def total(rows):", seconds=0.2)), replies_of(desk, []))
     assert desk.engine.asks[0].usage.predicted_tokens < 500
     assert "x = 1" in done.source
 
 
 def play(local: InProcess, source: str, **more: object) -> list[Event]:
-    return [*local.hierarchy(Hierarchy(source=source, **more))]  # type: ignore[arg-type]
+    return [*local.helpers(FunctionRequest(source=source, **more))]  # type: ignore[arg-type]
 
 
 def test_follow_with_a_tiny_model_returns_source_that_parses(tiny_model: Path) -> None:

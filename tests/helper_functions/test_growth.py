@@ -17,7 +17,7 @@ from jupyter_turbopilot.helper_functions.growth import (
     TOO_MANY,
     grow,
 )
-from jupyter_turbopilot.request import Cell, Hierarchy
+from jupyter_turbopilot.request import Cell, FunctionRequest
 from jupyter_turbopilot.suggestion.calls import missing_names
 
 from .play import bodies, play
@@ -112,7 +112,7 @@ def test_grow_renames_calls_that_an_existing_function_does_not_accept(
     cell: str, kernel_context: dict[str, ObjectInfo]
 ) -> None:
     growth = grow(
-        Hierarchy(source="def f(x):", cells=[Cell(source=cell)]),
+        FunctionRequest(source="def f(x):", cells=[Cell(source=cell)]),
         KernelContext(names=kernel_context),
         clock=lambda: 0.0,
     )

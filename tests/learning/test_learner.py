@@ -25,7 +25,7 @@ from jupyter_turbopilot.models.personal import LEARNING, personal_files
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Feedback
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 
 TERMS = Terms("subject", 0.575, 0.65)
 

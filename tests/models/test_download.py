@@ -45,7 +45,7 @@ def test_pull_downloads_verifies_and_installs_a_model(
     assert path.read_bytes() == data
     assert [step.phase for step in steps][-1] == "done"
     assert steps[-2].phase == "verifying"
-    assert any(step.phase == "fetching" and step.received for step in steps)
+    assert any(step.phase == "downloading" and step.received for step in steps)
     assert leftovers(store) == []
     assert store.verify(wanted)
 

@@ -102,7 +102,7 @@ def test_select_switches_adapters_off_and_on(make_pilot: Make, tmp_path: Path, t
         assert bool(pilot.completer.results.find(place)) == answered
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
-    assert shown["adapters"] == [{"name": "a", "language": "", "ours": False}]
+    assert shown["adapters"] == [{"name": "a", "language": "", "bundled": False}]
     assert shown["tuned"] is True
 
 
@@ -181,7 +181,7 @@ def test_retry_repeats_a_failed_wake_up(make_pilot: Make, failure: Exception) ->
     clock = Clock(pilot)
     pilot.worker._idle = 0.01
     load(pilot)
-    wait_for(pilot, Phase.ASLEEP)
+    wait_for(pilot, Phase.UNLOADED)
     pilot.worker._idle = None
     tries = failing(pilot, failure, failure)
     pilot.worker.submit(FunctionJob(nothing_but_one, lambda _: None))

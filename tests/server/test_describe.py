@@ -33,7 +33,7 @@ def pilot(tiny_model: Path) -> Iterator[Pilot]:
         (EngineState(Phase.LOADING, "m"), "loading model", False, "The server is loading m.", None),
         (EngineState(Phase.READY, "m"), "ok", True, None, None),
         (EngineState(Phase.READY, "m", "Too large.", "notebook_index"), "ok", True, None, "Too large."),
-        (EngineState(Phase.ASLEEP, "m"), "ok", True, None, None),
+        (EngineState(Phase.UNLOADED, "m"), "ok", True, None, None),
         (EngineState(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
     ],
 )
@@ -117,7 +117,7 @@ def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
     assert {"incoder-1b", "codegen-350m-mono"} <= listed.keys()
     for model in listed.values():
         assert not {"notebook_index", "tokens_per_second", "verdict"} & model.keys()
-        assert (model["size"], model["counted"], model["checkpoint"]) == (None, False, "")
+        assert (model["size"], model["exact_size"], model["checkpoint"]) == (None, False, "")
         assert not model["mirror"]
 
 

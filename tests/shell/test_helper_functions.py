@@ -8,11 +8,11 @@ from IPython.utils.capture import capture_output
 
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.helper_functions.event import Event
-from jupyter_turbopilot.request import Hierarchy
+from jupyter_turbopilot.request import FunctionRequest
 from jupyter_turbopilot.shell.helper_functions import ATTEMPTS, UNFINISHED, Functions, write
 from jupyter_turbopilot.shell.output import TreeOutput
 
-from ..hierarchy.play import bodies, play
+from ..helper_functions.play import bodies, play
 
 STUB = "import math\n\ndef double(x):\n    '''Double it.\n\n    >>> double(2)\n    4\n    '''"
 
@@ -26,7 +26,7 @@ class Person:
         self.said: list[str] = []
         self.attempts: list[int] = []
 
-    def ask(self, request: Hierarchy) -> Iterator[Event]:
+    def ask(self, request: FunctionRequest) -> Iterator[Event]:
         self.attempts.append(request.attempt)
         text = next(self.texts)
         for event in play(request.source, bodies(double=text, half="return x / 2")):
@@ -37,7 +37,11 @@ class Person:
     def write(self, source: str = STUB, *, test: bool = False) -> Functions:
         with capture_output():
             return write(
-                Hierarchy(source=source), self.ask, TreeOutput(terminal=True), self.said.append, test=test
+                FunctionRequest(source=source),
+                self.ask,
+                TreeOutput(terminal=True),
+                self.said.append,
+                test=test,
             )
 
 
@@ -122,7 +126,7 @@ def test_write_returns_nothing_after_an_early_interrupt() -> None:
 
 @pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])
 def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None) -> None:
-    def ask(request: Hierarchy) -> Iterator[Event]:
+    def ask(request: FunctionRequest) -> Iterator[Event]:
         for event in play(request.source, bodies(double="return half(x)")):
             if event.name == "half":
                 break
@@ -131,19 +135,19 @@ def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None)
             raise lost
 
     with capture_output():
-        written = write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print)
+        written = write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True), print)
     assert "return half(x)" in written.source
     assert written.undefined == ("half",)
     assert written.broken == ("The engine\N{REPLACEMENT CHARACTER}[31m broke." if lost else UNFINISHED)
 
 
 def test_write_raises_the_error_without_finished_functions() -> None:
-    def ask(request: Hierarchy) -> Iterator[Event]:
+    def ask(request: FunctionRequest) -> Iterator[Event]:
         yield Event(event="found", name="f", source="f()")
         raise EngineError("The engine broke.")
 
     with capture_output(), pytest.raises(EngineError):
-        write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print)
+        write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True), print)
 
 
 def test_write_keeps_the_first_attempt_after_a_later_failure() -> None:
@@ -151,14 +155,14 @@ def test_write_keeps_the_first_attempt_after_a_later_failure() -> None:
         person = Person("return x")
 
         def ask(
-            request: Hierarchy, person: Person = person, raised: BaseException = raised
+            request: FunctionRequest, person: Person = person, raised: BaseException = raised
         ) -> Iterator[Event]:
             if request.attempt:
                 raise raised
             return person.ask(request)
 
         with capture_output():
-            written = write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print, test=True)
+            written = write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True), print, test=True)
         assert "return x" in written.source
         assert bool(written.broken) != written.stopped
 
@@ -170,7 +174,7 @@ def test_write_keeps_the_first_attempt_after_ctrl_c_in_a_message() -> None:
 
     with capture_output():
         written = write(
-            Hierarchy(source=STUB), Person("return x").ask, TreeOutput(terminal=True), tell, test=True
+            FunctionRequest(source=STUB), Person("return x").ask, TreeOutput(terminal=True), tell, test=True
         )
     assert written.stopped
     assert "return x" in written.source

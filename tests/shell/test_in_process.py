@@ -13,7 +13,7 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
 from jupyter_turbopilot.helper_functions.growth import grow
-from jupyter_turbopilot.request import Hierarchy
+from jupyter_turbopilot.request import FunctionRequest
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from ..completer.desk import Desk, request
@@ -82,7 +82,7 @@ def test_wait_raises_without_a_model(local: InProcess, desk: Desk) -> None:
         local.last(request())
 
 
-def test_hierarchy_waits_for_the_model_after_validation(
+def test_helpers_waits_for_the_model_after_validation(
     local: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, waited = [0.0], []
@@ -94,9 +94,9 @@ def test_hierarchy_waits_for_the_model_after_validation(
     monkeypatch.setattr(local, "wait", wait)
     monkeypatch.setattr("jupyter_turbopilot.shell.in_process.grow", partial(grow, clock=lambda: now[0]))
     with pytest.raises(BadRequestError):
-        local.hierarchy(Hierarchy(source="def f("))
+        local.helpers(FunctionRequest(source="def f("))
     assert waited == []
-    events = local.hierarchy(Hierarchy(source="def f(x):", seconds=150.0))
+    events = local.helpers(FunctionRequest(source="def f(x):", seconds=150.0))
     assert waited == [100.0]  # before the first step, at which the time limit starts
     assert next(events).event == "found"
     events.close()

@@ -465,7 +465,7 @@ def test_unload_removes_the_magics(shell: Shell, says: Callable[..., ScriptedEng
 # Multi-function generation -------------------------------------------------------------------------
 
 
-def test_hierarchical_puts_functions_into_the_next_input(
+def test_helpers_puts_functions_into_the_next_input(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     engine = says("")
@@ -481,16 +481,14 @@ def test_hierarchical_puts_functions_into_the_next_input(
     assert "known = 1" in engine.prompts[0]
 
 
-def test_hierarchical_accepts_an_instruction_in_a_line(
-    shell: Shell, says: Callable[..., ScriptedEngine]
-) -> None:
+def test_helpers_accepts_an_instruction_in_a_line(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("")
     engine.answer = lambda prompt: "return n + n" if "double(n)" in prompt else " double(n):"
     run(shell, "%complete --helpers --replace Double a number")
     assert shell.next_input == ("# Double a number\ndef double(n):\n    return n + n", True)
 
 
-def test_hierarchical_uses_the_session_and_lists_missing_names(
+def test_helpers_uses_the_session_and_lists_missing_names(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     says("return helper(x) + nowhere")
@@ -502,7 +500,7 @@ def test_hierarchical_uses_the_session_and_lists_missing_names(
     assert "def helper" not in shell.next_input[0]
 
 
-def test_hierarchical_runs_doctests_only_with_test(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+def test_helpers_runs_doctests_only_with_test(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     says("return 4")
     stub = 'def f(x):\n    """Double.\n\n    >>> f(2)\n    4\n    """'
     assert "sandbox" not in run(shell, f"%%complete --helpers\n{stub}").stderr
@@ -511,13 +509,13 @@ def test_hierarchical_runs_doctests_only_with_test(shell: Shell, says: Callable[
 
 
 @pytest.mark.parametrize("source", ["def f(", "x" * 100_000, "def class(x):"])
-def test_hierarchical_reports_errors(shell: Shell, says: Callable[..., ScriptedEngine], source: str) -> None:
+def test_helpers_reports_errors(shell: Shell, says: Callable[..., ScriptedEngine], source: str) -> None:
     says("1")
     assert "Turbopilot:" in run(shell, f"%%complete --helpers\n{source}").stderr
     assert shell.next_input is None
 
 
-def test_hierarchical_keeps_finished_functions_after_ctrl_c(
+def test_helpers_keeps_finished_functions_after_ctrl_c(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     def answer(prompt: str) -> str:
@@ -607,7 +605,7 @@ def test_complete_in_a_kernel_uses_the_server_and_one_display(shell: Shell, serv
     assert "llama_cpp" not in sys.modules or loaded(shell).local is None
 
 
-def test_hierarchical_in_a_kernel_uses_the_server_and_one_display(shell: Shell, server: FakeServer) -> None:
+def test_helpers_in_a_kernel_uses_the_server_and_one_display(shell: Shell, server: FakeServer) -> None:
     server.answer = [
         {"event": "found", "name": "f", "source": "f(x)"},
         {"event": "finished", "name": "f", "source": "def f(x):\n    return 1"},

@@ -14,7 +14,7 @@ from IPython.utils.capture import capture_output
 from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.shell.output import Output, TreeOutput, printable
 
-from ..hierarchy.play import bodies, play
+from ..helper_functions.play import bodies, play
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

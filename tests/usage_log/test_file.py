@@ -25,7 +25,7 @@ from jupyter_turbopilot.usage_log.file import (
     opened,
 )
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from .test_events import LOGGED, SESSION
 
 HEAD, *REST = map(line_of, LOGGED)

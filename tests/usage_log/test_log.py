@@ -29,7 +29,7 @@ from jupyter_turbopilot.usage_log.events import (
 )
 from jupyter_turbopilot.usage_log.log import UsageLog
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 
 MODEL = "qwen2.5-coder-0.5b"
 Kind = TypeVar("Kind", bound=Event)

@@ -98,8 +98,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     error: Error | UnsetType = UNSET
 
 
-class HierarchyEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a streamed hierarchy. The last is `done`, or has an `error`."""
+class HelperEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a streamed response of `helpers`. The last is `done`, or has an `error`."""
 
     error: Error | UnsetType = UNSET
 
@@ -115,7 +115,7 @@ class NotebookIndex(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="why the server adds no files now: a kernel is busy, or the machine is on battery"),
     ]
     root: Annotated[str, Meta(description="the indexed folder")]
-    place: Annotated[str, Meta(description="path of the index file")]
+    path: Annotated[str, Meta(description="path of the index file")]
     error: Annotated[str | None, Meta(description="why there is no index although the settings allow it")]
 
 
@@ -123,7 +123,7 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     """Suggestions since Monday."""
 
     shown: Annotated[int, Meta(description="how many appeared automatically")]
-    taken: Annotated[int, Meta(description="how many of these were accepted")]
+    accepted: Annotated[int, Meta(description="how many of these were accepted")]
 
 
 class UsageLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +177,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """One line of download progress. The last has `done: true`."""
 
-    phase: Literal["waiting", "fetching", "verifying", "done", "failed"]
+    phase: Literal["waiting", "downloading", "verifying", "done", "failed"]
     received: Annotated[int | UnsetType, Meta(description="bytes received")] = UNSET
     total: Annotated[int | UnsetType | None, Meta(description="total size in bytes, if known")] = UNSET
     source: Annotated[str | UnsetType, Meta(description="source of the file")] = UNSET
@@ -190,7 +190,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     language: Annotated[str, Meta(description="language that the adapter is limited to; empty for all")]
-    ours: Annotated[bool, Meta(description="whether it ships with the package")]
+    bundled: Annotated[bool, Meta(description="whether it ships with the package")]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     spec: Annotated[str, Meta(description="value for `model` in requests")]
     size: Annotated[int | None, Meta(description="file size in bytes")]
-    counted: Annotated[bool, Meta(description="whether `size` is exact rather than estimated")]
+    exact_size: Annotated[bool, Meta(description="whether `size` is exact rather than estimated")]
     architecture: str
     fim: Annotated[str, Meta(description="fill-in-the-middle format; `none` if not supported")]
     checkpoint: Annotated[

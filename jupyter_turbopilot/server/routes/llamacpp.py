@@ -197,7 +197,7 @@ class PropsRoute(Route):
                     "params": {"n_predict": -1},
                 },
                 "modalities": {"vision": False, "audio": False},
-                "is_sleeping": state.phase is Phase.ASLEEP,
+                "is_sleeping": state.phase is Phase.UNLOADED,
             }
         )
 
@@ -209,5 +209,5 @@ class SlotsRoute(Route):
     async def get(self) -> None:
         """Return whether a request is being processed, without its content."""
         worker = self.pilot.worker
-        busy = worker.state.phase is Phase.THINKING
+        busy = worker.state.phase is Phase.GENERATING
         self.answer([{"id": 0, "n_ctx": _context_size(worker), "is_processing": busy}])

@@ -1,4 +1,4 @@
-"""Turbopilot's own protocol: complete, hierarchy, feedback."""
+"""Turbopilot's own protocol: complete, helpers, feedback."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.growth import grow
-from jupyter_turbopilot.request import Completion, Feedback, Hierarchy, parse_completion
+from jupyter_turbopilot.request import Completion, Feedback, FunctionRequest, parse_completion
 from jupyter_turbopilot.server.routes.base import Route
-from jupyter_turbopilot.server.routes.contract import Answer, Frame, HierarchyEvent
+from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.reply import Reply
 
-AT_ONCE = 2  # concurrent hierarchy requests per caller
+AT_ONCE = 2  # concurrent `helpers` requests per caller
 
 
 class NotebookRoute(JobRoute):
     """Base class of routes that use kernel context."""
 
-    async def kernel_context(self, request: Completion | Hierarchy) -> KernelContext:
+    async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel."""
         kernels, name = self.pilot.kernels, request.kernel_id
         if not kernels or not name or is_private_path(request.path):
@@ -108,13 +108,13 @@ class FeedbackRoute(Route):
         await self.finish()
 
 
-class HierarchyRoute(NotebookRoute):
+class HelpersRoute(NotebookRoute):
     """`POST turbopilot/helpers`."""
 
-    name = "hierarchy_question"  # in the metrics: `replies` counts each completion
+    name = "helpers_completion"  # in the metrics: `replies` counts each completion
 
-    @Endpoint(Hierarchy, streams=HierarchyEvent)
-    async def post(self, request: Hierarchy) -> None:
+    @Endpoint(FunctionRequest, streams=HelperEvent)
+    async def post(self, request: FunctionRequest) -> None:
         """Generate a function and the functions that it calls. No generated code is executed."""
         outcome = "error"
         try:
@@ -133,15 +133,15 @@ class HierarchyRoute(NotebookRoute):
             outcome = DISCONNECTED
             raise
         finally:
-            self.metrics.count("hierarchy", outcome)
+            self.metrics.count("helpers", outcome)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
         """Charge the caller by the size of the body, and limit its concurrent requests."""
-        running: Counter[str] = self.settings.setdefault("turbopilot_hierarchies", Counter())
+        running: Counter[str] = self.settings.setdefault("turbopilot_helpers", Counter())
         if running[self.caller] >= AT_ONCE:
             raise BusyError(
-                f"{AT_ONCE} of your hierarchy requests are running. Try again when one has ended.",
+                f"{AT_ONCE} of your requests for helper functions are running. Try again when one has ended.",
                 code="too_many_waiting",
             )
         self.charge_body()

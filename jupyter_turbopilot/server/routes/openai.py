@@ -109,7 +109,7 @@ class OpenAIModelsRoute(OpenAIRoute):
         pilot = self.pilot
         if engine := pilot.worker.engine:
             _ENGINES[pilot] = await pilot.background.run(describe_engine, engine)
-        elif pilot.worker.state.phase is not Phase.ASLEEP:
+        elif pilot.worker.state.phase is not Phase.UNLOADED:
             pilot.ensure()
             return describe_engine(None)
         elif pilot not in _ENGINES:

@@ -26,7 +26,7 @@ from jupyter_turbopilot.server.routes.llamacpp import (
     SlotsRoute,
 )
 from jupyter_turbopilot.server.routes.manage import HealthRoute, MetricsRoute, ModelsRoute, PullRoute
-from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HierarchyRoute
+from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HelpersRoute
 from jupyter_turbopilot.server.routes.openai import (
     CompletionsRoute,
     CopilotTokenRoute,
@@ -127,7 +127,7 @@ class OpenAPIRoute(Route):
 
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),
-    ("hierarchy", HierarchyRoute),
+    ("helpers", HelpersRoute),
     ("infill", InfillRoute),
     ("completion", CompletionRoute),
     ("completions", CompletionRoute),

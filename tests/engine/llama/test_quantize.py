@@ -8,7 +8,7 @@ from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.quantization import Order
 
-from ..isolated.children import play
+from ..child_process.children import play
 
 
 def order(tmp_path: Path) -> Order:

@@ -71,11 +71,11 @@ def ready(pilot: Any) -> Any:
     return pilot
 
 
-EngineRequest = Callable[..., Awaitable[HTTPResponse]]
+Ask = Callable[..., Awaitable[HTTPResponse]]
 
 
 @pytest.fixture
-def ask(jp_fetch: Any) -> EngineRequest:
+def ask(jp_fetch: Any) -> Ask:
     """Send JSON to a route; error responses do not raise."""
 
     async def send(path: str, body: Any = None, method: str = "POST", **more: Any) -> HTTPResponse:

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context import kernel_context as kernel
 
-from .conftest import EngineRequest, complete_body
+from .conftest import Ask, complete_body
 
 
 class QueuedRequest:
@@ -41,9 +41,7 @@ def asked(ready: Any) -> QueuedRequest:
     return ready.kernels
 
 
-async def test_facts_are_of_the_notebooks_own_kernel(
-    ask: EngineRequest, asked: QueuedRequest, session: Any
-) -> None:
+async def test_facts_are_of_the_notebooks_own_kernel(ask: Ask, asked: QueuedRequest, session: Any) -> None:
     own = session["kernel"]["id"]
     for path in ("mine.ipynb", "RTC:mine.ipynb"):
         await ask("complete", complete_body(path=path, kernel_id=own))
@@ -52,7 +50,7 @@ async def test_facts_are_of_the_notebooks_own_kernel(
 
 @pytest.mark.parametrize("path", ["other.ipynb", "", "../mine.ipynb", ".env"])
 async def test_kernel_of_another_notebook_gives_no_facts(
-    ask: EngineRequest, asked: QueuedRequest, session: Any, path: str
+    ask: Ask, asked: QueuedRequest, session: Any, path: str
 ) -> None:
     await ask("complete", complete_body(path=path, kernel_id=session["kernel"]["id"]))
     assert asked.names == []
@@ -60,7 +58,7 @@ async def test_kernel_of_another_notebook_gives_no_facts(
 
 @pytest.mark.parametrize("name", ["nobody", "../x", None, "'; drop table session"])
 async def test_kernel_without_a_session_gives_no_facts(
-    ask: EngineRequest, asked: QueuedRequest, name: str | None
+    ask: Ask, asked: QueuedRequest, name: str | None
 ) -> None:
     response = await ask("complete", complete_body(path="mine.ipynb", kernel_id=name))
     assert response.code == 200
@@ -68,7 +66,7 @@ async def test_kernel_without_a_session_gives_no_facts(
 
 
 async def test_facts_require_permission_to_execute_code(
-    ask: EngineRequest, asked: QueuedRequest, session: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, asked: QueuedRequest, session: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         type(jp_serverapp.authorizer),
@@ -80,7 +78,7 @@ async def test_facts_require_permission_to_execute_code(
 
 
 async def test_kernel_context_reaches_the_suggestion(
-    ask: EngineRequest, ready: Any, session: Any, jp_serverapp: Any, engine: Any
+    ask: Ask, ready: Any, session: Any, jp_serverapp: Any, engine: Any
 ) -> None:
     own = session["kernel"]["id"]
     client = jp_serverapp.kernel_manager.get_kernel(own).client()

@@ -18,7 +18,7 @@ from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
 from jupyter_turbopilot.server.routes.jobs import JobRoute, RateLimiter, is_awaited
 
-from .conftest import EngineRequest, Named, complete_body, error_of
+from .conftest import Ask, Named, complete_body, error_of
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from .conftest import EngineRequest, Named, complete_body, error_of
     [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_format)],
 )
 async def test_long_responses_are_encoded_outside_the_event_loop(
-    ask: EngineRequest,
+    ask: Ask,
     ready: Any,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -47,7 +47,7 @@ async def test_long_responses_are_encoded_outside_the_event_loop(
 
 
 async def test_empty_answer_is_an_error_with_the_reason(
-    ask: EngineRequest, ready: Any, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
         yield 0, Reply("id", done=True, finish_reason="deadline")
@@ -57,7 +57,7 @@ async def test_empty_answer_is_an_error_with_the_reason(
     assert (response.code, error_of(response)["code"]) == (503, "deadline")
 
 
-async def test_vocabulary_without_a_model_raises(ask: EngineRequest, pilot: Any) -> None:
+async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
     response = await ask("tokenize", {"content": "x"})
     assert response.code == 503
     assert error_of(response)["message"]
@@ -80,7 +80,7 @@ def tenants(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_server_token_and_kernels_have_no_tenant(
-    ask: EngineRequest, tenants: list[str], jp_serverapp: Any
+    ask: Ask, tenants: list[str], jp_serverapp: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     for headers in ({}, {"X-Turbopilot-Secret": app._secret, "Authorization": ""}):
@@ -89,7 +89,7 @@ async def test_server_token_and_kernels_have_no_tenant(
 
 
 async def test_collaborators_have_tenants_but_not_the_owner(
-    ask: EngineRequest, tenants: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, tenants: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
     monkeypatch.setenv("JUPYTERHUB_USER", "ada")
@@ -101,7 +101,7 @@ async def test_collaborators_have_tenants_but_not_the_owner(
     assert len({ada, bob, eve}) == 3
 
 
-async def test_invalid_session_id_is_ignored(ask: EngineRequest, ready: Any, engine: Any) -> None:
+async def test_invalid_session_id_is_ignored(ask: Ask, ready: Any, engine: Any) -> None:
     for session in ("an-id", "with space", "x" * 300, "", "\u00e9"):
         headers = {"X-Session-Id": session}
         assert (await ask("v1/completions", {"prompt": "x", "max_tokens": 1}, headers=headers)).code == 200
@@ -118,12 +118,12 @@ def test_groups_are_the_identity_providers() -> None:
     assert groups_of(SimpleNamespace(groups=["a", "b"])) == {"a", "b"}
 
 
-async def limited(ask: EngineRequest, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
+async def limited(ask: Ask, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
     return [await ask(path, body) for path, body in paths_and_bodies]
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 2}])
-async def test_rate_limit_error_names_the_limit_and_retry_after(ask: EngineRequest, ready: Any) -> None:
+async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready: Any) -> None:
     asked = [
         ("complete", complete_body()),
         ("v1/completions", {"prompt": "x"}),
@@ -139,9 +139,7 @@ async def test_rate_limit_error_names_the_limit_and_retry_after(ask: EngineReque
 
 @pytest.mark.parametrize("server_traits", [{"waiting_per_user": 2}])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_too_many_prompts_is_an_error_without_retry_after(
-    ask: EngineRequest, ready: Any, stream: bool
-) -> None:
+async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready: Any, stream: bool) -> None:
     answers = [
         await ask("v1/completions", {"prompt": ["x"] * count, "max_tokens": 1, "stream": stream})
         for count in (2, 3, 2)
@@ -152,7 +150,7 @@ async def test_too_many_prompts_is_an_error_without_retry_after(
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
-async def test_prefetch_requests_are_limited_first(ask: EngineRequest, ready: Any) -> None:
+async def test_prefetch_requests_are_limited_first(ask: Ask, ready: Any) -> None:
     warm = complete_body(trigger="warmup")
     answers = await limited(ask, *[("complete", warm)] * 2, *[("complete", complete_body())] * 3)
     assert [answer.code for answer in answers] == [200, 429, 200, 200, 429]

@@ -15,21 +15,19 @@ from jupyter_turbopilot.learning import learner
 from jupyter_turbopilot.server import runtime
 
 from ...scripted_engine import ScriptedEngine, words
-from .conftest import EngineRequest, Named, complete_body, error_of, lines
+from .conftest import Ask, Named, complete_body, error_of, lines
 
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 async def test_complete_without_suggestions_returns_an_empty_list(
-    ask: EngineRequest, ready: Any, engine: ScriptedEngine
+    ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer = ""
     assert json.loads((await ask("complete", complete_body())).body)["items"] == []
 
 
-async def test_complete_preserves_unusual_characters(
-    ask: EngineRequest, ready: Any, engine: ScriptedEngine
-) -> None:
+async def test_complete_preserves_unusual_characters(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     odd = "s = '\x00\u202e\u200b\ufeff\r🎈"
     engine.answer = odd
     answer = json.loads((await ask("complete", complete_body(odd))).body)
@@ -37,7 +35,7 @@ async def test_complete_preserves_unusual_characters(
     assert odd in engine.prompts[0]
 
 
-async def test_complete_names_an_invalid_field(ask: EngineRequest, ready: Any) -> None:
+async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
     response = await ask("complete", complete_body(offset=99))
     assert response.code == 400
     assert error_of(response) == {
@@ -50,7 +48,7 @@ async def test_complete_names_an_invalid_field(ask: EngineRequest, ready: Any) -
     }
 
 
-async def test_first_request_loads_the_model_if_startup_did_not(ask: EngineRequest, pilot: Any) -> None:
+async def test_first_request_loads_the_model_if_startup_did_not(ask: Ask, pilot: Any) -> None:
     assert pilot.worker.state.phase == "empty"
     while (response := await ask("complete", complete_body())).code == 503:
         assert error_of(response)["code"] == "loading"
@@ -58,7 +56,7 @@ async def test_first_request_loads_the_model_if_startup_did_not(ask: EngineReque
     assert response.code == 200
 
 
-async def test_complete_without_a_model_returns_the_reason(ask: EngineRequest, pilot: Any) -> None:
+async def test_complete_without_a_model_returns_the_reason(ask: Ask, pilot: Any) -> None:
     pilot.selected = "qwen2.5-coder-0.5b"
     response = await ask("complete", complete_body())
     assert response.code == 503
@@ -91,7 +89,7 @@ def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: An
     ("route", "body"), [("complete", complete_body()), ("completion", {"prompt": "x", "n_predict": 400})]
 )
 async def test_disconnect_before_the_answer_logs_no_error(
-    ask: EngineRequest,
+    ask: Ask,
     post: Post,
     jp_serverapp: Any,
     ready: Any,
@@ -103,10 +101,10 @@ async def test_disconnect_before_the_answer_logs_no_error(
     engine.answer, engine.pause = words(400), 0.01
     jp_serverapp.log.propagate = True
     _, writer = await post(route, body)
-    while ready.worker.state.phase != "thinking":
+    while ready.worker.state.phase != "generating":
         await asyncio.sleep(0.01)
     writer.transport.abort()
-    while ready.worker.state.phase == "thinking":
+    while ready.worker.state.phase == "generating":
         await asyncio.sleep(0.01)
     engine.answer = "a"
     assert (await ask("complete", complete_body())).code == 200
@@ -114,7 +112,7 @@ async def test_disconnect_before_the_answer_logs_no_error(
 
 
 async def test_engine_error_hides_internal_details(
-    ask: EngineRequest, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "AFTER_LOAD", 0.1)
     engine.fail = RuntimeError("/home/ann/secret.py: password")
@@ -130,7 +128,7 @@ async def test_engine_error_hides_internal_details(
     assert response.code == 200
 
 
-async def test_feedback_counts_without_storing_text(ask: EngineRequest, ready: Any) -> None:
+async def test_feedback_counts_without_storing_text(ask: Ask, ready: Any) -> None:
     for event in EVENTS:
         assert (await ask("feedback", {"id": "x", "event": event, "chars": 4, "seconds": 1.5})).code == 204
         assert ready.completer.counters[event] == 1
@@ -151,7 +149,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_feedback_is_learned_and_can_be_deleted(
-    soon: None, ask: EngineRequest, ready: Any, own_folder: Path
+    soon: None, ask: Ask, ready: Any, own_folder: Path
 ) -> None:
     kept = own_folder / "learning.json"
     body = complete_body(trigger="automatic", eagerness="balanced")
@@ -171,7 +169,7 @@ async def test_feedback_is_learned_and_can_be_deleted(
 
 
 async def test_feedback_counts_only_the_server_owner(
-    ask: EngineRequest, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
     monkeypatch.setenv("JUPYTERHUB_USER", "ada")
@@ -191,7 +189,7 @@ async def test_feedback_counts_only_the_server_owner(
 
 
 async def test_runtime_secret_opens_only_the_kernels_routes(
-    jp_serverapp: Any, jp_fetch: Any, ask: EngineRequest, ready: Any
+    jp_serverapp: Any, jp_fetch: Any, ask: Ask, ready: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     secret = {"X-Turbopilot-Secret": app._secret, "Authorization": ""}
@@ -202,11 +200,11 @@ async def test_runtime_secret_opens_only_the_kernels_routes(
     wrong = secret | {"X-Turbopilot-Secret": "guess"}
     assert (await ask("complete", complete_body(), headers=wrong)).code == 403
     assert (await ask("complete", complete_body(), headers=wrong | {"X-Turbopilot-Secret": ""})).code == 403
-    assert runtime.SECRET_ROUTES == ("complete", "health", "hierarchy")
+    assert runtime.SECRET_ROUTES == ("complete", "health", "helpers")
 
 
 async def test_fair_share_ignores_the_client_name(
-    ask: EngineRequest, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
     submit = ready.completer.submit
@@ -232,7 +230,7 @@ async def test_fair_share_ignores_the_client_name(
 
 
 async def test_client_name_replaces_only_the_callers_own_requests(
-    ask: EngineRequest, ready: Any, engine: ScriptedEngine
+    ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = words(100), 0.02
 

@@ -233,14 +233,14 @@ async def test_models_include_the_engines_capabilities(pilot: Any, engine: Scrip
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
     assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
     # A sleeping server returns the last description; a completion wakes it.
-    pilot.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
+    pilot.worker._life.state = EngineState(Phase.UNLOADED, "tiny.gguf")
     pilot.worker._loop.engine = None
     (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert asleep["turbopilot"] == model["turbopilot"]
 
 
 async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, ask: EngineRequest) -> None:
-    ready.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
+    ready.worker._life.state = EngineState(Phase.UNLOADED, "tiny.gguf")
     ready.worker._life._loaded = ready.worker._life._loaded or (lambda _: ScriptedEngine())
     ready.worker._loop.engine = None
     (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
