@@ -25,7 +25,7 @@ from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.evaluate.index_gain import SIBLINGS, IndexShelf
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.imports import Found, Sources, binding, bound_name
+from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 
@@ -119,9 +119,9 @@ def indexed(memory: NotebookIndex) -> Callable[..., Sequence[tuple[str, int]]]:
     return imports
 
 
-def anywhere(_: str) -> Found:
+def anywhere(_: str) -> ModuleLocation:
     """Find every module."""
-    return Found.ANYWHERE
+    return ModuleLocation.ANYWHERE
 
 
 class Bare:

@@ -13,8 +13,8 @@ from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.remote.completions import Spellings
+from jupyter_turbopilot.engine.remote.detection import TextForm, by_ids, by_text
 from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
-from jupyter_turbopilot.engine.remote.survey import TextForm, by_ids, by_text
 from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.kernels.conversation import TARGET, installation

@@ -43,7 +43,7 @@ from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application
 
-from .notebook_index.remembering import Remembering, sighting
+from .notebook_index.fake_index import FakeIndex, sighting
 from .people import People
 from .scripted_engine import ScriptedEngine, ScriptedRun, pilot_with
 from .tiny_model import write_tiny_model
@@ -191,7 +191,7 @@ class SteppedEngine(ScriptedEngine):
         return [{name: shown(ask, name) for name in names} for ask in self.asks]
 
 
-class SteppedIndex(Remembering):
+class SteppedIndex(FakeIndex):
     """A notebook index of a few lines. While it is held, a look-up takes until the index is released."""
 
     def __init__(self, about: dict[str, Any]) -> None:

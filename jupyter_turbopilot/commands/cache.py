@@ -44,12 +44,12 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
 def info(path: Path, settings: Turbopilot) -> int:
     """Print the number of cached completions in the file, and how many a server loads."""
     from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
-    from jupyter_turbopilot.sqlite_file.schema import Found
+    from jupyter_turbopilot.sqlite_file.schema import FileState
 
     found = SCHEMA.look(path)
-    if found is Found.NOTHING:
+    if found is FileState.NOTHING:
         print(f"{path}: nothing is cached yet.")
-    elif found is Found.OURS:
+    elif found is FileState.OURS:
         with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
             answers = database.count()
             room = settings.cache_memory * MEGABYTE
@@ -61,7 +61,7 @@ def info(path: Path, settings: Turbopilot) -> int:
         if read < answers:
             print("Increase c.Turbopilot.cache_memory to load more.")
     else:
-        action = "moves it aside" if found is Found.FOREIGN else "deletes it"
+        action = "moves it aside" if found is FileState.FOREIGN else "deletes it"
         print(f"{path} is {found.value}. The next server {action} and creates a new one.")
         return 1
     return 0
@@ -70,14 +70,14 @@ def info(path: Path, settings: Turbopilot) -> int:
 def clear(path: Path, settings: Turbopilot) -> int:
     """Delete all completions in the file, unless Turbopilot did not create it."""
     from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
-    from jupyter_turbopilot.sqlite_file.schema import Found
+    from jupyter_turbopilot.sqlite_file.schema import FileState
 
     found = SCHEMA.look(path)
     remaining: list[Path] = []
-    if found is Found.NOTHING:
+    if found is FileState.NOTHING:
         print("Nothing is cached.")
         return 0
-    if found is Found.OURS:
+    if found is FileState.OURS:
         with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
             answers = database.count()
             database.clear()

@@ -127,7 +127,7 @@ def _notebook_index(settings: Turbopilot) -> Finding:
 
 def _usage_log(settings: Turbopilot) -> Finding:
     """Report whether a usage log is kept, and problems with its file."""
-    from jupyter_turbopilot.usage_log import holdings
+    from jupyter_turbopilot.usage_log import describe_content
     from jupyter_turbopilot.usage_log.file import check, located
 
     if not settings.usage_log:
@@ -137,7 +137,7 @@ def _usage_log(settings: Turbopilot) -> Finding:
     except OSError as error:
         said = f"{settings.usage_log} cannot be written ({error.strerror})."
         return Finding("usage log", f"{said} Set c.Turbopilot.usage_log to a writable file.", problem=True)
-    return Finding("usage log", f"kept in {settings.usage_log}: {holdings(text=settings.usage_text)}")
+    return Finding("usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_text)}")
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:

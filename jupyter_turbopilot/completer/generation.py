@@ -308,7 +308,7 @@ class Generation(Job):
     ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
         """Generate the first text, which the editor's next request may continue, and cache it."""
         plan, text = self.plan, self.text
-        text.cache_key = plan.cache_key if plan.cached_function else None
+        text.cache_key = plan.cache_key if plan.is_cacheable else None
         try:
             writing, complete = yield from self._generate_text(engine, start, text)
             if not text.has_probabilities and not writing.shown and not self.cancel.is_set():

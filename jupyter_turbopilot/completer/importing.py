@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.suggestion.imports import Found
+    from jupyter_turbopilot.suggestion.imports import ModuleLocation
 
     Lines = Sequence[tuple[str, int]]
 
@@ -106,7 +106,7 @@ def sources_of(
                 counts += _indexed_lines(notebook_index, name, folder, leaving)
         return counts
 
-    def found(module: str) -> Found | None:
+    def found(module: str) -> ModuleLocation | None:
         where = installed(module, kernel_context.modules, waits=waits and not _CACHED_ONLY.get())
         if where is None and _CACHED_ONLY.get():
             raise WouldWaitError

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CacheKey, CompletionCache
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
-    from jupyter_turbopilot.learning.outcomes import Terms
+    from jupyter_turbopilot.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.suggestion.writing import Writing
@@ -50,7 +50,7 @@ class Plan(ABC):
     seconds: float = 0.0
     gated: bool = False  # whether the gate may hide the suggestion
     judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
-    terms: Terms | None = None  # of an automatic suggestion, whose outcome calibrates the gate
+    terms: DisplayConditions | None = None  # of an automatic suggestion, whose outcome calibrates the gate
     answers: bool = True  # whether cached completions are replayed; otherwise they only serve as drafts
     exact: bool = False  # whether prompt and draft are sent to the engine unchanged
     hint: Sequence[int] = ()  # the draft of an exact request
@@ -74,13 +74,13 @@ class Plan(ABC):
         return replace(self, cache_key=replace(self.cache_key, tenant=tenant), session=session)
 
     @property
-    def cached_function(self) -> bool:
+    def is_cacheable(self) -> bool:
         """Whether the answer is cached: only texts without sampling are the same each time."""
         return self.sampling.plain and not self.exact
 
     def find_cached(self, results: CompletionCache) -> CachedCompletion | None:
         """Return the cached completion, or None."""
-        return results.find(self.cache_key) if self.cached_function else None
+        return results.find(self.cache_key) if self.is_cacheable else None
 
     def is_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether a cached completion is the whole answer."""

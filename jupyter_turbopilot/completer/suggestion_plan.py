@@ -20,7 +20,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.learning.calibration import AS_FITTED
-from jupyter_turbopilot.learning.outcomes import Terms
+from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.notebook_index import lookup
 from jupyter_turbopilot.notebook_index.continuations import continuations_at
 from jupyter_turbopilot.suggestion.features import cursor_features
@@ -206,7 +206,7 @@ def plan_suggestion(
     if promised:
         # Moving the threshold has the same effect as calibrating each score.
         threshold = user.calibration(subject).threshold(threshold)
-    terms = Terms(subject, threshold, promised) if request.trigger == "automatic" else None
+    terms = DisplayConditions(subject, threshold, promised) if request.trigger == "automatic" else None
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
     length = _length(request, settings, multi=surroundings.multi)

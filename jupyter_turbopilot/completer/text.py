@@ -97,11 +97,7 @@ class Text:
         5. If one of `names` must follow, the generated text starts with one of them, or is constrained to.
         """
         cache_key = self.cache_key
-        if (
-            not (remainder and cache_key and self.ask and self.begun)
-            or plan.n > 1
-            or not plan.cached_function
-        ):
+        if not (remainder and cache_key and self.ask and self.begun) or plan.n > 1 or not plan.is_cacheable:
             return False
         if (cache_key.group, cache_key.after, cache_key.limit) != (
             plan.cache_key.group,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.notebook_index.entries import Page
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    Remembering = Callable[[str], NotebookIndex | None]
+    FakeIndex = Callable[[str], NotebookIndex | None]
 
 SIBLINGS = "siblings"
 SIBLING_SEPARATOR = "__"  # siblings have the same name up to this separator
@@ -224,10 +224,10 @@ def measure(
     tell("without index", without, "")
     tell("with index", with_it, gain.words)
 
-    def at(by: float, way: str, found: dict[float, TypingResult], cached_function: Remembering) -> float:
+    def at(by: float, way: str, found: dict[float, TypingResult], index: FakeIndex) -> float:
         way = f"{way}, threshold {by:+.2f}"
         with changed_threshold(model, eagerness, by):
-            found[by] = by_keystrokes(local, traces, telling(way), cached_function)
+            found[by] = by_keystrokes(local, traces, telling(way), index)
         tell(way, found[by], gain.words)
         return found[by].total.precision
 

@@ -53,7 +53,7 @@ class Suggested:
         match event:
             case events.Shown():
                 self.shown = True
-            case events.Taken():
+            case events.Accepted():
                 self.taken = max(self.taken, event.chars)
                 self.keys += 1 + event.typed
             case events.Retained():

@@ -12,7 +12,7 @@ from jupyter_turbopilot.helper_functions.event import Event
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from jupyter_turbopilot.helper_functions.growth import GenerationSteps
+    from jupyter_turbopilot.helper_functions.generate import GenerationSteps
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 

@@ -106,7 +106,9 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "name": model.name,
         "spec": model.spec,
         "size": stored.size if stored and not stored.damaged else model.bytes or None,
-        "exact_size": bool((stored and not stored.damaged) or model.size),  # otherwise the size is an estimate
+        "exact_size": bool(
+            (stored and not stored.damaged) or model.size
+        ),  # otherwise the size is an estimate
         "architecture": model.architecture,
         "fim": model.fim,
         "checkpoint": model.checkpoint if model.engine == "llama" else "",  # other engines need no conversion

@@ -11,7 +11,7 @@ from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.helper_functions.follow import follow
-from jupyter_turbopilot.helper_functions.growth import grow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class InProcess:
 
     def helpers(self, request: FunctionRequest, kernel_context: KernelContext = NONE) -> Generator[Event]:
         """Return the events of a multi-function generation; closing the generator cancels it."""
-        growth = grow(request, kernel_context)
+        growth = generate_functions(request, kernel_context)
         self.wait()  # the request's time limit starts after loading
         return follow(growth, lambda completion: self.replies(completion, kernel_context))
 

@@ -23,7 +23,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.shell.numbers import real, whole
 from jupyter_turbopilot.shell.output import Output, printable
-from jupyter_turbopilot.usage_log import holdings
+from jupyter_turbopilot.usage_log import describe_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ def _usage_log(usage_log: dict[str, Any] | None) -> str:
         return ""
     file = f", in {usage_log['file']}" if usage_log["file"] else ""
     error = f"; it cannot be written: {usage_log['error']}" if usage_log["error"] else ""
-    return f"\nUsage log: on ({holdings(text=usage_log['text'])}{file}){error}"
+    return f"\nUsage log: on ({describe_content(text=usage_log['text'])}{file}){error}"
 
 
 def _as_call(lines: list[str]) -> list[str]:
@@ -218,9 +218,7 @@ class TurbopilotMagics(Magics):
                 "Set c.Turbopilot.notebook_index = False to turn this off."
             )
         if usage_log := local.pilot.completer.usage_log:
-            print(
-                f"Suggestions are logged for a study in {usage_log.name} ({holdings(text=usage_log.text)})."
-            )
+            print(f"Suggestions are logged in {usage_log.name} ({describe_content(text=usage_log.text)}).")
 
     def off(self) -> None:
         """Turn ghost text in the prompt off."""

@@ -41,7 +41,7 @@ _TYPES = ("from typing ", "from collections.abc ")
 _NOTHING = Lexeme("", "", 0)
 
 
-class Found(Enum):
+class ModuleLocation(Enum):
     """Where a module was found that a kernel can import."""
 
     NOWHERE = 0
@@ -79,26 +79,32 @@ class Sources:
     module, and with the full name only if that does not exist: it may be in a namespace package.
     """
 
-    def __init__(self, cached_function: DocumentImports, found: Callable[[str], Found | None]) -> None:
-        self._remembered = cached_function
+    def __init__(self, documents: DocumentImports, found: Callable[[str], ModuleLocation | None]) -> None:
+        self._documents = documents
         self._found = found
 
     def line_for(self, use: Use) -> str | None:
         """Return the line that binds a name if it is unambiguous, otherwise ""; None if not known yet."""
         line = self._line(use, near=False)
-        found = self._where(line) if line else Found.NOWHERE
+        found = self._where(line) if line else ModuleLocation.NOWHERE
         if found is None:
             return None
         # For a module in the working folder, only documents in the same folder count.
-        certain = found is Found.ANYWHERE or (found is Found.HERE and self._line(use, near=True) == line)
+        certain = found is ModuleLocation.ANYWHERE or (
+            found is ModuleLocation.HERE and self._line(use, near=True) == line
+        )
         return line if certain else ""
 
-    def _where(self, line: str) -> Found | None:
+    def _where(self, line: str) -> ModuleLocation | None:
         found = self._found(top_module(line))
-        return self._found(whole) if found is Found.NOWHERE and "." in (whole := imported(line)) else found
+        return (
+            self._found(whole)
+            if found is ModuleLocation.NOWHERE and "." in (whole := imported(line))
+            else found
+        )
 
     def _line(self, use: Use, *, near: bool) -> str:
-        return _certain(use, _known_lines(use.name, self._remembered(use.name, near=near)))
+        return _certain(use, _known_lines(use.name, self._documents(use.name, near=near)))
 
 
 def _certain(use: Use, known: Counter[str]) -> str:

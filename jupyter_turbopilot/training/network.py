@@ -17,7 +17,7 @@ from jupyter_turbopilot.models.convert.llama import interleave_halves
 from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
-from jupyter_turbopilot.models.tuning.fold import Change, rewrite
+from jupyter_turbopilot.models.tuning.merge import Change, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -79,7 +79,7 @@ class _Outcome(_Event, frozen=True):
     after: Seconds
 
 
-class Taken(_Outcome, frozen=True):
+class Accepted(_Outcome, frozen=True):
     """The user accepted the suggestion or a part of it, or, with `chars` 0, an alternative to it."""
 
     of: Count = 0
@@ -125,7 +125,7 @@ class Ended(_Event, frozen=True):
     written: Count
 
 
-Event = Session | Requested | Shown | Taken | Dismissed | TypedOver | Retained | Typing | Dropped | Ended
+Event = Session | Requested | Shown | Accepted | Dismissed | TypedOver | Retained | Typing | Dropped | Ended
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

@@ -250,7 +250,7 @@ class UsageLog:
             case "accepted":
                 typed = max(0, feedback.before - suggestion.taken)
                 self._written += suggestion.take(feedback.chars)
-                self._writer.put(partial(events.Taken, **outcome, of=of, typed=typed))
+                self._writer.put(partial(events.Accepted, **outcome, of=of, typed=typed))
             case "dismissed":
                 self._writer.put(partial(events.Dismissed, **outcome, of=of))
             case "typed_over":

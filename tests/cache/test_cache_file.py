@@ -30,7 +30,7 @@ from jupyter_turbopilot.cache.completion_cache import Answer, CacheKey, Completi
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.sqlite_file import connection, schema
 from jupyter_turbopilot.sqlite_file.connection import LONGEST, check, is_damage, reason_of
-from jupyter_turbopilot.sqlite_file.schema import Found
+from jupyter_turbopilot.sqlite_file.schema import FileState
 
 from .answers import MEGABYTE, answers, open_file, texts, whole_size
 
@@ -138,7 +138,7 @@ def write_foreign(path: Path) -> None:
 @pytest.mark.parametrize("name", ["answers.db", "a b#?%41[x].db"])
 def test_prepare_creates_files_that_only_the_owner_can_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / "deep" / "er" / name
-    assert SCHEMA.look(path) is Found.NOTHING
+    assert SCHEMA.look(path) is FileState.NOTHING
     database = open_file(path)
     with database.transaction():
         database.add(answers(range(3)))
@@ -147,7 +147,7 @@ def test_prepare_creates_files_that_only_the_owner_can_read(tmp_path: Path, name
         assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
         assert set(SCHEMA.belonging(path)) == set(beside)
     database.close()
-    assert SCHEMA.look(path) is Found.OURS
+    assert SCHEMA.look(path) is FileState.OURS
     assert SCHEMA.is_ours(path)
 
 
@@ -173,7 +173,7 @@ def test_prepare_replaces_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch(0o644)
     SCHEMA.prepare(path)
-    assert SCHEMA.look(path) is Found.OURS
+    assert SCHEMA.look(path) is FileState.OURS
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -190,10 +190,10 @@ def test_prepare_moves_a_foreign_file_aside(
         else:
             write_foreign(path)
         kept = path.read_bytes()
-        assert SCHEMA.look(path) is Found.FOREIGN
+        assert SCHEMA.look(path) is FileState.FOREIGN
         assert path not in SCHEMA.belonging(path)
         SCHEMA.prepare(path)
-        assert SCHEMA.look(path) is Found.OURS
+        assert SCHEMA.look(path) is FileState.OURS
         moved[tmp_path / name] = kept
         assert {aside: aside.read_bytes() for aside in moved} == moved
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
@@ -217,7 +217,7 @@ def test_prepare_replaces_an_unusable_file(
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
         with closing(connection.connect(path)) as opened:
             opened.execute(change)
-    assert SCHEMA.look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
+    assert SCHEMA.look(path) is (FileState.OUTDATED if why == "older" else FileState.DAMAGED)
     assert texts(path) == []
     assert "replaced by a new file" in caplog.text
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
@@ -286,16 +286,16 @@ def test_prepare_replaces_a_file_with_other_tables(tmp_path: Path, statements: l
     with closing(connection.connect(path)) as opened:
         for statement in statements:
             opened.execute(statement)
-    assert SCHEMA.look(path) is Found.DAMAGED
+    assert SCHEMA.look(path) is FileState.DAMAGED
     assert texts(path) == []
-    assert SCHEMA.look(path) is Found.OURS
+    assert SCHEMA.look(path) is FileState.OURS
 
 
 def test_look_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database._connection.execute("BEGIN IMMEDIATE")
-    assert SCHEMA.look(path) is Found.OURS
+    assert SCHEMA.look(path) is FileState.OURS
     assert path in SCHEMA.belonging(path)
     SCHEMA.prepare(path)
     other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"

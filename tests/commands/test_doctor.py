@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot import files
-from jupyter_turbopilot.learning.learner import Learned
-from jupyter_turbopilot.learning.outcomes import Observations, Terms, Verdict
+from jupyter_turbopilot.learning.learner import LearnedState
+from jupyter_turbopilot.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.notebook_index.paths import folder
 from jupyter_turbopilot.suggestion.fit import subject_of
@@ -63,9 +63,9 @@ def test_doctor_reports_learned_thresholds(
     assert (
         "learning     accepted 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
     )
-    terms = Terms(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
+    terms = DisplayConditions(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
     wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
-    learned = Learned().after(wrong, time.time())
+    learned = LearnedState().after(wrong, time.time())
     (own_folder / LEARNING).write_bytes(msgspec.json.encode(learned))
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(

@@ -15,8 +15,8 @@ from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.reply import Reply
 
+from ..notebook_index.fake_index import FakeIndex
 from ..notebook_index.folders import until
-from ..notebook_index.remembering import Remembering
 from ..scripted_engine import words
 from .desk import Desk, request
 
@@ -139,7 +139,7 @@ def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = desk("a b")
-    d.notebook_index = Remembering()
+    d.notebook_index = FakeIndex()
     replies: list[Reply] = []
     enter = d.completer.shared.editors.enter
 

@@ -17,7 +17,7 @@ from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, Ob
 from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 from jupyter_turbopilot.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.imports import Found, Use
+from jupyter_turbopilot.suggestion.imports import ModuleLocation, Use
 
 from ..notebook_index.notebooks import write
 from .desk import Desk, heard, request
@@ -84,7 +84,7 @@ def test_suggestion_is_uncached_before_its_modules_are_looked_up(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch, trigger: str
 ) -> None:
     d = desk("table; sns.heatmap(table)")
-    found: list[Found | None] = [None]
+    found: list[ModuleLocation | None] = [None]
     monkeypatch.setattr(Installed, "__call__", lambda *_, **__: found[0])
 
     def told() -> tuple[bool, bool]:
@@ -94,7 +94,7 @@ def test_suggestion_is_uncached_before_its_modules_are_looked_up(
 
     assert told() == (False, True)
     assert told() == (False, True)
-    found[0] = Found.ANYWHERE
+    found[0] = ModuleLocation.ANYWHERE
     assert told() == (True, False)
 
 
@@ -124,7 +124,7 @@ def test_sources_include_open_documents_and_later_cells(monkeypatch: pytest.Monk
         Document(language="r", source="import q"),
     ]
     everything = Installed()
-    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: ModuleLocation.ANYWHERE)
     sources = sources_of(
         Completion(cells=cells, offset=4, documents=documents), knowing("/a"), None, everything
     )
@@ -160,7 +160,7 @@ def test_sources_ignore_open_documents_of_other_folders_for_local_modules() -> N
     def line(path: str) -> str | None:
         documents = [Document(path=path, source="from helpers import clean")]
         asks = Completion(cells=[Cell(source="")], offset=0, path="work/a.ipynb", documents=documents)
-        found: Any = lambda *_, **__: Found.HERE  # noqa: E731
+        found: Any = lambda *_, **__: ModuleLocation.HERE  # noqa: E731
         sources = sources_of(asks, here, None, found)
         assert sources
         return sources.line_for(use)
@@ -216,7 +216,7 @@ def test_sources_cache_indexed_lines_for_a_while(folder: str, monkeypatch: pytes
 
 
 def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: ModuleLocation.ANYWHERE)
     own, other = "import numpy as np", "import jax.numpy as np"
     for number in range(3):
         write(tmp_path / "work", f"{number}.ipynb", own)

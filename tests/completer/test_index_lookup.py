@@ -21,8 +21,8 @@ from jupyter_turbopilot.notebook_index import lookup
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
 
+from ..notebook_index.fake_index import FakeIndex
 from ..notebook_index.folders import until
-from ..notebook_index.remembering import Remembering
 from ..scripted_engine import ScriptedEngine, words
 from .desk import Desk, heard, request
 
@@ -57,7 +57,7 @@ def sure_of_beginnings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def remembering(made: Desk, *lines: str) -> Desk:
-    made.notebook_index = Remembering.of(*lines)
+    made.notebook_index = FakeIndex.of(*lines)
     return made
 
 
@@ -206,7 +206,7 @@ def test_hidden_cached_completion_does_not_hide_an_index_match(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("ad_other(1)", probability=0.02)
-    d.notebook_index = Remembering()
+    d.notebook_index = FakeIndex()
     assert d.texts(typed()) == []
     assert len(d.engine.asks) == 1
     remembering(d, LINE)
@@ -246,7 +246,7 @@ def gate() -> Iterator[Gate]:
 
 def test_newer_request_supersedes_a_look_up(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("a + b", settings={"eagerness": "always"})
-    d.notebook_index = notebook_index = Remembering(before=gate)
+    d.notebook_index = notebook_index = FakeIndex(before=gate)
     _, first = d.begin(typed("x = y"))
     assert gate.asked.wait(30)
     _, second = d.begin(typed("x = y_"))
@@ -264,10 +264,10 @@ def test_newer_request_takes_over_from_the_look_ups_predecessor(
     _, running = d.begin(typed("x = "))
     while not d.engine.asks:
         time.sleep(0.001)
-    d.notebook_index = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     _, waiting = d.begin(typed("x = w"))
     assert gate.asked.wait(30)
-    d.notebook_index = Remembering()
+    d.notebook_index = FakeIndex()
     _, last = d.begin(typed("x = wo"))
     gate.opened.set()
     assert heard(last)[-1].items
@@ -277,7 +277,7 @@ def test_newer_request_takes_over_from_the_look_ups_predecessor(
 
 def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("a")
-    d.notebook_index = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     job, replies = d.begin(typed("x = 1"))
     assert gate.asked.wait(30)
     job.cancel.set("disconnected")
@@ -292,7 +292,7 @@ def test_slow_index_does_not_delay_the_engine(
     monkeypatch.setattr(completer, "INDEX_TIMEOUT", 0.02)
     monkeypatch.setattr(lookups, "SLOW", 0.0)
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     assert d.texts(typed("x = a"))[-1] == "1"
     # While it has yet to answer that, it is asked nothing else.
     assert d.texts(typed("y = b"))[-1] == "1"
@@ -304,7 +304,7 @@ def test_failing_index_is_ignored(desk: Callable[..., Desk]) -> None:
         raise OSError("no such disk")
 
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering(before=fail)
+    d.notebook_index = FakeIndex(before=fail)
     assert d.texts(typed("x = a"))[-1] == "1"
     assert d.texts(typed("y = b"))[-1] == "1"
 
@@ -334,7 +334,7 @@ def test_engine_answers_if_no_look_up_thread_can_start(
 
 def test_requests_skip_the_index_if_its_queue_is_full(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST + 1)]
     assert d.texts(typed("x = a", client="another"))[-1] == "1"
     gate.opened.set()
@@ -356,7 +356,7 @@ def test_prompt_contains_similar_cells_of_the_index(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering(documents=[ELSEWHERE])
+    d.notebook_index = FakeIndex(documents=[ELSEWHERE])
     for trigger, source in (("warmup", ""), ("automatic", "y = "), ("automatic", "y = lo")):
         d.ask(beside("x = load_frame(name)", source, trigger=trigger))
         d.notebook_index.documents = []
@@ -374,7 +374,7 @@ def test_remote_server_gets_index_cells_only_if_allowed(
     engine = ScriptedEngine("1")
     remote = TurbopilotRemote(send_documents=documents, send_kernel_context=kernel_context)
     d = Desk(engine, engine="remote", remote=remote, eagerness="always")
-    d.notebook_index = notebook_index = Remembering.of("y = load_all(name)")
+    d.notebook_index = notebook_index = FakeIndex.of("y = load_all(name)")
     notebook_index.documents = [ELSEWHERE]
     d.ask(beside("x = load_frame(name)", "y = lo", trigger=trigger))
     d.worker.stop()
@@ -391,7 +391,7 @@ def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
     d = desk("1")
     kept: list[Answer] = []
     d.completer.shared.results = CompletionCache(1 << 20, kept.append)
-    d.notebook_index = Remembering(documents=documents)
+    d.notebook_index = FakeIndex(documents=documents)
     d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
     assert len(kept) == (not documents)
 
@@ -400,7 +400,7 @@ def test_index_cells_do_not_change_the_score(desk: Callable[..., Desk]) -> None:
     found = []
     for documents in ([], [ELSEWHERE]):
         d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
-        d.notebook_index = Remembering(documents=documents)
+        d.notebook_index = FakeIndex(documents=documents)
         found.append(d.ask(beside("x = open(name)", "y = "))[-1].items[0].confidence)
         assert (ELSEWHERE.source in d.engine.prompts[0]) == bool(documents)
     assert found[0] == found[1]
@@ -410,7 +410,7 @@ def test_index_cells_that_are_late_do_not_change_the_prompt(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = notebook_index = Remembering(documents=[ELSEWHERE], before=gate)
+    d.notebook_index = notebook_index = FakeIndex(documents=[ELSEWHERE], before=gate)
     monkeypatch.setattr(completer, "PREFETCH_TIMEOUT", 0.02)
     d.ask(beside("x = load_frame(name)", "", trigger="warmup"))
     gate.opened.set()
@@ -423,7 +423,7 @@ def test_index_cells_that_are_late_do_not_change_the_prompt(
 
 def test_prefetching_waits_longer_for_the_index_than_a_keystroke(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
+    d.notebook_index = FakeIndex(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
         patch.setattr(completer, "PREFETCH_TIMEOUT", 10.0)
@@ -433,7 +433,7 @@ def test_prefetching_waits_longer_for_the_index_than_a_keystroke(desk: Callable[
 
 def test_prefetching_uses_the_chosen_index_cells(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering(documents=[ELSEWHERE])
+    d.notebook_index = FakeIndex(documents=[ELSEWHERE])
     d.ask(beside("x = load_frame(name)", "y = "))
     d.ask(beside("x = load_frame(name)", "y = load", trigger="prefetch"))
     assert all(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
@@ -442,7 +442,7 @@ def test_prefetching_uses_the_chosen_index_cells(desk: Callable[..., Desk]) -> N
 
 def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = Remembering.of("y = load_all(name)")
+    d.notebook_index = FakeIndex.of("y = load_all(name)")
     d.ask(beside("x", "y = lo", path="secrets.py"))
     assert (d.notebook_index.asked, d.notebook_index.wanted) == ([], [])
 
@@ -458,7 +458,7 @@ PIECES = st.lists(st.sampled_from(["a", "(", ")", "b1", " = ", ".", "x"]), min_s
 @given(st.lists(PIECES, max_size=4), PIECES, st.floats(0.0, 1.0), st.sampled_from(["auto", "multi"]))
 def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value: float, kind: str) -> None:
     d = Desk(ScriptedEngine(answer + "\nx = 2\n"), eagerness="eager")
-    d.notebook_index = Remembering.of(*("df" + line for line in lines))
+    d.notebook_index = FakeIndex.of(*("df" + line for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lookup, "rate", lambda _: value)
         patch.setattr(completer, "INDEX_TIMEOUT", 5.0)

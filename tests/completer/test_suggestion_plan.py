@@ -10,7 +10,7 @@ from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import TurbopilotRemote
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.learning.outcomes import Terms
+from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 from .desk import Desk, heard, request
@@ -97,7 +97,7 @@ def test_calibration_moves_thresholds_with_a_promised_precision(
     desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
 ) -> None:
     d = desk("alpha + beta + gamma", probability=1.0)
-    sent: list[Terms] = []
+    sent: list[DisplayConditions] = []
 
     def learn(calibration: Calibration) -> None:
         d.completer.learner = SimpleNamespace(  # type: ignore[assignment]

@@ -22,8 +22,8 @@ from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 from tests.completer.desk import Desk
 from tests.evaluate.conftest import CODE, notebook, pipe
+from tests.notebook_index.fake_index import FakeIndex
 from tests.notebook_index.notebooks import write
-from tests.notebook_index.remembering import Remembering
 from tests.scripted_engine import ScriptedEngine
 
 
@@ -41,7 +41,7 @@ class AtDesk:
 
 def test_with_memory_counts_index_suggestions_separately(appended: list[Trace]) -> None:
     desk = Desk(ScriptedEngine(""))
-    notebook_index = Remembering.of(*CODE.splitlines(), documents=20)
+    notebook_index = FakeIndex.of(*CODE.splitlines(), documents=20)
     result = by_keystrokes(AtDesk(desk), appended, lambda _: None, lambda _: notebook_index)  # type: ignore[arg-type]
     desk.worker.stop()
     assert result.from_index.shown > 0

@@ -19,13 +19,13 @@ from jupyter_turbopilot.request import Cell, Completion, Feedback
 from jupyter_turbopilot.usage_log import file
 from jupyter_turbopilot.usage_log.events import (
     SCHEMA,
+    Accepted,
     Ended,
     Event,
     Requested,
     Retained,
     Session,
     Shown,
-    Taken,
 )
 from jupyter_turbopilot.usage_log.file import Reading
 from jupyter_turbopilot.usage_log.log import UsageLog
@@ -220,8 +220,8 @@ def shown(number: int, chars: int = 5) -> Shown:
     return Shown(0.0, f"AbC3.{number}", chars=chars, score=0.5)
 
 
-def taken(number: int, chars: int, typed: int = 0) -> Taken:
-    return Taken(0.0, f"AbC3.{number}", chars=chars, after=1, typed=typed)
+def taken(number: int, chars: int, typed: int = 0) -> Accepted:
+    return Accepted(0.0, f"AbC3.{number}", chars=chars, after=1, typed=typed)
 
 
 def retained(number: int, chars: int, after: float) -> Retained:

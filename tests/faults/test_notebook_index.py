@@ -27,7 +27,7 @@ from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 from jupyter_turbopilot.notebook_index.paths import path_of
 from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
-from jupyter_turbopilot.sqlite_file.schema import Found, Schema
+from jupyter_turbopilot.sqlite_file.schema import FileState, Schema
 
 from ..notebook_index.folders import built, known, look_again, rests, settled, until
 from ..notebook_index.managers import Manager
@@ -229,7 +229,7 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
         assert 0 < len(known(notebook_index.builder.path)) < 40
         assert rests(notebook_index, "value_39_49") == [" = 49"]
         assert rests(notebook_index, "value_0_") == []
-    assert SCHEMA.look(notebook_index.builder.path) is Found.OURS
+    assert SCHEMA.look(notebook_index.builder.path) is FileState.OURS
     with closing(Store(notebook_index.builder.path)) as store:
         for path in store.stamps():
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1

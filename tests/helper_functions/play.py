@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_turbopilot.helper_functions.author import Continuation, Question
 from jupyter_turbopilot.helper_functions.event import Event
-from jupyter_turbopilot.helper_functions.growth import grow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import FunctionRequest
 
 Answer = Callable[[Question], Continuation | str]
@@ -15,7 +15,7 @@ Answer = Callable[[Question], Continuation | str]
 
 def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, **more: Any) -> list[Event]:
     """Return all events of a request; the last one is `done`."""
-    growth = grow(FunctionRequest(source=source, **more), clock=clock)
+    growth = generate_functions(FunctionRequest(source=source, **more), clock=clock)
     events: list[Event] = []
     step: Event | Question = next(growth)
     while True:

@@ -16,7 +16,7 @@ from jupyter_turbopilot.helper_functions.author import (
     Question,
     TokenBudget,
 )
-from jupyter_turbopilot.helper_functions.growth import NO_TIME
+from jupyter_turbopilot.helper_functions.generate import NO_TIME
 
 from .play import bodies, play
 

@@ -10,7 +10,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import STOPPED, Job
 from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.helper_functions.follow import follow
-from jupyter_turbopilot.helper_functions.growth import grow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion, FunctionRequest
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -55,7 +55,9 @@ def replies_of(desk: Desk, jobs: list[Job]) -> Callable[[Completion], Generator[
 def test_follow_stops_after_the_deadline(desk: Desk) -> None:
     desk.engine.pause = 0.01
     desk.engine.answer = "x = 1\n    " * 500
-    (*_, done) = follow(grow(FunctionRequest(source="def total(rows):", seconds=0.2)), replies_of(desk, []))
+    (*_, done) = follow(
+        generate_functions(FunctionRequest(source="def total(rows):", seconds=0.2)), replies_of(desk, [])
+    )
     assert desk.engine.asks[0].usage.predicted_tokens < 500
     assert "x = 1" in done.source
 

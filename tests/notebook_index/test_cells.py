@@ -12,7 +12,7 @@ from jupyter_turbopilot.notebook_index.cells import ChosenCells, words_above
 from jupyter_turbopilot.notebook_index.entries import entries_of
 from jupyter_turbopilot.request import Cell, Completion, Document
 
-from .remembering import Remembering
+from .fake_index import FakeIndex
 
 ELSEWHERE = Document(path="other.ipynb", source="frame = load_frame('x')")
 
@@ -24,7 +24,7 @@ def asked(*sources: str, active: int = -1, **more: object) -> Completion:
 
 
 def test_choose_returns_cells_that_follow_similar_ones() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     request = asked("import pandas as pd", "frame = load_frame(path)", "fr")
     chosen.choose(notebook_index, request)
     assert notebook_index.wanted == [({"frame", "load_frame", "path"}, {"pandas"})]
@@ -54,7 +54,7 @@ LINES = st.sampled_from(
 @given(st.lists(LINES, max_size=5).map("\n".join), st.lists(LINES, max_size=5).map("\n".join))
 def test_choose_is_independent_of_the_typed_text(before: str, after: str) -> None:
     others = [Document(path=f"{n}.ipynb", source=f"frame = load_frame({n})\n\nb = {n}") for n in range(40)]
-    notebook_index, chosen = Remembering(documents=others), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=others), ChosenCells()
     begins = []
     for typed in (before, after):
         request = asked("frame = load_frame(path)", typed)
@@ -65,7 +65,7 @@ def test_choose_is_independent_of_the_typed_text(before: str, after: str) -> Non
 
 
 def test_choose_looks_up_a_refocused_cell_again() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
     for request in (first, second, first):
         chosen.choose(notebook_index, request)
@@ -80,7 +80,7 @@ def test_choose_looks_up_a_refocused_cell_again() -> None:
 
 def test_choose_excludes_cells_in_the_notebook() -> None:
     notebook_index, chosen = (
-        Remembering(documents=[ELSEWHERE, Document(path="b.ipynb", source="then = 1")]),
+        FakeIndex(documents=[ELSEWHERE, Document(path="b.ipynb", source="then = 1")]),
         ChosenCells(),
     )
     request = asked("alpha = 1", f"{ELSEWHERE.source}\n", "")
@@ -95,14 +95,14 @@ def test_choose_recognizes_copies_despite_removed_lines() -> None:
     assert len(known) > len(mine)  # longer than one entry
     assert not {one.source for one in known} & {*mine}
     copies = [Document(path="a-Copy1.ipynb", source=one.source) for one in known]
-    notebook_index, chosen = Remembering(documents=[*copies, ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[*copies, ELSEWHERE]), ChosenCells()
     assert chosen.choose(notebook_index, asked(*mine, "")).documents == (ELSEWHERE,)
 
 
 def test_choose_drops_documents_that_left_the_index() -> None:
     now = 0.0
     gone = Document(path="gone.ipynb", source="alpha = 2")
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE, gone]), ChosenCells(lambda: now)
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE, gone]), ChosenCells(lambda: now)
     request = asked("alpha = 1", "")
     chosen.choose(notebook_index, request)
     notebook_index.documents.remove(gone)
@@ -116,7 +116,7 @@ def test_choose_drops_documents_that_left_the_index() -> None:
 
 
 def test_choose_retries_without_a_result_when_refocused() -> None:
-    notebook_index, chosen = Remembering(), ChosenCells()
+    notebook_index, chosen = FakeIndex(), ChosenCells()
     first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
     assert chosen.choose(notebook_index, first).documents == ()
     notebook_index.documents = [ELSEWHERE]
@@ -126,7 +126,7 @@ def test_choose_retries_without_a_result_when_refocused() -> None:
 
 
 def test_choose_separates_two_users_of_a_notebook() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     one = asked("alpha = 1", "", "", active=1, client="one")
     two = asked("alpha = 1", "", "", active=2, client="two")
     for _ in range(3):
@@ -136,7 +136,7 @@ def test_choose_separates_two_users_of_a_notebook() -> None:
 
 
 def test_choose_identifies_cells_without_ids_by_those_above() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
 
     def at(*sources: str) -> Completion:
         cells = [Cell(source=source) for source in sources]
@@ -150,7 +150,7 @@ def test_choose_identifies_cells_without_ids_by_those_above() -> None:
 
 
 def test_choose_excludes_open_documents_and_the_notebook() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     request = asked("alpha = 1", "", documents=[ELSEWHERE])
     chosen.choose(notebook_index, request)
     assert notebook_index.left == [{"a.ipynb", "other.ipynb"}]
@@ -158,13 +158,13 @@ def test_choose_excludes_open_documents_and_the_notebook() -> None:
 
 
 def test_choose_returns_nothing_for_the_first_cell() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     chosen.choose(notebook_index, asked("alpha = 1"))
     assert notebook_index.wanted == []
 
 
 def test_choose_forgets_the_oldest_cells() -> None:
-    notebook_index, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     sources = [f"alpha{number} = 1" for number in range(module.MOST_KEPT + 2)]
     for at in range(1, len(sources)):
         chosen.choose(notebook_index, asked(*sources, active=at))
@@ -172,7 +172,7 @@ def test_choose_forgets_the_oldest_cells() -> None:
     assert chosen.of(asked(*sources, active=2)).documents == (ELSEWHERE,)
 
 
-class Unsteady(Remembering):
+class Unsteady(FakeIndex):
     """An index that grows, fails, and answers too late."""
 
     def following(self, *given: object, **more: object) -> Sequence[Document]:

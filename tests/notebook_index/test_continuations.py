@@ -18,7 +18,7 @@ from jupyter_turbopilot.notebook_index.continuations import (
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 
-from .remembering import Remembering, sighting
+from .fake_index import FakeIndex, sighting
 
 
 def test_ways_at_finds_continuations_in_other_cells_and_the_active_one() -> None:
@@ -34,7 +34,7 @@ def ways_of(*sources: str, typed: str, below: str = "") -> list[Continuation]:
     cells = [*map(cell_of, sources), Cell(source=typed + below)]
     request = Completion(cells=cells, active=len(sources), offset=len(typed))
     around = surroundings_of(request.prefix, request.suffix)
-    return continuations_at(Remembering(), request, around, time.time())
+    return continuations_at(FakeIndex(), request, around, time.time())
 
 
 def cell_of(source: str) -> Cell:
@@ -93,7 +93,7 @@ def test_ways_at_reads_only_cells_of_the_same_language() -> None:
         Cell(source="pr"),
     ]
     request = Completion(cells=cells, active=3, offset=2)
-    ways = continuations_at(Remembering(), request, surroundings_of("pr", ""), time.time())
+    ways = continuations_at(FakeIndex(), request, surroundings_of("pr", ""), time.time())
     assert [way.rest for way in ways] == ["int(1)"]
 
 

@@ -74,9 +74,9 @@ def test_page_of_removes_secrets_that_span_lines(lines: int, in_file: bool) -> N
     above = "\n".join(f"value_{at:03} = compute({at:03})" for at in range(lines))
     text = f"{above}\npassword = (\n    'hunter2hunter2'\n)\nafter = 1"
     found = sources("a.py", text) if in_file else sources("a.ipynb", notebook(text))
-    cached_function = "\n".join(source for _, source in found)
-    assert "hunter2" not in cached_function
-    assert "after = 1" in cached_function
+    indexed = "\n".join(source for _, source in found)
+    assert "hunter2" not in indexed
+    assert "after = 1" in indexed
 
 
 def test_page_of_removes_secrets_that_begin_with_a_command() -> None:
@@ -139,10 +139,10 @@ def test_page_of_removes_all_lines_of_a_private_key(
     key = "\n".join([f'KEY = """-----BEGIN {kind}-----', head + body[0], *body[1:], f'{end}"""'])
     text = f"before = 1\n\n{key}\n\nafter = 2"
     found = sources("a.py", text) if in_file else sources("a.ipynb", notebook("before = 1", key, "after = 2"))
-    cached_function = "\n".join(source for _, source in found)
-    assert "before = 1" in cached_function
-    assert ("after = 2" in cached_function) == (ends or not in_file)
-    assert not any(line in cached_function for line in body)
+    indexed = "\n".join(source for _, source in found)
+    assert "before = 1" in indexed
+    assert ("after = 2" in indexed) == (ends or not in_file)
+    assert not any(line in indexed for line in body)
 
 
 def test_modules_of_is_bounded() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
-from jupyter_turbopilot.helper_functions.growth import grow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import FunctionRequest
 from jupyter_turbopilot.shell.in_process import InProcess
 
@@ -92,7 +92,10 @@ def test_helpers_waits_for_the_model_after_validation(
         waited.append(now[0])
 
     monkeypatch.setattr(local, "wait", wait)
-    monkeypatch.setattr("jupyter_turbopilot.shell.in_process.grow", partial(grow, clock=lambda: now[0]))
+    monkeypatch.setattr(
+        "jupyter_turbopilot.shell.in_process.generate_functions",
+        partial(generate_functions, clock=lambda: now[0]),
+    )
     with pytest.raises(BadRequestError):
         local.helpers(FunctionRequest(source="def f("))
     assert waited == []

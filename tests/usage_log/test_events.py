@@ -15,6 +15,7 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.usage_log.events import (
     SCHEMA,
+    Accepted,
     Dismissed,
     Dropped,
     Ended,
@@ -23,7 +24,6 @@ from jupyter_turbopilot.usage_log.events import (
     Retained,
     Session,
     Shown,
-    Taken,
     TypedOver,
     Typing,
     event_of,
@@ -36,7 +36,7 @@ LOGGED: list[Event] = [
     SESSION,
     Requested(1, "AbC3.1", doc=3, at="after =", ms=5, requests=1, written=9),
     Shown(1.5, "AbC3.1", chars=5, score=1, text="value"),
-    Taken(2.0, "AbC3.1", chars=5, after=1.3, typed=2),
+    Accepted(2.0, "AbC3.1", chars=5, after=1.3, typed=2),
     Retained(2.0, "AbC3.1", chars=5, after=31),
     Dismissed(2.0, "AbC3.2", chars=0, after=2.1),
     TypedOver(2.0, "AbC3.3", chars=3, after=0.9, of=17),

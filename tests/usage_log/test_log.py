@@ -15,6 +15,7 @@ from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
 from jupyter_turbopilot.usage_log import log as module
 from jupyter_turbopilot.usage_log.events import (
+    Accepted,
     Dismissed,
     Ended,
     Event,
@@ -22,7 +23,6 @@ from jupyter_turbopilot.usage_log.events import (
     Retained,
     Session,
     Shown,
-    Taken,
     TypedOver,
     Typing,
     event_of,
@@ -125,7 +125,7 @@ def test_study_logs_a_suggestion_from_request_to_retention(desk: Callable[..., D
     times = [event.t for event in rest]
     assert rest == [
         Shown(times[0], name, chars=13, score=0.81),
-        Taken(times[1], name, chars=13, after=1.3),
+        Accepted(times[1], name, chars=13, after=1.3),
         Retained(times[2], name, chars=12, after=31),
         Retained(times[3], name, chars=5, after=305),
         Ended(times[4], session.session, requests=0, written=13),
@@ -220,7 +220,7 @@ def test_study_logs_typed_characters_before_a_partial_acceptance(desk: Callable[
     d.tell("accepted", 6, before=2)
     d.tell("accepted", 7, before=6)
     d.tell("accepted", 13, before=11)
-    assert [event.typed for event in d.all_of(Taken)] == [2, 0, 4]
+    assert [event.typed for event in d.all_of(Accepted)] == [2, 0, 4]
 
 
 STEP = st.tuples(
@@ -245,7 +245,7 @@ def test_study_never_counts_more_accepted_than_written(
     d.usage_log.close()
     if asked:
         taken: dict[str, int] = {}
-        for event in d.all_of(Taken):
+        for event in d.all_of(Accepted):
             taken[event.id] = max(event.chars, taken.get(event.id, 0))
         assert sum(taken.values()) <= sum(written for _, written in d.counts())
 

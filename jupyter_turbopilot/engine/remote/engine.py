@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.remote.detection import AnySide
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange
     from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
     from jupyter_turbopilot.engine.remote.statistics import Figures
-    from jupyter_turbopilot.engine.remote.survey import AnySide
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import EngineRequest, Token
 

@@ -47,7 +47,7 @@ class Client(Protocol):
 
 
 @dataclass
-class Waits:
+class RetryTimes:
     """Sessions that a server asked to be left alone for: until when, and with which status.
 
     Each session waits for itself: behind one address others may be answered.
@@ -79,7 +79,7 @@ class Endpoint:
     heard: float = -math.inf  # when it last wrote something of a text, or its end
     asked: float = math.inf  # since when it has been asked without a word
     probe: asyncio.Task[None] | None = None  # while it is being asked whether it is there at all
-    waits: Waits = field(default_factory=Waits)
+    waits: RetryTimes = field(default_factory=RetryTimes)
 
     def rest(self, now: float) -> None:
         """Leave the address alone: for a second, twice as long after each further failure."""

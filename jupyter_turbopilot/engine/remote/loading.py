@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from jupyter_turbopilot.engine.remote import errors, provider
 from jupyter_turbopilot.engine.remote.address import read_addresses, read_key, take_from_environment
 from jupyter_turbopilot.engine.remote.completions import Spellings
+from jupyter_turbopilot.engine.remote.detection import by_ids, by_text, compare, detect, text_form
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
-from jupyter_turbopilot.engine.remote.http_side import HttpClient
-from jupyter_turbopilot.engine.remote.survey import by_ids, by_text, compare, look, text_form
+from jupyter_turbopilot.engine.remote.http_client import HttpClient
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.address import Address
+    from jupyter_turbopilot.engine.remote.detection import AnySide
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
-    from jupyter_turbopilot.engine.remote.survey import AnySide
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def load(
     async def connect() -> RemoteEngine:
         number, (far, vocabulary, dialect, capabilities) = await _first(sides, survey)
         sides[number].known = True
-        exchange = Exchange(sides, far, dialect, partial(look, wanted=remote.model), remote.timeout)
+        exchange = Exchange(sides, far, dialect, partial(detect, wanted=remote.model), remote.timeout)
         for failed in exchange.endpoints[:number]:
             failed.rest(asyncio.get_running_loop().time())
         return RemoteEngine(far, vocabulary, capabilities, dialect, exchange, connections)
@@ -152,7 +152,7 @@ async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
 
 async def _ask_who(remote: TurbopilotRemote, side: AnySide) -> RemoteServer:
     async with _in_words(side, remote.timeout):
-        return await look(side, remote.model)
+        return await detect(side, remote.model)
 
 
 async def _ask_again(remote: TurbopilotRemote, side: AnySide) -> tuple[RemoteServer, float]:

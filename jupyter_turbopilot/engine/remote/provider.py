@@ -11,7 +11,7 @@ import msgspec
 from jupyter_turbopilot.engine.remote.completions import LENGTH, spread
 from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, EventContent, Request, probability
 from jupyter_turbopilot.engine.remote.errors import DiedError, failure
-from jupyter_turbopilot.engine.remote.http_side import retry_after
+from jupyter_turbopilot.engine.remote.http_client import retry_after
 from jupyter_turbopilot.engine.remote.remote_server import read_json
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 

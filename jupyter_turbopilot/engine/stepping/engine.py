@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.base import CHUNK, PIECES, Capabilities
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.moves import Move, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, Share, StepRun
-from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Partition, Sequences, Taken
+from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import EngineRequest, Sampling, Token, Usage
 
@@ -116,7 +116,7 @@ class Stepping(ABC):
 
     def _take(
         self, ask: EngineRequest, tokens: Sequence[int], room: int, *, fresh: bool = False
-    ) -> Taken | None:
+    ) -> Allocation | None:
         """Return a sequence with room for a prompt and `room` more tokens; None if there is no free slot."""
         partition = Partition(ask.tenant, self.tunings.get(ask.language, 0), ask.uncached)
         taken = self.sequences.take(tokens, room, ask.suffix_span, partition, fresh=fresh)
@@ -196,7 +196,7 @@ class Stepping(ABC):
         index = 0
         for run, known, guess in shares:
             start = len(run.sequence.tokens)
-            self.sequences.grow(run.sequence, [*run.tokens[start : start + known], *guess.tokens])
+            self.sequences.extend(run.sequence, [*run.tokens[start : start + known], *guess.tokens])
             index += known
             if start + known == len(run.tokens):
                 self._write(run, index - 1, guess)
@@ -265,7 +265,7 @@ class Stepping(ABC):
         sequence = run.sequence
         size = max(0, min(self.length(sequence.id), len(run.tokens)))
         self.sequences.cut(sequence, size)
-        self.sequences.grow(sequence, run.tokens[len(sequence.tokens) : size])
+        self.sequences.extend(sequence, run.tokens[len(sequence.tokens) : size])
         self.apply([Truncate(sequence.id, size)])
 
     def _cut(self, sequence: KVSequence, start: int) -> None:

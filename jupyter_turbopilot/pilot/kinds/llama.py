@@ -24,7 +24,7 @@ from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.models.tuning.fold import folded, kept_by, path_of
+from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of, read_only_advice
 from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class LlamaKind(EngineKind):
         if not added:
             return path, hardware
         try:
-            copy = folded(self.store.folder, path, added)
+            copy = merged_copy(self.store.folder, path, added)
         except TurbopilotError as error:
             read_header(path)  # report a damaged model as such, not as a problem with its adapters
             if error.message != self._adapter_warning:
@@ -228,7 +228,7 @@ def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -
             yield Finding("copy", f"with merged adapters, {copy}{closed}", problem=bool(closed))
         elif not is_writable(copy.parent):
             slower = "The adapters are applied at run time, which is slower."
-            yield Finding("copy", f"does not exist. {slower} {kept_by(folder)}", problem=True)
+            yield Finding("copy", f"does not exist. {slower} {read_only_advice(folder)}", problem=True)
 
 
 def adapter_files(settings: Turbopilot) -> Iterator[Finding]:

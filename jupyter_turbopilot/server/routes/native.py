@@ -18,7 +18,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
-from jupyter_turbopilot.helper_functions.growth import grow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import Completion, Feedback, FunctionRequest, parse_completion
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
@@ -120,7 +120,7 @@ class HelpersRoute(NotebookRoute):
         try:
             with self._admitted(), tenant_cache(self.tenant):
                 kernel_context = await self.kernel_context(request)
-                growth = await self.parse(grow, request, kernel_context, proceed=self.proceed)
+                growth = await self.parse(generate_functions, request, kernel_context, proceed=self.proceed)
                 events = follow_async(
                     growth, lambda completion: self._generate(completion, kernel_context), self.parse
                 )

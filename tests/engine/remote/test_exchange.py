@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.remote.exchange import (
     MOST_NAMES,
     Endpoint,
     Exchange,
-    Waits,
+    RetryTimes,
     pause,
 )
 from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
@@ -342,14 +342,14 @@ def test_a_rest_doubles_up_to_a_minute_and_requests_that_fail_together_are_one_f
 
 
 def test_a_session_that_was_told_to_wait_waits_and_no_other_does() -> None:
-    waits = Waits()
+    waits = RetryTimes()
     assert waits.asked("a", 429, 3.0, 10.0) == 3.0
     assert waits.left("a", 11.0) == (2.0, 429)
     assert waits.left("b", 11.0)[0] == waits.left("a", 13.0)[0] == 0.0
 
 
 def test_who_may_be_asked_at_once_is_left_alone_for_a_moment() -> None:
-    waits = Waits()
+    waits = RetryTimes()
     assert waits.asked("a", 503, 0.0, 0.0) == LEAST
     assert waits.left("a", 0.0) == (LEAST, 503)
 
@@ -358,7 +358,7 @@ def test_who_may_be_asked_at_once_is_left_alone_for_a_moment() -> None:
 def test_however_the_clock_jumps_what_is_remembered_is_over_in_a_minute(
     asked: list[tuple[float, float]],
 ) -> None:
-    waits = Waits()
+    waits = RetryTimes()
     for number, (now, seconds) in enumerate(asked):
         waits.asked(str(number), 429, seconds, now)
         assert 0 < waits.left(str(number), now)[0] <= LONGEST + 1e-6

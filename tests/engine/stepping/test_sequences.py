@@ -19,10 +19,10 @@ from jupyter_turbopilot.engine.stepping.moves import (
 from jupyter_turbopilot.engine.stepping.sequences import (
     PLAIN,
     WORTH_KEEPING,
+    Allocation,
     KVSequence,
     Partition,
     Sequences,
-    Taken,
     common_prefix,
 )
 
@@ -61,7 +61,7 @@ class NotebookIndex:
                     assert not any(self.cells.values())
 
 
-def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more: Any) -> Taken:
+def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more: Any) -> Allocation:
     """Take a sequence, for which there is room."""
     taken = sequences.take(prompt, room, *where, **more)
     assert taken is not None
@@ -80,7 +80,7 @@ def serve(
     memory.apply(taken.moves)
     rest = prompt[taken.kept :]
     memory.cells.setdefault(taken.sequence.id, []).extend(rest)
-    sequences.grow(taken.sequence, rest)
+    sequences.extend(taken.sequence, rest)
     assert memory.cells[taken.sequence.id] == taken.sequence.tokens == prompt
     return taken.sequence
 
@@ -238,7 +238,7 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
                 memory.apply(sequences.drop_suffix(taken.suffix))
             rest = whole[taken.kept :]
             memory.cells.setdefault(taken.sequence.id, []).extend(rest)
-            sequences.grow(taken.sequence, rest)
+            sequences.extend(taken.sequence, rest)
             sequences.release(taken.sequence)
         idle = {sequence.id: sequence.tokens for sequence in sequences.idle()}
         assert {number: tokens for number, tokens in memory.cells.items() if tokens} == idle
@@ -331,7 +331,7 @@ def test_nothing_that_was_read_for_one_partition_ever_serves_another(
         assert taken.sequence.partition == partition
         held[taken.sequence.id] = partition
         read.setdefault(partition, []).append(prompt)
-        sequences.grow(taken.sequence, prompt[taken.kept :])
+        sequences.extend(taken.sequence, prompt[taken.kept :])
         cells = {
             each: {
                 cell for sequence in sequences._all if sequence.partition == each for cell in sequence.cells

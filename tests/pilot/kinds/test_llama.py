@@ -15,7 +15,7 @@ from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.models.tuning.fold import folded
+from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.pilot.kinds import llama as module
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, copy_with_adapters, llama_engine, model_file
 from jupyter_turbopilot.pilot.library import store_of
@@ -192,7 +192,7 @@ def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(
         (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
         assert finding.problem
         assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
-    copy = folded(tmp_path, tiny_model, added)
+    copy = merged_copy(tmp_path, tiny_model, added)
     (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
     assert (finding.problem, finding.text) == (False, f"with merged adapters, {copy}")
     assert list(copy_with_adapters(tmp_path, tiny_model, [AdapterSpec(str(tiny_model))])) == []

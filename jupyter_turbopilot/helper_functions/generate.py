@@ -52,7 +52,7 @@ class QueuedFunction:
     depth: int = 0
 
 
-def grow(
+def generate_functions(
     request: FunctionRequest,
     kernel_context: KernelContext = NONE,
     clock: Callable[[], float] = time.monotonic,

@@ -36,7 +36,7 @@ _ROWS = 1024  # dequantised at a time
 Delta = tuple[Any, Any]  # two low-rank matrices whose product is added
 
 
-def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
+def merged_copy(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     """Return the model's copy with merged adapters; create it if necessary."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     target = path_of(folder, model, adapters)
@@ -49,13 +49,13 @@ def folded(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not (target.is_file() and has_header(target)):
-                fold(model, paths, target)
+                merge(model, paths, target)
                 write_note(target, f"{model.name} with {len(paths)} adapters")
                 _tidy(folder, model)
     except OSError as error:
         if is_forbidden(error):
             raise ModelRefusedError(
-                f"{model.name} has no copy with merged adapters. {kept_by(folder)}"
+                f"{model.name} has no copy with merged adapters. {read_only_advice(folder)}"
             ) from None
         raise ModelRefusedError(f"{target.name} could not be written: {error.strerror}.") from None
     return target
@@ -70,7 +70,7 @@ def path_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     return copy_path(folder, model, hashlib.blake2b(identity.encode(), digest_size=6).hexdigest())
 
 
-def kept_by(folder: Path) -> str:
+def read_only_advice(folder: Path) -> str:
     """Return the advice for a read-only models folder."""
     how = "Its owner can create the copy with `jupyter turbopilot models pull`."
     return f"You may not write to {folder}. {how}"
@@ -87,7 +87,7 @@ def _identity(model: Path) -> str:
     return stamp(model)
 
 
-def fold(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> Path:
+def merge(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> Path:
     """Write a copy of a model with merged adapters; changed tensors are stored as Q8_0.
 
     At the original precision, rounding would undo most of the small changes.

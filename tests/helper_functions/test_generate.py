@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.helper_functions.author import CHARACTERS, SPENT, TOO_LONG, Continuation, Question
 from jupyter_turbopilot.helper_functions.event import Event, Tree
-from jupyter_turbopilot.helper_functions.growth import (
+from jupyter_turbopilot.helper_functions.generate import (
     NO_BODY,
     NO_CLASS,
     TOO_MANY,
-    grow,
+    generate_functions,
 )
 from jupyter_turbopilot.request import Cell, FunctionRequest
 from jupyter_turbopilot.suggestion.calls import missing_names
@@ -111,7 +111,7 @@ def test_grow_reuses_existing_functions() -> None:
 def test_grow_renames_calls_that_an_existing_function_does_not_accept(
     cell: str, kernel_context: dict[str, ObjectInfo]
 ) -> None:
-    growth = grow(
+    growth = generate_functions(
         FunctionRequest(source="def f(x):", cells=[Cell(source=cell)]),
         KernelContext(names=kernel_context),
         clock=lambda: 0.0,

@@ -18,7 +18,7 @@ def sighting(
 
 
 @dataclass(eq=False)
-class Remembering(NotebookIndex):
+class FakeIndex(NotebookIndex):
     """`lines`: indexed lines with their matches; `documents`: the entries that follow any cell."""
 
     lines: dict[str, IndexMatch] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Remembering(NotebookIndex):
     left: list[frozenset[str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, *lines: str, documents: int = 5) -> Remembering:
+    def of(cls, *lines: str, documents: int = 5) -> FakeIndex:
         return cls({line: sighting("", documents) for line in lines})
 
     def continuations(

@@ -12,18 +12,18 @@ from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByText
 from jupyter_turbopilot.engine.remote.completions import ByText, Spellings
-from jupyter_turbopilot.engine.remote.errors import RemoteRefusalError
-from jupyter_turbopilot.engine.remote.http_side import HttpClient
-from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
-from jupyter_turbopilot.engine.remote.survey import (
+from jupyter_turbopilot.engine.remote.detection import (
     AWKWARD,
     TextForm,
     by_ids,
     by_text,
     compare,
-    look,
+    detect,
     text_form,
 )
+from jupyter_turbopilot.engine.remote.errors import RemoteRefusalError
+from jupyter_turbopilot.engine.remote.http_client import HttpClient
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import ModelRefusedError
 
@@ -55,7 +55,7 @@ def tokenizer(count: Callable[[list[int]], list[int]] = list) -> Callable[[Wire,
 def test_a_server_without_a_list_of_models_is_taken_by_its_word(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(404)
-    assert ask(server, lambda side: look(side, "m")) == RemoteServer(Kind.OPENAI, "m")
+    assert ask(server, lambda side: detect(side, "m")) == RemoteServer(Kind.OPENAI, "m")
 
 
 @pytest.mark.parametrize("kind", [Kind.OURS, Kind.LLAMA, Kind.VLLM])

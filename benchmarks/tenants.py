@@ -1,6 +1,6 @@
 """Does response time reveal whether another user has sent the same text?
 
-    python benchmarks/owners.py [--pairs 2000] [--model tiny]
+    python benchmarks/tenants.py [--pairs 2000] [--model tiny]
 
 Against a server with several users (a separate process, over HTTP), one user sends a text that is not cached.
 Another user then sends the same text and a new one in random order, and measures the times. The area under

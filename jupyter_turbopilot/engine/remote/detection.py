@@ -14,7 +14,7 @@ from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
 from jupyter_turbopilot.engine.remote.completions import ByIds, ByText, Spellings
 from jupyter_turbopilot.engine.remote.dialect import samplers
 from jupyter_turbopilot.engine.remote.errors import InvalidAnswerError, RemoteRefusalError
-from jupyter_turbopilot.engine.remote.http_side import HttpClient
+from jupyter_turbopilot.engine.remote.http_client import HttpClient
 from jupyter_turbopilot.engine.remote.remote_server import (
     Kind,
     RemoteServer,
@@ -49,7 +49,7 @@ BEFORE, AFTER = "x = ", "\nprint(x + 1)\n"
 NOT_ACCEPTED = frozenset({400, 404, 422, 500, 501})
 
 
-async def look(side: AnySide, wanted: str) -> RemoteServer:
+async def detect(side: AnySide, wanted: str) -> RemoteServer:
     """Ask who a far side is."""
     if not isinstance(side, HttpClient):
         return RemoteServer(Kind.PROVIDER, wanted or side.address.host)

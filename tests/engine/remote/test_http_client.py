@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.remote.errors import (
     InvalidAnswerError,
     RemoteRefusalError,
 )
-from jupyter_turbopilot.engine.remote.http_side import (
+from jupyter_turbopilot.engine.remote.http_client import (
     ENDLESS,
     MOST_ANSWER,
     Events,
