@@ -8,8 +8,8 @@ from jupyter_turbopilot.generation import PrefixConstraint
 
 def test_beginning_is_free_after_one_of_its_ways() -> None:
     begun = PrefixConstraint((b"price", b"cost"))
-    assert begun.after(b"pr").ways == (b"ice",)
-    assert begun.after(b"pr").after(b'ice"]').ways == ()
+    assert begun.after(b"pr").candidates == (b"ice",)
+    assert begun.after(b"pr").after(b'ice"]').candidates == ()
 
 
 def test_beginning_counts_down_typed_bytes() -> None:
@@ -17,5 +17,8 @@ def test_beginning_counts_down_typed_bytes() -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=5), max_size=4), st.binary(min_size=1, max_size=6))
-def test_beginning_keeps_the_rest_of_each_way(ways: list[bytes], data: bytes) -> None:
-    assert all(data + way in ways for way in PrefixConstraint(tuple(ways)).after(data).ways)
+def test_beginning_keeps_the_rest_of_each_way(candidates: list[bytes], data: bytes) -> None:
+    assert all(
+        data + candidate in candidates
+        for candidate in PrefixConstraint(tuple(candidates)).after(data).candidates
+    )

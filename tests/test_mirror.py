@@ -14,8 +14,8 @@ ELSEWHERE = {
     "config.py": ["test_cli.py", "test_scripts.py"],
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "engine/stepping/moves.py": ["engine/stepping/test_sequences.py"],
-    "memory/base.py": ["memory/test_reader.py", "memory/test_local_files.py"],
-    "memory/contents.py": ["memory/test_build.py", "server/test_contents.py"],
+    "notebook_index/base.py": ["notebook_index/test_reader.py", "notebook_index/test_local_files.py"],
+    "notebook_index/contents.py": ["notebook_index/test_build.py", "server/test_contents.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],
     "models/convert/gpt.py": ["models/convert/test_families.py"],
     "models/convert/llama.py": ["models/convert/test_families.py"],
@@ -28,7 +28,7 @@ ELSEWHERE = {
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
     "server/routes/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
-    "sqlite_file/schema.py": ["cache/test_results_file.py", "memory/test_store.py"],
+    "sqlite_file/schema.py": ["cache/test_cache_file.py", "notebook_index/test_store.py"],
     "suggestion/conventions.py": ["suggestion/test_imports.py"],
 }
 

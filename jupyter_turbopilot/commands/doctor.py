@@ -183,7 +183,7 @@ def _learned(local: InProcess) -> Finding:
         for eagerness, fitted in fit.thresholds.items()
         if (found := learner.calibration(subject_of(model, eagerness))).seen
     ]
-    said = [f"accepted {week.taken} of {week.shown} this week", *(learned or ["nothing learned yet"])]
+    said = [f"accepted {week.accepted} of {week.shown} this week", *(learned or ["nothing learned yet"])]
     return Finding("learning", "; ".join(said))
 
 

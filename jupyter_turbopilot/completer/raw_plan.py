@@ -111,7 +111,7 @@ def _before(request: RawRequest) -> str:
 def priority_of(request: RawRequest) -> Priority:
     """Return the priority of a request. A user may wait at the cursor for a single text that is not long."""
     if request.prefetch:
-        return Priority.WARM
+        return Priority.WARMUP
     several = request.bulk or max(request.n, request.best_of) > 1
     long = not 0 <= request.sampling.max_tokens <= MAX_INTERACTIVE
     most = Priority.BULK if several or long else Priority.TEXT

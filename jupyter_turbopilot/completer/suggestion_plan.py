@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
-_PRIORITIES = {"warmup": Priority.WARM, "prefetch": Priority.AHEAD}
+_PRIORITIES = {"warmup": Priority.WARMUP, "prefetch": Priority.PREFETCH}
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class SuggestionPlan(Plan):
     def asks_index(self) -> bool:
         """Whether to query the index before the engine."""
         # Prefetching follows a suggestion for the same text: its cells are used again.
-        return self.notebook_index is not None and self.priority is not Priority.AHEAD
+        return self.notebook_index is not None and self.priority is not Priority.PREFETCH
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
         """Return the prompt for an engine."""

@@ -29,8 +29,8 @@ class Priority(IntEnum):
     TYPING = 0  # a user types in a Turbopilot editor
     TEXT = 1  # a user waits for a text in another program
     BULK = 2  # a user waits for several texts, or a long one
-    AHEAD = 3
-    WARM = 4
+    PREFETCH = 3
+    WARMUP = 4
 
     @property
     def awaited(self) -> bool:

@@ -45,7 +45,7 @@ class Week:
 
     number: Count = 0
     shown: Count = 0
-    taken: Count = 0
+    accepted: Count = 0
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class LearnedState:
         """Return this week's counts after some observations."""
         number = week_of(now)
         week = self.week if self.week.number == number else Week(number)
-        taken = week.taken + observations.taken
+        accepted = week.accepted + observations.accepted
         # A suggestion that was shown last week may be accepted in this one.
-        return Week(number, max(week.shown + observations.shown, taken), taken)
+        return Week(number, max(week.shown + observations.shown, accepted), accepted)
 
     def after(self, observations: Observations, now: float) -> LearnedState:
         """Return the content updated by some observations."""
@@ -95,7 +95,9 @@ def read(content: Mapping[str, Any]) -> LearnedState:
         if (calibration := _valid(one, Calibration))
     }
     week = _valid(content.get("week"), Week) or Week()
-    return LearnedState(dict(list(found.items())[-SUBJECTS:]), week if week.taken <= week.shown else Week())
+    return LearnedState(
+        dict(list(found.items())[-SUBJECTS:]), week if week.accepted <= week.shown else Week()
+    )
 
 
 def _valid(kept: Any, kind: type[T]) -> T | None:

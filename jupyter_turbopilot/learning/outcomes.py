@@ -43,23 +43,23 @@ class Observations:
     """Counts and outcomes from feedback."""
 
     shown: int = 0
-    taken: int = 0
+    accepted: int = 0
     verdicts: tuple[Verdict, ...] = ()
 
     def __bool__(self) -> bool:
         """Return whether anything was observed."""
-        return bool(self.shown or self.taken or self.verdicts)
+        return bool(self.shown or self.accepted or self.verdicts)
 
     def __add__(self, later: Observations) -> Observations:
         """Return the sum of these and later ones."""
         return Observations(
-            self.shown + later.shown, self.taken + later.taken, self.verdicts + later.verdicts
+            self.shown + later.shown, self.accepted + later.accepted, self.verdicts + later.verdicts
         )
 
     def since(self, first: Observations) -> Observations:
         """Return the observations after the first ones."""
         return Observations(
-            self.shown - first.shown, self.taken - first.taken, self.verdicts[len(first.verdicts) :]
+            self.shown - first.shown, self.accepted - first.accepted, self.verdicts[len(first.verdicts) :]
         )
 
 
@@ -69,7 +69,7 @@ class _Suggestion:
     latest: float  # time of its last reply or feedback
     scores: dict[int, float] = field(default_factory=dict)  # by the lengths that were sent
     shown: bool = False
-    taken: bool = False
+    counted: bool = False  # whether its acceptance was counted
     accepted: tuple[int, int] | None = None  # characters of the last acceptance, and shown characters
     decided: bool = False
 
@@ -83,8 +83,8 @@ class _Suggestion:
                 self.decided, self.accepted = False, None
             return Observations(shown=first)
         if feedback.event == "accepted":
-            first, self.taken, self.accepted = not self.taken, True, (feedback.chars, seen)
-            return Observations(taken=first)
+            first, self.counted, self.accepted = not self.counted, True, (feedback.chars, seen)
+            return Observations(accepted=first)
         if feedback.event == "retained":
             if not self.accepted:
                 return Observations()
@@ -101,8 +101,8 @@ class _Suggestion:
     @property
     def is_whole(self) -> bool:
         """Whether the user accepted all of the shown text."""
-        taken, seen = self.accepted or (0, 0)
-        return taken >= seen > 0
+        accepted, seen = self.accepted or (0, 0)
+        return accepted >= seen > 0
 
     def _judge(self, seen: int, *, right: bool) -> Observations:
         if self.decided:

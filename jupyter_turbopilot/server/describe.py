@@ -75,7 +75,7 @@ def _week(pilot: Pilot) -> dict[str, int] | None:
     if not (learner := pilot.completer.learner):
         return None
     week = learner.week
-    return {"shown": week.shown, "accepted": week.taken}
+    return {"shown": week.shown, "accepted": week.accepted}
 
 
 def _notice(pilot: Pilot) -> str | None:

@@ -60,7 +60,7 @@ class _Suggestion:
     scores: dict[int, float] = field(default_factory=dict)  # by length
     from_index: bool = False
     shown: int = -1  # characters when it was last shown
-    taken: int = 0  # characters
+    accepted: int = 0  # characters
 
     def send(self, item: Item) -> None:
         self.scores[len(item.text)] = item.confidence
@@ -74,9 +74,9 @@ class _Suggestion:
 
     def take(self, chars: int) -> int:
         """Accept characters into the cell; return how many of them were not counted as typed."""
-        new = max(0, chars - self.taken)
+        new = max(0, chars - self.accepted)
         typed = min(new, max(0, self.cell.typed - self.typed))
-        self.taken += new
+        self.accepted += new
         self.cell.typed -= typed
         self.cell.length += new - typed
         return new - typed
@@ -248,7 +248,7 @@ class UsageLog:
         of = 0 if feedback.length == suggestion.shown else feedback.length
         match feedback.event:
             case "accepted":
-                typed = max(0, feedback.before - suggestion.taken)
+                typed = max(0, feedback.before - suggestion.accepted)
                 self._written += suggestion.take(feedback.chars)
                 self._writer.put(partial(events.Accepted, **outcome, of=of, typed=typed))
             case "dismissed":

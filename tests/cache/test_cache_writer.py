@@ -83,7 +83,7 @@ def refuse_locks(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", ["no room", "disk is full", "read-only", "folder", "relative", "held", "no locks", "bug"]
+    "error", ["no room", "disk is full", "read-only", "folder", "relative", "held", "no locks", "bug"]
 )
 def test_keeper_reports_trouble_once_and_continues_in_memory(
     tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -151,7 +151,7 @@ def test_restore_returns_a_saved_answer_in_another_process(pieces: list[str], be
 
 
 @pytest.mark.parametrize(
-    ("place", "answer"),
+    ("cache_key", "answer"),
     [
         (CacheKey("g", "x = "), "1"),
         (persistent("password = "), "'hunter22'"),

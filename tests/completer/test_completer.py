@@ -85,7 +85,7 @@ def test_identity_contains_addresses_without_secrets() -> None:
     assert "hunter2" not in said
 
 
-@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize("lasting", [True, False])
 def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bool) -> None:
     kept: list[Answer] = []
     engine = ScriptedEngine("1")

@@ -100,8 +100,8 @@ def test_priority_of_several_texts_is_bulk(
     [
         (None, {}, Priority.TEXT),
         ("typing", {}, Priority.TYPING),
-        ("warmup", {}, Priority.WARM),
-        ("prefetch", {"n": 2}, Priority.AHEAD),
+        ("warmup", {}, Priority.WARMUP),
+        ("prefetch", {"n": 2}, Priority.PREFETCH),
         ("typing", {"n": 2}, Priority.BULK),
         ("typing", {"bulk": True}, Priority.BULK),
         ("text", {"sampling": Sampling(4096)}, Priority.BULK),

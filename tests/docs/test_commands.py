@@ -16,7 +16,7 @@ import yaml
 
 from jupyter_turbopilot.cli import parser
 
-from ..commands.test_study import write as write_study_log
+from ..commands.test_usage_log import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
 
 LANGUAGES = SHELL - {""} | {
@@ -230,7 +230,7 @@ def test_inline_commands_print_the_documented_output(command: str, tmp_path: Pat
 @pytest.mark.parametrize("command", WRITTEN)
 def test_commands_write_the_documented_files(command: str, tmp_path: Path) -> None:
     for person in "ab":
-        write_study_log(tmp_path / f"participant-{person}.jsonl")
+        write_usage_log(tmp_path / f"participant-{person}.jsonl")
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
     written = (tmp_path / command.rpartition(" ")[2]).read_text("utf-8")

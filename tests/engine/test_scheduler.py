@@ -260,7 +260,7 @@ def test_scheduler_shares_the_time_between_endless_jobs(
     assert min(steps.values()) >= 0.8 * max(steps.values())
 
 
-@pytest.mark.parametrize("slots", [1, 4, SLOTS])
+@pytest.mark.parametrize("places", [1, 4, SLOTS])
 def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
     """Callers that stay are evaluated in the same batches; a caller that leaves may lose its cached prompt."""
     scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(4 * places)))

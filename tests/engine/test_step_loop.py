@@ -36,7 +36,7 @@ def test_step_loop_skips_a_failed_job_without_a_slot() -> None:
 def test_step_loop_yielding_job_does_not_interrupt_the_step() -> None:
     loop = loop_with(SmallEngine("word " * 50))
     warm, typing = (
-        FunctionJob(until_cancelled, Told(), priority=Priority.WARM),
+        FunctionJob(until_cancelled, Told(), priority=Priority.WARMUP),
         FunctionJob(until_cancelled, Told()),
     )
     assert loop.step([warm], []) == {warm: True}

@@ -680,7 +680,7 @@ def test_submit_keeps_the_queue_position_of_an_older_job(worker: Worker) -> None
 def test_submit_interrupts_another_callers_bulk_step() -> None:
     engine = ScriptedEngine("word " * 5000, prompt_pause=10.0)
     worker = ready(lambda _: engine)
-    ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, caller="ann")
+    ahead, _ = submit(worker, until_cancelled, priority=Priority.PREFETCH, caller="ann")
     wait_until(lambda: bool(engine.prompts))
     submit(worker, until_cancelled, priority=Priority.BULK, caller="bob")
     wait_until(lambda: len(engine.prompts) == 2)
@@ -778,7 +778,7 @@ def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:
     for number in range(2):  # the second one in bulk
         running.append(submit(worker, until_cancelled, caller="a")[0])
         wait_until(lambda number=number: running[number].started_at > 0)  # type: ignore[misc]
-    _, ahead = submit(worker, until_cancelled, caller="a", priority=Priority.AHEAD)
+    _, ahead = submit(worker, until_cancelled, caller="a", priority=Priority.PREFETCH)
     waiting, _ = submit(worker, until_cancelled, caller="a")
     assert ahead.wait() is None
     with pytest.raises(BusyError) as refused:

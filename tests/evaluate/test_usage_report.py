@@ -11,7 +11,7 @@ from jupyter_turbopilot.evaluate.usage_report import tables, write
 from jupyter_turbopilot.evaluate.usage_statistics import LogStatistics
 from jupyter_turbopilot.usage_log.events import Dropped, Event
 
-from .test_study_figures import NO_SUGGESTIONS, SESSION, requested, retained, shown, taken
+from .test_usage_statistics import NO_SUGGESTIONS, SESSION, requested, retained, shown, taken
 
 
 def log(accepted: int = 3, model: str = "m") -> list[Event]:

@@ -101,7 +101,7 @@ def test_grow_reuses_existing_functions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "facts"),
+    ("cell", "kernel_context"),
     [
         ("def helper(a, b):\n    return a", {}),
         ("helper = [1, 2]", {}),

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 import torch
 
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context import kernel_context as kernel
 from jupyter_turbopilot.kernels import probe
 
 RAN: list[str] = []

@@ -55,7 +55,7 @@ def test_learner_restores_what_it_learned_after_a_restart(file: Path) -> None:
     again = Learner(file)
     assert again.calibration("subject").seen == 30
     assert again.calibration("subject").threshold(0.575) > 0.575
-    assert (again.week.shown, again.week.taken) == (30, 0)
+    assert (again.week.shown, again.week.accepted) == (30, 0)
 
 
 def test_learner_writes_a_private_file_with_numbers_only(file: Path) -> None:
@@ -149,7 +149,7 @@ def test_learner_learns_in_memory_if_it_cannot_write(
         for number in range(1, 4):
             show(learner, str(number))
             until(lambda number=number: learner.calibration("subject").seen == number)
-            until(lambda: learner._behind.trouble)
+            until(lambda: learner._behind.error)
     learner.close()
     assert len(caplog.records) == 1
     assert "cannot be saved" in caplog.text
@@ -173,7 +173,7 @@ def test_learner_writes_everything_after_a_full_disk(file: Path, monkeypatch: py
         for number in range(3):
             show(learner, str(number))
             until(lambda number=number: learner.calibration("subject").seen == number + 1)
-            until(lambda: learner._behind.trouble)
+            until(lambda: learner._behind.error)
         assert not file.exists()
     until(file.exists)
     show(learner, "there is room")
@@ -198,7 +198,7 @@ def test_learner_loses_nothing_while_the_file_is_unreadable(
         patch.setattr(Path, "read_bytes", refuse)
         show(learner, "a")
         until(lambda: learner.calibration("subject").seen == 4)
-        until(lambda: learner._behind.trouble)
+        until(lambda: learner._behind.error)
         unread = Learner(file)
         assert json.loads(file.read_text())["calibrations"]["subject"]["seen"] == 3  # unchanged
     assert "Too many open files" in caplog.text
@@ -256,7 +256,7 @@ def test_learner_survives_a_jump_of_the_clock(file: Path, monkeypatch: pytest.Mo
         with monkeypatch.context() as patch:
             jumped = time.time() + jump
             patch.setattr(time, "time", lambda jumped=jumped: jumped)
-            assert learner.week.taken == 1  # not written yet, so it counts for the current week
+            assert learner.week.accepted == 1  # not written yet, so it counts for the current week
             show(learner, f"{jump}")
     learner.close()
     assert Learner(file).calibration("subject").seen == 3
@@ -295,7 +295,7 @@ def test_week_counts_only_this_week() -> None:
     assert learned.counted(Observations(), NOW) == learned.week
     assert learned.counted(Observations(), NOW + 7 * DAY) == Week(week_of(NOW) + 1)
     later = learned.after(Observations(1), NOW + 7 * DAY)
-    assert (later.week.shown, later.week.taken) == (1, 0)
+    assert (later.week.shown, later.week.accepted) == (1, 0)
 
 
 @pytest.mark.parametrize("jump", [-40 * 365 * DAY, 40 * 365 * DAY])
@@ -308,7 +308,7 @@ def test_week_resets_after_a_jump_of_the_clock(jump: float) -> None:
 
 def test_week_counts_a_late_acceptance() -> None:
     week = LearnedState().after(Observations(1), NOW).after(Observations(0, 1), NOW + 7 * DAY).week
-    assert (week.shown, week.taken) == (1, 1)
+    assert (week.shown, week.accepted) == (1, 1)
 
 
 def test_learner_calibrates_each_subject_separately() -> None:

@@ -81,14 +81,14 @@ def test_receive_judges_by_the_shown_part() -> None:
 def test_receive_counts_shown_and_accepted_once() -> None:
     events = [("shown", 10), ("shown", 6), ("accepted", 4), ("shown", 6), ("accepted", 10), ("retained", 10)]
     observed = receive(outcomes(), *events)
-    assert (observed.shown, observed.taken) == (1, 1)
+    assert (observed.shown, observed.accepted) == (1, 1)
 
 
 def test_receive_judges_again_after_a_typing_mistake() -> None:
     found = outcomes()
     assert verdicts(found, ("shown", 10), ("typed_over", 0)) == [(0.7, False)]
     observed = receive(found, *WHOLE, ("retained", 10))
-    assert (observed.shown, observed.taken) == (0, 1)
+    assert (observed.shown, observed.accepted) == (0, 1)
     assert [verdict.right for verdict in observed.verdicts] == [True]
 
 
@@ -165,7 +165,7 @@ def test_receive_judges_each_appearance_at_most_once(
         appeared = sum(event == "shown" for about, (event, _), _ in said if about == name)
         assert len(each.verdicts) <= (appeared + 1) * (name != "c")
         assert each.shown <= (name != "c")
-        assert each.taken <= (name != "c")
+        assert each.accepted <= (name != "c")
 
 
 COUNTS = st.builds(

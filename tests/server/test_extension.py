@@ -101,6 +101,6 @@ async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
 
 
-async def test_server_writes_the_configured_study_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
+async def test_server_writes_the_configured_usage_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.completer.usage_log.name == str(jp_config_dir / "study.jsonl")

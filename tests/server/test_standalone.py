@@ -285,7 +285,7 @@ def test_status_page_shows_only_readiness(serve: Serve) -> None:
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401
 
 
-def test_serve_writes_the_configured_study_log(serve: Serve, tmp_path: Path) -> None:
+def test_serve_writes_the_configured_usage_log(serve: Serve, tmp_path: Path) -> None:
     log = tmp_path / "study.jsonl"
     settings = {"Turbopilot": {"usage_log": str(log)}}
     (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
@@ -331,7 +331,7 @@ def test_users_have_default_limits_unless_configured() -> None:
     assert chosen.waiting_per_user == LIMITS["waiting_per_user"]
 
 
-def test_study_log_of_several_users_is_rejected_without_its_path() -> None:
+def test_log_of_several_users_is_rejected_without_its_path() -> None:
     with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.usage_log cannot be used here") as refused:
         for_several(Turbopilot(usage_log="~/secret-study.jsonl"))
     assert "secret-study" not in refused.value.message

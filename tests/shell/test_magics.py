@@ -442,7 +442,7 @@ def test_turbopilot_on_logs_ghost_text_and_not_magics(
     log = tmp_path / "study.jsonl"
     local.pilot.settings.usage_log = str(log)
     assert "Usage log" not in run(shell, "%turbopilot").stdout
-    assert f"Suggestions are logged for a study in {log}" in run(shell, "%turbopilot on").stdout
+    assert f"Suggestions are logged in {log}" in run(shell, "%turbopilot on").stdout
     assert f"Usage log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
     usage_log = local.pilot.completer.usage_log
     assert usage_log

@@ -125,7 +125,7 @@ def test_fit_accepts_a_magic_for_its_language() -> None:
     assert not fits("FROM FROM")
 
 
-@pytest.mark.parametrize(("request_", "facts", "names"), golden("names", "names_at"))
+@pytest.mark.parametrize(("request_", "kernel_context", "names"), golden("names", "names_at"))
 def test_names_at_returns_columns_and_attributes(
     request_: Any, kernel_context: Any, names: list[str]
 ) -> None:

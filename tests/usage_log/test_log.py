@@ -99,7 +99,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         one.usage_log.close()
 
 
-def test_study_logs_a_suggestion_from_request_to_retention(desk: Callable[..., Desk]) -> None:
+def test_log_a_suggestion_from_request_to_retention(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["val", "values.mean()"])
     d.tell("shown", 13, length=13)
@@ -133,7 +133,7 @@ def test_study_logs_a_suggestion_from_request_to_retention(desk: Callable[..., D
 
 
 @pytest.mark.parametrize(("event", "kind"), [("dismissed", Dismissed), ("typed_over", TypedOver)])
-def test_study_logs_the_typed_part_of_a_rejected_suggestion(
+def test_log_the_typed_part_of_a_rejected_suggestion(
     desk: Callable[..., Desk], event: str, kind: type[Dismissed | TypedOver]
 ) -> None:
     d = desk()
@@ -144,7 +144,7 @@ def test_study_logs_the_typed_part_of_a_rejected_suggestion(
     assert (last.chars, last.of, last.after) == (2, 6, 0.5)
 
 
-def test_study_counts_requests_without_anything_to_show(
+def test_usage_log_counts_requests_without_anything_to_show(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNANSWERED", 6)
@@ -159,7 +159,7 @@ def test_study_counts_requests_without_anything_to_show(
     assert [type(event) for event in d.read()] == [Session, Requested, Requested, Typing, Ended]
 
 
-def test_study_logs_typed_characters_if_nothing_was_shown(
+def test_log_typed_characters_if_nothing_was_shown(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNANSWERED", 3)
@@ -171,7 +171,7 @@ def test_study_logs_typed_characters_if_nothing_was_shown(
     assert d.all_of(Session)[0].model == MODEL
 
 
-def test_study_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk]) -> None:
+def test_usage_log_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values"])
     d.ask([""], "b", model="")
@@ -180,7 +180,7 @@ def test_study_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk
 
 
 @pytest.mark.parametrize("answers", [[], ["values"]])
-def test_study_logs_an_unknown_model(desk: Callable[..., Desk], answers: list[str]) -> None:
+def test_log_an_unknown_model(desk: Callable[..., Desk], answers: list[str]) -> None:
     d = desk()
     d.ask(answers, model="")
     assert [event.model for event in d.all_of(Session)] == ["unknown"]
@@ -189,7 +189,7 @@ def test_study_logs_an_unknown_model(desk: Callable[..., Desk], answers: list[st
 
 @pytest.mark.parametrize("length", [6, 900])
 @pytest.mark.parametrize("follows", [True, False])
-def test_study_counts_an_accepted_suggestion_once(
+def test_usage_log_counts_an_accepted_suggestion_once(
     desk: Callable[..., Desk], length: int, follows: bool
 ) -> None:
     d = desk()
@@ -203,7 +203,7 @@ def test_study_counts_an_accepted_suggestion_once(
     assert d.counts()[-1][1] == length + follows
 
 
-def test_study_counts_typed_characters_before_an_acceptance_once(desk: Callable[..., Desk]) -> None:
+def test_usage_log_counts_typed_characters_before_an_acceptance_once(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values"])
     d.tell("shown", 6)
@@ -213,7 +213,7 @@ def test_study_counts_typed_characters_before_an_acceptance_once(desk: Callable[
     assert d.counts()[-1][1] == 6
 
 
-def test_study_logs_typed_characters_before_a_partial_acceptance(desk: Callable[..., Desk]) -> None:
+def test_log_typed_characters_before_a_partial_acceptance(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values.mean()"])
     d.tell("shown", 13)
@@ -230,7 +230,7 @@ STEP = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEP, max_size=30))
-def test_study_never_counts_more_accepted_than_written(
+def test_usage_log_never_counts_more_accepted_than_written(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int, int]]
 ) -> None:
     d = Desk(tmp_path_factory.mktemp("study") / "study.jsonl")
@@ -250,7 +250,7 @@ def test_study_never_counts_more_accepted_than_written(
         assert sum(taken.values()) <= sum(written for _, written in d.counts())
 
 
-def test_study_does_not_count_pasted_text_or_other_cells_as_written(desk: Callable[..., Desk]) -> None:
+def test_usage_log_does_not_count_pasted_text_or_other_cells_as_written(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask([""], source="x")
     d.ask([""], source="x" * (module.PASTED + 2))
@@ -261,7 +261,7 @@ def test_study_does_not_count_pasted_text_or_other_cells_as_written(desk: Callab
     assert d.counts()[0][1] == 2
 
 
-def test_study_logs_documents_and_models_as_random_numbers(desk: Callable[..., Desk]) -> None:
+def test_log_documents_and_models_as_random_numbers(desk: Callable[..., Desk]) -> None:
     found = set()
     for session in range(5):
         d = desk(f"{session}.jsonl")
@@ -275,7 +275,7 @@ def test_study_logs_documents_and_models_as_random_numbers(desk: Callable[..., D
     assert len(found) > 12, "each session has its own"
 
 
-def test_study_logs_no_text_path_or_name(desk: Callable[..., Desk]) -> None:
+def test_log_no_text_path_or_name(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(
         ["frobnicate()"],
@@ -292,7 +292,7 @@ def test_study_logs_no_text_path_or_name(desk: Callable[..., Desk]) -> None:
         assert word not in text
 
 
-def test_study_logs_text_if_configured_and_no_secret(desk: Callable[..., Desk]) -> None:
+def test_log_text_if_configured_and_no_secret(desk: Callable[..., Desk]) -> None:
     d = desk(text=True)
     d.ask(["val", "values.mean()"], "a")
     d.tell("shown", 6, "a")
@@ -303,7 +303,7 @@ def test_study_logs_text_if_configured_and_no_secret(desk: Callable[..., Desk]) 
     assert [event.text for event in d.all_of(Shown)] == ["values", "", ""]
 
 
-def test_study_does_not_log_requests_of_programs_and_prefetching(desk: Callable[..., Desk]) -> None:
+def test_usage_log_does_not_log_requests_of_programs_and_prefetching(desk: Callable[..., Desk]) -> None:
     d = desk()
     d.ask(["values"], "alternatives", n=3)
     d.ask(["values"], "a", client="")
@@ -315,7 +315,7 @@ def test_study_does_not_log_requests_of_programs_and_prefetching(desk: Callable[
     assert not d.path.exists()
 
 
-def test_study_logs_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> None:
+def test_log_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> None:
     d = desk(where="terminal")
     d.ask(["values"], trigger="invoke", language="R", from_index=True, eagerness="eager")
     d.tell("shown", 6)
@@ -329,7 +329,7 @@ def test_study_logs_values_that_differ_from_the_defaults(desk: Callable[..., Des
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
-def test_study_logs_another_time_zone(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_another_time_zone(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
     d = desk()
     try:
         for zone in ("UTC", "UTC", "XXX-2"):
@@ -342,7 +342,7 @@ def test_study_logs_another_time_zone(desk: Callable[..., Desk], monkeypatch: py
     assert [event.zone for event in d.all_of(Session)] == [0, 120]
 
 
-def test_study_forgets_the_oldest_suggestions(
+def test_usage_log_forgets_the_oldest_suggestions(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bound in ("SUGGESTIONS", "CELLS"):
@@ -355,7 +355,7 @@ def test_study_forgets_the_oldest_suggestions(
     assert len(d.all_of(Shown)) == 1
 
 
-def test_study_with_an_unusable_file_does_not_affect_suggestions(tmp_path: Path) -> None:
+def test_usage_log_with_an_unusable_file_does_not_affect_suggestions(tmp_path: Path) -> None:
     d = Desk(tmp_path)
     d.ask(["values"])
     d.tell("shown", 6)

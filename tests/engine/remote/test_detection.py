@@ -166,7 +166,7 @@ def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: t
         assert not {"drawn", "logit_bias"} & capabilities.samplers  # nobody knows whose ids they are for
 
 
-@pytest.mark.parametrize(("prefetch", "allowed"), [("auto", False), ("yes", True), ("no", False)])
+@pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
 def test_text_is_sent_ahead_only_where_that_is_set(ahead: str, allowed: bool) -> None:
     form, remote = TextForm("suffix", logprobs=True), TurbopilotRemote(prefetch=ahead, slots=3)
     _, capabilities = by_text(RemoteServer(Kind.OPENAI), form, Spellings(), remote)

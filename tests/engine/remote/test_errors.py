@@ -17,7 +17,7 @@ def test_every_status_is_told_in_words_with_the_host(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("status", "errors"),
     [(401, "key"), (403, "key"), (404, "only chat"), (400, "vocabulary"), (500, "log"), (302, "redirects")],
 )
 def test_words_say_what_to_do(status: int, errors: str) -> None:

@@ -161,7 +161,7 @@ def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
         engine.close()
 
 
-@pytest.mark.parametrize(("setting", "prefetch"), [("auto", True), ("yes", True), ("no", False)])
+@pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
 def test_work_ahead_is_a_setting(setting: str, ahead: bool, serve: Serve, connect: Connect) -> None:
     assert connect(serve(errors("a")), prefetch=setting).capabilities.prefetch is ahead
 

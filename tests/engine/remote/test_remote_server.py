@@ -91,7 +91,7 @@ def test_another_model_or_another_digest_is_another_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "persistent"),
+    ("more", "lasting"),
     [
         ({"turbopilot": OFFER | {"persistent": True}}, True),
         ({"turbopilot": OFFER | {"persistent": True, "identity": ""}}, False),
