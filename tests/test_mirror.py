@@ -24,7 +24,7 @@ ELSEWHERE = {
     "models/entries.py": ["models/test_catalog.py"],
     "models/model.py": ["models/test_catalog.py", "models/test_store.py"],
     "models/obtain.py": ["models/test_repository.py", "faults/test_downloads.py"],
-    "models/quantization.py": ["commands/models/test_convert.py", "models/tuning/test_fold.py"],
+    "models/quantization.py": ["commands/models/test_convert.py", "models/tuning/test_merge.py"],
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
     "server/routes/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],

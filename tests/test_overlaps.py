@@ -177,7 +177,7 @@ class SteppedEngine(ScriptedEngine):
         return sorted([r.number, -1 if r.words is None else r.ask.usage.predicted_tokens] for r in self._runs)
 
     def asked(self, names: list[str]) -> list[dict[str, Any]]:
-        """Return some fields of what was asked: hints as text, owners and sessions by number."""
+        """Return some fields of what was asked: hints as text, tenants and sessions by number."""
         numbers: dict[Any, int] = {}
 
         def shown(ask: EngineRequest, name: str) -> Any:
@@ -186,7 +186,7 @@ class SteppedEngine(ScriptedEngine):
             value = getattr(ask, name)
             if name == "hint":
                 return "".join(map(chr, value))
-            return numbers.setdefault((name, value), len(numbers)) if name in {"owner", "session"} else value
+            return numbers.setdefault((name, value), len(numbers)) if name in {"tenant", "session"} else value
 
         return [{name: shown(ask, name) for name in names} for ask in self.asks]
 

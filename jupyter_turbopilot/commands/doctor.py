@@ -109,20 +109,20 @@ def _notebook_index(settings: Turbopilot) -> Finding:
     from jupyter_turbopilot.notebook_index.paths import folder, indexes, size_of_index
 
     if not settings.notebook_index:
-        return Finding("notebook_index", "off: c.Turbopilot.notebook_index is False")
+        return Finding("index", "off: c.Turbopilot.notebook_index is False")
     if not is_writable(folder()):
         remedy = "Set XDG_DATA_HOME to a writable folder" if sys.platform == "linux" else "Make it writable"
         said = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.notebook_index = False."
-        return Finding("notebook_index", said, problem=True)
+        return Finding("index", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
         room = f"only {describe_size(free)} of disk space are free in {folder()}"
         needed = f"indexing needs {describe_size(ROOM_TO_SPARE)}"
-        return Finding("notebook_index", f"{room}, but {needed}.", problem=True)
+        return Finding("index", f"{room}, but {needed}.", problem=True)
     found = indexes()
     if not found:
-        return Finding("notebook_index", f"no notebook index yet in {folder()}")
+        return Finding("index", f"no notebook index yet in {folder()}")
     size = describe_size(sum(map(size_of_index, found)))
-    return Finding("notebook_index", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
+    return Finding("index", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
 
 
 def _usage_log(settings: Turbopilot) -> Finding:

@@ -42,7 +42,7 @@ class Options:
     key: int  # milliseconds
     busy: int
     kernel: str | None
-    notebook_index: str | None
+    index: str | None
     report: Path | None
 
 
@@ -63,7 +63,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--half",
         choices=["all", "fitted", "held-out"],
         help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
-        "`--memory siblings`: held-out)",
+        "`--index siblings`: held-out)",
     )
     parser.add_argument(
         "--trace",
@@ -113,7 +113,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="run the notebooks in this kernel, and compare with and without kernel context",
     )
     parser.add_argument(
-        "--memory",
+        "--index",
         metavar="FOLDER",
         help="compare without and with a notebook index at the same precision. Indexed are the "
         "notebooks and source files of FOLDER, or with `siblings` the other notebooks with the same name "
@@ -135,7 +135,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     try:
         if options.humaneval:
             return _humaneval(options, local)
-        return _with_index(options, local) if options.notebook_index else _notebooks(options, local)
+        return _with_index(options, local) if options.index else _notebooks(options, local)
     finally:
         local.close()
 
@@ -153,11 +153,11 @@ def _humaneval(options: Options, local: InProcess) -> int:
 def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
     from jupyter_turbopilot.evaluate.index_gain import SIBLINGS
 
-    half = options.half or ("held-out" if options.notebook_index == SIBLINGS else "all")
+    half = options.half or ("held-out" if options.index == SIBLINGS else "all")
     if half == "all":
         return notebooks
     if len(notebooks) == 1:
-        chosen = f"--half {half}" if options.half else f"--memory {SIBLINGS}"
+        chosen = f"--half {half}" if options.half else f"--index {SIBLINGS}"
         raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.source} has one.")
     return notebooks[half == "held-out" :: 2]
 
@@ -213,12 +213,12 @@ def _with_index(options: Options, local: InProcess) -> int:
     from jupyter_turbopilot.evaluate.index_gain import IndexShelf
 
     if options.clock or options.kernel:
-        raise BadRequestError("--memory cannot be combined with --clock or --kernel.")
+        raise BadRequestError("--index cannot be combined with --clock or --kernel.")
     everything = notebook_sets.read(options.source)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
-    with closing(IndexShelf(options.notebook_index or "", everything)) as shelf:
+    with closing(IndexShelf(options.index or "", everything)) as shelf:
         local.wait()
         for eagerness in options.eagerness:
             local.pilot.settings.eagerness = eagerness

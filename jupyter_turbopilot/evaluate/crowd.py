@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOOK = 0.2  # seconds between two checks of the simulated users
 _REQUESTS, _CREATED = "turbopilot_requests_total", "turbopilot_requests_created"
-_KNOWN, _TAKEN_OVER = "turbopilot_known_total", "turbopilot_taken_over_total"
+_CACHE_HITS, _CONTINUED = "turbopilot_cache_hits_total", "turbopilot_continued_total"
 # Refused requests, and those cancelled in the queue, cost the model nothing.
 _SERVED = frozenset({"answered", SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED})
 _WHAT = "Pass the URL of a Turbopilot server's metrics (GET turbopilot/metrics), or a file with its response."
@@ -189,7 +189,7 @@ def read_counters(text: str, at: float) -> Counted:
                     requests += sample.value
                 elif sample.name == _CREATED:
                     since = min(since, sample.value)
-                elif sample.name in {_KNOWN, _TAKEN_OVER}:
+                elif sample.name in {_CACHE_HITS, _CONTINUED}:
                     saved[sample.name] = sample.value
     except ValueError:
         raise BadRequestError(f"These are not Prometheus metrics. {_WHAT}", field="from_metrics") from None

@@ -124,16 +124,16 @@ def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
 def test_doctor_reports_the_notebook_index_and_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"✓ memory       no notebook index yet in {folder()}" in run(capsys, "doctor")[1]
+    assert f"✓ index        no notebook index yet in {folder()}" in run(capsys, "doctor")[1]
     write(tmp_path / "work", "a.ipynb", "x_one = 1")
-    run(capsys, "notebook_index", "rebuild", str(tmp_path / "work"))
+    run(capsys, "index", "rebuild", str(tmp_path / "work"))
     assert f"1 index in {folder()}, 0." in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
         patch.setattr(files, "is_writable", lambda path: path != folder())
-        assert f"✗ memory       {folder()} is not writable" in run(capsys, "doctor")[1]
+        assert f"✗ index        {folder()} is not writable" in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
         patch.setattr(files, "free_room", lambda _: 5_000_000)
-        assert "✗ memory       only 5 MB of disk space are free" in run(capsys, "doctor")[1]
+        assert "✗ index        only 5 MB of disk space are free" in run(capsys, "doctor")[1]
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"memory": false}}')
-    assert "✓ memory       off: c.Turbopilot.notebook_index is False" in run(capsys, "doctor")[1]
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"notebook_index": false}}')
+    assert "✓ index        off: c.Turbopilot.notebook_index is False" in run(capsys, "doctor")[1]

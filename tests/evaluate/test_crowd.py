@@ -19,7 +19,7 @@ DATA = Path(__file__).parent.parent / "data"
 class Engine:
     """Accepts every second request."""
 
-    capabilities = SimpleNamespace(elsewhere=False)
+    capabilities = SimpleNamespace(remote=False)
 
     def __init__(self) -> None:
         self.asked = 0
@@ -68,7 +68,7 @@ def test_type_at_once_uses_a_different_user_for_each_thread(typed: list[TypedNot
 
 def test_type_at_once_refuses_a_remote_model(typed: list[TypedNotebook]) -> None:
     engine = Engine()
-    engine.capabilities = SimpleNamespace(elsewhere=True)
+    engine.capabilities = SimpleNamespace(remote=True)
     with pytest.raises(TurbopilotError, match="runs on a remote server"):
         simulate_users(Local(engine=engine), typed, 1, 1.0, 0.1)  # type: ignore[arg-type]
 
@@ -94,7 +94,7 @@ def counters(known: int = 0, taken_over: int = 0, since: float = 1000.0, **outco
         f'turbopilot_requests_created{{route="complete",outcome="{outcome}"}} {since}' for outcome in outcomes
     ]
     return "\n".join(
-        [*lines, f"turbopilot_known_total {known}.0", f"turbopilot_taken_over_total {taken_over}.0", ""]
+        [*lines, f"turbopilot_cache_hits_total {known}.0", f"turbopilot_continued_total {taken_over}.0", ""]
     )
 
 
@@ -137,7 +137,7 @@ def test_read_counters_reads_the_metrics_of_a_server() -> None:
     assert read_counters(metrics.text().decode(), 1e12).requests == 2
 
 
-@given(st.one_of(st.text(), st.text(alphabet='turbopilot_known_total{}="# TYPE\n01e+,')))
+@given(st.one_of(st.text(), st.text(alphabet='turbopilot_cache_hits_total{}="# TYPE\n01e+,')))
 def test_read_counters_refuses_other_texts(text: str) -> None:
     with pytest.raises(BadRequestError, match=r"not Prometheus metrics|not the metrics"):
         read_counters(text, 0.0)

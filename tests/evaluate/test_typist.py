@@ -76,9 +76,9 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
     typist.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
-        ("warm", CODE[:4]),
+        ("warmup", CODE[:4]),
         ("automatic", CODE[:4]),
-        ("ahead", CODE[:10] + "??"),
+        ("prefetch", CODE[:10] + "??"),
         ("automatic", CODE[:12]),
     ]
 

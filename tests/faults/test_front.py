@@ -267,7 +267,7 @@ def test_waiting_requests_retry_the_same_remote_after_the_delay(start: Start, ro
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(front.client.post, ROUTE, json=GOOD) for _ in range(8)]
         assert {answer.result().status_code for answer in answers} == {200}
-    assert counted(front, "turbopilot_engine_told_to_wait_total") <= 4
+    assert counted(front, "turbopilot_engine_throttled_total") <= 4
 
 
 def test_front_server_metrics_name_no_user(start: Start, far: Server) -> None:
@@ -276,7 +276,7 @@ def test_front_server_metrics_name_no_user(start: Start, far: Server) -> None:
         assert front.client.post(ROUTE, json=GOOD).status_code == 200
     text = front.client.get("/metrics").text
     assert counted(front, "turbopilot_engine_requests_total") == 3
-    assert counted(front, "turbopilot_engine_first_word_seconds_count") == 3
+    assert counted(front, "turbopilot_engine_first_token_seconds_count") == 3
     assert f'address="127.0.0.1:{far.port}"' in text
     assert "x = " not in text
     answer = httpx.post(far.url + ROUTE, json=GOOD)

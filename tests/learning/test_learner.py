@@ -66,7 +66,7 @@ def test_learner_writes_a_private_file_with_numbers_only(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [LEARNING]
     kept = json.loads(file.read_bytes())
     assert kept["calibrations"]["subject"].keys() == {"slope", "offset", "seen"}
-    assert kept["week"].keys() == {"number", "shown", "taken"}
+    assert kept["week"].keys() == {"number", "shown", "accepted"}
     assert list(personal_files(file.parent)) == [file]
 
 
@@ -355,12 +355,12 @@ JSON = st.recursive(
 )
 def test_read_resets_damaged_parts_only(damaged: Any) -> None:
     kept = read(
-        {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "taken": 1}}
+        {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "accepted": 1}}
     )
     assert kept == LearnedState({"good": Calibration(1.1, 0.2, 9)}, Week(1, 2, 1))
 
 
-@pytest.mark.parametrize("week", [None, 3, {}, {"number": 1, "shown": 1, "taken": 2}, {"number": -1}])
+@pytest.mark.parametrize("week", [None, 3, {}, {"number": 1, "shown": 1, "accepted": 2}, {"number": -1}])
 def test_read_resets_a_damaged_week(week: Any) -> None:
     assert read({"calibrations": [], "week": week}) == LearnedState()
 

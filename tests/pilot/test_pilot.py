@@ -205,7 +205,7 @@ def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.M
     clock = Clock(pilot)
     monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
     load(pilot)
-    assert describe_health(pilot)["code"] == "notebook_index"
+    assert describe_health(pilot)["code"] == "memory"
     monkeypatch.undo()
     clock.after(1)
     describe_health(pilot)

@@ -32,7 +32,7 @@ def pilot(tiny_model: Path) -> Iterator[Pilot]:
     [
         (EngineState(Phase.LOADING, "m"), "loading model", False, "The server is loading m.", None),
         (EngineState(Phase.READY, "m"), "ok", True, None, None),
-        (EngineState(Phase.READY, "m", "Too large.", "notebook_index"), "ok", True, None, "Too large."),
+        (EngineState(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
         (EngineState(Phase.UNLOADED, "m"), "ok", True, None, None),
         (EngineState(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
     ],
@@ -84,7 +84,7 @@ def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tm
     assert notice.startswith("Completions are not saved to the file in c.Turbopilot.cache_file: ")
     assert notice.endswith(" is a folder or not a regular file.")
     assert str(tmp_path) not in notice
-    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "notebook_index")
+    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "memory")
     assert describe_health(pilot)["notice"] == f"Too large. {notice}"
 
 
@@ -116,7 +116,7 @@ def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
     pilot.stop()
     assert {"incoder-1b", "codegen-350m-mono"} <= listed.keys()
     for model in listed.values():
-        assert not {"notebook_index", "tokens_per_second", "verdict"} & model.keys()
+        assert not {"memory", "tokens_per_second", "verdict"} & model.keys()
         assert (model["size"], model["exact_size"], model["checkpoint"]) == (None, False, "")
         assert not model["mirror"]
 

@@ -60,9 +60,9 @@ def test_gauges_are_current(metrics: Metrics, pilot: Any) -> None:
     assert value(metrics, "turbopilot_ready") == 1
     assert value(metrics, "turbopilot_queue") == 5
     assert (value(metrics, "turbopilot_memory_bytes") or 0) > 1_000_000
-    assert value(metrics, "turbopilot_known_total") == 7
-    assert value(metrics, "turbopilot_recalled_total") == 8
-    assert value(metrics, "turbopilot_taken_over_total") == 6
+    assert value(metrics, "turbopilot_cache_hits_total") == 7
+    assert value(metrics, "turbopilot_index_matches_total") == 8
+    assert value(metrics, "turbopilot_continued_total") == 6
     for event, count in (("shown", 4), ("accepted", 3), ("dismissed", 2), ("hidden", 1)):
         assert value(metrics, "turbopilot_suggestions_total", event=event) == count
     pilot.worker.state.ready, pilot.worker.waiting = False, 0
@@ -79,9 +79,9 @@ def test_remote_metrics_are_per_address_and_name_no_session(metrics: Metrics, pi
         answer.end()
     figures.addresses["gpu:2"].throttled = 3
     assert value(metrics, "turbopilot_engine_requests_total", address="gpu:1") == 2
-    assert value(metrics, "turbopilot_engine_told_to_wait_total", address="gpu:2") == 3
-    assert value(metrics, "turbopilot_engine_first_word_seconds_sum", address="gpu:1") == 1.0
-    assert value(metrics, "turbopilot_engine_first_word_seconds_count", address="gpu:1") == 2
+    assert value(metrics, "turbopilot_engine_throttled_total", address="gpu:2") == 3
+    assert value(metrics, "turbopilot_engine_first_token_seconds_sum", address="gpu:1") == 1.0
+    assert value(metrics, "turbopilot_engine_first_token_seconds_count", address="gpu:1") == 2
     assert value(metrics, "turbopilot_engine_affinity_total", found="hit") == 1
     assert value(metrics, "turbopilot_engine_affinity_total", found="miss") == 1
     assert value(metrics, "turbopilot_engine_sessions_moved_total") == 1

@@ -90,7 +90,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     monkeypatch.setattr("jupyter_turbopilot.usage_log.file.END_PATIENCE", 10.0)
     made: list[Desk] = []
 
-    def make(name: str = "study.jsonl", **more: object) -> Desk:
+    def make(name: str = "usage.jsonl", **more: object) -> Desk:
         made.append(Desk(tmp_path / name, **more))  # type: ignore[arg-type]
         return made[-1]
 
@@ -233,7 +233,7 @@ STEP = st.tuples(
 def test_usage_log_never_counts_more_accepted_than_written(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int, int]]
 ) -> None:
-    d = Desk(tmp_path_factory.mktemp("study") / "study.jsonl")
+    d = Desk(tmp_path_factory.mktemp("study") / "usage.jsonl")
     asked = 0
     for step, path, length, name in steps:
         if step == "ask":
@@ -325,7 +325,7 @@ def test_log_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> 
     assert (changed.eagerness, changed.model[:6]) == ("balanced", "other-")
     requested = d.all_of(Requested)[0]
     assert (requested.trigger, requested.language) == ("invoke", "r")
-    assert d.all_of(Shown)[0].memory
+    assert d.all_of(Shown)[0].from_index
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
@@ -370,18 +370,18 @@ LOGS = """
 import sys
 from pathlib import Path
 from jupyter_turbopilot.usage_log import file
-from tests.study.test_log import Desk
+from tests.usage_log.test_log import Desk
 file.END_PATIENCE = 60.0
 desk = Desk(Path(sys.argv[1]), where=sys.argv[2])
 for number in range(60):
     desk.ask(["values"], str(number))
     desk.tell("shown", 6, str(number))
-desk.study.close()
+desk.usage_log.close()
 """
 
 
 def test_studies_of_several_processes_share_a_file_without_loss(tmp_path: Path) -> None:
-    path = tmp_path / "study.jsonl"
+    path = tmp_path / "usage.jsonl"
     commands = [[sys.executable, "-c", LOGS, str(path), where] for where in ("server", "server", "terminal")]
     started = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for command in commands]
     assert [process.wait(60) for process in started] == [0] * 3

@@ -63,7 +63,7 @@ def run_list(options: ListOptions, settings: Turbopilot) -> int:
 
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
     """Return the columns of a model: mark, name, size, state, licence and use."""
-    size = f"{'' if entry['counted'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
+    size = f"{'' if entry['exact_size'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     mark = "*" if entry["spec"] == configured else " "
     return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]
 
