@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # New names by old ones, such as {"/complete": "/suggest"}; and those of a route's fields and values, such as
-# {"/complete": {"extra": "documents", "prefetch": "prefetch"}}, applied at every depth and in error messages.
+# {"/complete": {"extra": "documents", "ahead": "prefetch"}}, applied at every depth and in error messages.
 ROUTES: dict[str, str] = {}
 NAMES: dict[str, dict[str, str]] = {}
 
