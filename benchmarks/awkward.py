@@ -100,7 +100,7 @@ def _native(rng: random.Random, cells: list[dict[str, Any]], **more: Any) -> Sen
     body: dict[str, Any] = {
         "path": "strange.ipynb", "cells": cells, "active": active, "client": _client(rng),
         "offset": rng.choice((len(source), 0, len(source) // 2, rng.randint(0, len(source)))),
-        "trigger": rng.choice(("automatic", "automatic", "invoke", "warm", "ahead")),
+        "trigger": rng.choice(("automatic", "automatic", "invoke", "warmup", "prefetch")),
         "lines": rng.choice(("auto", "single", "multi")), "stream": often(rng, 0.7),
     }  # fmt: skip
     return Sending("complete", dumps(rng, body | more), manner=manner(rng))
@@ -229,7 +229,7 @@ def copilot(rng: random.Random) -> Sending:
         return Sending("copilot_internal/v2/token", method="GET")
     body = {"prompt": text(rng, 20_000), "suffix": text(rng, 5000), "max_tokens": 500, "n": 1,
             "temperature": 0, "top_p": 1, "stop": ["\n\n\n"], "stream": True, "logprobs": 2,
-            "extra": {"language": "python", "next_indent": 0, "trim_by_indentation": True}}  # fmt: skip
+            "documents": {"language": "python", "next_indent": 0, "trim_by_indentation": True}}  # fmt: skip
     return Sending("v1/engines/copilot-codex/completions", dumps(rng, body), manner="cut")
 
 

@@ -64,7 +64,7 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
         Step("failover", script("engines", "failover", *of_set, less=few)),
         Step("killed", script("engines", "killed", less=("--times", "1", "--pause", "0"))),
         Step("owners", script("owners", less=("--pairs", "3"))),
-        Step("memory", script("memory", *of_set)),
+        Step("notebook_index", script("notebook_index", *of_set)),
         Step("imports", script("imports", *of_set)),
         Step("learning", script("learning", less=("--worlds", "1", "--people", "1"))),
         Step("infill", script("replay", *of_set, "--plot", str(plots / "infill.svg"), less=short)),

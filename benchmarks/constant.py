@@ -21,7 +21,7 @@ from harness import DEFAULT, THREADS, LocalPilot, default_weights, percentile
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.generation import Ask, RawRequest, Sampling, Usage
+from jupyter_turbopilot.generation import EngineRequest, RawRequest, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
@@ -128,11 +128,11 @@ def step_speeds(engine: Any, seed: int) -> tuple[float, float]:
     engine.drafts, engine.ends = False, set()
     prompt = [(seed * 7919 + n * 104729) % 100000 + 100 for n in range(PROMPT)]
     usage = Usage()
-    run = engine.start(Ask(prompt, Sampling(max_tokens=1), usage))
+    run = engine.start(EngineRequest(prompt, Sampling(max_tokens=1), usage))
     while not run.done:
         engine.step([run], Cancel())
     engine.release(run)
-    run = engine.start(Ask([seed + 5], Sampling(max_tokens=WRITTEN + 1), Usage()))
+    run = engine.start(EngineRequest([seed + 5], Sampling(max_tokens=WRITTEN + 1), Usage()))
     engine.step([run], Cancel())
     begun = time.perf_counter()
     while not run.done:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # By default each engine would mistake the other for another program, and leave a core to it.
-ALL_THREADS: dict[str, Any] = {"considerate": False}
-SERVER_CONFIG = "c.Turbopilot.considerate = False\nc.Turbopilot.results_memory = 0\n"
+ALL_THREADS: dict[str, Any] = {"yield_cpu": False}
+SERVER_CONFIG = "c.Turbopilot.yield_cpu = False\nc.Turbopilot.cache_memory = 0\n"
 TOGETHER = 8  # concurrent requests of `failover`
 SOURCE = "def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    "
 
@@ -61,7 +61,7 @@ def compare(name: str, local: LocalPilot, other: LocalPilot, asked: Sequence[Com
 
 def isolated(options: argparse.Namespace) -> None:
     """Compare the engine in a child process with the one in this process."""
-    local, child = LocalPilot(**ALL_THREADS), LocalPilot(isolate=True, **ALL_THREADS)
+    local, child = LocalPilot(**ALL_THREADS), LocalPilot(subprocess=True, **ALL_THREADS)
     compare("in a child process", local, child, typed_requests(options.set, options.requests))
     child.close()
     local.close()
@@ -114,7 +114,7 @@ def failover(options: argparse.Namespace) -> None:
 
 def killed(options: argparse.Namespace) -> None:
     """Kill the child process while it decodes; print the time to the next suggestion."""
-    local = LocalPilot(isolate=True)
+    local = LocalPilot(subprocess=True)
 
     def request(number: int, **more: Any) -> Completion:
         text = f"# {number}\n{SOURCE}"
@@ -137,7 +137,7 @@ def killed(options: argparse.Namespace) -> None:
     local.close()
     loads = []
     for _ in range(3):
-        fresh = LocalPilot(isolate=True)
+        fresh = LocalPilot(subprocess=True)
         loads.append(fresh.load_ms / 1000)
         fresh.close()
     wait, load = statistics.mean(waits), statistics.mean(loads)

@@ -58,7 +58,7 @@ class LocalPilot(InProcess):
     """The completer in this process, without state of earlier runs and cached completions."""
 
     def __init__(self, **settings: Any) -> None:
-        fresh = {"keep_sequences": False, "learning": False, "results_file": "", "results_memory": 0}
+        fresh = {"keep_sequences": False, "learning": False, "cache_file": "", "cache_memory": 0}
         super().__init__(Turbopilot(**(fresh | settings)))
         begun = time.perf_counter()
         self.wait()

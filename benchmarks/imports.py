@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS, IndexShelf
+from jupyter_turbopilot.evaluate.index_gain import SIBLINGS, IndexShelf
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.imports import Found, Sources, binding, bound_name
+from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
 
 
 @dataclass
@@ -110,7 +110,7 @@ def nothing(_: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG001
     return []
 
 
-def indexed(memory: Memory) -> Callable[..., Sequence[tuple[str, int]]]:
+def indexed(memory: NotebookIndex) -> Callable[..., Sequence[tuple[str, int]]]:
     """Return a function that looks up imports in an index."""
 
     def imports(name: str, *, near: bool) -> Sequence[tuple[str, int]]:  # noqa: ARG001
@@ -119,9 +119,9 @@ def indexed(memory: Memory) -> Callable[..., Sequence[tuple[str, int]]]:
     return imports
 
 
-def anywhere(_: str) -> Found:
+def anywhere(_: str) -> ModuleLocation:
     """Find every module."""
-    return Found.ANYWHERE
+    return ModuleLocation.ANYWHERE
 
 
 class Bare:
@@ -196,10 +196,10 @@ def main() -> None:
         for notebook in notebooks[: 3 if options.small else None]:
             bare = Bare(notebook)
             index = Sources(indexed(shelf.index_for(notebook.name)), anywhere)
-            ways = [*zip(outcomes.values(), (None, Sources(nothing, anywhere), index), strict=True)]
+            candidates = [*zip(outcomes.values(), (None, Sources(nothing, anywhere), index), strict=True)]
             for request, text in bare.lines():
                 # The first one fills the caches of the others, so alternate the order.
-                for outcome, sources in sorted(ways, key=lambda _: turns.random()):
+                for outcome, sources in sorted(candidates, key=lambda _: turns.random()):
                     bare.count(request, text, sources, outcome)
     for title, outcome in outcomes.items():
         print(f"{title}: {outcome}")

@@ -3,7 +3,7 @@
 python benchmarks/learning.py    (takes three minutes; no model is needed)
 
 Scores are distributed as where the gate was fitted (shown per 100 keystrokes by threshold, in
-results/suggestions.md). The probability that a suggestion is correct is modelled in two ways: *as scored* is
+results/suggestions.md). The probability that a suggestion is correct is modelled in two candidates: *as scored* is
 the score minus the loss caused by showing the best of several boundaries; *as measured* is the precision of
 the thresholds around it, which falls faster below *balanced*. For each user the log-odds are shifted so that
 the fitted threshold is correct less or more often than its setting promises. Each shown suggestion is

@@ -23,7 +23,7 @@ import httpx
 import psutil
 from harness import OK, ServerProcess, llama_server, turbopilot_server
 
-from jupyter_turbopilot.engine.base import PLACES
+from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 
@@ -155,7 +155,7 @@ def one_round(server: ServerProcess, count: int, seconds: float) -> float:
 def clients(options: argparse.Namespace) -> None:
     """Compare many clients on each server."""
     with (
-        llama_server(1024 * PLACES, PLACES) as theirs,
+        llama_server(1024 * SLOTS, SLOTS) as theirs,
         turbopilot_server("c.Turbopilot.queue_limit = 64\n") as ours,
     ):
         rates: dict[str, list[float]] = {ours.name: [], theirs.name: []}

@@ -56,8 +56,8 @@ WRITTEN = ROOT / "jupyter_turbopilot" / "models" / "quality.json"
 def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopilot:
     """Return the settings for measuring a model."""
     settings = read_settings(model)
-    settings.keep_sequences = settings.learning = settings.considerate = False
-    settings.results_file = ""
+    settings.keep_sequences = settings.learning = settings.yield_cpu = False
+    settings.cache_file = ""
     if adapters is not None:
         settings.adapters = adapters
     return settings
@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace) -> None:
             "ms": statistics.median(typed.ms),
             "p95": statistics.quantiles(typed.ms, n=20)[-1],
             "mean": statistics.fmean(typed.ms),
-            "memory": peak_memory(),
+            "notebook_index": peak_memory(),
         }
         print(json.dumps(found), flush=True)
 
@@ -131,7 +131,7 @@ def models(options: argparse.Namespace) -> None:
             for row in rows
         }
         if model != PAGE:
-            most = max(row["memory"] for row in rows)
+            most = max(row["notebook_index"] for row in rows)
             written.append(Measured(model, most, by_eagerness, without_adapter=not tuned))
     if options.write:
         WRITTEN.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")

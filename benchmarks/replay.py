@@ -88,7 +88,7 @@ class Complete(Infill):
 
     def focus(self, step: Keystroke) -> None:
         """Enter a cell."""
-        self._prefetch(step, "warm")
+        self._prefetch(step, "warmup")
 
     def _prefetch(self, step: Keystroke, trigger: str) -> None:
         def send() -> None:
@@ -107,7 +107,7 @@ class Complete(Infill):
         cost = found["timings"]
         text = found["items"][0]["text"] if found["items"] else ""
         if text:
-            self._prefetch(step.accepting(text), "ahead")
+            self._prefetch(step.accepting(text), "prefetch")
         return Answer(
             text,
             ms,

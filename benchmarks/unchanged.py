@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # New names by old ones, such as {"/complete": "/suggest"}; and those of a route's fields and values, such as
-# {"/complete": {"extra": "documents", "ahead": "prefetch"}}, applied at every depth and in error messages.
+# {"/complete": {"extra": "documents", "prefetch": "prefetch"}}, applied at every depth and in error messages.
 ROUTES: dict[str, str] = {}
 NAMES: dict[str, dict[str, str]] = {}
 
@@ -218,11 +218,11 @@ def own(rng: random.Random, states: list[State]) -> Iterator[Request]:
         "client": f"tab {rng.randrange(3)}",
         "lines": rng.choice(["auto", "auto", "auto", "single", "multi"]),
         "eagerness": rng.choice([None, None, "quiet", "eager", "always"]),
-        "memory": rng.choice([True, True, True, False]),
+        "notebook_index": rng.choice([True, True, True, False]),
     }
     if rng.randrange(4) == 0:
         text = "import math\n\ndef area(radius):\n    return math.pi * radius ** 2\n"
-        common["extra"] = [{"path": "shapes.py", "language": "python", "source": text}]
+        common["documents"] = [{"path": "shapes.py", "language": "python", "source": text}]
 
     def request(state: State, trigger: str, **more: Any) -> Request:
         cells = [
@@ -240,7 +240,7 @@ def own(rng: random.Random, states: list[State]) -> Iterator[Request]:
         how = "streamed" if more.get("stream") else "whole"
         return Request(f"own, {trigger}, {how}", "/complete", common | cursor | more)
 
-    yield request(states[0], "warm")
+    yield request(states[0], "warmup")
     for number, state in enumerate(states):
         stream = rng.choice([True, False])
         how = rng.choices(("automatic", "invoke", "several"), (82, 15, 3))[0]
@@ -252,7 +252,7 @@ def own(rng: random.Random, states: list[State]) -> Iterator[Request]:
         else:
             yield request(state, "invoke", n=3, max_tokens=12)
         later = states[min(number + 4, len(states) - 1)]
-        prefetched = rng.choices(("none", "ahead", "warm"), (85, 10, 5))[0]
+        prefetched = rng.choices(("none", "prefetch", "warmup"), (85, 10, 5))[0]
         if prefetched != "none":
             yield request(later, prefetched, stream=stream)
 
@@ -435,7 +435,7 @@ class Served:
         except (OSError, http.client.HTTPException):
             self.link.close()
             return False
-        index = health["memory"] or {"building": True}
+        index = health["notebook_index"] or {"building": True}
         return health["ready"] and not index["building"] and index["files"] == self.indexed
 
     def ask(self, request: Request) -> dict[str, Any]:

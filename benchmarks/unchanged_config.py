@@ -52,7 +52,7 @@ c.ServerApp.port_retries = 0
 if os.environ["UNCHANGED_CLOCK"] == "fixed":
     pilot.kind_of = kind_with_fixed_clock
 c.Turbopilot.threads = int(os.environ["UNCHANGED_THREADS"])
-c.Turbopilot.considerate = False
+c.Turbopilot.yield_cpu = False
 c.Turbopilot.keep_sequences = False
 c.Turbopilot.idle_minutes = 0.0
 c.Turbopilot.deadline = 300.0

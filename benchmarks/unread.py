@@ -49,7 +49,7 @@ def first_text(cells: int, pace: float | None) -> tuple[float, int]:
     above, text = [CELL.format(number) for number in range(cells)], CELL.format(cells)
     shown, asked = threading.Event(), []
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), "c.Turbopilot.results_memory = 0\n")
+        server = Server(Path(folder), "c.Turbopilot.cache_memory = 0\n")
         try:
             begun = time.perf_counter()
             for keys in range(1, len(text) + 1):

@@ -24,17 +24,17 @@ MOST_TOKENS, MOST_SUGGESTIONS, MOST_TEMPERATURE = 2048, 8, 2.0
 MOST_CONTEXT, MOST_THREADS = 131072, 512  # the same as in the settings
 
 R = TypeVar("R")
-_OWNER = ContextVar("owner", default="")
+_TENANT = ContextVar("owner", default="")
 
 
 @contextmanager
-def remembering_for(owner: str) -> Iterator[None]:
+def tenant_cache(tenant: str) -> Iterator[None]:
     """Use a separate cache for a tenant: response times must not reveal the content of others."""
-    before = _OWNER.set(owner)
+    before = _TENANT.set(tenant)
     try:
         yield
     finally:
-        _OWNER.reset(before)
+        _TENANT.reset(before)
 
 
 def end_of(text: str, room: int) -> str:
@@ -45,7 +45,7 @@ def end_of(text: str, room: int) -> str:
     return text[-(-(len(text) - room) // step) * step :]
 
 
-def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def cached_function(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Cache results of a function, bounded in characters; the least recently used are evicted first."""
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
@@ -56,7 +56,7 @@ def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
         @wraps(function)
         def call(*given: Any) -> R:
             nonlocal size
-            key = _OWNER.get(), given
+            key = _TENANT.get(), given
             with lock:
                 if (entry := known.get(key)) is not None:
                     known.move_to_end(key)

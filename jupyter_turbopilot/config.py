@@ -81,14 +81,14 @@ class TurbopilotRemote(Configurable):
         max=600.0,
         help="Seconds to wait for the server's first token before it counts as unreachable.",
     ).tag(config=True)
-    places = Int(
+    slots = Int(
         0,
         min=0,
         max=4096,
         help="Concurrent requests to the server. 0: the number that the server reports, or 4. With a router "
         "in front of several servers, set their sum.",
     ).tag(config=True)
-    ahead = Enum(
+    prefetch = Enum(
         ("auto", "yes", "no"),
         default_value="auto",
         help="Whether to send prefetch requests to the server. auto: yes, except to servers that receive "
@@ -103,7 +103,7 @@ class TurbopilotRemote(Configurable):
     send_documents = Bool(
         False, help="Also send the server code of other open documents, not only of the notebook itself."
     ).tag(config=True)
-    send_kernel_facts = Bool(
+    send_kernel_context = Bool(
         False, help="Send the server the kernel's names, types and columns. Values are never sent."
     ).tag(config=True)
 
@@ -134,7 +134,7 @@ class Turbopilot(Configurable):
         help="The engine: llama.cpp in this process, transformers in this process, or a remote server "
         f"(docs/engines.md). Not set: remote if the environment has {ENGINE_URL}, otherwise llama.",
     ).tag(config=True)
-    isolate = Bool(
+    subprocess = Bool(
         False,
         help="Run the model in a child process, so that a crash in native code costs one suggestion instead "
         "of the server. For the engines llama and transformers.",
@@ -162,7 +162,7 @@ class Turbopilot(Configurable):
     load_at_start = Bool(
         True, help="Load the model when the server starts, if it is on disk. Off: at the first request."
     ).tag(config=True)
-    trial = Bool(
+    load_test = Bool(
         True,
         help="Load test: load a model in a child process before its first load in the server, so that a file "
         "that crashes llama.cpp cannot crash the server.",
@@ -182,7 +182,7 @@ class Turbopilot(Configurable):
         help="LoRA adapters: default is the one that comes with the default model, others are paths of GGUF "
         "files for the configured model. `path=0.5` sets the scale; `path@r` limits an adapter to R.",
     ).tag(config=True)
-    fold_adapters = Bool(
+    merge_adapters = Bool(
         True,
         help="Merge adapters into a copy of the model in the models folder, which takes disk space and "
         "makes them free at run time. Off, or if there is no copy and the folder is read-only: they are "
@@ -231,16 +231,16 @@ class Turbopilot(Configurable):
         "balanced and eager reach the precision that they promise. Only numbers are saved, in your cache "
         "folder (docs/threshold.md). Off in a service for several users.",
     ).tag(config=True)
-    study_log = Unicode(
+    usage_log = Unicode(
         "",
         help="A file that logs the outcomes of suggestions for a study: an absolute path, or one that "
         "begins with ~/. It contains times, lengths and scores, and no text, path or name (docs/study.md); "
         "only you can read it, and it is not sent anywhere. JupyterLab's status menu and `%turbopilot` show "
         "that it is on. Empty: nothing is logged. Not available in a service for several users.",
     ).tag(config=True)
-    study_text = Bool(
+    usage_text = Bool(
         False,
-        help="Also log the text of shown suggestions, if `study_log` is set. The text is omitted if lines "
+        help="Also log the text of shown suggestions, if `usage_log` is set. The text is omitted if lines "
         "look like secrets, and in files that may contain credentials.",
     ).tag(config=True)
     token_healing = Bool(
@@ -248,7 +248,7 @@ class Turbopilot(Configurable):
         help="Back up over the beginning of the word before the cursor, and constrain the model to its "
         "characters.",
     ).tag(config=True)
-    kernel_facts = Bool(
+    kernel_context = Bool(
         True,
         help="Query a notebook's Python kernel after each execution for its names, types, columns and "
         "signatures, for the prompt and to drop suggestions with names that do not exist, and for its module "
@@ -280,36 +280,36 @@ class Turbopilot(Configurable):
         help="Requests that a user may make at once before `requests_per_minute` applies. Half of them are "
         "reserved for requests other than prefetching.",
     ).tag(config=True)
-    running_per_person = Int(
+    running_per_user = Int(
         0,
         min=0,
         max=4096,
         help="Texts generated for one user at a time; further requests wait, and get at most an eighth of "
         "the time while other users are active. 0: no limit; `serve` for several users: 2.",
     ).tag(config=True)
-    waiting_per_person = Int(
+    waiting_per_user = Int(
         0,
         min=0,
         max=4096,
         help="Maximum waiting requests per user; further ones get 429 with Retry-After. 0: no limit except "
         "`queue_limit`; `serve` for several users: 8.",
     ).tag(config=True)
-    results_memory = Int(
+    cache_memory = Int(
         8, min=0, max=4096, help="Size of the completion cache in megabytes. 0: no cache."
     ).tag(config=True)
-    results_file = Unicode(
+    cache_file = Unicode(
         "",
         help="A file for the persistent completion cache, such as ~/.cache/turbopilot-answers.db: an "
         "absolute path, or one that begins with ~/. It contains generated text, which may repeat your code; "
         "only you can read it. Empty: the cache is lost at a restart. `jupyter turbopilot cache clear` "
         "empties the file.",
     ).tag(config=True)
-    results_disk = Int(
+    cache_disk = Int(
         64,
         min=1,
         max=1 << 20,
-        help="Maximum size of `results_file` in megabytes; the oldest completions are deleted first. At its "
-        "start, a server loads the newest ones, up to `results_memory`: in memory, a completion takes about "
+        help="Maximum size of `cache_file` in megabytes; the oldest completions are deleted first. At its "
+        "start, a server loads the newest ones, up to `cache_memory`: in memory, a completion takes about "
         "seven times as much. `jupyter turbopilot cache info` shows how many are loaded.",
     ).tag(config=True)
     sequences_memory = Int(
@@ -319,11 +319,11 @@ class Turbopilot(Configurable):
         help="Megabytes of the KV cache of other notebooks to keep, so that returning to them takes no "
         "time. 0: none.",
     ).tag(config=True)
-    memory = Bool(
+    notebook_index = Bool(
         True,
         help="Index your notebooks and source files under the server's root folder, or in the folder where "
         "`%turbopilot on` was first run, so that suggestions can use code that you wrote earlier. The index "
-        "is in your data folder, and only you can read it (docs/memory.md). `jupyter turbopilot memory "
+        "is in your data folder, and only you can read it (docs/memory.md). `jupyter turbopilot index "
         "clear` empties it.",
     ).tag(config=True)
     share = Enum(
@@ -356,7 +356,7 @@ class Turbopilot(Configurable):
         max=1 << 24,
         help="Upper limit of the memory for a model and its caches, in megabytes. 0: none.",
     ).tag(config=True)
-    considerate = Bool(
+    yield_cpu = Bool(
         True,
         help="Use half of the threads and do not prefetch while a kernel of this server is busy or the "
         "machine runs on battery.",
@@ -378,10 +378,10 @@ class Turbopilot(Configurable):
     remote = Instance(TurbopilotRemote)
 
     @property
-    def may_send_memory(self) -> bool:
+    def may_send_index(self) -> bool:
         """Whether matches from the index may be sent to the engine."""
         remote = self.remote
-        return self.engine != "remote" or (remote.send_documents and remote.send_kernel_facts)
+        return self.engine != "remote" or (remote.send_documents and remote.send_kernel_context)
 
     @default("engine")
     def _default_engine(self) -> str:

@@ -20,18 +20,22 @@ class Markers:
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """A prefix constraint on the text; without `ways` there is none."""
+class PrefixConstraint:
+    """A prefix constraint on the text; without `candidates` there is none."""
 
-    ways: tuple[bytes, ...] = ()  # the text has to begin with one of these
+    candidates: tuple[bytes, ...] = ()  # the text has to begin with one of these
     typed: int = 0  # leading bytes that are already typed (token healing) and not part of the answer
     banned: int | None = None  # a first token that is excluded, as another answer used it
 
-    def after(self, data: bytes) -> Beginning:
+    def after(self, data: bytes) -> PrefixConstraint:
         """Return the constraint that remains after some bytes of the text."""
-        free = any(data.startswith(way) for way in self.ways)
-        ways = () if free else tuple(way[len(data) :] for way in self.ways if way.startswith(data))
-        return Beginning(ways, max(0, self.typed - len(data)))
+        free = any(data.startswith(candidate) for candidate in self.candidates)
+        candidates = (
+            ()
+            if free
+            else tuple(candidate[len(data) :] for candidate in self.candidates if candidate.startswith(data))
+        )
+        return PrefixConstraint(candidates, max(0, self.typed - len(data)))
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Sampling:
     seed: int = 0
     top: int = 0  # number of alternative tokens to report at each position
     drawn: bool = False  # whether to report probabilities after the samplers instead of the model's own
-    beginning: Beginning = Beginning()
+    beginning: PrefixConstraint = PrefixConstraint()
     cached: bool = True  # whether cached sequences may be used
 
     @property
@@ -98,7 +102,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Ask:
+class EngineRequest:
     """A text to generate: prompt, sampling parameters, and a guess at the result."""
 
     prompt: Sequence[int]
@@ -109,16 +113,16 @@ class Ask:
     suffix_span: tuple[int, int] = (0, 0)  # start and end of the suffix, which moves but seldom changes
     language: str = ""  # some adapters apply to one language only
     priority: str = ""  # urgency, for an engine that also serves others
-    owner: str = ""  # tenant: sequences are never shared between tenants
+    tenant: str = ""  # tenant: sequences are never shared between tenants
     session: str = ""  # notebook of the request, for routing between engines
-    passing: bool = False  # whether its sequence is not saved for the next start
+    uncached: bool = False  # whether its sequence is not saved for the next start
 
 
-Urgency = Literal["typing", "text", "bulk", "ahead", "warm"]
+Urgency = Literal["typing", "text", "bulk", "prefetch", "warmup"]
 
 
 @dataclass(frozen=True)
-class ExactAsk:
+class ExactRequest:
     """Parameters of a request from another Turbopilot server, which are used unchanged."""
 
     hint: tuple[int, ...] = ()
@@ -148,7 +152,7 @@ class RawRequest:
     cut: bool = False  # whether to truncate a prompt that is too long
     prompt_seconds: float = 0.0  # time limit of prompt evaluation; 0: none
     seconds: float = 0.0  # time limit of generation
-    ahead: bool = False  # prefetch: only evaluate the prompt, after all other work
-    exact: ExactAsk | None = None  # set if the prompt consists of token ids to use unchanged
+    prefetch: bool = False  # prefetch: only evaluate the prompt, after all other work
+    exact: ExactRequest | None = None  # set if the prompt consists of token ids to use unchanged
     salt: str = ""  # separates caches within a tenant: only equal salts share sequences
     session: str = ""  # notebook of the request: a router sends it to the same replica

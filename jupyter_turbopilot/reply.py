@@ -61,7 +61,7 @@ class Reply:
     truncated: bool = False  # whether the context was too small for the prompt or for the whole answer
     error: TurbopilotError | None = None
     # Whether clients must not cache it: it may contain deleted text, or be outdated soon.
-    passing: bool = False
+    uncached: bool = False
 
     def body(self) -> dict[str, Any]:
         """Return the answer in its JSON form."""
@@ -71,19 +71,19 @@ class Reply:
             "model": self.model,
             "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
         }
-        return body | self._passing() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
+        return body | self._uncached() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
 
     def frame(self) -> dict[str, Any]:
         """Return a line of a stream: the text so far, from the original cursor on."""
         item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        frame = {"id": self.id} | item.body() | self._passing()
+        frame = {"id": self.id} | item.body() | self._uncached()
         if self.done:
             frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
             frame |= {"model": self.model, "timings": self.body()["timings"]}
         return frame
 
-    def _passing(self) -> dict[str, Any]:
-        return {"passing": True} if self.passing else {}
+    def _uncached(self) -> dict[str, Any]:
+        return {"uncached": True} if self.uncached else {}
 
 
 def compact(body: Any) -> bytes:

@@ -25,7 +25,7 @@ MAX_CONTAINERS = 1 << 15
 Name = Annotated[str, Meta(max_length=4096)]
 Stop = Annotated[str, Meta(max_length=1024)]  # compared with the text after each token
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
-Trigger = Literal["automatic", "invoke", "warm", "ahead"]
+Trigger = Literal["automatic", "invoke", "warmup", "prefetch"]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,17 +65,17 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     cells: Annotated[list[Cell], Meta(min_length=1, max_length=MAX_CELLS)]
     active: Annotated[int, Meta(ge=0, description="index of the cell with the cursor")] = 0
     offset: Annotated[int, Meta(ge=0, description="cursor position in the active cell, in code points")]
-    extra: Annotated[
+    documents: Annotated[
         list[Document], Meta(max_length=64, description="other open documents, or the history of a terminal")
     ] = []
-    memory: Annotated[
+    notebook_index: Annotated[
         bool, Meta(description="whether to use the index of the user's other notebooks and files")
     ] = True
     trigger: Annotated[
         Trigger,
         Meta(
-            description="`automatic` while typing, `invoke` on request, `warm` only to evaluate the "
-            "notebook, `ahead` to prefetch the completion after a suggestion"
+            description="`automatic` while typing, `invoke` on request, `warmup` only to evaluate the "
+            "notebook, `prefetch` to prefetch the completion after a suggestion"
         ),
     ] = "invoke"
     lines: Annotated[

@@ -27,7 +27,7 @@ class WriteBehind(Generic[T]):
     A forked process has the queue but no thread, and writes nothing.
     """
 
-    trouble = ""  # why the last call of `write` failed; empty after a success
+    error = ""  # why the last call of `write` failed; empty after a success
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class WriteBehind(Generic[T]):
                 is_last, self._due, items = self.ended, False, list(self._queue)
             reason = self._attempt(items)
             with self._wake:
-                self.trouble = reason
+                self.error = reason
                 if not reason:
                     for _ in items:
                         self._queue.popleft()
@@ -107,7 +107,7 @@ class WriteBehind(Generic[T]):
     def _wait(self) -> None:
         """Wait until it is time to call `write`."""
         with self._wake:
-            if self.trouble:
+            if self.error:
                 self._wake.wait_for(lambda: self.ended, self._retry)
                 return
             self._wake.wait_for(lambda: self.ended or self._due)
@@ -121,10 +121,10 @@ class WriteBehind(Generic[T]):
             reason = error.strerror or type(error).__name__
         except Exception as error:
             reason = f"an unexpected error occurred, see the log ({type(error).__name__})"
-            if reason != self.trouble:
+            if reason != self.error:
                 log.exception("Turbopilot: %s failed", self._name)
         else:
             return ""
-        if reason != self.trouble:
+        if reason != self.error:
             log.warning("Turbopilot: %s", self._failure(reason))
         return reason

@@ -39,7 +39,7 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.cache.results import Place
+    from jupyter_turbopilot.cache.completion_cache import Place
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.request import Completion
@@ -107,16 +107,16 @@ def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Itera
     for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
         written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
         tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
-        yield {"place": place, "tokens": tokens, "ended": ended}
+        yield {"path": place, "tokens": tokens, "ended": ended}
 
 
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
-    settings.considerate = settings.keep_sequences = settings.learning = False
-    settings.results_file = ""
+    settings.yield_cpu = settings.keep_sequences = settings.learning = False
+    settings.cache_file = ""
     if options.adapters is not None:
-        settings.adapters, settings.fold_adapters = options.adapters, not options.live
+        settings.adapters, settings.merge_adapters = options.adapters, not options.live
     local = InProcess(settings)
     local.wait()
     return local
@@ -180,7 +180,7 @@ class Spot:
 
 def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     """Trim a completion and compute its features for the gate."""
-    active, at = line["cell"], line["place"]
+    active, at = line["cell"], line["path"]
     request = request_at(notebook, active, at)
     context = gather(request)
     surroundings = surroundings_of(request.prefix, request.suffix)

@@ -13,7 +13,7 @@ from typescript import FRONT, TypeScript
 from jupyter_turbopilot.reply import Timings
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.request import Completion
 
 
@@ -48,7 +48,7 @@ class PageModel:
         wasm = FRONT / "wasm" / "engine.wasm"
         self._ask({"name": name, "model": str(model.resolve()), "wasm": str(wasm)})
 
-    def last(self, request: Completion, facts: Facts | None = None) -> PageAnswer:  # noqa: ARG002
+    def last(self, request: Completion, kernel_context: KernelContext | None = None) -> PageAnswer:  # noqa: ARG002
         """Return the final answer."""
         eager = structs.replace(request, eagerness=request.eagerness or self._eagerness)
         return PageAnswer(**self._ask(to_builtins(eager)))

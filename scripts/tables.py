@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot import config
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Abilities
+from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.remote.completions import Spellings
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
-from jupyter_turbopilot.engine.remote.survey import TextForm, by_ids, by_text
+from jupyter_turbopilot.engine.remote.detection import TextForm, by_ids, by_text
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.kernels.conversation import TARGET, installation
@@ -62,33 +62,41 @@ def _default(value: Any) -> str:
     return f"`{', '.join(value) if isinstance(value, list) else value}`"
 
 
-def abilities() -> str:
+def capabilities() -> str:
     """Return the table of engine capabilities; for remote servers as reported or configured."""
     remote, tokens = config.TurbopilotRemote(), CodePoints()
-    ours = FarSide(
-        Kind.OURS, places=8, context_size=4096, top=20, holds=True, chances=True, samplers=SAMPLERS
+    ours = RemoteServer(
+        Kind.OURS,
+        slots=8,
+        context_size=4096,
+        top=20,
+        prefix_constraints=True,
+        logprobs=True,
+        samplers=SAMPLERS,
     )
-    engines: dict[str, Abilities] = {
-        "llama": LlamaEngine.abilities,
-        "transformers": TransformersEngine.abilities,
+    engines: dict[str, Capabilities] = {
+        "llama": LlamaEngine.capabilities,
+        "transformers": TransformersEngine.capabilities,
         "remote Turbopilot": by_ids(ours, tokens, remote)[1],
-        "llama-server": by_ids(FarSide(Kind.LLAMA, places=1), tokens, remote)[1],
-        "vLLM": by_ids(FarSide(Kind.VLLM), tokens, remote)[1],
-        "text": by_text(FarSide(Kind.OPENAI), TextForm("suffix", chances=False), Spellings(), remote)[1],
+        "llama-server": by_ids(RemoteServer(Kind.LLAMA, slots=1), tokens, remote)[1],
+        "vLLM": by_ids(RemoteServer(Kind.VLLM), tokens, remote)[1],
+        "text": by_text(RemoteServer(Kind.OPENAI), TextForm("suffix", logprobs=False), Spellings(), remote)[
+            1
+        ],
     }
     word = {True: "yes", False: "no"}
     rows = {
-        "concurrent sequences": [str(one.places) for one in engines.values()],
-        "prefix constraint": [word[one.holds] for one in engines.values()],
-        "logprobs": [word[one.chances] for one in engines.values()],
+        "concurrent sequences": [str(one.slots) for one in engines.values()],
+        "prefix constraint": [word[one.prefix_constraints] for one in engines.values()],
+        "logprobs": [word[one.logprobs] for one in engines.values()],
         "most likely tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
-        "prefetch": [word[one.ahead] for one in engines.values()],
+        "prefetch": [word[one.prefetch] for one in engines.values()],
         "sampling options": [_options(one) for one in engines.values()],
     }
     return _table(["", *engines], ([name, *cells] for name, cells in rows.items()))
 
 
-def _options(one: Abilities) -> str:
+def _options(one: Capabilities) -> str:
     """List the supported sampling options, or the unsupported ones if these are fewer."""
     missing = sorted(SAMPLERS - one.samplers)
     if not missing:

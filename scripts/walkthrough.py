@@ -26,9 +26,9 @@ from jupyter_turbopilot.completer.generation import Generation
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.memory import places
-from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.memory.reader import KeptMemory
+from jupyter_turbopilot.notebook_index import paths
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.shell.in_process import InProcess
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.completer import Completer
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import EngineRequest, Token
     from jupyter_turbopilot.reply import Reply
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
@@ -97,7 +97,7 @@ def planned(plan: Plan, *_: Any) -> str:
     )
 
 
-def asked(ask: Ask | None) -> str:
+def asked(ask: EngineRequest | None) -> str:
     """Describe a request to the engine."""
     if ask is None:
         return "nothing more"
@@ -141,7 +141,7 @@ def offered(whole: bool, _: Generation, matches: Matches | None, __: str) -> str
     return f"{len(matches.cells.documents)} cells, line {line}{', the answer' if whole else ''}"
 
 
-def began(ask: Ask | None, generation: Generation, *_: Any) -> str:
+def began(ask: EngineRequest | None, generation: Generation, *_: Any) -> str:
     """Describe the start of a generation."""
     if generation.text.ids:
         return f"continues the older text, of which {len(generation.text.tokens)} tokens are left"
@@ -169,19 +169,19 @@ def main() -> None:
     trace = Trace()
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(InProcess(Turbopilot(results_file="", learning=False))) as local,
+        closing(InProcess(Turbopilot(cache_file="", learning=False))) as local,
     ):
         root = Path(folder) / "notebooks"
         root.mkdir()
         cells = [{"cell_type": "code", "metadata": {}, "source": source} for source in INDEXED]
         content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
         (root / "iris.ipynb").write_text(json.dumps(content), "utf-8")
-        with patch.object(places, "folder", lambda: Path(folder) / "indexes"):
-            memory = KeptMemory(LocalFiles(root))
-            memory.builder.build_now()
+        with patch.object(paths, "folder", lambda: Path(folder) / "indexes"):
+            notebook_index = MaintainedIndex(LocalFiles(root))
+            notebook_index.builder.build_now()
             local.wait()
-            walk(local.pilot.completer, memory, trace)
-            memory.close()
+            walk(local.pilot.completer, notebook_index, trace)
+            notebook_index.close()
     if options.print:
         print(trace.table())
         return
@@ -190,7 +190,7 @@ def main() -> None:
     PAGE.write_text(pattern.sub(lambda _: f"{BEGIN}\n{trace.table()}\n{END}", page), "utf-8")
 
 
-def walk(completer: Completer, memory: KeptMemory, trace: Trace) -> None:
+def walk(completer: Completer, notebook_index: MaintainedIndex, trace: Trace) -> None:
     """Warm up the notebook, then type two keystrokes."""
 
     def request(source: str, trigger: str) -> Completion:
@@ -206,7 +206,7 @@ def walk(completer: Completer, memory: KeptMemory, trace: Trace) -> None:
         )
 
     warm = Replies()
-    completer.submit(request("", "warm"), warm.listen, memory=memory)
+    completer.submit(request("", "warmup"), warm.listen, notebook_index=notebook_index)
     warm.last()
     patches = [*observed(trace)]
     for one in patches:
@@ -216,7 +216,9 @@ def walk(completer: Completer, memory: KeptMemory, trace: Trace) -> None:
     for number, source in enumerate(TYPED):
         trace.note(f"**key {number + 1}**", code(source))
         replies.append(Replies())
-        generation = completer.submit(request(source, "automatic"), replies[-1].listen, memory=memory)
+        generation = completer.submit(
+            request(source, "automatic"), replies[-1].listen, notebook_index=notebook_index
+        )
         while number + 1 < len(TYPED) and not generation.text.tokens:
             time.sleep(0.001)  # send the next keystroke before the answer
     for one in replies:

@@ -52,7 +52,12 @@ class Service(OnThread):
     def __init__(
         self, model: Path, *, pilot: Pilot | None = None, named: bool = True, **settings: Any
     ) -> None:
-        plain: dict[str, Any] = {"trial": False, "keep_sequences": False, "considerate": False, "threads": 1}
+        plain: dict[str, Any] = {
+            "load_test": False,
+            "keep_sequences": False,
+            "yield_cpu": False,
+            "threads": 1,
+        }
         pilot = pilot or Pilot(Turbopilot(model=str(model), **(plain | settings)))
         super().__init__(pilot, People if named else lambda: KeyIdentity("key", "127.0.0.1"))
         self.load()

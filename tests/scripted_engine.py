@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of
 from jupyter_turbopilot.pilot.pilot import Pilot
@@ -32,7 +32,7 @@ def words(count: int) -> str:
 class ScriptedRun:
     """A generation in progress."""
 
-    ask: Ask
+    ask: EngineRequest
     text: str
     number: int
     words: list[str] | None = None
@@ -68,18 +68,18 @@ class ScriptedEngine:
         self.prompt_pause = prompt_pause
         self.fail = fail
         self.context_size = context_size
-        self.abilities = Abilities()
+        self.capabilities = Capabilities()
         self.vocabulary = CodePoints(specials=MARKS, unit=1)
         self.prompts: list[str] = []
         self.samplings: list[Sampling] = []
-        self.asks: list[Ask] = []
+        self.asks: list[EngineRequest] = []
         self.finished: list[bool] = []
         self.suspended: list[ScriptedRun] = []
         self.released = 0
         self.threads = 0
         self.closed = self.kept = False
 
-    def start(self, ask: Ask) -> ScriptedRun:
+    def start(self, ask: EngineRequest) -> ScriptedRun:
         marks = {token: text for text, token in MARKS.items()}
         text = "".join(marks.get(token) or chr(token) for token in ask.prompt)
         self.prompts.append(text)

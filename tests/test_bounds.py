@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import end_of, remembered, remembering_for
+from jupyter_turbopilot.bounds import cached_function, end_of, tenant_cache
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))
@@ -21,7 +21,7 @@ def test_end_of_seldom_moves_its_start() -> None:
 def test_remembered_is_bounded_by_size() -> None:
     asked: list[str] = []
 
-    @remembered(10_000)
+    @cached_function(10_000)
     def twice(text: str) -> str:
         asked.append(text)
         return text * 2
@@ -40,7 +40,7 @@ def test_remembered_is_bounded_by_size() -> None:
 def test_remembered_evicts_the_least_recently_used() -> None:
     asked: list[str] = []
 
-    @remembered(4000)
+    @cached_function(4000)
     def same(text: str) -> str:  # about 400 characters each, with what it is wrapped in
         asked.append(text)
         return text
@@ -57,13 +57,13 @@ def test_remembered_evicts_the_least_recently_used() -> None:
 def test_remembering_for_separates_tenants() -> None:
     asked: list[str] = []
 
-    @remembered(10_000)
+    @cached_function(10_000)
     def same(text: str) -> str:
         asked.append(text)
         return text
 
-    for owner in ("one", "other", "one", "other", ""):
-        with remembering_for(owner):
+    for tenant in ("one", "other", "one", "other", ""):
+        with tenant_cache(tenant):
             same("a")
     same("a")
     assert len(asked) == 3

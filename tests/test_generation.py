@@ -3,19 +3,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.generation import Beginning
+from jupyter_turbopilot.generation import PrefixConstraint
 
 
 def test_beginning_is_free_after_one_of_its_ways() -> None:
-    begun = Beginning((b"price", b"cost"))
+    begun = PrefixConstraint((b"price", b"cost"))
     assert begun.after(b"pr").ways == (b"ice",)
     assert begun.after(b"pr").after(b'ice"]').ways == ()
 
 
 def test_beginning_counts_down_typed_bytes() -> None:
-    assert Beginning((b"al",), typed=2).after(b"a") == Beginning((b"l",), typed=1)
+    assert PrefixConstraint((b"al",), typed=2).after(b"a") == PrefixConstraint((b"l",), typed=1)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=5), max_size=4), st.binary(min_size=1, max_size=6))
 def test_beginning_keeps_the_rest_of_each_way(ways: list[bytes], data: bytes) -> None:
-    assert all(data + way in ways for way in Beginning(tuple(ways)).after(data).ways)
+    assert all(data + way in ways for way in PrefixConstraint(tuple(ways)).after(data).ways)

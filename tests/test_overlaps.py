@@ -34,16 +34,16 @@ from tornado.netutil import bind_sockets
 from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import read_facts
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.context.kernel_context import read_kernel_context
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError
-from jupyter_turbopilot.generation import Ask, Token
+from jupyter_turbopilot.generation import EngineRequest, Token
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application
 
-from .memory.remembering import Remembering, sighting
+from .notebook_index.fake_index import FakeIndex, sighting
 from .people import People
 from .scripted_engine import ScriptedEngine, ScriptedRun, pilot_with
 from .tiny_model import write_tiny_model
@@ -83,7 +83,7 @@ class SteppedEngine(ScriptedEngine):
             probability=script.get("probability", 0.99),
             context_size=script.get("context_size", 4096),
         )
-        self.abilities = Abilities(**script.get("abilities", {}))
+        self.capabilities = Capabilities(**script.get("capabilities", {}))
         self.loads = 0
         self._may_load = threading.Event()
         self._may_load.set()
@@ -119,7 +119,7 @@ class SteppedEngine(ScriptedEngine):
         }[reason]
         self.go()
 
-    def start(self, ask: Ask) -> ScriptedRun | None:  # type: ignore[override]
+    def start(self, ask: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
         if not self._has_room(ask):
             return None
         run = super().start(ask)
@@ -154,7 +154,7 @@ class SteppedEngine(ScriptedEngine):
         token = super().token(run, word)
         return replace(token, probability=0.5) if word.endswith("?") else token
 
-    def _has_room(self, ask: Ask) -> bool:
+    def _has_room(self, ask: EngineRequest) -> bool:
         return self._room is None or self._room >= len(ask.prompt) + sum(
             len(run.ask.prompt) for run in self._seated
         )
@@ -180,9 +180,9 @@ class SteppedEngine(ScriptedEngine):
         """Return some fields of what was asked: hints as text, owners and sessions by number."""
         numbers: dict[Any, int] = {}
 
-        def shown(ask: Ask, name: str) -> Any:
+        def shown(ask: EngineRequest, name: str) -> Any:
             if name == "begins":
-                return [way.decode() for way in ask.sampling.beginning.ways]
+                return [way.decode() for way in ask.sampling.beginning.candidates]
             value = getattr(ask, name)
             if name == "hint":
                 return "".join(map(chr, value))
@@ -191,7 +191,7 @@ class SteppedEngine(ScriptedEngine):
         return [{name: shown(ask, name) for name in names} for ask in self.asks]
 
 
-class SteppedIndex(Remembering):
+class SteppedIndex(FakeIndex):
     """A notebook index of a few lines. While it is held, a look-up takes until the index is released."""
 
     def __init__(self, about: dict[str, Any]) -> None:
@@ -220,14 +220,14 @@ class SteppedIndex(Remembering):
         self.looking = False
 
 
-class Known(People):
+class CachedCompletion(People):
     """People who may all see the metrics."""
 
     def may_manage(self, user: Any) -> bool:
         return True
 
 
-class Asked:
+class QueuedRequest:
     """A request, and what came of it."""
 
     def __init__(self, client: httpx.AsyncClient, step: dict[str, Any]) -> None:
@@ -287,7 +287,7 @@ class Play:
         self.pilot = pilot
         self.engine = engine
         self.index = index
-        self.asked: dict[str, Asked] = {}
+        self.asked: dict[str, QueuedRequest] = {}
 
     async def do(self, step: dict[str, Any]) -> None:
         """Do a step of the script, after its `pause`, in seconds.
@@ -301,7 +301,7 @@ class Play:
                 if step.get("held") and self.index:
                     self.index.hold()
                 before = self._begun
-                asked = self.asked[step["who"]] = Asked(self.client, step)
+                asked = self.asked[step["who"]] = QueuedRequest(self.client, step)
                 while self._begun == before and not asked.ended:  # it is on its way
                     await asyncio.sleep(0.0005)
             case "go":
@@ -382,14 +382,16 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     engine = SteppedEngine(script)
     index = SteppedIndex(script["index"]) if "index" in script else None
     kernels = script.get("kernels", {})
-    settings = {"considerate": False, "keep_sequences": False, "deadline": 100.0} | script.get("settings", {})
+    settings = {"yield_cpu": False, "keep_sequences": False, "deadline": 100.0} | script.get("settings", {})
     pilot = pilot_with(
         Turbopilot(model=str(model), **settings),
         engine.load,
-        kernels=SimpleNamespace(facts=lambda name: read_facts(kernels[name]), close=lambda: None),
+        kernels=SimpleNamespace(
+            kernel_context=lambda name: read_kernel_context(kernels[name]), close=lambda: None
+        ),
     )
-    pilot.memory = index  # type: ignore[assignment]
-    app = application(pilot, Known() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
+    pilot.notebook_index = index  # type: ignore[assignment]
+    app = application(pilot, CachedCompletion() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
     app.settings["session_manager"] = SimpleNamespace(get_session=lambda **_: {"path": "a.ipynb"})
     server = HTTPServer(app)
     sockets = bind_sockets(0, "127.0.0.1")

@@ -46,8 +46,8 @@ def test_frame_contains_only_the_text_before_the_end() -> None:
 
 @pytest.mark.parametrize("done", [False, True])
 def test_frame_marks_replies_that_must_not_be_cached(done: bool) -> None:
-    assert Reply("id", "tiny", ITEMS, passing=True, done=done).frame()["passing"] is True
-    assert "passing" not in Reply("id", "tiny", ITEMS, done=done).frame()
+    assert Reply("id", "tiny", ITEMS, uncached=True, done=done).frame()["uncached"] is True
+    assert "uncached" not in Reply("id", "tiny", ITEMS, done=done).frame()
 
 
 def test_last_frame_contains_all_fields() -> None:

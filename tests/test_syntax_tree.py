@@ -39,7 +39,7 @@ print(others > 0, ast.dump(tree) == expected)
 WARNED_OF = "x = f('\\w', 1 is 1)\nassert (x, '')\n"
 THREADS = f"""
 import sys, threading, warnings
-from jupyter_turbopilot.hierarchy.parsing import defined, parsed
+from jupyter_turbopilot.helper_functions.parsing import defined, parsed
 
 source = {WARNED_OF!r} * 20
 start, failed = threading.Barrier(3), []

@@ -99,14 +99,14 @@ def test_retry_keeps_items_until_they_are_written(file: File, caplog: pytest.Log
     behind = WriteBehind[int]("t", file.write, failure, room=5, retry=0.01)
     for number in range(9):
         behind.put(number)
-    until(lambda: behind.trouble == os.strerror(errno.ENOSPC))
+    until(lambda: behind.error == os.strerror(errno.ENOSPC))
     time.sleep(0.05)
     assert [record.getMessage() for record in caplog.records] == [
         f"Turbopilot: it is not written: {os.strerror(errno.ENOSPC)}."
     ]
     assert not behind.put(9)
     file.errors = []
-    until(lambda: not behind.trouble)
+    until(lambda: not behind.error)
     assert behind.put(10)
     behind.close(PATIENCE)
     assert file.items == [0, 1, 2, 3, 4, 10]
@@ -118,7 +118,7 @@ def test_error_without_retry_closes_the_queue(file: File, caplog: pytest.LogCapt
     behind = WriteBehind[int]("t", file.write, failure, room=5, at_end=ended.set)
     behind.put(0)
     assert ended.wait(PATIENCE)
-    assert behind.trouble == "TimeoutError"
+    assert behind.error == "TimeoutError"
     assert not behind.put(1)
     assert not behind._queue
     behind.close(PATIENCE)
@@ -132,7 +132,7 @@ def test_unexpected_error_is_logged_once_with_its_traceback(
     file.errors = [ValueError("a value")]
     behind = WriteBehind[int]("t", file.write, failure, room=5, retry=0.001)
     behind.put(0)
-    until(lambda: behind.trouble == "an unexpected error occurred, see the log (ValueError)")
+    until(lambda: behind.error == "an unexpected error occurred, see the log (ValueError)")
     time.sleep(0.05)
     behind.close(PATIENCE)
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]

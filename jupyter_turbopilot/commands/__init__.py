@@ -16,8 +16,8 @@ from jupyter_turbopilot.commands import (
     removing,
     serve,
     size,
-    study,
     train,
+    usage_log,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ COMMANDS: tuple[Entry, ...] = (
     evaluate.COMMAND,
     cache.COMMAND,
     memory.COMMAND,
-    study.COMMAND,
+    usage_log.COMMAND,
     removing.PURGE,
     removing.FORGET,
     doctor.COMMAND,

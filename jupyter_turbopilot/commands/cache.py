@@ -24,44 +24,44 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.cache.results_file import located, unusable
+        from jupyter_turbopilot.cache.cache_file import located, unusable
         from jupyter_turbopilot.sqlite_file.connection import reason_of
 
-        if not settings.results_file:
+        if not settings.cache_file:
             print("No cache file is set. Completions are cached in memory until the server stops.")
-            print("Set c.Turbopilot.results_file to keep them in a file.")
+            print("Set c.Turbopilot.cache_file to keep them in a file.")
             return 0
         try:
-            return act(located(settings.results_file), settings)
+            return act(located(settings.cache_file), settings)
         except OSError as error:
-            raise BadRequestError(unusable(settings.results_file, reason_of(error))) from None
+            raise BadRequestError(unusable(settings.cache_file, reason_of(error))) from None
         except sqlite3.Error as error:
-            raise NotReadyError(unusable(settings.results_file, reason_of(error))) from None
+            raise NotReadyError(unusable(settings.cache_file, reason_of(error))) from None
 
     return run
 
 
 def info(path: Path, settings: Turbopilot) -> int:
     """Print the number of cached completions in the file, and how many a server loads."""
-    from jupyter_turbopilot.cache.results_file import SCHEMA, Database
-    from jupyter_turbopilot.sqlite_file.schema import Found
+    from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
+    from jupyter_turbopilot.sqlite_file.schema import FileState
 
     found = SCHEMA.look(path)
-    if found is Found.NOTHING:
+    if found is FileState.NOTHING:
         print(f"{path}: nothing is cached yet.")
-    elif found is Found.OURS:
-        with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
+    elif found is FileState.OURS:
+        with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
             answers = database.count()
-            room = settings.results_memory * MEGABYTE
+            room = settings.cache_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
         size = describe_size(sum(map(size_of, SCHEMA.belonging(path))))
         kept = count_of(answers, "completion")
-        print(f"{path}: {kept}, {size} of at most {settings.results_disk} MB.")
-        print(f"A starting server loads {read} of them into {settings.results_memory} MB of memory.")
+        print(f"{path}: {kept}, {size} of at most {settings.cache_disk} MB.")
+        print(f"A starting server loads {read} of them into {settings.cache_memory} MB of memory.")
         if read < answers:
-            print("Increase c.Turbopilot.results_memory to load more.")
+            print("Increase c.Turbopilot.cache_memory to load more.")
     else:
-        action = "moves it aside" if found is Found.FOREIGN else "deletes it"
+        action = "moves it aside" if found is FileState.FOREIGN else "deletes it"
         print(f"{path} is {found.value}. The next server {action} and creates a new one.")
         return 1
     return 0
@@ -69,16 +69,16 @@ def info(path: Path, settings: Turbopilot) -> int:
 
 def clear(path: Path, settings: Turbopilot) -> int:
     """Delete all completions in the file, unless Turbopilot did not create it."""
-    from jupyter_turbopilot.cache.results_file import SCHEMA, Database
-    from jupyter_turbopilot.sqlite_file.schema import Found
+    from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
+    from jupyter_turbopilot.sqlite_file.schema import FileState
 
     found = SCHEMA.look(path)
     remaining: list[Path] = []
-    if found is Found.NOTHING:
+    if found is FileState.NOTHING:
         print("Nothing is cached.")
         return 0
-    if found is Found.OURS:
-        with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
+    if found is FileState.OURS:
+        with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
             answers = database.count()
             database.clear()
         print(f"{count_of(answers, 'completion')} deleted.")

@@ -68,8 +68,8 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
         f"{machine.free_memory() / 1e9:.1f} GB of memory free",
     )
     yield from _folders(settings)
-    yield _memory(settings)
-    yield _study(settings)
+    yield _notebook_index(settings)
+    yield _usage_log(settings)
     yield from _engine(settings)
     yield from _extensions()
 
@@ -103,48 +103,48 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
         )
 
 
-def _memory(settings: Turbopilot) -> Finding:
+def _notebook_index(settings: Turbopilot) -> Finding:
     """Report whether a notebook index is kept, and where."""
     from jupyter_turbopilot.files import ROOM_TO_SPARE, describe_size, free_room, is_writable
-    from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
+    from jupyter_turbopilot.notebook_index.paths import folder, indexes, size_of_index
 
-    if not settings.memory:
-        return Finding("memory", "off: c.Turbopilot.memory is False")
+    if not settings.notebook_index:
+        return Finding("notebook_index", "off: c.Turbopilot.notebook_index is False")
     if not is_writable(folder()):
         remedy = "Set XDG_DATA_HOME to a writable folder" if sys.platform == "linux" else "Make it writable"
-        said = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.memory = False."
-        return Finding("memory", said, problem=True)
+        said = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.notebook_index = False."
+        return Finding("notebook_index", said, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
         room = f"only {describe_size(free)} of disk space are free in {folder()}"
         needed = f"indexing needs {describe_size(ROOM_TO_SPARE)}"
-        return Finding("memory", f"{room}, but {needed}.", problem=True)
+        return Finding("notebook_index", f"{room}, but {needed}.", problem=True)
     found = indexes()
     if not found:
-        return Finding("memory", f"no notebook index yet in {folder()}")
+        return Finding("notebook_index", f"no notebook index yet in {folder()}")
     size = describe_size(sum(map(size_of_index, found)))
-    return Finding("memory", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
+    return Finding("notebook_index", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
 
 
-def _study(settings: Turbopilot) -> Finding:
+def _usage_log(settings: Turbopilot) -> Finding:
     """Report whether a usage log is kept, and problems with its file."""
-    from jupyter_turbopilot.study import holdings
-    from jupyter_turbopilot.study.file import check, located
+    from jupyter_turbopilot.usage_log import describe_content
+    from jupyter_turbopilot.usage_log.file import check, located
 
-    if not settings.study_log:
-        return Finding("study log", "off: c.Turbopilot.study_log is empty")
+    if not settings.usage_log:
+        return Finding("usage log", "off: c.Turbopilot.usage_log is empty")
     try:
-        check(located(settings.study_log))
+        check(located(settings.usage_log))
     except OSError as error:
-        said = f"{settings.study_log} cannot be written ({error.strerror})."
-        return Finding("study log", f"{said} Set c.Turbopilot.study_log to a writable file.", problem=True)
-    return Finding("study log", f"kept in {settings.study_log}: {holdings(text=settings.study_text)}")
+        said = f"{settings.usage_log} cannot be written ({error.strerror})."
+        return Finding("usage log", f"{said} Set c.Turbopilot.usage_log to a writable file.", problem=True)
+    return Finding("usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_text)}")
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:
     """Examine the engine and its model; without problems, also measure their speed."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    settings.results_file = ""  # a cached completion would distort the speed
+    settings.cache_file = ""  # a cached completion would distort the speed
     local = InProcess(settings)
     try:
         kind = local.pilot.kind

@@ -42,7 +42,7 @@ class Options:
     key: int  # milliseconds
     busy: int
     kernel: str | None
-    memory: str | None
+    notebook_index: str | None
     report: Path | None
 
 
@@ -128,14 +128,14 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.shell.in_process import InProcess
 
     settings.keep_sequences = settings.learning = False
-    settings.results_file = ""
+    settings.cache_file = ""
     # In real time, beside other programs, use the CPU as considerately as for a user.
-    settings.considerate = options.clock
+    settings.yield_cpu = options.clock
     local = InProcess(settings)
     try:
         if options.humaneval:
             return _humaneval(options, local)
-        return _with_memory(options, local) if options.memory else _notebooks(options, local)
+        return _with_index(options, local) if options.notebook_index else _notebooks(options, local)
     finally:
         local.close()
 
@@ -151,9 +151,9 @@ def _humaneval(options: Options, local: InProcess) -> int:
 
 
 def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
-    from jupyter_turbopilot.evaluate.memory_gain import SIBLINGS
+    from jupyter_turbopilot.evaluate.index_gain import SIBLINGS
 
-    half = options.half or ("held-out" if options.memory == SIBLINGS else "all")
+    half = options.half or ("held-out" if options.notebook_index == SIBLINGS else "all")
     if half == "all":
         return notebooks
     if len(notebooks) == 1:
@@ -206,11 +206,11 @@ def _notebooks(options: Options, local: InProcess) -> int:
     return _report(options, local, notebooks, results)
 
 
-def _with_memory(options: Options, local: InProcess) -> int:
+def _with_index(options: Options, local: InProcess) -> int:
     """Replay notebooks without and with a notebook index."""
-    from jupyter_turbopilot.evaluate import memory_gain, traces
+    from jupyter_turbopilot.evaluate import index_gain, traces
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
-    from jupyter_turbopilot.evaluate.memory_gain import IndexShelf
+    from jupyter_turbopilot.evaluate.index_gain import IndexShelf
 
     if options.clock or options.kernel:
         raise BadRequestError("--memory cannot be combined with --clock or --kernel.")
@@ -218,7 +218,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
-    with closing(IndexShelf(options.memory or "", everything)) as shelf:
+    with closing(IndexShelf(options.notebook_index or "", everything)) as shelf:
         local.wait()
         for eagerness in options.eagerness:
             local.pilot.settings.eagerness = eagerness
@@ -228,7 +228,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
                 telling = partial(_progress, name, len(chosen))
-                gain = memory_gain.measure(local, chosen, eagerness, shelf.index_for, telling, _print_pass)
+                gain = index_gain.measure(local, chosen, eagerness, shelf.index_for, telling, _print_pass)
                 results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
                 gains.append(f"{name}: {gain.words}")
     return _report(options, local, notebooks, results, gains)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 LENGTH = 200  # tokens
-PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --hierarchical
+PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --helpers
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--n-predict",
         dest="length",
         type=whole(1, 1 << 20),
-        help=f"maximum tokens to generate; default: {LENGTH}, with --hierarchical {FUNCTION_TOKENS}",
+        help=f"maximum tokens to generate; default: {LENGTH}, with --helpers {FUNCTION_TOKENS}",
     )
     parser.add_argument(
         "--top-k",
@@ -142,7 +142,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the text and the timings as JSON")
     parser.add_argument(
-        "--hierarchical",
+        "--helpers",
         action="store_true",
         help="generate a Python function and its helper functions from a stub or an instruction "
         "(docs/hierarchical.md); not with -s, --top-k, --top-p, --temp and -b",
@@ -150,7 +150,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test",
         action="store_true",
-        help="with --hierarchical: run the stub's doctests, and regenerate functions that fail",
+        help="with --helpers: run the stub's doctests, and regenerate functions that fail",
     )
 
 
@@ -158,14 +158,14 @@ def check(options: Options) -> None:
     """Raise an error for options that cannot be combined."""
     if options.hierarchical and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
-            f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --hierarchical.", field="length"
+            f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --helpers.", field="length"
         )
     if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
         raise BadRequestError(
-            "--hierarchical cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
+            "--helpers cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
         )
     if options.test and not options.hierarchical:
-        raise BadRequestError("--test needs --hierarchical.")
+        raise BadRequestError("--test needs --helpers.")
 
 
 def run(options: Options, settings: Turbopilot) -> int:
@@ -231,7 +231,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
     """Print a function and its helper functions; progress is printed to standard error."""
     from jupyter_turbopilot.request import Hierarchy
-    from jupyter_turbopilot.shell.hierarchy import write
+    from jupyter_turbopilot.shell.helper_functions import write
     from jupyter_turbopilot.shell.in_process import InProcess
     from jupyter_turbopilot.shell.output import TreeOutput, printable
 

@@ -34,56 +34,57 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def purge(options: Options, settings: Turbopilot) -> int:
     """Delete the files that Turbopilot wrote."""
     from jupyter_turbopilot.files import is_writable
-    from jupyter_turbopilot.memory.places import folder, index_files
     from jupyter_turbopilot.models.folder import models_dir, others, ours
     from jupyter_turbopilot.models.personal import personal_dir, personal_files
+    from jupyter_turbopilot.notebook_index.paths import folder, index_files
     from jupyter_turbopilot.server import runtime
 
     models, own = models_dir(settings.models_dir), personal_dir()
     mine = is_writable(models)
     folders = [models, own] if mine else [own]
     indexes = index_files()
-    results, trouble = _results(settings)
+    results, error = _results(settings)
     servers = servers_with(results[0]) if results else []
-    study, kept_study = _study(settings, (own, folder().parent))
+    usage_log, kept_study = _usage_log(settings, (own, folder().parent))
     files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
     stale, living = runtime.survey()
     places = " and ".join(
-        map(str, sorted({*folders, *(file.parent for file in (*indexes, *results, *study))}))
+        map(str, sorted({*folders, *(file.parent for file in (*indexes, *results, *usage_log))}))
     )
     ended = count_of(len(stale), "runtime file")
-    size = size_of_all([*files, *study])
+    size = size_of_all([*files, *usage_log])
     if not options.yes and not confirmed(
-        f"Delete {size} in {count_of(len(files) + len(study), 'file')} from {places}, "
+        f"Delete {size} in {count_of(len(files) + len(usage_log), 'file')} from {places}, "
         f"and {ended} of stopped servers?"
     ):
         return 1
     remaining = remove([*files, *stale])
-    stuck = [log for log in study if not _delete(log)]
+    stuck = [log for log in usage_log if not _delete(log)]
     remaining += stuck
     for place in (*folders, folder().parent):
-        remove_empty(place, [*files, *study])
-    print(f"{size} in {count_of(len(files) + len(study) - len(stuck), 'file')} and {ended} deleted.")
+        remove_empty(place, [*files, *usage_log])
+    print(f"{size} in {count_of(len(files) + len(usage_log) - len(stuck), 'file')} and {ended} deleted.")
     list_names("Could not be deleted", remaining)
     list_names(
-        "Not deleted, because it is a usage log (delete it with: jupyter turbopilot study clear)", kept_study
+        "Not deleted, because it is a usage log (delete it with: jupyter turbopilot usage-log clear)",
+        kept_study,
     )
     left = {path for place in folders for path in others(place)}
     list_names("Not deleted, because Turbopilot has no record of downloading it", left - set(remaining))
     list_names("Not deleted, because you may not write there", [] if mine else [models])
     list_names("Not deleted, because their servers are running, possibly on other machines", living)
     list_names("These servers create a new file with their next completion", servers)
-    if trouble:
-        print(trouble)
-    return 1 if remaining or trouble else 0
+    if error:
+        print(error)
+    return 1 if remaining or error else 0
 
 
-def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+def _usage_log(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
     """Return the usage log: first if it is in a folder of Turbopilot, second if it is in another one."""
-    from jupyter_turbopilot.study.file import is_log, located
+    from jupyter_turbopilot.usage_log.file import is_log, located
 
     try:
-        path = located(settings.study_log)
+        path = located(settings.usage_log)
         place = path.parent.resolve()  # the path may contain `..` or links
         if not is_log(path):
             return [], []
@@ -97,7 +98,7 @@ def _study(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path],
 
 def _delete(log: Path) -> bool:
     """Delete a usage log; return whether it succeeded."""
-    from jupyter_turbopilot.study.file import delete
+    from jupyter_turbopilot.usage_log.file import delete
 
     try:
         delete(log)
@@ -110,18 +111,18 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the files of the completion cache, and the reason if they cannot be examined."""
     import sqlite3
 
-    from jupyter_turbopilot.cache.results_file import SCHEMA, located, unusable
+    from jupyter_turbopilot.cache.cache_file import SCHEMA, located, unusable
     from jupyter_turbopilot.sqlite_file.connection import reason_of
 
-    if not settings.results_file:
+    if not settings.cache_file:
         return [], ""
     try:
-        target = located(settings.results_file)
+        target = located(settings.cache_file)
         files = SCHEMA.belonging(target)
-        named = Path(settings.results_file).expanduser()
+        named = Path(settings.cache_file).expanduser()
         return ([*files, named] if target in files and named.is_symlink() else files), ""
     except (OSError, sqlite3.Error) as error:
-        return [], unusable(settings.results_file, reason_of(error))
+        return [], unusable(settings.cache_file, reason_of(error))
 
 
 def forget(_: NoOptions, __: Turbopilot) -> int:
@@ -187,7 +188,7 @@ def confirmed(question: str) -> bool:
 
 def servers_with(path: Path) -> list[str]:
     """Return the URLs of this machine's servers whose settings name the file."""
-    from jupyter_turbopilot.cache.results_file import located
+    from jupyter_turbopilot.cache.cache_file import located
     from jupyter_turbopilot.server import runtime
 
     def names_it(name: str) -> bool:
@@ -196,7 +197,7 @@ def servers_with(path: Path) -> list[str]:
         except OSError:
             return False
 
-    return [server.url for server in runtime.running() if names_it(server.results_file)]
+    return [server.url for server in runtime.running() if names_it(server.cache_file)]
 
 
 PURGE = Command(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.server.identity import StandaloneIdentity
-    from jupyter_turbopilot.server.standalone import Place
+    from jupyter_turbopilot.server.standalone import ListenAddress
 
 API_KEY = "TURBOPILOT_API_KEY"
 INSTRUCTIONS = {
@@ -72,34 +72,36 @@ def run(options: Options, settings: Turbopilot) -> int:
     import asyncio
 
     from jupyter_turbopilot.engine import lifecycle
-    from jupyter_turbopilot.pilot.pilot import Pilot, study_of
-    from jupyter_turbopilot.server.standalone import for_several, refuse_study, serve
+    from jupyter_turbopilot.pilot.pilot import Pilot, usage_log_of
+    from jupyter_turbopilot.server.standalone import for_several, refuse_usage_log, serve
 
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
     if identity.names_people:
         for_several(settings)
     elif not identity.may_manage(None):
-        refuse_study(settings, "without a key, users cannot be identified")
+        refuse_usage_log(settings, "without a key, users cannot be identified")
         settings.learning = False  # without a key, users cannot be told apart, and cannot reset it
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # log loading of the model
-    return asyncio.run(serve(Pilot(settings, study=study_of(settings, "server")), identity, place, notice))
+    return asyncio.run(
+        serve(Pilot(settings, usage_log=usage_log_of(settings, "server")), identity, place, notice)
+    )
 
 
-def _for_hub() -> tuple[StandaloneIdentity, Place, str]:
+def _for_hub() -> tuple[StandaloneIdentity, ListenAddress, str]:
     from jupyter_turbopilot.server.hub.client import Hub
     from jupyter_turbopilot.server.hub.environment import read_environment
     from jupyter_turbopilot.server.hub.identity import HubIdentity
-    from jupyter_turbopilot.server.standalone import Place
+    from jupyter_turbopilot.server.standalone import ListenAddress
 
     service = read_environment(os.environ)
-    place = Place(service.host, service.port, service.prefix)
+    place = ListenAddress(service.host, service.port, service.prefix)
     return HubIdentity(Hub(service.api_url), service.name), place, ""
 
 
-def _for_key(options: Options) -> tuple[StandaloneIdentity, Place, str]:
+def _for_key(options: Options) -> tuple[StandaloneIdentity, ListenAddress, str]:
     from jupyter_turbopilot.server.identity import KeyIdentity, is_loopback
-    from jupyter_turbopilot.server.standalone import Place
+    from jupyter_turbopilot.server.standalone import ListenAddress
 
     key = key_of(options)
     if key == "" and not is_loopback(options.host):
@@ -110,7 +112,7 @@ def _for_key(options: Options) -> tuple[StandaloneIdentity, Place, str]:
     if key is None:
         key = secrets.token_urlsafe(24)
         notice = f"Key: {key}   (send it as: Authorization: Bearer …)"
-    return KeyIdentity(key, options.host), Place(options.host, options.port), notice
+    return KeyIdentity(key, options.host), ListenAddress(options.host, options.port), notice
 
 
 def key_of(options: Options) -> str | None:

@@ -208,14 +208,14 @@ def words(sized: SizingResult) -> str:
             "",
             *(f"  {name:<36}{value:<8}{how}" for name, value, how in rows),
             "",
-            *_memory(sized),
+            *_notebook_index(sized),
             *_load(sized),
             "A replica is a server on a machine like this one, with the same number of threads.",
         ]
     )
 
 
-def _memory(sized: SizingResult) -> list[str]:
+def _notebook_index(sized: SizingResult) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, because there is no local model file of the engine llama.", ""]

@@ -86,8 +86,8 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
     if not typed:
         raise TurbopilotError(f"This Python's standard library contains no suitable functions. {_OTHERWISE}")
     # The measured requests are the only load.
-    settings.keep_sequences = settings.considerate = settings.learning = False
-    settings.results_file = ""
+    settings.keep_sequences = settings.yield_cpu = settings.learning = False
+    settings.cache_file = ""
     local = InProcess(settings)
     try:
         local.wait()

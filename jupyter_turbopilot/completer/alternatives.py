@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.completer.text import Remainder
-from jupyter_turbopilot.generation import Ask, Usage
+from jupyter_turbopilot.generation import EngineRequest, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,13 +23,18 @@ CERTAIN = 0.9  # no alternative branches at a token with at least this probabili
 class TextStart(NamedTuple):
     """The start of a text."""
 
-    ask: Ask
+    ask: EngineRequest
     remainder: Remainder = Remainder(())  # tokens that are already generated
     taken_over: bool = False  # whether an earlier request submitted the ask
 
 
 def alternatives(
-    first: Ask, plan: Plan, tokens: Sequence[Token], piece: Callable[[int], bytes], *, constrains: bool = True
+    first: EngineRequest,
+    plan: Plan,
+    tokens: Sequence[Token],
+    piece: Callable[[int], bytes],
+    *,
+    constrains: bool = True,
 ) -> list[TextStart]:
     """Return the starts of additional completions: other seeds, or branches at uncertain tokens.
 
@@ -48,7 +53,7 @@ def alternatives(
     return starts
 
 
-def _start(first: Ask, shared: Sequence[Token] = (), **changed: Any) -> TextStart:
+def _start(first: EngineRequest, shared: Sequence[Token] = (), **changed: Any) -> TextStart:
     prompt = [*first.prompt, *(token.id for token in shared)]
     sampling = replace(first.sampling, **changed)
     return TextStart(

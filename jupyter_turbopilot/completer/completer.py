@@ -10,26 +10,26 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import remembering_for
+from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.importing import WouldWaitError, cached_only
-from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserData, plan_suggestion
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.completer.tenant import salted, session_of
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.lookups import lookups
-from jupyter_turbopilot.memory.cells import ChosenCells
+from jupyter_turbopilot.notebook_index.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.request import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.cache.results import Results
+    from jupyter_turbopilot.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.learning.learner import Learner
-    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
-    from jupyter_turbopilot.study.log import Study
+    from jupyter_turbopilot.usage_log.log import UsageLog
 
 log = logging.getLogger(__name__)
 
@@ -62,24 +62,24 @@ class Completer:
         self,
         worker: Worker,
         settings: Turbopilot,
-        results: Results,
+        results: CompletionCache,
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
         learner: Learner | None = None,
-        study: Study | None = None,
+        usage_log: UsageLog | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
         self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0))
         self.learner = learner
-        self.study = study
+        self.usage_log = usage_log
         self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
         self._resting = resting
         self._root = root
         self._cells = ChosenCells()
 
     @property
-    def results(self) -> Results:
+    def results(self) -> CompletionCache:
         """The completion cache."""
         return self.shared.results
 
@@ -97,11 +97,11 @@ class Completer:
         self,
         request: Completion | RawRequest,
         listener: Listener,
-        facts: Facts = NONE,
+        kernel_context: KernelContext = NONE,
         caller: str = "",
-        owner: str = "",
+        tenant: str = "",
         *,
-        memory: Memory | None = None,
+        notebook_index: NotebookIndex | None = None,
     ) -> Generation:
         """Submit a request. `listener` is called with each reply; the last one has `done` set.
 
@@ -110,8 +110,8 @@ class Completer:
         the request; it is empty on a single-user server. `memory` is the notebook index, if the caller may
         read it.
         """
-        with remembering_for(owner):
-            plan = self._plan(request, facts, owner, memory)
+        with tenant_cache(tenant):
+            plan = self._plan(request, kernel_context, tenant, notebook_index)
             listeners = [*self._observers(request, plan), listener]
             generation = Generation(plan, caller, listeners, self.shared)
             self.counters["requests"] += 1
@@ -125,30 +125,34 @@ class Completer:
             return generation
 
     def _plan(
-        self, request: Completion | RawRequest, facts: Facts, owner: str, memory: Memory | None
+        self,
+        request: Completion | RawRequest,
+        kernel_context: KernelContext,
+        tenant: str,
+        notebook_index: NotebookIndex | None,
     ) -> Plan:
         plan: Plan
         if isinstance(request, Completion):
-            user = UserData(memory)
-            if self.learner and not owner:
-                user = UserData(memory, self.learner.calibration)
-            planned = plan_suggestion(request, facts, self.worker.state.model, self.settings, user)
-            if planned.memory and not planned.asks_index:
+            user = UserData(notebook_index)
+            if self.learner and not tenant:
+                user = UserData(notebook_index, self.learner.calibration)
+            planned = plan_suggestion(request, kernel_context, self.worker.state.model, self.settings, user)
+            if planned.notebook_index and not planned.asks_index:
                 planned = planned.with_cells(self._cells.of(request))
             plan, session = planned, session_of(self.secret, request.path)
         else:
             plan = plan_raw(request, self.settings)
-            owner, session = apart(owner, request.salt), request.session
+            tenant, session = salted(tenant, request.salt), request.session
         # Notebooks of two users at the same path are two sessions.
-        return plan.for_owner(owner, apart(session, owner))
+        return plan.for_tenant(tenant, salted(session, tenant))
 
     def _observers(self, request: Completion | RawRequest, plan: Plan) -> list[Listener]:
         """Return the listeners that record replies; there are none on a multi-user server."""
         observers: list[Listener] = []
-        if not plan.place.owner and isinstance(request, Completion):
+        if not plan.cache_key.tenant and isinstance(request, Completion):
             if self.learner and plan.terms:
                 observers.append(partial(self.learner.observe, plan.terms))
-            if self.study and (observe := self.study.follow(request)):
+            if self.usage_log and (observe := self.usage_log.follow(request)):
                 observers.append(observe)
         return observers
 
@@ -185,7 +189,7 @@ class Completer:
                 and generation.awaits_index
                 and not generation.cancel.is_set()
             ):
-                with remembering_for(plan.place.owner):
+                with tenant_cache(plan.cache_key.tenant):
                     matches = plan.match(self._cells)
         except Exception:
             log.exception("Turbopilot: The notebook index could not be read")
@@ -201,7 +205,7 @@ class Completer:
             return
         plan, state = generation.plan, self.worker.state
         try:
-            with remembering_for(plan.place.owner):
+            with tenant_cache(plan.cache_key.tenant):
                 if generation.cancel.is_set():
                     generation.supersede_older()
                     generation.finish(None)
@@ -241,15 +245,15 @@ class Completer:
     def answer_from(self, engine: Engine) -> None:
         """Use the cached completions of this engine; those of other models and settings are not found."""
         identity = identity_of(engine, self.settings, self._root)
-        self.results.answer_for(identity, lasting=engine.abilities.lasting)
+        self.results.answer_for(identity, persistent=engine.capabilities.persistent)
 
     def feedback(self, feedback: Feedback) -> None:
         """Count the outcome of a suggestion, learn from it, and write it to the usage log."""
         self.counters[feedback.event] += 1
         if self.learner:
             self.learner.receive(feedback)
-        if self.study:
-            self.study.receive(feedback)
+        if self.usage_log:
+            self.usage_log.receive(feedback)
 
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
@@ -257,7 +261,7 @@ def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     remote = settings.remote
     prompt = (LAYOUT, engine.context_size, settings.prompt_tokens, settings.suffix_tokens)
     text = (settings.token_healing, settings.move_suffix, settings.max_lines)
-    sent = (settings.engine, remote.send_documents, remote.send_kernel_facts)
+    sent = (settings.engine, remote.send_documents, remote.send_kernel_context)
     servers = (*map(_without_secrets, remote.urls), remote.model, remote.vocabulary, remote.fim)
     source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
     return repr((source, prompt, text, sent, servers))

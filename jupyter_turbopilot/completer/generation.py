@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_turbopilot.bounds import remembering_for
+from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
 from jupyter_turbopilot.completer.editors import Editor, Editors
 from jupyter_turbopilot.completer.plan import item_of, replay
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job
-from jupyter_turbopilot.generation import Ask, Beginning, Usage
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Usage
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.reply import Item, Reply, Timings
@@ -24,7 +24,7 @@ from jupyter_turbopilot.suggestion.writing import Verbatim
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from jupyter_turbopilot.cache.results import Known, Results
+    from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.generation import Sampling, Token
-    from jupyter_turbopilot.memory.recall import Recalled
+    from jupyter_turbopilot.notebook_index.lookup import LineMatch
     from jupyter_turbopilot.suggestion.writing import Writing
 
 
@@ -41,7 +41,7 @@ class Shared:
     """State that all requests of a completer share."""
 
     settings: Turbopilot
-    results: Results
+    results: CompletionCache
     counters: dict[str, int]
     editors: Editors = field(default_factory=Editors)
     last_ms: float | None = None  # duration of the last answered request
@@ -78,10 +78,10 @@ class Generation(Job):
         self._shared = shared
         self._submitted_at = time.perf_counter()
         self._reply = Reply(id=self.id)  # the last reply, as far as it is complete
-        self._index_line: Recalled | None = None
+        self._index_line: LineMatch | None = None
         self._settled = True  # whether the index look-up is complete
         self._shown: Reply | None = None  # the latest frame, if the first one came from the index
-        self._steps: Generator[Ask, list[Token], None] | None = None
+        self._steps: Generator[EngineRequest, list[Token], None] | None = None
         self._streamed = False  # whether a frame with generated text was sent
         self._items: list[Item] = []
         self._generated = 0  # tokens of all texts
@@ -111,7 +111,7 @@ class Generation(Job):
             return False
         self._shared.counters["recalled"] += 1
         timings = Timings(total_ms=(time.perf_counter() - self._submitted_at) * 1000)
-        self._shown = Reply(self.id, model, (_item_of(line),), timings, passing=True)
+        self._shown = Reply(self.id, model, (_item_of(line),), timings, uncached=True)
         if line.whole:
             self.answer(self._shown)
         else:
@@ -122,7 +122,7 @@ class Generation(Job):
         """Send the last reply: the items, or the reason why there are none."""
         reply = self._last_reply(error)
         recalled = any(item.recalled for item in reply.items)
-        reply = replace(reply, passing=self._passing or recalled or self._reply.passing)
+        reply = replace(reply, uncached=self._uncached or recalled or self._reply.uncached)
         shared = self._shared
         shared.editors.leave(self)
         if reply.items:
@@ -138,9 +138,9 @@ class Generation(Job):
             self.older = None
 
     @property
-    def _passing(self) -> bool:
+    def _uncached(self) -> bool:
         # If the index was too slow, the next request may get a better answer.
-        return bool(self.plan.passing or self._shown or not self._settled)
+        return bool(self.plan.uncached or self._shown or not self._settled)
 
     def _extends_shown(self, reply: Reply) -> bool:
         """Return whether a reply extends the frames that were sent after an index match."""
@@ -172,14 +172,14 @@ class Generation(Job):
 
     # Job interface ------------------------------------------------------------------------------------------
 
-    def begin(self, engine: Engine, older: Job | None) -> Ask | None:
+    def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
         """Return the first ask."""
         if isinstance(older, Generation):
             self.text, older.text = older.text, Text()
         self._steps = steps = self._generate(engine)
         return self._advance(partial(next, steps))
 
-    def feed(self, tokens: list[Token]) -> Ask | None:
+    def feed(self, tokens: list[Token]) -> EngineRequest | None:
         """Take generated tokens; return the next ask."""
         return self._advance(partial(self._steps.send, tokens)) if self._steps else None
 
@@ -189,14 +189,14 @@ class Generation(Job):
             self._steps.close()
         self.text.keep(self._shared.results)
 
-    def _advance(self, step: Callable[[], Ask]) -> Ask | None:
+    def _advance(self, step: Callable[[], EngineRequest]) -> EngineRequest | None:
         try:
-            with remembering_for(self.plan.place.owner):
+            with tenant_cache(self.plan.cache_key.tenant):
                 return step()
         except StopIteration:
             return None
 
-    def _generate(self, engine: Engine) -> Generator[Ask, list[Token], None]:
+    def _generate(self, engine: Engine) -> Generator[EngineRequest, list[Token], None]:
         """Yield each ask, receive its tokens, and set the last reply."""
         begun = time.perf_counter()
         plan = self.plan
@@ -207,7 +207,7 @@ class Generation(Job):
         if cached and plan.is_answered_by(cached):
             self._reply = replay(self.id, engine.name, plan, cached)
             return
-        remainder = self.text.remainder(plan.place)
+        remainder = self.text.remainder(plan.cache_key)
         start = self._take_over_text(engine, remainder) or self._start_text(engine, cached, remainder)
         prompt = self.text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
@@ -221,16 +221,16 @@ class Generation(Job):
         full = len(start.ask.prompt) + len(writing.tokens) >= engine.context_size
         items = tuple(ranked(self._items, plan))
         cut = prompt.cut or full
-        self._reply = Reply(self.id, engine.name, items, timings, truncated=cut, passing=self._undecided)
+        self._reply = Reply(self.id, engine.name, items, timings, truncated=cut, uncached=self._undecided)
 
     def _is_unsupported(self, engine: Engine) -> bool:
         """Return whether the engine cannot serve the plan. Cancel unsupported prefetching."""
-        plan, abilities = self.plan, engine.abilities
-        abilities.check(plan.sampling)
-        if not (plan.priority.awaited or abilities.ahead):
+        plan, capabilities = self.plan, engine.capabilities
+        capabilities.check(plan.sampling)
+        if not (plan.priority.awaited or capabilities.prefetch):
             self.cancel.set(YIELDED)
             return True
-        return plan.judged and not abilities.chances
+        return plan.judged and not capabilities.logprobs
 
     # Start of a text ----------------------------------------------------------------------------------------
 
@@ -248,9 +248,13 @@ class Generation(Job):
 
     def _constrains_names(self, engine: Engine) -> bool:
         # Kernel context may not be sent to a remote server, and a prefix constraint would contain it.
-        return engine.abilities.holds and not (engine.abilities.elsewhere and self.plan.names_stay)
+        return engine.capabilities.prefix_constraints and not (
+            engine.capabilities.remote and self.plan.names_stay
+        )
 
-    def _start_text(self, engine: Engine, cached: Known | None, remainder: Remainder | None) -> TextStart:
+    def _start_text(
+        self, engine: Engine, cached: CachedCompletion | None, remainder: Remainder | None
+    ) -> TextStart:
         """Start a new text."""
         text = self.text
         self._shared.counters["ended"] += bool(remainder and text.begun)
@@ -259,8 +263,8 @@ class Generation(Job):
         return TextStart(self._make_ask(engine, text.prompt, cached, remainder))
 
     def _make_ask(
-        self, engine: Engine, prompt: Prompt, cached: Known | None, remainder: Remainder | None
-    ) -> Ask:
+        self, engine: Engine, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
+    ) -> EngineRequest:
         """Return the ask for a new text, with a cached completion or an older text's remainder as draft."""
         plan, (draft, aligned) = self.plan, _draft(cached, remainder)
         if not (cached or draft) and self._index_line:
@@ -273,7 +277,7 @@ class Generation(Job):
             hint = hint[:-1]  # the token after the end was never generated
         sampling = self._sampling(engine)
         beginning = _beginning(sampling.beginning, prompt.forced, self._names(engine))
-        return Ask(
+        return EngineRequest(
             prompt.tokens,
             replace(sampling, beginning=beginning),
             Usage(),
@@ -282,9 +286,9 @@ class Generation(Job):
             prompt.suffix_span if plan.moves else (0, 0),
             language=plan.language,
             priority=self._urgency,
-            owner=plan.place.owner,
+            tenant=plan.cache_key.tenant,
             session=plan.session,
-            passing=plan.passing,
+            uncached=plan.uncached,
         )
 
     def _sampling(self, engine: Engine) -> Sampling:
@@ -301,10 +305,10 @@ class Generation(Job):
 
     def _generate_first(
         self, engine: Engine, start: TextStart
-    ) -> Generator[Ask, list[Token], tuple[TextStart, Writing]]:
+    ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
         """Generate the first text, which the editor's next request may continue, and cache it."""
         plan, text = self.plan, self.text
-        text.place = plan.place if plan.remembered else None
+        text.cache_key = plan.cache_key if plan.cached_function else None
         try:
             writing, complete = yield from self._generate_text(engine, start, text)
             if not text.has_probabilities and not writing.shown and not self.cancel.is_set():
@@ -312,19 +316,23 @@ class Generation(Job):
                 start = self._start_text(engine, plan.find_cached(self._shared.results), None)
                 writing, complete = yield from self._generate_text(engine, start, text)
             short = text.ask is not None and text.ask.usage.cut and not complete
-            if text.place and plan.sampling.max_tokens and not (self.stopped or text.typed_ahead or short):
+            if (
+                text.cache_key
+                and plan.sampling.max_tokens
+                and not (self.stopped or text.typed_ahead or short)
+            ):
                 text.writing = None
                 ended = complete and not writing.gave_up
-                self._shared.results.remember(plan.place, writing.tokens, ended=ended)
+                self._shared.results.remember(plan.cache_key, writing.tokens, ended=ended)
         finally:
             # If a newer request took over the text, `self.text` is empty now and nothing is cached.
             self.text.keep(self._shared.results)
         return start, writing
 
     def _generate_alternatives(
-        self, engine: Engine, first: Ask, tokens: Sequence[Token]
-    ) -> Generator[Ask, list[Token], None]:
-        piece, constrains = engine.vocabulary.piece, engine.abilities.holds
+        self, engine: Engine, first: EngineRequest, tokens: Sequence[Token]
+    ) -> Generator[EngineRequest, list[Token], None]:
+        piece, constrains = engine.vocabulary.piece, engine.capabilities.prefix_constraints
         for start in alternatives(first, self.plan, tokens, piece, constrains=constrains):
             if self.cancel.is_set():
                 break
@@ -332,7 +340,7 @@ class Generation(Job):
 
     def _generate_text(
         self, engine: Engine, start: TextStart, text: Text
-    ) -> Generator[Ask, list[Token], tuple[Writing, bool]]:
+    ) -> Generator[EngineRequest, list[Token], tuple[Writing, bool]]:
         """Generate one text; return it and whether it is complete."""
         ask = start.ask
         writing = text.writing = self.plan.writing()
@@ -357,8 +365,8 @@ class Generation(Job):
         return writing, ended and not cut
 
     def _compute(
-        self, engine: Engine, ask: Ask, writing: Writing, text: Text
-    ) -> Generator[Ask, list[Token], tuple[bool, bool]]:
+        self, engine: Engine, ask: EngineRequest, writing: Writing, text: Text
+    ) -> Generator[EngineRequest, list[Token], tuple[bool, bool]]:
         """Collect the tokens of an ask; return whether it was cut short, and whether it is complete."""
         most = min(ask.sampling.max_tokens, engine.context_size - len(ask.prompt))
         # An older request may have received the first tokens.
@@ -391,7 +399,7 @@ class Generation(Job):
         item = item_of(writing, "streaming", len(self._items))
         usage = self.text.ask.usage if self.text.ask else Usage()
         timings = Timings(prompt_tokens=usage.prompt_tokens, cached_tokens=usage.cached_tokens)
-        reply = Reply(self.id, engine.name, (item,), timings, passing=self._passing)
+        reply = Reply(self.id, engine.name, (item,), timings, uncached=self._uncached)
         if self._extends_shown(reply):
             self._shown = self._shown and reply
             self._streamed = True
@@ -424,7 +432,7 @@ class Generation(Job):
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
 
 
-def _item_of(line: Recalled) -> Item:
+def _item_of(line: LineMatch) -> Item:
     reason = "stop" if line.whole else "length"
     confidence = round(line.confidence, 4)
     return Item(line.text, confidence, reason, imports=line.imports, recalled=True)
@@ -439,7 +447,7 @@ def _beyond_typed(tokens: Sequence[Token], text: Text) -> Sequence[Token] | None
     return remainder.tokens if remainder else None
 
 
-def _draft(cached: Known | None, remainder: Remainder | None) -> tuple[str, bool]:
+def _draft(cached: CachedCompletion | None, remainder: Remainder | None) -> tuple[str, bool]:
     """Return a likely start of the answer, and whether it starts at a token boundary."""
     if cached:
         return cached.text, cached.aligned
@@ -449,12 +457,12 @@ def _draft(cached: Known | None, remainder: Remainder | None) -> tuple[str, bool
     return "", True
 
 
-def _beginning(given: Beginning, typed: bytes, names: Sequence[str]) -> Beginning:
+def _beginning(given: PrefixConstraint, typed: bytes, names: Sequence[str]) -> PrefixConstraint:
     """Return the prefix constraint: the typed text, followed by one of the names."""
     if not (typed or names):
         return given
-    ways = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
-    return Beginning(ways, len(typed))
+    candidates = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
+    return PrefixConstraint(candidates, len(typed))
 
 
 def _without_spaces(text: str) -> str:

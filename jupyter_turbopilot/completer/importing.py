@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.bounds import cached_function
 from jupyter_turbopilot.completer.installed import Installed, TimedCache
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
@@ -19,17 +19,17 @@ from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.suggestion.imports import Found
+    from jupyter_turbopilot.suggestion.imports import ModuleLocation
 
     Lines = Sequence[tuple[str, int]]
 
 LASTS = 10.0  # seconds; import lines of deleted documents must disappear soon
 MOST = 1024  # cached results, one for each index, name, folder and set of open documents
 _INSTALLED = Installed()
-_INDEXED: TimedCache[tuple[Memory, str, str | None, frozenset[str]], Lines] = TimedCache(LASTS, MOST)
+_INDEXED: TimedCache[tuple[NotebookIndex, str, str | None, frozenset[str]], Lines] = TimedCache(LASTS, MOST)
 _LOCK = Lock()  # protects `_INDEXED`
 _CACHED_ONLY = ContextVar("cached_only", default=False)
 
@@ -48,15 +48,17 @@ def cached_only() -> Iterator[None]:
         _CACHED_ONLY.reset(before)
 
 
-def _indexed_lines(memory: Memory, name: str, folder: str | None, leaving: frozenset[str]) -> Lines:
+def _indexed_lines(
+    notebook_index: NotebookIndex, name: str, folder: str | None, leaving: frozenset[str]
+) -> Lines:
     """Return the indexed import lines that bind a name, of one folder or all, without some documents."""
-    key = memory, name, folder, leaving
+    key = notebook_index, name, folder, leaving
     with _LOCK:
         lines = _INDEXED.get(key)
     if lines is None:
         if _CACHED_ONLY.get():
             raise WouldWaitError
-        lines = tuple(memory.imports(name, folder=folder, leaving=leaving))
+        lines = tuple(notebook_index.imports(name, folder=folder, leaving=leaving))
         with _LOCK:
             _INDEXED.put(key, lines)
     return lines
@@ -64,8 +66,8 @@ def _indexed_lines(memory: Memory, name: str, folder: str | None, leaving: froze
 
 def sources_of(
     request: Completion,
-    facts: Facts,
-    memory: Memory | None,
+    kernel_context: KernelContext,
+    notebook_index: NotebookIndex | None,
     installed: Installed = _INSTALLED,
     *,
     waits: bool = True,
@@ -74,7 +76,7 @@ def sources_of(
 
     `waits`: whether to wait for folders that have not been searched yet.
     """
-    if not facts.modules.path:
+    if not kernel_context.modules.path:
         return None
     folders = _folders(request.path)
 
@@ -83,7 +85,7 @@ def sources_of(
         cells = {found for cell in request.cells if cell.type == "code" for found in _imports(cell.source)}
         others = (
             (other.path, {*_imports(other.source)})
-            for other in request.extra
+            for other in request.documents
             if other.language == "python" and not is_private_path(other.path)
             if not near or folders & _folders(other.path)
         )
@@ -96,16 +98,16 @@ def sources_of(
             if (lines := {found.line for found in imports if found.name == name})
         ]
         counts = [*Counter(line for _, lines in here for line in lines).items()]
-        if memory:
+        if notebook_index:
             # Count each document once. If an open document imports the name, use its text in the editor,
             # not the indexed file.
             leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
             for folder in folders if near else (None,):
-                counts += _indexed_lines(memory, name, folder, leaving)
+                counts += _indexed_lines(notebook_index, name, folder, leaving)
         return counts
 
-    def found(module: str) -> Found | None:
-        where = installed(module, facts.modules, waits=waits and not _CACHED_ONLY.get())
+    def found(module: str) -> ModuleLocation | None:
+        where = installed(module, kernel_context.modules, waits=waits and not _CACHED_ONLY.get())
         if where is None and _CACHED_ONLY.get():
             raise WouldWaitError
         return where
@@ -118,6 +120,6 @@ def _folders(path: str) -> frozenset[str]:
     return frozenset(str(PurePosixPath(name).parent) for name in names_of(path) if name)
 
 
-@remembered(2**20)
+@cached_function(2**20)
 def _imports(source: str) -> tuple[Import, ...]:
     return tuple(imports_of(source))

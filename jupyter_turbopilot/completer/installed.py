@@ -10,12 +10,12 @@ from importlib import machinery
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jupyter_turbopilot.lookups import lookups
-from jupyter_turbopilot.suggestion.imports import Found
+from jupyter_turbopilot.suggestion.imports import ModuleLocation
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from jupyter_turbopilot.context.facts import Modules
+    from jupyter_turbopilot.context.kernel_context import Modules
 
 TIMEOUT = 0.05  # seconds that a caller waits; a folder may be on a network drive that does not answer
 LASTS = 60.0  # seconds; missing modules may be installed at any time
@@ -49,12 +49,12 @@ class Installed:
     """Searches for modules on the look-up thread, and caches the results."""
 
     def __init__(self) -> None:
-        self._cache: TimedCache[tuple[str, Modules], Found] = TimedCache(LASTS, MOST)
+        self._cache: TimedCache[tuple[str, Modules], ModuleLocation] = TimedCache(LASTS, MOST)
         # For each kernel: the modules that are being searched for, and the end of the callers' timeout.
         self._searches: dict[Modules, tuple[list[str], float]] = {}
         self._changed = threading.Condition()
 
-    def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
+    def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> ModuleLocation | None:
         """Return where a module is; None if the search has not ended in time.
 
         An expired result is returned until the next search has ended, so that suggestions do not change
@@ -62,7 +62,7 @@ class Installed:
         name stops at the first package with code, which decides what it contains.
         """
         if module in modules.builtin:
-            return Found.ANYWHERE
+            return ModuleLocation.ANYWHERE
         key = module, modules
         with self._changed:
             if (found := self._cache.get(key)) is not None:
@@ -76,7 +76,7 @@ class Installed:
                 if waits:
                     self._changed.wait_for(lambda: self._cache.get(key) is not None, until - time.monotonic())
             found = self._cache.get(key, stale=True)
-            return self._cache.get(key) if found is Found.NOWHERE else found
+            return self._cache.get(key) if found is ModuleLocation.NOWHERE else found
 
     def _search(self, modules: Modules, wanted: list[str]) -> None:
         """Search for modules until the list is empty."""
@@ -100,7 +100,7 @@ def _finder(folder: str, suffixes: tuple[str, ...]) -> machinery.FileFinder:
     )
 
 
-def _find(module: str, finders: list[tuple[str, machinery.FileFinder]], modules: Modules) -> Found:
+def _find(module: str, finders: list[tuple[str, machinery.FileFinder]], modules: Modules) -> ModuleLocation:
     """Search for a module. Each finder is paired with its folder on the kernel's path."""
     name, _, inside = module.partition(".")
     parts: list[tuple[str, machinery.FileFinder]] = []  # of a namespace package
@@ -110,8 +110,8 @@ def _find(module: str, finders: list[tuple[str, machinery.FileFinder]], modules:
         except Exception:  # noqa: BLE001, S112 - skip a folder that cannot be read
             continue
         if spec and spec.loader:
-            return Found.HERE if folder in modules.here else Found.ANYWHERE
+            return ModuleLocation.HERE if folder in modules.here else ModuleLocation.ANYWHERE
         # A folder without code may be a namespace package, or just data: search it for the submodule.
         places = (spec and spec.submodule_search_locations) or ()
         parts.extend((folder, _finder(place, modules.suffixes)) for place in places)
-    return _find(inside, parts, modules) if inside and parts else Found.NOWHERE
+    return _find(inside, parts, modules) if inside and parts else ModuleLocation.NOWHERE

@@ -14,10 +14,10 @@ from jupyter_turbopilot.suggestion.writing import Verbatim
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.cache.results import Known, Place, Results
+    from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CacheKey, CompletionCache
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
-    from jupyter_turbopilot.learning.outcomes import Terms
+    from jupyter_turbopilot.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.suggestion.writing import Writing
@@ -31,7 +31,7 @@ class Plan(ABC):
     run on the worker's thread. `writing` is also called by threads that answer from the cache.
     """
 
-    place: Place  # the key of the cache entry
+    cache_key: CacheKey  # the key of the cache entry
     sampling: Sampling
     in_units: bool = False  # whether `max_tokens` counts tokens of about three characters, not the model's
     names_stay: bool = False  # whether `names` may not be sent to a remote engine
@@ -50,12 +50,12 @@ class Plan(ABC):
     seconds: float = 0.0
     gated: bool = False  # whether the gate may hide the suggestion
     judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
-    terms: Terms | None = None  # of an automatic suggestion, whose outcome calibrates the gate
+    terms: DisplayConditions | None = None  # of an automatic suggestion, whose outcome calibrates the gate
     answers: bool = True  # whether cached completions are replayed; otherwise they only serve as drafts
     exact: bool = False  # whether prompt and draft are sent to the engine unchanged
     hint: Sequence[int] = ()  # the draft of an exact request
     aligned: bool = True  # whether the hint starts at a token boundary
-    passing: bool = False  # whether the prompt contains cells of the index: nothing is saved to disk
+    uncached: bool = False  # whether the prompt contains cells of the index: nothing is saved to disk
 
     @abstractmethod
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:
@@ -69,25 +69,25 @@ class Plan(ABC):
         """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
 
-    def for_owner(self, owner: str, session: str) -> Self:
+    def for_tenant(self, tenant: str, session: str) -> Self:
         """Return the plan with an owner and a session."""
-        return replace(self, place=replace(self.place, owner=owner), session=session)
+        return replace(self, cache_key=replace(self.cache_key, tenant=tenant), session=session)
 
     @property
-    def remembered(self) -> bool:
+    def cached_function(self) -> bool:
         """Whether the answer is cached: only texts without sampling are the same each time."""
         return self.sampling.plain and not self.exact
 
-    def find_cached(self, results: Results) -> Known | None:
+    def find_cached(self, results: CompletionCache) -> CachedCompletion | None:
         """Return the cached completion, or None."""
-        return results.find(self.place) if self.remembered else None
+        return results.find(self.cache_key) if self.cached_function else None
 
-    def is_answered_by(self, cached: Known) -> bool:
+    def is_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether a cached completion is the whole answer."""
         return cached.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
 
 
-def replay(name: str, model: str, plan: Plan, cached: Known) -> Reply:
+def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply:
     """Return the reply for a cached completion, which is trimmed and scored as usual."""
     begun = time.perf_counter()
     writing = plan.writing()
@@ -99,7 +99,7 @@ def replay(name: str, model: str, plan: Plan, cached: Known) -> Reply:
     writing.finish(whole=reason == "stop")
     items = (item_of(writing, reason),) if writing.shown else ()
     timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
-    return Reply(name, model, items, timings, passing=writing.undecided)
+    return Reply(name, model, items, timings, uncached=writing.undecided)
 
 
 def item_of(writing: Writing, reason: str, index: int = 0) -> Item:

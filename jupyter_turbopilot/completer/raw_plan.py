@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.cache.results import TAIL, Place
+from jupyter_turbopilot.cache.completion_cache import TAIL, CacheKey
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
-from jupyter_turbopilot.generation import ExactAsk, RawRequest
+from jupyter_turbopilot.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
 from jupyter_turbopilot.suggestion.writing import Verbatim
@@ -55,7 +55,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     request = _parse_template(request)
     if settings.engine == "remote" and not settings.remote.send_documents:
         request = replace(request, others=(), context=())
-    exact = request.exact or ExactAsk()
+    exact = request.exact or ExactRequest()
     sampling, length = request.sampling, request.sampling.max_tokens
     if length < 0:
         # Generate until the model or the context ends the text; reserve some of the context for it.
@@ -63,7 +63,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     return RawPlan(
         request=request,
         length=length,
-        place=Place(("text", request.window, request.suffix), _before(request)),
+        cache_key=CacheKey(("text", request.window, request.suffix), _before(request)),
         sampling=sampling,
         n=max(request.n, request.best_of),
         best=request.n,
@@ -81,7 +81,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     )
 
 
-def _exact_prompt(request: RawRequest, exact: ExactAsk, length: int, engine: Engine) -> Prompt:
+def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, engine: Engine) -> Prompt:
     """Return the prompt with the ids that the client sent."""
     ids = [part for part in request.prompt if isinstance(part, int)]
     if len(ids) >= engine.context_size:
@@ -110,7 +110,7 @@ def _before(request: RawRequest) -> str:
 
 def priority_of(request: RawRequest) -> Priority:
     """Return the priority of a request. A user may wait at the cursor for a single text that is not long."""
-    if request.ahead:
+    if request.prefetch:
         return Priority.WARM
     several = request.bulk or max(request.n, request.best_of) > 1
     long = not 0 <= request.sampling.max_tokens <= MAX_INTERACTIVE

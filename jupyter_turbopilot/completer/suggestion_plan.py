@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from jupyter_turbopilot.cache.results import Place
+from jupyter_turbopilot.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.plan import Plan
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.learning.calibration import AS_FITTED
-from jupyter_turbopilot.learning.outcomes import Terms
-from jupyter_turbopilot.memory import recall
-from jupyter_turbopilot.memory.ways import ways_at
+from jupyter_turbopilot.learning.outcomes import DisplayConditions
+from jupyter_turbopilot.notebook_index import lookup
+from jupyter_turbopilot.notebook_index.continuations import continuations_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.learning.calibration import Calibration
-    from jupyter_turbopilot.memory.cells import Choice, ChosenCells
-    from jupyter_turbopilot.memory.reader import Memory
-    from jupyter_turbopilot.memory.recall import Recalled
+    from jupyter_turbopilot.notebook_index.cells import Choice, ChosenCells
+    from jupyter_turbopilot.notebook_index.lookup import LineMatch
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.request import Completion, Document
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
-_PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
+_PRIORITIES = {"warmup": Priority.WARM, "prefetch": Priority.AHEAD}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Matches:
     """The index matches of a request: cells for the prompt, and a continuation of the line."""
 
     cells: Choice
-    line: Recalled | None = None
+    line: LineMatch | None = None
     settled: bool = True  # whether the look-up was complete: it returns the same until the index changes
 
 
@@ -63,7 +63,7 @@ class Matches:
 class UserData:
     """The data of the user who requests a suggestion."""
 
-    memory: Memory | None = None  # the index of the user's notebooks
+    notebook_index: NotebookIndex | None = None  # the index of the user's notebooks
     calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # of the gate, by subject
 
 
@@ -73,25 +73,25 @@ NO_DATA = UserData()
 class CursorContext:
     """The context of the cursor, computed lazily: a cached answer needs only a part of it."""
 
-    def __init__(self, request: Completion, facts: Facts, settings: Turbopilot) -> None:
+    def __init__(self, request: Completion, kernel_context: KernelContext, settings: Turbopilot) -> None:
         self.request = request
-        self.facts = facts
+        self.kernel_context = kernel_context
         self._settings = settings
 
     def with_cells(self, cells: Sequence[Document] = ()) -> Context:
         """Return the context for a prompt, with cells from the index."""
         if not cells:
             return self._context
-        return gather(*_allowed_to_leave(self.request, self.facts, self._settings), cells)
+        return gather(*_allowed_to_leave(self.request, self.kernel_context, self._settings), cells)
 
     @cached_property
     def _context(self) -> Context:
-        return gather(*_allowed_to_leave(self.request, self.facts, self._settings))
+        return gather(*_allowed_to_leave(self.request, self.kernel_context, self._settings))
 
     @cached_property
     def scope(self) -> Scope:
         """The names that are defined at the cursor."""
-        return scope_of(self.request, self.facts)
+        return scope_of(self.request, self.kernel_context)
 
     @cached_property
     def features(self) -> CursorFeatures:
@@ -103,11 +103,13 @@ class CursorContext:
         """The names of which one must follow; empty if there is no such constraint."""
         return names_at(self.request, self.scope)
 
-    def names(self, memory: Memory | None, *, waits: bool = True) -> Names:
+    def names(self, notebook_index: NotebookIndex | None, *, waits: bool = True) -> Names:
         """Return the names that a suggestion may use."""
         # An added import line becomes part of the next prompt, so it may not use data that may not be sent.
-        request, _ = _allowed_to_leave(self.request, self.facts, self._settings)
-        return Names(request, self.scope, sources_of(request, self.facts, memory, waits=waits))
+        request, _ = _allowed_to_leave(self.request, self.kernel_context, self._settings)
+        return Names(
+            request, self.scope, sources_of(request, self.kernel_context, notebook_index, waits=waits)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ class SuggestionPlan(Plan):
 
     cursor: CursorContext
     surroundings: Surroundings
-    memory: Memory | None = None
+    notebook_index: NotebookIndex | None = None
     cells: Sequence[Document] = ()  # of the index, for the prompt
     eagerness: str
     coefficients: Mapping[str, float]
@@ -127,7 +129,7 @@ class SuggestionPlan(Plan):
     def asks_index(self) -> bool:
         """Whether to query the index before the engine."""
         # Prefetching follows a suggestion for the same text: its cells are used again.
-        return self.memory is not None and self.priority is not Priority.AHEAD
+        return self.notebook_index is not None and self.priority is not Priority.AHEAD
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
         """Return the prompt for an engine."""
@@ -135,7 +137,7 @@ class SuggestionPlan(Plan):
 
     def writing(self) -> Suggestion:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
-        names = self.cursor.names(self.memory)
+        names = self.cursor.names(self.notebook_index)
         gate = Gate(self.cursor.features, self.threshold, names.fit, self.coefficients)
         return Suggestion(
             self.surroundings,
@@ -151,20 +153,20 @@ class SuggestionPlan(Plan):
 
     def match(self, cells: ChosenCells) -> Matches | None:
         """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
-        request, memory = self.cursor.request, self.memory
-        if not memory:
+        request, notebook_index = self.cursor.request, self.notebook_index
+        if not notebook_index:
             return None
-        chosen = cells.choose(memory, request)
-        if request.trigger == "warm":
+        chosen = cells.choose(notebook_index, request)
+        if request.trigger == "warmup":
             return Matches(chosen)
-        ways = ways_at(memory, request, self.surroundings, time.time())
-        if not ways:
+        candidates = continuations_at(notebook_index, request, self.surroundings, time.time())
+        if not candidates:
             return Matches(chosen)
         # The model answers an invoked request; a line of the index is only its draft.
         shows = request.trigger == "automatic" and request.n == 1
-        threshold = recall.fit().thresholds[self.eagerness] if shows else math.inf
-        names = self.cursor.names(memory, waits=False)
-        line = recall.recall(ways, self.cursor.features, self.surroundings, names.fit, threshold)
+        threshold = lookup.fit().thresholds[self.eagerness] if shows else math.inf
+        names = self.cursor.names(notebook_index, waits=False)
+        line = lookup.best_match(candidates, self.cursor.features, self.surroundings, names.fit, threshold)
         if line and line.sure:
             line = replace(line, imports=names.imports(line.text))
         return Matches(chosen, line, settled=not names.undecided)
@@ -173,17 +175,21 @@ class SuggestionPlan(Plan):
         """Return the plan with cells of the index in its prompt; its cache entry is not saved to disk."""
         if not choice.documents:
             return self
-        place = replace(self.place, group=(self.place.group, choice.digest), lasts=False)
-        return replace(self, cells=choice.documents, place=place, passing=True)
+        cache_key = replace(self.cache_key, group=(self.cache_key.group, choice.digest), lasts=False)
+        return replace(self, cells=choice.documents, cache_key=cache_key, uncached=True)
 
 
 def plan_suggestion(
-    request: Completion, facts: Facts, model: str, settings: Turbopilot, user: UserData = NO_DATA
+    request: Completion,
+    kernel_context: KernelContext,
+    model: str,
+    settings: Turbopilot,
+    user: UserData = NO_DATA,
 ) -> SuggestionPlan:
     """Plan a suggestion. The gate has one set of coefficients for each `model`."""
     # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
-    may_use = request.memory and settings.may_send_memory and not is_private_path(request.path)
-    memory = user.memory if may_use else None
+    may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)
+    notebook_index = user.notebook_index if may_use else None
     own = request.cells[request.active]
     language = cell_language(own.source, request.language)
     earlier = (
@@ -193,34 +199,37 @@ def plan_suggestion(
     )
     max_lines = request.max_lines or settings.max_lines
     surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
-    unasked = request.trigger in {"automatic", "ahead"}
+    unasked = request.trigger in {"automatic", "prefetch"}
     eagerness = request.eagerness or settings.eagerness
     fit, subject = fit_for(model), subject_of(model, eagerness)
     threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
     if promised:
         # Moving the threshold has the same effect as calibrating each score.
         threshold = user.calibration(subject).threshold(threshold)
-    terms = Terms(subject, threshold, promised) if request.trigger == "automatic" else None
+    terms = DisplayConditions(subject, threshold, promised) if request.trigger == "automatic" else None
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
     length = _length(request, settings, multi=surroundings.multi)
     return SuggestionPlan(
-        cursor=CursorContext(request, facts, settings),
+        cursor=CursorContext(request, kernel_context, settings),
         surroundings=surroundings,
-        memory=memory,
+        notebook_index=notebook_index,
         eagerness=eagerness,
         coefficients=fit.coefficients,
         threshold=threshold,
         unasked=unasked,
-        names_stay=settings.engine == "remote" and not settings.remote.send_kernel_facts,
-        place=Place(
-            ((request.lines, request.language, request.path, memory is not None), facts.digest),
+        names_stay=settings.engine == "remote" and not settings.remote.send_kernel_context,
+        cache_key=CacheKey(
+            (
+                (request.lines, request.language, request.path, notebook_index is not None),
+                kernel_context.digest,
+            ),
             before,
             limit=(length, max_lines, unasked, threshold),
             after=after,
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
-            lasts=not (is_private_path(request.path) or request.extra),
+            lasts=not (is_private_path(request.path) or request.documents),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
@@ -239,18 +248,20 @@ def plan_suggestion(
     )
 
 
-def _allowed_to_leave(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:
+def _allowed_to_leave(
+    request: Completion, kernel_context: KernelContext, settings: Turbopilot
+) -> tuple[Completion, KernelContext]:
     """Remove the data that may not be sent to a remote server."""
     if settings.engine != "remote":
-        return request, facts
+        return request, kernel_context
     if not settings.remote.send_documents:
         # The history of a terminal session has no path.
-        request = structs.replace(request, extra=[other for other in request.extra if not other.path])
-    return request, facts if settings.remote.send_kernel_facts else NONE
+        request = structs.replace(request, documents=[other for other in request.documents if not other.path])
+    return request, kernel_context if settings.remote.send_kernel_context else NONE
 
 
 def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
-    if request.trigger == "warm":
+    if request.trigger == "warmup":
         return 0
     # A user who invokes a multi-line suggestion can wait longer.
     return request.max_tokens or settings.max_tokens * (4 if multi and request.trigger == "invoke" else 1)

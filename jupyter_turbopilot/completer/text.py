@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.cache.results import TAIL, behind
+from jupyter_turbopilot.cache.completion_cache import TAIL, behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.cache.results import Place, Results
+    from jupyter_turbopilot.cache.completion_cache import CacheKey, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import EngineRequest, Token
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -32,9 +32,9 @@ class Remainder(NamedTuple):
         return self.aligned and not self.typed_ahead
 
 
-def typed_since(older: Place, newer: Place) -> str | None:
+def typed_since(older: CacheKey, newer: CacheKey) -> str | None:
     """Return the text typed after the older request; None if the owner or any other text differs."""
-    if newer.owner != older.owner:
+    if newer.tenant != older.tenant:
         return None
     if newer.before.startswith(older.before):
         return newer.before[len(older.before) :]
@@ -55,9 +55,9 @@ def remainder_after(tokens: Sequence[Token], typed: bytes) -> Remainder | None:
 class Text:
     """A text that is being generated. It moves to the request that continues it."""
 
-    place: Place | None = None  # the key of its cache entry; None: it is not cached
+    cache_key: CacheKey | None = None  # the key of its cache entry; None: it is not cached
     writing: Writing | None = None
-    ask: Ask | None = None  # None: the engine has stopped
+    ask: EngineRequest | None = None  # None: the engine has stopped
     prompt: Prompt | None = None
     ids: list[int] = field(default_factory=list)  # all tokens generated after the prompt
     typed_ahead: bytes = b""  # text that the user typed before it was generated
@@ -80,9 +80,9 @@ class Text:
         """The prompt and all generated tokens."""
         return [*(self.prompt.tokens if self.prompt else ()), *self.ids]
 
-    def remainder(self, place: Place) -> Remainder | None:
+    def remainder(self, cache_key: CacheKey) -> Remainder | None:
         """Return the remainder of the text at a newer place; None if the typed text disagrees."""
-        typed = typed_since(self.place, place) if self.place else None
+        typed = typed_since(self.cache_key, cache_key) if self.cache_key else None
         return None if typed is None else remainder_after(self.tokens, self.typed_ahead + typed.encode())
 
     def is_continued_by(self, plan: Plan, remainder: Remainder | None, names: Sequence[str]) -> bool:
@@ -96,24 +96,32 @@ class Text:
         4. Some of the text is generated or typed ahead, and the engine has not stopped.
         5. If one of `names` must follow, the generated text starts with one of them, or is constrained to.
         """
-        place = self.place
-        if not (remainder and place and self.ask and self.begun) or plan.n > 1 or not plan.remembered:
+        cache_key = self.cache_key
+        if (
+            not (remainder and cache_key and self.ask and self.begun)
+            or plan.n > 1
+            or not plan.cached_function
+        ):
             return False
-        if (place.group, place.after, place.limit) != (plan.place.group, plan.place.after, plan.place.limit):
+        if (cache_key.group, cache_key.after, cache_key.limit) != (
+            plan.cache_key.group,
+            plan.cache_key.after,
+            plan.cache_key.limit,
+        ):
             return False
         if len(remainder.typed_ahead) > MAX_TYPED_AHEAD:
             return False
         generated = b"".join(token.data for token in remainder.tokens)
         # A text with a prefix constraint becomes one of the names.
-        constrained = bool(self.ask.sampling.beginning.ways and generated)
+        constrained = bool(self.ask.sampling.beginning.candidates and generated)
         candidates = [name.encode() for name in names]
         return not candidates or any(
             generated.startswith(name) or (constrained and name.startswith(generated)) for name in candidates
         )
 
-    def keep(self, results: Results) -> None:
+    def keep(self, results: CompletionCache) -> None:
         """Cache the text as a draft and clear it: no request continues it."""
-        if self.place and self.tokens:
-            results.remember(self.place, self.tokens, ended=False, guess=True)
+        if self.cache_key and self.tokens:
+            results.remember(self.cache_key, self.tokens, ended=False, guess=True)
         self.writing = self.ask = None
         self.typed_ahead = b""

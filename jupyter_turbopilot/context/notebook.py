@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import end_of, remembered
-from jupyter_turbopilot.context.facts import NONE, Facts, describe
+from jupyter_turbopilot.bounds import cached_function, end_of
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, describe
 from jupyter_turbopilot.context.languages import (
     cell_language,
     cell_magic,
@@ -47,7 +47,9 @@ class Context:
     suffix: str
 
 
-def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document] = ()) -> Context:
+def gather(
+    request: Completion, kernel_context: KernelContext = NONE, recalled: Sequence[Document] = ()
+) -> Context:
     """Return the context for a prompt; `recalled` contains indexed cells that followed similar ones."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
@@ -57,7 +59,7 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
     cells = _above(request, language)
     # Use only stable parts of the active cell: a keystroke must not change the beginning of the prompt.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
-    others = _elsewhere(_texts(request.extra, language), language, "".join([*cells, head]))
+    others = _elsewhere(_texts(request.documents, language), language, "".join([*cells, head]))
     pieces = [*_recalled(_texts(recalled, language)), *others, *cells]
     if active.type == "code":
         # The next cell shows where this one is heading. It is placed before the active cell: after the
@@ -70,7 +72,7 @@ def gather(request: Completion, facts: Facts = NONE, recalled: Sequence[Document
         )
         pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
         # Directly before the active cell: kernel context changes with each execution, as that cell does.
-        if language == "python" and (described := describe(facts, "".join(pieces))):
+        if language == "python" and (described := describe(kernel_context, "".join(pieces))):
             pieces.append(f"{described}\n")
         if failure := without_secrets(active.error or "").strip():
             pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
@@ -83,7 +85,7 @@ def _texts(documents: Iterable[Document], language: str) -> tuple[tuple[str, str
     return tuple((document.path, document.source) for document in documents if document.language == language)
 
 
-@remembered(2**20)  # keystrokes do not change its arguments
+@cached_function(2**20)  # keystrokes do not change its arguments
 def _recalled(documents: tuple[tuple[str, str], ...]) -> list[str]:
     """Return the beginnings of indexed cells that fit, the likeliest last."""
     pieces: list[str] = []
@@ -138,7 +140,7 @@ def text_before(request: Completion) -> tuple[str, str]:
     return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
-@remembered(2**22)  # keystrokes do not change its arguments
+@cached_function(2**22)  # keystrokes do not change its arguments
 def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str) -> list[str]:
     """Return relevant snippets of other open documents, and a terminal's history."""
     history, snippets = [], []
@@ -156,7 +158,7 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
     return [*chosen(snippets, near, ELSEWHERE, len), *history]
 
 
-@remembered(2**22)  # keystrokes do not change the cells above
+@cached_function(2**22)  # keystrokes do not change the cells above
 def _cell_text(kind: str, source: str, notebook_language: str, language: str) -> str:
     if kind == "code":
         if cell_language(source, notebook_language) != language:

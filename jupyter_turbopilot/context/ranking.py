@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.bounds import cached_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 DEFINES = 2.0  # weight of a name that a snippet defines, relative to one it only uses
 
 
-@remembered(2**21)
+@cached_function(2**21)
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text))
 

@@ -17,23 +17,23 @@ from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 from starlette.middleware import Middleware
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.base import PLACES
+from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.asgi import Mounted, Unanswered
 from jupyter_turbopilot.server.identity import KeyIdentity
-from jupyter_turbopilot.server.standalone import application, checked, refuse_study
+from jupyter_turbopilot.server.standalone import application, checked, refuse_usage_log
 
 KEY = "TURBOPILOT_API_KEY"
 ANY_HOST = "replica"  # not a loopback name: clients use the proxy's host names
 # A replica has no interactive user, and shares the models folder with others.
 DEFAULTS = {
-    "considerate": False,
+    "yield_cpu": False,
     "idle_minutes": 0.0,
     "keep_sequences": False,
     "learning": False,
-    "results_file": "",
+    "cache_file": "",
 }
 POLL_SECONDS = 0.1  # seconds between two checks of a loading model
 
@@ -41,8 +41,8 @@ POLL_SECONDS = 0.1  # seconds between two checks of a loading model
 @serve.deployment(
     name="turbopilot",
     ray_actor_options={"num_cpus": 2},
-    max_ongoing_requests=PLACES,
-    max_queued_requests=4 * PLACES,
+    max_ongoing_requests=SLOTS,
+    max_queued_requests=4 * SLOTS,
     backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
     request_router_config=RequestRouterConfig(request_router_class=ConsistentHashRouter),
     # Adding or removing a replica moves sessions, whose notebooks are then evaluated again. Scale up when
@@ -50,7 +50,7 @@ POLL_SECONDS = 0.1  # seconds between two checks of a loading model
     autoscaling_config=AutoscalingConfig(
         min_replicas=1,
         max_replicas=4,
-        target_ongoing_requests=PLACES / 2,
+        target_ongoing_requests=SLOTS / 2,
         upscale_delay_s=5,
         downscale_delay_s=600,
     ),
@@ -66,7 +66,7 @@ class Replica:
     def __init__(self, traits: dict[str, Any]) -> None:
         self._key = key()
         settings = Turbopilot(**DEFAULTS | traits)
-        refuse_study(settings, "a service for several users cannot ask each of them for consent")
+        refuse_usage_log(settings, "a service for several users cannot ask each of them for consent")
         # Ray does not limit a replica to its cores: using more slows down other replicas.
         settings.threads = settings.threads or int(_cores())
         self._pilot = Pilot(settings)

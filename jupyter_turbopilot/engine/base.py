@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set as AbstractSet  # noqa: TC003 - needed to decode `Abilities` from a message
+from collections.abc import Set as AbstractSet  # noqa: TC003 - needed to decode `Capabilities` from a message
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
@@ -23,7 +23,7 @@ CHUNK = 64
 # Larger chunks are faster, but new requests wait longer for the end of a chunk. So the size grows with the
 # number of prompts longer than one chunk, up to this factor.
 PIECES = 4
-PLACES = 8  # the default number of texts that an engine generates at a time
+SLOTS = 8  # the default number of texts that an engine generates at a time
 UNLIMITED = 1 << 16
 # The sampling options, each with the value that disables it.
 _OFF: dict[str, Any] = {
@@ -49,17 +49,19 @@ _DEFAULTS = Sampling()
 
 
 @dataclass(frozen=True)
-class Abilities:
+class Capabilities:
     """The capabilities of an engine; `tests/engine/conformance.py` checks them."""
 
-    places: int = PLACES  # how many texts it generates at a time
-    holds: bool = True  # whether it supports prefix constraints (`Beginning`)
-    chances: bool = True  # whether it returns each token's probability, before temperature and penalties
+    slots: int = SLOTS  # how many texts it generates at a time
+    prefix_constraints: bool = True  # whether it supports prefix constraints (`PrefixConstraint`)
+    logprobs: bool = True  # whether it returns each token's probability, before temperature and penalties
     top: int = UNLIMITED  # how many of the most likely tokens it can list at each position
-    ahead: bool = True  # whether it may prefetch
+    prefetch: bool = True  # whether it may prefetch
     samplers: AbstractSet[str] = SAMPLERS  # the supported options of `Sampling`
-    elsewhere: bool = False  # whether a remote server computes: a step only waits, and may be interrupted
-    lasting: bool = True  # whether its identity is complete, so that cached completions may be saved to disk
+    remote: bool = False  # whether a remote server computes: a step only waits, and may be interrupted
+    persistent: bool = (
+        True  # whether its identity is complete, so that cached completions may be saved to disk
+    )
 
     def check(self, sampling: Sampling) -> None:
         """Reject unsupported options, unless they have their default values."""
@@ -68,8 +70,8 @@ class Abilities:
             raise BadRequestError(
                 f"This engine cannot list the {sampling.top} most likely tokens. {most}", field="logprobs"
             )
-        if sampling.beginning != Beginning() and not self.holds:
-            name = "begins" if sampling.beginning.ways else "banned"
+        if sampling.beginning != PrefixConstraint() and not self.prefix_constraints:
+            name = "begins" if sampling.beginning.candidates else "banned"
             raise BadRequestError(
                 f"This engine does not support prefix constraints. Remove {name} from the request.",
                 field=name,
@@ -107,14 +109,14 @@ class Engine(Protocol):
     fim: str  # the fill-in-the-middle format from the catalogue, or "auto"
     context_size: int
     identity: str  # changes whenever the same request could get another answer
-    abilities: Abilities
+    capabilities: Capabilities
     pid: int | None  # of its child process, if it has one
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens."""
 
-    def start(self, ask: Ask) -> Run | None:
+    def start(self, ask: EngineRequest) -> Run | None:
         """Return a new run, or None if there is no free slot."""
 
     def step(self, runs: list[Any], interrupt: Cancel) -> None:
@@ -142,7 +144,7 @@ def can_generate(engine: Engine) -> bool:
     If the engine is gone, its error is raised.
     """
     try:
-        run = engine.start(Ask([0], Sampling(max_tokens=1)))
+        run = engine.start(EngineRequest([0], Sampling(max_tokens=1)))
         if run is None:
             return True  # the next step of the other runs will show it
         try:

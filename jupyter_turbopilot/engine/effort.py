@@ -31,10 +31,10 @@ class Pause(StrEnum):
 class Effort:
     """Decides how many threads the model uses, and whether background work may run."""
 
-    def __init__(self, *, considerate: bool = True, kernel_busy: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, *, yield_cpu: bool = True, kernel_busy: Callable[[], bool] = lambda: False) -> None:
         self.full = 1
         self.kernel_busy = kernel_busy
-        self._considerate = considerate
+        self._considerate = yield_cpu
         self._battery_checked_at = -_BATTERY_INTERVAL
         self._battery = False
         self._load = Load()

@@ -15,7 +15,7 @@ from jupyter_turbopilot.errors import EngineError, TurbopilotError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import EngineRequest, Token
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Job(ABC):
         # The time by which the prompt must be evaluated, and how many tokens at its end may be missing then.
         self.prompt_deadline, self.prompt_tail = 0.0, 0  # 0: no deadline
         # The state of the run. Only the step loop changes it.
-        self.ask: Ask | None = None
+        self.ask: EngineRequest | None = None
         self.run: Run | None = None
         self.suspended = False  # whether its run has no slot
         self.left = 0  # pending prompt tokens before its last batch
@@ -79,14 +79,14 @@ class Job(ABC):
         self.uncharged = 0  # evaluated prompt tokens that the scheduler has not charged yet
 
     @abstractmethod
-    def begin(self, engine: Engine, older: Job | None) -> Ask | None:
+    def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
         """Return the first ask, or None if the job needs no engine.
 
         `older` is the job that it takes over from. Return that job's ask to continue its run.
         """
 
     @abstractmethod
-    def feed(self, tokens: list[Token]) -> Ask | None:
+    def feed(self, tokens: list[Token]) -> EngineRequest | None:
         """Take tokens, none at the end of the text. Return the same ask to continue, a new one, or None."""
 
     @abstractmethod

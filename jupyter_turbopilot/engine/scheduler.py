@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import PLACES
+from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Priority
 from jupyter_turbopilot.errors import BusyError
 
@@ -78,7 +78,7 @@ class Scheduler:
         A caller's jobs beyond `running` have bulk priority until an earlier one has ended.
         """
         self.limit = limit
-        self.slots = PLACES  # how many texts the engine generates at a time
+        self.slots = SLOTS  # how many texts the engine generates at a time
         self._running = running
         self._waiting = waiting
         self._jobs: list[Job] = []
@@ -172,7 +172,7 @@ class Scheduler:
 
     def next_jobs(self, priority: Priority) -> list[Job]:
         """Return the jobs of one priority to serve now, in order."""
-        slots = self.slots if priority.awaited else max(1, self.slots // PLACES)
+        slots = self.slots if priority.awaited else max(1, self.slots // SLOTS)
         return self._by_turns(priority, self._most(priority))[:slots]
 
     def next_remote_jobs(self) -> list[Job]:
@@ -180,7 +180,7 @@ class Scheduler:
 
         Lower priorities get the remaining slots. A few slots are reserved for those that are awaited.
         """
-        most, share = self._most(*Priority), self.slots // PLACES
+        most, share = self._most(*Priority), self.slots // SLOTS
         running, queues = Counter[str](), {priority: list[Job]() for priority in Priority}
         for job in self:
             if not most or running[job.caller] < most:

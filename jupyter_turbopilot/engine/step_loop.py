@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import EngineRequest
 
 log = logging.getLogger(__name__)
 
@@ -260,7 +260,7 @@ class StepLoop:
         if job.ask and self._advance(job, partial(job.feed, []), ends=True):
             self._end(job, None)
 
-    def _advance(self, job: Job, advance: Callable[[], Ask | None], *, ends: bool = False) -> bool:
+    def _advance(self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False) -> bool:
         """Call `begin` or `feed` of a job; return whether it continues. `ends`: its text has ended."""
         try:
             with job.cancel.governing():

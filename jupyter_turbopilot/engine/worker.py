@@ -176,7 +176,7 @@ class Worker:
         if self._step_priority is None:
             return False
         engine = self._loop.engine
-        waits = engine is not None and engine.abilities.elsewhere
+        waits = engine is not None and engine.capabilities.remote
         return waits or (job.priority < self._step_priority and not self._is_in_step(job))
 
     def _is_in_step(self, job: Job | None) -> bool:
@@ -286,7 +286,7 @@ class Worker:
             self._replace_engine()
             return
         engine = self._loop.engine
-        remote = engine is not None and engine.abilities.elsewhere
+        remote = engine is not None and engine.capabilities.remote
         with self._wake:
             priorities = self._scheduler.priorities()
         # A step of a remote engine waits for the next token of any job, so all priorities take it together.
@@ -349,7 +349,7 @@ class Worker:
         state = self._life.load(factory)
         with self._wake:
             if self._loop.engine:
-                self._scheduler.slots = self._loop.engine.abilities.places
+                self._scheduler.slots = self._loop.engine.capabilities.slots
             left = list(self._scheduler) if self._life.settle(state) else []
         for job in left:
             self._end(job, not_ready(state))

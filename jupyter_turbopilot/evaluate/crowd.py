@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import EngineRequest
     from jupyter_turbopilot.shell.in_process import InProcess
 
 _LOOK = 0.2  # seconds between two checks of the simulated users
@@ -77,7 +77,7 @@ class Meter:
         self._engine.start = self._start  # type: ignore[method-assign]
         self._engine.step = self._step  # type: ignore[method-assign]
 
-    def _started(self, ask: Ask) -> Run | None:
+    def _started(self, ask: EngineRequest) -> Run | None:
         begun = time.perf_counter()
         run = self._start(ask)
         self.requests += run is not None
@@ -102,7 +102,7 @@ def simulate_users(
 ) -> Measured:
     """Simulate users for a while, each in different notebooks; `tell` receives the elapsed seconds."""
     engine = local.pilot.worker.engine
-    if engine is None or engine.abilities.elsewhere:
+    if engine is None or engine.capabilities.remote:
         raise TurbopilotError("The model runs on a remote server, so its speed cannot be measured here.")
     meter, crowd = Meter(engine), _Crowd(local, notebooks, people, seconds, key)
     try:

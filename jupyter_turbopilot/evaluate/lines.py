@@ -162,8 +162,8 @@ def compare(
     traces = of_kind(notebooks, "append", count)
     lines, typed = [], []
     for name, settings in ways:
-        settings.keep_sequences = settings.considerate = settings.learning = False
-        settings.results_file = ""
+        settings.keep_sequences = settings.yield_cpu = settings.learning = False
+        settings.cache_file = ""
         local = InProcess(settings)
         done: list[str] = []
 

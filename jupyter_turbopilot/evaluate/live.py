@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
 from jupyter_client.manager import KernelManager
 
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.kernels.conversation import Conversation
@@ -103,7 +103,7 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def facts(self, trace: Trace) -> Facts:
+    def kernel_context(self, trace: Trace) -> KernelContext:
         """Run the cells above the typed one; return the kernel context."""
         keystroke = trace.keystrokes[0]
         if trace.name != self._notebook or keystroke.active < self._ran:
@@ -166,7 +166,7 @@ class Live:
 
         return str(ast.literal_eval(value["data"]["text/plain"]))
 
-    def _ask(self) -> Facts:
+    def _ask(self) -> KernelContext:
         """Request the kernel context as the server does."""
         for message in self._conversation.ask():
             self._client.shell_channel.send(self._client.session.msg(message.type, message.content))
@@ -178,7 +178,7 @@ class Live:
                 continue
             meaning = self._conversation.hear(heard["msg_type"], heard["content"])
             if meaning is not None:
-                return meaning if isinstance(meaning, Facts) else NONE
+                return meaning if isinstance(meaning, KernelContext) else NONE
         return NONE
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.evaluate.live import ResolvedNames
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.completer.waiting import Listener
-    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
-    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.shell.in_process import InProcess
 
@@ -73,7 +73,7 @@ def by_keystrokes(
     local: InProcess,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
-    remembering: Callable[[str], Memory | None] | None = None,
+    remembering: Callable[[str], NotebookIndex | None] | None = None,
 ) -> TypingResult:
     """Replay traces, waiting for every suggestion.
 
@@ -82,7 +82,7 @@ def by_keystrokes(
     typed = TypingResult()
     for trace in traces:
         if remembering:
-            with_memory(local, trace, typed, remembering(trace.name))
+            with_index(local, trace, typed, remembering(trace.name))
         else:
             replay_trace(local, trace, typed)
         tell(trace.name)
@@ -95,15 +95,19 @@ def with_kernel(
     """Replay each trace twice after running the cells above: with and without kernel context."""
     knowing, unaware = TypingResult(), TypingResult()
     for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
-        facts = live.facts(trace)
-        replay_trace(local, trace, knowing, facts, live)
+        kernel_context = live.kernel_context(trace)
+        replay_trace(local, trace, knowing, kernel_context, live)
         replay_trace(local, trace, unaware, NONE, live)
         tell(trace.name)
     return knowing, unaware
 
 
 def replay_trace(
-    local: InProcess, trace: Trace, typed: TypingResult, facts: Facts = NONE, live: Live | None = None
+    local: InProcess,
+    trace: Trace,
+    typed: TypingResult,
+    kernel_context: KernelContext = NONE,
+    live: Live | None = None,
 ) -> None:
     """Replay one trace and count the outcomes."""
     score = Score()
@@ -112,7 +116,7 @@ def replay_trace(
             continue
         request = keystroke.request(ran=live is not None, trigger="automatic", client="typist")
         begun = time.perf_counter()
-        reply = local.last(request, facts)
+        reply = local.last(request, kernel_context)
         typed.ms.append((time.perf_counter() - begun) * 1000)
         before = score.total.shown
         score.show_at(keystroke, reply.items[0].text if reply.items else "")
@@ -124,20 +128,22 @@ def replay_trace(
     _finish(typed, trace, score)
 
 
-def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory | None) -> None:
+def with_index(
+    local: InProcess, trace: Trace, typed: TypingResult, notebook_index: NotebookIndex | None
+) -> None:
     """Replay one trace like the editor, with an index; count suggestions from the index separately."""
     score = Score()
     counters = local.pilot.completer.counters
     first = trace.keystrokes[0]
     cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
-    focus = replace(first, cells=cells, offset=0).request(trigger="warm", client="typist", path=trace.name)
-    typed.focus_ms.append(_asked(local, focus, memory)[2])
+    focus = replace(first, cells=cells, offset=0).request(trigger="warmup", client="typist", path=trace.name)
+    typed.focus_ms.append(_asked(local, focus, notebook_index)[2])
     for keystroke in trace.keystrokes:
         if keystroke.place < score.covered(keystroke.active):
             continue
         request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
         recalled, before = counters["recalled"], replace(score.total)
-        text, shown_ms, ms, begun = _asked(local, request, memory)
+        text, shown_ms, ms, begun = _asked(local, request, notebook_index)
         typed.ms.append(ms)
         typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
         score.show_at(keystroke, text)
@@ -151,12 +157,14 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
     _finish(typed, trace, score)
 
 
-def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float, str]:
+def _asked(
+    local: InProcess, request: Completion, notebook_index: NotebookIndex | None
+) -> tuple[str, float, float, str]:
     """Return the final text, the latencies of the first and the final text (ms), and the first text."""
     replies, begun = Replies(), time.perf_counter()
     text = first = ""
     shown_ms = 0.0
-    local.pilot.completer.submit(request, replies.listen, memory=memory)
+    local.pilot.completer.submit(request, replies.listen, notebook_index=notebook_index)
     for reply in replies:
         if reply.error:
             raise reply.error
@@ -199,12 +207,12 @@ class _OpenRequest:
             self.text = reply.items[0].text if reply.items else self.text
             self.done = reply.done
             if reply.done and self.text:
-                self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="ahead")
+                self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
 
     def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
         request = keystroke.request(client="typist", **more)
         caller = self._caller
-        self._local.pilot.completer.submit(request, listener, caller=caller, owner=caller)
+        self._local.pilot.completer.submit(request, listener, caller=caller, tenant=caller)
 
 
 def in_real_time(
@@ -226,9 +234,9 @@ def in_real_time(
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
     for trace in traces:
         score, request = Score(), None
-        focus = trace.keystrokes[0].request(trigger="warm")
+        focus = trace.keystrokes[0].request(trigger="warmup")
         if caller:
-            local.pilot.completer.submit(focus, lambda _: None, caller=caller, owner=caller)
+            local.pilot.completer.submit(focus, lambda _: None, caller=caller, tenant=caller)
         else:
             local.last(focus)
         for keystroke in trace.keystrokes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from jupyter_turbopilot.context.facts import Facts, read_facts
+from jupyter_turbopilot.context.kernel_context import KernelContext, read_kernel_context
 from jupyter_turbopilot.kernels import probe
 
 TARGET = "turbopilot.facts"
@@ -54,12 +54,12 @@ class Conversation:
             Message("comm_open", {"comm_id": self._comm, "target_name": TARGET, "data": {}}),
         ]
 
-    def hear(self, kind: str, content: dict[str, Any]) -> Facts | ClosedWithoutAnswer | None:
+    def hear(self, kind: str, content: dict[str, Any]) -> KernelContext | ClosedWithoutAnswer | None:
         """Return the answer in a kernel's message; None if the message belongs to something else."""
         if kind not in ANSWERS or content["comm_id"] != self._comm:
             return None
         self._comm = ""
-        return read_facts(content["data"]) if kind == "comm_msg" else ClosedWithoutAnswer()
+        return read_kernel_context(content["data"]) if kind == "comm_msg" else ClosedWithoutAnswer()
 
     def abandon(self) -> None:
         """Abandon the open query."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_client.session import Session
 
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.kernels.conversation import ANSWERS, Conversation
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Watch:
         self._lapsed = False  # whether querying stopped because no request used the context
         self._used_at = time.monotonic()
         self.busy = False
-        self.facts = NONE
+        self.kernel_context = NONE
 
     def open(self) -> None:
         """Connect to the kernel; query it at once if it is idle."""
@@ -60,13 +60,13 @@ class Watch:
             if stream and not stream.closed():
                 stream.close()
 
-    def use(self) -> Facts:
+    def use(self) -> KernelContext:
         """Return the current kernel context, and keep it up to date."""
         self._used_at = time.monotonic()
         if self._lapsed:
             self._lapsed = False
             self._schedule()
-        return self.facts
+        return self.kernel_context
 
     def _schedule(self, seconds: float = SETTLE) -> None:
         if self._timer:
@@ -127,12 +127,12 @@ class Watch:
         if heard is None:
             return
         self._patience = PATIENCE
-        if isinstance(heard, Facts):
-            self.facts = heard
+        if isinstance(heard, KernelContext):
+            self.kernel_context = heard
         elif self._installed_for != self._executions:
             # The handler is missing: a restart was not observed. Reinstall at most once per execution.
             self._conversation.reinstall()
-            self.facts = NONE
+            self.kernel_context = NONE
             self._installed_for = self._executions
             self._schedule()
         asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
@@ -148,7 +148,7 @@ class Watch:
         self._activity = None  # another client's activity counts
         if state in {"starting", "restarting"}:
             self._conversation.restart()
-            self.busy, self.facts, self._patience = False, NONE, PATIENCE
+            self.busy, self.kernel_context, self._patience = False, NONE, PATIENCE
             self._schedule()
         elif parent == "execute_request":
             self.busy = state == "busy"
@@ -164,7 +164,7 @@ class Kernels:
         self._manager = manager
         self._watches: dict[str, Watch] = {}
 
-    def facts(self, kernel_id: str) -> Facts:
+    def kernel_context(self, kernel_id: str) -> KernelContext:
         """Return the current context of a kernel; start watching it."""
         watch = self._watches.get(kernel_id)
         if watch is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.learning.outcomes import Terms
+    from jupyter_turbopilot.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Feedback
 
@@ -49,7 +49,7 @@ class Week:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedState:
     """The content of the file. `calibrations`: by model and setting, the latest last."""
 
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Learned:
         # A suggestion that was shown last week may be accepted in this one.
         return Week(number, max(week.shown + observations.shown, taken), taken)
 
-    def after(self, observations: Observations, now: float) -> Learned:
+    def after(self, observations: Observations, now: float) -> LearnedState:
         """Return the content updated by some observations."""
         found = dict(self.calibrations)
         for verdict in observations.verdicts:
@@ -77,7 +77,7 @@ class Learned:
                 found[terms.subject] = known.learn(
                     verdict.score, terms.threshold, terms.promised, right=verdict.right
                 )
-        return Learned(dict(list(found.items())[-SUBJECTS:]), self.counted(observations, now))
+        return LearnedState(dict(list(found.items())[-SUBJECTS:]), self.counted(observations, now))
 
 
 def week_of(now: float) -> int:
@@ -86,7 +86,7 @@ def week_of(now: float) -> int:
     return (date(year, month, day).toordinal() - 1) // 7  # day 1 was a Monday
 
 
-def read(content: Mapping[str, Any]) -> Learned:
+def read(content: Mapping[str, Any]) -> LearnedState:
     """Parse a JSON object; invalid parts are reset."""
     kept = content.get("calibrations")
     found = {
@@ -95,7 +95,7 @@ def read(content: Mapping[str, Any]) -> Learned:
         if (calibration := _valid(one, Calibration))
     }
     week = _valid(content.get("week"), Week) or Week()
-    return Learned(dict(list(found.items())[-SUBJECTS:]), week if week.taken <= week.shown else Week())
+    return LearnedState(dict(list(found.items())[-SUBJECTS:]), week if week.taken <= week.shown else Week())
 
 
 def _valid(kept: Any, kind: type[T]) -> T | None:
@@ -110,7 +110,7 @@ class Learner:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept = Learned()  # content of the file, as far as it could be read
+        self._kept = LearnedState()  # content of the file, as far as it could be read
         with suppress(OSError):
             self._kept = self._read()
         self._learned = self._kept  # values in effect
@@ -137,14 +137,14 @@ class Learner:
         with self._lock:
             return self._kept.counted(self._waiting, time.time())
 
-    def observe(self, terms: Terms, reply: Reply) -> None:
+    def observe(self, terms: DisplayConditions, reply: Reply) -> None:
         """Record the suggestion in a reply to an editor."""
         if reply.items:
             item = reply.items[0]
             judged = replace(terms, promised=None) if item.recalled else terms
             self.sent(reply.id, judged, len(item.text), item.confidence)
 
-    def sent(self, name: str, terms: Terms, length: int, score: float) -> None:
+    def sent(self, name: str, terms: DisplayConditions, length: int, score: float) -> None:
         """Record a suggestion that is sent to an editor."""
         with self._lock:
             self._outcomes.sent(name, terms, length, score, time.monotonic())
@@ -157,7 +157,7 @@ class Learner:
     def forget(self) -> None:
         """Reset everything and delete the file. Raises OSError if it cannot be deleted."""
         with self._lock:
-            self._kept = self._learned = Learned()
+            self._kept = self._learned = LearnedState()
             self._waiting = Observations()
             self._outcomes = Outcomes()
             self._forgotten += 1
@@ -196,9 +196,9 @@ class Learner:
                 return
         remove(self._path)
 
-    def _read(self) -> Learned:
+    def _read(self) -> LearnedState:
         """Read the file; invalid parts are reset. Raises OSError if it cannot be read."""
         try:
             return read(object_in(self._path.read_bytes()))
         except FileNotFoundError:
-            return Learned()
+            return LearnedState()

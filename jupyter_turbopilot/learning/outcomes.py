@@ -21,7 +21,7 @@ KEPT = 0.9  # share of an accepted suggestion that has to remain
 
 
 @dataclass(frozen=True)
-class Terms:
+class DisplayConditions:
     """The conditions under which suggestions are shown."""
 
     subject: str  # identifies the scores: model and setting
@@ -33,7 +33,7 @@ class Terms:
 class Verdict:
     """Whether a suggestion shown with a score was right."""
 
-    terms: Terms
+    terms: DisplayConditions
     score: float
     right: bool
 
@@ -65,7 +65,7 @@ class Observations:
 
 @dataclass
 class _Suggestion:
-    terms: Terms
+    terms: DisplayConditions
     latest: float  # time of its last reply or feedback
     scores: dict[int, float] = field(default_factory=dict)  # by the lengths that were sent
     shown: bool = False
@@ -120,7 +120,7 @@ class Outcomes:
         self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by their latest feedback
         self._ended = Observations()
 
-    def sent(self, name: str, terms: Terms, length: int, score: float, now: float) -> None:
+    def sent(self, name: str, terms: DisplayConditions, length: int, score: float, now: float) -> None:
         """Record a suggestion that is sent to an editor, or a longer part of it."""
         known = self._suggestions.setdefault(name, _Suggestion(terms, now))
         known.scores[length] = score

@@ -59,7 +59,7 @@ class Advice:
 
     model: Model
     memory: int
-    tokens_a_second: float
+    tokens_per_second: float
     verdict: str  # "recommended", "runs", "slow", "too large"
 
 
@@ -86,7 +86,7 @@ def advise(
         fits = [one for one in advice if one.verdict != "too large"]
         best = min(fits, key=lambda one: one.model.bytes, default=None)
     return [
-        Advice(one.model, one.memory, one.tokens_a_second, "recommended") if one is best else one
+        Advice(one.model, one.memory, one.tokens_per_second, "recommended") if one is best else one
         for one in advice
     ]
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.cache.results import Results
+from jupyter_turbopilot.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.lifecycle import Phase
@@ -28,21 +28,21 @@ from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.kinds.base import limits_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
-from jupyter_turbopilot.study.log import Study
+from jupyter_turbopilot.usage_log.log import UsageLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.cache.results_keeper import Keeper
+    from jupyter_turbopilot.cache.cache_writer import CacheWriter
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.kernels.watch import Kernels
-    from jupyter_turbopilot.memory.base import Source
-    from jupyter_turbopilot.memory.reader import KeptMemory
     from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.notebook_index.base import Source
+    from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
-    from jupyter_turbopilot.study.events import Where
+    from jupyter_turbopilot.usage_log.events import Where
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Pilot:
 
     It selects the model, and decides when to retry one that could not be loaded. `kind` is the kind of
     engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server;
-    `study` is the study log, given only when a user types: a command's own text must not appear in it.
+    `study` is the usage log, given only when a user types: a command's own text must not appear in it.
     """
 
     def __init__(
@@ -69,23 +69,23 @@ class Pilot:
         kernels: Kernels | None = None,
         kernel_busy: Callable[[], bool] = lambda: False,
         root: str = "",
-        study: Study | None = None,
+        usage_log: UsageLog | None = None,
     ) -> None:
         self.settings = settings
         self.store = store_of(settings)
         self.kind = kind or kind_of(settings, self.store)
         self.library = Library(self.store, self.kind)
-        self.effort = Effort(considerate=settings.considerate, kernel_busy=kernel_busy)
+        self.effort = Effort(yield_cpu=settings.yield_cpu, kernel_busy=kernel_busy)
         self.worker = Worker(
             settings.queue_limit,
             threads=self.effort.threads,
             idle=settings.idle_minutes * 60,
-            running=settings.running_per_person,
-            waiting=settings.waiting_per_person,
+            running=settings.running_per_user,
+            waiting=settings.waiting_per_user,
         )
-        self._keeper = keeper_of(settings)
-        results = Results(
-            settings.results_memory * MEGABYTE, keep=self._keeper.keep if self._keeper else None
+        self._cache_writer = cache_writer_of(settings)
+        results = CompletionCache(
+            settings.cache_memory * MEGABYTE, keep=self._cache_writer.keep if self._cache_writer else None
         )
         self.completer = Completer(
             self.worker,
@@ -94,12 +94,12 @@ class Pilot:
             self.effort.resting,
             root,
             Learner(personal_dir() / LEARNING) if settings.learning else None,
-            study,
+            usage_log,
         )
         self.background = BackgroundThreads()
         self.parsing = BackgroundThreads(2)  # for parsing and tokenizing, which can take seconds
         self.kernels = kernels
-        self.memory: KeptMemory | None = None  # the index of the user's code
+        self.notebook_index: MaintainedIndex | None = None  # the index of the user's code
         self._lock = threading.Lock()
         self._wanted = Selection(settings.model)
         self._last_loaded = self._wanted  # the last model that was loaded, initially the configured one
@@ -120,14 +120,14 @@ class Pilot:
         return self._wanted.tuned
 
     @property
-    def results_file(self) -> str:
+    def cache_file(self) -> str:
         """The configured file of the persistent completion cache, or ""."""
-        return self._keeper.name if self._keeper else ""
+        return self._cache_writer.name if self._cache_writer else ""
 
     @property
-    def results_trouble(self) -> str:
+    def cache_error(self) -> str:
         """Why completions are not saved to the configured file; empty if they are."""
-        return self._keeper.trouble if self._keeper else ""
+        return self._cache_writer.error if self._cache_writer else ""
 
     def start(self) -> None:
         """Load the selected model in the background if it is on disk; otherwise record what is missing."""
@@ -137,17 +137,17 @@ class Pilot:
             self._recovery.failed(self._load_conditions())
             self.worker.fail(self.selected, error)
 
-    def remember(self, source: Source) -> KeptMemory | None:
+    def remember(self, source: Source) -> MaintainedIndex | None:
         """Start indexing the user's own code, unless the settings disable it."""
-        if not self.settings.memory or self.memory:
-            return self.memory
-        from jupyter_turbopilot.memory.reader import KeptMemory
+        if not self.settings.notebook_index or self.notebook_index:
+            return self.notebook_index
+        from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 
-        self.memory = KeptMemory(
+        self.notebook_index = MaintainedIndex(
             source, pause=self.effort.pause, asked=lambda: self.completer.counters["requests"]
         )
-        self.memory.builder.start()
-        return self.memory
+        self.notebook_index.builder.start()
+        return self.notebook_index
 
     def ensure(self) -> None:
         """Start loading if necessary, or retry a failed load: called for each request."""
@@ -189,19 +189,19 @@ class Pilot:
         self.parsing.close()
         self.settle()
         self.worker.stop()
-        if self._keeper:
-            self._keeper.close()
+        if self._cache_writer:
+            self._cache_writer.close()
         if self.kernels:
             self.kernels.close()
 
     def settle(self) -> None:
-        """Write learned values and the study log, and close the index."""
+        """Write learned values and the usage log, and close the index."""
         if self.completer.learner:
             self.completer.learner.close()
-        if self.completer.study:
-            self.completer.study.close()
-        if self.memory:
-            self.memory.close()
+        if self.completer.usage_log:
+            self.completer.usage_log.close()
+        if self.notebook_index:
+            self.notebook_index.close()
 
     def _load_conditions(self) -> LoadConditions:
         """Return the conditions that the next load depends on; reads the disk and the free memory."""
@@ -228,8 +228,8 @@ class Pilot:
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:
             raise unavailable(model, stored, self.settings.engine)
-        if self._keeper:
-            self._keeper.start(self.completer.results.restore)
+        if self._cache_writer:
+            self._cache_writer.start(self.completer.results.restore)
         with self._lock:  # the selection and the load must have the same order
             self._wanted = choice
             self.worker.load(model.name, partial(self._load_selection, choice, model))
@@ -261,17 +261,17 @@ class Pilot:
         return engine
 
 
-def study_of(settings: Turbopilot, where: Where) -> Study | None:
-    """Return the study log, if the settings name a file."""
-    if not settings.study_log:
+def usage_log_of(settings: Turbopilot, where: Where) -> UsageLog | None:
+    """Return the usage log, if the settings name a file."""
+    if not settings.usage_log:
         return None
-    return Study(settings.study_log, text=settings.study_text, eagerness=settings.eagerness, where=where)
+    return UsageLog(settings.usage_log, text=settings.usage_text, eagerness=settings.eagerness, where=where)
 
 
-def keeper_of(settings: Turbopilot) -> Keeper | None:
+def cache_writer_of(settings: Turbopilot) -> CacheWriter | None:
     """Return the persistent completion cache, if it is configured and the cache is on."""
-    if not (settings.results_file and settings.results_memory):
+    if not (settings.cache_file and settings.cache_memory):
         return None
-    from jupyter_turbopilot.cache.results_keeper import Keeper
+    from jupyter_turbopilot.cache.cache_writer import CacheWriter
 
-    return Keeper(settings.results_file, settings.results_disk * MEGABYTE)
+    return CacheWriter(settings.cache_file, settings.cache_disk * MEGABYTE)

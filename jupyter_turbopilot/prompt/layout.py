@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.bounds import cached_function
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
 from jupyter_turbopilot.errors import EngineError
@@ -43,10 +43,10 @@ class Layout:
         vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
         # The cursor cannot split a token of a character model.
-        self._heals = settings.token_healing and engine.abilities.holds and self.unit == 1
+        self._heals = settings.token_healing and engine.capabilities.prefix_constraints and self.unit == 1
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
-        self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
-        self._best_of = remembered(BEST_REMEMBERED)(self._find_best)
+        self.tokenize = cached_function(PIECES_REMEMBERED)(self._tokenize)
+        self._best_of = cached_function(BEST_REMEMBERED)(self._find_best)
 
     def _tokenize(self, text: str) -> list[int]:
         return self.vocabulary.tokenize(text)

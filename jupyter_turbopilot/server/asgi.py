@@ -20,7 +20,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.errors import BadRequestError, BodyTimeoutError, NotReadyError
 from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.base import BODY_SECONDS, HARD_LIMIT
-from jupyter_turbopilot.server.routes.openai_wording import error_body
+from jupyter_turbopilot.server.routes.openai_format import error_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

@@ -13,19 +13,19 @@ from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.memory.reader import KeptMemory
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.recommend import Advice
+    from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
 def describe_health(
-    pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False, logged: bool = False
+    pilot: Pilot, notebook_index: MaintainedIndex | None = None, *, own: bool = False, logged: bool = False
 ) -> dict[str, Any]:
     """Describe the server's state, and retry a failed load if it is time to.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
-    `logged`: whether a study log would contain the caller's suggestions.
+    `logged`: whether a usage log would contain the caller's suggestions.
     """
     pilot.retry()
     state = pilot.worker.state
@@ -43,30 +43,30 @@ def describe_health(
         "notice": _notice(pilot) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
-        "memory": _memory(memory) if memory else None,
-        "study": _study(pilot, own=own) if logged else None,
+        "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
+        "usage_log": _usage_log(pilot, own=own) if logged else None,
     }
 
 
-def _study(pilot: Pilot, *, own: bool) -> dict[str, Any] | None:
-    """Describe the study log, if there is one; its path only for the server's owner."""
-    if not (study := pilot.completer.study):
+def _usage_log(pilot: Pilot, *, own: bool) -> dict[str, Any] | None:
+    """Describe the usage log, if there is one; its path only for the server's owner."""
+    if not (usage_log := pilot.completer.usage_log):
         return None
-    return {"text": study.text, "file": study.name if own else None, "trouble": study.trouble or None}
+    return {"text": usage_log.text, "file": usage_log.name if own else None, "error": usage_log.error or None}
 
 
-def _memory(memory: KeptMemory) -> dict[str, Any]:
+def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
     """Describe the progress of the notebook index, and record that a page is open."""
-    memory.builder.attended()
-    progress = memory.builder.progress
+    notebook_index.builder.attended()
+    progress = notebook_index.builder.progress
     return {
         "building": progress.building,
         "files": progress.files,
         "of": progress.of,
         "paused": progress.paused,
-        "root": memory.source.root,
-        "place": str(memory.builder.place),
-        "trouble": progress.trouble or None,
+        "root": notebook_index.source.root,
+        "path": str(notebook_index.builder.place),
+        "error": progress.error or None,
     }
 
 
@@ -75,18 +75,18 @@ def _week(pilot: Pilot) -> dict[str, int] | None:
     if not (learner := pilot.completer.learner):
         return None
     week = learner.week
-    return {"shown": week.shown, "taken": week.taken}
+    return {"shown": week.shown, "accepted": week.taken}
 
 
 def _notice(pilot: Pilot) -> str | None:
     """Return the limitations of a server that is ready."""
-    trouble, engine = pilot.worker.state.reason, pilot.worker.engine
-    if not trouble and engine and not engine.abilities.chances and pilot.settings.eagerness != "always":
-        trouble = (
+    error, engine = pilot.worker.state.reason, pilot.worker.engine
+    if not error and engine and not engine.capabilities.logprobs and pilot.settings.eagerness != "always":
+        error = (
             "This engine does not return logprobs, so suggestions appear only on explicit request. "
             'Set c.Turbopilot.eagerness = "always" to show every suggestion.'
         )
-    return " ".join(filter(None, (trouble, pilot.results_trouble))) or None
+    return " ".join(filter(None, (error, pilot.cache_error))) or None
 
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def _assessment(engine: str, model: Model, advice: Advice | None) -> dict[str, A
         return {}
     return {
         "memory": advice.memory,
-        "tokens_a_second": round(advice.tokens_a_second, 1),
+        "tokens_per_second": round(advice.tokens_per_second, 1),
         "verdict": advice.verdict,
     }
 

@@ -19,7 +19,7 @@ from jupyter_server.utils import url_path_join
 from jupyter_turbopilot.config import SECTIONS, Turbopilot
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
-from jupyter_turbopilot.pilot.pilot import Pilot, study_of
+from jupyter_turbopilot.pilot.pilot import Pilot, usage_log_of
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.manage import MissingRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
@@ -27,8 +27,8 @@ from jupyter_turbopilot.server.routes.table import ROUTES
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-    from jupyter_turbopilot.memory.base import Source
-    from jupyter_turbopilot.memory.build import Builder
+    from jupyter_turbopilot.notebook_index.base import Source
+    from jupyter_turbopilot.notebook_index.build import Builder
 
 # Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
@@ -58,10 +58,10 @@ class TurbopilotExtension(ExtensionApp):
         manager = cast("ServerApp", self.serverapp).kernel_manager  # set by Jupyter before this call
         self.pilot = Pilot(
             settings,
-            kernels=Kernels(manager) if settings.kernel_facts else None,
+            kernels=Kernels(manager) if settings.kernel_context else None,
             kernel_busy=partial(any_kernel_busy, manager),
             root=cast("ServerApp", self.serverapp).root_dir,
-            study=study_of(settings, "server"),
+            usage_log=usage_log_of(settings, "server"),
         )
         self._secret = secrets.token_urlsafe(32)
         # Without this entry, the front end runs the model in the page.
@@ -77,12 +77,12 @@ class TurbopilotExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, server: Any) -> None:
         runtime.remove_stale()
         if not server.sock:
-            named = self.pilot.results_file if self.pilot else ""
+            named = self.pilot.cache_file if self.pilot else ""
             runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid(), named))
         if self.pilot and self.pilot.settings.load_at_start:
             # Loading would delay the server's first responses.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)
-        if self.pilot and self.pilot.settings.memory:
+        if self.pilot and self.pilot.settings.notebook_index:
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._start_index, server.contents_manager)
 
     def _load(self) -> None:
@@ -91,8 +91,10 @@ class TurbopilotExtension(ExtensionApp):
 
     def _start_index(self, manager: Any) -> None:
         """Start the notebook index."""
-        if self.pilot and (memory := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))):
-            listen(manager, memory.builder)
+        if self.pilot and (
+            notebook_index := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))
+        ):
+            listen(manager, notebook_index.builder)
 
     async def stop_extension(self) -> None:
         """Unload the model and end all requests."""
@@ -120,8 +122,8 @@ def loopback_url(server: Any) -> str:
 
 def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
     """Return the source that the notebook index reads notebooks and files from."""
-    from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
-    from jupyter_turbopilot.memory.local_files import LocalFiles
+    from jupyter_turbopilot.notebook_index.contents import Contents, FilesOfManager
+    from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 
     if not _uses_file_paths(manager):
         return Contents(manager, loop)

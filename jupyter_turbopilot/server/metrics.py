@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from jupyter_turbopilot.engine.remote.figures import Figures
+    from jupyter_turbopilot.engine.remote.statistics import Figures
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Timings
 
@@ -60,18 +60,18 @@ def _remote_metrics(figures: Figures) -> Iterator[Metric]:
         "turbopilot_engine_requests", "Requests to the remote server.", labels=["address"]
     )
     waits = CounterMetricFamily(
-        "turbopilot_engine_told_to_wait",
+        "turbopilot_engine_throttled",
         "Requests that the remote server answered with 429 or 503.",
         labels=["address"],
     )
     first = SummaryMetricFamily(
-        "turbopilot_engine_first_word_seconds",
+        "turbopilot_engine_first_token_seconds",
         "From a request to the first token of its answer.",
         labels=["address"],
     )
     for address, counted in figures.addresses.items():
         requests.add_metric([address], counted.requests)
-        waits.add_metric([address], counted.told_to_wait)
+        waits.add_metric([address], counted.throttled)
         first.add_metric([address], counted.answers, counted.waited)
     found = CounterMetricFamily(
         "turbopilot_engine_affinity",

@@ -27,7 +27,7 @@ class Runtime:
     url: str
     secret: str
     pid: int
-    results_file: str = ""  # the setting
+    cache_file: str = ""  # the setting
 
 
 def folder() -> Path:
@@ -83,7 +83,7 @@ def read(pid: int) -> Runtime | None:
             url=str(content["url"]),
             secret=str(content["secret"]),
             pid=int(content["pid"]),
-            results_file=str(content.get("results_file", "")),
+            cache_file=str(content.get("cache_file", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

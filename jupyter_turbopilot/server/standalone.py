@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Per user, unless configured. Fast typing causes two or three requests per second, each with a prefetch.
-LIMITS = {"requests_per_minute": 600, "running_per_person": 2, "waiting_per_person": 8}
+LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user": 8}
 POLL = 0.05  # seconds
 # Errors in the command line or the settings: a retry would fail too.
 PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
@@ -115,7 +115,7 @@ def key_from(file: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class ListenAddress:
     """The address that a server listens on, and the prefix of its routes."""
 
     host: str
@@ -128,7 +128,7 @@ class Place:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}{self.prefix}"
 
 
-async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice: str = "") -> int:
+async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress, notice: str = "") -> int:
     """Serve until SIGTERM or SIGINT, or until the model is rejected; return the exit status.
 
     `notice` is printed once the server listens.
@@ -146,8 +146,8 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: Place, notice
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
     if not (status := load_failure_status(pilot)):
-        if pilot.completer.study:
-            notice = f"{notice}\nThe server writes a study log (c.Turbopilot.study_log).".strip()
+        if pilot.completer.usage_log:
+            notice = f"{notice}\nThe server writes a usage log (c.Turbopilot.usage_log).".strip()
         print(f"Serving on {place.address}", flush=True)
         if notice:
             print(notice, flush=True)
@@ -190,11 +190,11 @@ def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> No
 
 def for_several(settings: Turbopilot) -> None:
     """Adapt the settings to a service for several users, and log which settings are ignored."""
-    refuse_study(settings, "a service for several users cannot ask each of them for consent")
+    refuse_usage_log(settings, "a service for several users cannot ask each of them for consent")
     asked: Any = settings.config.get("Turbopilot", {})
-    lost = ["results_file"] if settings.results_file else []
+    lost = ["cache_file"] if settings.cache_file else []
     lost += ["keep_sequences"] if asked.get("keep_sequences") is True else []
-    settings.results_file, settings.keep_sequences, settings.learning = "", False, False
+    settings.cache_file, settings.keep_sequences, settings.learning = "", False, False
     if lost:
         log.warning(
             "Turbopilot: this service has several users and does not store their data, so it ignores %s.",
@@ -210,10 +210,10 @@ def for_several(settings: Turbopilot) -> None:
             setattr(settings, name, value)
 
 
-def refuse_study(settings: Turbopilot, why: str) -> None:
-    """Raise an error if a study log is configured, because the users have not consented to it."""
-    if settings.study_log:
+def refuse_usage_log(settings: Turbopilot, why: str) -> None:
+    """Raise an error if a usage log is configured, because the users have not consented to it."""
+    if settings.usage_log:
         raise BadRequestError(
-            f"c.Turbopilot.study_log cannot be used here: {why}. Set it in the configuration of each "
+            f"c.Turbopilot.usage_log cannot be used here: {why}. Set it in the configuration of each "
             "participant's own Jupyter server (docs/study.md), and remove it from this one."
         )

@@ -11,14 +11,14 @@ import msgspec
 
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS
 from jupyter_turbopilot.completer.importing import sources_of
-from jupyter_turbopilot.context.facts import Fact, Facts, Modules
+from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.kernels import probe
 from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
 
 CELLS = 60
 LONGEST_NAME = 512  # characters of a name in a request
@@ -61,10 +61,12 @@ def session_cells(shell: Any) -> list[Cell]:
     return cells
 
 
-def facts_of(shell: Any) -> Facts:
+def kernel_context_of(shell: Any) -> KernelContext:
     """Return the names in a shell and its module search path: enough to find missing names."""
     names = [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
-    return Facts(dict.fromkeys(names, Fact()), all=True, modules=msgspec.convert(probe.modules(), Modules))
+    return KernelContext(
+        dict.fromkeys(names, ObjectInfo()), all=True, modules=msgspec.convert(probe.modules(), Modules)
+    )
 
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
@@ -89,7 +91,7 @@ def request_at(
 ) -> Completion:
     """Build a request to complete `text` at `offset`, with the session as context.
 
-    A magic's request has no `client`, so it is not in the study log.
+    A magic's request has no `client`, so it is not in the usage log.
     """
     cells = session_cells(shell)
     return Completion(
@@ -101,8 +103,10 @@ def request_at(
     )
 
 
-def imports_for(shell: Any, request: Completion, text: str, memory: Memory | None = None) -> tuple[str, ...]:
+def imports_for(
+    shell: Any, request: Completion, text: str, notebook_index: NotebookIndex | None = None
+) -> tuple[str, ...]:
     """Return the import lines that a completion of a request needs."""
-    facts = facts_of(shell)
-    sources = sources_of(request, facts, memory)
-    return Names(request, scope_of(request, facts), sources).imports(text)
+    kernel_context = kernel_context_of(shell)
+    sources = sources_of(request, kernel_context, notebook_index)
+    return Names(request, scope_of(request, kernel_context), sources).imports(text)

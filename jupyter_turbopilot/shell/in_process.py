@@ -7,20 +7,20 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
-from jupyter_turbopilot.hierarchy.follow import follow
-from jupyter_turbopilot.hierarchy.growth import grow
+from jupyter_turbopilot.helper_functions.follow import follow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.engine.lifecycle import EngineState
-    from jupyter_turbopilot.hierarchy.event import Event
+    from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion, Hierarchy
 
@@ -73,11 +73,13 @@ class InProcess:
         """Return whether a completion can start at once."""
         return self.pilot.worker.state.ready
 
-    def replies(self, request: Completion, facts: Facts = NONE) -> Generator[Reply]:
+    def replies(self, request: Completion, kernel_context: KernelContext = NONE) -> Generator[Reply]:
         """Yield the growing reply; closing the generator cancels the request."""
         self.wait()
         replies = Replies()
-        job = self.pilot.completer.submit(request, replies.listen, facts, memory=self.pilot.memory)
+        job = self.pilot.completer.submit(
+            request, replies.listen, kernel_context, notebook_index=self.pilot.notebook_index
+        )
         try:
             for reply in replies:
                 if reply.error:
@@ -86,15 +88,15 @@ class InProcess:
         finally:
             job.cancel.set(STOPPED)
 
-    def hierarchy(self, request: Hierarchy, facts: Facts = NONE) -> Generator[Event]:
+    def hierarchy(self, request: Hierarchy, kernel_context: KernelContext = NONE) -> Generator[Event]:
         """Return the events of a multi-function generation; closing the generator cancels it."""
-        growth = grow(request, facts)
+        growth = generate_functions(request, kernel_context)
         self.wait()  # the request's time limit starts after loading
-        return follow(growth, lambda completion: self.replies(completion, facts))
+        return follow(growth, lambda completion: self.replies(completion, kernel_context))
 
-    def last(self, request: Completion, facts: Facts = NONE) -> Reply:
+    def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         """Return the complete reply."""
-        *_, reply = self.replies(request, facts)
+        *_, reply = self.replies(request, kernel_context)
         return reply
 
     def close(self) -> None:

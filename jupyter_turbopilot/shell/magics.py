@@ -23,22 +23,21 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.shell.numbers import real, whole
 from jupyter_turbopilot.shell.output import Output, printable
-from jupyter_turbopilot.study import holdings
+from jupyter_turbopilot.usage_log import describe_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from jupyter_turbopilot.hierarchy.event import Event
+    from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.request import Completion, Hierarchy
     from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
 _FUNCTION = (
-    "On the lines below %%complete --hierarchical, describe the function, or write a `def` line with a "
-    "docstring."
+    "On the lines below %%complete --helpers, describe the function, or write a `def` line with a docstring."
 )
 _LOADED = "_turbopilot_magics"
 _BUILDING = {
@@ -47,7 +46,7 @@ _BUILDING = {
     "battery": "paused on battery",
 }
 _SHORT_WITH_VALUE = re.compile("-[a-z].")  # as -n5
-_SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test", "-h", "--help"}
+_SWITCHES = {"--fill", "--replace", "--local", "--helpers", "--test", "-h", "--help"}
 
 
 def load(shell: InteractiveShell) -> None:
@@ -102,23 +101,23 @@ def _at_mark(code: str) -> tuple[str, int]:
     return code.replace(MARK, ""), code.index(MARK)
 
 
-def _index(memory: dict[str, Any] | None) -> str:
+def _index(notebook_index: dict[str, Any] | None) -> str:
     """Describe the state of the index of the user's code."""
-    if not memory:
+    if not notebook_index:
         return ""
-    if memory["trouble"]:
-        return f"\nIndex of your code: none ({memory['trouble']})"
-    building = f", {_BUILDING[memory['paused']]}" if memory["building"] else ""
-    return f"\nIndex of your code: {memory['files']} of {memory['of']} files in {memory['root']}{building}"
+    if notebook_index["error"]:
+        return f"\nIndex of your code: none ({notebook_index['trouble']})"
+    building = f", {_BUILDING[notebook_index['paused']]}" if notebook_index["building"] else ""
+    return f"\nIndex of your code: {notebook_index['files']} of {notebook_index['of']} files in {notebook_index['root']}{building}"
 
 
-def _study(study: dict[str, Any] | None) -> str:
-    """Describe the study log, if it is on."""
-    if not study:
+def _usage_log(usage_log: dict[str, Any] | None) -> str:
+    """Describe the usage log, if it is on."""
+    if not usage_log:
         return ""
-    file = f", in {study['file']}" if study["file"] else ""
-    trouble = f"; it cannot be written: {study['trouble']}" if study["trouble"] else ""
-    return f"\nStudy log: on ({holdings(text=study['text'])}{file}){trouble}"
+    file = f", in {usage_log['file']}" if usage_log["file"] else ""
+    error = f"; it cannot be written: {usage_log['trouble']}" if usage_log["error"] else ""
+    return f"\nStudy log: on ({describe_content(text=usage_log['text'])}{file}){error}"
 
 
 def _as_call(lines: list[str]) -> list[str]:
@@ -212,13 +211,15 @@ class TurbopilotMagics(Magics):
         terminal.turn_on(self.shell, local)
         begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
         print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")
-        if memory := local.pilot.memory:
+        if notebook_index := local.pilot.notebook_index:
             print(
-                f"Turbopilot indexes the code in {memory.source.root}; the index is {memory.builder.place}. "
-                "Set c.Turbopilot.memory = False to turn this off."
+                f"Turbopilot indexes the code in {notebook_index.source.root}; the index is {notebook_index.builder.place}. "
+                "Set c.Turbopilot.notebook_index = False to turn this off."
             )
-        if study := local.pilot.completer.study:
-            print(f"Suggestions are logged for a study in {study.name} ({holdings(text=study.text)}).")
+        if usage_log := local.pilot.completer.usage_log:
+            print(
+                f"Suggestions are logged for a study in {usage_log.name} ({describe_content(text=usage_log.text)})."
+            )
 
     def off(self) -> None:
         """Turn ghost text in the prompt off."""
@@ -234,7 +235,7 @@ class TurbopilotMagics(Magics):
                 from jupyter_turbopilot.server.describe import describe_health
 
                 pilot = self._local_pilot().pilot
-                health = describe_health(pilot, pilot.memory, own=True, logged=True)
+                health = describe_health(pilot, pilot.notebook_index, own=True, logged=True)
                 where = "in this process"
             else:
                 health = self._remote().health()
@@ -256,9 +257,9 @@ class TurbopilotMagics(Magics):
 
             on = "on" if health["ready"] else "waiting for the model"
             ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
-        index = _index(health.get("memory"))
-        study = _study(health.get("study"))
-        return f"Turbopilot: {state}{ghost}{index}{study}"
+        index = _index(health.get("notebook_index"))
+        usage_log = _usage_log(health.get("usage_log"))
+        return f"Turbopilot: {state}{ghost}{index}{usage_log}"
 
     # %complete ----------------------------------------------------------------------------------------------
 
@@ -268,7 +269,7 @@ class TurbopilotMagics(Magics):
         "--length",
         type=whole(1, MOST_FUNCTION_TOKENS),
         default=None,
-        help=f"maximum length in tokens, up to {MOST_TOKENS}; with --hierarchical {MOST_FUNCTION_TOKENS}",
+        help=f"maximum length in tokens, up to {MOST_TOKENS}; with --helpers {MOST_FUNCTION_TOKENS}",
     )
     @argument(
         "-t",
@@ -297,14 +298,14 @@ class TurbopilotMagics(Magics):
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
     @argument("--local", action="store_true", help="load a model in this process if no server answers")
     @argument(
-        "--hierarchical",
+        "--helpers",
         action="store_true",
         help="generate a function from a stub or an instruction, with its helper functions",
     )
     @argument(
         "--test",
         action="store_true",
-        help="with --hierarchical: run the doctests of your stub, and try again if they fail",
+        help="with --helpers: run the doctests of your stub, and try again if they fail",
     )
     @argument("-h", "--help", action="store_true", help="show this help")
     @argument("code", nargs="*", help="the code, in the line form")
@@ -328,7 +329,7 @@ class TurbopilotMagics(Magics):
     def _complete(self, options: Any, code: str, *, is_cell: bool) -> None:
         """Complete code, and put the first completion into the next input."""
         if options.test:
-            raise UsageError("--test runs the doctests of --hierarchical: use both options together.")
+            raise UsageError("--test runs the doctests of --helpers: use both options together.")
         if (options.length or 1) > MOST_TOKENS:
             raise UsageError(f"--length must be a whole number from 1 to {MOST_TOKENS}.")
         if is_cell and not options.fill:
@@ -391,8 +392,8 @@ class TurbopilotMagics(Magics):
 
         text = answers.texts[number - 1]
         pilot = self.local.pilot if self.local else None
-        memory = pilot.memory if pilot and pilot.settings.may_send_memory else None
-        imports = imports_for(self.shell, answers.request, text, memory)
+        notebook_index = pilot.notebook_index if pilot and pilot.settings.may_send_index else None
+        imports = imports_for(self.shell, answers.request, text, notebook_index)
         if imports:
             self._notify(f"Adds {'; '.join(imports)}")
         self.shell.set_next_input(
@@ -407,12 +408,12 @@ class TurbopilotMagics(Magics):
 
     def _write_functions(self, options: Any, code: str) -> None:
         """Generate a function with its helper functions."""
-        from jupyter_turbopilot.shell.hierarchy import write
+        from jupyter_turbopilot.shell.helper_functions import write
         from jupyter_turbopilot.shell.history import functions_for
         from jupyter_turbopilot.shell.output import TreeOutput
 
         if options.fill or options.lines or options.temperature or options.alternatives != 1:
-            raise UsageError("--hierarchical takes no --fill, --lines, --temperature or --alternatives.")
+            raise UsageError("--helpers takes no --fill, --lines, --temperature or --alternatives.")
         request = functions_for(self.shell, code, options.length)
 
         def tell(words: str) -> None:

@@ -10,12 +10,12 @@ import sys
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.hierarchy.event import Tree
+from jupyter_turbopilot.helper_functions.event import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.hierarchy.event import Event
+    from jupyter_turbopilot.helper_functions.event import Event
 
 # Aligned with the text of the cell; the notebook's own margins leave little room in a narrow window.
 _TREE = '<pre style="margin: 0; padding: 0 8px">{}</pre>'

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
-from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:

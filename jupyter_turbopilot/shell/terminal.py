@@ -23,10 +23,10 @@ from prompt_toolkit.styles import DynamicStyle, Style, merge_styles
 from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.pilot.pilot import study_of
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.pilot.pilot import usage_log_of
 from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.shell.history import client_of, facts_of, failed_inputs, request_at
+from jupyter_turbopilot.shell.history import client_of, failed_inputs, kernel_context_of, request_at
 from jupyter_turbopilot.shell.outcomes import Outcomes, inserted_since
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
 
@@ -73,7 +73,7 @@ class _Candidate(NamedTuple):
     start: str
     rest: str
     imports: tuple[str, ...]
-    passing: bool  # whether it must not be reused for another request
+    uncached: bool  # whether it must not be reused for another request
 
     def is_on_its_way(self, before: str) -> bool:
         """Return whether a text is on the way from `start` to the end of the suggestion."""
@@ -88,7 +88,7 @@ class _Candidate(NamedTuple):
 def _found(reply: Reply, before: str) -> list[_Candidate]:
     """Return the distinct suggestions of a reply."""
     return [
-        _Candidate(reply.id, before, item.text, item.imports, reply.passing)
+        _Candidate(reply.id, before, item.text, item.imports, reply.uncached)
         for item in {item.text: item for item in reply.items if item.text}.values()
     ]
 
@@ -240,7 +240,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     def _changed(self, buffer: Buffer) -> None:
         """Drop an index match once the text differs from it: its document may be deleted meanwhile."""
         before, known = buffer.document.text_before_cursor, self._known
-        if known and known.passing and not known.is_on_its_way(before):
+        if known and known.uncached and not known.is_on_its_way(before):
             self._known = None
 
     def _moved(self, buffer: Buffer) -> None:
@@ -343,8 +343,10 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_changed += changed
         buffer.on_cursor_position_changed += changed
         try:
-            pilot, facts = self._local.pilot, facts_of(self._shell)
-            self._job = pilot.completer.submit(request, replies.listen, facts, memory=pilot.memory)
+            pilot, kernel_context = self._local.pilot, kernel_context_of(self._shell)
+            self._job = pilot.completer.submit(
+                request, replies.listen, kernel_context, notebook_index=pilot.notebook_index
+            )
             async for last in replies:  # noqa: B007 - the one that counts
                 pass
         except TurbopilotError:
@@ -380,8 +382,8 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
         if (folder := Path.cwd()) != folder.parent:  # never index a whole disk
             local.pilot.remember(LocalFiles(folder))
     completer = local.pilot.completer
-    if not completer.study and (study := study_of(local.pilot.settings, "terminal")):
-        completer.study = study
+    if not completer.usage_log and (usage_log := usage_log_of(local.pilot.settings, "terminal")):
+        completer.usage_log = usage_log
     atexit.unregister(local.pilot.settle)
     atexit.register(local.pilot.settle)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):

@@ -35,7 +35,7 @@ _MOST_ASIDE = 100  # files that were not created by Turbopilot
 _OBJECTS = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
 
 
-class Found(Enum):
+class FileState(Enum):
     """The state of the file at a path."""
 
     NOTHING = "not there"
@@ -53,26 +53,26 @@ class Schema:
     version: int
     tables: str
 
-    def look(self, path: Path) -> Found:
+    def look(self, path: Path) -> FileState:
         """Return the state of the file at a path."""
         check(path)
         if not size_of(path):
-            return Found.NOTHING
+            return FileState.NOTHING
         if not self.is_ours(path):
-            return Found.FOREIGN
+            return FileState.FOREIGN
         try:
             with closing(connect(path)) as connection:
                 if connection.execute("PRAGMA user_version").fetchall() != [(self.version,)]:
-                    return Found.OUTDATED
+                    return FileState.OUTDATED
                 # SQLite would run a view or a trigger that another program put there.
                 expected = connection.execute(_OBJECTS).fetchall() == _objects_of(self)
                 sound = connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
-                return Found.OURS if expected and sound else Found.DAMAGED
+                return FileState.OURS if expected and sound else FileState.DAMAGED
         except UnicodeDecodeError:  # SQLite's error quotes a damaged table definition
-            return Found.DAMAGED
+            return FileState.DAMAGED
         except sqlite3.Error as error:
             if is_damage(error):
-                return Found.DAMAGED
+                return FileState.DAMAGED
             raise
 
     def is_ours(self, path: Path) -> bool:
@@ -106,13 +106,13 @@ class Schema:
         check(path)
         with FileLock(lock_path(path), WAIT, mode=0o600):  # two servers may start at once
             found = self.look(path)
-            if found is Found.OURS:
+            if found is FileState.OURS:
                 path.chmod(0o600)
                 return
-            if found is Found.FOREIGN:
+            if found is FileState.FOREIGN:
                 move(path, aside := _free_name(path))
                 log.warning("Turbopilot: %s was %s. It has been moved to %s.", path, found.value, aside)
-            elif found is not Found.NOTHING:
+            elif found is not FileState.NOTHING:
                 log.warning("Turbopilot: %s is %s. It is replaced by a new file.", path, found.value)
             # Another process that opens the file has to find all tables.
             delete(fresh := path.with_name(f".{path.name}.new"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE, end_of, remembered
+from jupyter_turbopilot.bounds import LINE, cached_function, end_of
 from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFe
     )
 
 
-@remembered(2**21)
+@cached_function(2**21)
 def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the words and lines of the cells above, which do not change while the user types."""
     above = "".join(pieces)

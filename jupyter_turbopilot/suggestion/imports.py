@@ -8,7 +8,7 @@ from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.bounds import cached_function
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.resolve import BINDS
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
@@ -41,7 +41,7 @@ _TYPES = ("from typing ", "from collections.abc ")
 _NOTHING = Lexeme("", "", 0)
 
 
-class Found(Enum):
+class ModuleLocation(Enum):
     """Where a module was found that a kernel can import."""
 
     NOWHERE = 0
@@ -79,23 +79,31 @@ class Sources:
     module, and with the full name only if that does not exist: it may be in a namespace package.
     """
 
-    def __init__(self, remembered: DocumentImports, found: Callable[[str], Found | None]) -> None:
-        self._remembered = remembered
+    def __init__(
+        self, cached_function: DocumentImports, found: Callable[[str], ModuleLocation | None]
+    ) -> None:
+        self._remembered = cached_function
         self._found = found
 
     def line_for(self, use: Use) -> str | None:
         """Return the line that binds a name if it is unambiguous, otherwise ""; None if not known yet."""
         line = self._line(use, near=False)
-        found = self._where(line) if line else Found.NOWHERE
+        found = self._where(line) if line else ModuleLocation.NOWHERE
         if found is None:
             return None
         # For a module in the working folder, only documents in the same folder count.
-        certain = found is Found.ANYWHERE or (found is Found.HERE and self._line(use, near=True) == line)
+        certain = found is ModuleLocation.ANYWHERE or (
+            found is ModuleLocation.HERE and self._line(use, near=True) == line
+        )
         return line if certain else ""
 
-    def _where(self, line: str) -> Found | None:
+    def _where(self, line: str) -> ModuleLocation | None:
         found = self._found(top_module(line))
-        return self._found(whole) if found is Found.NOWHERE and "." in (whole := imported(line)) else found
+        return (
+            self._found(whole)
+            if found is ModuleLocation.NOWHERE and "." in (whole := imported(line))
+            else found
+        )
 
     def _line(self, use: Use, *, near: bool) -> str:
         return _certain(use, _known_lines(use.name, self._remembered(use.name, near=near)))
@@ -173,7 +181,7 @@ def _import(module: str, origin: str, alias: ast.alias) -> Import:
     return Import(top, name, f"{origin}import {alias.name}{renamed}")
 
 
-@remembered(2**20)
+@cached_function(2**20)
 def binding(line: str, name: str) -> str:
     """Return the part of an import line that binds a name, as a separate line; "" if there is none."""
     if len(line) > 500 or "\n" in line:  # noqa: PLR2004

@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anythin
 from jupyter_turbopilot.suggestion.syntax import fitting, scan
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
@@ -27,9 +27,9 @@ _AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060
 _ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 
-def scope_of(request: Completion, facts: Facts) -> Scope:
+def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     """Combine the names of the kernel with those bound by cells that have not run."""
-    if not facts.names and not facts.all:
+    if not kernel_context.names and not kernel_context.all:
         return Scope()
     others = [
         (cell, bindings(cell.source))
@@ -38,20 +38,20 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     ]
     # A cell that has not run may change its names before the active one runs.
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
-    sure = {name: fact for name, fact in facts.names.items() if name not in changing}
+    sure = {name: fact for name, fact in kernel_context.names.items() if name not in changing}
     columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
     # Cells below have not run, otherwise the kernel would know their names.
     above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
-    known = frozenset(facts.names).union(*(bindings(cell.source) for cell in above))
+    known = frozenset(kernel_context.names).union(*(bindings(cell.source) for cell in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     told = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
-    has_more = not facts.names.keys() <= told
+    has_more = not kernel_context.names.keys() <= told
     to_run = [
         without_cell_magic(request.prefix),
         *(cell.source for cell in above if not (has_more and cell.executed)),
     ]
     return Scope(
-        names=known if facts.all and not any(map(binds_anything, to_run)) else None,
+        names=known if kernel_context.all and not any(map(binds_anything, to_run)) else None,
         attributes={
             # Columns of polars tables are not attributes.
             name: fact.attributes

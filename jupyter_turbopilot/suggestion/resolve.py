@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import STATEMENT, remembered
+from jupyter_turbopilot.bounds import STATEMENT, cached_function
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -50,7 +50,7 @@ class Scope:
     keywords: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-@remembered(2**22)
+@cached_function(2**22)
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:
@@ -62,7 +62,7 @@ def bindings(source: str) -> frozenset[str]:
     return frozenset(_bound(tree))
 
 
-@remembered(2**20)
+@cached_function(2**20)
 def binds_anything(source: str) -> bool:
     """Return whether a cell binds names that are not visible in it, as `from x import *` does."""
     return _ANYTHING.search(source) is not None

@@ -10,7 +10,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.bounds import STATEMENT, remembered
+from jupyter_turbopilot.bounds import STATEMENT, cached_function
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
@@ -118,7 +118,7 @@ def valid_beginning(text: str) -> bool:
     return judged(text).valid
 
 
-@remembered(2**20)
+@cached_function(2**20)
 def judged(text: str) -> ParseResult:
     """Check whether a text can become a valid program."""
     if len(text) > STATEMENT:
@@ -220,7 +220,7 @@ def _judge(language: str, text: str) -> tuple[int, int]:
     return faults(language, text), len(text) * LOGGED
 
 
-@remembered(2**18)
+@cached_function(2**18)
 def faults(language: str, text: str) -> int:
     """Return the number of errors that no continuation could fix."""
     from tree_sitter import Parser

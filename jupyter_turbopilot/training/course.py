@@ -58,7 +58,7 @@ class Course:
                 rng = random.Random(f"{self.seed}/{place}")  # noqa: S311
                 taken += branches_of(rng, document, cell, self.layout, self.end)
             at += self.cells
-            tree = grow(taken, MOST * self.cells)
+            tree = generate_functions(taken, MOST * self.cells)
             vain = 0 if tree.answers else vain + self.cells
             if tree.answers:
                 yield tree
@@ -142,7 +142,7 @@ class Tree:
         return sees
 
 
-def grow(samples: Sequence[Sample], most: int) -> Tree:
+def generate_functions(samples: Sequence[Sample], most: int) -> Tree:
     """Build a tree of at most `most` tokens; skip samples that do not fit."""
     tree = Tree()
     for sample in samples:

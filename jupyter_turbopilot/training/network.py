@@ -17,7 +17,7 @@ from jupyter_turbopilot.models.convert.llama import interleave_halves
 from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
-from jupyter_turbopilot.models.tuning.fold import Change, rewrite
+from jupyter_turbopilot.models.tuning.merge import Change, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,8 +194,8 @@ def transformers_name(name: str) -> str:
 
 def halves(matrix: Any, *, heads: int) -> Any:
     """Reorder the rows of each head for transformers: the inverse of `interleave_halves`."""
-    apart = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
-    return apart.swapaxes(1, 2).reshape(matrix.shape)
+    salted = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
+    return salted.swapaxes(1, 2).reshape(matrix.shape)
 
 
 def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:

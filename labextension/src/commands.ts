@@ -217,7 +217,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** Models panel, statistics, study log, settings and status. */
+/** Models panel, statistics, usage log, settings and status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
   const { trans, availability, status, notice, openModels, showLearned, showStudy } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
@@ -235,7 +235,7 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   // No setting hides this entry: users must see that they are logged.
   const study = () => availability.state.health?.study ?? null;
   commands.addCommand(CommandIDs.study, {
-    label: args => (args.palette ? trans.__('Turbopilot Study Log…') : describeStudy(trans, study())),
+    label: args => (args.palette ? trans.__('Turbopilot Usage Log…') : describeStudy(trans, study())),
     isVisible: () => study() !== null,
     isEnabled: () => study() !== null,
     execute: showStudy

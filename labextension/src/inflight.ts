@@ -187,10 +187,10 @@ export class InFlight {
     this._close(MOST_OPEN);
     this._report({ thinking: true });
     try {
-      await this._client.complete(body, abort.signal, ({ id, text, imports, passing, timings }) => {
+      await this._client.complete(body, abort.signal, ({ id, text, imports, uncached, timings }) => {
         if (this.current === request) {
           request.id = id;
-          request.isCacheable &&= !passing;
+          request.isCacheable &&= !uncached;
           request.suggestion.grow(text, imports);
           if (timings) {
             this._report({ lastMs: timings.total_ms }); // without the time in which a model was loaded

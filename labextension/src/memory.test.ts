@@ -73,7 +73,7 @@ describe('that an index of the notebooks is kept', () => {
     const [words, { actions }] = said[0];
     expect(words).toBe('Turbopilot indexes your notebooks. The index is in /home/ada/.local/share');
     actions[2].callback();
-    for (const expected of [MEMORY.root, MEMORY.place, 'c.Turbopilot.memory = False']) {
+    for (const expected of [MEMORY.root, MEMORY.place, 'c.Turbopilot.notebook_index = False']) {
       expect(more[0].body).toContain(expected);
     }
     await vi.waitFor(() => expect(returnFocus).toHaveBeenCalledOnce());

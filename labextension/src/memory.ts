@@ -39,7 +39,7 @@ async function showMore(
   const { button } = await showDialog({
     title: trans.__('Notebook Index'),
     body: trans.__(
-      'The server indexes the notebooks and source files in %1, so that it can suggest code that you wrote before. The index is stored in %2, where only you can read it. %3 To delete it, run “jupyter turbopilot memory clear”. To disable indexing, set c.Turbopilot.memory = False in the server’s configuration.',
+      'The server indexes the notebooks and source files in %1, so that it can suggest code that you wrote before. The index is stored in %2, where only you can read it. %3 To delete it, run “jupyter turbopilot index clear”. To disable indexing, set c.Turbopilot.notebook_index = False in the server’s configuration.',
       root,
       place,
       use

@@ -30,7 +30,7 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
 function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
   const estimates: [string, (model: IModel) => string][] = [
     [trans.__('Memory'), model => describeSize(model.memory, false)],
-    [trans.__('Tokens/s'), model => speed(model.tokens_a_second)],
+    [trans.__('Tokens/s'), model => speed(model.tokens_per_second)],
     [trans.__('Keystrokes saved'), model => describeSaved(trans, model.saved)]
   ];
   return [

@@ -167,7 +167,7 @@ describe('an answer that is not to be kept', () => {
 
   it('is asked for again at its place, and others are not', async () => {
     const bench = new Bench('');
-    expect(await at(bench, 'x = t', { text: 'able()', passing: true })).toBe('able()');
+    expect(await at(bench, 'x = t', { text: 'able()', uncached: true })).toBe('able()');
     expect(await at(bench, 'y(', { text: 'otal' })).toBe('otal');
     expect(await at(bench, 'x = t', { text: 'imes' })).toBe('imes');
     expect(await at(bench, 'y(', { text: 'imes' })).toBe('otal');
@@ -713,7 +713,7 @@ describe('prefetching', () => {
     passed.text = 'stayed = ';
     passed.provider.warm(passed.editor);
     await later(500);
-    expect(passed.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['warm', 9]]);
+    expect(passed.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['warmup', 9]]);
   });
 
   it.each([
@@ -731,7 +731,7 @@ describe('prefetching', () => {
     const one = bench();
     await one.ask();
     await one.answer(0, { text: '1 + ' });
-    expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['ahead', 8]]);
+    expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['prefetch', 8]]);
     expect(one.prefetched[0].sequence).toBeGreaterThan(one.asked[0].body.sequence);
   });
 });

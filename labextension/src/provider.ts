@@ -203,7 +203,7 @@ export class Provider implements IInlineCompletionProvider {
       const document = readDocument(context, place.text, editor.model.mimeType);
       if (!declineOf(editor, document, this.settings, this.snoozed, 'invoke')) {
         const body = this._requests.build(document, context, place, this.settings, 'automatic');
-        this._prefetch({ ...body, trigger: 'warm', stream: false });
+        this._prefetch({ ...body, trigger: 'warmup', stream: false });
       }
     }, SETTLE);
   }

@@ -108,7 +108,7 @@ describe('the request after a suggestion is accepted', () => {
         expect(next.cells[1].source).toBe(before + accepted + behind);
         expect(next.offset).toBe(offset + [...accepted].length);
         expect(next.cells[0].source).toBe('above');
-        expect([next.trigger, next.stream]).toEqual(['ahead', false]);
+        expect([next.trigger, next.stream]).toEqual(['prefetch', false]);
       })
     );
   });

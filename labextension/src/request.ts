@@ -59,7 +59,7 @@ export class RequestBuilder {
       ...body,
       cells,
       offset: body.offset + codePoints(text) + codePoints(above?.text ?? ''),
-      trigger: 'ahead',
+      trigger: 'prefetch',
       stream: false,
       sequence: ++this._sequence
     };

@@ -129,16 +129,16 @@ describe('the words', () => {
     expect(describeStatus(trans, { ...elsewhere, condition: 'off' })).toBe('Turbopilot: off');
   });
 
-  it('say that a study log is kept, even while nothing is suggested', () => {
-    expect(describeStatus(trans, { ...status, study: true })).toBe('Turbopilot: ready · study log · 40 ms');
+  it('say that a usage log is kept, even while nothing is suggested', () => {
+    expect(describeStatus(trans, { ...status, study: true })).toBe('Turbopilot: ready · usage log · 40 ms');
     const off = { ...status, study: true, condition: 'off' as const };
-    expect(describeStatus(trans, off)).toBe('Turbopilot: off · study log');
+    expect(describeStatus(trans, off)).toBe('Turbopilot: off · usage log');
   });
 
   it('say that it is kept where a long address cannot cut it off, and in the title', () => {
     const both = { ...status, study: true, address: 'gpu.example.org' };
     expect(wordsOf(trans, both)).toEqual({
-      state: 'Turbopilot: ready · study log',
+      state: 'Turbopilot: ready · usage log',
       address: ' · gpu.example.org',
       time: ' · 40 ms'
     });

@@ -21,7 +21,7 @@ export interface IStatus {
   percent: number | null;
   /** The host that code is sent to; empty if code does not leave the server. */
   address: string;
-  /** Whether a study log is enabled. */
+  /** Whether a usage log is enabled. */
   study: boolean;
   lastMs: number | null;
   reason: string;
@@ -54,7 +54,7 @@ export function wordsOf(
     absent: trans.__('no model'),
     failed: trans.__('not available')
   };
-  const logged = study ? ` · ${trans.__('study log')}` : '';
+  const logged = study ? ` · ${trans.__('usage log')}` : '';
   return {
     state: `Turbopilot: ${words[condition]}${logged}`,
     address: address && condition !== 'off' ? ` · ${address}` : '',
@@ -67,7 +67,7 @@ export function titleOf(trans: TranslationBundle, status: IStatus): string {
   const { model, address, study, reason, index } = status;
   const where = address && trans.__('Code is sent to %1', address);
   const indexed = index && trans.__('Notebook index: %1', index);
-  const logged = study && trans.__('Study log enabled');
+  const logged = study && trans.__('Usage log enabled');
   return [model, where, logged, indexed, reason].filter(Boolean).join('\n');
 }
 

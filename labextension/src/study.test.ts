@@ -19,17 +19,17 @@ const STUDY: IStudy = { text: false, file: '/home/ada/study.jsonl', trouble: nul
 
 const trans = nullTranslator.load('jupyter_turbopilot');
 
-describe('a study log', () => {
+describe('a usage log', () => {
   it('is announced with whether it holds text, and whether it can be written', () => {
-    expect(describeStudy(trans, null)).toBe('Study Log: Off');
-    expect(describeStudy(trans, STUDY)).toBe('Study Log: On…');
+    expect(describeStudy(trans, null)).toBe('Usage Log: Off');
+    expect(describeStudy(trans, STUDY)).toBe('Usage Log: On…');
     expect(describeStudy(trans, { ...STUDY, text: true })).toContain('With Suggestion Text');
     expect(describeStudy(trans, { ...STUDY, trouble: 'it is a link' })).toContain('Cannot Be Written');
   });
 
   it('is explained: what it holds, where it is, how it ends', () => {
     const words = explainStudy(trans, STUDY);
-    for (const part of ['no text', '/home/ada/study.jsonl', 'not sent anywhere', 'c.Turbopilot.study_log']) {
+    for (const part of ['no text', '/home/ada/study.jsonl', 'not sent anywhere', 'c.Turbopilot.usage_log']) {
       expect(words).toContain(part);
     }
     expect(words).not.toContain('cannot be written');
@@ -40,7 +40,7 @@ describe('a study log', () => {
   });
 });
 
-describe('that a study log is kept, where no status item says so', () => {
+describe('that a usage log is kept, where no status item says so', () => {
   let study: IStudy | null;
   let shown: boolean;
   let pages: Availability[];

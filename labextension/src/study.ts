@@ -1,4 +1,4 @@
-/** The study log: its menu entry, its dialog, and a notification in pages without a status item. */
+/** The usage log: its menu entry, its dialog, and a notification in pages without a status item. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -8,12 +8,12 @@ import type { IStudy } from './wire';
 /** The label of the menu entry. */
 export function describeStudy(trans: TranslationBundle, study: IStudy | null): string {
   if (!study) {
-    return trans.__('Study Log: Off');
+    return trans.__('Usage Log: Off');
   }
   if (study.trouble) {
-    return trans.__('Study Log: Cannot Be Written…');
+    return trans.__('Usage Log: Cannot Be Written…');
   }
-  return study.text ? trans.__('Study Log: On, With Suggestion Text…') : trans.__('Study Log: On…');
+  return study.text ? trans.__('Usage Log: On, With Suggestion Text…') : trans.__('Usage Log: On…');
 }
 
 /** Describe the contents of the log, its file, and how to disable it. */
@@ -31,7 +31,7 @@ export function explainStudy(trans: TranslationBundle, { text, file, trouble }: 
     file ? trans.__('It is stored in %1, where only the owner of this server can read it.', file) : '',
     trouble ? trans.__('The log cannot be written: %1.', trouble) : '',
     trans.__(
-      'To turn it on or off, set c.Turbopilot.study_log in the server’s configuration. To delete it, run “jupyter turbopilot study clear”.'
+      'To turn it on or off, set c.Turbopilot.usage_log in the server’s configuration. To delete it, run “jupyter turbopilot usage-log clear”.'
     )
   ]
     .filter(Boolean)
@@ -45,7 +45,7 @@ export function studyDialog(availability: Availability, trans: TranslationBundle
     const study = availability.state.health?.study;
     if (study) {
       await showDialog({
-        title: trans.__('Study Log'),
+        title: trans.__('Usage Log'),
         body: explainStudy(trans, study),
         buttons: [Dialog.okButton()]
       });

@@ -40,7 +40,7 @@ export interface IRequest {
   /** whether to use the index of the user's other notebooks and files */
   memory: boolean;
   /** `automatic` while typing, `invoke` on request, `warm` only to evaluate the notebook, `ahead` to prefetch the completion after a suggestion */
-  trigger: 'ahead' | 'automatic' | 'invoke' | 'warm';
+  trigger: 'prefetch' | 'automatic' | 'invoke' | 'warmup';
   /** whether suggestions may have several lines */
   lines: 'auto' | 'multi' | 'single';
   /** how readily automatic suggestions are shown; null for the server's default */
@@ -98,7 +98,7 @@ export interface IAnswer {
   /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
   /** do not cache this response: it may contain text from files that are not open, or the next response may differ */
-  passing?: boolean;
+  uncached?: boolean;
 }
 
 /** Details of an error. */
@@ -132,7 +132,7 @@ export interface IFrame {
   model?: string;
   timings?: ITimings;
   /** do not cache this response: it may contain text from files that are not open, or the next response may differ */
-  passing?: boolean;
+  uncached?: boolean;
   error?: IError;
 }
 
@@ -178,7 +178,7 @@ export interface IWeek {
   taken: number;
 }
 
-/** The study log of suggestion outcomes. */
+/** The usage log of suggestion outcomes. */
 export interface IStudy {
   /** whether the log contains the text of suggestions, not only numbers */
   text: boolean;
@@ -213,7 +213,7 @@ export interface IHealth {
   memory: IMemory | null;
   /** this week's suggestions; null if the server does not learn from your feedback */
   week: IWeek | null;
-  /** the study log; null if there is none of the caller's suggestions */
+  /** the usage log; null if there is none of the caller's suggestions */
   study: IStudy | null;
 }
 
@@ -304,7 +304,7 @@ export interface IModel {
   /** estimated memory on this machine, in bytes */
   memory?: number;
   /** estimated speed on this machine, in tokens per second */
-  tokens_a_second?: number;
+  tokens_per_second?: number;
   /** assessment for this machine */
   verdict?: 'recommended' | 'runs' | 'slow' | 'too large' | 'with transformers' | null;
 }

@@ -319,7 +319,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
 
   test('functions that call one another grow below the cell, and the next cell holds them, not run', async () => {
     await notebook([
-      '%%complete --hierarchical\ndef sum_of_primes(n):\n    """Return the sum of all primes below n.\n\n' +
+      '%%complete --helpers\ndef sum_of_primes(n):\n    """Return the sum of all primes below n.\n\n' +
         '    >>> sum_of_primes(10)\n    17\n    """'
     ]);
     await page.keyboard.press('Shift+Enter');

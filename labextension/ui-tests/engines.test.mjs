@@ -25,7 +25,7 @@ function childOf(parent) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       const above = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1];
-      if (command.includes('engine.isolated') && Number(above) === parent) {
+      if (command.includes('engine.child_process') && Number(above) === parent) {
         return Number(pid);
       }
     } catch {
@@ -41,7 +41,7 @@ describe('with the model in a child process', { timeout: 300_000 }, () => {
   let lab;
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({ flags: ['--Turbopilot.isolate=True'] }));
+    ({ lab, browser, close } = await openLab({ flags: ['--Turbopilot.subprocess=True'] }));
   });
 
   after(() => close?.());

@@ -49,7 +49,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
       says: SAID,
       learning: true,
       settings: { 'jupyter-turbopilot:plugin': { announce: true } },
-      flags: ['--Turbopilot.kernel_facts=False']
+      flags: ['--Turbopilot.kernel_context=False']
     }));
     writeNotebook(lab, 'face.ipynb', CELLS);
     page = await openFile(browser.context, lab, 'face.ipynb');

@@ -73,7 +73,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
   }
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({ says: SAYS, flags: ['--Turbopilot.kernel_facts=False'] }));
+    ({ lab, browser, close } = await openLab({ says: SAYS, flags: ['--Turbopilot.kernel_context=False'] }));
     proxy = await startProxy(lab.port);
     writeNotebook(lab, 'faults.ipynb', ['values = ']);
     page = await openFile(browser.context, lab, 'faults.ipynb', { url: proxy.url });

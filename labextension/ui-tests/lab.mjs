@@ -124,7 +124,7 @@ export async function startLab({
         '--ServerApp.port_retries=0',
         '--ServerApp.ip=127.0.0.1',
         `--Turbopilot.eagerness=${eagerness}`,
-        `--Turbopilot.memory=${memory ? 'True' : 'False'}`,
+        `--Turbopilot.notebook_index=${memory ? 'True' : 'False'}`,
         `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
         '--Turbopilot.deadline=25', // answers are whole on a busy machine, too
         `--IdentityProvider.token=${token}`,

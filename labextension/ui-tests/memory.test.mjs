@@ -50,7 +50,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     ({ lab, browser, close } = await openLab({
       memory: true,
       says: 'nothing_of_the_kind',
-      flags: ['--Turbopilot.kernel_facts=False']
+      flags: ['--Turbopilot.kernel_context=False']
     }));
     await saveNotebook(lab, 'closed.ipynb', [
       `accounts = []\n${LINE}`,
@@ -80,7 +80,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
     const more = await dialog.innerText();
-    for (const expected of [lab.work, place, 'c.Turbopilot.memory = False']) {
+    for (const expected of [lab.work, place, 'c.Turbopilot.notebook_index = False']) {
       assert.ok(more.includes(expected), `${expected} is not in ${more}`);
     }
     await screenshot(page, 'memory-more');

@@ -1,4 +1,4 @@
-/** A study log: whoever is logged sees that, and what becomes of their suggestions is in the file. */
+/** A usage log: whoever is logged sees that, and what becomes of their suggestions is in the file. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNot
 
 const SAID = 'sum([1, 2])';
 
-describe('a study log', { timeout: 300_000 }, () => {
+describe('a usage log', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let file;
@@ -45,7 +45,7 @@ describe('a study log', { timeout: 300_000 }, () => {
   before(async () => {
     ({ lab, browser, close } = await openLab({
       says: SAID,
-      flags: ['--Turbopilot.kernel_facts=False', '--Turbopilot.study_log=~/study.jsonl'],
+      flags: ['--Turbopilot.kernel_context=False', '--Turbopilot.usage_log=~/study.jsonl'],
       home: true
     }));
     file = path.join(lab.home, 'study.jsonl');
@@ -57,18 +57,18 @@ describe('a study log', { timeout: 300_000 }, () => {
 
   test('is announced in the status bar and first of all in its menu, with what it holds', async () => {
     await page.waitForFunction(() =>
-      document.querySelector('.jp-Turbopilot-status').textContent.includes('study log')
+      document.querySelector('.jp-Turbopilot-status').textContent.includes('usage log')
     );
     await page.locator('.jp-Turbopilot-status').click();
     const items = page.locator('.lm-Menu-item:not([data-type="separator"])');
     await items.first().waitFor();
-    assert.equal((await items.first().innerText()).trim(), 'Study Log: On…');
+    assert.equal((await items.first().innerText()).trim(), 'Usage Log: On…');
     await screenshot(page, 'study-menu');
     await items.first().click();
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
     const words = await dialog.innerText();
-    for (const part of ['study.jsonl', 'no text', 'not sent anywhere', 'c.Turbopilot.study_log']) {
+    for (const part of ['study.jsonl', 'no text', 'not sent anywhere', 'c.Turbopilot.usage_log']) {
       assert.ok(words.includes(part), `${part} is not in ${words}`);
     }
     await screenshot(page, 'study-dialog');
@@ -78,14 +78,14 @@ describe('a study log', { timeout: 300_000 }, () => {
   test('is announced in a narrow window, too, and in the title', async () => {
     await page.setViewportSize({ width: 620, height: 700 });
     const item = page.locator('.jp-Turbopilot-status');
-    await item.filter({ hasText: 'study log' }).waitFor();
+    await item.filter({ hasText: 'usage log' }).waitFor();
     const cut = await item.evaluate(element =>
       [element, ...element.querySelectorAll('*')].some(
         one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth
       )
     );
     assert.ok(!cut, 'something of the status is cut off');
-    assert.match(await item.getAttribute('title'), /Study log enabled/);
+    assert.match(await item.getAttribute('title'), /Usage log enabled/);
     await screenshot(page, 'study-narrow');
     await page.setViewportSize({ width: 1180, height: 760 });
   });
@@ -120,7 +120,7 @@ describe('a study log', { timeout: 300_000 }, () => {
     page = await openFile(browser.context, lab, 'demo.ipynb');
     const all = await until(found => found.some(one => one.event === 'retained'));
     const session = all[0];
-    assert.equal(session.schema, 'https://events.jupyter.org/jupyter_turbopilot/study/v1');
+    assert.equal(session.schema, 'https://events.jupyter.org/jupyter_turbopilot/usage_log/v1');
     assert.equal(session.text, false);
     const story = event => all.filter(one => one.event === event);
     const taken = story('taken')[0];

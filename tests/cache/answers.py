@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from jupyter_turbopilot.cache.results import Answer, Place, Results
-from jupyter_turbopilot.cache.results_file import SCHEMA, Database
+from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
+from jupyter_turbopilot.cache.completion_cache import Answer, CacheKey, CompletionCache
 from jupyter_turbopilot.generation import Token
 
 MEGABYTE = 1024 * 1024
 
 
-def place(number: int, typed: str = "") -> Place:
-    return Place(("asked", number), f"x = {typed}", limit=(48, True, 0.5), lasts=True)
+def cache_key(number: int, typed: str = "") -> CacheKey:
+    return CacheKey(("asked", number), f"x = {typed}", limit=(48, True, 0.5), lasts=True)
 
 
 def answers(numbers: Iterable[int], text: str = "answer {} and some more of it") -> list[Answer]:
     kept: list[Answer] = []
-    results = Results(1 << 28, kept.append)
+    results = CompletionCache(1 << 28, kept.append)
     for number in numbers:
         tokens = [
             Token(piece.encode(), 0.1 + number % 7 / 10, number) for piece in text.format(number).split(" ")
         ]
-        results.remember(place(number), tokens, ended=number % 2 == 0)
+        results.remember(cache_key(number), tokens, ended=number % 2 == 0)
     return kept
 
 

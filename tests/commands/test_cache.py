@@ -17,7 +17,7 @@ from .running import run
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The configured cache file."""
     path = tmp_path / "answers.db"
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.cache_file = {str(path)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     return path
@@ -42,10 +42,10 @@ def test_cache_commands_refuse_an_invalid_path(
     capsys: pytest.CaptureFixture[str], named: Path, action: str, name: str
 ) -> None:
     settings = named.parent / "jupyter_turbopilot_config.py"
-    settings.write_text(f"c.Turbopilot.results_file = {name!r}\n")
+    settings.write_text(f"c.Turbopilot.cache_file = {name!r}\n")
     status, out, error = run(capsys, "cache", action)
     assert (status, out) == (2, "")
-    assert "The file in c.Turbopilot.results_file" in error
+    assert "The file in c.Turbopilot.cache_file" in error
     assert "Traceback" not in error
     assert ("write an absolute one" in error) == (name == "answers.db")
 
@@ -110,13 +110,13 @@ def test_info_deletes_nothing_and_reports_how_many_are_loaded(
     database.close()
     size = named.stat().st_size
     with (named.parent / "jupyter_turbopilot_config.py").open("a") as settings:
-        settings.write("c.Turbopilot.results_disk = c.Turbopilot.results_memory = 1\n")
+        settings.write("c.Turbopilot.cache_disk = c.Turbopilot.cache_memory = 1\n")
     status, out, _ = run(capsys, "cache", "info")
     assert status == 0
     assert "1200 completions" in out
     read = int(out.split("loads ")[1].split()[0])
     assert read == 1_000_000 // answers([1199], "longer {} " + "text " * 30)[0].size
-    assert "results_memory" in out
+    assert "cache_memory" in out
     assert named.stat().st_size == size
 
 
@@ -143,5 +143,5 @@ def test_cache_commands_refuse_a_folder_that_others_can_write_to(
         status, _, error = run(capsys, "cache", action)
         assert status == 2
         assert "others may write" in error
-        assert error.count("c.Turbopilot.results_file") == 1
+        assert error.count("c.Turbopilot.cache_file") == 1
         assert "Errno" not in error

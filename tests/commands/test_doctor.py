@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot import files
-from jupyter_turbopilot.learning.learner import Learned
-from jupyter_turbopilot.learning.outcomes import Observations, Terms, Verdict
-from jupyter_turbopilot.memory.places import folder
+from jupyter_turbopilot.learning.learner import LearnedState
+from jupyter_turbopilot.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
+from jupyter_turbopilot.notebook_index.paths import folder
 from jupyter_turbopilot.suggestion.fit import subject_of
 
-from ..memory.notebooks import write
+from ..notebook_index.notebooks import write
 from ..serving import Server
 from .running import run
 
@@ -63,9 +63,9 @@ def test_doctor_reports_learned_thresholds(
     assert (
         "learning     accepted 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
     )
-    terms = Terms(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
+    terms = DisplayConditions(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
     wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
-    learned = Learned().after(wrong, time.time())
+    learned = LearnedState().after(wrong, time.time())
     (own_folder / LEARNING).write_bytes(msgspec.json.encode(learned))
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(
@@ -126,7 +126,7 @@ def test_doctor_reports_the_notebook_index_and_its_folder(
 ) -> None:
     assert f"✓ memory       no notebook index yet in {folder()}" in run(capsys, "doctor")[1]
     write(tmp_path / "work", "a.ipynb", "x_one = 1")
-    run(capsys, "memory", "rebuild", str(tmp_path / "work"))
+    run(capsys, "notebook_index", "rebuild", str(tmp_path / "work"))
     assert f"1 index in {folder()}, 0." in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
         patch.setattr(files, "is_writable", lambda path: path != folder())
@@ -136,4 +136,4 @@ def test_doctor_reports_the_notebook_index_and_its_folder(
         assert "✗ memory       only 5 MB of disk space are free" in run(capsys, "doctor")[1]
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"memory": false}}')
-    assert "✓ memory       off: c.Turbopilot.memory is False" in run(capsys, "doctor")[1]
+    assert "✓ memory       off: c.Turbopilot.notebook_index is False" in run(capsys, "doctor")[1]

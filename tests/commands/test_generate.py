@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.shell.hierarchy import Functions
+from jupyter_turbopilot.shell.helper_functions import Functions
 
 from .running import jupyter, run
 
@@ -47,7 +47,7 @@ def test_generate_refuses_a_prompt_that_exceeds_the_context(tiny_model: Path) ->
 
 def test_hierarchical_prints_functions_to_stdout_and_progress_to_stderr(tiny_model: Path) -> None:
     stub = "def f(x):\n    '''Do it.'''"
-    done = jupyter("generate", "--hierarchical", "-m", tiny_model, "-p", stub, "-n", "12")
+    done = jupyter("generate", "--helpers", "-m", tiny_model, "-p", stub, "-n", "12")
     assert done.returncode == 0, done.stderr
     ast.parse(done.stdout)
     assert "def f(x):" in done.stdout
@@ -56,7 +56,7 @@ def test_hierarchical_prints_functions_to_stdout_and_progress_to_stderr(tiny_mod
 
 def test_hierarchical_reports_failing_doctests_and_exits_with_1(tiny_model: Path) -> None:
     stub = "def f(x):\n    '''Double.\n\n    >>> f(2)\n    4\n    '''"
-    done = jupyter("generate", "--hierarchical", "--test", "--json", "-m", tiny_model, "-p", stub, "-n", "2")
+    done = jupyter("generate", "--helpers", "--test", "--json", "-m", tiny_model, "-p", stub, "-n", "2")
     assert done.returncode == 1
     assert "not a sandbox" in done.stderr
     answer = json.loads(done.stdout)
@@ -70,12 +70,12 @@ def test_hierarchical_reports_failing_doctests_and_exits_with_1(tiny_model: Path
 def test_hierarchical_refuses_options_without_effect(
     capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:
-    status, _, err = run(capsys, "generate", "--hierarchical", "-p", "x", *option)
-    assert (status, "--hierarchical cannot be combined with" in err) == (2, True)
+    status, _, err = run(capsys, "generate", "--helpers", "-p", "x", *option)
+    assert (status, "--helpers cannot be combined with" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--test", "-p", "x"], ["--hierarchical", "-p", "def f("], ["--hierarchical", "-p", ""]]
+    "arguments", [["--test", "-p", "x"], ["--helpers", "-p", "def f("], ["--helpers", "-p", ""]]
 )
 def test_generate_refuses_invalid_options(arguments: list[str], tiny_model: Path) -> None:
     done = jupyter("generate", "-m", tiny_model, *arguments)
@@ -87,9 +87,9 @@ def test_hierarchical_escapes_control_sequences_for_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = Functions("f", "def f():\n    return '\x1b]0;owned\x07'\n", broken="It \x1b[31mbroke.")
-    monkeypatch.setattr("jupyter_turbopilot.shell.hierarchy.write", lambda *_, **__: written)
+    monkeypatch.setattr("jupyter_turbopilot.shell.helper_functions.write", lambda *_, **__: written)
     for terminal in (True, False):
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal, raising=False)
-        status, out, err = run(capsys, "generate", "--hierarchical", "-p", "def f():")
+        status, out, err = run(capsys, "generate", "--helpers", "-p", "def f():")
         assert (status, "\x1b" in out, "\x1b" in err) == (1, not terminal, False)
         assert "The result is incomplete." in err

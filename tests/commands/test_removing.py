@@ -15,7 +15,7 @@ from jupyter_turbopilot.commands.removing import (
 )
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
-from jupyter_turbopilot.learning.learner import Learned
+from jupyter_turbopilot.learning.learner import LearnedState
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import write_note
@@ -24,7 +24,7 @@ from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.personal import LEARNING, remember_rate
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.models.tuning.fold import folded
+from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.sqlite_file import schema
 
@@ -54,7 +54,7 @@ THEIRS = (
 
 def configure(folder: Path, results: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the cache file in the configuration."""
-    (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(results)!r}\n")
+    (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.cache_file = {str(results)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
 
 
@@ -98,9 +98,9 @@ def test_purge_deletes_all_files_of_turbopilot(
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100
     with pytest.raises(Exception, match="cannot be reached"):
         obtain(store, converted)
-    folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
+    merged_copy(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
     remember_rate(own_folder, 1e9)
-    (own_folder / LEARNING).write_bytes(msgspec.json.encode(Learned()))
+    (own_folder / LEARNING).write_bytes(msgspec.json.encode(LearnedState()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12
@@ -248,7 +248,7 @@ def test_purge_reports_an_invalid_path_and_deletes_the_rest(
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
-    assert "The file in c.Turbopilot.results_file" in out
+    assert "The file in c.Turbopilot.cache_file" in out
     assert not own_folder.exists()
 
 
@@ -265,7 +265,7 @@ def test_purge_reports_unreadable_folders_and_deletes_the_rest(
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
-    assert f"The file in c.Turbopilot.results_file, {str(path)!r}, cannot be used: PermissionError." in out
+    assert f"The file in c.Turbopilot.cache_file, {str(path)!r}, cannot be used: PermissionError." in out
     assert not own_folder.exists()
 
 

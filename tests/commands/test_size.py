@@ -39,7 +39,7 @@ def test_size_measures_in_a_short_run(capsys: pytest.CaptureFixture[str], own: s
     assert found["requests_per_second"]["value"] > 0
     assert "measured here" in found["seconds_per_request"]["how"]
     assert found["runs"][0]["people"] == 1
-    assert found["memory"]["each"] > 0
+    assert found["notebook_index"]["each"] > 0
     assert found["replicas"] >= 1
     assert "one user" in err
 
@@ -47,7 +47,7 @@ def test_size_measures_in_a_short_run(capsys: pytest.CaptureFixture[str], own: s
 def test_model_memory_equals_what_loading_needs(capsys: pytest.CaptureFixture[str], own: str) -> None:
     status, out, _ = run(capsys, "size", "--people", "40", *KNOWN, "-m", own, "--json")
     assert status == 0
-    needed = json.loads(out)["memory"]
+    needed = json.loads(out)["notebook_index"]
     settings = Turbopilot(model=own, sequences_memory=-(-needed["keys_and_values"] // 10**6))
     kind = LlamaKind(settings, store_of(settings))
     _, plan = kind.plan(kind.find(own), tuned=True)

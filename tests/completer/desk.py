@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from jupyter_turbopilot.cache.results import Results
+from jupyter_turbopilot.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.generation import RawRequest
-from jupyter_turbopilot.memory.reader import Memory
+from jupyter_turbopilot.notebook_index.reader import NotebookIndex
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 
@@ -28,20 +28,20 @@ class Desk:
         self.engine = engine
         self.worker = Worker()
         self.resting = False
-        self.memory: Memory | None = None
+        self.notebook_index: NotebookIndex | None = None
         self.completer = Completer(
-            self.worker, Turbopilot(**settings), Results(1 << 24), lambda: self.resting
+            self.worker, Turbopilot(**settings), CompletionCache(1 << 24), lambda: self.resting
         )
         self.worker.load("scripted", lambda _: engine)
         while self.worker.state.phase == "loading":
             time.sleep(0.001)
 
     def begin(
-        self, request: Completion | RawRequest, caller: str = "", facts: Facts = NONE
+        self, request: Completion | RawRequest, caller: str = "", kernel_context: KernelContext = NONE
     ) -> tuple[Job, Replies]:
         replies = Replies()
         return self.completer.submit(
-            request, replies.listen, facts, caller=caller, memory=self.memory
+            request, replies.listen, kernel_context, caller=caller, notebook_index=self.notebook_index
         ), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:

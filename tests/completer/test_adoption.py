@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.cache.results import Results
+from jupyter_turbopilot.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import DISCONNECTED, Job
@@ -18,14 +18,14 @@ from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine
 
 ANSWER = "alpha beta gamma delta epsilon"
 MIDDLE = "<|fim_middle|>"
 
 
-class Asked:
+class QueuedRequest:
     """A request, and what came of it."""
 
     def __init__(self, completer: Completer, request: Completion, caller: str) -> None:
@@ -57,14 +57,14 @@ class Editor:
     def __init__(self, answer: str | Callable[[str], str] = ANSWER, **more: float) -> None:
         self.engine = ScriptedEngine(answer, **{"pause": 0.15, **more})  # type: ignore[arg-type]
         self.worker = Worker()
-        self.completer = Completer(self.worker, Turbopilot(), Results(1 << 24))
+        self.completer = Completer(self.worker, Turbopilot(), CompletionCache(1 << 24))
         self.worker.load("scripted", lambda _: self.engine)
         until(lambda: self.worker.state.ready)
 
-    def ask(self, source: str, caller: str = "ann", suffix: str = "", **more: object) -> Asked:
+    def ask(self, source: str, caller: str = "ann", suffix: str = "", **more: object) -> QueuedRequest:
         asked: dict[str, object] = {"client": "tab", "stream": True, "trigger": "invoke", **more}
         request = Completion(cells=[Cell(source=source + suffix)], offset=len(source), **asked)  # type: ignore[arg-type]
-        return Asked(self.completer, request, caller)
+        return QueuedRequest(self.completer, request, caller)
 
     @property
     def counted(self) -> tuple[int, int]:

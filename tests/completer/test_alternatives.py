@@ -9,7 +9,7 @@ from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branc
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.generation import RawRequest, Sampling, Token
 from jupyter_turbopilot.reply import Item
 
@@ -55,7 +55,7 @@ def test_alternatives_are_sampled_without_prefix_constraints(
 ) -> None:
     answers = iter(["one", "two", "three"])
     d = desk(lambda _: next(answers), probability=0.5)
-    d.engine.abilities = Abilities(holds=False)
+    d.engine.capabilities = Capabilities(prefix_constraints=False)
     (reply,) = d.ask(request("x = ", n=3))
     assert sorted(item.text for item in reply.items) == ["one", "three", "two"]
     assert [s.temperature for s in d.engine.samplings] == [0.0, SAMPLED_TEMPERATURE, SAMPLED_TEMPERATURE]
@@ -87,7 +87,7 @@ def written(request: RawRequest) -> Plan:
 
 
 # The least sure tokens first, what is sure not at all; in the first line that holds anything, at no white space.
-@pytest.mark.parametrize(("texts", "chances", "count", "expected"), golden("candidates", "branches"))
+@pytest.mark.parametrize(("texts", "logprobs", "count", "expected"), golden("candidates", "branches"))
 def test_branches_are_at_the_least_certain_tokens_of_the_first_line(
     texts: list[str], chances: list[float], count: int, expected: list[list[int]]
 ) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from jupyter_turbopilot.cache.results import Answer, Place, Results
+from jupyter_turbopilot.cache.completion_cache import Answer, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.completer import Completer, identity_of
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.facts import Facts, read_facts
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.context.kernel_context import KernelContext, read_kernel_context
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
@@ -24,7 +24,7 @@ from .desk import Desk, heard, request
 def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     d.resting = True
-    for trigger in ("warm", "ahead"):
+    for trigger in ("warmup", "prefetch"):
         (reply,) = d.ask(request("x = ", trigger=trigger))
         assert (reply.items, reply.finish_reason) == ((), "yielded")
     assert d.engine.asks == []
@@ -33,7 +33,7 @@ def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) ->
 
 def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.1)
-    for trigger in ("automatic", "ahead"):
+    for trigger in ("automatic", "prefetch"):
         d.ask(request("x = ", trigger=trigger))
     assert d.completer.counters["hidden"] == 1
 
@@ -48,7 +48,7 @@ def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]
         {"move_suffix": False},
         {"engine": "remote"},
         {"remote": TurbopilotRemote(send_documents=True)},
-        {"remote": TurbopilotRemote(send_kernel_facts=True)},
+        {"remote": TurbopilotRemote(send_kernel_context=True)},
         {"remote": TurbopilotRemote(urls=["http://127.0.0.1:1/v1"])},
         {"remote": TurbopilotRemote(model="other")},
         {"remote": TurbopilotRemote(vocabulary="none")},
@@ -85,16 +85,16 @@ def test_identity_contains_addresses_without_secrets() -> None:
     assert "hunter2" not in said
 
 
-@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("persistent", [True, False])
 def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bool) -> None:
     kept: list[Answer] = []
     engine = ScriptedEngine("1")
-    engine.abilities = Abilities(lasting=lasting)
-    completer = Completer(Worker(), Turbopilot(), Results(1 << 20, kept.append))
+    engine.capabilities = Capabilities(persistent=lasting)
+    completer = Completer(Worker(), Turbopilot(), CompletionCache(1 << 20, kept.append))
     completer.answer_from(engine)
-    completer.results.remember(Place("g", "x", lasts=True), [Token(b"1", 0.9)], ended=True)
+    completer.results.remember(CacheKey("g", "x", lasts=True), [Token(b"1", 0.9)], ended=True)
     assert len(kept) == lasting
-    assert completer.results.find(Place("g", "x"))
+    assert completer.results.find(CacheKey("g", "x"))
 
 
 def test_cache_entries_depend_on_the_kernel_context(
@@ -102,11 +102,11 @@ def test_cache_entries_depend_on_the_kernel_context(
 ) -> None:
     d = desk("1")
 
-    def ask(facts: Facts) -> None:
-        heard(d.begin(request("x = "), facts=facts)[1])
+    def ask(kernel_context: KernelContext) -> None:
+        heard(d.begin(request("x = "), kernel_context=kernel_context)[1])
 
     for kind in ("int", "int", "str"):
-        ask(read_facts({"names": {"y": {"type": kind}}}))
+        ask(read_kernel_context({"names": {"y": {"type": kind}}}))
     assert len(d.engine.asks) == 2
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.cache.results import Results
+from jupyter_turbopilot.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.editors import Editor
 from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.reply import Reply
 
-from ..memory.folders import until
-from ..memory.remembering import Remembering
+from ..notebook_index.fake_index import FakeIndex
+from ..notebook_index.folders import until
 from ..scripted_engine import words
 from .desk import Desk, request
 
@@ -46,7 +46,7 @@ def test_completer_keeps_no_state_after_a_thousand_requests(
 
 @pytest.fixture
 def shared() -> Shared:
-    return Shared(Turbopilot(), Results(1 << 20), {})
+    return Shared(Turbopilot(), CompletionCache(1 << 20), {})
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_editors_remove_an_ended_request_unless_it_was_replaced(
     assert len(shared.editors) == 0
 
 
-@pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("ahead", False)])
+@pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("prefetch", False)])
 def test_editors_do_not_count_a_prefetch_as_awaited(
     send: Callable[..., Generation], shared: Shared, trigger: str, awaited: bool
 ) -> None:
@@ -139,19 +139,21 @@ def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = desk("a b")
-    d.memory = Remembering()
+    d.notebook_index = FakeIndex()
     replies: list[Reply] = []
     enter = d.completer.shared.editors.enter
 
     def entered(generation: Generation) -> Generation | None:
         ended = enter(generation)
-        if generation.plan.place.before == "x = ":
+        if generation.plan.cache_key.before == "x = ":
             # Another thread sends the editor's next request before this one continues.
             d.ask(request("x = a", client="tab", trigger="automatic"))
         return ended
 
     monkeypatch.setattr(d.completer.shared.editors, "enter", entered)
-    d.completer.submit(request("x = ", client="tab", trigger="automatic"), replies.append, memory=d.memory)
+    d.completer.submit(
+        request("x = ", client="tab", trigger="automatic"), replies.append, notebook_index=d.notebook_index
+    )
     until(lambda: bool(replies))
     d.ask(request("y = ", client="tab"))
     assert [reply.finish_reason for reply in replies] == ["superseded"]

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.facts import read_facts
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.context.kernel_context import read_kernel_context
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, RawRequest, Sampling
+from jupyter_turbopilot.generation import PrefixConstraint, RawRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, heard, request
@@ -117,27 +117,27 @@ def test_generation_completes_the_line_after_the_time_limit(
 # Engines that cannot do everything -----------------------------------------------------------------------
 
 
-def limited(desk: Callable[..., Desk], answer: object, **abilities: object) -> Desk:
+def limited(desk: Callable[..., Desk], answer: object, **capabilities: object) -> Desk:
     made = desk(answer)
-    made.engine.abilities = Abilities(**abilities)  # type: ignore[arg-type]
+    made.engine.capabilities = Capabilities(**capabilities)  # type: ignore[arg-type]
     return made
 
 
 def test_generation_needs_probabilities_for_automatic_suggestions(
     desk: Callable[..., Desk],
 ) -> None:
-    d = limited(desk, "a + b", chances=False)
+    d = limited(desk, "a + b", logprobs=False)
     assert d.texts(request(trigger="automatic", eagerness="eager")) == []
     assert (d.engine.asks, d.completer.counters["hidden"]) == ([], 1)
     assert d.texts(request(trigger="automatic", eagerness="always")) == ["a + b"]
     assert d.texts(request(trigger="invoke")) == ["a + b"]
 
 
-@pytest.mark.parametrize("trigger", ["warm", "ahead"])
+@pytest.mark.parametrize("trigger", ["warmup", "prefetch"])
 def test_generation_cancels_prefetching_on_engines_that_do_not_allow_it(
     desk: Callable[..., Desk], trigger: str
 ) -> None:
-    d = limited(desk, "a + b", ahead=False)
+    d = limited(desk, "a + b", prefetch=False)
     (reply,) = d.ask(request(trigger=trigger))
     assert (reply.finish_reason, d.engine.asks) == (YIELDED, [])
     assert d.texts(request()) == ["a + b"]
@@ -146,31 +146,33 @@ def test_generation_cancels_prefetching_on_engines_that_do_not_allow_it(
 def test_generation_without_prefix_constraints_keeps_the_typed_word(
     desk: Callable[..., Desk],
 ) -> None:
-    d = limited(desk, "ue", holds=False)
+    d = limited(desk, "ue", prefix_constraints=False)
     assert d.texts(request("val")) == ["ue"]
     assert "val<|fim_suffix|>" in d.engine.prompts[0]
-    assert d.engine.samplings[0].beginning == Beginning()
+    assert d.engine.samplings[0].beginning == PrefixConstraint()
     held = desk("lue")
     assert held.texts(request("val")) != []
     assert "va<|fim_suffix|>" in held.engine.prompts[0]
-    assert held.engine.samplings[0].beginning.ways == (b"l",)
+    assert held.engine.samplings[0].beginning.candidates == (b"l",)
 
 
-FACTS = read_facts({"names": {"frame": {"columns": [["price", "float64"], ["date", "object"]], "all": True}}})
+FACTS = read_kernel_context(
+    {"names": {"frame": {"columns": [["price", "float64"], ["date", "object"]], "all": True}}}
+)
 
 
 def named(d: Desk, **more: object) -> list[str]:
     """Return what is shown where the name of a column has to follow."""
-    replies = heard(d.begin(request('x = frame["', **more), facts=FACTS)[1])
+    replies = heard(d.begin(request('x = frame["', **more), kernel_context=FACTS)[1])
     return [reply.items[0].text for reply in replies if reply.items]
 
 
 def test_generation_filters_names_without_prefix_constraints(desk: Callable[..., Desk]) -> None:
-    d = limited(desk, 'prize"] + 1', holds=False)
+    d = limited(desk, 'prize"] + 1', prefix_constraints=False)
     assert named(d, stream=True) == []
-    d = limited(desk, 'price"] + 1', holds=False)
+    d = limited(desk, 'price"] + 1', prefix_constraints=False)
     assert named(d, stream=True)[-1] == 'price"] + 1'
-    assert d.engine.samplings[0].beginning == Beginning()
+    assert d.engine.samplings[0].beginning == PrefixConstraint()
 
 
 def test_generation_rejects_unsupported_options_by_field_name(desk: Callable[..., Desk]) -> None:
@@ -197,17 +199,17 @@ def test_generation_scales_token_limits_for_character_models(desk: Callable[...,
 def test_generation_sends_the_priority_to_the_engine(desk: Callable[..., Desk]) -> None:
     d = desk("a")
     d.ask(request(trigger="automatic"))
-    d.ask(request("x = ", trigger="warm"))
+    d.ask(request("x = ", trigger="warmup"))
     d.ask(RawRequest("x"))
-    assert [ask.priority for ask in d.engine.asks] == ["typing", "warm", "text"]
+    assert [ask.priority for ask in d.engine.asks] == ["typing", "warmup", "text"]
 
 
 @pytest.mark.parametrize("told", [True, False])
 def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk], told: bool) -> None:
     for answer, shown in (('price"]', ['price"]']), ('other"]', ['other"]'] if told else [])):
-        d = limited(desk, answer, elsewhere=True)
+        d = limited(desk, answer, remote=True)
         d.completer.settings.engine = "remote"
-        d.completer.settings.remote.send_kernel_facts = told
+        d.completer.settings.remote.send_kernel_context = told
         assert named(d) == shown
         (ask,) = d.engine.asks
         assert ("price" in repr(ask)) == told

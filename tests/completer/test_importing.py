@@ -13,16 +13,16 @@ from jupyter_turbopilot.completer import completer, importing, installed
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.context.facts import Fact, Facts, Modules
-from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.memory.reader import KeptMemory
+from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 from jupyter_turbopilot.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.imports import Found, Use
+from jupyter_turbopilot.suggestion.imports import ModuleLocation, Use
 
-from ..memory.notebooks import write
+from ..notebook_index.notebooks import write
 from .desk import Desk, heard, request
 
-NAMES = {"table": Fact()}
+NAMES = {"table": ObjectInfo()}
 SNS = "import seaborn as sns"
 
 
@@ -40,12 +40,14 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def knowing(folder: str, *, complete: bool = True) -> Facts:
-    return Facts(NAMES, all=complete, modules=Modules((folder,) if folder else ()))
+def knowing(folder: str, *, complete: bool = True) -> KernelContext:
+    return KernelContext(NAMES, all=complete, modules=Modules((folder,) if folder else ()))
 
 
-def asked(d: Desk, facts: Facts, **more: object) -> list[tuple[str, tuple[str, ...]]]:
-    _, replies = d.begin(request(**{"trigger": "automatic", "eagerness": "always", **more}), facts=facts)
+def asked(d: Desk, kernel_context: KernelContext, **more: object) -> list[tuple[str, tuple[str, ...]]]:
+    _, replies = d.begin(
+        request(**{"trigger": "automatic", "eagerness": "always", **more}), kernel_context=kernel_context
+    )
     return [(reply.items[0].text, reply.items[0].imports) for reply in heard(replies) if reply.items]
 
 
@@ -58,9 +60,11 @@ def test_suggestion_adds_the_import_of_a_missing_module(
     assert all(imports == (SNS,) for text, imports in told if "sns" in text)
 
 
-@pytest.mark.parametrize("facts", [knowing(""), knowing("/nowhere")])
-def test_suggestion_adds_no_import_that_the_kernel_lacks(desk: Callable[..., Desk], facts: Facts) -> None:
-    assert asked(desk("sns.heatmap(table)"), facts) == []
+@pytest.mark.parametrize("kernel_context", [knowing(""), knowing("/nowhere")])
+def test_suggestion_adds_no_import_that_the_kernel_lacks(
+    desk: Callable[..., Desk], kernel_context: KernelContext
+) -> None:
+    assert asked(desk("sns.heatmap(table)"), kernel_context) == []
 
 
 def test_suggestion_adds_no_import_if_the_scope_is_unknown(desk: Callable[..., Desk], folder: str) -> None:
@@ -80,17 +84,17 @@ def test_suggestion_is_uncached_before_its_modules_are_looked_up(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch, trigger: str
 ) -> None:
     d = desk("table; sns.heatmap(table)")
-    found: list[Found | None] = [None]
+    found: list[ModuleLocation | None] = [None]
     monkeypatch.setattr(Installed, "__call__", lambda *_, **__: found[0])
 
     def told() -> tuple[bool, bool]:
         asks = request(trigger=trigger, eagerness="always")
-        reply = heard(d.begin(asks, facts=knowing(folder))[1])[-1]
-        return any(item.imports == (SNS,) for item in reply.items), reply.passing
+        reply = heard(d.begin(asks, kernel_context=knowing(folder))[1])[-1]
+        return any(item.imports == (SNS,) for item in reply.items), reply.uncached
 
     assert told() == (False, True)
     assert told() == (False, True)
-    found[0] = Found.ANYWHERE
+    found[0] = ModuleLocation.ANYWHERE
     assert told() == (True, False)
 
 
@@ -115,13 +119,15 @@ def test_sources_include_open_documents_and_later_cells(monkeypatch: pytest.Monk
         Cell(source="from paths import Path"),
         Cell(type="markdown", source="import z"),
     ]
-    extra = [
+    documents = [
         Document(path="a.py", source="import numpy.typing as npt\n"),
         Document(language="r", source="import q"),
     ]
     everything = Installed()
-    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
-    sources = sources_of(Completion(cells=cells, offset=4, extra=extra), knowing("/a"), None, everything)
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: ModuleLocation.ANYWHERE)
+    sources = sources_of(
+        Completion(cells=cells, offset=4, documents=documents), knowing("/a"), None, everything
+    )
     assert sources is not None
     assert sources.line_for(Use("Path", "(", dotted=False)) == "from paths import Path"
     assert sources.line_for(Use("npt", "NDArray", dotted=True)) == "import numpy.typing as npt"
@@ -130,31 +136,31 @@ def test_sources_include_open_documents_and_later_cells(monkeypatch: pytest.Monk
 
 
 def test_sources_find_local_modules_in_the_documents_folder(desk: Callable[..., Desk], folder: str) -> None:
-    facts = Facts(NAMES, all=True, modules=Modules((folder,), here=(folder,)))
+    kernel_context = KernelContext(NAMES, all=True, modules=Modules((folder,), here=(folder,)))
     line = "from seaborn import heatmap as draw"
 
     def shown(written_in: str, path: str) -> bool:
         d, replies = desk("draw(table)"), Replies()
         asks = request(trigger="automatic", eagerness="always", path=path)
-        memory: Any = Remembers(line, written_in)
-        d.completer.submit(asks, replies.listen, facts, memory=memory)
+        notebook_index: Any = Remembers(line, written_in)
+        d.completer.submit(asks, replies.listen, kernel_context, notebook_index=notebook_index)
         return bool(heard(replies)[-1].items)
 
     assert shown("work", "work/a.ipynb")
     assert shown(".", "/a.ipynb")
     assert not shown("other", "work/a.ipynb")
     # That of which everybody means the same is no matter of folders.
-    assert asked(desk("sns.heatmap(table)"), facts)[-1] == ("sns.heatmap(table)", (SNS,))
+    assert asked(desk("sns.heatmap(table)"), kernel_context)[-1] == ("sns.heatmap(table)", (SNS,))
 
 
 def test_sources_ignore_open_documents_of_other_folders_for_local_modules() -> None:
-    here = Facts(NAMES, all=True, modules=Modules(("/a",), here=("/a",)))
+    here = KernelContext(NAMES, all=True, modules=Modules(("/a",), here=("/a",)))
     use = Use("clean", "(", dotted=False)
 
     def line(path: str) -> str | None:
-        extra = [Document(path=path, source="from helpers import clean")]
-        asks = Completion(cells=[Cell(source="")], offset=0, path="work/a.ipynb", extra=extra)
-        found: Any = lambda *_, **__: Found.HERE  # noqa: E731
+        documents = [Document(path=path, source="from helpers import clean")]
+        asks = Completion(cells=[Cell(source="")], offset=0, path="work/a.ipynb", documents=documents)
+        found: Any = lambda *_, **__: ModuleLocation.HERE  # noqa: E731
         sources = sources_of(asks, here, None, found)
         assert sources
         return sources.line_for(use)
@@ -167,19 +173,19 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d, threads = desk("draw(table)"), set[str]()
-    memory: Any = Remembers("from seaborn import heatmap as draw")
-    imports = memory.imports
+    notebook_index: Any = Remembers("from seaborn import heatmap as draw")
+    imports = notebook_index.imports
 
     def noted(name: str, **where: Any) -> object:
         threads.add(threading.current_thread().name)
         return imports(name, **where)
 
-    memory.imports = noted
+    notebook_index.imports = noted
 
     def ask() -> tuple[str, tuple[str, ...]]:
         replies = Replies()
         asks = request(trigger="automatic", eagerness="always")
-        d.completer.submit(asks, replies.listen, knowing(folder), memory=memory)
+        d.completer.submit(asks, replies.listen, knowing(folder), notebook_index=notebook_index)
         (item,) = heard(replies)[-1].items
         return item.text, item.imports
 
@@ -197,31 +203,31 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
 def test_sources_cache_indexed_lines_for_a_while(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    memory: Any = Remembers("from seaborn import heatmap as draw")
+    notebook_index: Any = Remembers("from seaborn import heatmap as draw")
     use = Use("draw", "(", dotted=False)
     for _ in range(3):
-        sources = sources_of(request(), knowing(folder), memory)
+        sources = sources_of(request(), knowing(folder), notebook_index)
         assert sources
-        assert sources.line_for(use) == memory.line
-    assert memory.asked == ["draw"]
+        assert sources.line_for(use) == notebook_index.line
+    assert notebook_index.asked == ["draw"]
     now[0] = 11.0
     sources.line_for(use)
-    assert memory.asked == ["draw", "draw"]
+    assert notebook_index.asked == ["draw", "draw"]
 
 
 def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: ModuleLocation.ANYWHERE)
     own, other = "import numpy as np", "import jax.numpy as np"
     for number in range(3):
         write(tmp_path / "work", f"{number}.ipynb", own)
     write(tmp_path / "work", "other.ipynb", other)
     source = LocalFiles(tmp_path / "work")
-    memory: Any = KeptMemory(source)
-    memory.builder.build_now()
+    notebook_index: Any = MaintainedIndex(source)
+    notebook_index.builder.build_now()
 
-    def line(*extra: Document) -> str | None:
-        asks = Completion(cells=[Cell(source="")], offset=0, path="RTC:new.ipynb", extra=[*extra])
-        sources = sources_of(asks, knowing("/a"), memory, Installed())
+    def line(*documents: Document) -> str | None:
+        asks = Completion(cells=[Cell(source="")], offset=0, path="RTC:new.ipynb", documents=[*documents])
+        sources = sources_of(asks, knowing("/a"), notebook_index, Installed())
         assert sources
         return sources.line_for(Use("np", "mean", dotted=True))
 
@@ -234,4 +240,4 @@ def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert line(Document(path="other.ipynb", source=own)) == own
     # Where it says nothing of the name, it may have been cut.
     assert line(Document(path="other.ipynb", source="x = 1")) == ""
-    memory.close()
+    notebook_index.close()

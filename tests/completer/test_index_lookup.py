@@ -12,17 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import lookups
-from jupyter_turbopilot.cache.results import Answer, Results
+from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
 from jupyter_turbopilot.completer import completer, installed
 from jupyter_turbopilot.config import TurbopilotRemote
-from jupyter_turbopilot.context.facts import Fact, Facts, Modules
+from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
 
-from ..memory.folders import until
-from ..memory.remembering import Remembering
+from ..notebook_index.fake_index import FakeIndex
+from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine, words
 from .desk import Desk, heard, request
 
@@ -52,12 +51,12 @@ def sure(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 @pytest.fixture
 def sure_of_beginnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What several ways have in common is likely, and none of them is."""
+    """What several candidates have in common is likely, and none of them is."""
     monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else 0.95)
 
 
 def remembering(made: Desk, *lines: str) -> Desk:
-    made.memory = Remembering.of(*lines)
+    made.notebook_index = FakeIndex.of(*lines)
     return made
 
 
@@ -95,14 +94,14 @@ def test_uncertain_index_match_is_a_draft(desk: Callable[..., Desk], sure: Calla
 def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path, installed: bool) -> None:
     if installed:
         (tmp_path / "seaborn.py").touch()
-    facts = Facts({"frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
+    kernel_context = KernelContext({"frame": ObjectInfo()}, all=True, modules=Modules((str(tmp_path),)))
     d = remembering(desk(""), "grid = sns.heatmap(frame)")
 
     def last() -> Reply:
-        return heard(d.begin(typed("grid = s"), facts=facts)[1])[-1]
+        return heard(d.begin(typed("grid = s"), kernel_context=kernel_context)[1])[-1]
 
     # The folder of packages is listed in the background: until then there is no answer, and it is not cached.
-    until(lambda: bool(last().items) if installed else not last().passing)
+    until(lambda: bool(last().items) if installed else not last().uncached)
     found = [(item.text, item.imports) for item in last().items]
     assert found == ([("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else [])
 
@@ -110,8 +109,8 @@ def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path,
 @pytest.mark.usefixtures("sure")
 def test_index_match_is_not_cached_by_the_client(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("cal(name)"), LINE)
-    assert d.ask(typed())[-1].frame()["passing"] is True
-    assert "passing" not in d.ask(typed("frame = su", eagerness="always"))[-1].frame()
+    assert d.ask(typed())[-1].frame()["uncached"] is True
+    assert "uncached" not in d.ask(typed("frame = su", eagerness="always"))[-1].frame()
 
 
 @pytest.mark.usefixtures("sure")
@@ -121,9 +120,9 @@ def test_answer_without_a_slow_index_is_not_cached_by_the_client(
     d = remembering(desk("ad(name)", settings={"eagerness": "always"}), LINE)
     with monkeypatch.context() as patch:
         patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
-        d.memory.before = gate  # type: ignore[union-attr]
+        d.notebook_index.before = gate  # type: ignore[union-attr]
         told = d.ask(typed())[-1]
-        assert (told.items[0].text, told.passing) == ("ad(name)", True)
+        assert (told.items[0].text, told.uncached) == ("ad(name)", True)
         gate.opened.set()
     assert d.texts(typed()) == [REST]
 
@@ -135,13 +134,15 @@ def test_answer_before_module_look_ups_is_not_cached_by_the_client(
     (tmp_path / "seaborn.py").touch()
     now = [0.0]
     monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    facts = Facts({"grid": Fact(), "frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
+    kernel_context = KernelContext(
+        {"grid": ObjectInfo(), "frame": ObjectInfo()}, all=True, modules=Modules((str(tmp_path),))
+    )
     d = remembering(desk("rid", settings={"eagerness": "always"}), "grid = sns.heatmap(frame)")
 
     def told(begun: str = "grid = s") -> Reply:
-        return heard(d.begin(typed(begun), facts=facts)[1])[-1]
+        return heard(d.begin(typed(begun), kernel_context=kernel_context)[1])[-1]
 
-    assert told().passing
+    assert told().uncached
     until(lambda: bool((items := told().items) and items[0].recalled))
     # Whether it can still be imported is looked up while what was found last holds.
     for seconds in (61.0, 200.0):
@@ -160,7 +161,7 @@ def test_generated_text_may_extend_a_shown_index_match(
     assert frames[0] == "load("
     assert frames[-1].startswith("load(1)")
     assert all(later.startswith(earlier) for earlier, later in pairwise(frames))
-    assert all(reply.frame()["passing"] for reply in replies)
+    assert all(reply.frame()["uncached"] for reply in replies)
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -204,7 +205,7 @@ def test_hidden_cached_completion_does_not_hide_an_index_match(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("ad_other(1)", probability=0.02)
-    d.memory = Remembering()
+    d.notebook_index = FakeIndex()
     assert d.texts(typed()) == []
     assert len(d.engine.asks) == 1
     remembering(d, LINE)
@@ -244,12 +245,12 @@ def gate() -> Iterator[Gate]:
 
 def test_newer_request_supersedes_a_look_up(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("a + b", settings={"eagerness": "always"})
-    d.memory = memory = Remembering(before=gate)
+    d.notebook_index = notebook_index = FakeIndex(before=gate)
     _, first = d.begin(typed("x = y"))
     assert gate.asked.wait(30)
     _, second = d.begin(typed("x = y_"))
     assert heard(first)[-1].finish_reason == "superseded"
-    memory.before = lambda: None
+    notebook_index.before = lambda: None
     gate.opened.set()
     assert heard(second)[-1].items
     assert len(d.engine.asks) == 1
@@ -262,10 +263,10 @@ def test_newer_request_takes_over_from_the_look_ups_predecessor(
     _, running = d.begin(typed("x = "))
     while not d.engine.asks:
         time.sleep(0.001)
-    d.memory = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     _, waiting = d.begin(typed("x = w"))
     assert gate.asked.wait(30)
-    d.memory = Remembering()
+    d.notebook_index = FakeIndex()
     _, last = d.begin(typed("x = wo"))
     gate.opened.set()
     assert heard(last)[-1].items
@@ -275,7 +276,7 @@ def test_newer_request_takes_over_from_the_look_ups_predecessor(
 
 def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("a")
-    d.memory = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     job, replies = d.begin(typed("x = 1"))
     assert gate.asked.wait(30)
     job.cancel.set("disconnected")
@@ -290,11 +291,11 @@ def test_slow_index_does_not_delay_the_engine(
     monkeypatch.setattr(completer, "INDEX_TIMEOUT", 0.02)
     monkeypatch.setattr(lookups, "SLOW", 0.0)
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     assert d.texts(typed("x = a"))[-1] == "1"
     # While it has yet to answer that, it is asked nothing else.
     assert d.texts(typed("y = b"))[-1] == "1"
-    assert len(d.memory.asked) == 0
+    assert len(d.notebook_index.asked) == 0
 
 
 def test_failing_index_is_ignored(desk: Callable[..., Desk]) -> None:
@@ -302,7 +303,7 @@ def test_failing_index_is_ignored(desk: Callable[..., Desk]) -> None:
         raise OSError("no such disk")
 
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(before=fail)
+    d.notebook_index = FakeIndex(before=fail)
     assert d.texts(typed("x = a"))[-1] == "1"
     assert d.texts(typed("y = b"))[-1] == "1"
 
@@ -327,12 +328,12 @@ def test_engine_answers_if_no_look_up_thread_can_start(
         patch.setattr(lookups.threading, "Thread", NoThread)
         assert d.texts(typed("x = a"))[-1] == "1"
     assert d.texts(typed("x = b"))[-1] == "1"
-    assert d.memory.asked == ["x = b"]  # type: ignore[union-attr]
+    assert d.notebook_index.asked == ["x = b"]  # type: ignore[union-attr]
 
 
 def test_requests_skip_the_index_if_its_queue_is_full(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(before=gate)
+    d.notebook_index = FakeIndex(before=gate)
     waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST + 1)]
     assert d.texts(typed("x = a", client="another"))[-1] == "1"
     gate.opened.set()
@@ -354,30 +355,30 @@ def test_prompt_contains_similar_cells_of_the_index(
     desk: Callable[..., Desk],
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(documents=[ELSEWHERE])
-    for trigger, source in (("warm", ""), ("automatic", "y = "), ("automatic", "y = lo")):
+    d.notebook_index = FakeIndex(documents=[ELSEWHERE])
+    for trigger, source in (("warmup", ""), ("automatic", "y = "), ("automatic", "y = lo")):
         d.ask(beside("x = load_frame(name)", source, trigger=trigger))
-        d.memory.documents = []
+        d.notebook_index.documents = []
     beginnings = {prompt.split("x = load_frame")[0] for prompt in d.engine.prompts}
     assert len(d.engine.prompts) == 3
     assert beginnings == {f"<|fim_prefix|>{ELSEWHERE.source}\n\n"}
 
 
 @pytest.mark.parametrize("documents", [False, True])
-@pytest.mark.parametrize("facts", [False, True])
-@pytest.mark.parametrize("trigger", ["automatic", "invoke", "warm"])
+@pytest.mark.parametrize("kernel_context", [False, True])
+@pytest.mark.parametrize("trigger", ["automatic", "invoke", "warmup"])
 def test_remote_server_gets_index_cells_only_if_allowed(
-    *, documents: bool, facts: bool, trigger: str
+    *, documents: bool, kernel_context: bool, trigger: str
 ) -> None:
     engine = ScriptedEngine("1")
-    remote = TurbopilotRemote(send_documents=documents, send_kernel_facts=facts)
+    remote = TurbopilotRemote(send_documents=documents, send_kernel_context=kernel_context)
     d = Desk(engine, engine="remote", remote=remote, eagerness="always")
-    d.memory = memory = Remembering.of("y = load_all(name)")
-    memory.documents = [ELSEWHERE]
+    d.notebook_index = notebook_index = FakeIndex.of("y = load_all(name)")
+    notebook_index.documents = [ELSEWHERE]
     d.ask(beside("x = load_frame(name)", "y = lo", trigger=trigger))
     d.worker.stop()
-    asked = bool(memory.wanted or memory.asked)
-    assert asked == (documents and facts)
+    asked = bool(notebook_index.wanted or notebook_index.asked)
+    assert asked == (documents and kernel_context)
     # Nor is a line shown: it would be part of the notebook, and of what is asked next.
     assert any(ELSEWHERE.source in prompt for prompt in engine.prompts) <= asked
 
@@ -388,8 +389,8 @@ def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
 ) -> None:
     d = desk("1")
     kept: list[Answer] = []
-    d.completer.shared.results = Results(1 << 20, kept.append)
-    d.memory = Remembering(documents=documents)
+    d.completer.shared.results = CompletionCache(1 << 20, kept.append)
+    d.notebook_index = FakeIndex(documents=documents)
     d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
     assert len(kept) == (not documents)
 
@@ -398,7 +399,7 @@ def test_index_cells_do_not_change_the_score(desk: Callable[..., Desk]) -> None:
     found = []
     for documents in ([], [ELSEWHERE]):
         d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
-        d.memory = Remembering(documents=documents)
+        d.notebook_index = FakeIndex(documents=documents)
         found.append(d.ask(beside("x = open(name)", "y = "))[-1].items[0].confidence)
         assert (ELSEWHERE.source in d.engine.prompts[0]) == bool(documents)
     assert found[0] == found[1]
@@ -408,11 +409,11 @@ def test_index_cells_that_are_late_do_not_change_the_prompt(
     desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = memory = Remembering(documents=[ELSEWHERE], before=gate)
+    d.notebook_index = notebook_index = FakeIndex(documents=[ELSEWHERE], before=gate)
     monkeypatch.setattr(completer, "PREFETCH_TIMEOUT", 0.02)
-    d.ask(beside("x = load_frame(name)", "", trigger="warm"))
+    d.ask(beside("x = load_frame(name)", "", trigger="warmup"))
     gate.opened.set()
-    until(lambda: bool(memory.wanted))
+    until(lambda: bool(notebook_index.wanted))
     d.ask(beside("x = load_frame(name)", "y = "))
     d.ask(beside("x = load_frame(name)", "y = lo"))
     assert len(d.engine.prompts) == 3
@@ -421,28 +422,28 @@ def test_index_cells_that_are_late_do_not_change_the_prompt(
 
 def test_prefetching_waits_longer_for_the_index_than_a_keystroke(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
+    d.notebook_index = FakeIndex(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
         patch.setattr(completer, "PREFETCH_TIMEOUT", 10.0)
-        d.ask(beside("x = load_frame(name)", "", trigger="warm"))
+        d.ask(beside("x = load_frame(name)", "", trigger="warmup"))
     assert ELSEWHERE.source in d.engine.prompts[0]
 
 
 def test_prefetching_uses_the_chosen_index_cells(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering(documents=[ELSEWHERE])
+    d.notebook_index = FakeIndex(documents=[ELSEWHERE])
     d.ask(beside("x = load_frame(name)", "y = "))
-    d.ask(beside("x = load_frame(name)", "y = load", trigger="ahead"))
+    d.ask(beside("x = load_frame(name)", "y = load", trigger="prefetch"))
     assert all(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
-    assert (len(d.engine.prompts), len(d.memory.wanted)) == (2, 1)
+    assert (len(d.engine.prompts), len(d.notebook_index.wanted)) == (2, 1)
 
 
 def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
-    d.memory = Remembering.of("y = load_all(name)")
+    d.notebook_index = FakeIndex.of("y = load_all(name)")
     d.ask(beside("x", "y = lo", path="secrets.py"))
-    assert (d.memory.asked, d.memory.wanted) == ([], [])
+    assert (d.notebook_index.asked, d.notebook_index.wanted) == ([], [])
 
 
 # For any memory ----------------------------------------------------------------------------------------------------
@@ -456,7 +457,7 @@ PIECES = st.lists(st.sampled_from(["a", "(", ")", "b1", " = ", ".", "x"]), min_s
 @given(st.lists(PIECES, max_size=4), PIECES, st.floats(0.0, 1.0), st.sampled_from(["auto", "multi"]))
 def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value: float, kind: str) -> None:
     d = Desk(ScriptedEngine(answer + "\nx = 2\n"), eagerness="eager")
-    d.memory = Remembering.of(*("df" + line for line in lines))
+    d.notebook_index = FakeIndex.of(*("df" + line for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recall, "rate", lambda _: value)
         patch.setattr(completer, "INDEX_TIMEOUT", 5.0)

@@ -11,10 +11,10 @@ import pytest
 from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import installed as module
 from jupyter_turbopilot.completer.installed import Installed, TimedCache
-from jupyter_turbopilot.context.facts import Modules
-from jupyter_turbopilot.suggestion.imports import Found
+from jupyter_turbopilot.context.kernel_context import Modules
+from jupyter_turbopilot.suggestion.imports import ModuleLocation
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 
 
 def folders(*path: object) -> Modules:
@@ -41,20 +41,20 @@ def test_installed_searches_the_kernels_path(tmp_path: Path) -> None:
     (tmp_path / "two" / "__init__.py").write_text("raise RuntimeError('it was imported')")
     (tmp_path / "two" / "deep.py").touch()
     installed = Installed()
-    assert installed("one", folders(tmp_path)) is Found.ANYWHERE
-    assert installed("two", folders(tmp_path)) is Found.ANYWHERE
-    assert installed("one", folders(tmp_path / "two")) is Found.NOWHERE
-    assert installed("pytest", folders(tmp_path)) is Found.NOWHERE
+    assert installed("one", folders(tmp_path)) is ModuleLocation.ANYWHERE
+    assert installed("two", folders(tmp_path)) is ModuleLocation.ANYWHERE
+    assert installed("one", folders(tmp_path / "two")) is ModuleLocation.NOWHERE
+    assert installed("pytest", folders(tmp_path)) is ModuleLocation.NOWHERE
     assert "one" not in sys.modules
 
 
 def test_installed_searches_the_kernels_standard_library(tmp_path: Path) -> None:
-    assert Installed()("sys", folders()) is Found.ANYWHERE
-    assert Installed()("itertools", folders(tmp_path)) is Found.NOWHERE
+    assert Installed()("sys", folders()) is ModuleLocation.ANYWHERE
+    assert Installed()("itertools", folders(tmp_path)) is ModuleLocation.NOWHERE
     (tmp_path / "math.cp38-x.so").touch()
     (tmp_path / f"cmath{EXTENSION_SUFFIXES[0]}").touch()
-    assert Installed()("math", folders(tmp_path)) is Found.ANYWHERE
-    assert Installed()("cmath", folders(tmp_path)) is Found.NOWHERE
+    assert Installed()("math", folders(tmp_path)) is ModuleLocation.ANYWHERE
+    assert Installed()("cmath", folders(tmp_path)) is ModuleLocation.NOWHERE
 
 
 def test_installed_distinguishes_modules_in_the_kernels_folder(tmp_path: Path) -> None:
@@ -64,12 +64,15 @@ def test_installed_distinguishes_modules_in_the_kernels_folder(tmp_path: Path) -
     path = str(tmp_path / "here"), str(tmp_path / "there")
     modules = Modules(path=path, here=path[:1])
     installed = Installed()
-    assert [installed(name, modules) for name in ("here", "there")] == [Found.HERE, Found.ANYWHERE]
+    assert [installed(name, modules) for name in ("here", "there")] == [
+        ModuleLocation.HERE,
+        ModuleLocation.ANYWHERE,
+    ]
 
 
 def test_installed_ignores_data_folders(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    assert Installed()("data", folders(tmp_path)) is Found.NOWHERE
+    assert Installed()("data", folders(tmp_path)) is ModuleLocation.NOWHERE
 
 
 def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -> None:
@@ -82,9 +85,9 @@ def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -
         (tmp_path / path).write_text("raise RuntimeError('it was imported')")
     modules = Modules(path=(str(tmp_path / "one"), str(tmp_path / "two")), here=(str(tmp_path / "two"),))
     installed = Installed()
-    assert installed("goggle.cloud.query", modules) is Found.ANYWHERE
-    assert installed("goggle.cloud.query.Client", modules) is Found.ANYWHERE
-    assert installed("goggle.cloud.storage", modules) is Found.HERE
+    assert installed("goggle.cloud.query", modules) is ModuleLocation.ANYWHERE
+    assert installed("goggle.cloud.query.Client", modules) is ModuleLocation.ANYWHERE
+    assert installed("goggle.cloud.storage", modules) is ModuleLocation.HERE
     for missing in (
         "goggle",
         "goggle.cloud",
@@ -93,7 +96,7 @@ def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -
         "goggle.",
         "goggle..cloud",
     ):
-        assert installed(missing, modules) is Found.NOWHERE
+        assert installed(missing, modules) is ModuleLocation.NOWHERE
     assert not [name for name in sys.modules if name.startswith("goggle")]
 
 
@@ -103,54 +106,54 @@ def test_installed_prefers_a_package_to_namespace_packages(tmp_path: Path) -> No
     (tmp_path / "two" / "goggle").mkdir(parents=True)
     (tmp_path / "two" / "goggle" / "__init__.py").touch()
     modules = Modules(path=(str(tmp_path / "one"), str(tmp_path / "two")), here=(str(tmp_path / "two"),))
-    assert Installed()("goggle.cloud", modules) is Found.HERE
+    assert Installed()("goggle.cloud", modules) is ModuleLocation.HERE
 
 
 def test_installed_finds_modules_that_are_installed_later(tmp_path: Path, clock: list[float]) -> None:
     installed, modules = Installed(), folders(tmp_path, tmp_path / "later")
-    assert installed("later", modules) is Found.NOWHERE
-    assert installed("latest", modules) is Found.NOWHERE
+    assert installed("later", modules) is ModuleLocation.NOWHERE
+    assert installed("latest", modules) is ModuleLocation.NOWHERE
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "latest.py").touch()
     (tmp_path / "later.py").touch()
-    assert installed("later", modules) is Found.NOWHERE
+    assert installed("later", modules) is ModuleLocation.NOWHERE
     clock[0] = 61.0
-    assert installed("later", modules) is Found.ANYWHERE
-    assert installed("latest", modules) is Found.ANYWHERE
+    assert installed("later", modules) is ModuleLocation.ANYWHERE
+    assert installed("latest", modules) is ModuleLocation.ANYWHERE
 
 
 @pytest.mark.parametrize("name", ["", ".", "a.b", "\0", "x" * 10_000])
 def test_installed_ignores_invalid_names(name: str, tmp_path: Path) -> None:
     (tmp_path / "b.py").touch()
-    assert Installed()(name, folders(tmp_path, "\0", "/nowhere")) is Found.NOWHERE
+    assert Installed()(name, folders(tmp_path, "\0", "/nowhere")) is ModuleLocation.NOWHERE
 
 
 def test_installed_returns_none_at_first_without_waiting(tmp_path: Path) -> None:
     (tmp_path / "one.py").touch()
     installed = Installed()
     assert installed("one", folders(tmp_path), waits=False) is None
-    assert installed("one", folders(tmp_path)) is Found.ANYWHERE
-    assert installed("one", folders(tmp_path), waits=False) is Found.ANYWHERE
+    assert installed("one", folders(tmp_path)) is ModuleLocation.ANYWHERE
+    assert installed("one", folders(tmp_path), waits=False) is ModuleLocation.ANYWHERE
 
 
 def test_installed_returns_an_expired_result_until_it_is_renewed(tmp_path: Path, clock: list[float]) -> None:
     (tmp_path / "one.py").touch()
     installed, modules = Installed(), folders(tmp_path)
-    assert installed("one", modules) is Found.ANYWHERE
+    assert installed("one", modules) is ModuleLocation.ANYWHERE
     (tmp_path / "one.py").unlink()
     clock[0] = 61.0
-    assert installed("one", modules, waits=False) is Found.ANYWHERE
-    until(lambda: installed("one", modules, waits=False) is Found.NOWHERE)
+    assert installed("one", modules, waits=False) is ModuleLocation.ANYWHERE
+    until(lambda: installed("one", modules, waits=False) is ModuleLocation.NOWHERE)
 
 
 def test_installed_does_not_return_an_expired_negative_result(tmp_path: Path, clock: list[float]) -> None:
     installed, modules = Installed(), folders(tmp_path)
-    assert installed("one", modules) is Found.NOWHERE
+    assert installed("one", modules) is ModuleLocation.NOWHERE
     (tmp_path / "one.py").touch()
-    assert installed("one", modules, waits=False) is Found.NOWHERE
+    assert installed("one", modules, waits=False) is ModuleLocation.NOWHERE
     clock[0] = 61.0
     assert installed("one", modules, waits=False) is None
-    until(lambda: installed("one", modules, waits=False) is Found.ANYWHERE)
+    until(lambda: installed("one", modules, waits=False) is ModuleLocation.ANYWHERE)
 
 
 def test_installed_waits_once_for_folders_that_do_not_answer(

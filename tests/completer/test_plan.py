@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.cache.results import Known
+from jupyter_turbopilot.cache.completion_cache import CachedCompletion
 from jupyter_turbopilot.completer.plan import Plan, replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.generation import RawRequest, Token
 from jupyter_turbopilot.request import Completion
@@ -30,11 +30,11 @@ def plan(asked: Completion) -> Plan:
 
 
 def test_plan_is_answered_by_a_complete_cached_completion() -> None:
-    whole = Known((), "", complete=True, ended=True, aligned=True)
+    whole = CachedCompletion((), "", complete=True, ended=True, aligned=True)
     assert plan(request()).is_answered_by(whole)
     assert not plan(request()).is_answered_by(replace(whole, complete=False))
     assert not plan(request(n=2)).is_answered_by(whole)
-    assert not plan(request(trigger="warm")).is_answered_by(whole)
+    assert not plan(request(trigger="warmup")).is_answered_by(whole)
     text = plan_raw(RawRequest("x"), Turbopilot())
     assert not text.is_answered_by(whole)
 
@@ -59,7 +59,10 @@ def test_replay_trims_a_cached_completion() -> None:
     planned = plan_raw(RawRequest("x = ", stop=("\n",)), Turbopilot())
     tokens = (Token(b"one", 0.5), Token(b" two\nthree", 0.5))
     reply = replay(
-        "id", "model", planned, Known(tokens, "one two\nthree", complete=True, ended=False, aligned=True)
+        "id",
+        "model",
+        planned,
+        CachedCompletion(tokens, "one two\nthree", complete=True, ended=False, aligned=True),
     )
     assert [(item.text, item.finish_reason, item.stopped_by) for item in reply.items] == [
         ("one two", "stop", "\n")
@@ -68,7 +71,7 @@ def test_replay_trims_a_cached_completion() -> None:
 
 def test_replay_returns_no_item_for_an_empty_text() -> None:
     planned = plan_raw(RawRequest("x = "), Turbopilot())
-    known = Known((), "", complete=True, ended=True, aligned=True)
+    known = CachedCompletion((), "", complete=True, ended=True, aligned=True)
     assert replay("id", "model", planned, known).items == ()
 
 
@@ -76,5 +79,7 @@ def test_replay_returns_no_item_for_an_empty_text() -> None:
 def test_raw_plan_converts_indentation_only_at_the_start(typed: bool, text: str) -> None:
     asked = request("if x:\n    ")
     planned = plan_suggestion(asked, NONE, "model", Turbopilot())
-    known = Known((Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed)
+    known = CachedCompletion(
+        (Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed
+    )
     assert [item.text for item in replay("id", "model", planned, known).items] == [text]

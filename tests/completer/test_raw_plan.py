@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.raw_plan import ENDLESS
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.generation import Beginning, ExactAsk, Markers, RawRequest, Sampling, Urgency
+from jupyter_turbopilot.generation import (
+    ExactRequest,
+    Markers,
+    PrefixConstraint,
+    RawRequest,
+    Sampling,
+    Urgency,
+)
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.prompt.infill import build_text, taken_apart
 from jupyter_turbopilot.request import Completion
@@ -55,8 +62,8 @@ def test_raw_plan_treats_stray_markers_as_text(parts: list[str]) -> None:
 def test_raw_plan_gives_prefetching_the_lowest_priority(desk: Callable[..., Desk]) -> None:
     d = desk("a b c")
     for ahead in (True, False):
-        d.ask(RawRequest(prompt="x", ahead=ahead, sampling=Sampling(1)))
-    assert [ask.priority for ask in d.engine.asks] == ["warm", "text"]
+        d.ask(RawRequest(prompt="x", prefetch=ahead, sampling=Sampling(1)))
+    assert [ask.priority for ask in d.engine.asks] == ["warmup", "text"]
 
 
 def test_raw_plan_does_not_trim_the_answer(desk: Callable[..., Desk]) -> None:
@@ -93,8 +100,8 @@ def test_priority_of_several_texts_is_bulk(
     [
         (None, {}, Priority.TEXT),
         ("typing", {}, Priority.TYPING),
-        ("warm", {}, Priority.WARM),
-        ("ahead", {"n": 2}, Priority.AHEAD),
+        ("warmup", {}, Priority.WARM),
+        ("prefetch", {"n": 2}, Priority.AHEAD),
         ("typing", {"n": 2}, Priority.BULK),
         ("typing", {"bulk": True}, Priority.BULK),
         ("text", {"sampling": Sampling(4096)}, Priority.BULK),
@@ -105,7 +112,7 @@ def test_priority_follows_another_server_except_for_bulk(
     desk: Callable[..., Desk], urgency: Urgency | None, more: dict[str, Any], priority: Priority
 ) -> None:
     d = desk("a")
-    d.ask(RawRequest((120,), exact=ExactAsk(urgency=urgency), **more))
+    d.ask(RawRequest((120,), exact=ExactRequest(urgency=urgency), **more))
     assert d.engine.asks[0].priority == priority.name.lower()
 
 
@@ -115,8 +122,8 @@ def test_priority_accepts_the_name_of_every_priority() -> None:
 
 def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
-    beginning = Beginning((b"on", b"tw"), 1, 7)
-    exact = ExactAsk((111, 110), aligned=False, suffix_span=(1, 2), language="r")
+    beginning = PrefixConstraint((b"on", b"tw"), 1, 7)
+    exact = ExactRequest((111, 110), aligned=False, suffix_span=(1, 2), language="r")
     asked = RawRequest((120, 121, 122), sampling=Sampling(9, beginning=beginning), exact=exact)
     for _ in range(2):  # what was answered before changes nothing
         assert d.texts(asked) == ["one two"]
@@ -128,18 +135,20 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
 
 def test_raw_plan_moves_no_suffix_if_that_is_disabled(desk: Callable[..., Desk]) -> None:
     d = desk("a", settings={"move_suffix": False})
-    d.ask(RawRequest((120, 121, 122), exact=ExactAsk(suffix_span=(1, 2))))
+    d.ask(RawRequest((120, 121, 122), exact=ExactRequest(suffix_span=(1, 2))))
     assert d.engine.asks[-1].suffix_span == (0, 0)
 
 
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
-        (RawRequest((120,) * 300, exact=ExactAsk()), "prompt"),
-        (RawRequest((1 << 30,), exact=ExactAsk()), "prompt"),
-        (RawRequest((120,), exact=ExactAsk(hint=(1 << 30,))), "hint"),
+        (RawRequest((120,) * 300, exact=ExactRequest()), "prompt"),
+        (RawRequest((1 << 30,), exact=ExactRequest()), "prompt"),
+        (RawRequest((120,), exact=ExactRequest(hint=(1 << 30,))), "hint"),
         (
-            RawRequest((120,), sampling=Sampling(beginning=Beginning(banned=1 << 30)), exact=ExactAsk()),
+            RawRequest(
+                (120,), sampling=Sampling(beginning=PrefixConstraint(banned=1 << 30)), exact=ExactRequest()
+            ),
             "banned",
         ),
     ],
@@ -151,7 +160,7 @@ def test_raw_plan_rejects_unknown_token_ids_by_field(
     error = d.ask(asked)[-1].error
     assert error is not None
     assert error.field == field
-    assert d.texts(RawRequest((120,) * 250, exact=ExactAsk())) == ["a"]  # its end is the context's
+    assert d.texts(RawRequest((120,) * 250, exact=ExactRequest())) == ["a"]  # its end is the context's
 
 
 def test_raw_plan_without_limit_reserves_context_for_the_text(

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.cache.results import Answer, Results
+from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import TurbopilotRemote
-from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.learning.outcomes import Terms
+from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 from .desk import Desk, heard, request
@@ -27,7 +27,7 @@ def test_suggestion_plan_excludes_credentials_from_the_context(desk: Callable[..
 
 def test_warm_up_generates_no_tokens(desk: Callable[..., Desk]) -> None:
     d = desk("a b c")
-    (reply,) = d.ask(request(trigger="warm"))
+    (reply,) = d.ask(request(trigger="warmup"))
     assert [item.text for item in reply.items] in ([], [""])
     assert d.engine.samplings[0].max_tokens == 0
 
@@ -36,7 +36,7 @@ def test_warm_up_generates_no_tokens(desk: Callable[..., Desk]) -> None:
     ("more", "kept"),
     [
         ({}, True),
-        ({"extra": [Document(path="utils.py", source="def load(): ...")]}, False),
+        ({"documents": [Document(path="utils.py", source="def load(): ...")]}, False),
         ({"path": ".env"}, False),
     ],
 )
@@ -45,7 +45,7 @@ def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
 ) -> None:
     d = desk("1")
     answers: list[Answer] = []
-    d.completer.shared.results = Results(1 << 20, answers.append)
+    d.completer.shared.results = CompletionCache(1 << 20, answers.append)
     assert d.texts(request("x = ", **({"path": "a.ipynb"} | more))) == ["1"]
     assert len(answers) == kept
 
@@ -57,8 +57,8 @@ def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
         ("invoke", "multi", None, 40),
         ("invoke", "single", None, 10),
         ("invoke", "multi", 7, 7),
-        ("ahead", "multi", None, 10),
-        ("warm", "multi", 7, 0),
+        ("prefetch", "multi", None, 10),
+        ("warmup", "multi", 7, 0),
     ],
 )
 def test_invoked_multi_line_suggestion_may_be_longer(
@@ -87,7 +87,7 @@ def test_suggestion_plan_honours_the_requested_number_of_lines(desk: Callable[..
     [
         ("automatic", "balanced", True),
         ("automatic", "quiet", True),
-        ("ahead", "balanced", True),
+        ("prefetch", "balanced", True),
         ("automatic", "eager", True),
         ("automatic", "always", False),
         ("invoke", "balanced", False),
@@ -97,7 +97,7 @@ def test_calibration_moves_thresholds_with_a_promised_precision(
     desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
 ) -> None:
     d = desk("alpha + beta + gamma", probability=1.0)
-    sent: list[Terms] = []
+    sent: list[DisplayConditions] = []
 
     def learn(calibration: Calibration) -> None:
         d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
@@ -130,7 +130,7 @@ def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk
         (False, {}, {"def load_zebra", "price"}),
         (True, {}, set()),
         (True, {"send_documents": True}, {"def load_zebra"}),
-        (True, {"send_kernel_facts": True}, {"price"}),
+        (True, {"send_kernel_context": True}, {"price"}),
     ],
 )
 def test_remote_server_gets_only_allowed_context(
@@ -142,10 +142,12 @@ def test_remote_server_gets_only_allowed_context(
     other = Document(path="other.py", source="def load_zebra(): ...")
     history = Document(path="", source="typed = 1")
     cells = [Cell(source="load_zebra()"), Cell(source="x = ")]
-    asked = Completion(cells=cells, active=1, offset=4, extra=[other, history])
-    facts = Facts({"frame": Fact(type="DataFrame", columns=[("price", "float64")])}, digest="1")
+    asked = Completion(cells=cells, active=1, offset=4, documents=[other, history])
+    kernel_context = KernelContext(
+        {"frame": ObjectInfo(type="DataFrame", columns=[("price", "float64")])}, digest="1"
+    )
     replies = Replies()
-    d.completer.submit(asked, replies.listen, facts)
+    d.completer.submit(asked, replies.listen, kernel_context)
     heard(replies)
     assert {word for word in ("def load_zebra", "price") if word in d.engine.prompts[0]} == sent
     assert "typed = 1" in d.engine.prompts[0]  # the terminal's own

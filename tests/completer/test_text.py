@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.cache.results import TAIL, Place, Results
+from jupyter_turbopilot.cache.completion_cache import TAIL, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 from .desk import request
 
-HERE = Place("g", "x = ")
+HERE = CacheKey("g", "x = ")
 
 
 def written_text(*texts: str) -> Text:
     writing = Verbatim()
     writing.take([Token(text.encode(), 0.9) for text in texts])
-    return Text(HERE, writing, Ask([1, 2]))
+    return Text(HERE, writing, EngineRequest([1, 2]))
 
 
-def plan(source: str, owner: str = "", **more: object) -> Plan:
+def plan(source: str, tenant: str = "", **more: object) -> Plan:
     planned = plan_suggestion(request(source, **more), NONE, "model", Turbopilot())
-    return planned.for_owner(owner, "")
+    return planned.for_tenant(tenant, "")
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def plan(source: str, owner: str = "", **more: object) -> Plan:
 )
 def test_text_is_continued_if_the_typed_text_agrees(typed: str, continues: bool) -> None:
     text = written_text("al", "pha")
-    text.place = plan("x = ").place
+    text.cache_key = plan("x = ").cache_key
     newer = plan("x = " + typed)
-    assert text.is_continued_by(newer, text.remainder(newer.place), ()) is continues
+    assert text.is_continued_by(newer, text.remainder(newer.cache_key), ()) is continues
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_text_is_continued_if_the_typed_text_agrees(typed: str, continues: bool)
 )
 def test_text_is_not_continued_by_another_kind_of_request(other: dict[str, object]) -> None:
     text = written_text("al", "pha")
-    text.place = plan("x = ").place
+    text.cache_key = plan("x = ").cache_key
     newer = plan("x = al", **other)  # type: ignore[arg-type]
-    assert not text.is_continued_by(newer, text.remainder(newer.place), ())
+    assert not text.is_continued_by(newer, text.remainder(newer.cache_key), ())
 
 
 @pytest.mark.parametrize(
@@ -74,30 +74,30 @@ def test_text_is_continued_if_it_can_become_one_of_the_names(
     names: tuple[str, ...], constrained: bool, continues: bool
 ) -> None:
     text = written_text("al", "pha")
-    text.place = plan("x = ").place
-    ways = (b"alphabet",) if constrained else ()
-    text.ask = Ask([1, 2], Sampling(beginning=Beginning(ways)))
+    text.cache_key = plan("x = ").cache_key
+    candidates = (b"alphabet",) if constrained else ()
+    text.ask = EngineRequest([1, 2], Sampling(beginning=PrefixConstraint(candidates)))
     newer = plan("x = ")
-    assert text.is_continued_by(newer, text.remainder(newer.place), names) is continues
+    assert text.is_continued_by(newer, text.remainder(newer.cache_key), names) is continues
 
 
 def test_text_is_not_continued_after_the_engine_stopped() -> None:
     text, newer = written_text("al"), plan("x = a")
-    text.place = plan("x = ").place
+    text.cache_key = plan("x = ").cache_key
     text.ask = None
-    assert not text.is_continued_by(newer, text.remainder(newer.place), ())
+    assert not text.is_continued_by(newer, text.remainder(newer.cache_key), ())
 
 
 def test_remainder_includes_earlier_typed_ahead_text() -> None:
     written = written_text()
     written.typed_ahead = b"al"
-    remainder = written.remainder(Place("g", "x = p"))
+    remainder = written.remainder(CacheKey("g", "x = p"))
     assert remainder is not None
     assert remainder.typed_ahead == b"alp"
 
 
 def test_keep_caches_an_unused_text_as_a_draft() -> None:
-    results, written = Results(1 << 20), written_text("al", "pha")
+    results, written = CompletionCache(1 << 20), written_text("al", "pha")
     written.keep(results)
     known = results.find(HERE)
     assert known is not None
@@ -120,18 +120,18 @@ def text(found: Remainder) -> str:
 
 @given(texts, texts)
 def test_typed_since_returns_the_added_text(before: str, typed: str) -> None:
-    assert typed_since(Place("g", before), Place("g", before + typed)) == typed
+    assert typed_since(CacheKey("g", before), CacheKey("g", before + typed)) == typed
 
 
 @given(texts, texts)
 def test_typed_since_returns_none_for_another_text(before: str, other: str) -> None:
-    found = typed_since(Place("g", before), Place("g", other))
+    found = typed_since(CacheKey("g", before), CacheKey("g", other))
     assert (found is None) == (not other.startswith(before))
 
 
 def test_typed_since_ignores_removed_distant_cells() -> None:
     near = "".join(f"line {number}\n" for number in range(TAIL))
-    assert typed_since(Place("g", f"far above\n{near}"), Place("g", f"{near}typed")) == "typed"
+    assert typed_since(CacheKey("g", f"far above\n{near}"), CacheKey("g", f"{near}typed")) == "typed"
 
 
 @given(pieces, st.data())
@@ -178,5 +178,10 @@ def test_remainder_has_probabilities_only_at_a_whole_generated_token() -> None:
 
 @given(texts, texts)
 def test_typed_since_returns_none_for_another_owner(before: str, typed: str) -> None:
-    assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="other")) is None
-    assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="one")) == typed
+    assert (
+        typed_since(CacheKey("g", before, tenant="one"), CacheKey("g", before + typed, tenant="other"))
+        is None
+    )
+    assert (
+        typed_since(CacheKey("g", before, tenant="one"), CacheKey("g", before + typed, tenant="one")) == typed
+    )

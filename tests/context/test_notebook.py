@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import (
     LOOKED_AT,
     MAX_ERROR,
@@ -64,26 +64,28 @@ def test_text_before_identifies_the_position_by_its_surroundings() -> None:
 
 
 def test_gather_puts_other_documents_first_except_credentials() -> None:
-    extra = [
+    documents = [
         Document(path="lib/util.py", source="def load(): ..."),
         Document(path="lib/other.py", source="nothing = 'in common'"),
         Document(path=".env", source="load = 1"),
         Document(path="a.sql", language="sql", source="select"),
     ]
-    pieces = context_of("a = load()", "x", extra=extra).pieces
+    pieces = context_of("a = load()", "x", documents=documents).pieces
     assert pieces == ("# util.py\ndef load(): ...\n\n", "a = load()\n\n")
 
 
 def test_gather_selects_snippets_by_imports_but_not_by_the_typed_line() -> None:
-    extra = [Document(path="util.py", source="def load_prices(): ...")]
+    documents = [Document(path="util.py", source="def load_prices(): ...")]
     file = "from util import load_prices\n\nx = "
     for typed in ("", "l", "load_prices", "other"):
-        assert context_of(file + typed, extra=extra).pieces == ("# util.py\ndef load_prices(): ...\n\n",)
+        assert context_of(file + typed, documents=documents).pieces == (
+            "# util.py\ndef load_prices(): ...\n\n",
+        )
 
 
 def test_gather_includes_the_whole_history_of_a_terminal() -> None:
-    extra = [Document(source="nothing = 'in common'")]
-    assert context_of("x", extra=extra).pieces == ("nothing = 'in common'\n\n",)
+    documents = [Document(source="nothing = 'in common'")]
+    assert context_of("x", documents=documents).pieces == ("nothing = 'in common'\n\n",)
 
 
 @pytest.mark.parametrize(("pieces", "heads"), golden("notebook", "outline"))
@@ -113,8 +115,8 @@ def test_gather_keeps_the_start_of_a_long_cell_that_grows() -> None:
 
 
 def test_gather_removes_secrets_of_other_documents() -> None:
-    extra = [Document(path="util.py", source="def load(): ...\ntoken = 'abcd1234'")]
-    assert context_of("a = load()", "x", extra=extra).pieces[0] == "# util.py\ndef load(): ...\n\n"
+    documents = [Document(path="util.py", source="def load(): ...\ntoken = 'abcd1234'")]
+    assert context_of("a = load()", "x", documents=documents).pieces[0] == "# util.py\ndef load(): ...\n\n"
 
 
 def test_gather_truncates_errors_and_headings() -> None:
@@ -124,19 +126,22 @@ def test_gather_truncates_errors_and_headings() -> None:
 
 
 def test_gather_puts_facts_directly_before_a_python_cell() -> None:
-    facts = Facts(names={"df": Fact(type="DataFrame", columns=[("price", "int64")])})
+    kernel_context = KernelContext(names={"df": ObjectInfo(type="DataFrame", columns=[("price", "int64")])})
     cells = [Cell(source="a = 1"), Cell(source="x")]
     described = "# df: DataFrame with price int64\n\n"
-    assert gather(Completion(cells=cells, active=1, offset=1), facts).pieces == ("a = 1\n\n", described)
+    assert gather(Completion(cells=cells, active=1, offset=1), kernel_context).pieces == (
+        "a = 1\n\n",
+        described,
+    )
     other = Completion(cells=cells, active=1, offset=1, language="r")
-    assert gather(other, facts).pieces == ("a = 1\n\n",)
+    assert gather(other, kernel_context).pieces == ("a = 1\n\n",)
 
 
 def test_gather_limits_the_text_of_other_documents() -> None:
     wanted = Document(path="b.py", source="def load(): ...")
     for size, pieces in ((LOOKED_AT // 2, 2), (LOOKED_AT, 1)):
-        extra = [Document(path="a.py", source="x" * size), wanted]
-        assert len(context_of("a = load()", "y", extra=extra).pieces) == pieces
+        documents = [Document(path="a.py", source="x" * size), wanted]
+        assert len(context_of("a = load()", "y", documents=documents).pieces) == pieces
 
 
 def test_text_before_distinguishes_positions_by_the_cells_above() -> None:

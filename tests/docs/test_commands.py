@@ -39,8 +39,8 @@ EXECUTED = {
     "jupyter labextension list": "jupyter-turbopilot",
     "jupyter turbopilot models list": "qwen2.5-coder-0.5b",
     "jupyter turbopilot models recommend": "qwen2.5-coder-0.5b",
-    "jupyter turbopilot memory info": "there is no index",
-    "jupyter turbopilot cache info": "c.Turbopilot.results_file",
+    "jupyter turbopilot index info": "there is no index",
+    "jupyter turbopilot cache info": "c.Turbopilot.cache_file",
     "jupyter turbopilot forget": "There are no saved sequences",
     "jupyter turbopilot hub-config": "c.JupyterHub.services",
     "jupyter turbopilot models info model.gguf": "llama",
@@ -49,7 +49,7 @@ EXECUTED = {
 # Commands that write a file: a part of its expected content.
 WRITTEN = {
     "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "TURBOPILOT_ENGINE_AUTH: jupyterhub",
-    "jupyter turbopilot study report participant-*.jsonl --into report.md": "2 logs, 2 requests, 2 suggestions shown",
+    "jupyter turbopilot usage-log report participant-*.jsonl --into report.md": "2 logs, 2 requests, 2 suggestions shown",
 }
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",

@@ -42,7 +42,7 @@ def the(words: str) -> Block:
 RUN = [
     LOADING := the("%load_ext jupyter_turbopilot\n%turbopilot on"),
     CELL := the("def is_even"),
-    STUB := the("%%complete --hierarchical"),
+    STUB := the("%%complete --helpers"),
     WRITTEN := the("# Called as is_prime(prime)"),
     WORKER := the("service-worker.js"),
     OPENAI := the("from openai import"),
@@ -60,7 +60,7 @@ def test_programs_are_run_or_have_a_reason() -> None:
 def test_two_lines_enable_ghost_text_in_a_terminal(tmp_path: Path, tiny_model: Path) -> None:
     settings = tmp_path / "ipython" / "profile_default" / "ipython_config.py"
     settings.parent.mkdir(parents=True)
-    settings.write_text(f"c.Turbopilot.model = {str(tiny_model)!r}\nc.Turbopilot.memory = False\n")
+    settings.write_text(f"c.Turbopilot.model = {str(tiny_model)!r}\nc.Turbopilot.notebook_index = False\n")
     terminal = pexpect.spawn(
         sys.executable,
         ["-m", "IPython", "--no-banner", "--no-confirm-exit"],

@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.base import SAMPLERS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError, TextFailedError, TurbopilotError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.prompt.formats import form_for
 
 from .test_base import ASKED
@@ -50,26 +50,26 @@ class Subject:
     def ids(self, text: str) -> list[int]:
         return self.engine.vocabulary.tokenize(text)
 
-    def ask(self, text: str, length: int = LENGTH, **sampling: Any) -> Ask:
-        return Ask(self.ids(text), Sampling(max_tokens=length, **sampling))
+    def ask(self, text: str, length: int = LENGTH, **sampling: Any) -> EngineRequest:
+        return EngineRequest(self.ids(text), Sampling(max_tokens=length, **sampling))
 
-    def long_ask(self) -> Ask:
+    def long_ask(self) -> EngineRequest:
         """Ask for a text that does not end by itself."""
         for text in PROMPTS:
             if len(self.write(self.ask(text))) == LENGTH:
                 return self.ask(text)
         raise AssertionError("Each of the texts ends early: take a model with other weights.")
 
-    def start(self, ask: Ask) -> Any:
+    def start(self, ask: EngineRequest) -> Any:
         run = self.engine.start(ask)
         assert run is not None, "there was no room"
         return run
 
-    def write(self, ask: Ask) -> list[Token]:
+    def write(self, ask: EngineRequest) -> list[Token]:
         """Write one text alone."""
         return self.together([ask])[0]
 
-    def together(self, asks: Sequence[Ask]) -> list[list[Token]]:
+    def together(self, asks: Sequence[EngineRequest]) -> list[list[Token]]:
         """Write texts together."""
         runs = [self.start(ask) for ask in asks]
         try:
@@ -142,7 +142,7 @@ def a_text_comes_as_it_is_written(subject: Subject) -> None:
     first = subject.first_tokens(run)
     assert first
     # How much comes at a time from elsewhere is up to what is between.
-    if not subject.engine.abilities.elsewhere:
+    if not subject.engine.capabilities.remote:
         assert len(first) < LENGTH
         assert not run.done
     (rest,) = subject.finish([run])
@@ -169,9 +169,9 @@ def a_token_is_its_bytes(subject: Subject) -> None:
     piece = subject.engine.vocabulary.piece
     tokens = subject.write(subject.long_ask())
     assert [token.data for token in tokens] == [piece(token.id) for token in tokens]
-    if subject.engine.abilities.holds:
+    if subject.engine.capabilities.prefix_constraints:
         way = "né — 😀".encode()
-        held = subject.write(subject.ask("x = ", LENGTH, beginning=Beginning((way,))))
+        held = subject.write(subject.ask("x = ", LENGTH, beginning=PrefixConstraint((way,))))
         assert said(held).startswith(way)
 
 
@@ -192,13 +192,13 @@ def what_was_read_for_one_owner_serves_no_other(subject: Subject) -> None:
     """How much of a prompt was read before is told as `cached_tokens`."""
     ask = subject.long_ask()
     texts, cached = list[bytes](), list[int]()
-    for owner in ("one", "one", "other"):
-        asked = replace(ask, owner=owner, usage=Usage())
+    for tenant in ("one", "one", "other"):
+        asked = replace(ask, tenant=tenant, usage=Usage())
         texts.append(said(subject.write(asked)))
         cached.append(asked.usage.cached_tokens)
     assert texts[0] == texts[1] == texts[2]
     assert cached[0] == cached[2] == 0
-    assert cached[1] or subject.engine.abilities.elsewhere  # where others compute, they may not say
+    assert cached[1] or subject.engine.capabilities.remote  # where others compute, they may not say
 
 
 @check
@@ -208,7 +208,7 @@ def attention_cuts_a_step_short(subject: Subject) -> None:
     whole = subject.write(ask)
     interrupt = Cancel()
     interrupt.set("interrupt")
-    for reading in (True,) if subject.engine.abilities.elsewhere else (True, False):
+    for reading in (True,) if subject.engine.capabilities.remote else (True, False):
         # Nothing that was read before makes the prompt short.
         fresh = _claimed(subject, {"cached": False}) if reading else {}
         run = subject.start(replace(ask, sampling=replace(ask.sampling, **fresh)))
@@ -259,7 +259,7 @@ def a_suffix_that_moves_leaves_other_texts_alone(subject: Subject) -> None:
     for typed in ("x =", "x = 1", "x = 1 +"):
         prompt = [*subject.ids(typed), *after]
         span = (len(prompt) - len(after) + 9, len(prompt) - 1)
-        moved = Ask(prompt, Sampling(max_tokens=4), suffix_span=span, language="python")
+        moved = EngineRequest(prompt, Sampling(max_tokens=4), suffix_span=span, language="python")
         assert len(subject.write(moved)) <= 4
     assert said(subject.write(ask)) == said(whole)
 
@@ -272,7 +272,7 @@ def a_prompt_with_a_suffix_is_filled_in(subject: Subject) -> None:
         return
     order = [markers["prefix"], *subject.ids("x = "), markers["suffix"], *subject.ids("\nprint(x)")]
     prompt = [*order, *([markers["middle"]] if "middle" in markers else [])]
-    tokens = subject.write(Ask(prompt, Sampling(max_tokens=LENGTH)))
+    tokens = subject.write(EngineRequest(prompt, Sampling(max_tokens=LENGTH)))
     assert not set(ids_of(tokens)) & set(markers.values())
 
 
@@ -281,7 +281,7 @@ def a_prompt_with_a_suffix_is_filled_in(subject: Subject) -> None:
 
 @check
 def as_many_texts_are_written_together_as_there_are_places(subject: Subject) -> None:
-    asks = [subject.ask(f"{number} {PROMPTS[0]}", 6) for number in range(subject.engine.abilities.places)]
+    asks = [subject.ask(f"{number} {PROMPTS[0]}", 6) for number in range(subject.engine.capabilities.slots)]
     alone = [said(subject.write(ask)) for ask in asks]
     assert [said(text) for text in subject.together(asks)] == alone
 
@@ -317,7 +317,7 @@ def the_room_of_what_has_ended_is_free_again(subject: Subject) -> None:
         engine.release(run)
     for number in range(2):
         subject.write(subject.ask(f"{number}" * (engine.context_size // 4)))
-    asks = [subject.ask(f"{number}", 2) for number in range(engine.abilities.places)]
+    asks = [subject.ask(f"{number}", 2) for number in range(engine.capabilities.slots)]
     assert len(subject.together(asks)) == len(asks)
 
 
@@ -328,7 +328,9 @@ def an_error_spoils_nobody_elses_text(subject: Subject) -> None:
     run = subject.start(ask)
     written = subject.first_tokens(run)
     with pytest.raises(TurbopilotError):
-        subject.write(Ask(subject.ids("x" * (4 * subject.engine.context_size)), Sampling(max_tokens=4)))
+        subject.write(
+            EngineRequest(subject.ids("x" * (4 * subject.engine.context_size)), Sampling(max_tokens=4))
+        )
     (rest,) = subject.finish([run])
     subject.engine.release(run)
     assert said([*written, *rest]) == said(whole)
@@ -350,7 +352,7 @@ def a_text_ends_with_the_context(subject: Subject) -> None:
         return
     size = subject.engine.context_size
     prompt = ([*subject.long_ask().prompt] * size)[: size - 3]
-    assert len(subject.write(Ask(prompt, Sampling(max_tokens=LENGTH)))) <= 3
+    assert len(subject.write(EngineRequest(prompt, Sampling(max_tokens=LENGTH)))) <= 3
 
 
 @check
@@ -359,7 +361,7 @@ def a_prompt_that_does_not_fit_is_refused_in_words(subject: Subject) -> None:
     token = subject.ids("x")[:1]
     for length in (0, size, size + 1):
         with pytest.raises(TurbopilotError) as refused:
-            subject.write(Ask(token * length, Sampling(max_tokens=4)))
+            subject.write(EngineRequest(token * length, Sampling(max_tokens=4)))
         assert refused.value.message
 
 
@@ -376,10 +378,10 @@ def the_number_of_threads_may_change(subject: Subject) -> None:
 
 @check
 def chances_are_probabilities(subject: Subject) -> None:
-    if not subject.engine.abilities.chances:
+    if not subject.engine.capabilities.logprobs:
         return
     sampled = [subject.long_ask()]
-    if "temperature" in subject.engine.abilities.samplers:
+    if "temperature" in subject.engine.capabilities.samplers:
         sampled.append(subject.ask(PROMPTS[0], temperature=1.0))
     for ask in sampled:
         chances = [token.probability for token in subject.write(ask)]
@@ -389,11 +391,11 @@ def chances_are_probabilities(subject: Subject) -> None:
 
 @check
 def the_likeliest_tokens_are_told_in_order(subject: Subject) -> None:
-    abilities = subject.engine.abilities
-    count = min(4, abilities.top)
+    capabilities = subject.engine.capabilities
+    count = min(4, capabilities.top)
     if not count:
         with pytest.raises(BadRequestError):
-            abilities.check(Sampling(top=1))
+            capabilities.check(Sampling(top=1))
         return
     ask = subject.long_ask()
     for token in subject.write(replace(ask, sampling=replace(ask.sampling, top=count))):
@@ -402,28 +404,28 @@ def the_likeliest_tokens_are_told_in_order(subject: Subject) -> None:
         assert all(before >= after for before, after in pairwise(logarithms))
         assert sum(map(math.exp, logarithms)) <= 1.001
         told = dict(token.top).get(token.id)
-        if abilities.chances and told is not None:
+        if capabilities.logprobs and told is not None:
             assert math.exp(told) == pytest.approx(token.probability, rel=1e-3)
     assert all(not token.top for token in subject.write(ask))
 
 
-def _held(subject: Subject, beginning: Beginning) -> list[Token]:
+def _held(subject: Subject, beginning: PrefixConstraint) -> list[Token]:
     """Write a text that is held to a beginning; an engine that cannot says so, and nothing is written."""
-    abilities, sampling = subject.engine.abilities, Sampling(max_tokens=LENGTH, beginning=beginning)
-    if not abilities.holds:
+    capabilities, sampling = subject.engine.capabilities, Sampling(max_tokens=LENGTH, beginning=beginning)
+    if not capabilities.prefix_constraints:
         with pytest.raises(BadRequestError):
-            abilities.check(sampling)
+            capabilities.check(sampling)
         return []
-    return subject.write(Ask(subject.long_ask().prompt, sampling))
+    return subject.write(EngineRequest(subject.long_ask().prompt, sampling))
 
 
 @check
 def a_text_begins_in_one_of_the_ways(subject: Subject) -> None:
     words = subject.engine.vocabulary
     parts = () if subject.by_character else (("é".encode()[:1],), ("é".encode()[1:],))
-    for ways in ((b"zebra",), (b"alpha", b"beta", b"al"), *parts):
-        if tokens := _held(subject, Beginning(ways)):
-            assert said(tokens).startswith(ways)
+    for candidates in ((b"zebra",), (b"alpha", b"beta", b"al"), *parts):
+        if tokens := _held(subject, PrefixConstraint(candidates)):
+            assert said(tokens).startswith(candidates)
             assert said(tokens) == b"".join(words.piece(token.id) for token in tokens)
 
 
@@ -431,7 +433,7 @@ def a_text_begins_in_one_of_the_ways(subject: Subject) -> None:
 def what_was_typed_is_not_said_again(subject: Subject) -> None:
     words = subject.engine.vocabulary
     for typed in (1, 3, 5):
-        if tokens := _held(subject, Beginning((b"zebra", b"zebracrossing"), typed)):
+        if tokens := _held(subject, PrefixConstraint((b"zebra", b"zebracrossing"), typed)):
             whole = b"".join(words.piece(token.id) for token in tokens)
             assert whole.startswith(b"zebra")
             assert said(tokens) == whole[typed:]
@@ -441,14 +443,14 @@ def what_was_typed_is_not_said_again(subject: Subject) -> None:
 
 @check
 def a_banned_token_is_not_the_first(subject: Subject) -> None:
-    if not subject.engine.abilities.holds:
-        assert not _held(subject, Beginning(banned=1))
+    if not subject.engine.capabilities.prefix_constraints:
+        assert not _held(subject, PrefixConstraint(banned=1))
         return
     first = subject.write(subject.long_ask())[0]
-    other = _held(subject, Beginning(banned=first.id))[0]
+    other = _held(subject, PrefixConstraint(banned=first.id))[0]
     assert other.id != first.id
     # It is banned from the first place alone.
-    again = _held(subject, Beginning(banned=other.id))
+    again = _held(subject, PrefixConstraint(banned=other.id))
     assert said(again) == said(subject.write(subject.long_ask()))
 
 
@@ -461,27 +463,27 @@ NEEDED = dict.fromkeys(_OF_DRAWING, "temperature") | {"penalty_last_n": "repeat_
 
 def _claimed(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
     """Return those of the options that the engine honours."""
-    return {name: value for name, value in options.items() if name in subject.engine.abilities.samplers}
+    return {name: value for name, value in options.items() if name in subject.engine.capabilities.samplers}
 
 
 @check
 def each_option_that_is_claimed_is_accepted_and_any_other_refused_by_name(subject: Subject) -> None:
-    abilities = subject.engine.abilities
+    capabilities = subject.engine.capabilities
     base = _claimed(subject, {"temperature": 0.9, "repeat_penalty": 1.1})
     for name in sorted(SAMPLERS):
         sampling = Sampling(max_tokens=4, **(base | {name: ASKED[name]}))
-        if name in abilities.samplers:
-            abilities.check(sampling)
-            subject.write(Ask(subject.ids("x = "), sampling))
+        if name in capabilities.samplers:
+            capabilities.check(sampling)
+            subject.write(EngineRequest(subject.ids("x = "), sampling))
         elif NEEDED.get(name, name) in {name, *base}:  # otherwise it has no effect, and need not be refused
             with pytest.raises(BadRequestError) as refused:
-                abilities.check(sampling)
+                capabilities.check(sampling)
             assert refused.value.field == name
 
 
 @check
 def the_same_seed_draws_the_same_text(subject: Subject) -> None:
-    if not subject.engine.abilities.samplers >= {"temperature", "seed"}:
+    if not subject.engine.capabilities.samplers >= {"temperature", "seed"}:
         return
     drawn = _claimed(subject, DRAWN)
     texts = [said(subject.write(subject.ask("seed", **(drawn | {"seed": seed})))) for seed in (1, 1, 2)]
@@ -493,7 +495,7 @@ def where_one_token_is_left_it_is_the_likeliest(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = said(subject.write(ask))
     for name, value in _claimed(subject, ONE_LEFT).items():
-        if "temperature" not in subject.engine.abilities.samplers:
+        if "temperature" not in subject.engine.capabilities.samplers:
             continue
         sampling = Sampling(max_tokens=LENGTH, **(_claimed(subject, DRAWN) | {name: value}))
         assert said(subject.write(replace(ask, sampling=sampling))) == whole
@@ -501,7 +503,7 @@ def where_one_token_is_left_it_is_the_likeliest(subject: Subject) -> None:
 
 @check
 def a_bias_and_a_penalty_decide(subject: Subject) -> None:
-    claimed = subject.engine.abilities.samplers
+    claimed = subject.engine.capabilities.samplers
     if "logit_bias" not in claimed:
         return
     token = subject.ids("q")[0]
@@ -526,7 +528,7 @@ def it_says_what_its_answers_depend_on(subject: Subject) -> None:
     assert engine.identity
     assert engine.name
     assert engine.context_size > LENGTH
-    assert engine.abilities.places > 0
+    assert engine.capabilities.slots > 0
     other = subject.load()
     try:
         assert (other.identity, other.name) == (engine.identity, engine.name)

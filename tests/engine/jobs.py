@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.errors import TurbopilotError
 
-Work = Generator[Ask, list[Token], None]
+Work = Generator[EngineRequest, list[Token], None]
 Begin = Callable[[Engine, Job], Work]
 
 
@@ -30,11 +30,11 @@ class FunctionJob(Job):
         self._begin = work
         self._work: Work | None = None
 
-    def begin(self, engine: Engine, older: Job | None) -> Ask | None:
+    def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
         self._work = self._begin(engine, self)
         return self._advance(partial(next, self._work))
 
-    def feed(self, tokens: list[Token]) -> Ask | None:
+    def feed(self, tokens: list[Token]) -> EngineRequest | None:
         assert self._work
         return self._advance(partial(self._work.send, tokens))
 
@@ -45,7 +45,7 @@ class FunctionJob(Job):
     def end(self, error: TurbopilotError | None) -> None:
         self.done(error)
 
-    def _advance(self, step: Callable[[], Ask]) -> Ask | None:
+    def _advance(self, step: Callable[[], EngineRequest]) -> EngineRequest | None:
         try:
             return step()
         except StopIteration:
@@ -69,13 +69,13 @@ class Told:
 
 
 def until_cancelled(_: Engine, __: Job) -> Work:
-    ask = Ask([1], Sampling(max_tokens=5000))
+    ask = EngineRequest([1], Sampling(max_tokens=5000))
     while (yield ask):
         pass
 
 
 def nothing_but_one(*_: object) -> Work:
-    ask = Ask([2], Sampling(max_tokens=1))
+    ask = EngineRequest([2], Sampling(max_tokens=1))
     while (yield ask):
         pass
 
@@ -90,7 +90,7 @@ class SmallEngine(ScriptedEngine):
         self.seated: list[ScriptedRun] = []
         self.made_way = 0
 
-    def start(self, ask: Ask) -> ScriptedRun | None:  # type: ignore[override]
+    def start(self, ask: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
         if self.seated:
             return None
         self.seated.append(super().start(ask))

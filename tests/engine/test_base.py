@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Abilities, can_generate
+from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Capabilities, can_generate
 from jupyter_turbopilot.generation import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import EngineRequest
 
 # A value of each option that changes which token follows.
 ASKED: dict[str, Any] = {
@@ -34,8 +34,8 @@ ASKED: dict[str, Any] = {
     "drawn": True,
     "cached": False,
 }
-PLAIN = Abilities(samplers=frozenset())
-DRAWING = Abilities(samplers=frozenset({"temperature", "repeat_penalty"}))
+PLAIN = Capabilities(samplers=frozenset())
+DRAWING = Capabilities(samplers=frozenset({"temperature", "repeat_penalty"}))
 
 
 def test_samplers_include_every_optional_field_of_sampling() -> None:
@@ -45,7 +45,7 @@ def test_samplers_include_every_optional_field_of_sampling() -> None:
 
 @given(st.fixed_dictionaries({}, optional={name: st.just(value) for name, value in ASKED.items()}))
 def test_check_accepts_all_options_with_all_samplers(options: dict[str, Any]) -> None:
-    Abilities().check(Sampling(**options))
+    Capabilities().check(Sampling(**options))
 
 
 @pytest.mark.parametrize("name", ["top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"])
@@ -73,7 +73,7 @@ def test_can_generate_stops_if_no_token_is_generated() -> None:
 
 def test_can_generate_is_true_without_a_free_slot() -> None:
     class Full(ScriptedEngine):
-        def start(self, ask: Ask) -> None:  # type: ignore[override]
+        def start(self, ask: EngineRequest) -> None:  # type: ignore[override]
             return None
 
     assert can_generate(Full())

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.base import Abilities, Engine
+from jupyter_turbopilot.engine.base import Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.isolated.engine import load_isolated
-from jupyter_turbopilot.engine.isolated.messages import HostedLlama
+from jupyter_turbopilot.engine.child_process.engine import load_in_child
+from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import LoadPlan
@@ -38,7 +38,7 @@ def isolated(folder: Path) -> Callable[[], Engine]:
     path = write_tiny_model(folder / "tiny.gguf")
     hosted = HostedLlama(str(path), LoadPlan(CONTEXT, threads=1, needs=0), "tiny")
     vocabulary = load_vocabulary(path)
-    return lambda: load_isolated(hosted, lambda: vocabulary, Cancel(), timeout=60)
+    return lambda: load_in_child(hosted, lambda: vocabulary, Cancel(), timeout=60)
 
 
 class Wrapped:
@@ -54,8 +54,13 @@ class Wrapped:
 class Modest(Wrapped):
     """Claims little of what it can do."""
 
-    abilities = Abilities(
-        places=1, holds=False, chances=False, top=0, ahead=False, samplers=frozenset({"temperature"})
+    capabilities = Capabilities(
+        slots=1,
+        prefix_constraints=False,
+        logprobs=False,
+        top=0,
+        prefetch=False,
+        samplers=frozenset({"temperature"}),
     )
 
 

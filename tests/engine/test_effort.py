@@ -30,7 +30,7 @@ def test_effort_halves_threads_and_rests_while_a_kernel_is_busy() -> None:
 
 @pytest.mark.usefixtures("quiet")
 def test_effort_uses_all_threads_unless_considerate() -> None:
-    one = Effort(considerate=False, kernel_busy=lambda: True)
+    one = Effort(yield_cpu=False, kernel_busy=lambda: True)
     one.full = 4
     assert (one.threads(), one.resting()) == (4, False)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import PLACES
+from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.scheduler import (
     EVALUATED,
@@ -147,7 +147,7 @@ def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
         for _ in range(min(steps, len(scheduler))):
             if scheduler:
                 line = serve(scheduler)
-                assert 0 < len(line) <= PLACES
+                assert 0 < len(line) <= SLOTS
                 assert len(set(priorities(line))) == 1
     for _ in range(sum(one.left for one in expected)):
         if scheduler:
@@ -174,7 +174,7 @@ def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, p
                 scheduler.add(One(str(number), priority, length))
         steps.update(one.caller for one in serve(scheduler))
     # Where there are more callers than places, two of them may have to take turns.
-    share = PLACES // len(wanted) or 0.5
+    share = SLOTS // len(wanted) or 0.5
     for number, count in enumerate(wanted):
         assert steps[str(number)] >= 0.9 * min(count, share) * rounds
 
@@ -184,7 +184,7 @@ def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, p
 def test_scheduler_serves_a_caller_beside_a_stream_of_newcomers(crowd: int) -> None:
     first = [One("patient", left=3) for _ in range(4)]
     scheduler = scheduler_of(*first)
-    for number in range(12 * (crowd + PLACES)):
+    for number in range(12 * (crowd + SLOTS)):
         while len(scheduler) < crowd + 4:
             scheduler.add(One(f"newcomer {number} {len(scheduler)}", left=2))
         serve(scheduler)
@@ -216,7 +216,7 @@ def test_scheduler_serves_no_next_job_before_an_earlier_callers_first(events: Ev
 
 
 def test_scheduler_serves_a_ninth_caller_after_one_turn_of_the_others() -> None:
-    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(PLACES)))
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(SLOTS)))
     for _ in range(1000):
         serve(scheduler)
     ninth = One("ninth", left=3)
@@ -242,11 +242,11 @@ def test_scheduler_shares_the_time_between_endless_jobs(
         *(
             One(str(number), priority, ENDLESS)
             for number in range(callers)
-            for _ in range(requests[number] if callers <= PLACES else 1)
+            for _ in range(requests[number] if callers <= SLOTS else 1)
         )
     )
     turn = max(TURN, seconds) + seconds
-    rounds = int(20 * max(1, callers / PLACES) * turn / seconds)
+    rounds = int(20 * max(1, callers / SLOTS) * turn / seconds)
     last = dict.fromkeys(map(str, range(callers)), 0)
     steps: Counter[str] = Counter()
     for step in range(rounds):
@@ -254,13 +254,13 @@ def test_scheduler_shares_the_time_between_endless_jobs(
         steps.update(served)
         for caller in served:
             waited = (step - last[caller] - 1) * seconds
-            assert waited <= (callers // PLACES + 1) * turn
+            assert waited <= (callers // SLOTS + 1) * turn
             last[caller] = step
     assert len(steps) == callers
     assert min(steps.values()) >= 0.8 * max(steps.values())
 
 
-@pytest.mark.parametrize("places", [1, 4, PLACES])
+@pytest.mark.parametrize("slots", [1, 4, SLOTS])
 def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
     """Callers that stay are evaluated in the same batches; a caller that leaves may lose its cached prompt."""
     scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(4 * places)))
@@ -272,7 +272,7 @@ def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
 
 
 def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
-    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(PLACES + 1)))
+    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(SLOTS + 1)))
     first = next(iter(scheduler))
 
     def turn(tokens: int) -> int:
@@ -375,7 +375,7 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
 
 def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> None:
     typing = One("typist", left=1000)
-    scheduler = scheduler_of(typing, *(One(f"other {number}", left=1000) for number in range(PLACES)))
+    scheduler = scheduler_of(typing, *(One(f"other {number}", left=1000) for number in range(SLOTS)))
     served: Counter[str] = Counter()
     for _ in range(400):
         line = scheduler.next_jobs(TYPING)
@@ -438,7 +438,7 @@ def test_scheduler_serves_all_priorities_of_a_remote_engine_together() -> None:
 
 def test_scheduler_keeps_one_place_in_eight_of_a_remote_engine_for_bulk() -> None:
     scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(100)))
-    scheduler.slots = 4 * PLACES
+    scheduler.slots = 4 * SLOTS
     scheduler.add(One("b", BULK, left=ENDLESS))
     assert Counter(priorities(scheduler.next_remote_jobs())) == {TYPING: 31, BULK: 1}
     for _ in range(5):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.job import YIELDED, Priority
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import EngineError, TextFailedError
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
@@ -56,7 +56,7 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
 
     def writing(prompt: list[int], count: int) -> Callable[..., Work]:
         def work(*_: object) -> Work:
-            ask = Ask(prompt, Sampling(max_tokens=count, ignore_end=True))
+            ask = EngineRequest(prompt, Sampling(max_tokens=count, ignore_end=True))
             while (yield ask):
                 pass
 

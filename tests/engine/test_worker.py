@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine import lifecycle, scheduler
-from jupyter_turbopilot.engine.base import PLACES, Abilities, Engine
+from jupyter_turbopilot.engine.base import SLOTS, Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
@@ -22,7 +22,7 @@ from jupyter_turbopilot.errors import (
     NotReadyError,
     TurbopilotError,
 )
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import Begin, FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
@@ -72,7 +72,7 @@ def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Told]:
 def crowd(worker: Worker) -> list[tuple[Job, Told]]:
     """Let as many persons write as may write at a time."""
     found = []
-    for _ in range(PLACES):
+    for _ in range(SLOTS):
         found.append(submit(worker, until_cancelled))
         wait_until(lambda: found[-1][0].started_at > 0)
     return found
@@ -126,12 +126,12 @@ def test_worker_advances_jobs_of_all_callers_together(worker: Worker) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     wait_until(lambda: all(ask.usage.predicted_tokens > 3 for ask in engine.asks))
-    assert len(engine.asks) == PLACES
+    assert len(engine.asks) == SLOTS
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
     for _, told in running:
         told.wait()
-    wait_until(lambda: engine.released == PLACES)
+    wait_until(lambda: engine.released == SLOTS)
 
 
 def test_worker_sets_the_threads_before_each_step() -> None:
@@ -171,7 +171,7 @@ def test_worker_stops_a_job_that_is_slow_to_begin(worker: Worker) -> None:
         while True:
             time.sleep(0.001)
             check()
-        yield Ask([1])
+        yield EngineRequest([1])
 
     job, told = submit(worker, tokenizing)
     wait_until(lambda: job.started_at > 0)
@@ -280,7 +280,7 @@ def test_worker_ends_only_the_job_whose_start_fails(worker: Worker, error: BaseE
     engine.start = lambda ask: start(ask) if ask.prompt == [1] else raising(error)()  # type: ignore[assignment,method-assign,return-value]
 
     def bad(*_: object) -> Work:
-        yield Ask([1, 2])
+        yield EngineRequest([1, 2])
 
     assert isinstance(submit(worker, bad)[1].wait(), EngineError)
     assert not told.event.is_set()
@@ -305,7 +305,7 @@ def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
     engine.step = poisoned  # type: ignore[assignment,method-assign]
 
     def bad(*_: object) -> Work:
-        yield Ask([66])
+        yield EngineRequest([66])
 
     assert isinstance(submit(worker, bad)[1].wait(), EngineError)
     before = [ask.usage.predicted_tokens for ask in engine.asks[:3]]
@@ -385,13 +385,13 @@ def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
     def never_closes(*_: object) -> Work:
         while True:
             try:
-                yield Ask([1])
+                yield EngineRequest([1])
             except GeneratorExit:
                 raise error from None
 
     def raises_at_once(*_: object) -> Work:
         raise error
-        yield Ask([1])
+        yield EngineRequest([1])
 
     worker.submit(FunctionJob(nothing, raising(error)))  # type: ignore[arg-type]
     for work in (no_generator, raises_at_once):
@@ -515,16 +515,16 @@ def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: W
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     bulk = [submit(worker, until_cancelled, priority=Priority.BULK, caller="bulk") for _ in range(16)]
-    wait_until(lambda: len(engine.asks) == PLACES and all(a.usage.predicted_tokens for a in engine.asks))
+    wait_until(lambda: len(engine.asks) == SLOTS and all(a.usage.predicted_tokens for a in engine.asks))
     before = sum(ask.usage.predicted_tokens for ask in engine.asks)
     typing, told = submit(worker, until_cancelled, caller="typist")
-    wait_until(lambda: len(engine.asks) > PLACES and engine.asks[-1].usage.predicted_tokens >= 20)
-    during = sum(ask.usage.predicted_tokens for ask in engine.asks[:PLACES])
+    wait_until(lambda: len(engine.asks) > SLOTS and engine.asks[-1].usage.predicted_tokens >= 20)
+    during = sum(ask.usage.predicted_tokens for ask in engine.asks[:SLOTS])
     # At most the step that was under way, or one that was begun before.
-    assert during - before <= 2 * PLACES
+    assert during - before <= 2 * SLOTS
     typing.cancel.set(SUPERSEDED)
     assert told.wait() is None
-    wait_until(lambda: sum(ask.usage.predicted_tokens for ask in engine.asks[:PLACES]) > during)
+    wait_until(lambda: sum(ask.usage.predicted_tokens for ask in engine.asks[:SLOTS]) > during)
     for job, told in bulk:
         job.cancel.set(SUPERSEDED)
         assert told.wait() is None
@@ -549,7 +549,7 @@ def test_worker_suspends_bulk_for_typing() -> None:
     said: list[str] = []
 
     def write(*_: object) -> Work:
-        ask = Ask([1], Sampling(max_tokens=6))
+        ask = EngineRequest([1], Sampling(max_tokens=6))
         while tokens := (yield ask):
             said.extend(token.data.decode() for token in tokens)
 
@@ -566,7 +566,7 @@ def test_worker_suspends_bulk_for_typing() -> None:
 
 
 def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> None:
-    ask = Ask([1], Sampling(max_tokens=5000))
+    ask = EngineRequest([1], Sampling(max_tokens=5000))
     got: dict[str, int] = {"older": 0, "newer": 0}
 
     def going_on(name: str) -> Begin:
@@ -713,7 +713,7 @@ def test_worker_retries_an_unreachable_engine_without_requests(
 
 def test_worker_uses_the_engines_number_of_slots() -> None:
     engine = ScriptedEngine("word " * 5000, pause=0.002)
-    engine.abilities = Abilities(places=2)
+    engine.capabilities = Capabilities(slots=2)
     worker = ready(lambda _: engine)
     jobs = [submit(worker, until_cancelled, caller=str(number))[0] for number in range(4)]
     wait_until(lambda: sum(ask.usage.predicted_tokens > 3 for ask in engine.asks) >= 2)
@@ -725,7 +725,7 @@ def test_worker_uses_the_engines_number_of_slots() -> None:
 
 def test_worker_serves_all_jobs_of_a_remote_engine_together() -> None:
     engine = ScriptedEngine("word " * 5000, pause=0.002)
-    engine.abilities = Abilities(places=4, elsewhere=True)
+    engine.capabilities = Capabilities(slots=4, remote=True)
     together: list[int] = []
     step = engine.step
 
@@ -746,7 +746,7 @@ def test_worker_serves_all_jobs_of_a_remote_engine_together() -> None:
 
 def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
     engine = ScriptedEngine("word " * 5000, pause=0.002)
-    engine.abilities = Abilities(places=4, elsewhere=True)
+    engine.capabilities = Capabilities(slots=4, remote=True)
     worker = Worker()
     prompts: Counter[str] = Counter()
     charge = worker._scheduler.charge_tokens
@@ -760,7 +760,7 @@ def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
     wait_until(lambda: worker.state.phase is Phase.READY)
 
     def long(*_: object) -> Work:
-        ask = Ask([3] * 50, Sampling(max_tokens=5000))
+        ask = EngineRequest([3] * 50, Sampling(max_tokens=5000))
         while (yield ask):
             pass
 

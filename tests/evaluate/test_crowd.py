@@ -19,7 +19,7 @@ DATA = Path(__file__).parent.parent / "data"
 class Engine:
     """Accepts every second request."""
 
-    abilities = SimpleNamespace(elsewhere=False)
+    capabilities = SimpleNamespace(elsewhere=False)
 
     def __init__(self) -> None:
         self.asked = 0
@@ -44,7 +44,7 @@ class Local:
         self.pilot = SimpleNamespace(completer=self, worker=worker)
         self.counters: dict[str, int] = {}
 
-    def submit(self, request: object, listener: object, caller: str = "", owner: str = "") -> None:
+    def submit(self, request: object, listener: object, caller: str = "", tenant: str = "") -> None:
         self.callers.add(caller)
         if self.fails:
             raise self.fails
@@ -68,7 +68,7 @@ def test_type_at_once_uses_a_different_user_for_each_thread(typed: list[TypedNot
 
 def test_type_at_once_refuses_a_remote_model(typed: list[TypedNotebook]) -> None:
     engine = Engine()
-    engine.abilities = SimpleNamespace(elsewhere=True)
+    engine.capabilities = SimpleNamespace(elsewhere=True)
     with pytest.raises(TurbopilotError, match="runs on a remote server"):
         simulate_users(Local(engine=engine), typed, 1, 1.0, 0.1)  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.evaluate import notebooks, report, traces, typist
 from jupyter_turbopilot.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
 from tests.evaluate.conftest import notebook
@@ -21,7 +21,7 @@ def all_of(name: str) -> list[traces.Trace]:
 def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
     typed = all_of("harbour.ipynb")
     with Live("python3") as live:
-        first, second, *_ = (live.facts(trace) for trace in typed)
+        first, second, *_ = (live.kernel_context(trace) for trace in typed)
         assert not first.names
         assert [label for label, _ in second.names["ships"].columns or []] == [
             "name",
@@ -43,7 +43,7 @@ def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
     (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = 1 / 0"))
     typed = traces.of_kind(notebooks.read(path), "append", 0)
     with Live("python3") as live:
-        live.facts(typed[0])
+        live.kernel_context(typed[0])
         assert live.failed == {"a.ipynb": "cell 1: ZeroDivisionError: division by zero"}
 
 
@@ -56,8 +56,8 @@ def test_beside_a_kernel_replays_with_and_without_context() -> None:
             lambda _: None,
             live,
         )
-    assert any("swing" in facts.names for facts in local.facts)
-    assert local.facts.count(NONE) * 2 == len(local.facts)
+    assert any("swing" in kernel_context.names for kernel_context in local.kernel_context)
+    assert local.kernel_context.count(NONE) * 2 == len(local.kernel_context)
     assert knowing.names.missing == unaware.names.missing > 0
     told = report.table({"x" + report.WITH_CONTEXT: knowing, "x" + report.WITHOUT_CONTEXT: unaware})
     assert "are missing (100.0%)" in told

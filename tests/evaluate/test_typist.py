@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.evaluate import traces, typist
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
@@ -16,23 +16,23 @@ class Knows:
     def __init__(self, says: Callable[[Completion], str]) -> None:
         self.says = says
         self.asked: list[Completion] = []
-        self.facts: list[Facts] = []
+        self.kernel_context: list[KernelContext] = []
         self.callers: list[str] = []
-        self.owners: list[str] = []
+        self.tenants: list[str] = []
         self.counters: dict[str, int] = {}
         self.pilot = SimpleNamespace(completer=self)
 
-    def last(self, request: Completion, facts: Facts = NONE) -> Reply:
-        self.facts.append(facts)
+    def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
+        self.kernel_context.append(kernel_context)
         self.asked.append(request)
         text = self.says(request)
         return Reply("id", "model", (Item(text, 0.9, "stop"),) if text else (), done=True)
 
     def submit(
-        self, request: Completion, listener: Callable[[Reply], None], caller: str = "", owner: str = ""
+        self, request: Completion, listener: Callable[[Reply], None], caller: str = "", tenant: str = ""
     ) -> None:
         self.callers.append(caller)
-        self.owners.append(owner)
+        self.tenants.append(tenant)
         listener(self.last(request))
 
 
@@ -60,7 +60,7 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
 
     class Late(Knows):
         def submit(
-            self, request: Completion, listener: Callable[[Reply], None], caller: str = "", owner: str = ""
+            self, request: Completion, listener: Callable[[Reply], None], caller: str = "", tenant: str = ""
         ) -> None:
             pass
 
@@ -88,5 +88,5 @@ def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
 ) -> None:
     knows = Knows(rest_of_line)
     typist.in_real_time(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
-    assert set(knows.callers) == set(knows.owners) == {"a"}
+    assert set(knows.callers) == set(knows.tenants) == {"a"}
     assert len(knows.callers) == len(knows.asked)

@@ -15,15 +15,15 @@ import psutil
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, IsolatedRun
+from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
-from ..engine.isolated.children import WAITS, change, load, play
+from ..engine.child_process.children import WAITS, change, load, play
 from ..engine.jobs import FunctionJob, Told, nothing_but_one
-from ..memory.folders import until
+from ..notebook_index.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
 
@@ -33,8 +33,8 @@ def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def begin(engine: IsolatedEngine, text: str = "killed") -> IsolatedRun:
-    run = engine.start(Ask(engine.vocabulary.tokenize(text), Sampling(max_tokens=9)))
+def begin(engine: IsolatedEngine, text: str = "killed") -> ChildRun:
+    run = engine.start(EngineRequest(engine.vocabulary.tokenize(text), Sampling(max_tokens=9)))
     assert run
     return run
 
@@ -154,7 +154,7 @@ def test_child_that_ignores_attention_is_killed_sooner(tiny_model: Path) -> None
 
 @signals
 def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_turbopilot.engine.isolated import engine as module
+    from jupyter_turbopilot.engine.child_process import engine as module
 
     monkeypatch.setattr(module, "CLOSES_WITHIN", 0.1)
     engine = load(tiny_model)
@@ -167,9 +167,17 @@ def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch:
     ("script", "words", "code"),
     [
         ("kill -SEGV $$", r"it crashed \(signal 11\).*Choose another model", "model_refused"),
-        ("kill -KILL $$", "it was killed, as by a system without memory.*Close programs", "memory"),
-        ("echo 'what():  std::bad_alloc' >&2; kill -ABRT $$", "there was not enough memory", "memory"),
-        ("echo 'failed to allocate buffer of size 9' >&2; exit 3", "there was not enough memory", "memory"),
+        ("kill -KILL $$", "it was killed, as by a system without memory.*Close programs", "notebook_index"),
+        (
+            "echo 'what():  std::bad_alloc' >&2; kill -ABRT $$",
+            "there was not enough memory",
+            "notebook_index",
+        ),
+        (
+            "echo 'failed to allocate buffer of size 9' >&2; exit 3",
+            "there was not enough memory",
+            "notebook_index",
+        ),
         ("echo 'llama_load: failed to open it' >&2; exit 3", "it failed", "trial"),
         ("echo 'ImportError: it is being installed' >&2; exit 1", "ImportError", "trial"),
         ("exec sleep 60", r"it did not answer within 0\.3 seconds.*load_timeout", "trial"),
@@ -201,7 +209,7 @@ def test_truncated_file_is_rejected_before_this_process_opens_it(
 @pytest.mark.parametrize(
     ("error", "words", "code"),
     [
-        ("MemoryError", "there was not enough memory", "memory"),
+        ("MemoryError", "there was not enough memory", "notebook_index"),
         (
             'ModelRefusedError("Install what is missing.", code="engine_missing")',
             r"^Install what is missing\.$",
@@ -304,12 +312,12 @@ import time
 from pathlib import Path
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.generation import Ask
-from tests.engine.isolated.children import load
+from jupyter_turbopilot.generation import EngineRequest
+from tests.engine.child_process.children import load
 
 sys.executable, busy = sys.argv[2], sys.argv[3] == "busy"
 engine = load(Path(sys.argv[1]))
-run = engine.start(Ask([1, 2, 3]))
+run = engine.start(EngineRequest([1, 2, 3]))
 fork = os.fork() if sys.argv[3] == "forked" else None
 if fork == 0:  # it holds the pipe open
     time.sleep(60)
@@ -374,8 +382,8 @@ run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
 """,
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.isolated import load_test
-from jupyter_turbopilot.engine.isolated.messages import HostedLlama
+from jupyter_turbopilot.engine.child_process import load_test
+from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 load_test._key = lambda *_: ""
 hosted = HostedLlama("m.gguf", LoadPlan(512, 1, 0), "m")

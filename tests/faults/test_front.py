@@ -27,7 +27,7 @@ from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.describe import describe_health
 
 from ..alone import KEY, Front
-from ..engine.remote.far_server import Act, FarServer, Wire, status, words
+from ..engine.remote.fake_server import Act, FarServer, Wire, status, words
 from ..serving import Server
 from ..tiny_model import write_tiny_model
 
@@ -92,7 +92,7 @@ def counted(front: Front, start: str) -> float:
 def test_burst_of_one_user_is_limited_and_affects_no_other(
     start: Start,
 ) -> None:
-    front = start(running_per_person=2, waiting_per_person=3, queue_limit=256)
+    front = start(running_per_user=2, waiting_per_user=3, queue_limit=256)
     others = [front.connected(f"127.0.0.{number}") for number in (2, 3, 4)]
     with ThreadPoolExecutor(60) as pool:
         greedy = [pool.submit(front.client.post, ROUTE, json=LONG) for _ in range(50)]
@@ -128,7 +128,7 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     key.chmod(0o600)
     url = f"http://127.0.0.1:{front.port}/v1"
     front_remote = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
-    pilot = Pilot(Turbopilot(engine="remote", remote=front_remote, results_memory=0))
+    pilot = Pilot(Turbopilot(engine="remote", remote=front_remote, cache_memory=0))
     pilot.start()
     end = time.monotonic() + 20
     while describe_health(pilot)["phase"] == "loading":
@@ -174,7 +174,7 @@ def test_rate_limited_user_sends_nothing_until_retry_after(start: Start, tmp_pat
 
 
 def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) -> None:
-    front = start(running_per_person=64)
+    front = start(running_per_user=64)
     body = json.dumps(LONG | {"stream": True, "logprobs": 20, "n": 8}).encode()
     head = f"POST {ROUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -198,7 +198,7 @@ def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) 
 
 @pytest.mark.parametrize("jump", [1e9, -1e9])
 def test_clock_jumps_have_no_effect(start: Start, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
-    front = start(requests_per_minute=600, burst=5, running_per_person=2, waiting_per_person=2)
+    front = start(requests_per_minute=600, burst=5, running_per_user=2, waiting_per_user=2)
     goes_on(front)
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + jump)

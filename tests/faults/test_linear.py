@@ -16,17 +16,16 @@ from typing import Any
 import pytest
 
 import jupyter_turbopilot
-from jupyter_turbopilot.cache.results import Place, Results
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.cache.completion_cache import CompletionCache, ListenAddress
+from jupyter_turbopilot.context import kernel_context as kernel
 from jupyter_turbopilot.context import languages, notebook, private, ranking
-from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.hierarchy.parsing import with_body
-from jupyter_turbopilot.hierarchy.stub import Stub, parse_instruction
+from jupyter_turbopilot.helper_functions.parsing import with_body
+from jupyter_turbopilot.helper_functions.stub import Stub, parse_instruction
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
-from jupyter_turbopilot.study import private_text
 from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
@@ -34,6 +33,7 @@ from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
+from jupyter_turbopilot.usage_log import private_text
 
 from .awkward import shapes
 
@@ -146,13 +146,13 @@ def below(text: str) -> Surroundings:
 
 
 def look_up(text: str) -> None:
-    results = Results(2**24)
-    place = Place(("model", text), text)
+    results = CompletionCache(2**24)
+    place = ListenAddress(("model", text), text)
     results.remember(
         place, [Token(text[at : at + 9].encode(), 0.9, 1) for at in range(0, len(text), 9)], ended=True
     )
     results.find(place)
-    results.find(Place(("model", text), text + text[:1]))
+    results.find(ListenAddress(("model", text), text + text[:1]))
 
 
 def missing_functions(text: str) -> None:
@@ -166,7 +166,7 @@ def read_instruction(text: str) -> None:
         parse_instruction(text)
 
 
-FACTS = Facts({"df": Fact(type="DataFrame", columns=[("a", "int64")], all=True), "f": Fact(type="function", module="builtins", parameters=["a"])}, all=True)  # fmt: skip
+FACTS = KernelContext({"df": ObjectInfo(type="DataFrame", columns=[("a", "int64")], all=True), "f": ObjectInfo(type="function", module="builtins", parameters=["a"])}, all=True)  # fmt: skip
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "without_secrets": private.without_secrets,
     "looks_secret": private.looks_secret,
@@ -232,11 +232,11 @@ def body_of(shape: str, text: str) -> Completion:
         Cell(source="# heading", type="markdown"),
         Cell(source="x = 1\n" + text[:quarter]),
     ]
-    extra = [Document(path="other.py", source=text[:quarter]), Document(source=text[: quarter // 2])]
+    documents = [Document(path="other.py", source=text[:quarter]), Document(source=text[: quarter // 2])]
     active = Cell(source=f"import os\n{text[: quarter // 2]}\ny = x.{text[: quarter // 2]}")
     offset = len(active.source) if len(shape) % 2 else len(active.source) // 2
     return Completion(
-        cells=[*cells, active, cells[0]], active=3, offset=offset, extra=extra, trigger="automatic"
+        cells=[*cells, active, cells[0]], active=3, offset=offset, documents=documents, trigger="automatic"
     )
 
 

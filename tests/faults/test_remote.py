@@ -17,10 +17,10 @@ from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, TurbopilotError
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..engine.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
-from ..engine.remote.far_server import Act, Wire, chances, status, words
+from ..engine.remote.fake_server import Act, Wire, chances, status, words
 
 __all__ = ["connect", "no_keys", "serve"]
 
@@ -28,11 +28,11 @@ PROMPT = "PROMPT = 'of a person'"
 TIMEOUT = 1.0
 
 
-def ask(most: int = 16) -> Ask:
-    return Ask([*map(ord, PROMPT)], Sampling(most))
+def ask(most: int = 16) -> EngineRequest:
+    return EngineRequest([*map(ord, PROMPT)], Sampling(most))
 
 
-def outcome(engine: Any, asked: Ask | None = None) -> bytes | TurbopilotError:
+def outcome(engine: Any, asked: EngineRequest | None = None) -> bytes | TurbopilotError:
     """Generate a text; return it, or the error."""
     run = engine.start(asked or ask())
     assert isinstance(run, RemoteRun)
@@ -214,7 +214,7 @@ def test_retry_after_is_respected(serve: Serve, connect: Connect) -> None:
 
 def test_first_remote_dies_under_load_without_losing_text(serve: Serve, connect: Connect) -> None:
     first, second = serve(words("ab")), serve(words("ab"))
-    engine = connect(first, second, places=8)
+    engine = connect(first, second, slots=8)
     texts: list[bytes | TurbopilotError] = []
     for number in range(60):
         if number == 20:
@@ -232,7 +232,7 @@ def test_second_remote_takes_over_requests_without_tokens(serve: Serve, connect:
         wire.gone()
 
     first, second = serve(hang), serve(words("ab"))
-    engine = connect(first, second, places=8)
+    engine = connect(first, second, slots=8)
     runs = [engine.start(ask()) for _ in range(8)]
     for _ in runs:
         assert arrived.acquire(timeout=30)
@@ -275,7 +275,7 @@ def test_first_remote_loses_its_model_without_losing_text(serve: Serve, connect:
     def ours(**offer: Any) -> dict[str, Any]:
         return {"data": [{"id": "far", "turbopilot": {"version": 1} | offer}]}
 
-    loaded = ours(places=2, context_size=512, identity="i", vocabulary=vocabulary_digest(CHARACTERS))
+    loaded = ours(slots=2, context_size=512, identity="i", vocabulary=vocabulary_digest(CHARACTERS))
     servers = [serve(words("ab")), serve(words("cd"))]
     for server in servers:
         server.models = loaded
@@ -301,7 +301,7 @@ def test_slow_request_does_not_end_others(serve: Serve, connect: Connect) -> Non
             wire.gone()
         sent(HEAD, *[event("a")] * 8, b"data: [DONE]\n\n", pause=0.2)(wire, body)
 
-    engine = connect(serve(act), timeout=TIMEOUT, places=2)
+    engine = connect(serve(act), timeout=TIMEOUT, slots=2)
     runs = [engine.start(slow), engine.start(ask(32))]
     written = None
     while not (runs[1] is None or runs[1].done):

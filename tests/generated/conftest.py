@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from jupyter_turbopilot.bounds import remembering_for
+from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.suggestion import names, resolve, syntax
@@ -26,7 +26,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
 @pytest.fixture(scope="module")
 def twins(program: Twins) -> Iterator[Twins]:
     """The same functions in TypeScript; Python leaves out the secrets that the page knows, which are fewer."""
-    with pytest.MonkeyPatch.context() as patch, remembering_for("a page"):
+    with pytest.MonkeyPatch.context() as patch, tenant_cache("a page"):
         patch.setattr(notebook, "without_secrets", partial(program, "without_secrets"))
         yield program
 

@@ -17,11 +17,11 @@ from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context import notebook
-from jupyter_turbopilot.context.facts import Facts
+from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.notebook import Context
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
@@ -83,18 +83,18 @@ class Said:
     fim = "auto"
 
     def __post_init__(self) -> None:
-        self.abilities = Abilities()
+        self.capabilities = Capabilities()
         self.vocabulary = CodePoints(fills=True)
         self.vocabulary.by_character = True
         self.vocabulary.piece = self._piece  # type: ignore[method-assign]
-        self.asks: list[Ask] = []
+        self.asks: list[EngineRequest] = []
         self._words: list[str] = []
 
     def _piece(self, token: int) -> bytes:
         beyond = token - sys.maxunicode - 17
         return (self._words[beyond] if beyond >= 0 else chr(token)).encode()
 
-    def say(self, ask: Ask) -> Iterator[list[Token]]:
+    def say(self, ask: EngineRequest) -> Iterator[list[Token]]:
         said = self.texts[len(self.asks)] if len(self.asks) < len(self.texts) else []
         self.asks.append(ask)
         most = max(0, min(ask.sampling.max_tokens, self.context_size - len(ask.prompt)))
@@ -182,13 +182,15 @@ def test_the_same_names_can_follow(
 ) -> None:
     text = before + typed
     request = Completion(cells=[*cells, Cell(source=text + behind)], active=len(cells), offset=len(text))
-    expected = names.names_at(request, names.scope_of(request, convert(known, Facts)))
+    expected = names.names_at(request, names.scope_of(request, convert(known, KernelContext)))
     assert twins("names_at", to_builtins(request), known) == expected
 
 
-def answer(request: Completion, engine: Said, chosen: Turbopilot, facts: Facts) -> dict[str, Any]:
+def answer(
+    request: Completion, engine: Said, chosen: Turbopilot, kernel_context: KernelContext
+) -> dict[str, Any]:
     """Return what a server answers whose engine says this."""
-    plan = plan_suggestion(request, facts, engine.name, chosen)
+    plan = plan_suggestion(request, kernel_context, engine.name, chosen)
     replies: list[Reply] = []
     shared = Shared(chosen, Nothing(), Counter())  # type: ignore[arg-type]
     generation = Generation(plan, "", [replies.append], shared)
@@ -225,7 +227,7 @@ def _sampling(sampling: Sampling, prompt: int, context_size: int) -> dict[str, A
 @EXAMPLES
 @given(
     requests(
-        trigger=st.sampled_from(["automatic", "invoke", "ahead", "warm"]),
+        trigger=st.sampled_from(["automatic", "invoke", "prefetch", "warmup"]),
         lines=LINES,
         eagerness=st.none() | st.sampled_from(fit.EAGERNESS),
         n=st.sampled_from([1, 1, 2, 4]),
@@ -241,6 +243,6 @@ def test_requests_are_answered_alike(
     twins: Twins, request: Completion, said: Any, size: int, chosen: Any, known: Any
 ) -> None:
     request = structs.replace(request, stream=request.n == 1)
-    expected = answer(request, Said(said, size), configured(chosen), convert(known, Facts))
+    expected = answer(request, Said(said, size), configured(chosen), convert(known, KernelContext))
     found = twins("answer", to_builtins(request), said, size, chosen, known)
     assert close(expected, found, 2e-4)

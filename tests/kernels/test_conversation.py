@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.kernels.conversation import ClosedWithoutAnswer, Conversation, Message, installation
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
@@ -44,7 +44,7 @@ def test_installation_is_one_expression_that_binds_no_name() -> None:
 def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
-    assert isinstance(conversation.hear(*answer(comm)), Facts)
+    assert isinstance(conversation.hear(*answer(comm)), KernelContext)
     assert conversation.hear(*close(comm)) is None
     assert [message.type for message in conversation.ask()] == ["comm_open"]
 
@@ -87,4 +87,4 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     comm = comm_of(conversation.ask())
     for kind, other in messages:
         assert conversation.hear(kind, {"comm_id": other, "data": FACTS}) is None
-    assert isinstance(conversation.hear(*answer(comm)), Facts)
+    assert isinstance(conversation.hear(*answer(comm)), KernelContext)

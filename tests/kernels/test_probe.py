@@ -352,7 +352,7 @@ def test_facts_run_no_code_of_the_user(kind: str) -> None:
     assert ran == []
     assert list(found["names"]) == ["last", "value"]
     assert isinstance(found["names"]["value"]["type"], str)
-    assert kernel.read_facts(json.loads(json.dumps(found))).names["last"].type == "int"
+    assert kernel.read_kernel_context(json.loads(json.dumps(found))).names["last"].type == "int"
 
 
 def test_facts_run_no_code_of_keys_or_namespace_classes() -> None:
@@ -611,14 +611,14 @@ def test_modules_returns_the_search_path_as_text(monkeypatch: pytest.MonkeyPatch
     here = str(tmp_path), str(tmp_path / "src"), str(tmp_path.parent / "b")
     found = probe.facts({})
     assert found["modules"]["path"] == [here[0], "/a", *here[1:], "/d"]
-    modules = kernel.read_facts(json.loads(json.dumps(found))).modules
+    modules = kernel.read_kernel_context(json.loads(json.dumps(found))).modules
     assert modules.path == (here[0], "/a", *here[1:], "/d")
     assert modules.here == here
     assert RAN == []
 
 
 def test_modules_returns_builtin_modules_and_suffixes() -> None:
-    modules = kernel.read_facts(probe.facts({})).modules
+    modules = kernel.read_kernel_context(probe.facts({})).modules
     assert modules.builtin == frozenset(sys.builtin_module_names)
     assert modules.suffixes == tuple(EXTENSION_SUFFIXES)
 

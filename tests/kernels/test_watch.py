@@ -52,14 +52,16 @@ class Person:
         content = await self.run("", user_expressions={"it": expression})
         return content["user_expressions"]["it"]["data"]["text/plain"]
 
-    async def facts(self, until: Callable[[Any], bool] = lambda facts: bool(facts.names)) -> Any:
+    async def kernel_context(
+        self, until: Callable[[Any], bool] = lambda kernel_context: bool(kernel_context.names)
+    ) -> Any:
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            facts = self.kernels.facts(self.kernel_id)
-            if until(facts):
-                return facts
+            kernel_context = self.kernels.kernel_context(self.kernel_id)
+            if until(kernel_context):
+                return kernel_context
             await asyncio.sleep(0.05)
-        raise TimeoutError(str(facts))
+        raise TimeoutError(str(kernel_context))
 
 
 async def with_kernel(scenario: Callable[[Person], Any]) -> None:
@@ -90,13 +92,17 @@ def test_watch_knows_names_types_columns_shapes_and_signatures() -> None:
             "class Cat:\n    def meow(self): pass\n"
             "tom = Cat(); tom.age = 3\n"
         )
-        names = (await person.facts()).names
+        names = (await person.kernel_context()).names
         for _ in range(10):
             if names["df"].columns is not None:
                 break
             # On a slow machine, the first inspection may have run out of time.
             await person.run("seen = df")
-            names = (await person.facts(lambda facts, before=names: facts.names is not before)).names
+            names = (
+                await person.kernel_context(
+                    lambda kernel_context, before=names: kernel_context.names is not before
+                )
+            ).names
         assert names["df"].columns == [("price", "float64"), ("name", "str")]
         assert not names["df"].all
         assert names["table"].columns == [("day", "Int64"), ("sum", "Float64")]
@@ -113,13 +119,13 @@ def test_watch_knows_names_types_columns_shapes_and_signatures() -> None:
 def test_watch_follows_executions_and_a_restart() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
-        await person.facts(lambda f: "first" in f.names)
+        await person.kernel_context(lambda f: "first" in f.names)
         await person.run("second = 2")
-        await person.facts(lambda f: "second" in f.names)
+        await person.kernel_context(lambda f: "second" in f.names)
         await person.manager.restart_kernel(person.kernel_id)
         await person.client.wait_for_ready(timeout=60)
         await person.run("third = 3")
-        names = (await person.facts(lambda f: "third" in f.names)).names
+        names = (await person.kernel_context(lambda f: "third" in f.names)).names
         assert "first" not in names
 
     asyncio.run(with_kernel(scenario))
@@ -140,7 +146,7 @@ def test_watch_runs_no_user_code_and_survives_hostile_objects() -> None:
     async def scenario(person: Person) -> None:
         await person.run(HOSTILE)
         await person.run("done = 1")
-        names = (await person.facts(lambda f: "done" in f.names)).names
+        names = (await person.kernel_context(lambda f: "done" in f.names)).names
         assert names["hostile"].type == "Hostile"
         assert names["hostile"].attributes is None
         assert await person.value("ran") == "[]"
@@ -156,9 +162,9 @@ def test_watch_changes_no_history_output_hooks_or_count() -> None:
             "for event in ('pre_run_cell', 'post_run_cell', 'pre_execute', 'post_execute'):\n"
             "    ip.events.register(event, lambda *a, event=event: seen.append(event))\n"
         )
-        await person.facts(lambda f: "seen" in f.names)  # installed
+        await person.kernel_context(lambda f: "seen" in f.names)  # installed
         await person.run("41 + 1")
-        await person.facts()
+        await person.kernel_context()
         before = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
         await person.run("seen.clear()", store_history=False)
         await asyncio.sleep(1)  # a query runs meanwhile
@@ -175,12 +181,12 @@ def test_watch_survives_an_interrupt_during_a_query(tmp_path: Path) -> None:
 
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
-        await person.facts()
+        await person.kernel_context()
         code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
         sleeping = person.client.execute(code)
         while not begun.exists():
             await asyncio.sleep(0.05)
-        assert "first" in person.kernels.facts(person.kernel_id).names
+        assert "first" in person.kernels.kernel_context(person.kernel_id).names
         await person.manager.get_kernel(person.kernel_id).interrupt_kernel()
         while (await person.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sleeping:
             pass
@@ -188,7 +194,7 @@ def test_watch_survives_an_interrupt_during_a_query(tmp_path: Path) -> None:
         while status != "ok":  # messages sent at once are aborted, too
             reply = await person.client.execute_interactive("second = 2", timeout=60)
             status = reply["content"]["status"]
-        await person.facts(lambda f: {"first", "second"} <= set(f.names))
+        await person.kernel_context(lambda f: {"first", "second"} <= set(f.names))
 
     asyncio.run(with_kernel(scenario))
 
@@ -203,9 +209,11 @@ def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
             for name in ("first", "second", "third"):
                 await person.run(f"{name} = 1")
                 for server in (person, another):
-                    await server.facts(lambda facts, name=name: name in facts.names)
+                    await server.kernel_context(
+                        lambda kernel_context, name=name: name in kernel_context.names
+                    )
             await person.run("import gc; gc.collect()")  # an open comm is closed when it is freed
-            await person.facts(lambda facts: "gc" in facts.names)
+            await person.kernel_context(lambda kernel_context: "gc" in kernel_context.names)
             assert await person.value("len(get_ipython().kernel.comm_manager.comms)") == "0"
             await person.run("last = 1")
             while not any(b"last = 1" in message for message in heard):
@@ -222,7 +230,7 @@ def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
 def test_watch_does_not_parse_large_outputs() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
-        await person.facts(lambda f: "first" in f.names)
+        await person.kernel_context(lambda f: "first" in f.names)
         watch = person.kernels._watches[person.kernel_id]
         read = []
         deserialize = watch._session.deserialize
@@ -230,7 +238,7 @@ def test_watch_does_not_parse_large_outputs() -> None:
         await person.run(
             "print('x' * 3_000_000); from IPython.display import display; display('y')\nlast = 1"
         )
-        await person.facts(lambda f: "last" in f.names)
+        await person.kernel_context(lambda f: "last" in f.names)
         assert read
         assert max(read) < 100_000
 
@@ -239,14 +247,14 @@ def test_watch_does_not_parse_large_outputs() -> None:
 
 def test_kernels_return_no_facts_for_an_unknown_kernel() -> None:
     kernels = Kernels(AsyncMappingKernelManager())
-    assert kernels.facts("nobody").names == {}
+    assert kernels.kernel_context("nobody").names == {}
 
 
 def test_watch_of_a_fresh_kernel_knows_its_search_path() -> None:
     async def scenario(person: Person) -> None:
-        facts = await person.facts(lambda facts: bool(facts.modules.path))
-        assert facts.names == {}
-        assert facts.all
+        kernel_context = await person.kernel_context(lambda kernel_context: bool(kernel_context.modules.path))
+        assert kernel_context.names == {}
+        assert kernel_context.all
 
     asyncio.run(with_kernel(scenario))
 
@@ -257,7 +265,7 @@ def test_watch_of_a_starting_kernel_gets_an_answer() -> None:
         kernel_id = await manager.start_kernel(kernel_name="python3")
         person = Person(manager, kernel_id, None)
         try:
-            assert (await person.facts(lambda facts: bool(facts.modules.path))).all
+            assert (await person.kernel_context(lambda kernel_context: bool(kernel_context.modules.path))).all
         finally:
             person.kernels.close()
             await manager.shutdown_all(now=True)

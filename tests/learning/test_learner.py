@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.files import replace_content
 from jupyter_turbopilot.learning import learner as module
 from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.learning.learner import SUBJECTS, Learned, Learner, Week, read, week_of
-from jupyter_turbopilot.learning.outcomes import Observations, Terms, Verdict
+from jupyter_turbopilot.learning.learner import SUBJECTS, LearnedState, Learner, Week, read, week_of
+from jupyter_turbopilot.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, personal_files
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Feedback
 
 from ..memory.folders import until
 
-TERMS = Terms("subject", 0.575, 0.65)
+TERMS = DisplayConditions("subject", 0.575, 0.65)
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ DAY = 86400
 
 
 def verdict(*, right: bool, subject: str = "subject", promised: float | None = 0.65) -> Verdict:
-    return Verdict(Terms(subject, 0.575, promised), 0.7, right)
+    return Verdict(DisplayConditions(subject, 0.575, promised), 0.7, right)
 
 
 def judged(*verdicts: Verdict) -> Observations:
@@ -290,7 +290,7 @@ def test_week_of_begins_on_monday_in_local_time() -> None:
 
 
 def test_week_counts_only_this_week() -> None:
-    learned = Learned().after(Observations(2, 1), NOW)
+    learned = LearnedState().after(Observations(2, 1), NOW)
     assert learned.week == Week(week_of(NOW), 2, 1)
     assert learned.counted(Observations(), NOW) == learned.week
     assert learned.counted(Observations(), NOW + 7 * DAY) == Week(week_of(NOW) + 1)
@@ -300,31 +300,31 @@ def test_week_counts_only_this_week() -> None:
 
 @pytest.mark.parametrize("jump", [-40 * 365 * DAY, 40 * 365 * DAY])
 def test_week_resets_after_a_jump_of_the_clock(jump: float) -> None:
-    learned = Learned().after(Observations(2, 1, (verdict(right=False),)), NOW)
+    learned = LearnedState().after(Observations(2, 1, (verdict(right=False),)), NOW)
     jumped = learned.after(Observations(1), NOW + jump)
     assert jumped.week == Week(week_of(NOW + jump), 1, 0)
     assert jumped.calibrations == learned.calibrations
 
 
 def test_week_counts_a_late_acceptance() -> None:
-    week = Learned().after(Observations(1), NOW).after(Observations(0, 1), NOW + 7 * DAY).week
+    week = LearnedState().after(Observations(1), NOW).after(Observations(0, 1), NOW + 7 * DAY).week
     assert (week.shown, week.taken) == (1, 1)
 
 
 def test_learner_calibrates_each_subject_separately() -> None:
-    learned = Learned().after(judged(verdict(right=False), verdict(right=True, subject="other")), NOW)
+    learned = LearnedState().after(judged(verdict(right=False), verdict(right=True, subject="other")), NOW)
     assert learned.calibration("subject").offset < 0 < learned.calibration("other").offset
     assert learned.calibration("third") == AS_FITTED
 
 
 def test_learner_only_counts_settings_without_a_promise() -> None:
-    assert Learned().after(judged(verdict(right=False, promised=None)), NOW).calibrations == {}
+    assert LearnedState().after(judged(verdict(right=False, promised=None)), NOW).calibrations == {}
 
 
 def test_learner_drops_the_least_recently_used_subject() -> None:
     verdicts = [verdict(right=True, subject=str(number)) for number in range(SUBJECTS)]
     again = [verdict(right=True, subject="0"), verdict(right=True, subject="new")]
-    learned = Learned().after(judged(*verdicts, *again), NOW)
+    learned = LearnedState().after(judged(*verdicts, *again), NOW)
     assert len(learned.calibrations) == SUBJECTS
     assert {"0", "new"} <= learned.calibrations.keys()
     assert "1" not in learned.calibrations
@@ -332,7 +332,7 @@ def test_learner_drops_the_least_recently_used_subject() -> None:
 
 @given(st.lists(st.builds(verdict, right=st.booleans(), subject=st.sampled_from("abc")), max_size=30))
 def test_read_returns_what_was_written(verdicts: list[Verdict]) -> None:
-    learned = Learned().after(Observations(1, 1, tuple(verdicts)), NOW)
+    learned = LearnedState().after(Observations(1, 1, tuple(verdicts)), NOW)
     assert read(json.loads(msgspec.json.encode(learned))) == learned
 
 
@@ -357,12 +357,12 @@ def test_read_resets_damaged_parts_only(damaged: Any) -> None:
     kept = read(
         {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "taken": 1}}
     )
-    assert kept == Learned({"good": Calibration(1.1, 0.2, 9)}, Week(1, 2, 1))
+    assert kept == LearnedState({"good": Calibration(1.1, 0.2, 9)}, Week(1, 2, 1))
 
 
 @pytest.mark.parametrize("week", [None, 3, {}, {"number": 1, "shown": 1, "taken": 2}, {"number": -1}])
 def test_read_resets_a_damaged_week(week: Any) -> None:
-    assert read({"calibrations": [], "week": week}) == Learned()
+    assert read({"calibrations": [], "week": week}) == LearnedState()
 
 
 @given(st.dictionaries(st.sampled_from(["calibrations", "week", "x"]), JSON))

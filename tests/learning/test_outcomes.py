@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.learning.outcomes import MOST, SECONDS, Observations, Outcomes, Terms, Verdict
+from jupyter_turbopilot.learning.outcomes import (
+    MOST,
+    SECONDS,
+    DisplayConditions,
+    Observations,
+    Outcomes,
+    Verdict,
+)
 from jupyter_turbopilot.request import Feedback
 
-TERMS = Terms("subject", 0.575, 0.65)
+TERMS = DisplayConditions("subject", 0.575, 0.65)
 WHOLE = [("shown", 10), ("accepted", 10)]
 
 

@@ -42,7 +42,7 @@ def test_advise_recommends_at_most_one_model_that_fits(free: float, rate: float)
     chosen = [one for one in advice if one.verdict == "recommended"]
     assert len(chosen) == 1
     assert chosen[0].memory <= free * MEMORY_SHARE
-    assert all(one.tokens_a_second < MIN_TOKENS_PER_SECOND for one in advice if one.verdict == "slow")
+    assert all(one.tokens_per_second < MIN_TOKENS_PER_SECOND for one in advice if one.verdict == "slow")
 
 
 def test_measured_contains_catalogue_models_and_valid_shares() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.cache.results import Place
+from jupyter_turbopilot.cache.completion_cache import CacheKey
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.lifecycle import Phase
@@ -23,7 +23,7 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
 from ..engine.jobs import FunctionJob, nothing_but_one
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..tiny_adapter import make
 
@@ -82,7 +82,7 @@ def test_weights_applies_adapters_at_run_time_without_a_copy(
     why: str, make_pilot: Make, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
-    pilot, loaded = make_pilot(adapter, fold_adapters=why != "off")
+    pilot, loaded = make_pilot(adapter, merge_adapters=why != "off")
     if why == "no room":
         pilot.store.folder.mkdir(parents=True)
         (pilot.store.folder / COPIES).write_text("in the way")
@@ -94,7 +94,7 @@ def test_weights_applies_adapters_at_run_time_without_a_copy(
 
 def test_select_switches_adapters_off_and_on(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
-    place = Place("anything", "x = ")
+    place = CacheKey("anything", "x = ")
     for tuned, answered in ((True, False), (False, False), (None, True), (True, True)):
         pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
         load(pilot, tuned=tuned)
@@ -205,7 +205,7 @@ def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.M
     clock = Clock(pilot)
     monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
     load(pilot)
-    assert describe_health(pilot)["code"] == "memory"
+    assert describe_health(pilot)["code"] == "notebook_index"
     monkeypatch.undo()
     clock.after(1)
     describe_health(pilot)
@@ -343,13 +343,13 @@ def test_remove_refuses_a_remote_model(models_folder: Path) -> None:
 
 
 def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Path) -> None:
-    place = Place("anything", "x = ", lasts=True)
-    named: dict[str, Any] = {"results_file": str(tmp_path / "answers.db")}
+    place = CacheKey("anything", "x = ", lasts=True)
+    named: dict[str, Any] = {"cache_file": str(tmp_path / "answers.db")}
     for more, restored, known in (
         ({}, False, False),
         ({}, True, True),
         ({"max_lines": 2}, True, False),
-        ({"results_memory": 0}, False, False),
+        ({"cache_memory": 0}, False, False),
     ):
         pilot, _ = make_pilot(**named | more)
         load(pilot)
@@ -364,14 +364,14 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
 
 
 def test_pilot_logs_nothing_without_a_given_study(make_pilot: Make, tmp_path: Path) -> None:
-    pilot, _ = make_pilot(study_log=str(tmp_path / "study.jsonl"))
-    assert pilot.completer.study is None
+    pilot, _ = make_pilot(usage_log=str(tmp_path / "study.jsonl"))
+    assert pilot.completer.usage_log is None
 
 
 def test_pilot_writes_nothing_without_a_file(make_pilot: Make, tmp_path: Path) -> None:
     pilot, _ = make_pilot()
     load(pilot)
-    pilot.completer.results.remember(Place("anything", "x = ", lasts=True), [Token(b"y", 1.0)], ended=True)
+    pilot.completer.results.remember(CacheKey("anything", "x = ", lasts=True), [Token(b"y", 1.0)], ended=True)
     pilot.stop()
     assert not [*tmp_path.glob("**/*.db*")]
 

@@ -39,7 +39,7 @@ class Typists:
     """Several users, one thread each, within a `with` statement."""
 
     def __init__(self, fleet: Fleet, model: Path, key_file: Path, count: int = 20) -> None:
-        settings = Turbopilot(engine="remote", results_memory=0)
+        settings = Turbopilot(engine="remote", cache_memory=0)
         settings.remote.urls, settings.remote.key_file = [f"{fleet.url}/v1"], str(key_file)
         settings.remote.vocabulary = str(model)
         self._pilot = Pilot(settings)

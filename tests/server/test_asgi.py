@@ -22,7 +22,7 @@ from jupyter_turbopilot.server.routes.base import HARD_LIMIT
 from jupyter_turbopilot.server.routes.openai import REPLICA
 from jupyter_turbopilot.server.standalone import application
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with, words
 
 KEY = "k3y"

@@ -14,14 +14,14 @@ import pytest
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
-from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
-from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.memory.places import folder
+from jupyter_turbopilot.notebook_index.contents import Contents, FilesOfManager
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.notebook_index.paths import folder
 from jupyter_turbopilot.server import extension
 from jupyter_turbopilot.server.extension import source_of
 
-from ..memory.folders import known
-from ..memory.notebooks import notebook, write
+from ..notebook_index.folders import known
+from ..notebook_index.notebooks import notebook, write
 from ..scripted_engine import ScriptedEngine, kind_with
 
 JSON = {"Content-Type": "application/json"}
@@ -89,7 +89,7 @@ def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPat
 
 
 def paths(pilot: Any) -> set[str]:
-    return known(pilot.memory.builder.place) if pilot.memory else set()
+    return known(pilot.notebook_index.builder.place) if pilot.notebook_index else set()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -100,7 +100,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def rests(pilot: Any, begun: str) -> list[str]:
-    found = pilot.memory.continuations("python", begun, "", path="x.ipynb", modules=[])
+    found = pilot.notebook_index.continuations("python", begun, "", path="x.ipynb", modules=[])
     return [one.rest for one in found]
 
 
@@ -120,14 +120,14 @@ async def test_index_follows_saves_renames_and_deletions(
     await until(lambda: paths(pilot) == {"deep/before.ipynb"})
     assert rests(pilot, "frob") == []
     health = json.loads((await jp_fetch("turbopilot", "health")).body)
-    assert health["memory"] == {
+    assert health["notebook_index"] == {
         "building": False,
         "files": 1,
         "of": 1,
         "paused": None,
         "root": str(jp_root_dir),
-        "place": str(pilot.memory.builder.place),
-        "trouble": None,
+        "path": str(pilot.notebook_index.builder.place),
+        "error": None,
     }
 
 
@@ -161,20 +161,20 @@ class TestWhoMayUseIt:
     async def test_index_requires_permission_to_read_contents(
         self, jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        await until(lambda: pilot.memory is not None)
+        await until(lambda: pilot.notebook_index is not None)
         given: list[Any] = []
         submit = pilot.completer.submit
 
-        def note(*args: Any, memory: Any = None, **more: Any) -> Any:
-            given.append(memory)
-            return submit(*args, memory=memory, **more)
+        def note(*args: Any, notebook_index: Any = None, **more: Any) -> Any:
+            given.append(notebook_index)
+            return submit(*args, notebook_index=notebook_index, **more)
 
         monkeypatch.setattr(pilot.completer, "submit", note)
         pilot.start()
         await until(lambda: pilot.worker.state.ready)
         body = json.dumps({"cells": [{"source": "x = "}], "offset": 4, "path": "a.ipynb"})
         await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
-        assert given == [pilot.memory]
+        assert given == [pilot.notebook_index]
 
         authorizer = jp_serverapp.authorizer
         monkeypatch.setattr(
@@ -184,11 +184,11 @@ class TestWhoMayUseIt:
         )
         await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given[1:] == [None]
-        assert json.loads((await jp_fetch("turbopilot", "health")).body)["memory"] is None
+        assert json.loads((await jp_fetch("turbopilot", "health")).body)["notebook_index"] is None
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
 def test_memory_setting_disables_the_index(pilot: Any, jp_root_dir: Path) -> None:
-    pilot.settings.memory = False
+    pilot.settings.notebook_index = False
     assert pilot.remember(LocalFiles(jp_root_dir)) is None
     assert not folder().exists()

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.cache.results_keeper import Keeper
+from jupyter_turbopilot.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.pilot.pilot import Pilot, Selection, study_of
+from jupyter_turbopilot.pilot.pilot import Pilot, Selection, usage_log_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 
 
@@ -32,7 +32,7 @@ def pilot(tiny_model: Path) -> Iterator[Pilot]:
     [
         (EngineState(Phase.LOADING, "m"), "loading model", False, "The server is loading m.", None),
         (EngineState(Phase.READY, "m"), "ok", True, None, None),
-        (EngineState(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
+        (EngineState(Phase.READY, "m", "Too large.", "notebook_index"), "ok", True, None, "Too large."),
         (EngineState(Phase.ASLEEP, "m"), "ok", True, None, None),
         (EngineState(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
     ],
@@ -52,9 +52,9 @@ def test_health_reports_readiness_and_the_reason(
         "address": None,
         "notice": notice,
         "last_ms": None,
-        "memory": None,
+        "notebook_index": None,
         "week": None,
-        "study": None,
+        "usage_log": None,
     }
 
 
@@ -66,25 +66,25 @@ def test_health_names_the_remote_host_and_missing_logprobs(
     pilot.worker._loop.engine, pilot.worker._life.state = engine, EngineState(Phase.READY, "m")
     assert describe_health(pilot)["address"] == "gpu.example.org"
     assert describe_health(pilot)["notice"] is None
-    engine.abilities = Abilities(chances=False)
+    engine.capabilities = Capabilities(logprobs=False)
     assert "only on explicit request" in describe_health(pilot)["notice"]
     pilot.settings.eagerness = "always"
     assert describe_health(pilot)["notice"] is None
 
 
 def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, 1024 * 1024)
-    pilot._keeper = keeper
+    keeper = CacheWriter(tmp_path, 1024 * 1024)
+    pilot._cache_writer = keeper
     pilot.worker._life.state = EngineState(Phase.READY, "m")
     assert describe_health(pilot)["notice"] is None
     keeper.start(lambda _: False)
     assert keeper._behind._thread is not None
     keeper._behind._thread.join(30)
     notice = describe_health(pilot)["notice"]
-    assert notice.startswith("Completions are not saved to the file in c.Turbopilot.results_file: ")
+    assert notice.startswith("Completions are not saved to the file in c.Turbopilot.cache_file: ")
     assert notice.endswith(" is a folder or not a regular file.")
     assert str(tmp_path) not in notice
-    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "memory")
+    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "notebook_index")
     assert describe_health(pilot)["notice"] == f"Too large. {notice}"
 
 
@@ -107,7 +107,7 @@ def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -
         if known and known.engine != "llama":
             assert model["verdict"] == f"with {known.engine}"
         elif known:
-            assert model["tokens_a_second"] > 0
+            assert model["tokens_per_second"] > 0
 
 
 def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
     pilot.stop()
     assert {"incoder-1b", "codegen-350m-mono"} <= listed.keys()
     for model in listed.values():
-        assert not {"memory", "tokens_a_second", "verdict"} & model.keys()
+        assert not {"notebook_index", "tokens_per_second", "verdict"} & model.keys()
         assert (model["size"], model["counted"], model["checkpoint"]) == (None, False, "")
         assert not model["mirror"]
 
@@ -176,16 +176,16 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
 
 def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
-    settings = Turbopilot(model=str(tiny_model), study_log=str(file), study_text=True)
-    pilot = pilot_with(settings, lambda *_: ScriptedEngine(), study=study_of(settings, "server"))
+    settings = Turbopilot(model=str(tiny_model), usage_log=str(file), usage_text=True)
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine(), usage_log=usage_log_of(settings, "server"))
     try:
-        known = {"text": True, "file": str(file), "trouble": None}
-        assert describe_health(pilot, own=True, logged=True)["study"] == known
-        assert describe_health(pilot, logged=True)["study"] == known | {"file": None}
-        assert describe_health(pilot)["study"] is None
+        known = {"text": True, "file": str(file), "error": None}
+        assert describe_health(pilot, own=True, logged=True)["usage_log"] == known
+        assert describe_health(pilot, logged=True)["usage_log"] == known | {"file": None}
+        assert describe_health(pilot)["usage_log"] is None
         file.mkdir()
-        pilot.completer.study = study_of(settings, "server")
-        until(lambda: "a folder" in (describe_health(pilot, logged=True)["study"]["trouble"] or ""))
+        pilot.completer.usage_log = usage_log_of(settings, "server")
+        until(lambda: "a folder" in (describe_health(pilot, logged=True)["usage_log"]["error"] or ""))
     finally:
         pilot.stop()
 

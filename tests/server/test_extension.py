@@ -60,7 +60,7 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> di
         "Turbopilot": {
             "engine": "remote",
             "load_at_start": False,
-            "study_log": str(jp_config_dir / "study.jsonl"),
+            "usage_log": str(jp_config_dir / "study.jsonl"),
         },
         "TurbopilotRemote": {"urls": ["http://127.0.0.1:9/v1"]},
     }
@@ -103,4 +103,4 @@ async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
 
 async def test_server_writes_the_configured_study_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    assert app.pilot.completer.study.name == str(jp_config_dir / "study.jsonl")
+    assert app.pilot.completer.usage_log.name == str(jp_config_dir / "study.jsonl")

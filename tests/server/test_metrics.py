@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from jupyter_turbopilot.completer.completer import EVENTS
-from jupyter_turbopilot.engine.remote.dialect import Heard
-from jupyter_turbopilot.engine.remote.figures import Figures
+from jupyter_turbopilot.engine.remote.dialect import EventContent
+from jupyter_turbopilot.engine.remote.statistics import Figures
 from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.server.metrics import Metrics
 
@@ -75,9 +75,9 @@ def test_remote_metrics_are_per_address_and_name_no_session(metrics: Metrics, pi
     pilot.worker.engine = SimpleNamespace(figures=figures)
     for address, cached in (("gpu:1", 0), ("gpu:1", 7), ("gpu:2", 0)):
         answer = figures.sent(address, "SECRET-SESSION", 1.0)
-        answer.heard(Heard(ended=True, cached=cached, replica="SECRET-REPLICA"), 1.5)
+        answer.heard(EventContent(ended=True, cached=cached, replica="SECRET-REPLICA"), 1.5)
         answer.end()
-    figures.addresses["gpu:2"].told_to_wait = 3
+    figures.addresses["gpu:2"].throttled = 3
     assert value(metrics, "turbopilot_engine_requests_total", address="gpu:1") == 2
     assert value(metrics, "turbopilot_engine_told_to_wait_total", address="gpu:2") == 3
     assert value(metrics, "turbopilot_engine_first_word_seconds_sum", address="gpu:1") == 1.0

@@ -26,7 +26,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server import standalone
 from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.routes.base import Route
-from jupyter_turbopilot.server.standalone import LIMITS, Place, for_several
+from jupyter_turbopilot.server.standalone import LIMITS, ListenAddress, for_several
 from jupyter_turbopilot.server.standalone import serve as serve_until_told
 
 from ..scripted_engine import ScriptedEngine, pilot_with
@@ -59,7 +59,7 @@ def test_printed_key_permits_completion_and_management(serve: Serve) -> None:
     asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2}
     assert client.post("/complete", json=asked).status_code == 200
     assert client.get("/models").status_code == 200
-    assert client.get("/health").json()["memory"] is None, "there is no index"
+    assert client.get("/health").json()["notebook_index"] is None, "there is no index"
 
 
 def test_key_file_keeps_the_key_out_of_the_process_list(serve: Serve, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_serve_stops_on_signals_without_loop_support(
         port = probe.getsockname()[1]
     try:
         with asyncio.Runner(loop_factory=Windows) as runner:
-            runner.run(asyncio.wait_for(serve_until_told(pilot, KEY, Place("127.0.0.1", port)), 20))
+            runner.run(asyncio.wait_for(serve_until_told(pilot, KEY, ListenAddress("127.0.0.1", port)), 20))
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -192,7 +192,7 @@ def at_server(
         async def serve() -> None:
             started = asyncio.Event()
             monkeypatch.setattr(pilot, "start", started.set)
-            served = asyncio.create_task(serve_until_told(pilot, KEY, Place("127.0.0.1", port)))
+            served = asyncio.create_task(serve_until_told(pilot, KEY, ListenAddress("127.0.0.1", port)))
             await started.wait()
             await visit(port)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -287,27 +287,27 @@ def test_status_page_shows_only_readiness(serve: Serve) -> None:
 
 def test_serve_writes_the_configured_study_log(serve: Serve, tmp_path: Path) -> None:
     log = tmp_path / "study.jsonl"
-    settings = {"Turbopilot": {"study_log": str(log)}}
+    settings = {"Turbopilot": {"usage_log": str(log)}}
     (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
     client = serve(environment={"JUPYTER_CONFIG_DIR": str(tmp_path)})
-    assert client.get("/health").json()["study"] == {"text": False, "file": str(log), "trouble": None}
+    assert client.get("/health").json()["usage_log"] == {"text": False, "file": str(log), "error": None}
 
 
 def test_service_for_several_users_stores_no_data(caplog: pytest.LogCaptureFixture) -> None:
     settings = Turbopilot()
     for_several(settings)
-    assert (settings.keep_sequences, settings.learning, settings.results_file) == (False, False, "")
+    assert (settings.keep_sequences, settings.learning, settings.cache_file) == (False, False, "")
     assert not caplog.records, "nothing was configured"
 
 
 def test_ignored_settings_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    config = Config(Turbopilot={"keep_sequences": True, "results_file": "~/answers.db"})
+    config = Config(Turbopilot={"keep_sequences": True, "cache_file": "~/answers.db"})
     settings = Turbopilot(config=config)
     for_several(settings)
-    assert (settings.keep_sequences, settings.results_file) == (False, "")
+    assert (settings.keep_sequences, settings.cache_file) == (False, "")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "c.Turbopilot.results_file" in record.getMessage()
+    assert "c.Turbopilot.cache_file" in record.getMessage()
     assert "c.Turbopilot.keep_sequences" in record.getMessage()
     assert "answers.db" not in record.getMessage()
 
@@ -325,14 +325,14 @@ def test_users_have_default_limits_unless_configured() -> None:
     assert all(getattr(settings, name) == 0 for name in LIMITS)
     for_several(settings)
     assert {name: getattr(settings, name) for name in LIMITS} == LIMITS
-    chosen = Turbopilot(config=Config(Turbopilot={"requests_per_minute": 0, "running_per_person": 9}))
+    chosen = Turbopilot(config=Config(Turbopilot={"requests_per_minute": 0, "running_per_user": 9}))
     for_several(chosen)
-    assert (chosen.requests_per_minute, chosen.running_per_person) == (0, 9)
-    assert chosen.waiting_per_person == LIMITS["waiting_per_person"]
+    assert (chosen.requests_per_minute, chosen.running_per_user) == (0, 9)
+    assert chosen.waiting_per_user == LIMITS["waiting_per_user"]
 
 
 def test_study_log_of_several_users_is_rejected_without_its_path() -> None:
-    with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.study_log cannot be used here") as refused:
-        for_several(Turbopilot(study_log="~/secret-study.jsonl"))
+    with pytest.raises(BadRequestError, match=r"c\.Turbopilot\.usage_log cannot be used here") as refused:
+        for_several(Turbopilot(usage_log="~/secret-study.jsonl"))
     assert "secret-study" not in refused.value.message
     assert refused.value.exit_status == 2

@@ -18,7 +18,7 @@ from jupyter_turbopilot.shell.history import (
     imports_for,
     request_at,
 )
-from jupyter_turbopilot.suggestion.imports import Found
+from jupyter_turbopilot.suggestion.imports import ModuleLocation
 
 NAME = "from jupyter_turbopilot.shell.history import client_of; shell = object(); print(client_of(shell))"
 
@@ -70,7 +70,7 @@ def test_session_cells_excludes_failed_single_lines() -> None:
 
 @pytest.fixture(autouse=True)
 def _everything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: ModuleLocation.ANYWHERE)
 
 
 def needed(text: str, **names: object) -> tuple[str, ...]:

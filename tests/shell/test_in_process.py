@@ -12,12 +12,12 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
-from jupyter_turbopilot.hierarchy.growth import grow
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import Hierarchy
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from ..completer.desk import Desk, request
-from ..memory.folders import until
+from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
 
 
@@ -31,7 +31,7 @@ def desk() -> Iterator[Desk]:
 @pytest.fixture
 def local(desk: Desk) -> InProcess:
     local = InProcess(Turbopilot())
-    local.pilot = SimpleNamespace(worker=desk.worker, completer=desk.completer, memory=None)  # type: ignore[assignment]
+    local.pilot = SimpleNamespace(worker=desk.worker, completer=desk.completer, notebook_index=None)  # type: ignore[assignment]
     return local
 
 
@@ -92,7 +92,9 @@ def test_hierarchy_waits_for_the_model_after_validation(
         waited.append(now[0])
 
     monkeypatch.setattr(local, "wait", wait)
-    monkeypatch.setattr("jupyter_turbopilot.shell.in_process.grow", partial(grow, clock=lambda: now[0]))
+    monkeypatch.setattr(
+        "jupyter_turbopilot.shell.in_process.grow", partial(generate_functions, clock=lambda: now[0])
+    )
     with pytest.raises(BadRequestError):
         local.hierarchy(Hierarchy(source="def f("))
     assert waited == []

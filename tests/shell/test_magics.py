@@ -16,7 +16,7 @@ from IPython.utils.capture import RichOutput, capture_output
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.effort import Pause
-from jupyter_turbopilot.memory.build import Progress
+from jupyter_turbopilot.notebook_index.build import Progress
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell import magics
@@ -194,7 +194,7 @@ def test_complete_ignores_empty_lines_at_the_end(
         ("--temperature nan", "from 0 to 2"),
         ("--length -3", "-n/--length: must be a whole number from 1 to"),
         ("--length 2049", "--length must be a whole number from 1 to 2048"),
-        ("--hierarchical --length 16385", "from 1 to 16384"),
+        ("--helpers --length 16385", "from 1 to 16384"),
         ("-a 99", "-a/--alternatives: must be a whole number from 1 to 8, not '99'"),
         ("-a 0", "from 1 to 8"),
     ],
@@ -256,9 +256,9 @@ def test_complete_notifies_of_loading_once(shell: Shell, tiny_model: Path) -> No
         ("%%complete --fill\nx = 1", "<|>"),
         ("%%complete oops\nx", "put the code on the lines below"),
         ("%%complete --test\nx = 1", "use both options together"),
-        ("%%complete --hierarchical --fill\nx", "takes no --fill"),
-        ("%%complete --hierarchical -a 2\nx", "takes no --fill"),
-        ("%%complete --hierarchical --lines multi\nx", "takes no --fill"),
+        ("%%complete --helpers --fill\nx", "takes no --fill"),
+        ("%%complete --helpers -a 2\nx", "takes no --fill"),
+        ("%%complete --helpers --lines multi\nx", "takes no --fill"),
     ],
 )
 def test_complete_explains_its_usage_after_an_error(
@@ -275,7 +275,7 @@ def test_complete_explains_its_usage_after_an_error(
 @pytest.mark.parametrize("line", ["%%complete -h", "%%complete --help\nx = 1", "%complete -h"])
 def test_complete_prints_help(shell: Shell, line: str) -> None:
     out = run(shell, line)
-    assert "--hierarchical" in out.stdout
+    assert "--helpers" in out.stdout
     assert out.stderr == ""
     assert shell.next_input is None
 
@@ -285,9 +285,9 @@ def test_complete_prints_help(shell: Shell, line: str) -> None:
     [
         ("%%complete", "Nothing to complete"),
         ("%%complete\n\n", "Nothing to complete"),
-        ("%%complete --hierarchical", "lines below %%complete --hierarchical"),
-        ("%%complete --hierarchical\n  \n", "lines below %%complete --hierarchical"),
-        ("%complete --hierarchical --test", "lines below %%complete --hierarchical"),
+        ("%%complete --helpers", "lines below %%complete --helpers"),
+        ("%%complete --helpers\n  \n", "lines below %%complete --helpers"),
+        ("%complete --helpers --test", "lines below %%complete --helpers"),
     ],
 )
 def test_complete_without_code_explains_what_to_write(
@@ -300,7 +300,7 @@ def test_complete_without_code_explains_what_to_write(
 
 
 def test_complete_accepts_an_unfinished_cell(shell: Shell) -> None:
-    assert shell.input_transformer_manager.check_complete("%%complete --hierarchical")[0] == "incomplete"
+    assert shell.input_transformer_manager.check_complete("%%complete --helpers")[0] == "incomplete"
 
 
 def test_transformer_leaves_other_cell_magics_unchanged(shell: Shell) -> None:
@@ -416,11 +416,11 @@ def test_turbopilot_on_reports_the_index(
     out = run(shell, "%turbopilot on").stdout
     local = loaded(shell).local
     assert local
-    assert local.pilot.memory
-    assert f"the code in {tmp_path / 'work'}; the index is {local.pilot.memory.builder.place}" in out
-    assert "c.Turbopilot.memory = False" in out
+    assert local.pilot.notebook_index
+    assert f"the code in {tmp_path / 'work'}; the index is {local.pilot.notebook_index.builder.place}" in out
+    assert "c.Turbopilot.notebook_index = False" in out
     assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
-    builder = local.pilot.memory.builder
+    builder = local.pilot.notebook_index.builder
     builder.close()
     for paused, told in (
         (None, "being built"),
@@ -440,14 +440,14 @@ def test_turbopilot_on_logs_ghost_text_and_not_magics(
     local = loaded(shell).local
     assert local
     log = tmp_path / "study.jsonl"
-    local.pilot.settings.study_log = str(log)
-    assert "Study log" not in run(shell, "%turbopilot").stdout
+    local.pilot.settings.usage_log = str(log)
+    assert "Usage log" not in run(shell, "%turbopilot").stdout
     assert f"Suggestions are logged for a study in {log}" in run(shell, "%turbopilot on").stdout
-    assert f"Study log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
-    study = local.pilot.completer.study
-    assert study
+    assert f"Usage log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
+    usage_log = local.pilot.completer.usage_log
+    assert usage_log
     run(shell, "%turbopilot on")
-    assert local.pilot.completer.study is study
+    assert local.pilot.completer.usage_log is usage_log
     run(shell, "%%complete\nx = ")
     assert shell.next_input == ("x = 1", False)
     local.pilot.stop()
@@ -471,7 +471,7 @@ def test_hierarchical_puts_functions_into_the_next_input(
     engine = says("")
     engine.answer = lambda prompt: "return helper(x)" if "def f(x):\n    <" in prompt else "return 1"
     run(shell, "known = 1")
-    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    out = run(shell, "%%complete --helpers\ndef f(x):\n")
     assert shell.next_input == (
         "# Called as helper(x)\ndef helper(x):\n    return 1\n\n\ndef f(x):\n    return helper(x)",
         False,
@@ -486,7 +486,7 @@ def test_hierarchical_accepts_an_instruction_in_a_line(
 ) -> None:
     engine = says("")
     engine.answer = lambda prompt: "return n + n" if "double(n)" in prompt else " double(n):"
-    run(shell, "%complete --hierarchical --replace Double a number")
+    run(shell, "%complete --helpers --replace Double a number")
     assert shell.next_input == ("# Double a number\ndef double(n):\n    return n + n", True)
 
 
@@ -495,7 +495,7 @@ def test_hierarchical_uses_the_session_and_lists_missing_names(
 ) -> None:
     says("return helper(x) + nowhere")
     run(shell, "def helper(x): return x")
-    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    out = run(shell, "%%complete --helpers\ndef f(x):\n")
     assert "↩ helper" in out.stderr
     assert "Not defined: nowhere" in out.stderr
     assert shell.next_input is not None
@@ -505,15 +505,15 @@ def test_hierarchical_uses_the_session_and_lists_missing_names(
 def test_hierarchical_runs_doctests_only_with_test(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     says("return 4")
     stub = 'def f(x):\n    """Double.\n\n    >>> f(2)\n    4\n    """'
-    assert "sandbox" not in run(shell, f"%%complete --hierarchical\n{stub}").stderr
-    assert "sandbox" in run(shell, f"%%complete --hierarchical --test\n{stub}").stderr
+    assert "sandbox" not in run(shell, f"%%complete --helpers\n{stub}").stderr
+    assert "sandbox" in run(shell, f"%%complete --helpers --test\n{stub}").stderr
     assert shell.next_input is not None
 
 
 @pytest.mark.parametrize("source", ["def f(", "x" * 100_000, "def class(x):"])
 def test_hierarchical_reports_errors(shell: Shell, says: Callable[..., ScriptedEngine], source: str) -> None:
     says("1")
-    assert "Turbopilot:" in run(shell, f"%%complete --hierarchical\n{source}").stderr
+    assert "Turbopilot:" in run(shell, f"%%complete --helpers\n{source}").stderr
     assert shell.next_input is None
 
 
@@ -527,7 +527,7 @@ def test_hierarchical_keeps_finished_functions_after_ctrl_c(
         return "return 1\n    " * 100
 
     says("", pause=0.01).answer = answer
-    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    out = run(shell, "%%complete --helpers\ndef f(x):\n")
     assert "Stopped." in out.stderr
     assert shell.next_input == ("# Not defined here: helper.\n\n\ndef f(x):\n    return helper(x)", False)
 
@@ -614,7 +614,7 @@ def test_hierarchical_in_a_kernel_uses_the_server_and_one_display(shell: Shell, 
         {"event": "done", "name": "f", "source": "def f(x):\n    return 1\n", "tokens": 3},
     ]
     run(shell, "y = 1")
-    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    out = run(shell, "%%complete --helpers\ndef f(x):\n")
     assert shell.next_input == ("def f(x):\n    return 1", False)
     assert [shown.data["text/plain"] for shown in out.outputs] == ["○ f(x)", "● f(x)  2 lines"]
     assert "y" in server.bodies[0]["names"]
@@ -624,7 +624,7 @@ def test_hierarchical_in_a_kernel_uses_the_server_and_one_display(shell: Shell, 
 def test_complete_in_a_kernel_displays_messages(shell: Shell, server: FakeServer) -> None:
     source = "def f(x):\n    return nowhere"
     server.answer = [{"event": "done", "name": "f", "source": source, "undefined": ["nowhere"], "tokens": 3}]
-    out = run(shell, "%%complete --hierarchical --test\ndef f(x):\n")
+    out = run(shell, "%%complete --helpers --test\ndef f(x):\n")
     assert out.stderr == ""
     said = [shown.data["text/plain"] for shown in out.outputs]
     assert said == ["The stub contains no doctests: nothing is run.", "Not defined: nowhere"]
@@ -690,5 +690,5 @@ def test_complete_in_a_kernel_uses_a_loaded_model_without_a_server(
 
 
 def test_complete_keeps_a_question_mark_at_the_end() -> None:
-    (line,) = magics._as_call(["%%complete --hierarchical Is a number prime?"])
-    assert line == "get_ipython().run_line_magic('complete', '--hierarchical Is a number prime?')\n"
+    (line,) = magics._as_call(["%%complete --helpers Is a number prime?"])
+    assert line == "get_ipython().run_line_magic('complete', '--helpers Is a number prime?')\n"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.utils.capture import capture_output
 
-from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.shell.output import Output, TreeOutput, printable
 
 from ..hierarchy.play import bodies, play

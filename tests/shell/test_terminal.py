@@ -36,15 +36,15 @@ from prompt_toolkit.output import DummyOutput
 
 from jupyter_turbopilot.completer.waiting import Listener
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import Facts
+from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion, Feedback
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.shell.terminal import TurbopilotSuggest, turn_on
 
-from ..memory.folders import until
-from ..memory.notebooks import write
+from ..notebook_index.folders import until
+from ..notebook_index.notebooks import write
 from ..scripted_engine import ScriptedEngine, pilot_with
 
 PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
@@ -213,18 +213,18 @@ class Prompt:
         history, events = SimpleNamespace(input_hist_raw=[""]), EventManager(None, ["pre_run_cell"])
         self.history, self.events = history, events
         shell = SimpleNamespace(history_manager=history, user_ns=names, events=events)
-        pilot = SimpleNamespace(completer=self, memory="what was written before")
+        pilot = SimpleNamespace(completer=self, notebook_index="what was written before")
         local = SimpleNamespace(ready=lambda: True, pilot=pilot)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 
     def submit(
-        self, request: Completion, listener: Listener, facts: Facts, *, memory: str
+        self, request: Completion, listener: Listener, kernel_context: KernelContext, *, notebook_index: str
     ) -> SimpleNamespace:
-        assert memory == "what was written before"
-        assert facts.all
-        assert "table" in facts.names
-        assert facts.modules.path
+        assert notebook_index == "what was written before"
+        assert kernel_context.all
+        assert "table" in kernel_context.names
+        assert kernel_context.modules.path
         self.asked.append(request.prefix)
         self.requests.append(request)
         self.listeners.append(listener)
@@ -275,14 +275,14 @@ async def test_generation_ends_with_the_prompt() -> None:
     assert prompt.ended == [True, True]
 
 
-@pytest.mark.parametrize(("passing", "asked"), [(True, ["x = v", "x = v"]), (False, ["x = v"])])
-async def test_index_matches_are_requested_again_after_other_text(passing: bool, asked: list[str]) -> None:
+@pytest.mark.parametrize(("uncached", "asked"), [(True, ["x = v", "x = v"]), (False, ["x = v"])])
+async def test_index_matches_are_requested_again_after_other_text(uncached: bool, asked: list[str]) -> None:
     prompt = Prompt()
     prompt.suggest.connect(session := PromptSession(input=DummyInput(), output=DummyOutput()))
     prompt.buffer = session.default_buffer
     prompt.buffer.document = Document("x = v")
     shown = await prompt.key()
-    prompt.listeners[-1](Reply("a", "model", (Item("alue", 0.9, "stop"),), done=True, passing=passing))
+    prompt.listeners[-1](Reply("a", "model", (Item("alue", 0.9, "stop"),), done=True, uncached=uncached))
     assert await asyncio.wait_for(shown, 1) == "alue"
     prompt.buffer.insert_text("al")
     assert await (await prompt.key()) == "ue"
@@ -537,7 +537,7 @@ def test_turn_on_indexes_nothing_without_a_folder_or_if_disabled(
 ) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    settings = Turbopilot(model=str(tiny_model), memory=why != "it is switched off")
+    settings = Turbopilot(model=str(tiny_model), notebook_index=why != "it is switched off")
     local = InProcess(settings)
     local.pilot = pilot_with(settings, lambda *_: ScriptedEngine("1"))
     if why == "the folder is gone":
@@ -547,5 +547,5 @@ def test_turn_on_indexes_nothing_without_a_folder_or_if_disabled(
     shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None)
     turn_on(shell, local)
     assert isinstance(shell.auto_suggest, TurbopilotSuggest)
-    assert local.pilot.memory is None
+    assert local.pilot.notebook_index is None
     local.pilot.stop()

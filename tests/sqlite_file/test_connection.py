@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.cache.results import Answer
-from jupyter_turbopilot.cache.results_file import SCHEMA
+from jupyter_turbopilot.cache.cache_file import SCHEMA
+from jupyter_turbopilot.cache.completion_cache import Answer
 from jupyter_turbopilot.sqlite_file import connection
 from jupyter_turbopilot.sqlite_file.connection import (
     OpenFile,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.imports import (
-    Found,
     Import,
+    ModuleLocation,
     Sources,
     Use,
     binding,
@@ -33,7 +33,7 @@ CASES = json.loads((Path(__file__).parent.parent / "data" / "imports.json").read
 def sources(*known: tuple[str, int], missing: str = "") -> Sources:
     return Sources(
         lambda _, *, near: known,  # noqa: ARG005
-        lambda module: Found.NOWHERE if module == missing else Found.ANYWHERE,
+        lambda module: ModuleLocation.NOWHERE if module == missing else ModuleLocation.ANYWHERE,
     )
 
 
@@ -124,13 +124,15 @@ def test_sources_prefer_the_users_documents_to_conventions() -> None:
 def test_imports_are_empty_with_too_many_missing_names() -> None:
     asked: list[str] = []
 
-    def remembered(name: str, *, near: bool) -> list[tuple[str, int]]:
+    def cached_function(name: str, *, near: bool) -> list[tuple[str, int]]:
         assert not near
         asked.append(name)
         return [(f"from own import {name}", 1)]
 
     request = Completion(cells=[Cell(source="")], offset=0)
-    names = Names(request, Scope(names=frozenset({"df"})), Sources(remembered, lambda _: Found.ANYWHERE))
+    names = Names(
+        request, Scope(names=frozenset({"df"})), Sources(cached_function, lambda _: ModuleLocation.ANYWHERE)
+    )
     assert len(names.imports("; ".join(f"n{number}.x" for number in range(16)))) == 16
     assert names.imports("; ".join(f"n{number}.x" for number in range(17))) == ()
     assert len(asked) == 16
@@ -149,9 +151,9 @@ def test_imports_are_empty_with_too_many_missing_names() -> None:
 def test_sources_look_for_the_module_in_a_namespace_package(line: str, text: str, asked: list[str]) -> None:
     looked: list[str] = []
 
-    def found(module: str) -> Found:
+    def found(module: str) -> ModuleLocation:
         looked.append(module)
-        return Found.ANYWHERE if module == "google.cloud.bigquery" else Found.NOWHERE
+        return ModuleLocation.ANYWHERE if module == "google.cloud.bigquery" else ModuleLocation.NOWHERE
 
     request = Completion(cells=[Cell(source="")], offset=0)
     source = Sources(lambda _, *, near: [(line, 1)], found)  # noqa: ARG005

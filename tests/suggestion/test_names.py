@@ -7,20 +7,20 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from jupyter_turbopilot.bounds import LINE
-from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.resolve import bindings
 
 from ..twins import golden
 
-FACTS = Facts(
+FACTS = KernelContext(
     names={
-        "df": Fact(
+        "df": ObjectInfo(
             type="DataFrame", columns=[("price", "float64")], all=True, attributes=frozenset({"head"})
         ),
-        "load": Fact(type="function", parameters=["path"]),
-        "more": Fact(type="function", parameters=["path"], open=True),
+        "load": ObjectInfo(type="function", parameters=["path"]),
+        "more": ObjectInfo(type="function", parameters=["path"], open=True),
     },
     all=True,
 )
@@ -37,10 +37,10 @@ def test_scope_of_combines_kernel_and_cells_that_have_not_run() -> None:
 
 
 def test_scope_of_a_fresh_kernel_has_no_names() -> None:
-    scope = scope_of(request(("import numpy as np", None)), Facts(all=True))
+    scope = scope_of(request(("import numpy as np", None)), KernelContext(all=True))
     assert scope.names == {"np"}
     assert not Names(request(), scope).fit("pd.read_csv(1)")
-    assert scope_of(request(), Facts()).names is None
+    assert scope_of(request(), KernelContext()).names is None
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_scope_of_is_open_below_a_cell_that_binds_anything(cell: str) -> None:
     assert (scope_of(request(text=f"{cell}\nx = "), FACTS).names is None) is not is_magic
 
 
-@pytest.mark.parametrize("names", [{}, {"np": Fact()}])
+@pytest.mark.parametrize("names", [{}, {"np": ObjectInfo()}])
 def test_scope_of_is_open_after_a_restart_below_such_a_cell(
-    names: dict[str, Fact],
+    names: dict[str, ObjectInfo],
 ) -> None:
     asks = request(("from pylab import *\nimport numpy as np", True))
-    assert scope_of(asks, Facts(names, all=True)).names is None
-    assert scope_of(asks, Facts({**names, "plot": Fact()}, all=True)).names is not None
+    assert scope_of(asks, KernelContext(names, all=True)).names is None
+    assert scope_of(asks, KernelContext({**names, "plot": ObjectInfo()}, all=True)).names is not None
 
 
 @pytest.mark.parametrize("cell", ["%%time\nx = 1", "%%capture\nx = 1", "%%writefile a.py\nx", "%load_ext a"])
@@ -83,7 +83,7 @@ def test_scope_of_includes_columns_as_attributes() -> None:
 
 def test_scope_of_excludes_polars_columns_from_attributes() -> None:
     table = replace(FACTS.names["df"], module="polars.dataframe.frame")
-    assert scope_of(request(), Facts(names={"df": table})).attributes["df"] == {"head"}
+    assert scope_of(request(), KernelContext(names={"df": table})).attributes["df"] == {"head"}
 
 
 def test_scope_of_excludes_names_that_a_cell_may_change() -> None:
@@ -106,7 +106,7 @@ def test_fit_requires_valid_syntax_and_existing_names() -> None:
 
 
 def test_fit_without_facts_checks_only_syntax() -> None:
-    fits = Names(request(), scope_of(request(), Facts())).fit
+    fits = Names(request(), scope_of(request(), KernelContext())).fit
     assert fits("unknown.value")
     assert not fits("unknown)")
 
@@ -126,9 +126,11 @@ def test_fit_accepts_a_magic_for_its_language() -> None:
 
 
 @pytest.mark.parametrize(("request_", "facts", "names"), golden("names", "names_at"))
-def test_names_at_returns_columns_and_attributes(request_: Any, facts: Any, names: list[str]) -> None:
+def test_names_at_returns_columns_and_attributes(
+    request_: Any, kernel_context: Any, names: list[str]
+) -> None:
     at = convert(request_, Completion)
-    assert names_at(at, scope_of(at, convert(facts, Facts))) == names
+    assert names_at(at, scope_of(at, convert(kernel_context, KernelContext))) == names
 
 
 def test_scope_of_ignores_text_cells() -> None:
@@ -142,9 +144,9 @@ def test_scope_of_treats_unexecuted_cells_as_not_run() -> None:
 
 
 def test_fit_accepts_any_name_in_an_open_scope() -> None:
-    assert scope_of(request(), Facts(names=FACTS.names)).names is None
+    assert scope_of(request(), KernelContext(names=FACTS.names)).names is None
     some = replace(FACTS.names["df"], all=False)
-    assert scope_of(request(), Facts(names={"df": some}, all=True)).columns == {}
+    assert scope_of(request(), KernelContext(names={"df": some}, all=True)).columns == {}
 
 
 def test_fit_ignores_the_line_of_a_cell_magic() -> None:

@@ -12,7 +12,7 @@ from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import adapter
 from jupyter_turbopilot.training.adapter import TreeLoss
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.course import Course, grow
+from jupyter_turbopilot.training.course import Course, generate_functions
 from jupyter_turbopilot.training.network import Network, adapt, load
 from jupyter_turbopilot.training.samples import branches_of
 
@@ -32,9 +32,9 @@ def test_tree_loss_equals_the_loss_of_separate_samples(
 ) -> None:
     samples = branches_of(random.Random(2), documents[0], 2, layout, END)
     tree_loss = TreeLoss(network)
-    alone = [grow([sample], 1000) for sample in samples]
+    alone = [generate_functions([sample], 1000) for sample in samples]
     with torch.no_grad():
-        together = tree_loss(grow(samples, 4000), 0.0).item()
+        together = tree_loss(generate_functions(samples, 4000), 0.0).item()
         each = [tree_loss(tree, 0.0).item() * len(tree.answers) for tree in alone]
     assert together == pytest.approx(sum(each) / sum(len(tree.answers) for tree in alone), abs=1e-4)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.course import Course, Tree, arrays, grow
+from jupyter_turbopilot.training.course import Course, Tree, arrays, generate_functions
 from jupyter_turbopilot.training.samples import Sample
 
 from .conftest import END
@@ -58,7 +58,7 @@ def way_down(tree: Tree, node: int) -> list[int]:
 
 
 def test_tree_stores_shared_prefixes_once() -> None:
-    tree = grow([Sample((1, 2, 3, 8), (9,)), Sample((1, 2, 8), (7, 9))], 100)
+    tree = generate_functions([Sample((1, 2, 3, 8), (9,)), Sample((1, 2, 8), (7, 9))], 100)
     assert tree.tokens == [1, 2, 3, 8, 8, 7]
     assert tree.answers == [(3, 9), (4, 7), (5, 9)]
     assert tree.samples == 2
@@ -66,7 +66,7 @@ def test_tree_stores_shared_prefixes_once() -> None:
 
 @given(samples)
 def test_tree_places_each_answer_after_its_prompt(given_samples: list[Sample]) -> None:
-    tree = grow(given_samples, 1000)
+    tree = generate_functions(given_samples, 1000)
     answers = iter(tree.answers)
     for sample in given_samples:
         for count, wanted in enumerate(sample.answer):
@@ -79,7 +79,7 @@ def test_tree_places_each_answer_after_its_prompt(given_samples: list[Sample]) -
 
 @given(samples)
 def test_mask_allows_only_ancestors(given_samples: list[Sample]) -> None:
-    tree = grow(given_samples, 1000)
+    tree = generate_functions(given_samples, 1000)
     made = arrays(tree)
     for node in range(len(tree.tokens)):
         way = way_down(tree, node)
@@ -89,14 +89,14 @@ def test_mask_allows_only_ancestors(given_samples: list[Sample]) -> None:
 
 @given(samples, st.integers(1, 12))
 def test_grow_skips_samples_that_do_not_fit(given_samples: list[Sample], most: int) -> None:
-    tree = grow(given_samples, most)
+    tree = generate_functions(given_samples, most)
     assert len(tree.tokens) <= most
     assert len(tree.answers) >= tree.samples
 
 
 @given(samples, st.integers(1, 16))
 def test_mask_isolates_padding(given_samples: list[Sample], step: int) -> None:
-    tree = grow(given_samples, 1000)
+    tree = generate_functions(given_samples, 1000)
     plain, made = arrays(tree), arrays(tree, step)
     size = len(tree.tokens)
     assert len(made["tokens"]) % step == 0
@@ -107,7 +107,7 @@ def test_mask_isolates_padding(given_samples: list[Sample], step: int) -> None:
 
 
 def test_tree_can_train_on_the_text_before_the_cursor() -> None:
-    tree = grow([Sample((1, 2, 3, 8, 9), (4,), text=3), Sample((1, 2, 8, 9), (5,))], 100)
+    tree = generate_functions([Sample((1, 2, 3, 8, 9), (4,), text=3), Sample((1, 2, 8, 9), (5,))], 100)
     assert [(tree.tokens[node], target) for node, target in tree.texts] == [(1, 2), (2, 3)]
     made = arrays(tree)
     assert made["answers"] == 2

@@ -12,7 +12,7 @@ import torch
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.convert import convert
 from jupyter_turbopilot.models.tuning.adapters import ours
-from jupyter_turbopilot.models.tuning.fold import fold
+from jupyter_turbopilot.models.tuning.merge import merge
 from jupyter_turbopilot.training import network
 from jupyter_turbopilot.training.network import Network, adapt, load, write_adapter, write_model
 
@@ -88,7 +88,7 @@ def test_default_adapter_adds_the_same_in_llama_cpp(
     with native.loaded(plain) as model:
         tokens = native.tokenize(model, text)[:500]
     wanted = native.logits(plain, tokens, adapter)
-    added = fold(plain, [(adapter, 1.0)], tmp_path / "added.gguf")
+    added = merge(plain, [(adapter, 1.0)], tmp_path / "added.gguf")
     got = logits(load(added, CPU, torch.float32), tokens)
     assert (wanted.argmax(1) == got.argmax(1)).mean() >= 0.99
     assert (

@@ -95,7 +95,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
             "cache": cache,
             "compute": compute_bytes(header) + score_bytes(header) * context,
         },
-        "tokens_a_second": round(measured / header.file_size, 1) if measured else None,
+        "tokens_per_second": round(measured / header.file_size, 1) if measured else None,
     }
 
 
@@ -112,7 +112,7 @@ def words(description: dict[str, Any]) -> str:
     memory = description["memory"]
     total = memory["weights"] + memory["cache"] + memory["compute"]
     kinds = ", ".join(f"{name} {describe_size(size)}" for name, size in sorted(description["kinds"].items()))
-    speed = description["tokens_a_second"]
+    speed = description["tokens_per_second"]
     lines = {
         "file": description["file"],
         "name": description["name"],
@@ -174,7 +174,7 @@ def run_recommend(options: Recommend, settings: Turbopilot) -> int:
     for one in advice:
         print(
             f"{one.verdict:<12} {one.model.name:<22} {one.memory / 1e9:5.1f} GB  "
-            f"about {one.tokens_a_second:5.1f} tokens/s  {one.model.licence:<12}  {one.model.use}"
+            f"about {one.tokens_per_second:5.1f} tokens/s  {one.model.licence:<12}  {one.model.use}"
         )
     return 0
 
@@ -185,7 +185,7 @@ def _described(advice: Advice) -> dict[str, Any]:
         "name": model.name,
         "verdict": advice.verdict,
         "memory": advice.memory,
-        "tokens_a_second": round(advice.tokens_a_second, 1),
+        "tokens_per_second": round(advice.tokens_per_second, 1),
         "licence": model.licence,
         "use": model.use,
     }

@@ -118,7 +118,7 @@ class LlamaEngine(Stepping):
             self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
             self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
-            self._memory = lib.llama_get_memory(self._context)
+            self._notebook_index = lib.llama_get_memory(self._context)
             self.context_size = context_size
             self._read_vocabulary()
             self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
@@ -133,7 +133,7 @@ class LlamaEngine(Stepping):
                 cells,
                 parked=parked,
                 divisible=divisible,
-                movable=divisible and bool(lib.llama_memory_can_shift(self._memory)),
+                movable=divisible and bool(lib.llama_memory_can_shift(self._notebook_index)),
             )
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
@@ -177,7 +177,7 @@ class LlamaEngine(Stepping):
 
     def apply(self, moves: Iterable[Move]) -> None:
         """Carry out what the bookkeeping decided."""
-        lib, memory = self._lib, self._memory
+        lib, memory = self._lib, self._notebook_index
         for move in moves:
             match move:
                 case Copy(source, target, count):
@@ -213,7 +213,7 @@ class LlamaEngine(Stepping):
 
     def length(self, sequence: int) -> int:
         """Return how many tokens the memory holds of a sequence."""
-        return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+        return int(self._lib.llama_memory_seq_pos_max(self._notebook_index, sequence)) + 1
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         """Evaluate a batch; return False if `interrupt` aborted it."""

@@ -94,8 +94,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _address_error(words: str) -> ModelRefusedError:
-    return ModelRefusedError(words, code="address")
+def _address_error(errors: str) -> ModelRefusedError:
+    return ModelRefusedError(errors, code="address")
 
 
 def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:
@@ -162,5 +162,5 @@ def _checked(key: str, place: str) -> str:
     return key
 
 
-def _key_error(words: str) -> ModelRefusedError:
-    return ModelRefusedError(words, code="key")
+def _key_error(errors: str) -> ModelRefusedError:
+    return ModelRefusedError(errors, code="key")

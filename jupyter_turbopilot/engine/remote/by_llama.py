@@ -11,15 +11,15 @@ import msgspec
 from jupyter_turbopilot.engine.remote.completions import piece, spread
 from jupyter_turbopilot.engine.remote.dialect import (
     UNKNOWN,
-    Heard,
+    EventContent,
     Request,
     Style,
     likeliest,
     probability,
     sampling_fields,
 )
-from jupyter_turbopilot.engine.remote.far_side import read_json
-from jupyter_turbopilot.engine.remote.words import ErrorEventError
+from jupyter_turbopilot.engine.remote.errors import ErrorEventError
+from jupyter_turbopilot.engine.remote.remote_server import read_json
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.remote.completions import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import EngineRequest
 
 
 class _Chance(msgspec.Struct, frozen=True):
@@ -65,15 +65,17 @@ class _Event(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-def _read(data: bytes, tokens_of: Callable[[_Event], list[Token]]) -> Heard:
+def _read(data: bytes, tokens_of: Callable[[_Event], list[Token]]) -> EventContent:
     event = read_json(data, _Event)
     if event.error is not None:
         raise ErrorEventError(event.error)
     cached = event.timings.cache_n if event.timings else None
-    return Heard(tokens_of(event), event.stop, event.model or "", cached, cut=event.stop_type == "limit")
+    return EventContent(
+        tokens_of(event), event.stop, event.model or "", cached, cut=event.stop_type == "limit"
+    )
 
 
-def _options(ask: Ask) -> dict[str, Any]:
+def _options(ask: EngineRequest) -> dict[str, Any]:
     sampling = ask.sampling
     if sampling.penalty_last_n < 0:  # everything, which has to be said as a number
         sampling = replace(sampling, penalty_last_n=len(ask.prompt) + sampling.max_tokens)
@@ -84,9 +86,9 @@ def _options(ask: Ask) -> dict[str, Any]:
     }
 
 
-def grammar(ways: Sequence[bytes]) -> str:
-    """Return the grammar, in llama.cpp's notation, of all texts that begin in one of the ways."""
-    texts = (way.decode("utf-8", "ignore") for way in ways)
+def grammar(candidates: Sequence[bytes]) -> str:
+    """Return the grammar, in llama.cpp's notation, of all texts that begin in one of the candidates."""
+    texts = (way.decode("utf-8", "ignore") for way in candidates)
     literals = ("".join(f"\\U{ord(character):08X}" for character in text) for text in texts)
     return "root ::= (" + " | ".join(f'"{literal}"' for literal in literals) + ") [^\\x00]*"
 
@@ -99,14 +101,14 @@ class LlamaByIds:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
 
-    def request(self, ask: Ask) -> Request:
+    def request(self, ask: EngineRequest) -> Request:
         """Return what is sent."""
         body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
-        if ways := ask.sampling.beginning.ways:
-            body["grammar"] = grammar(ways)
+        if candidates := ask.sampling.beginning.candidates:
+            body["grammar"] = grammar(candidates)
         return Request("/completion", body)
 
-    def read(self, data: bytes) -> Heard:
+    def read(self, data: bytes) -> EventContent:
         """Read an event."""
         return _read(data, self._tokens)
 
@@ -134,7 +136,7 @@ class LlamaByText:
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
-    def request(self, ask: Ask) -> Request | None:
+    def request(self, ask: EngineRequest) -> Request | None:
         """Return what is sent."""
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
@@ -144,7 +146,7 @@ class LlamaByText:
             return Request("/completion", options | {"prompt": prompt.before})
         return Request("/infill", options | {"input_prefix": prompt.before, "input_suffix": prompt.after})
 
-    def read(self, data: bytes) -> Heard:
+    def read(self, data: bytes) -> EventContent:
         """Read an event."""
         return _read(data, self._characters)
 

@@ -14,15 +14,15 @@ import msgspec
 
 from jupyter_turbopilot.engine.remote.dialect import (
     UNKNOWN,
-    Heard,
+    EventContent,
     Request,
     Style,
     likeliest,
     probability,
     sampling_fields,
 )
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind, read_json
-from jupyter_turbopilot.engine.remote.words import ErrorEventError, StrangeAnswerError
+from jupyter_turbopilot.engine.remote.errors import ErrorEventError, InvalidAnswerError
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer, read_json
 from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.generation import Token
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask, Sampling
+    from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 _ID = "token_id:"
 MOST_DIGITS = 9
@@ -77,7 +77,7 @@ class _Chunk(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> Heard:
+def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> EventContent:
     """Read an event; one that tells of an error is none of an answer."""
     chunk = read_json(data, _Chunk)
     if chunk.error is not None:
@@ -85,7 +85,7 @@ def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> Hea
     choices = [choice for choice in chunk.choices if not choice.index]
     reasons = {choice.finish_reason for choice in choices}
     details = chunk.usage.prompt_tokens_details if chunk.usage else None
-    return Heard(
+    return EventContent(
         [token for choice in choices for token in tokens_of(choice)],
         any(reasons),
         chunk.model or "",
@@ -98,13 +98,13 @@ def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> Hea
 class ByIds:
     """Prompts are token ids, and so are answers."""
 
-    def __init__(self, far: FarSide, vocabulary: Vocabulary) -> None:
+    def __init__(self, far: RemoteServer, vocabulary: Vocabulary) -> None:
         self._far = far
         self._vocabulary = vocabulary
         self._ours = far.kind is Kind.OURS
         self.style: Style = _STYLES.get(far.kind, "openai")
 
-    def request(self, ask: Ask) -> Request:
+    def request(self, ask: EngineRequest) -> Request:
         """Return what is sent."""
         sampling = ask.sampling
         body = sampling_fields(sampling, self.style)
@@ -131,7 +131,7 @@ class ByIds:
                 biases[str(token)] = biases.get(str(token), 0.0) + bias
         return biases
 
-    def read(self, data: bytes) -> Heard:
+    def read(self, data: bytes) -> EventContent:
         """Read an event."""
         return _read_event(data, self._tokens)
 
@@ -139,7 +139,7 @@ class ByIds:
         told = choice.logprobs
         if told is None or not told.tokens:
             if choice.text:
-                raise StrangeAnswerError("text without token ids. Set c.TurbopilotRemote.vocabulary to none")
+                raise InvalidAnswerError("text without token ids. Set c.TurbopilotRemote.vocabulary to none")
             return []
         tops = told.top_logprobs or []
         tokens = []
@@ -157,7 +157,7 @@ class ByIds:
 def _id(name: str) -> int:
     digits = name.removeprefix(_ID)
     if digits == name or not digits.isascii() or not digits.isdigit() or len(digits) > MOST_DIGITS:
-        raise StrangeAnswerError("tokens without ids. Set c.TurbopilotRemote.vocabulary to none")
+        raise InvalidAnswerError("tokens without ids. Set c.TurbopilotRemote.vocabulary to none")
     return int(digits)
 
 
@@ -168,14 +168,14 @@ def piece(vocabulary: Vocabulary, token: int) -> bytes:
             return vocabulary.piece(token)
     except IndexError:
         pass
-    raise StrangeAnswerError("a token that c.TurbopilotRemote.vocabulary does not have")
+    raise InvalidAnswerError("a token that c.TurbopilotRemote.vocabulary does not have")
 
 
-def peer_fields(ask: Ask) -> dict[str, Any]:
+def peer_fields(ask: EngineRequest) -> dict[str, Any]:
     """Return what only a server of ours takes: the rest of what an engine is asked."""
     beginning = ask.sampling.beginning
     given = {
-        "begins": [base64.b64encode(way).decode() for way in beginning.ways],
+        "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
         "typed": beginning.typed,
         "hint": list(ask.hint),
         "language": ask.language,
@@ -203,8 +203,8 @@ class Spellings:
 
     def __init__(self, markers: Collection[str] = ()) -> None:
         """`markers`: those of every known format."""
-        words = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
-        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, words)]))
+        errors = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
+        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, errors)]))
 
     def found(self, line: str) -> bool:
         """Return whether a line spells a control token."""
@@ -243,12 +243,12 @@ def _text(ids: Sequence[int]) -> str:
 class ByText:
     """Prompts are text, with a suffix where there is a hole."""
 
-    def __init__(self, model: str, spellings: Spellings, *, chances: bool) -> None:
+    def __init__(self, model: str, spellings: Spellings, *, logprobs: bool) -> None:
         self._model = model
         self._spellings = spellings
-        self._chances = chances
+        self._logprobs = logprobs
 
-    def request(self, ask: Ask) -> Request | None:
+    def request(self, ask: EngineRequest) -> Request | None:
         """Return what is sent."""
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
@@ -262,11 +262,11 @@ class ByText:
             body["model"] = self._model
         if prompt.after is not None:
             body["suffix"] = prompt.after
-        if self._chances:
+        if self._logprobs:
             body["logprobs"] = 1
         return Request(ROUTE, body)
 
-    def read(self, data: bytes) -> Heard:
+    def read(self, data: bytes) -> EventContent:
         """Read an event."""
         return _read_event(data, _characters)
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.remote.remote_server import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from jupyter_turbopilot.generation import Ask, Sampling, Token
+    from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 
 SESSION_HEADER = "X-Session-Id"  # of a request; a router sends each session to the same replica
 REPLICA_HEADER = "X-Replica-Id"  # of an answer; names the replica behind a router
 
 
 @dataclass(frozen=True)
-class Heard:
+class EventContent:
     """The content of one event of an answer. Fields that the server does not report are empty."""
 
     tokens: Sequence[Token] = ()
@@ -45,10 +45,10 @@ class Request:
 class Dialect(Protocol):
     """The protocol of one kind of server, with token ids or with text."""
 
-    def request(self, ask: Ask) -> Request | None:
+    def request(self, ask: EngineRequest) -> Request | None:
         """Return the request for an ask, or None if the server cannot serve it."""
 
-    def read(self, data: bytes) -> Heard:
+    def read(self, data: bytes) -> EventContent:
         """Decode an event; raise StrangeAnswerError if that is impossible."""
 
 
@@ -123,15 +123,15 @@ def sampling_fields(sampling: Sampling, style: Style) -> dict[str, Any]:
     return body
 
 
-def owner_fields(kind: Kind, owner: str) -> dict[str, Any]:
+def tenant_fields(kind: Kind, tenant: str) -> dict[str, Any]:
     """Return the fields of a body that separate the cached prompts of owners.
 
     llama-server has no such field, so its prompt cache is disabled. An unknown server with OpenAI's protocol
     may be vLLM, such as Ray's `serve.llm`, and gets vLLM's field: an error is better than a shared cache.
     """
-    if not owner or kind is Kind.PROVIDER:
+    if not tenant or kind is Kind.PROVIDER:
         return {}
-    return {"cache_prompt": False} if kind is Kind.LLAMA else {"cache_salt": owner}
+    return {"cache_prompt": False} if kind is Kind.LLAMA else {"cache_salt": tenant}
 
 
 UNKNOWN = 0.0  # the probability of a token without a logprob; the gate hides it

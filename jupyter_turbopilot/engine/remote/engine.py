@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
-from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.remote.dialect import EventContent, tenant_fields
+from jupyter_turbopilot.engine.remote.remote_server import Kind
 from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
 from jupyter_turbopilot.errors import (
     CancelledError,
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from concurrent.futures import Future
 
-    from jupyter_turbopilot.engine.base import Abilities
+    from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.remote.detection import AnySide
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange
-    from jupyter_turbopilot.engine.remote.far_side import FarSide
-    from jupyter_turbopilot.engine.remote.figures import Figures
-    from jupyter_turbopilot.engine.remote.survey import AnySide
+    from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
+    from jupyter_turbopilot.engine.remote.statistics import Figures
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.generation import EngineRequest, Token
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,9 @@ class RemoteEngine:
 
     def __init__(
         self,
-        far: FarSide,
+        far: RemoteServer,
         vocabulary: Vocabulary,
-        abilities: Abilities,
+        capabilities: Capabilities,
         dialect: Dialect,
         exchange: Exchange,
         connections: Connections,
@@ -116,7 +116,7 @@ class RemoteEngine:
         self.name = far.model
         self.identity = far.identity
         self.context_size = far.context_size
-        self.abilities = abilities
+        self.capabilities = capabilities
         self.vocabulary = vocabulary
         self._kind = far.kind
         self._dialect = dialect
@@ -130,7 +130,7 @@ class RemoteEngine:
         """The metrics of the remote server."""
         return self._exchange.figures
 
-    def start(self, ask: Ask) -> RemoteRun | None:
+    def start(self, ask: EngineRequest) -> RemoteRun | None:
         """Send a request; return None if the server has no free slot."""
         size = len(ask.prompt)
         if not 0 < size < self.context_size:
@@ -146,7 +146,7 @@ class RemoteEngine:
 
     def _send(self, run: RemoteRun) -> bool:
         """Send the ask for the rest of a text, if there is a free slot."""
-        if len(self._runs) >= self.abilities.places:
+        if len(self._runs) >= self.capabilities.slots:
             return False
         left = run.left()
         answer = run.answer = Answer(left.sampling.max_tokens)
@@ -154,10 +154,10 @@ class RemoteEngine:
         run.request = self._connections.begin(self._converse(left, answer))
         return True
 
-    async def _converse(self, ask: Ask, answer: Answer) -> None:
+    async def _converse(self, ask: EngineRequest, answer: Answer) -> None:
         """Request a text, and mark its answer as ended in any case."""
 
-        def hear(heard: Heard) -> bool:
+        def hear(heard: EventContent) -> bool:
             with self._came:
                 enough = answer.hear(heard)
                 self._came.notify_all()
@@ -179,7 +179,7 @@ class RemoteEngine:
             answer.ended, answer.error = True, error
             self._came.notify_all()
 
-    async def _begin(self, ask: Ask, hear: Callable[[Heard], bool]) -> Ask:
+    async def _begin(self, ask: EngineRequest, hear: Callable[[EventContent], bool]) -> EngineRequest:
         """Request the first token from llama-server separately; return the ask for the rest.
 
         llama-server can ban a token only from a whole text, and its probabilities ignore the constraint.
@@ -190,25 +190,25 @@ class RemoteEngine:
         one = replace(sampling, max_tokens=1, top=LISTED, logit_bias=(*sampling.logit_bias, *never))
         heard: list[Token] = []
 
-        def take(event: Heard) -> bool:
+        def take(event: EventContent) -> bool:
             heard.extend(event.tokens)
             return event.ended or bool(heard)
 
         await self._write(replace(ask, sampling=one, hint=()), take)
         tokens = heard[:1]
-        if beginning.ways and not tokens:
+        if beginning.candidates and not tokens:
             return ask  # the first token is part of a character, which the server does not send yet
-        if not hear(Heard(tokens, ended=not tokens)):
+        if not hear(EventContent(tokens, ended=not tokens)):
             left = beginning.after(tokens[0].data)
-            top = max(sampling.top, LISTED_LATER) if left.ways else sampling.top
+            top = max(sampling.top, LISTED_LATER) if left.candidates else sampling.top
             rest = replace(sampling, max_tokens=sampling.max_tokens - 1, top=top, beginning=left)
             ask = replace(ask, prompt=[*ask.prompt, tokens[0].id], sampling=rest, hint=())
         return ask
 
-    async def _write(self, ask: Ask, hear: Callable[[Heard], bool]) -> None:
+    async def _write(self, ask: EngineRequest, hear: Callable[[EventContent], bool]) -> None:
         """Send an ask, if the server can serve it."""
         if request := self._dialect.request(ask):
-            body = request.body | owner_fields(self._kind, ask.owner)
+            body = request.body | tenant_fields(self._kind, ask.tenant)
             request = replace(request, body=body, session=ask.session)
             await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 

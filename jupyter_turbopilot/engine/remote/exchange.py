@@ -8,11 +8,11 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from jupyter_turbopilot.engine.remote import words
-from jupyter_turbopilot.engine.remote.dialect import Heard
-from jupyter_turbopilot.engine.remote.far_side import Kind
-from jupyter_turbopilot.engine.remote.figures import Figures
-from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
+from jupyter_turbopilot.engine.remote import errors
+from jupyter_turbopilot.engine.remote.dialect import EventContent
+from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
+from jupyter_turbopilot.engine.remote.remote_server import Kind
+from jupyter_turbopilot.engine.remote.statistics import Figures
 from jupyter_turbopilot.errors import EngineGoneError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
-    from jupyter_turbopilot.engine.remote.far_side import FarSide
+    from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
 
 # Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
 # ended, and one of which there is enough.
@@ -32,22 +32,22 @@ FIRST, LONGEST = 1.0, 60.0  # seconds for which an address that failed is left a
 LEAST = 0.1  # seconds, though a server says that it may be asked at once
 NO_TIME, NO_MODEL = "it does not answer in time", "it has no model loaded"
 MOST_NAMES = 16  # under which one model answers
-FAILURES = (AskedToWaitError, DiedError, StrangeAnswerError, TimeoutError, TurbopilotError)
-CUT = Heard(ended=True, cut=True)
+FAILURES = (AskedToWaitError, DiedError, InvalidAnswerError, TimeoutError, TurbopilotError)
+CUT = EventContent(ended=True, cut=True)
 
 
-class Side(Protocol):
+class Client(Protocol):
     """One address."""
 
     address: Address
     known: bool
 
-    def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
+    def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request; yield what its answer says."""
 
 
 @dataclass
-class Waits:
+class RetryTimes:
     """Sessions that a server asked to be left alone for: until when, and with which status.
 
     Each session waits for itself: behind one address others may be answered.
@@ -69,17 +69,17 @@ class Waits:
 
 
 @dataclass
-class Place:
+class Endpoint:
     """One address, and how it did lately."""
 
-    side: Side
+    side: Client
     failures: int = 0  # since it last answered
     rests_until: float = -math.inf
     streaming: int = 0  # texts that are being written there
     heard: float = -math.inf  # when it last wrote something of a text, or its end
     asked: float = math.inf  # since when it has been asked without a word
     probe: asyncio.Task[None] | None = None  # while it is being asked whether it is there at all
-    waits: Waits = field(default_factory=Waits)
+    waits: RetryTimes = field(default_factory=RetryTimes)
 
     def rest(self, now: float) -> None:
         """Leave the address alone: for a second, twice as long after each further failure."""
@@ -98,14 +98,14 @@ class Exchange:
 
     def __init__(
         self,
-        sides: Sequence[Side],
-        far: FarSide,
+        sides: Sequence[Client],
+        far: RemoteServer,
         dialect: Dialect,
-        recognize: Callable[[Side], Awaitable[FarSide]],
+        recognize: Callable[[Client], Awaitable[RemoteServer]],
         timeout: float,
     ) -> None:
         """`recognize` asks an address who it is: all have to be as `far`."""
-        self.places = [Place(side) for side in sides]
+        self.endpoints = [Endpoint(side) for side in sides]
         self._far = far
         self._dialect = dialect
         self._recognize = recognize
@@ -114,11 +114,13 @@ class Exchange:
         # How the model is called in answers. Others than ours may call it otherwise than in their list.
         self._called = {far.model} if far.kind is Kind.OURS else set()
 
-    def _next(self, now: float, tried: Place | None = None) -> Place | None:
+    def _next(self, now: float, tried: Endpoint | None = None) -> Endpoint | None:
         """Return the first address that does not rest, another than the one tried; None: all rest."""
-        return next((one for one in self.places if one.rests_until <= now and one is not tried), None)
+        return next((one for one in self.endpoints if one.rests_until <= now and one is not tried), None)
 
-    async def write(self, request: Request, hear: Callable[[Heard], bool], *, awaited: bool = True) -> None:
+    async def write(
+        self, request: Request, hear: Callable[[EventContent], bool], *, awaited: bool = True
+    ) -> None:
         """Have a text written; `hear` takes what comes and tells when that is enough.
 
         `awaited`: whether it is worth waiting for an address that asks to be left alone.
@@ -140,20 +142,20 @@ class Exchange:
                     continue  # it writes for others: this text's failure alone
                 place.side.known = False
                 # Others are still served by the only address while this request is sent to it once more.
-                if last or len(self.places) > 1 or loop.time() >= begun + self._timeout:
+                if last or len(self.endpoints) > 1 or loop.time() >= begun + self._timeout:
                     place.rest(loop.time())
             else:
                 place.failures, place.rests_until = 0, -math.inf
                 return
         if self._next(loop.time()):
-            raise NotReadyError(f"The server wrote nothing ({reason}). Try again.", code="far_side")
-        raise reason.error or words.gone([one.side.address.host for one in self.places], reason)
+            raise NotReadyError(f"The server wrote nothing ({reason}). Try again.", code="remote_server")
+        raise reason.error or errors.gone([one.side.address.host for one in self.endpoints], reason)
 
     async def _converse(
         self,
-        place: Place,
+        place: Endpoint,
         request: Request,
-        hear: Callable[[Heard], bool],
+        hear: Callable[[EventContent], bool],
         deadline: float,
         *,
         awaited: bool,
@@ -170,20 +172,20 @@ class Exchange:
                 try:
                     await self._listen(place, request, hear, deadline)
                 except AskedToWaitError as asked:
-                    self.figures.addresses[host].told_to_wait += 1
+                    self.figures.addresses[host].throttled += 1
                     status, after = asked.error.status, pause(waited) if asked.after is None else asked.after
                     seconds = place.waits.asked(session, status, after, loop.time())
                     waited += 1
                 else:
                     return
             if not awaited or loop.time() + seconds >= deadline:
-                error = words.refused(host, status)
+                error = errors.refused(host, status)
                 error.after = seconds
                 raise error
             await asyncio.sleep(seconds)
 
     async def _listen(
-        self, place: Place, request: Request, hear: Callable[[Heard], bool], deadline: float
+        self, place: Endpoint, request: Request, hear: Callable[[EventContent], bool], deadline: float
     ) -> None:
         """Hear an answer out. Once there is something of it, it ends with what there is."""
         side, loop, spoke = place.side, asyncio.get_running_loop(), False
@@ -213,8 +215,8 @@ class Exchange:
                 return
             if isinstance(error, TimeoutError):
                 raise DiedError(NO_TIME) from None
-            if isinstance(error, StrangeAnswerError):
-                raise words.strange(side.address.host, error) from None
+            if isinstance(error, InvalidAnswerError):
+                raise errors.strange(side.address.host, error) from None
             raise
         finally:
             place.streaming -= spoke
@@ -223,14 +225,14 @@ class Exchange:
             raise DiedError("its answer broke off")
         hear(CUT)
 
-    def _watch(self, place: Place) -> None:
+    def _watch(self, place: Endpoint) -> None:
         """Have an address probed that has been asked for a while without a word."""
         loop = asyncio.get_running_loop()
         place.asked = min(place.asked, loop.time())
         if loop.time() > place.asked + SILENT and place.probe is None:
             place.probe = loop.create_task(self._probe(place))
 
-    async def _probe(self, place: Place) -> None:
+    async def _probe(self, place: Endpoint) -> None:
         """Leave a silent address alone for a while where it does not even say who it is."""
         try:
             async with asyncio.timeout(PROBED):
@@ -241,7 +243,7 @@ class Exchange:
         finally:
             place.asked, place.probe = math.inf, None
 
-    async def _check(self, side: Side) -> None:
+    async def _check(self, side: Client) -> None:
         """Ask an address that is new, or has failed, who it is."""
         if side.known:
             return
@@ -250,15 +252,15 @@ class Exchange:
         except EngineGoneError as error:
             raise DiedError(NO_MODEL, error) from None
         if far.identity != self._far.identity:
-            raise words.changed(side.address.host)
+            raise errors.changed(side.address.host)
         side.known = True
 
-    async def _check_answer(self, side: Side, heard: Heard) -> None:
+    async def _check_answer(self, side: Client, heard: EventContent) -> None:
         """Notice that another model answers than before, or the same one in another way."""
         name, version = heard.model, self._far.version
         if version and heard.version and heard.version != version:
             side.known = False
-            raise words.changed(side.address.host)
+            raise errors.changed(side.address.host)
         if not name or name in self._called or len(self._called) >= MOST_NAMES:
             return
         if self._called:
@@ -267,7 +269,7 @@ class Exchange:
         self._called.add(name)
 
 
-async def _drain(events: AsyncGenerator[Heard], seconds: float) -> None:
+async def _drain(events: AsyncGenerator[EventContent], seconds: float) -> None:
     """Let an answer come to its end."""
     with suppress(*FAILURES):
         async with asyncio.timeout(seconds):

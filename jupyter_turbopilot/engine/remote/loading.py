@@ -9,14 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.engine.remote import provider, words
+from jupyter_turbopilot.engine.remote import errors, provider
 from jupyter_turbopilot.engine.remote.address import read_addresses, read_key, take_from_environment
 from jupyter_turbopilot.engine.remote.completions import Spellings
+from jupyter_turbopilot.engine.remote.detection import by_ids, by_text, compare, detect, text_form
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
+from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
-from jupyter_turbopilot.engine.remote.http_side import HttpSide
-from jupyter_turbopilot.engine.remote.survey import by_ids, by_text, compare, look, text_form
-from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
+from jupyter_turbopilot.engine.remote.http_client import HttpClient
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
     from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-    from jupyter_turbopilot.engine.base import Abilities
+    from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.address import Address
+    from jupyter_turbopilot.engine.remote.detection import AnySide
     from jupyter_turbopilot.engine.remote.dialect import Dialect
-    from jupyter_turbopilot.engine.remote.far_side import FarSide
-    from jupyter_turbopilot.engine.remote.survey import AnySide
+    from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -75,14 +75,14 @@ def _keys(remote: TurbopilotRemote) -> list[tuple[Address, str]]:
 
 def _sides(remote: TurbopilotRemote) -> list[AnySide]:
     return [
-        provider.ProviderSide(address, key, remote.model, remote.timeout)
+        provider.ProviderClient(address, key, remote.model, remote.timeout)
         if address.provider
-        else HttpSide(address, key, remote.timeout, in_hub=remote.auth == "jupyterhub")
+        else HttpClient(address, key, remote.timeout, in_hub=remote.auth == "jupyterhub")
         for address, key in _keys(remote)
     ]
 
 
-def far_side(settings: Turbopilot, cancel: Cancel) -> tuple[FarSide, float]:
+def remote_server(settings: Turbopilot, cancel: Cancel) -> tuple[RemoteServer, float]:
     """Ask the far side who it is; return that, and how many seconds an answer takes on an open connection."""
     sides = _sides(settings.remote)
     connections = Connections(sides)
@@ -108,12 +108,12 @@ def load(
     survey = partial(_survey, settings, vocabulary_of, Spellings(markers))
 
     async def connect() -> RemoteEngine:
-        number, (far, vocabulary, dialect, abilities) = await _first(sides, survey)
+        number, (far, vocabulary, dialect, capabilities) = await _first(sides, survey)
         sides[number].known = True
-        exchange = Exchange(sides, far, dialect, partial(look, wanted=remote.model), remote.timeout)
-        for failed in exchange.places[:number]:
+        exchange = Exchange(sides, far, dialect, partial(detect, wanted=remote.model), remote.timeout)
+        for failed in exchange.endpoints[:number]:
             failed.rest(asyncio.get_running_loop().time())
-        return RemoteEngine(far, vocabulary, abilities, dialect, exchange, connections)
+        return RemoteEngine(far, vocabulary, capabilities, dialect, exchange, connections)
 
     try:
         return connections.wait_for(connect(), cancel)
@@ -133,7 +133,7 @@ async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T
             reason = error
         except EngineGoneError as error:
             gone = gone or error
-    raise gone or words.gone([side.address.host for side in sides], reason)
+    raise gone or errors.gone([side.address.host for side in sides], reason)
 
 
 @asynccontextmanager
@@ -144,18 +144,18 @@ async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise DiedError(NO_TIME) from None
-    except StrangeAnswerError as error:
-        raise words.strange(side.address.host, error) from None
+    except InvalidAnswerError as error:
+        raise errors.strange(side.address.host, error) from None
     except AskedToWaitError as asked:
         raise EngineGoneError(asked.error.message, after=asked.after or 0.0) from None
 
 
-async def _ask_who(remote: TurbopilotRemote, side: AnySide) -> FarSide:
+async def _ask_who(remote: TurbopilotRemote, side: AnySide) -> RemoteServer:
     async with _in_words(side, remote.timeout):
-        return await look(side, remote.model)
+        return await detect(side, remote.model)
 
 
-async def _ask_again(remote: TurbopilotRemote, side: AnySide) -> tuple[FarSide, float]:
+async def _ask_again(remote: TurbopilotRemote, side: AnySide) -> tuple[RemoteServer, float]:
     took = []
     for _ in range(ROUND_TRIPS):
         begun = time.perf_counter()
@@ -169,7 +169,7 @@ async def _survey(
     vocabulary_of: Callable[[str], Vocabulary | None],
     spellings: Spellings,
     side: AnySide,
-) -> tuple[FarSide, Vocabulary, Dialect, Abilities]:
+) -> tuple[RemoteServer, Vocabulary, Dialect, Capabilities]:
     """Find out how to speak to a far side."""
     remote = settings.remote
     far = await _ask_who(remote, side)
@@ -177,11 +177,11 @@ async def _survey(
     # Reading a file takes a while, but nobody else uses this thread yet; it is not the far side's time.
     vocabulary = vocabulary_of(far.model)
     async with _in_words(side, remote.timeout):
-        if vocabulary and isinstance(side, HttpSide):
+        if vocabulary and isinstance(side, HttpClient):
             await compare(side, far, vocabulary)
-            dialect, abilities = by_ids(far, vocabulary, remote)
+            dialect, capabilities = by_ids(far, vocabulary, remote)
         else:
             form = await text_form(side, far, remote.fim)
-            dialect, abilities = by_text(far, form, spellings, remote)
+            dialect, capabilities = by_text(far, form, spellings, remote)
             vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
-    return replace(far, context_size=size), vocabulary, dialect, abilities
+    return replace(far, context_size=size), vocabulary, dialect, capabilities

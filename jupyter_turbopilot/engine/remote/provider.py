@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_turbopilot.engine.remote.completions import LENGTH, spread
-from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, Heard, Request, probability
-from jupyter_turbopilot.engine.remote.far_side import read_json
-from jupyter_turbopilot.engine.remote.http_side import retry_after
-from jupyter_turbopilot.engine.remote.words import DiedError, failure
+from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, EventContent, Request, probability
+from jupyter_turbopilot.engine.remote.errors import DiedError, failure
+from jupyter_turbopilot.engine.remote.http_client import retry_after
+from jupyter_turbopilot.engine.remote.remote_server import read_json
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.completions import Spellings
     from jupyter_turbopilot.engine.remote.dialect import Dialect
-    from jupyter_turbopilot.generation import Ask
+    from jupyter_turbopilot.generation import EngineRequest
 
 SAMPLERS = frozenset({"temperature", "top_p", "seed"})
 STREAMING = {"hf-inference", "url"}  # the others answer with a whole text
@@ -53,7 +53,7 @@ class ByProvider:
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
-    def request(self, ask: Ask) -> Request | None:
+    def request(self, ask: EngineRequest) -> Request | None:
         """Return what is sent."""
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
@@ -66,16 +66,16 @@ class ByProvider:
             body |= drawing | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
         return Request("", body)
 
-    def read(self, data: bytes) -> Heard:
+    def read(self, data: bytes) -> EventContent:
         """Read an event."""
         event = read_json(data, _Event)
         ended = event.generated_text is not None or event.details is not None
         cut = event.details is not None and event.details.finish_reason == LENGTH
         tokens = [] if event.token.special else spread(event.token.text, [probability(event.token.logprob)])
-        return Heard(tokens, ended, cut=cut)
+        return EventContent(tokens, ended, cut=cut)
 
 
-class ProviderSide:
+class ProviderClient:
     """A provider as one address. It is called anew for each text, so that a text can be given up alone."""
 
     def __init__(self, address: Address, key: str, model: str, timeout: float) -> None:
@@ -113,13 +113,13 @@ class ProviderSide:
         if 300 <= response.status_code < 400:  # noqa: PLR2004
             raise failure(self.address.host, response.status_code, None)
 
-    async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
+    async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Have a text written; yield what comes."""
         async with self._client() as client:
             try:
                 if self.address.provider not in STREAMING:
                     text = await client.text_generation(**request.body)
-                    yield Heard(spread(text, [UNKNOWN]), ended=True)
+                    yield EventContent(spread(text, [UNKNOWN]), ended=True)
                     return
                 events = await client.text_generation(**request.body, stream=True, details=True)
                 async for event in events:

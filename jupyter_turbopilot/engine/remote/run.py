@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.remote.dialect import UNKNOWN
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.generation import Ask, Beginning, Token
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Token
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from jupyter_turbopilot.engine.remote.dialect import Heard
+    from jupyter_turbopilot.engine.remote.dialect import EventContent
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.errors import TurbopilotError
 
-ANY = Beginning()
+ANY = PrefixConstraint()
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class Answer:
     cut: bool = False  # whether the server stopped before the end and the limit
     error: TurbopilotError | None = None
 
-    def hear(self, heard: Heard) -> bool:
+    def hear(self, heard: EventContent) -> bool:
         """Add an event; return whether the answer has ended."""
         if self.ended:
             return True
@@ -49,9 +49,9 @@ class Answer:
 class RemoteRun:
     """A text that a remote server generates, with another request each time it is resumed."""
 
-    ask: Ask
+    ask: EngineRequest
     limit: int
-    beginning: Beginning = ANY
+    beginning: PrefixConstraint = ANY
     # Set if the server's probabilities ignore the prefix constraint.
     vocabulary: Vocabulary | None = None
     started: float = field(default_factory=time.perf_counter)
@@ -72,7 +72,7 @@ class RemoteRun:
         """Whether there is something to take."""
         return bool(self.answer.heard or self.answer.ended or self.done)
 
-    def left(self) -> Ask:
+    def left(self) -> EngineRequest:
         """Return the ask for the rest of the text."""
         count, hint = len(self.written), list(self.ask.hint)
         sampling = replace(self.ask.sampling, max_tokens=self.limit - count, beginning=self.beginning)
@@ -99,15 +99,15 @@ class RemoteRun:
 
     def _fits(self, data: bytes) -> bool:
         """Return whether a token satisfies the prefix constraint."""
-        ways = self.beginning.ways
-        return not ways or any(way.startswith(data) or data.startswith(way) for way in ways)
+        candidates = self.beginning.candidates
+        return not candidates or any(way.startswith(data) or data.startswith(way) for way in candidates)
 
     def _take(self, token: Token) -> None:
         beginning, data = self.beginning, token.data
         known = min(beginning.typed, len(data))
         # Typed text is not repeated, and its probability says nothing about the model's confidence.
         chance = 1.0 if known == len(data) else self._probability(token)
-        self.beginning = beginning.after(data) if beginning.ways else ANY
+        self.beginning = beginning.after(data) if beginning.candidates else ANY
         top = token.top[: self.ask.sampling.top]
         self.fresh.append(replace(token, data=data[known:], probability=chance, top=top))
         self.written.append(token.id)
@@ -125,7 +125,9 @@ class RemoteRun:
                 data = self.vocabulary.piece(other)
             except IndexError:
                 data = b""  # not a token of this vocabulary
-            if other == self.beginning.banned or (self.beginning.ways and not (data and self._fits(data))):
+            if other == self.beginning.banned or (
+                self.beginning.candidates and not (data and self._fits(data))
+            ):
                 excluded += math.exp(logarithm)
         return min(1.0, token.probability / (1.0 - excluded)) if excluded < 1.0 else UNKNOWN
 

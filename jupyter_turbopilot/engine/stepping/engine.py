@@ -8,13 +8,13 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import CHUNK, PIECES, Abilities
+from jupyter_turbopilot.engine.base import CHUNK, PIECES, Capabilities
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.moves import Move, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, Share, StepRun
-from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Partition, Sequences, Taken
+from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Token, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class Stepping(ABC):
     controls: Ids
     table: ByteTable
     context_size: int
-    abilities = Abilities()
+    capabilities = Capabilities()
     pid: int | None = None
     drafts = True
     clock = staticmethod(time.perf_counter)
@@ -83,7 +83,7 @@ class Stepping(ABC):
     def length(self, sequence: int) -> int:
         """Return the number of a sequence's tokens in the KV cache."""
 
-    def start(self, ask: Ask) -> StepRun | None:
+    def start(self, ask: EngineRequest) -> StepRun | None:
         """Start a run in the sequence with the longest common prefix; None if there is no free slot."""
         size = len(ask.prompt)
         if not 0 < size < self.context_size:
@@ -114,9 +114,11 @@ class Stepping(ABC):
                 raise
         return run
 
-    def _take(self, ask: Ask, tokens: Sequence[int], room: int, *, fresh: bool = False) -> Taken | None:
+    def _take(
+        self, ask: EngineRequest, tokens: Sequence[int], room: int, *, fresh: bool = False
+    ) -> Allocation | None:
         """Return a sequence with room for a prompt and `room` more tokens; None if there is no free slot."""
-        partition = Partition(ask.owner, self.tunings.get(ask.language, 0), ask.passing)
+        partition = Partition(ask.tenant, self.tunings.get(ask.language, 0), ask.uncached)
         taken = self.sequences.take(tokens, room, ask.suffix_span, partition, fresh=fresh)
         if taken is None:
             return None
@@ -194,7 +196,9 @@ class Stepping(ABC):
         index = 0
         for run, known, guess in shares:
             start = len(run.sequence.tokens)
-            self.sequences.grow(run.sequence, [*run.tokens[start : start + known], *guess.tokens])
+            self.sequences.generate_functions(
+                run.sequence, [*run.tokens[start : start + known], *guess.tokens]
+            )
             index += known
             if start + known == len(run.tokens):
                 self._write(run, index - 1, guess)
@@ -263,7 +267,7 @@ class Stepping(ABC):
         sequence = run.sequence
         size = max(0, min(self.length(sequence.id), len(run.tokens)))
         self.sequences.cut(sequence, size)
-        self.sequences.grow(sequence, run.tokens[len(sequence.tokens) : size])
+        self.sequences.generate_functions(sequence, run.tokens[len(sequence.tokens) : size])
         self.apply([Truncate(sequence.id, size)])
 
     def _cut(self, sequence: KVSequence, start: int) -> None:
@@ -316,7 +320,7 @@ def write(
     engine: Stepping, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
 ) -> Iterator[Token]:
     """Generate one text without a worker."""
-    run = engine.start(Ask(prompt, sampling, usage))
+    run = engine.start(EngineRequest(prompt, sampling, usage))
     if run is None:
         raise EngineError("The engine is busy. Try again in a moment.")
     try:

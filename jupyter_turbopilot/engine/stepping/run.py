@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jupyter_turbopilot.engine.stepping.sampling import UNDRAWN, choose, likeliest
-from jupyter_turbopilot.generation import Ask, Beginning, Token
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.sequences import KVSequence, MovedSuffix
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
-_ANY = Beginning()
+_ANY = PrefixConstraint()
 
 
 class Sampler(Protocol):
@@ -73,11 +73,11 @@ class Share(NamedTuple):
 class StepRun:
     """A text that is being generated in a sequence."""
 
-    ask: Ask
+    ask: EngineRequest
     sequence: KVSequence
     tokens: list[int]  # the prompt and the generated tokens; the sequence may lag behind
     limit: int
-    beginning: Beginning
+    beginning: PrefixConstraint
     started: float
     suffix: MovedSuffix | None = None  # detached until the tokens before it are evaluated
     sampler: Sampler | None = None
@@ -100,7 +100,7 @@ class StepRun:
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         """Choose the next token from a row of logits; return None at the end of the text."""
         beginning = self.beginning
-        allowed = table.compatible(beginning.ways) if beginning.ways else None
+        allowed = table.compatible(beginning.candidates) if beginning.candidates else None
         if beginning.banned is not None:
             logits = logits.copy()
             logits[beginning.banned] = -np.inf
@@ -117,7 +117,7 @@ class StepRun:
         self.tokens.append(token)
         data = table.pieces[token]
         known = min(beginning.typed, len(data))
-        self.beginning = beginning.after(data) if beginning.ways else _ANY
+        self.beginning = beginning.after(data) if beginning.candidates else _ANY
         sampling = self.ask.sampling
         if sampling.drawn and sampling.top:
             # Without a sampler the most likely token is the only candidate.

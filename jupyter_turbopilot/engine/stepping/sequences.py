@@ -44,9 +44,9 @@ MOVED_LIMIT = 48
 class Partition(NamedTuple):
     """The prompts that may share a sequence: of one owner, with the same adapters, saved or not saved."""
 
-    owner: str = ""
+    tenant: str = ""
     tuning: int = 0
-    passing: bool = False  # not saved for the next start
+    uncached: bool = False  # not saved for the next start
 
 
 PLAIN = Partition()
@@ -82,7 +82,7 @@ class MovedSuffix:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Allocation:
     """A sequence for a prompt, the number of its evaluated tokens, and the moves that prepare it."""
 
     sequence: KVSequence
@@ -145,7 +145,7 @@ class Sequences:
         partition: Partition = PLAIN,
         *,
         fresh: bool = False,
-    ) -> Taken | None:
+    ) -> Allocation | None:
         """Choose a sequence for a prompt and `room` more tokens; return None if there are not enough cells.
 
         `suffix_span` is the position of the suffix in the prompt. It seldom changes while the text before it
@@ -187,7 +187,7 @@ class Sequences:
         # Spare the source, unless it shares no cells with the prompt and fits into the parking.
         stays = kept or not self._shares or (source is not None and len(source.tokens) > self._parking)
         self._clear(moves, spare=source if stays else None)
-        return Taken(sequence, kept, moves, suffix)
+        return Allocation(sequence, kept, moves, suffix)
 
     def _known(
         self, prompt: Sequence[int], partition: Partition, moves: list[Move]
@@ -203,7 +203,7 @@ class Sequences:
         if self._shares:
             target.tokens, target.cells = source.tokens[:count], source.cells[:count]
         else:
-            self.grow(target, source.tokens[:count])
+            self.generate_functions(target, source.tokens[:count])
 
     def _empty(self, moves: list[Move]) -> tuple[None, int]:
         """Evict all idle sequences, so that the next sequence starts at the first cell."""
@@ -219,7 +219,7 @@ class Sequences:
         stop, by = suffix.start + len(tokens), suffix.at - suffix.start
         move = Reattach(suffix.sequence.id, sequence.id, suffix.start, stop, by)
         self.drop(suffix.sequence)
-        self.grow(sequence, tokens)
+        self.generate_functions(sequence, tokens)
         return [move]
 
     def drop_suffix(self, suffix: MovedSuffix) -> list[Move]:
@@ -227,7 +227,7 @@ class Sequences:
         self.drop(suffix.sequence)
         return [Truncate(suffix.sequence.id, 0)]
 
-    def grow(self, sequence: KVSequence, tokens: Sequence[int]) -> None:
+    def generate_functions(self, sequence: KVSequence, tokens: Sequence[int]) -> None:
         """Append evaluated tokens to a sequence."""
         sequence.tokens.extend(tokens)
         sequence.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
@@ -253,7 +253,7 @@ class Sequences:
         self._all.remove(sequence)
         self._free.append(sequence.id)
 
-    def lose(self, taken: Taken) -> list[Move]:
+    def lose(self, taken: Allocation) -> list[Move]:
         """Remove the sequences and copies of failed moves: it is unknown which moves were executed."""
         copies, touched = set(), {taken.sequence.id}
         for move in taken.moves:
@@ -352,7 +352,7 @@ class Sequences:
         moves.append(Detach(sequence.id, detached.id, start, start + len(tokens)))
         sequence.moved += abs(suffix_span[0] - start) + 1
         self.cut(sequence, kept, moves)
-        self.grow(detached, tokens)
+        self.generate_functions(detached, tokens)
         return MovedSuffix(detached, start, suffix_span[0])
 
     def _fetch(self, known: Sequence[int], partition: Partition, moves: list[Move]) -> None:
@@ -381,7 +381,7 @@ class Sequences:
             pass
         sequence = self._new(partition)
         moves.append(Restore(number, sequence.id))
-        self.grow(sequence, tokens)
+        self.generate_functions(sequence, tokens)
         self._touch(sequence)
 
     def _clear(self, moves: list[Move], spare: KVSequence | None = None) -> None:

@@ -89,9 +89,9 @@ class ByteTable:
         self._sorted: list[bytes] = []
         self._longest = max(map(len, pieces), default=0)
 
-    def compatible(self, ways: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the tokens that are the beginning of one of the ways, or that begin with one of them."""
-        tokens = set[int]().union(*map(self._along, ways))
+    def compatible(self, candidates: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the tokens that are the beginning of one of the candidates, or that begin with one of them."""
+        tokens = set[int]().union(*map(self._along, candidates))
         return np.array(sorted(tokens), dtype=np.int64)
 
     def _along(self, forced: bytes) -> list[int]:

@@ -14,7 +14,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from jupyter_turbopilot.engine.base import CHUNK, Abilities
+from jupyter_turbopilot.engine.base import CHUNK, Capabilities
 from jupyter_turbopilot.engine.stepping.engine import Stepping
 from jupyter_turbopilot.engine.stepping.moves import Clear, Copy, Discard, Park, Restore, Truncate
 from jupyter_turbopilot.engine.stepping.sampling import Drawing, bias_by_id, hidden_tokens
@@ -95,7 +95,7 @@ class _Aborted(Exception):  # noqa: N818 - nothing went wrong
 class TransformersEngine(Stepping):
     """One model, which writes one text at a time: caches of different lengths do not go into one batch."""
 
-    abilities = Abilities(places=1)
+    capabilities = Capabilities(slots=1)
 
     def __init__(
         self, model: Any, vocabulary: TransformersVocabulary, loading: Loading, *, name: str, fim: str

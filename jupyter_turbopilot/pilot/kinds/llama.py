@@ -24,7 +24,7 @@ from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.models.tuning.fold import folded, kept_by, place_of
+from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of, read_only_advice
 from jupyter_turbopilot.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 
 if TYPE_CHECKING:
@@ -122,22 +122,22 @@ class LlamaKind(EngineKind):
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
-        from jupyter_turbopilot.engine.isolated.messages import HostedLlama
+        from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 
         path, plan = self.plan(model, tuned=tuned)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
         hosted = HostedLlama(str(path), plan, model.name, model.fim)
         timeout = self.settings.load_timeout
-        if self.settings.isolate:
-            from jupyter_turbopilot.engine.isolated.engine import load_isolated
+        if self.settings.subprocess:
+            from jupyter_turbopilot.engine.child_process.engine import load_in_child
             from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 
             vocabulary = partial(self._vocabulary.of, path, load_vocabulary)
             hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
-            return load_isolated(hosted, vocabulary, cancel, timeout=timeout)
-        if self.settings.trial and self.engine_factory is llama_engine:
-            from jupyter_turbopilot.engine.isolated.load_test import ensure_loads
+            return load_in_child(hosted, vocabulary, cancel, timeout=timeout)
+        if self.settings.load_test and self.engine_factory is llama_engine:
+            from jupyter_turbopilot.engine.child_process.load_test import ensure_loads
 
             ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
         return self.engine_factory(path, model, plan, snapshot)
@@ -149,7 +149,7 @@ class LlamaKind(EngineKind):
         if not added:
             return path, hardware
         try:
-            copy = folded(self.store.folder, path, added)
+            copy = merged_copy(self.store.folder, path, added)
         except TurbopilotError as error:
             read_header(path)  # report a damaged model as such, not as a problem with its adapters
             if error.message != self._adapter_warning:
@@ -160,7 +160,7 @@ class LlamaKind(EngineKind):
 
     def added(self, model: Model) -> list[AdapterSpec]:
         """Return the adapters to merge into a copy of a model: those for all languages."""
-        if not self.settings.fold_adapters:
+        if not self.settings.merge_adapters:
             return []
         return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
@@ -222,13 +222,13 @@ def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -
     if not added:
         return
     with suppress(TurbopilotError, OSError):  # errors of the adapter or the file are reported by other lines
-        copy = place_of(folder, path, added)
+        copy = path_of(folder, path, added)
         if copy.is_file():
             closed = "" if is_readable(copy) else ". You may not read it. Ask its owner for access"
             yield Finding("copy", f"with merged adapters, {copy}{closed}", problem=bool(closed))
         elif not is_writable(copy.parent):
             slower = "The adapters are applied at run time, which is slower."
-            yield Finding("copy", f"does not exist. {slower} {kept_by(folder)}", problem=True)
+            yield Finding("copy", f"does not exist. {slower} {read_only_advice(folder)}", problem=True)
 
 
 def adapter_files(settings: Turbopilot) -> Iterator[Finding]:

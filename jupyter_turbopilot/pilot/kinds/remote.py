@@ -97,12 +97,12 @@ class RemoteKind(EngineKind):
 
     def examine(self) -> Iterator[Finding]:
         """Report which server responds, and its model."""
-        from jupyter_turbopilot.engine.remote.far_side import Kind
-        from jupyter_turbopilot.engine.remote.loading import check, far_side
+        from jupyter_turbopilot.engine.remote.loading import check, remote_server
+        from jupyter_turbopilot.engine.remote.remote_server import Kind
 
         try:
             check(self.settings)
-            far, seconds = far_side(self.settings, Cancel())
+            far, seconds = remote_server(self.settings, Cancel())
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)
             return

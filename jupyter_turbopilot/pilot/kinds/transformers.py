@@ -136,13 +136,13 @@ class TransformersKind(EngineKind):
         from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 
         folder, options = self.folder(model), self.options()
-        if self.settings.isolate:
-            from jupyter_turbopilot.engine.isolated.engine import load_isolated
-            from jupyter_turbopilot.engine.isolated.messages import HostedTransformers
+        if self.settings.subprocess:
+            from jupyter_turbopilot.engine.child_process.engine import load_in_child
+            from jupyter_turbopilot.engine.child_process.messages import HostedTransformers
 
             hosted = HostedTransformers(str(folder), options, model.name, model.fim)
             vocabulary = partial(self._vocabulary.of, folder, TransformersVocabulary)
-            return load_isolated(
+            return load_in_child(
                 hosted, vocabulary, cancel, timeout=self.settings.load_timeout, patience=READS_WITHIN
             )
         return load(folder, options, name=model.name, fim=model.fim)

@@ -15,7 +15,7 @@ from tornado import web
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer.owner import owner_of
+from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
     RefusedError,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncGenerator, Awaitable
 
-    from jupyter_turbopilot.memory.reader import KeptMemory
+    from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 BODY_SECONDS = 30.0
@@ -77,9 +77,13 @@ class Route(AuthenticatedHandler):
             return False
         return bool(allowed)
 
-    async def memory(self) -> KeptMemory | None:
+    async def notebook_index(self) -> MaintainedIndex | None:
         """Return the notebook index, for callers who may read the notebooks."""
-        return self.pilot.memory if self.pilot.memory and await self.may("read", "contents") else None
+        return (
+            self.pilot.notebook_index
+            if self.pilot.notebook_index and await self.may("read", "contents")
+            else None
+        )
 
     @property
     def metrics(self) -> Metrics:
@@ -89,7 +93,7 @@ class Route(AuthenticatedHandler):
         return cast("Metrics", self.settings["turbopilot_metrics"])
 
     @property
-    def owner(self) -> str:
+    def tenant(self) -> str:
         """The tenant whose caches this request may use; empty on a server with a single user.
 
         All callers with a Jupyter server's token count as one user. On a JupyterHub, the owner of the server
@@ -101,12 +105,12 @@ class Route(AuthenticatedHandler):
         if own or not self.names_people:
             return ""
         settings, secret = self.pilot.settings, self.pilot.completer.secret
-        return owner_of(name, groups_of(self.current_user), settings.share, settings.share_group, secret)
+        return tenant_of(name, groups_of(self.current_user), settings.share, settings.share_group, secret)
 
     @property
     def is_learned_from(self) -> bool:
         """Return whether the server learns from this caller's feedback."""
-        return self.may_manage and not self.owner
+        return self.may_manage and not self.tenant
 
     @property
     def username(self) -> str:

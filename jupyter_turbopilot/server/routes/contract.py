@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from jupyter_turbopilot.engine.lifecycle import Phase  # noqa: TC001 - the schema is made at run time
-from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 
 Assessment = Literal["recommended", "runs", "slow", "too large", "with transformers"]
@@ -80,7 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[
         str | UnsetType, Meta(description="why `items` is empty: `superseded`, `yielded`, `deadline`, …")
     ] = UNSET
-    passing: Uncached = UNSET
+    uncached: Uncached = UNSET
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
-    passing: Uncached = UNSET
+    uncached: Uncached = UNSET
     error: Error | UnsetType = UNSET
 
 
@@ -104,7 +104,7 @@ class HierarchyEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     error: Error | UnsetType = UNSET
 
 
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
+class NotebookIndex(msgspec.Struct, frozen=True, kw_only=True):
     """The notebook index."""
 
     building: Annotated[bool, Meta(description="whether the server is adding files")]
@@ -116,7 +116,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     ]
     root: Annotated[str, Meta(description="the indexed folder")]
     place: Annotated[str, Meta(description="path of the index file")]
-    trouble: Annotated[str | None, Meta(description="why there is no index although the settings allow it")]
+    error: Annotated[str | None, Meta(description="why there is no index although the settings allow it")]
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,14 +126,14 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     taken: Annotated[int, Meta(description="how many of these were accepted")]
 
 
-class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """The study log of suggestion outcomes."""
+class UsageLog(msgspec.Struct, frozen=True, kw_only=True):
+    """The usage log of suggestion outcomes."""
 
     text: Annotated[
         bool, Meta(description="whether the log contains the text of suggestions, not only numbers")
     ]
     file: Annotated[str | None, Meta(description="path of the log; null if you may not manage this server")]
-    trouble: Annotated[str | None, Meta(description="why the server cannot write the log now")]
+    error: Annotated[str | None, Meta(description="why the server cannot write the log now")]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,17 +160,17 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
-    memory: Annotated[
-        Memory | None,
+    notebook_index: Annotated[
+        NotebookIndex | None,
         Meta(description="the notebook index; null: there is none, or you may not see it"),
     ]
     week: Annotated[
         Week | None,
         Meta(description="this week's suggestions; null if the server does not learn from your feedback"),
     ]
-    study: Annotated[
-        Study | None,
-        Meta(description="the study log; null if there is none of the caller's suggestions"),
+    usage_log: Annotated[
+        UsageLog | None,
+        Meta(description="the usage log; null if there is none of the caller's suggestions"),
     ]
 
 
@@ -230,8 +230,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     removable: Annotated[
         bool | UnsetType, Meta(description="whether it may be deleted; false for the user's own files")
     ] = UNSET
-    memory: Annotated[int | UnsetType, Meta(description="estimated memory on this machine, in bytes")] = UNSET
-    tokens_a_second: Annotated[
+    notebook_index: Annotated[
+        int | UnsetType, Meta(description="estimated memory on this machine, in bytes")
+    ] = UNSET
+    tokens_per_second: Annotated[
         float | UnsetType, Meta(description="estimated speed on this machine, in tokens per second")
     ] = UNSET
     verdict: Annotated[Assessment | UnsetType | None, Meta(description="assessment for this machine")] = UNSET

@@ -12,7 +12,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.remote.dialect import SESSION_HEADER
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import RawRequest
-    from jupyter_turbopilot.memory.reader import Memory
+    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
 
@@ -86,7 +86,7 @@ class RateLimiter:
 def is_awaited(request: Completion | RawRequest) -> bool:
     """Return whether a user waits for the answer."""
     if isinstance(request, Completion):
-        return request.trigger not in {"warm", "ahead"}
+        return request.trigger not in {"warmup", "prefetch"}
     return priority_of(request).awaited
 
 
@@ -138,16 +138,19 @@ class JobRoute(Route):
         return cast("RateLimiter", self.settings.setdefault("turbopilot_rates", rates))
 
     def replies(
-        self, request: Completion | RawRequest, facts: Facts = NONE, memory: Memory | None = None
+        self,
+        request: Completion | RawRequest,
+        kernel_context: KernelContext = NONE,
+        notebook_index: NotebookIndex | None = None,
     ) -> AsyncReplies:
         """Submit a request and return its replies."""
         replies = AsyncReplies(self._count)
-        self._submit(request, facts, replies.listen, memory)
+        self._submit(request, kernel_context, replies.listen, notebook_index)
         return replies
 
     def submit_all(self, requests: Sequence[RawRequest]) -> AsyncBatch:
         """Submit several requests and return all their replies in the order of arrival."""
-        most = self.pilot.settings.waiting_per_person
+        most = self.pilot.settings.waiting_per_user
         if 0 < most < len(requests):  # a retry would not help
             raise BadRequestError(
                 f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",
@@ -161,9 +164,9 @@ class JobRoute(Route):
     def _submit(
         self,
         request: Completion | RawRequest,
-        facts: Facts,
+        kernel_context: KernelContext,
         listener: Listener,
-        memory: Memory | None = None,
+        notebook_index: NotebookIndex | None = None,
     ) -> None:
         self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
         if isinstance(request, Completion):
@@ -173,7 +176,9 @@ class JobRoute(Route):
         caller = self._caller_for(request)
         try:
             self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
-            job = self.pilot.completer.submit(request, listener, facts, caller, self.owner, memory=memory)
+            job = self.pilot.completer.submit(
+                request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index
+            )
             self._jobs.append(job)
         except TurbopilotError as error:
             self.metrics.count(self.name, error.code)
@@ -225,7 +230,7 @@ class JobRoute(Route):
     @staticmethod
     def require_output(last: Reply, request: RawRequest) -> None:
         """Raise an error if the last reply is empty, unless the request only evaluates the prompt."""
-        if not last.items and not request.ahead:
+        if not last.items and not request.prefetch:
             reason = last.finish_reason or DEADLINE
             why = "The time limit was reached" if reason == DEADLINE else "The request was cancelled"
             raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)

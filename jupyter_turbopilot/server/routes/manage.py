@@ -22,7 +22,7 @@ from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.openai_wording import model_list
+from jupyter_turbopilot.server.routes.openai_format import model_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -79,8 +79,8 @@ class StatusRoute(Route):
 
 async def _health(route: Route) -> dict[str, Any]:
     """Return the server's state as far as the caller may see it."""
-    memory = await route.memory()
-    return describe_health(route.pilot, memory, own=route.is_learned_from, logged=not route.owner)
+    notebook_index = await route.notebook_index()
+    return describe_health(route.pilot, notebook_index, own=route.is_learned_from, logged=not route.tenant)
 
 
 class HealthRoute(Route):

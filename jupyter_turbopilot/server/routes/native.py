@@ -11,14 +11,14 @@ from jupyter_core.utils import ensure_async
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.bounds import remembering_for
-from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.bounds import tenant_cache
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.hierarchy.follow import follow_async
-from jupyter_turbopilot.hierarchy.growth import grow
+from jupyter_turbopilot.helper_functions.follow import follow_async
+from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import Completion, Feedback, Hierarchy, parse_completion
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HierarchyEvent
@@ -28,8 +28,8 @@ from jupyter_turbopilot.server.routes.jobs import JobRoute
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-    from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.hierarchy.event import Event
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.reply import Reply
 
 AT_ONCE = 2  # concurrent hierarchy requests per caller
@@ -38,7 +38,7 @@ AT_ONCE = 2  # concurrent hierarchy requests per caller
 class NotebookRoute(JobRoute):
     """Base class of routes that use kernel context."""
 
-    async def facts(self, request: Completion | Hierarchy) -> Facts:
+    async def kernel_context(self, request: Completion | Hierarchy) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel."""
         kernels, name = self.pilot.kernels, request.kernel_id
         if not kernels or not name or is_private_path(request.path):
@@ -51,7 +51,7 @@ class NotebookRoute(JobRoute):
             return NONE  # a kernel without a session
         if {*names_of(str(session.get("path")))}.isdisjoint(names_of(request.path)):
             return NONE
-        return kernels.facts(name)
+        return kernels.kernel_context(name)
 
 
 class CompleteRoute(NotebookRoute):
@@ -60,8 +60,8 @@ class CompleteRoute(NotebookRoute):
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
-        memory = await self.memory() if request.memory else None
-        replies = self.replies(request, await self.facts(request), memory)
+        notebook_index = await self.notebook_index() if request.notebook_index else None
+        replies = self.replies(request, await self.kernel_context(request), notebook_index)
         reply = await anext(replies)
         if request.stream:
             failed = {"id": reply.id, "done": True, "text": "", "finish_reason": "error"}
@@ -109,7 +109,7 @@ class FeedbackRoute(Route):
 
 
 class HierarchyRoute(NotebookRoute):
-    """`POST turbopilot/hierarchy`."""
+    """`POST turbopilot/helpers`."""
 
     name = "hierarchy_question"  # in the metrics: `replies` counts each completion
 
@@ -118,11 +118,11 @@ class HierarchyRoute(NotebookRoute):
         """Generate a function and the functions that it calls. No generated code is executed."""
         outcome = "error"
         try:
-            with self._admitted(), remembering_for(self.owner):
-                facts = await self.facts(request)
-                growth = await self.parse(grow, request, facts, proceed=self.proceed)
+            with self._admitted(), tenant_cache(self.tenant):
+                kernel_context = await self.kernel_context(request)
+                growth = await self.parse(generate_functions, request, kernel_context, proceed=self.proceed)
                 events = follow_async(
-                    growth, lambda completion: self._generate(completion, facts), self.parse
+                    growth, lambda completion: self._generate(completion, kernel_context), self.parse
                 )
                 await self.stream(_lines(await anext(events), events), {"event": "done"})
             outcome = "answered"
@@ -153,10 +153,10 @@ class HierarchyRoute(NotebookRoute):
             if not running[self.caller]:
                 del running[self.caller]
 
-    async def _generate(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
+    async def _generate(self, completion: Completion, kernel_context: KernelContext) -> AsyncGenerator[Reply]:
         """Yield the replies to a completion request."""
         self.proceed()
-        replies = self.replies(completion, facts)
+        replies = self.replies(completion, kernel_context)
         try:
             async for reply in replies:
                 if reply.error:

@@ -17,7 +17,7 @@ from jupyter_turbopilot.server.routes.deltas import Deltas
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
-from jupyter_turbopilot.server.routes.openai_wording import CompletionFormat, error_body, model_list
+from jupyter_turbopilot.server.routes.openai_format import CompletionFormat, error_body, model_list
 from jupyter_turbopilot.server.routes.peer import FIELDS, describe_engine, identity_digest
 
 if TYPE_CHECKING:

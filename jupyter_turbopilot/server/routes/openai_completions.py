@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, RawRequest
+from jupyter_turbopilot.generation import PrefixConstraint, RawRequest
 from jupyter_turbopilot.request import Stop  # noqa: TC001 - read by msgspec
 from jupyter_turbopilot.server.routes.options import (
     MAX_IDS,
@@ -25,7 +25,7 @@ from jupyter_turbopilot.server.routes.peer import MAX_LOGPROBS, PeerOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.generation import ExactAsk
+    from jupyter_turbopilot.generation import ExactRequest
 
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 
@@ -113,7 +113,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             frequency_penalty=self.frequency_penalty or 0.0,
             seed=secrets.randbits(31) if self.seed is None else self.seed & 0xFFFFFFFF,
             top=self.logprobs or 0,
-            beginning=self.turbopilot.beginning() if self.turbopilot else Beginning(),
+            beginning=self.turbopilot.beginning() if self.turbopilot else PrefixConstraint(),
         )
         extra = self.extra
         prompts = self.prompts()
@@ -136,7 +136,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             for prompt in prompts
         ]
 
-    def _exact(self, prompts: Sequence[str | tuple[int, ...]]) -> ExactAsk | None:
+    def _exact(self, prompts: Sequence[str | tuple[int, ...]]) -> ExactRequest | None:
         """Return the options of another Turbopilot server, which sends complete prompts."""
         if self.turbopilot is None:
             return None

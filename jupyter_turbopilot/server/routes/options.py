@@ -197,7 +197,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
             "prompt_seconds": max(0, self.t_max_prompt_ms) / 1000 if self.n_predict else 0.0,
             "seconds": max(0, self.t_max_predict_ms) / 1000,
             "cut": True,
-            "ahead": self.n_predict == 0,
+            "prefetch": self.n_predict == 0,
         }
 
     def settings(self, sampling: Sampling) -> dict[str, Any]:

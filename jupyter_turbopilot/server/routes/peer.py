@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Beginning, ExactAsk, Urgency
+from jupyter_turbopilot.generation import ExactRequest, PrefixConstraint, Urgency
 from jupyter_turbopilot.server.routes.options import Name, TokenId  # noqa: TC001 - the schemas are made at run time
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
         Urgency | None, Meta(description="priority; several or long completions are at most `bulk`")
     ] = None
 
-    def beginning(self) -> Beginning:
+    def beginning(self) -> PrefixConstraint:
         """Return the prefix constraint."""
         if sum(map(len, self.begins)) > MAX_PREFIX_TOTAL:
             raise BadRequestError(
@@ -77,16 +77,16 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
             # An extension of another prefix adds nothing, but would slow down each comparison.
             if not (prefixes and prefix.startswith(prefixes[-1])):
                 prefixes.append(prefix)
-        return Beginning(tuple(prefixes), self.typed, self.banned)
+        return PrefixConstraint(tuple(prefixes), self.typed, self.banned)
 
-    def exact(self, size: int) -> ExactAsk:
+    def exact(self, size: int) -> ExactRequest:
         """Return the other options, for a prompt of `size` tokens."""
         start, stop = self.fixed or (0, 0)
         if not start <= stop < size:  # the last token is always evaluated
             raise BadRequestError(
                 "fixed must be [from, to] and end before the prompt's last token.", field="fixed"
             )
-        return ExactAsk(
+        return ExactRequest(
             hint=tuple(self.hint),
             aligned=self.aligned,
             suffix_span=(start, stop),
@@ -112,17 +112,17 @@ def describe_engine(engine: Engine | None) -> dict[str, Any]:
     """
     if engine is None:
         return {"version": VERSION}
-    abilities = engine.abilities
+    capabilities = engine.capabilities
     return {
         "version": VERSION,
-        "places": abilities.places,
+        "slots": capabilities.slots,
         "context_size": engine.context_size,
-        "holds": abilities.holds,
-        "chances": abilities.chances,
-        "top": min(abilities.top, MAX_LOGPROBS),
-        "ahead": abilities.ahead,
-        "samplers": sorted(abilities.samplers),
+        "prefix_constraints": capabilities.prefix_constraints,
+        "logprobs": capabilities.logprobs,
+        "top": min(capabilities.top, MAX_LOGPROBS),
+        "prefetch": capabilities.prefetch,
+        "samplers": sorted(capabilities.samplers),
         "identity": identity_digest(engine),
         "vocabulary": vocabulary_digest(engine.vocabulary),
-        "lasting": abilities.lasting,
+        "persistent": capabilities.persistent,
     }

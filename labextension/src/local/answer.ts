@@ -14,7 +14,7 @@ import {
 import { cursorFeatures, score } from './features';
 import { type Eagerness, fitFor, Gate } from './gate';
 import { byBrackets, fitting, type Judge } from './grammar';
-import { type IFacts, namesAt, scopeOf } from './names';
+import { type IKernelContext, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
@@ -36,7 +36,7 @@ export const DEFAULTS: ISettings = {
 /** Inputs besides the request. */
 export interface ISources {
   /** the kernel context; null: unknown */
-  facts?: IFacts | null;
+  facts?: IKernelContext | null;
   /** counts the faults of a text; brackets and quotes where there is no grammar */
   judge?: Judge;
 }
@@ -97,7 +97,7 @@ export class Composer {
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = prompt.length;
     const sampling: ISampling = {
-      maxTokens: trigger === 'warm' ? 0 : length * CHARACTERS,
+      maxTokens: trigger === 'warmup' ? 0 : length * CHARACTERS,
       ways: names.map(name => vocabulary.tokenize(name)),
       banned: null
     };
@@ -164,7 +164,7 @@ export class Composer {
     const { trigger, eagerness } = this._request;
     const prefix = prefixOf(this._request);
     const suffix = suffixOf(this._request);
-    const unasked = trigger === 'automatic' || trigger === 'ahead';
+    const unasked = trigger === 'automatic' || trigger === 'prefetch';
     const { coefficients, thresholds } = fitFor(this._engine.name);
     const gate = new Gate(
       cursorFeatures(prefix, suffix, this._context.pieces),

@@ -108,7 +108,7 @@ describe('an answer', () => {
 
   it('to a request that only reads ahead writes nothing', async () => {
     const engine = saying('a');
-    const frames = await framesOf(new Completer(engine), requestOf('x', { trigger: 'warm' }));
+    const frames = await framesOf(new Completer(engine), requestOf('x', { trigger: 'warmup' }));
     expect(frames).toMatchObject([{ text: '', done: true }]);
     expect(engine.asks[0].sampling.maxTokens).toBe(0);
   });
@@ -139,9 +139,9 @@ describe('a newer request', () => {
 
   it('ends what nobody waits for, and is never ended by that', async () => {
     const completer = new Completer(saying('a b c'));
-    const warm = framesOf(completer, requestOf('x', { trigger: 'ahead' }));
+    const warm = framesOf(completer, requestOf('x', { trigger: 'prefetch' }));
     const asked = framesOf(completer, requestOf('y', { client: 'other' }));
-    const late = framesOf(completer, requestOf('z', { trigger: 'warm' }));
+    const late = framesOf(completer, requestOf('z', { trigger: 'warmup' }));
     expect((await warm).at(-1)?.finish_reason).toBe('yielded');
     expect((await late).at(-1)?.finish_reason).toBe('yielded');
     expect((await asked).at(-1)).toMatchObject({ text: 'a b c', finish_reason: 'stop' });

@@ -7,7 +7,7 @@ import type { NodeSet, Parser } from '@lezer/common';
 import { absolute } from './address';
 import { type ILocalOptions, LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
-import { KernelFacts } from './kernelfacts';
+import { KernelFacts } from './kernelcontext';
 
 /** The list of models in the extension. */
 const CATALOGUE = 'jupyter-turbopilot/static/models.json';

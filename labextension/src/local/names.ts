@@ -38,7 +38,7 @@ export interface IFact {
 }
 
 /** The kernel context after the last execution. */
-export interface IFacts {
+export interface IKernelContext {
   names: Record<string, IFact>;
 }
 
@@ -51,7 +51,7 @@ export interface IScope {
 }
 
 /** Return the scope without names that a cell that has not been executed may rebind. */
-export function scopeOf(request: IRequest, facts: IFacts): IScope {
+export function scopeOf(request: IRequest, facts: IKernelContext): IScope {
   const facing = Object.entries(facts.names);
   const changing = new Set(
     request.cells

@@ -14,9 +14,9 @@ def test_info_describes_a_converted_model(whole: Path) -> None:
     assert "qwen2, 2 layers" in said
     assert "F16" in said
     found = json.loads(jupyter("models", "info", whole, "--json", "--context", "64").stdout)
-    assert found["memory"]["context"] == 64
+    assert found["notebook_index"]["context"] == 64
     assert (
-        found["memory"]["cache"] == 2 * 64 * 2 * 2 * 64 * 2
+        found["notebook_index"]["cache"] == 2 * 64 * 2 * 2 * 64 * 2
     )  # layers, tokens, K and V, heads, their size, bytes
     assert found["fim"] == "none"
 
@@ -46,4 +46,4 @@ def test_recommend_prints_json() -> None:
     found = json.loads(done.stdout)
     assert (found["measured"], found["cores"] > 0, found["free_memory"] > 0) == (False, True, True)
     assert [model["verdict"] for model in found["models"]].count("recommended") == 1
-    assert all(model["memory"] > 0 < model["tokens_a_second"] for model in found["models"])
+    assert all(model["notebook_index"] > 0 < model["tokens_per_second"] for model in found["models"])

@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.prompt.formats import Budget, build, form_for
 
 from ...tiny_model import write_tiny_model
@@ -115,7 +115,7 @@ def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(def
             )  # fmt: skip
             usage = Usage()
             run = engine.start(
-                Ask(prompt.tokens, Sampling(max_tokens=6), usage, suffix_span=prompt.suffix_span)
+                EngineRequest(prompt.tokens, Sampling(max_tokens=6), usage, suffix_span=prompt.suffix_span)
             )
             assert run is not None
             while not run.done:
@@ -214,9 +214,11 @@ def test_nothing_that_was_read_for_an_owner_is_kept_for_the_next_start(
 ) -> None:
     texts = {"": "a" * 100, "ada": "b" * 100}
 
-    def reused(engine: LlamaEngine, owner: str) -> int:
+    def reused(engine: LlamaEngine, tenant: str) -> int:
         usage = Usage()
-        run = engine.start(Ask(engine.vocabulary.tokenize(texts[owner]), Sampling(1), usage, owner=owner))
+        run = engine.start(
+            EngineRequest(engine.vocabulary.tokenize(texts[tenant]), Sampling(1), usage, tenant=tenant)
+        )
         assert run
         while not run.done:
             engine.step([run], Cancel())
@@ -228,6 +230,6 @@ def test_nothing_that_was_read_for_an_owner_is_kept_for_the_next_start(
         engine = LlamaEngine(
             tiny_model, name="tiny", context_size=512, threads=1, parked=512, state=tmp_path / "state"
         )
-        found.append({owner: reused(engine, owner) for owner in texts})
+        found.append({tenant: reused(engine, tenant) for tenant in texts})
         engine.close()
     assert found == [{"": 0, "ada": 0}, {"": 99, "ada": 0}]

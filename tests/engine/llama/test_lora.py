@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 from ...tiny_adapter import make
@@ -68,7 +68,10 @@ def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Pa
         alone = [said(engine, prompt, language)[0] for language in languages]
         # Who reads the same prompt in the same language finds it read; in another it is another text.
         kept = [said(engine, [*prompt, 65], language)[1] for language in ("python", "r", "julia")]
-        together = [engine.start(Ask(prompt, Sampling(max_tokens=12), language=one)) for one in languages[:3]]
+        together = [
+            engine.start(EngineRequest(prompt, Sampling(max_tokens=12), language=one))
+            for one in languages[:3]
+        ]
         while not all(run.done for run in together):
             engine.step([run for run in together if not run.done], Cancel())
         beside = [b"".join(token.data for token in run.fresh) for run in together]
@@ -83,7 +86,7 @@ def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Pa
 
 
 def said(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
-    ask = Ask(prompt, Sampling(max_tokens=12), Usage(), language=language)
+    ask = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
     run = engine.start(ask)
     assert run
     while not run.done:

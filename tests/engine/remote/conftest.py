@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.engine.vocabulary import CodePoints, Vocabulary
 
-from .far_server import Act, FarServer, always, settings_for
+from .fake_server import Act, FarServer, always, settings_for
 
 CHARACTERS = CodePoints()
 Serve = Callable[..., FarServer]

@@ -10,9 +10,9 @@ from hypothesis import given
 
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText, grammar
 from jupyter_turbopilot.engine.remote.completions import Spellings
-from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.engine.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
 
 from .test_completions import ids
 from .test_far_side import JSON
@@ -27,16 +27,16 @@ def event(content: str, tokens: list[int], *chances: dict[str, Any], **more: Any
 
 
 def test_ids_are_sent_and_asked_back_with_a_probability() -> None:
-    request = IDS.request(Ask((1, 2), Sampling(5, cached=False)))
+    request = IDS.request(EngineRequest((1, 2), Sampling(5, cached=False)))
     assert request.route == "/completion"
     wanted = {"prompt": [1, 2], "n_predict": 5, "n_probs": 1, "return_tokens": True, "cache_prompt": False}
     assert wanted.items() <= request.body.items()
 
 
 def test_a_beginning_is_sent_as_a_grammar() -> None:
-    body = IDS.request(Ask((1,), Sampling(5, beginning=Beginning((b"x", b"yz"), 1)))).body
+    body = IDS.request(EngineRequest((1,), Sampling(5, beginning=PrefixConstraint((b"x", b"yz"), 1)))).body
     assert body["grammar"] == grammar((b"x", b"yz"))
-    assert "grammar" not in IDS.request(Ask((1,), Sampling(5))).body
+    assert "grammar" not in IDS.request(EngineRequest((1,), Sampling(5))).body
 
 
 def test_a_grammar_has_every_character_by_its_number() -> None:
@@ -47,21 +47,21 @@ def test_a_grammar_has_every_character_by_its_number() -> None:
 
 def test_a_penalty_on_everything_is_told_as_a_number() -> None:
     sampling = Sampling(5, penalty_last_n=-1, repeat_penalty=2.0)
-    assert IDS.request(Ask((1, 2), sampling)).body["repeat_last_n"] == 7
+    assert IDS.request(EngineRequest((1, 2), sampling)).body["repeat_last_n"] == 7
 
 
 def test_a_hole_is_sent_to_the_route_for_it() -> None:
-    request = TEXT.request(Ask(ids("a", "b")))
+    request = TEXT.request(EngineRequest(ids("a", "b")))
     assert request is not None
     assert (request.route, request.body["input_prefix"], request.body["input_suffix"]) == (
         "/infill",
         "a",
         "b",
     )
-    plain = TEXT.request(Ask(ids("a")))
+    plain = TEXT.request(EngineRequest(ids("a")))
     assert plain is not None
     assert (plain.route, plain.body["prompt"]) == ("/completion", "a")
-    assert TEXT.request(Ask(ids("'</s>'"))) is None
+    assert TEXT.request(EngineRequest(ids("'</s>'"))) is None
 
 
 def test_a_token_comes_with_its_probability_and_the_likeliest_others() -> None:
@@ -93,12 +93,12 @@ def test_text_comes_in_characters() -> None:
 
 @pytest.mark.parametrize("tokens", [[-1], [1 << 40]])
 def test_a_token_outside_the_vocabulary_is_refused(tokens: list[int]) -> None:
-    with pytest.raises(StrangeAnswerError, match="vocabulary"):
+    with pytest.raises(InvalidAnswerError, match="vocabulary"):
         IDS.read(event("a", tokens))
 
 
 def test_an_error_in_between_is_not_repeated() -> None:
-    with pytest.raises(StrangeAnswerError) as strange:
+    with pytest.raises(InvalidAnswerError) as strange:
         TEXT.read(b'{"error": {"message": "hush"}}')
     assert "hush" not in str(strange.value)
 
@@ -111,7 +111,7 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
         {"content": "x", "tokens": value},
     ):
         for dialect in (IDS, TEXT):
-            with contextlib.suppress(StrangeAnswerError):
+            with contextlib.suppress(InvalidAnswerError):
                 dialect.read(json.dumps(data).encode())
 
 

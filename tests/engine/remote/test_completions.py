@@ -19,10 +19,10 @@ from jupyter_turbopilot.engine.remote.completions import (
     peer_fields,
     spread,
 )
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
-from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.engine.remote.errors import InvalidAnswerError
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
 from jupyter_turbopilot.prompt.formats import FORMATS
 
 from .test_far_side import JSON
@@ -34,8 +34,8 @@ class Ending(CodePoints):
         self.ends = frozenset({3})
 
 
-OURS = ByIds(FarSide(Kind.OURS, "m"), Ending())
-VLLM = ByIds(FarSide(Kind.VLLM, "m"), Ending())
+OURS = ByIds(RemoteServer(Kind.OURS, "m"), Ending())
+VLLM = ByIds(RemoteServer(Kind.VLLM, "m"), Ending())
 
 
 def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) -> bytes:
@@ -44,8 +44,8 @@ def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) 
 
 
 def test_our_own_server_is_asked_what_an_engine_is_asked() -> None:
-    beginning = Beginning((b"pr", b"\xff"), 1, 7)
-    ask = Ask(
+    beginning = PrefixConstraint((b"pr", b"\xff"), 1, 7)
+    ask = EngineRequest(
         (1, 2), Sampling(5, beginning=beginning), hint=(3, 4), aligned=False, suffix_span=(0, 2), language="r"
     )
     request = OURS.request(ask)
@@ -55,7 +55,7 @@ def test_our_own_server_is_asked_what_an_engine_is_asked() -> None:
         5,
     )
     assert request.body["turbopilot"] == {
-        "begins": [base64.b64encode(way).decode() for way in beginning.ways],
+        "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
         "typed": 1,
         "banned": 7,
         "hint": [3, 4],
@@ -66,30 +66,32 @@ def test_our_own_server_is_asked_what_an_engine_is_asked() -> None:
 
 
 def test_what_is_not_asked_for_takes_no_room() -> None:
-    assert peer_fields(Ask((1,))) == {}
-    assert peer_fields(Ask((1,), Sampling(beginning=Beginning(banned=0)), priority="warm")) == {
+    assert peer_fields(EngineRequest((1,))) == {}
+    assert peer_fields(
+        EngineRequest((1,), Sampling(beginning=PrefixConstraint(banned=0)), priority="warmup")
+    ) == {
         "banned": 0,
-        "priority": "warm",
+        "priority": "warmup",
     }
 
 
 def test_others_are_asked_for_one_token_at_least_and_get_biases_by_id() -> None:
     sampling = Sampling(0, logit_bias=(("a", 1.0),))
-    body = VLLM.request(Ask((1,), sampling)).body
+    body = VLLM.request(EngineRequest((1,), sampling)).body
     assert (body["max_tokens"], body["logit_bias"]) == (1, {"97": 1.0})
     assert "turbopilot" not in body
-    assert OURS.request(Ask((1,), sampling)).body["max_tokens"] == 0
+    assert OURS.request(EngineRequest((1,), sampling)).body["max_tokens"] == 0
 
 
 def test_biases_go_in_openais_form_because_a_router_may_take_no_other() -> None:
-    body = OURS.request(Ask((1,), Sampling(1, logit_bias=((97, 0.5), ("ab", 1.0))))).body
+    body = OURS.request(EngineRequest((1,), Sampling(1, logit_bias=((97, 0.5), ("ab", 1.0))))).body
     assert body["logit_bias"] == {"97": 1.5, "98": 1.0}
 
 
 def test_a_server_that_nobody_knows_gets_openais_fields_alone() -> None:
     body = (
-        ByIds(FarSide(Kind.OPENAI, "m"), CodePoints())
-        .request(Ask((1,), Sampling(logit_bias=((1, 1.0),))))
+        ByIds(RemoteServer(Kind.OPENAI, "m"), CodePoints())
+        .request(EngineRequest((1,), Sampling(logit_bias=((1, 1.0),))))
         .body
     )
     assert not {"logit_bias", "repetition_penalty", "repeat_penalty"} & body.keys()
@@ -121,13 +123,13 @@ def test_a_probability_that_makes_no_sense_is_unknown(logprobs: list[Any]) -> No
     ["a", "token_id:", "token_id:-1", "token_id:x", "token_id:²", "token_id:1114199", "token_id:" + "9" * 12],
 )
 def test_a_token_without_an_id_or_outside_the_vocabulary_is_another_vocabularys(name: str) -> None:
-    with pytest.raises(StrangeAnswerError, match="vocabulary"):
+    with pytest.raises(InvalidAnswerError, match="vocabulary"):
         VLLM.read(event([name], [-1.0]))
 
 
 @pytest.mark.parametrize("logprobs", [None, {}])
 def test_text_without_ids_is_refused(logprobs: Any) -> None:
-    with pytest.raises(StrangeAnswerError, match="vocabulary"):
+    with pytest.raises(InvalidAnswerError, match="vocabulary"):
         VLLM.read(json.dumps({"choices": [{"text": "hush", "logprobs": logprobs}]}).encode())
 
 
@@ -136,7 +138,7 @@ def test_other_texts_an_error_and_what_was_cached_are_told_apart() -> None:
     usage = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}
     heard = VLLM.read(json.dumps({"model": "m", "choices": [], "usage": usage}).encode())
     assert (heard.model, heard.cached) == ("m", 4)
-    with pytest.raises(StrangeAnswerError, match="an error") as strange:
+    with pytest.raises(InvalidAnswerError, match="an error") as strange:
         VLLM.read(b'{"error": {"message": "hush"}}')
     assert "hush" not in str(strange.value)
 
@@ -146,7 +148,7 @@ MARKERS = [
 ]
 SPELLINGS = Spellings(MARKERS)
 CHARACTERS = st.text(st.characters(exclude_categories=["Cs"]))
-TEXT = ByText("m", Spellings(), chances=True)
+TEXT = ByText("m", Spellings(), logprobs=True)
 
 
 def read(text: str, logprobs: Any = None) -> list[tuple[bytes, float]]:
@@ -155,7 +157,7 @@ def read(text: str, logprobs: Any = None) -> list[tuple[bytes, float]]:
 
 
 def test_a_hole_is_sent_as_a_suffix() -> None:
-    request = TEXT.request(Ask(ids("a", "b"), Sampling(7)))
+    request = TEXT.request(EngineRequest(ids("a", "b"), Sampling(7)))
     assert request is not None
     assert {
         "prompt": "a",
@@ -164,7 +166,7 @@ def test_a_hole_is_sent_as_a_suffix() -> None:
         "model": "m",
         "logprobs": 1,
     }.items() <= request.body.items()
-    plain = ByText("", Spellings(), chances=False).request(Ask(ids("a")))
+    plain = ByText("", Spellings(), logprobs=False).request(EngineRequest(ids("a")))
     assert plain is not None
     assert not {"suffix", "model", "logprobs"} & plain.body.keys()
 
@@ -249,7 +251,7 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
         {"usage": value},
     ):
         for dialect in (VLLM, TEXT):
-            with contextlib.suppress(StrangeAnswerError):
+            with contextlib.suppress(InvalidAnswerError):
                 dialect.read(json.dumps(data).encode())
 
 

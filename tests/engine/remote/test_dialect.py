@@ -12,13 +12,13 @@ from jupyter_turbopilot.engine.remote.dialect import (
     Request,
     Style,
     likeliest,
-    owner_fields,
     probability,
     refused_option,
     samplers,
     sampling_fields,
+    tenant_fields,
 )
-from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.remote.remote_server import Kind
 from jupyter_turbopilot.generation import Sampling
 
 ALL = Sampling(
@@ -93,8 +93,8 @@ def test_an_owner_is_told_to_who_knows_owners_and_nothing_is_reused_where_nobody
         Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM behind a router with a list of models of its own
         Kind.LLAMA: {"cache_prompt": False},
     }
-    assert owner_fields(kind, "o") == told.get(kind, {})
-    assert owner_fields(kind, "") == {}
+    assert tenant_fields(kind, "o") == told.get(kind, {})
+    assert tenant_fields(kind, "") == {}
 
 
 ANY = st.none() | st.floats()

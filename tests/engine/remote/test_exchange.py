@@ -11,26 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.remote.address import Address
-from jupyter_turbopilot.engine.remote.dialect import Heard, Request
+from jupyter_turbopilot.engine.remote.dialect import EventContent, Request
+from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, RemoteRefusalError, refused
 from jupyter_turbopilot.engine.remote.exchange import (
     CUT,
     FIRST,
     LEAST,
     LONGEST,
     MOST_NAMES,
+    Endpoint,
     Exchange,
-    Place,
-    Waits,
+    RetryTimes,
     pause,
 )
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
-from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, FarRefusalError, refused
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.errors import BusyError, EngineError, EngineGoneError, NotReadyError
 from jupyter_turbopilot.generation import Token
 
 REQUEST = Request("/v1/completions", {})
-WORD, END = Heard((Token(b"a", 1.0),)), Heard((), ended=True)
-Say = Heard | Exception | float  # what is said, what is raised, or for how many seconds nothing is
+WORD, END = EventContent((Token(b"a", 1.0),)), EventContent((), ended=True)
+Say = EventContent | Exception | float  # what is said, what is raised, or for how many seconds nothing is
 
 
 class Scripted:
@@ -45,7 +45,7 @@ class Scripted:
         self.model = model
         self.asked = 0
 
-    async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
+    async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[EventContent]:
         self.asked += 1
         for say in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
             if isinstance(say, Exception):
@@ -56,24 +56,24 @@ class Scripted:
                 yield say
 
 
-async def recognize(side: Any) -> FarSide:
+async def recognize(side: Any) -> RemoteServer:
     side.recognized += 1
     if not side.model:
         raise EngineGoneError("h has no model loaded.")
-    return FarSide(Kind.VLLM, side.model)
+    return RemoteServer(Kind.VLLM, side.model)
 
 
 def exchange_of(
     *sides: Scripted,
     timeout: float = 5.0,
-    far: FarSide = FarSide(Kind.VLLM, "m"),  # noqa: B008 - it is immutable
+    far: RemoteServer = RemoteServer(Kind.VLLM, "m"),  # noqa: B008 - it is immutable
     recognize: Callable[[Any], Any] = recognize,
 ) -> Exchange:
     return Exchange(sides, far, None, recognize, timeout)  # type: ignore[arg-type]
 
 
-def write(*sides: Scripted, timeout: float = 5.0, times: int = 1, awaited: bool = True) -> list[Heard]:
-    heard: list[Heard] = []
+def write(*sides: Scripted, timeout: float = 5.0, times: int = 1, awaited: bool = True) -> list[EventContent]:
+    heard: list[EventContent] = []
     exchange = exchange_of(*sides, timeout=timeout)
 
     async def all_times() -> None:
@@ -107,12 +107,12 @@ def test_an_address_that_hangs_while_each_key_takes_the_request_before_back_is_l
     monkeypatch.setattr(f"{Exchange.__module__}.PROBED", 0.05)
     hangs, second = Scripted([60.0]), Scripted([WORD, END])
 
-    async def recognize_others(side: Any) -> FarSide:
+    async def recognize_others(side: Any) -> RemoteServer:
         await asyncio.sleep(60 if side is hangs else 0)
-        return FarSide(Kind.VLLM, "m")
+        return RemoteServer(Kind.VLLM, "m")
 
     exchange = exchange_of(hangs, second, timeout=30.0, recognize=recognize_others)
-    heard: list[Heard] = []
+    heard: list[EventContent] = []
 
     async def keys() -> None:
         while not heard:
@@ -164,10 +164,10 @@ def test_after_its_first_word_a_text_ends_with_what_it_has(end: Any) -> None:
 
 
 def test_while_a_request_is_sent_again_to_the_only_address_others_are_served_by_it() -> None:
-    side, heard = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[Heard]()
+    side, heard = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[EventContent]()
     exchange = exchange_of(side)
 
-    def hear(one: Heard) -> bool:
+    def hear(one: EventContent) -> bool:
         heard.append(one)
         return one.ended
 
@@ -176,7 +176,7 @@ def test_while_a_request_is_sent_again_to_the_only_address_others_are_served_by_
 
 
 def test_an_answer_without_a_word_or_an_end_has_died() -> None:
-    assert write(Scripted([Heard()]), Scripted([END])) == [Heard(), END]
+    assert write(Scripted([EventContent()]), Scripted([END])) == [EventContent(), END]
 
 
 def test_an_address_that_nothing_was_sent_to_has_not_failed() -> None:
@@ -199,7 +199,7 @@ def test_an_address_without_its_model_is_passed_over_while_another_has_it() -> N
 class Streaming(Scripted):
     """Writes word for word for whom it writes first, and is silent for all others."""
 
-    async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
+    async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[EventContent]:
         self.asked += 1
         if self.asked > 1:
             await asyncio.sleep(9)
@@ -213,9 +213,9 @@ class Streaming(Scripted):
 def test_a_slow_text_fails_alone_while_its_address_writes_others(others: int) -> None:
     sides = [Streaming(), *(Scripted([9.0]) for _ in range(others))]
     exchange = exchange_of(*sides, timeout=0.6)
-    heard: list[Heard] = []
+    heard: list[EventContent] = []
 
-    def hear(one: Heard) -> bool:
+    def hear(one: EventContent) -> bool:
         heard.append(one)
         return one.ended
 
@@ -228,11 +228,11 @@ def test_a_slow_text_fails_alone_while_its_address_writes_others(others: int) ->
 
 def test_empty_events_without_end_keep_nobody_waiting() -> None:
     class Chatty(Scripted):
-        async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
+        async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[EventContent]:
             yield WORD
             while True:
                 await asyncio.sleep(0.01)
-                yield Heard()
+                yield EventContent()
 
     assert write(Chatty(), timeout=0.2)[0] == WORD
 
@@ -255,7 +255,7 @@ async def outcomes(exchange: Exchange, *asks: tuple[str, bool]) -> list[object]:
     """Ask for sessions, which are awaited or not, one after the other; return what came of it."""
     found: list[object] = []
     for session, awaited in asks:
-        heard: list[Heard] = []
+        heard: list[EventContent] = []
         request = replace(REQUEST, session=session)
         try:
             await exchange.write(request, lambda one, to=heard: to.append(one) or one.ended, awaited=awaited)
@@ -275,7 +275,7 @@ def test_who_types_on_sends_nothing_before_the_wait_is_over_and_others_are_asked
         assert isinstance(told, BusyError)
         assert 29 < told.after <= 30
     assert other == [WORD, END]
-    assert exchange.figures.addresses[side.address.host].told_to_wait == 1
+    assert exchange.figures.addresses[side.address.host].throttled == 1
 
 
 def test_after_the_wait_the_next_key_is_asked_for_again() -> None:
@@ -293,7 +293,7 @@ def test_after_the_wait_the_next_key_is_asked_for_again() -> None:
 
 
 def test_what_answers_cost_and_who_gives_them_is_counted() -> None:
-    by_x, by_y = (Heard(replica=name, cached=cached) for name, cached in (("x", 0), ("y", 5)))
+    by_x, by_y = (EventContent(replica=name, cached=cached) for name, cached in (("x", 0), ("y", 5)))
     side = Scripted([by_x, WORD, END], [by_y, WORD, END], [by_y, 60.0])
     exchange = exchange_of(side, timeout=0.5)
     asyncio.run(outcomes(exchange, ("a", True), ("a", True), ("a", True)))
@@ -305,13 +305,13 @@ def test_what_answers_cost_and_who_gives_them_is_counted() -> None:
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 500, 502])
 def test_a_refusal_is_told_and_not_tried_elsewhere(code: int) -> None:
     other = Scripted([WORD, END])
-    with pytest.raises(FarRefusalError):
+    with pytest.raises(RemoteRefusalError):
         write(Scripted([refused("h", code)]), other)
     assert other.asked == 0
 
 
 def named(*names: str) -> list[list[Say]]:
-    return [[Heard(WORD.tokens, ended=True, model=name)] for name in names]
+    return [[EventContent(WORD.tokens, ended=True, model=name)] for name in names]
 
 
 def test_one_model_may_answer_under_several_names() -> None:
@@ -332,7 +332,7 @@ def test_what_comes_of_an_answer_behind_its_end_is_nobodys(word: list[Say], then
 
 
 def test_a_rest_doubles_up_to_a_minute_and_requests_that_fail_together_are_one_failure() -> None:
-    place, now, seen = Place(Scripted()), 0.0, []
+    place, now, seen = Endpoint(Scripted()), 0.0, []
     for _ in range(8):
         for _ in range(20):
             place.rest(now)
@@ -342,14 +342,14 @@ def test_a_rest_doubles_up_to_a_minute_and_requests_that_fail_together_are_one_f
 
 
 def test_a_session_that_was_told_to_wait_waits_and_no_other_does() -> None:
-    waits = Waits()
+    waits = RetryTimes()
     assert waits.asked("a", 429, 3.0, 10.0) == 3.0
     assert waits.left("a", 11.0) == (2.0, 429)
     assert waits.left("b", 11.0)[0] == waits.left("a", 13.0)[0] == 0.0
 
 
 def test_who_may_be_asked_at_once_is_left_alone_for_a_moment() -> None:
-    waits = Waits()
+    waits = RetryTimes()
     assert waits.asked("a", 503, 0.0, 0.0) == LEAST
     assert waits.left("a", 0.0) == (LEAST, 503)
 
@@ -358,7 +358,7 @@ def test_who_may_be_asked_at_once_is_left_alone_for_a_moment() -> None:
 def test_however_the_clock_jumps_what_is_remembered_is_over_in_a_minute(
     asked: list[tuple[float, float]],
 ) -> None:
-    waits = Waits()
+    waits = RetryTimes()
     for number, (now, seconds) in enumerate(asked):
         waits.asked(str(number), 429, seconds, now)
         assert 0 < waits.left(str(number), now)[0] <= LONGEST + 1e-6

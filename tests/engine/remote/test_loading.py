@@ -10,36 +10,45 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
-from jupyter_turbopilot.engine.remote.far_side import Kind
-from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, far_side, load
+from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, load, remote_server
+from jupyter_turbopilot.engine.remote.remote_server import Kind
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.generation import Beginning, Sampling
+from jupyter_turbopilot.generation import PrefixConstraint, Sampling
 
 from .conftest import Connect, Serve
-from .far_server import FarServer, Wire, always, settings_for, status, words
+from .fake_server import FarServer, Wire, always, errors, settings_for, status
 from .test_engine import ask, write
 from .test_survey import picky, tokenizer
 
-OFFER = {"version": 1, "places": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
+OFFER = {"version": 1, "slots": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
 
 
 def ours(serve: Serve, **offer: Any) -> FarServer:
-    server = serve(words("a"))
+    server = serve(errors("a"))
     server.models = {"data": [{"id": "far", "turbopilot": OFFER | offer}]}
     server.routes["/tokenize"] = tokenizer()
     return server
 
 
 def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> None:
-    engine = connect(ours(serve, identity="1", chances=False))
-    abilities = engine.abilities
+    engine = connect(ours(serve, identity="1", logprobs=False))
+    capabilities = engine.capabilities
     assert (engine.name, engine.context_size, engine.vocabulary.unit) == ("far", 2048, CHARACTERS)
-    assert (abilities.places, abilities.holds, abilities.chances, abilities.top) == (3, True, False, 20)
-    assert (abilities.samplers, abilities.ahead, abilities.elsewhere) == ({"temperature", "seed"}, True, True)
+    assert (capabilities.slots, capabilities.prefix_constraints, capabilities.logprobs, capabilities.top) == (
+        3,
+        True,
+        False,
+        20,
+    )
+    assert (capabilities.samplers, capabilities.prefetch, capabilities.remote) == (
+        {"temperature", "seed"},
+        True,
+        True,
+    )
     assert connect(ours(serve, identity="2")).identity != engine.identity
-    assert not abilities.lasting
-    assert connect(ours(serve, identity="2", lasting=True)).abilities.lasting
+    assert not capabilities.persistent
+    assert connect(ours(serve, identity="2", persistent=True)).capabilities.persistent
     assert write(engine, ask()) == b"a"
 
 
@@ -64,17 +73,18 @@ def llama(serve: Serve, text: str) -> FarServer:
 
 
 @pytest.mark.parametrize(
-    "beginning", [Beginning((b"lin",), 1), Beginning(banned=33), Beginning((b"!", b"lin"), 1, 33)]
+    "beginning",
+    [PrefixConstraint((b"lin",), 1), PrefixConstraint(banned=33), PrefixConstraint((b"!", b"lin"), 1, 33)],
 )
 def test_llama_server_writes_a_text_with_a_beginning_in_two_requests(
-    beginning: Beginning, serve: Serve, connect: Connect
+    beginning: PrefixConstraint, serve: Serve, connect: Connect
 ) -> None:
     server = llama(serve, "line = 1")
     engine = connect(server)
     asked = replace(ask(), sampling=Sampling(8, beginning=beginning))
     assert write(engine, asked) == b"line = 1"[beginning.typed :]
     first, rest = server.asked("/completion")
-    assert ("grammar" in first, "grammar" in rest) == (bool(beginning.ways), bool(beginning.ways))
+    assert ("grammar" in first, "grammar" in rest) == (bool(beginning.candidates), bool(beginning.candidates))
     assert (first["n_predict"], rest["n_predict"]) == (1, 7)
     assert bool(first.get("logit_bias")) == (beginning.banned is not None)
     assert "logit_bias" not in rest
@@ -85,7 +95,7 @@ def test_llama_server_is_asked_once_where_there_is_no_first_token(
     text: str, limit: int, serve: Serve, connect: Connect
 ) -> None:
     server = llama(serve, text)
-    asked = replace(ask(), sampling=Sampling(limit, beginning=Beginning(banned=33)))
+    asked = replace(ask(), sampling=Sampling(limit, beginning=PrefixConstraint(banned=33)))
     assert write(connect(server), asked) == b""
     assert len(server.asked("/completion")) == 1
 
@@ -105,8 +115,13 @@ def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, con
 
     server.routes["/completion"] = completion
     engine = connect(server)
-    abilities = engine.abilities
-    assert (abilities.places, abilities.holds, abilities.chances, engine.context_size) == (2, True, True, 64)
+    capabilities = engine.capabilities
+    assert (
+        capabilities.slots,
+        capabilities.prefix_constraints,
+        capabilities.logprobs,
+        engine.context_size,
+    ) == (2, True, True, 64)
     asked = ask()
     assert write(engine, asked) == b"ab"
     assert asked.usage.cached_tokens == 2
@@ -121,11 +136,16 @@ def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, conne
     server.models = {"data": [{"id": "far"}]}
     server.routes["/v1/completions"] = picky()
     engine = connect(server, vocabulary=None)
-    abilities = engine.abilities
+    capabilities = engine.capabilities
     assert engine.context_size == CONTEXT_SIZE * CHARACTERS
     assert engine.vocabulary.markers.middle is not None
-    assert (abilities.holds, abilities.chances, abilities.top, abilities.ahead) == (False, True, 0, False)
-    assert connect(server, vocabulary=None, ahead="yes").abilities.ahead
+    assert (
+        capabilities.prefix_constraints,
+        capabilities.logprobs,
+        capabilities.top,
+        capabilities.prefetch,
+    ) == (False, True, 0, False)
+    assert connect(server, vocabulary=None, prefetch="yes").capabilities.prefetch
     assert write(engine, ask()) == b"a"
 
 
@@ -141,16 +161,16 @@ def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
         engine.close()
 
 
-@pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
+@pytest.mark.parametrize(("setting", "prefetch"), [("auto", True), ("yes", True), ("no", False)])
 def test_work_ahead_is_a_setting(setting: str, ahead: bool, serve: Serve, connect: Connect) -> None:
-    assert connect(serve(words("a")), ahead=setting).abilities.ahead is ahead
+    assert connect(serve(errors("a")), prefetch=setting).capabilities.prefetch is ahead
 
 
 @pytest.mark.parametrize("without", ["a server", "a model", "a loaded model", "time"])
 def test_an_address_that_cannot_write_now_is_passed_over(
     without: str, serve: Serve, connect: Connect
 ) -> None:
-    first, second = serve(words("a")), serve(words("b"))
+    first, second = serve(errors("a")), serve(errors("b"))
     first.models = {"data": [{"id": "far", "turbopilot": {"version": 1}}] * (without == "a loaded model")}
     if without == "a server":
         first.stop()
@@ -163,7 +183,7 @@ def test_an_address_that_cannot_write_now_is_passed_over(
 def test_an_address_that_fails_while_vocabularies_are_compared_is_passed_over(
     serve: Serve, connect: Connect
 ) -> None:
-    first, second = serve(words("a")), serve(words("b"))
+    first, second = serve(errors("a")), serve(errors("b"))
     first.routes["/tokenize"] = lambda _wire, _body: None  # hangs up
     assert write(connect(first, second), ask()) == b"b"
     assert first.asked("/tokenize")
@@ -176,7 +196,7 @@ def test_the_vocabulary_is_looked_for_by_the_models_name(serve: Serve) -> None:
         asked.append(model)
         return CodePoints()
 
-    load(settings_for(serve(words("a"))), Cancel(), vocabulary_of).close()
+    load(settings_for(serve(errors("a"))), Cancel(), vocabulary_of).close()
     assert asked == ["far"]
 
 
@@ -228,7 +248,7 @@ def test_a_load_can_be_stopped(serve: Serve) -> None:
 
 
 def test_who_a_far_side_is_can_be_asked_before_a_load(serve: Serve) -> None:
-    far, seconds = far_side(settings_for(serve()), Cancel())
+    far, seconds = remote_server(settings_for(serve()), Cancel())
     assert 0 < seconds < 5
     assert (far.kind, far.model, far.context_size) == (Kind.VLLM, "far", 512)
 
@@ -257,8 +277,8 @@ def test_in_a_jupyterhub_its_token_is_sent_and_never_along_a_redirect(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
-    elsewhere = serve(words("a"))
-    server = serve(words("a"))
+    elsewhere = serve(errors("a"))
+    server = serve(errors("a"))
     server.routes["/v1/models"] = lambda wire, _: wire.answer(307, b"", Location=f"{elsewhere.url}/v1/models")
     with pytest.raises(TurbopilotError, match="redirects"):
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))

@@ -15,18 +15,18 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 
 from ...serving import Server
 from ...tiny_model import learn_merges, write_tiny_model
 from .conftest import Connect
-from .far_server import always, settings_for
+from .fake_server import always, settings_for
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\n" * 3
 SAMPLINGS = (
     Sampling(12),
     Sampling(12, top=3),
-    Sampling(8, beginning=Beginning((b"print", b"pass"), 1)),
+    Sampling(8, beginning=PrefixConstraint((b"print", b"pass"), 1)),
     Sampling(8, temperature=0.9, seed=7, top_k=0, top_p=1.0),
 )
 
@@ -47,7 +47,7 @@ def server(local: Any) -> Iterator[Server]:
     server.stop()
 
 
-def write(engine: Engine, ask: Ask) -> list[Token]:
+def write(engine: Engine, ask: EngineRequest) -> list[Token]:
     run: Any = engine.start(ask)
     tokens: list[Token] = []
     while not run.done:
@@ -68,7 +68,8 @@ def test_the_same_is_written_with_the_same_probabilities(
         hint = tuple(local.vocabulary.tokenize(CODE[20 + at : 40 + at], behind=True))
         for sampling in SAMPLINGS:
             here, there = (
-                write(one, Ask(prompt, sampling, Usage(), hint, language="python")) for one in (local, engine)
+                write(one, EngineRequest(prompt, sampling, Usage(), hint, language="python"))
+                for one in (local, engine)
             )
             assert [(token.id, token.data) for token in there] == [(token.id, token.data) for token in here]
             assert [token.probability for token in there] == pytest.approx(
@@ -84,7 +85,7 @@ def test_what_was_not_read_again_is_known_before_the_end(
     engine = connect(server.url, vocabulary=local.vocabulary)
     prompt = local.vocabulary.tokenize(CODE[:90] + "z")
     for cached in (0, len(prompt) - 1):
-        ask = Ask(prompt, Sampling(200), Usage())
+        ask = EngineRequest(prompt, Sampling(200), Usage())
         run: Any = engine.start(ask)
         while not (run.fresh or run.done):
             engine.step([run], Cancel())
@@ -98,10 +99,10 @@ def test_a_text_of_the_same_model_that_answers_in_another_way_is_noticed(
     monkeypatch.setenv(ENGINE_KEY, server.key)
     engine = connect(server.url, vocabulary=local.vocabulary)
     exchange: Any = engine._exchange
-    assert write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
+    assert write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
     exchange._far = replace(exchange._far, version="0123")
     with pytest.raises(EngineGoneError, match="another model"):
-        write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
+        write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
 
 
 def test_a_server_with_another_vocabulary_is_refused(

@@ -14,20 +14,20 @@ from hypothesis import given
 from jupyter_turbopilot.engine.remote.address import HUB_KEY, Address
 from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.dialect import Request
-from jupyter_turbopilot.engine.remote.provider import ByProvider, ProviderSide, ensure_installed
-from jupyter_turbopilot.engine.remote.words import (
+from jupyter_turbopilot.engine.remote.errors import (
     AskedToWaitError,
     DiedError,
-    FarRefusalError,
-    StrangeAnswerError,
+    InvalidAnswerError,
+    RemoteRefusalError,
 )
+from jupyter_turbopilot.engine.remote.provider import ByProvider, ProviderClient, ensure_installed
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ...serving import Server
 from ...tiny_model import write_tiny_model
 from .conftest import Connect, Serve
-from .far_server import FarServer, Wire, status
+from .fake_server import FarServer, Wire, status
 from .test_completions import ids
 from .test_engine import ask, write
 from .test_far_side import JSON
@@ -37,7 +37,7 @@ DIALECT = ByProvider(Spellings())
 
 def stream(address: Address, key: str = "hf_1") -> bytes:
     async def heard() -> bytes:
-        side = ProviderSide(address, key, "owner/model", 5.0)
+        side = ProviderClient(address, key, "owner/model", 5.0)
         events = side.stream(Request("", {"prompt": "x", "max_new_tokens": 4}), DIALECT)
         return b"".join([token.data async for one in events for token in one.tokens])
 
@@ -70,19 +70,19 @@ def test_a_text_comes_from_a_server_of_hugging_faces_protocol(
         texts = {f"import {number}": generated(server, f"import {number}") for number in range(99)}
         prompt = next(prompt for prompt, text in texts.items() if text.isascii() and len(text) == 3)
         assert write(engine, ask(prompt, 3)).decode() == texts[prompt]
-        assert not engine.abilities.chances
+        assert not engine.capabilities.logprobs
     finally:
         server.stop()
 
 
 def test_only_what_all_providers_know_is_asked() -> None:
-    request = DIALECT.request(Ask(ids("x"), Sampling(4, temperature=0.5, top_p=0.9, seed=3)))
+    request = DIALECT.request(EngineRequest(ids("x"), Sampling(4, temperature=0.5, top_p=0.9, seed=3)))
     assert request is not None
     assert request.body == {"prompt": "x", "max_new_tokens": 4, "temperature": 0.5, "top_p": 0.9, "seed": 3}
-    plain = DIALECT.request(Ask(ids("x"), Sampling(0)))
+    plain = DIALECT.request(EngineRequest(ids("x"), Sampling(0)))
     assert plain is not None
     assert plain.body == {"prompt": "x", "max_new_tokens": 1}
-    assert DIALECT.request(Ask(ids("'</s>"))) is None
+    assert DIALECT.request(EngineRequest(ids("'</s>"))) is None
 
 
 def test_a_key_goes_to_the_server_and_one_that_is_logged_in_with_does_not(serve: Serve) -> None:
@@ -94,7 +94,7 @@ def test_a_key_goes_to_the_server_and_one_that_is_logged_in_with_does_not(serve:
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(401, FarRefusalError), (500, FarRefusalError), (429, AskedToWaitError), (503, AskedToWaitError)],
+    [(401, RemoteRefusalError), (500, RemoteRefusalError), (429, AskedToWaitError), (503, AskedToWaitError)],
 )
 def test_a_refusal_is_told_without_its_own_words(code: int, kind: type[Exception], serve: Serve) -> None:
     with pytest.raises(kind) as refused:
@@ -106,7 +106,7 @@ def test_a_refusal_is_told_without_its_own_words(code: int, kind: type[Exception
 def test_a_redirect_is_not_followed(code: int, serve: Serve) -> None:
     other = serve(generates)
     first = serve(status(code, Location=other.url + "/completions"))
-    with pytest.raises(FarRefusalError, match="redirects"):
+    with pytest.raises(RemoteRefusalError, match="redirects"):
         stream(here(first))
     assert (len(first.requests), other.requests) == (1, [])
 
@@ -155,7 +155,7 @@ def test_the_library_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatc
 @given(JSON)
 def test_any_event_is_read_or_refused(value: Any) -> None:
     for data in (value, {"token": value}, {"token": {"text": "x", "logprob": value}}):
-        with contextlib.suppress(StrangeAnswerError):
+        with contextlib.suppress(InvalidAnswerError):
             DIALECT.read(json.dumps(data).encode())
 
 

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.remote.dialect import Heard
+from jupyter_turbopilot.engine.remote.dialect import EventContent
 from jupyter_turbopilot.engine.remote.run import ANY, Answer, RemoteRun
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
 
 
 def tokens(text: str) -> list[Token]:
     return [Token(character.encode(), 0.5, ord(character)) for character in text]
 
 
-def run_of(limit: int = 8, beginning: Beginning = ANY, hint: tuple[int, ...] = ()) -> RemoteRun:
-    ask = Ask((1, 2), Sampling(limit, beginning=beginning), hint=hint)
+def run_of(limit: int = 8, beginning: PrefixConstraint = ANY, hint: tuple[int, ...] = ()) -> RemoteRun:
+    ask = EngineRequest((1, 2), Sampling(limit, beginning=beginning), hint=hint)
     return RemoteRun(ask, limit, beginning, answer=Answer(limit))
 
 
@@ -29,7 +29,7 @@ def said(run: RemoteRun) -> bytes:
 def test_no_more_is_handed_out_than_was_asked_for(pieces: list[str], limit: int) -> None:
     run = run_of(limit)
     for piece in pieces:
-        enough = run.answer.hear(Heard(tokens(piece)))
+        enough = run.answer.hear(EventContent(tokens(piece)))
         run.take()
         if enough:
             break
@@ -41,8 +41,8 @@ def test_no_more_is_handed_out_than_was_asked_for(pieces: list[str], limit: int)
 @given(st.text("ab", min_size=1, max_size=6), st.integers(0, 6))
 def test_what_was_typed_is_not_said_again(text: str, typed: int) -> None:
     typed = min(typed, len(text))
-    run = run_of(beginning=Beginning((text[: max(1, typed)].encode(),), typed))
-    run.answer.hear(Heard(tokens(text), ended=True))
+    run = run_of(beginning=PrefixConstraint((text[: max(1, typed)].encode(),), typed))
+    run.answer.hear(EventContent(tokens(text), ended=True))
     run.take()
     assert said(run) == text[typed:].encode()
     assert [token.probability for token in run.fresh[:typed]] == [1.0] * typed
@@ -50,31 +50,31 @@ def test_what_was_typed_is_not_said_again(text: str, typed: int) -> None:
 
 
 def test_a_text_that_does_not_begin_as_it_has_to_fails() -> None:
-    run = run_of(beginning=Beginning((b"print",), 2))
-    run.answer.hear(Heard(tokens("xy")))
+    run = run_of(beginning=PrefixConstraint((b"print",), 2))
+    run.answer.hear(EventContent(tokens("xy")))
     run.take()
     assert run.error
     assert said(run) == b""
 
 
 def test_it_ends_with_what_it_has_where_it_strays_later() -> None:
-    run = run_of(beginning=Beginning((b"abc",), 1))
-    run.answer.hear(Heard(tokens("abx")))
+    run = run_of(beginning=PrefixConstraint((b"abc",), 1))
+    run.answer.hear(EventContent(tokens("abx")))
     run.take()
     assert (said(run), run.done, run.error) == (b"b", True, None)
     assert run.ask.usage.cut
 
 
 def test_what_is_left_is_asked_from_where_it_was_suspended() -> None:
-    run = run_of(5, Beginning((b"abc", b"abd"), 1), hint=(97, 98, 99, 100))
+    run = run_of(5, PrefixConstraint((b"abc", b"abd"), 1), hint=(97, 98, 99, 100))
     assert run.left().sampling.max_tokens == 5
-    run.answer.hear(Heard(tokens("ab")))
+    run.answer.hear(EventContent(tokens("ab")))
     run.take()
     left = run.left()
     assert (left.prompt, left.hint) == ([1, 2, 97, 98], [99, 100])
-    assert (left.sampling.max_tokens, left.sampling.beginning) == (3, Beginning((b"c", b"d")))
+    assert (left.sampling.max_tokens, left.sampling.beginning) == (3, PrefixConstraint((b"c", b"d")))
     run = run_of(hint=(1, 2))
-    run.answer.hear(Heard(tokens("a")))
+    run.answer.hear(EventContent(tokens("a")))
     run.take()
     assert run.left().hint == []
 
@@ -82,7 +82,7 @@ def test_what_is_left_is_asked_from_where_it_was_suspended() -> None:
 def test_nothing_counts_as_read_before_the_first_token() -> None:
     run = run_of()
     assert (run.pending, run.news) == (2, False)
-    run.answer.hear(Heard(tokens("a"), cached=1))
+    run.answer.hear(EventContent(tokens("a"), cached=1))
     assert run.news
     run.take()
     assert (run.pending, run.ask.usage.cached_tokens) == (1, 1)
@@ -91,7 +91,7 @@ def test_nothing_counts_as_read_before_the_first_token() -> None:
 @given(st.integers(0, 6), st.integers(0, 6), st.booleans())
 def test_a_text_is_cut_where_it_says_so_short_of_its_limit(count: int, limit: int, said_so: bool) -> None:
     run = run_of(limit)
-    run.answer.hear(Heard(tokens("a" * count), ended=True, cut=said_so))
+    run.answer.hear(EventContent(tokens("a" * count), ended=True, cut=said_so))
     run.take()
     assert run.done
     assert run.ask.usage.cut == (said_so and count < limit)
@@ -99,8 +99,8 @@ def test_a_text_is_cut_where_it_says_so_short_of_its_limit(count: int, limit: in
 
 def test_a_text_that_has_ended_is_not_cut_any_more() -> None:
     run = run_of()
-    run.answer.hear(Heard(tokens("a"), ended=True))
-    assert run.answer.hear(Heard(tokens("b"), ended=True, cut=True))
+    run.answer.hear(EventContent(tokens("a"), ended=True))
+    assert run.answer.hear(EventContent(tokens("b"), ended=True, cut=True))
     run.take()
     assert (said(run), run.ask.usage.cut) == (b"a", False)
 
@@ -115,25 +115,27 @@ class Words(CodePoints):
         return PIECES[token]
 
 
-def probability(beginning: Beginning, of: int, chances: dict[int, float]) -> float:
+def probability(beginning: PrefixConstraint, of: int, chances: dict[int, float]) -> float:
     """Return how probable a token is that a far side lists beside others."""
     run = run_of(beginning=beginning)
     run.vocabulary = Words()
     top = tuple((token, math.log(chance)) for token, chance in chances.items())
-    run.answer.hear(Heard([Token(PIECES[of], chances[of], of, top)]))
+    run.answer.hear(EventContent([Token(PIECES[of], chances[of], of, top)]))
     run.take()
     return run.fresh[0].probability
 
 
 def test_a_token_is_as_probable_as_among_those_that_may_follow() -> None:
-    assert probability(Beginning((b"wor",)), 2, {3: 0.4, 1: 0.1, 2: 0.3, 0: 0.2}) == pytest.approx(0.75)
-    assert probability(Beginning(banned=1), 3, {1: 0.5, 3: 0.25}) == pytest.approx(0.5)
+    assert probability(PrefixConstraint((b"wor",)), 2, {3: 0.4, 1: 0.1, 2: 0.3, 0: 0.2}) == pytest.approx(
+        0.75
+    )
+    assert probability(PrefixConstraint(banned=1), 3, {1: 0.5, 3: 0.25}) == pytest.approx(0.5)
     assert probability(ANY, 3, {1: 0.5, 3: 0.25}) == pytest.approx(0.25)
 
 
 def test_what_is_not_listed_counts_as_if_it_could_follow() -> None:
     # 0.4 is not listed.
-    assert probability(Beginning((b"wor",)), 2, {3: 0.5, 2: 0.1}) == pytest.approx(0.2)
+    assert probability(PrefixConstraint((b"wor",)), 2, {3: 0.5, 2: 0.1}) == pytest.approx(0.2)
 
 
 @given(
@@ -142,7 +144,7 @@ def test_what_is_not_listed_counts_as_if_it_could_follow() -> None:
     st.none() | st.integers(0, 1),
 )
 def test_whatever_is_listed_a_probability_is_one(
-    chances: dict[int, float], ways: tuple[bytes, ...], banned: int | None
+    chances: dict[int, float], candidates: tuple[bytes, ...], banned: int | None
 ) -> None:
-    of = 3 if b"x" in ways else 2
-    assert 0 <= probability(Beginning(ways, banned=banned), of, {of: 0.5} | chances) <= 1
+    of = 3 if b"x" in candidates else 2
+    assert 0 <= probability(PrefixConstraint(candidates, banned=banned), of, {of: 0.5} | chances) <= 1

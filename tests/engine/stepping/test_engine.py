@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.stepping.moves import Copy, Detach, Move, Reattac
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Usage
 
 VOCABULARY = 12
 END = 11
@@ -101,7 +101,7 @@ LONG_PROMPT = 2 * stepping.LONG - 2
 LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
 
 
-def start(engine: Arithmetic, ask: Ask) -> StepRun:
+def start(engine: Arithmetic, ask: EngineRequest) -> StepRun:
     """Start a run for which there is room."""
     run = engine.start(ask)
     assert run is not None
@@ -113,7 +113,7 @@ def writing() -> tuple[Arithmetic, StepRun]:
     engine = Arithmetic(capacity=9000)
     engine.context_size = 1000
     engine.drafts = False
-    run = start(engine, Ask(LONG, Sampling(max_tokens=50)))
+    run = start(engine, EngineRequest(LONG, Sampling(max_tokens=50)))
     engine.step([run], Cancel())
     return engine, run
 
@@ -135,7 +135,7 @@ guesses = st.lists(st.integers(0, VOCABULARY - 1), max_size=12)
 def test_one_after_the_other_each_text_is_what_it_is_alone(asked: list[tuple[list[int], list[int]]]) -> None:
     engine = Arithmetic()
     for prompt, hint in asked:
-        run = start(engine, Ask(prompt, Sampling(max_tokens=20), Usage(), hint))
+        run = start(engine, EngineRequest(prompt, Sampling(max_tokens=20), Usage(), hint))
         assert finish(engine, [run]) == [alone(prompt, 20)]
 
 
@@ -154,7 +154,7 @@ def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
         prompt = [*prefix, *suffix, 9]
         usage = Usage()
         fixed = (len(prefix), len(prefix) + len(suffix))
-        run = start(engine, Ask(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
+        run = start(engine, EngineRequest(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
         moved += run.suffix is not None
         assert finish(engine, [run]) == [alone(prompt, 10)]
         assert engine.memory[run.sequence.id] == run.sequence.tokens
@@ -167,7 +167,7 @@ def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
     for end in range(20, 26):
         prompt = [*([1, 2] * 20)[:end], *suffix, 9]
         usage = Usage()
-        run = start(engine, Ask(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
+        run = start(engine, EngineRequest(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
         finish(engine, [run])
         read.append(usage.prompt_tokens - usage.cached_tokens)
     assert read == [62, 2, 2, 2, 2, 2]
@@ -177,7 +177,10 @@ def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
         run = start(
-            engine, Ask([*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), suffix_span=(end, end + 41))
+            engine,
+            EngineRequest(
+                [*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), suffix_span=(end, end + 41)
+            ),
         )
         if end == 20:
             finish(engine, [run])
@@ -190,7 +193,7 @@ def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
 @given(st.lists(prompts, min_size=1, max_size=5))
 def test_side_by_side_each_text_is_what_it_is_alone(asked: list[list[int]]) -> None:
     engine = Arithmetic(count=8, capacity=1000)
-    runs = [start(engine, Ask(prompt, Sampling(max_tokens=20))) for prompt in asked]
+    runs = [start(engine, EngineRequest(prompt, Sampling(max_tokens=20))) for prompt in asked]
     assert finish(engine, runs) == [alone(prompt, 20) for prompt in asked]
 
 
@@ -198,7 +201,7 @@ def test_side_by_side_each_text_is_what_it_is_alone(asked: list[list[int]]) -> N
 @given(prompts, st.sets(st.integers(0, 30), max_size=6))
 def test_a_step_that_was_cut_short_is_taken_again(prompt: list[int], aborted: set[int]) -> None:
     engine = Arithmetic()
-    run = start(engine, Ask(prompt * 3, Sampling(max_tokens=15)))
+    run = start(engine, EngineRequest(prompt * 3, Sampling(max_tokens=15)))
     number = 0
     while not run.done:
         engine.abort_next = number in aborted
@@ -213,7 +216,7 @@ def test_a_right_hint_is_verified_in_one_batch() -> None:
     wanted = alone(prompt, 6)
     hint = [byte - 97 for byte in wanted]
     usage = Usage()
-    run = start(engine, Ask(prompt, Sampling(max_tokens=6), usage, hint))
+    run = start(engine, EngineRequest(prompt, Sampling(max_tokens=6), usage, hint))
     assert finish(engine, [run]) == [wanted]
     assert usage.drafted_tokens == usage.accepted_tokens >= 3
     assert len(engine.batches) < 4
@@ -226,7 +229,7 @@ def places(engine: Arithmetic) -> list[Counter[int]]:
 
 def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
     engine, text = writing()
-    other = start(engine, Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
+    other = start(engine, EngineRequest([4] * (5 * CHUNK), Sampling(max_tokens=9)))
     engine.batches.clear()
     while not other.wrote:
         engine.step([text, other], Cancel())
@@ -251,9 +254,9 @@ def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_w
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     engine.row_seconds = 1e-6
-    runs = [start(engine, Ask([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
+    runs = [start(engine, EngineRequest([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
     engine.step(runs, Cancel())
-    read = [start(engine, Ask([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
+    read = [start(engine, EngineRequest([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
     under_way = [*runs, *read]
     engine.batches.clear()
     while not any(run.wrote for run in under_way[texts:]):
@@ -267,9 +270,9 @@ def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_w
 def test_stepping_finishes_a_slow_text_beside_many_long_prompts() -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
-    text = start(engine, Ask([1, 2], Sampling(max_tokens=16)))
+    text = start(engine, EngineRequest([1, 2], Sampling(max_tokens=16)))
     engine.step([text], Cancel())
-    prompts = [engine.start(Ask([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(7)]
+    prompts = [engine.start(EngineRequest([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(7)]
     engine.row_seconds, engine.batch_seconds = 0.004, 0.016
     begun = engine.now
     while not text.done:
@@ -282,9 +285,12 @@ def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> 
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     engine.tunings = {"python": 1}
     endless = Sampling(max_tokens=1500)
-    text, other = start(engine, Ask([1, 2], endless)), start(engine, Ask([1, 2], endless, language="python"))
+    text, other = (
+        start(engine, EngineRequest([1, 2], endless)),
+        start(engine, EngineRequest([1, 2], endless, language="python")),
+    )
     engine.step([text, other], Cancel())
-    prompt = start(engine, Ask([3] * 900, Sampling(max_tokens=1)))
+    prompt = start(engine, EngineRequest([3] * 900, Sampling(max_tokens=1)))
     while not prompt.wrote:
         engine.step([text, other, prompt], Cancel())
     assert text.wrote >= 900 - 2 * CHUNK
@@ -294,10 +300,10 @@ def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
     engine, text = writing()
     engine.ends = set()
     suffix = [5] * 240
-    first = start(engine, Ask([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
+    first = start(engine, EngineRequest([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
     finish(engine, [first])
     engine.release(first)
-    second = start(engine, Ask([1, 2, 3, *suffix, 9], Sampling(max_tokens=1), suffix_span=(3, 243)))
+    second = start(engine, EngineRequest([1, 2, 3, *suffix, 9], Sampling(max_tokens=1), suffix_span=(3, 243)))
     assert second.suffix is not None
     engine.batches.clear()
     while not second.wrote:
@@ -310,7 +316,10 @@ def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
 def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], count: int) -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size = 2000
-    asks = [Ask([number, *[number] * size], Sampling(max_tokens=count)) for number, size in enumerate(sizes)]
+    asks = [
+        EngineRequest([number, *[number] * size], Sampling(max_tokens=count))
+        for number, size in enumerate(sizes)
+    ]
     runs = [run for ask in asks if (run := engine.start(ask))]
     read = written = 0
     while under_way := [run for run in runs if not run.done]:
@@ -331,9 +340,9 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
     numbers = count()
 
     def short() -> StepRun:
-        return start(engine, Ask([next(numbers) % 10] + [4] * 60, Sampling(max_tokens=2)))
+        return start(engine, EngineRequest([next(numbers) % 10] + [4] * 60, Sampling(max_tokens=2)))
 
-    long = start(engine, Ask([3] * 1000, Sampling(max_tokens=1)))
+    long = start(engine, EngineRequest([3] * 1000, Sampling(max_tokens=1)))
     engine.now += 1.0  # the others come later
     others = [short() for _ in range(7)]
     engine.batches.clear()
@@ -348,7 +357,7 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
 
 def test_a_batch_that_serves_several_is_never_cut_short() -> None:
     engine = Arithmetic()
-    runs = [engine.start(Ask(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
+    runs = [engine.start(EngineRequest(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
     interrupt = Cancel()
     interrupt.set("interrupt")
     engine.step([run for run in runs if run], interrupt)
@@ -359,7 +368,9 @@ def test_a_batch_that_serves_several_is_never_cut_short() -> None:
 def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: list[int]) -> None:
     engine = Arithmetic()
     likeliest = follows(prompt)
-    run = start(engine, Ask(prompt, Sampling(max_tokens=6, beginning=Beginning(banned=likeliest))))
+    run = start(
+        engine, EngineRequest(prompt, Sampling(max_tokens=6, beginning=PrefixConstraint(banned=likeliest)))
+    )
     while not run.done:
         engine.step([run], Cancel())
     written = run.tokens[len(prompt) :]
@@ -402,7 +413,9 @@ def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
     asked: list[tuple[list[int], list[int]]], changes: list[tuple[int, bool]]
 ) -> None:
     engine = Arithmetic(capacity=1000)
-    runs = [start(engine, Ask(prompt, Sampling(max_tokens=20), Usage(), hint)) for prompt, hint in asked]
+    runs = [
+        start(engine, EngineRequest(prompt, Sampling(max_tokens=20), Usage(), hint)) for prompt, hint in asked
+    ]
     standing: set[int] = set()
     for place, step in changes:
         number = place % len(runs)
@@ -414,7 +427,7 @@ def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
             engine.suspend(run)
             standing.add(number)
             # Somebody else takes the room, and goes on from what was read.
-            other = start(engine, Ask([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
+            other = start(engine, EngineRequest([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
             finish(engine, [other])
         if step and (going := [one for i, one in enumerate(runs) if i not in standing and not one.done]):
             engine.step(going, Cancel())
@@ -425,14 +438,14 @@ def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
 
 def test_room_that_was_given_up_is_there_for_others_and_a_release_gives_up_nothing_twice() -> None:
     engine = Arithmetic(capacity=100)
-    first = start(engine, Ask([1, 2, 3] * 20, Sampling(max_tokens=20)))
+    first = start(engine, EngineRequest([1, 2, 3] * 20, Sampling(max_tokens=20)))
     engine.step([first], Cancel())
-    assert engine.start(Ask([5] * 60, Sampling(max_tokens=20))) is None
+    assert engine.start(EngineRequest([5] * 60, Sampling(max_tokens=20))) is None
     engine.suspend(first)
-    second = start(engine, Ask([5] * 60, Sampling(max_tokens=20)))
+    second = start(engine, EngineRequest([5] * 60, Sampling(max_tokens=20)))
     assert not engine.resume(first)
     engine.release(first)
-    assert engine.start(Ask([7] * 60, Sampling(max_tokens=20))) is None
+    assert engine.start(EngineRequest([7] * 60, Sampling(max_tokens=20))) is None
     finish(engine, [second])
 
 
@@ -442,7 +455,7 @@ def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
 ) -> None:
     engine = Arithmetic(capacity=1000)
     wanted = [[1, 2, 3], [4, 5, 6, 7], LONG]
-    going = [start(engine, Ask(prompt, Sampling(max_tokens=12))) for prompt in wanted]
+    going = [start(engine, EngineRequest(prompt, Sampling(max_tokens=12))) for prompt in wanted]
     engine.step(going, Cancel())
     engine.step(going, Cancel())
     calls = 0
@@ -469,7 +482,9 @@ def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPa
     suffix = [5] * 40
     for typed in ([1, 2, 3], [1, 2, 3, 4]):
         prompt = [*typed, *suffix, 6]
-        run = start(engine, Ask(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40)))
+        run = start(
+            engine, EngineRequest(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40))
+        )
         if run.suffix:
             with monkeypatch.context() as patch:
                 patch.setattr(engine, "apply", failing_at(Reattach, engine.apply))

@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.stepping.run import Guess, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sampling import Logits
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 TABLE = ByteTable([b"a", b"b", b"ab", b"abc", b""])
 END = 4
@@ -19,7 +19,7 @@ CONTROLS = np.array([END], dtype=np.int64)
 def run_of(tokens: list[int], read: int = 0, sampling: Sampling | None = None) -> StepRun:
     """Return a run of which so many tokens have been read."""
     sampling, sequence = sampling or Sampling(), KVSequence(7, tokens=tokens[:read])
-    return StepRun(Ask(tokens, sampling), sequence, list(tokens), 10, sampling.beginning, 0.0)
+    return StepRun(EngineRequest(tokens, sampling), sequence, list(tokens), 10, sampling.beginning, 0.0)
 
 
 def logits(*likeliest: int) -> Logits:

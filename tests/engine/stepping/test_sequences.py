@@ -19,17 +19,17 @@ from jupyter_turbopilot.engine.stepping.moves import (
 from jupyter_turbopilot.engine.stepping.sequences import (
     PLAIN,
     WORTH_KEEPING,
+    Allocation,
     KVSequence,
     Partition,
     Sequences,
-    Taken,
     common_prefix,
 )
 
 tokens = st.lists(st.integers(0, 3), max_size=30)
 
 
-class Memory:
+class NotebookIndex:
     """What llama.cpp would hold, told only the moves."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Memory:
                     assert not any(self.cells.values())
 
 
-def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more: Any) -> Taken:
+def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more: Any) -> Allocation:
     """Take a sequence, for which there is room."""
     taken = sequences.take(prompt, room, *where, **more)
     assert taken is not None
@@ -70,7 +70,7 @@ def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more
 
 def serve(
     sequences: Sequences,
-    memory: Memory,
+    memory: NotebookIndex,
     prompt: list[int],
     room: int = 0,
     partition: Partition = PLAIN,
@@ -80,7 +80,7 @@ def serve(
     memory.apply(taken.moves)
     rest = prompt[taken.kept :]
     memory.cells.setdefault(taken.sequence.id, []).extend(rest)
-    sequences.grow(taken.sequence, rest)
+    sequences.generate_functions(taken.sequence, rest)
     assert memory.cells[taken.sequence.id] == taken.sequence.tokens == prompt
     return taken.sequence
 
@@ -94,7 +94,7 @@ def test_the_common_prefix_is_the_longest_there_is(left: list[int], right: list[
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=60), max_size=40))
 def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: list[list[int]]) -> None:
-    sequences, memory = Sequences(4, 100, parked=150), Memory()
+    sequences, memory = Sequences(4, 100, parked=150), NotebookIndex()
     for prompt in prompts:
         sequence = serve(sequences, memory, prompt, room=10)
         assert sequences.used <= 100
@@ -105,7 +105,7 @@ def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: l
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=50), min_size=1, max_size=12))
 def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]) -> None:
-    sequences, memory = Sequences(6, 10_000), Memory()
+    sequences, memory = Sequences(6, 10_000), NotebookIndex()
     for prompt in prompts:
         sequences.release(serve(sequences, memory, prompt))
     assert sequences.used == len({cell for sequence in sequences.idle() for cell in sequence.cells})
@@ -113,7 +113,7 @@ def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=50), st.booleans()), max_size=20))
 def test_caches_of_their_own_never_hold_more_than_fits(prompts: list[tuple[list[int], bool]]) -> None:
-    sequences, memory = Sequences(4, 120, parked=150, shares=False), Memory()
+    sequences, memory = Sequences(4, 120, parked=150, shares=False), NotebookIndex()
     busy: list[KVSequence] = []
     for prompt, ends in prompts:
         if busy and len(busy) * 60 + len(prompt) + 10 > 120:
@@ -126,7 +126,7 @@ def test_caches_of_their_own_never_hold_more_than_fits(prompts: list[tuple[list[
 
 
 def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
-    sequences, memory = Sequences(8, 1000), Memory()
+    sequences, memory = Sequences(8, 1000), NotebookIndex()
     above = list(range(200))
     here, there = [*above, *[501] * 40], [*above, *[502] * 40]
     for prompt in (here, there):
@@ -138,14 +138,14 @@ def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
 
 def test_a_long_tail_stays_behind_and_a_short_one_does_not() -> None:
     for length, sequence_count in ((WORTH_KEEPING + 2, 2), (WORTH_KEEPING - 2, 1)):
-        sequences, memory = Sequences(8, 1000), Memory()
+        sequences, memory = Sequences(8, 1000), NotebookIndex()
         sequences.release(serve(sequences, memory, [1] * 50 + [2] * length))
         sequences.release(serve(sequences, memory, [1] * 50 + [3] * 5))
         assert len(sequences.idle()) == sequence_count
 
 
 def test_a_notebook_outlives_many_others_and_small_tails() -> None:
-    sequences, memory = Sequences(6, 4000, parked=10_000), Memory()
+    sequences, memory = Sequences(6, 4000, parked=10_000), NotebookIndex()
     notebook = list(range(1000, 1800))
     sequences.release(serve(sequences, memory, notebook))
     for number in range(12):
@@ -159,7 +159,7 @@ def test_a_notebook_outlives_many_others_and_small_tails() -> None:
 
 
 def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() -> None:
-    sequences, memory = Sequences(8, 1500, parked=10_000), Memory()
+    sequences, memory = Sequences(8, 1500, parked=10_000), NotebookIndex()
     sequences.release(serve(sequences, memory, [1] * 900 + [2] * 50))
     sequences.release(serve(sequences, memory, [3] * 900))
     serve(sequences, memory, [4] * 700)  # busy
@@ -168,7 +168,7 @@ def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() ->
 
 
 def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought_back() -> None:
-    sequences, memory = Sequences(2, 2000, parked=10_000), Memory()
+    sequences, memory = Sequences(2, 2000, parked=10_000), NotebookIndex()
     near, far = [1] * 16 + [5] * 284, [1] * 200 + [6] * 100
     other = [2] * 15 + [1] + [7] * 284  # its sixteenth token is the same, and no other
     for prompt in (near, far, other, [8] * 900, [9] * 900):
@@ -181,7 +181,7 @@ def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought
 
 
 def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
-    sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
+    sequences, memory = Sequences(8, 10_000, parked=2000), NotebookIndex()
     for number in range(8):
         sequences.release(serve(sequences, memory, [number] * 900))
     assert [tokens[0] for tokens in memory.parked.values()] == [5, 6]
@@ -192,7 +192,7 @@ def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
 
 
 def test_what_cannot_be_brought_back_is_forgotten() -> None:
-    sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
+    sequences, memory = Sequences(8, 10_000, parked=20_000), NotebookIndex()
     for number in range(3):
         sequences.release(serve(sequences, memory, [number] * 900))
     taken = take(sequences, [0] * 900, 0)
@@ -202,7 +202,7 @@ def test_what_cannot_be_brought_back_is_forgotten() -> None:
     assert again.kept == 0
 
 
-class Failing(Memory):
+class Failing(NotebookIndex):
     """Fails at some of its moves."""
 
     def __init__(self, fails: list[bool]) -> None:
@@ -238,7 +238,7 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
                 memory.apply(sequences.drop_suffix(taken.suffix))
             rest = whole[taken.kept :]
             memory.cells.setdefault(taken.sequence.id, []).extend(rest)
-            sequences.grow(taken.sequence, rest)
+            sequences.generate_functions(taken.sequence, rest)
             sequences.release(taken.sequence)
         idle = {sequence.id: sequence.tokens for sequence in sequences.idle()}
         assert {number: tokens for number, tokens in memory.cells.items() if tokens} == idle
@@ -248,7 +248,7 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
 
 
 def test_who_is_turned_away_finds_all_as_it_was() -> None:
-    sequences, memory = Sequences(2, 10_000, parked=10_000), Memory()
+    sequences, memory = Sequences(2, 10_000, parked=10_000), NotebookIndex()
     busy = [serve(sequences, memory, [number] * 100) for number in range(2)]
     before = sequences.used
     assert sequences.take([7] * 50, 0) is None
@@ -259,7 +259,7 @@ def test_who_is_turned_away_finds_all_as_it_was() -> None:
 
 
 def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() -> None:
-    sequences, memory = Sequences(2, 10_000, parked=10_000), Memory()
+    sequences, memory = Sequences(2, 10_000, parked=10_000), NotebookIndex()
     for number in range(3):
         sequences.release(serve(sequences, memory, [number] * 200))
     serve(sequences, memory, [9] * 100)
@@ -268,14 +268,14 @@ def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() 
 
 @pytest.mark.parametrize("more", [[9], []])
 def test_a_memory_that_cannot_forget_in_part_is_continued_whole_or_not_at_all(more: list[int]) -> None:
-    sequences, memory = Sequences(3, 1000, divisible=False), Memory()
+    sequences, memory = Sequences(3, 1000, divisible=False), NotebookIndex()
     sequences.release(serve(sequences, memory, [1, 2, 3]))
     taken = take(sequences, [1, 2, *([3, 4] if more else [7, 4])], 0)
     assert taken.kept == (3 if more else 0)
 
 
 def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
-    sequences, memory = Sequences(4, 1000, parked=1000), Memory()
+    sequences, memory = Sequences(4, 1000, parked=1000), NotebookIndex()
     prompt = [1] * 100
     sequences.release(serve(sequences, memory, prompt))
     taken = take(sequences, prompt, 5, fresh=True)
@@ -286,7 +286,7 @@ def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
 
 
 def test_a_fresh_sequence_leaves_those_that_are_busy() -> None:
-    sequences, memory = Sequences(4, 1000), Memory()
+    sequences, memory = Sequences(4, 1000), NotebookIndex()
     busy = serve(sequences, memory, [1] * 100)
     taken = take(sequences, [1] * 100, 5, fresh=True)
     assert (taken.kept, taken.moves) == (0, [])
@@ -331,7 +331,7 @@ def test_nothing_that_was_read_for_one_partition_ever_serves_another(
         assert taken.sequence.partition == partition
         held[taken.sequence.id] = partition
         read.setdefault(partition, []).append(prompt)
-        sequences.grow(taken.sequence, prompt[taken.kept :])
+        sequences.generate_functions(taken.sequence, prompt[taken.kept :])
         cells = {
             each: {
                 cell for sequence in sequences._all if sequence.partition == each for cell in sequence.cells
@@ -345,7 +345,7 @@ def test_nothing_that_was_read_for_one_partition_ever_serves_another(
 
 
 def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
-    sequences, memory = Sequences(4, 1000, movable=True), Memory()
+    sequences, memory = Sequences(4, 1000, movable=True), NotebookIndex()
     prompt = [*range(100), *range(200, 240), 300]
     sequences.release(serve(sequences, memory, prompt, partition=Partition("one")))
     longer = [*range(100), 7, *range(200, 240), 300]
@@ -357,7 +357,7 @@ def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
 
 
 def test_only_what_has_no_owner_and_no_adapters_is_kept_for_the_next_start() -> None:
-    sequences, memory = Sequences(4, 1000, parked=1000), Memory()
-    for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1), Partition(passing=True))):
+    sequences, memory = Sequences(4, 1000, parked=1000), NotebookIndex()
+    for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1), Partition(uncached=True))):
         sequences.release(serve(sequences, memory, [number] * 100, partition=partition))
     assert [tokens for _, tokens in sequences.park_all()[1]] == [[0] * 100]

@@ -133,11 +133,11 @@ def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) ->
     st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=4),
 )
 def test_the_compatible_tokens_are_those_that_agree_with_one_way_to_begin(
-    pieces: list[bytes], ways: list[bytes]
+    pieces: list[bytes], candidates: list[bytes]
 ) -> None:
     expected = {
         i
         for i, piece in enumerate(pieces)
-        if any(piece.startswith(way) or way.startswith(piece) for way in ways)
+        if any(piece.startswith(way) or way.startswith(piece) for way in candidates)
     }
-    assert ByteTable(pieces).compatible(ways).tolist() == sorted(expected)
+    assert ByteTable(pieces).compatible(candidates).tolist() == sorted(expected)

@@ -200,7 +200,7 @@ def test_an_engine_is_loaded_with_what_was_asked_for(checkpoint: Path) -> None:
     engine = load(checkpoint, options, name="mine", fim="none")
     assert (engine.name, engine.fim, engine.context_size) == ("mine", "none", 128)
     assert engine.identity == check(checkpoint, options).identity
-    assert engine.abilities.places == 1
+    assert engine.capabilities.slots == 1
     engine.close()
 
 

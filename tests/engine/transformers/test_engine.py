@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.engine.transformers.engine import Held, TransformersEngine, new_cache
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
-from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.generation import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.models.convert import convert
 from jupyter_turbopilot.prompt.formats import form_for
 from tests.models.convert import families
@@ -127,7 +127,9 @@ def test_a_guess_that_is_right_is_written_in_one_step(engine: TransformersEngine
     prompt = engine.vocabulary.tokenize(SOURCE)[:50]
     plain = ids(written(engine, prompt))
     usage = Usage()
-    run = engine.start(Ask(prompt, Sampling(max_tokens=12), usage, hint=[*plain[:3], 5, *plain[4:]]))
+    run = engine.start(
+        EngineRequest(prompt, Sampling(max_tokens=12), usage, hint=[*plain[:3], 5, *plain[4:]])
+    )
     assert run is not None
     while not run.done:
         engine.step([run], Cancel())
@@ -157,7 +159,7 @@ def test_a_cancel_takes_effect_within_a_step_and_leaves_nothing_behind(
     engine: TransformersEngine, looks: int
 ) -> None:
     prompt = engine.vocabulary.tokenize(SOURCE)[: CHUNK + 20]
-    run = engine.start(Ask(prompt, Sampling(max_tokens=8, ignore_end=True)))
+    run = engine.start(EngineRequest(prompt, Sampling(max_tokens=8, ignore_end=True)))
     assert run is not None
     interrupt = SetBy(looks)
     while not interrupt.reason:
@@ -311,7 +313,7 @@ def test_a_recurrent_model_goes_on_where_it_is_and_reads_again_where_it_was(
     written(engine, [*longer, 7], max_tokens=1, usage=usage)
     assert usage.cached_tokens >= len(longer) - 1
     interrupt = SetBy(2)
-    run = engine.start(Ask(prompt, Sampling(max_tokens=4, ignore_end=True)))
+    run = engine.start(EngineRequest(prompt, Sampling(max_tokens=4, ignore_end=True)))
     assert run is not None
     while not interrupt.reason:
         engine.step([run], interrupt)

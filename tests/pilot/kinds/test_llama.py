@@ -8,14 +8,14 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.isolated import load_test
+from jupyter_turbopilot.engine.child_process import load_test
 from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.models.tuning.fold import folded
+from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.pilot.kinds import llama as module
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, copy_with_adapters, llama_engine, model_file
 from jupyter_turbopilot.pilot.library import store_of
@@ -55,8 +55,8 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
     monkeypatch.setattr(f"{LlamaKind.__module__}.load", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for kind in (
-        kind_with(llama_engine, trial=tries),
-        kind_with(lambda *_: ScriptedEngine(), trial=tries),
+        kind_with(llama_engine, load_test=tries),
+        kind_with(lambda *_: ScriptedEngine(), load_test=tries),
     ):
         kind.load(model, Cancel(), tuned=True)
     assert tried == ([tiny_model] if tries else [])
@@ -94,7 +94,7 @@ def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: 
     own.write_bytes(tiny_model.read_bytes())
     adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
     settings = {"model": str(own), "adapters": [adapter, f"{one_language}@r"]}
-    beside = kind_with(**settings, fold_adapters=False)
+    beside = kind_with(**settings, merge_adapters=False)
     assert beside.added(find(str(own))) == []
     beside.merge_adapters(find(str(own)))
     assert copies(models_folder, own) == []
@@ -192,7 +192,7 @@ def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(
         (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
         assert finding.problem
         assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
-    copy = folded(tmp_path, tiny_model, added)
+    copy = merged_copy(tmp_path, tiny_model, added)
     (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
     assert (finding.problem, finding.text) == (False, f"with merged adapters, {copy}")
     assert list(copy_with_adapters(tmp_path, tiny_model, [AdapterSpec(str(tiny_model))])) == []

@@ -9,9 +9,9 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot, TurbopilotTransformers
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
+from jupyter_turbopilot.engine.child_process.engine import IsolatedEngine
 from jupyter_turbopilot.errors import UnknownModelError
-from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 from jupyter_turbopilot.models.folder import (
     CheckpointNote,
     aside_path,
@@ -146,7 +146,7 @@ def test_models_lists_the_selected_checkpoint(checkpoint: Path) -> None:
 
 @pytest.fixture(params=[False, True], ids=["in process", "in a child process"])
 def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
-    kind = kind_with(isolate=request.param, context_size=256)
+    kind = kind_with(subprocess=request.param, context_size=256)
     made = kind.load(kind.find(str(checkpoint)), Cancel(), tuned=True)
     assert isinstance(made, IsolatedEngine) == request.param
     yield made
@@ -154,7 +154,7 @@ def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
 
 
 def test_load_runs_here_and_in_a_child_process(engine: Any) -> None:
-    run = engine.start(Ask(engine.vocabulary.tokenize("def f(x):\n"), Sampling(max_tokens=4)))
+    run = engine.start(EngineRequest(engine.vocabulary.tokenize("def f(x):\n"), Sampling(max_tokens=4)))
     written = []
     while not run.done:
         engine.step([run], Cancel())

@@ -13,7 +13,7 @@ from tornado.httpclient import HTTPClientError, HTTPResponse
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.server.describe import describe_health
 
-from ...memory.folders import until
+from ...notebook_index.folders import until
 from ...scripted_engine import ScriptedEngine, kind_with, words
 
 
@@ -71,11 +71,11 @@ def ready(pilot: Any) -> Any:
     return pilot
 
 
-Ask = Callable[..., Awaitable[HTTPResponse]]
+EngineRequest = Callable[..., Awaitable[HTTPResponse]]
 
 
 @pytest.fixture
-def ask(jp_fetch: Any) -> Ask:
+def ask(jp_fetch: Any) -> EngineRequest:
     """Send JSON to a route; error responses do not raise."""
 
     async def send(path: str, body: Any = None, method: str = "POST", **more: Any) -> HTTPResponse:

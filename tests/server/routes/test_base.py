@@ -9,7 +9,7 @@ from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, Tur
 from jupyter_turbopilot.request import MAX_BODY
 
 from ...scripted_engine import ScriptedEngine
-from .conftest import Ask, complete_body, error_of, fail_within_stream
+from .conftest import EngineRequest, complete_body, error_of, fail_within_stream
 
 
 def failing(error: TurbopilotError) -> Any:
@@ -19,20 +19,20 @@ def failing(error: TurbopilotError) -> Any:
     return health
 
 
-async def test_too_large_body_is_rejected_and_the_connection_closed(ask: Ask, ready: Any) -> None:
+async def test_too_large_body_is_rejected_and_the_connection_closed(ask: EngineRequest, ready: Any) -> None:
     response = await ask("complete", b" " * (MAX_BODY + 1))
     assert (response.code, error_of(response)["code"]) == (413, "too_large")
     assert response.headers["Connection"] == "close"
 
 
-async def test_largest_body_is_accepted(ask: Ask, ready: Any) -> None:
+async def test_largest_body_is_accepted(ask: EngineRequest, ready: Any) -> None:
     body = json.dumps(complete_body()).encode()
     assert (await ask("complete", body + b" " * (MAX_BODY - len(body)))).code == 200
 
 
 @pytest.mark.parametrize("error", [BusyError("Later."), NotReadyError("Later.")])
 async def test_busy_server_sends_retry_after(
-    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, error: TurbopilotError
+    ask: EngineRequest, ready: Any, monkeypatch: pytest.MonkeyPatch, error: TurbopilotError
 ) -> None:
     monkeypatch.setattr("jupyter_turbopilot.server.routes.manage.describe_health", failing(error))
     response = await ask("health", method="GET")
@@ -54,7 +54,12 @@ STREAMS: dict[str, dict[str, Any]] = {
     ("error", "retry_after"), [(BusyError("Later.", after=2.4), 3), (EngineError("No."), None)]
 )
 async def test_error_within_a_stream_has_its_status(
-    ask: Ask, ready: Any, engine: ScriptedEngine, path: str, error: TurbopilotError, retry_after: int | None
+    ask: EngineRequest,
+    ready: Any,
+    engine: ScriptedEngine,
+    path: str,
+    error: TurbopilotError,
+    retry_after: int | None,
 ) -> None:
     fail_within_stream(engine, error)
     response = await ask(path, STREAMS[path])

@@ -18,7 +18,7 @@ from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ...models.source_server import SourceServer
 from ...scripted_engine import ScriptedEngine
-from .conftest import Ask, complete_body, fail_within_stream
+from .conftest import EngineRequest, complete_body, fail_within_stream
 
 TABLE = dict(ROUTES)
 
@@ -38,13 +38,13 @@ def streams(path: str) -> Any:
     return endpoints(TABLE[path])["POST"].streams
 
 
-async def test_answer_fits_its_schema(ask: Ask, ready: Any) -> None:
+async def test_answer_fits_its_schema(ask: EngineRequest, ready: Any) -> None:
     answer = check((await ask("complete", complete_body())).body, gives("complete", "POST"))
     assert answer.items[0].text
     assert answer.timings.predicted_tokens
 
 
-async def test_stream_frames_fit_their_schema(ask: Ask, ready: Any) -> None:
+async def test_stream_frames_fit_their_schema(ask: EngineRequest, ready: Any) -> None:
     lines = (await ask("complete", complete_body(stream=True))).body.splitlines()
     frames = [check(line, streams("complete")) for line in lines]
     assert frames[-1].done
@@ -52,7 +52,7 @@ async def test_stream_frames_fit_their_schema(ask: Ask, ready: Any) -> None:
 
 
 async def test_failed_stream_ends_with_an_error_of_the_schema(
-    ask: Ask, ready: Any, engine: ScriptedEngine
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine
 ) -> None:
     fail_within_stream(engine, EngineError("It failed."))
     body = complete_body(stream=True, trigger="invoke", eagerness="always", lines="multi")
@@ -63,14 +63,18 @@ async def test_failed_stream_ends_with_an_error_of_the_schema(
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-async def test_health_fits_its_schema(loaded: bool, ask: Ask, request: pytest.FixtureRequest) -> None:
+async def test_health_fits_its_schema(
+    loaded: bool, ask: EngineRequest, request: pytest.FixtureRequest
+) -> None:
     if loaded:
         request.getfixturevalue("ready")
     health = check((await ask("health", method="GET")).body, gives("health", "GET"))
     assert health.ready == loaded
 
 
-async def test_models_fit_their_schema(ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path) -> None:
+async def test_models_fit_their_schema(
+    ask: EngineRequest, ready: Any, tmp_path: Path, tiny_model: Path
+) -> None:
     adapter = tmp_path / "mine.gguf"
     adapter.write_bytes(tiny_model.read_bytes())
     ready.settings.adapters = [f"{adapter}@r"]
@@ -81,13 +85,13 @@ async def test_models_fit_their_schema(ask: Ask, ready: Any, tmp_path: Path, tin
     ]
 
 
-async def test_select_and_remove_fit_their_schemas(ask: Ask, ready: Any) -> None:
+async def test_select_and_remove_fit_their_schemas(ask: EngineRequest, ready: Any) -> None:
     check((await ask("models", {"model": ready.selected})).body, gives("models", "POST"))
     removed = await ask("models", {"model": "smollm2-135m"}, method="DELETE")
     assert check(removed.body, gives("models", "DELETE")).freed == 0
 
 
-async def test_download_progress_fits_its_schema(ask: Ask, pilot: Any, tiny_model: Path) -> None:
+async def test_download_progress_fits_its_schema(ask: EngineRequest, pilot: Any, tiny_model: Path) -> None:
     source = SourceServer()
     source.files["/m.gguf"] = tiny_model.read_bytes()
     digest = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
@@ -112,7 +116,7 @@ async def test_download_progress_fits_its_schema(ask: Ask, pilot: Any, tiny_mode
 @pytest.mark.parametrize(
     ("path", "body"), [("complete", {}), ("models", {"model": ""}), ("infill", {"n_predict": "x"})]
 )
-async def test_errors_fit_their_schema(ask: Ask, ready: Any, path: str, body: Any) -> None:
+async def test_errors_fit_their_schema(ask: EngineRequest, ready: Any, path: str, body: Any) -> None:
     response = await ask(path, body)
     assert response.code == 400
     assert check(response.body, contract.Failure).error.code == "bad_request"

@@ -11,7 +11,7 @@ from tornado import web
 
 from jupyter_turbopilot.server.routes.table import ROUTES
 
-from .conftest import Ask
+from .conftest import EngineRequest
 
 METHODS = ("get", "post", "put", "patch", "delete")
 WALK = [
@@ -29,7 +29,9 @@ def test_requests_cover_every_route() -> None:
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
-async def test_every_route_requires_a_token(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+async def test_every_route_requires_a_token(
+    ask: EngineRequest, jp_serverapp: Any, path: str, method: str
+) -> None:
     for authorization in ("", "token wrong", "Bearer wrong"):
         response = await ask(path, {}, method=method, headers={"Authorization": authorization})
         assert response.code == 403
@@ -40,7 +42,7 @@ async def test_every_route_requires_a_token(ask: Ask, jp_serverapp: Any, path: s
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
 async def test_denying_authorizer_blocks_the_engine(
-    ask: Ask, jp_serverapp: Any, engine: Any, path: str, method: str
+    ask: EngineRequest, jp_serverapp: Any, engine: Any, path: str, method: str
 ) -> None:
     asked: list[tuple[str, str]] = []
 
@@ -64,19 +66,23 @@ def cookie_of_a_signed_in_user(app: Any) -> str:
 
 
 @pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
-async def test_cookie_alone_cannot_change_state(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+async def test_cookie_alone_cannot_change_state(
+    ask: EngineRequest, jp_serverapp: Any, path: str, method: str
+) -> None:
     headers = {"Authorization": "", "Cookie": cookie_of_a_signed_in_user(jp_serverapp)}
     response = await ask(path, {"model": "smollm2-135m"}, method=method, headers=headers)
     assert response.code == 403
 
 
-async def test_cookie_is_sufficient_for_get(ask: Ask, jp_serverapp: Any) -> None:
+async def test_cookie_is_sufficient_for_get(ask: EngineRequest, jp_serverapp: Any) -> None:
     headers = {"Authorization": "", "Cookie": cookie_of_a_signed_in_user(jp_serverapp)}
     assert (await ask("health", method="GET", headers=headers)).code == 200
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
-async def test_other_origin_is_rejected(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+async def test_other_origin_is_rejected(
+    ask: EngineRequest, jp_serverapp: Any, path: str, method: str
+) -> None:
     cookie = cookie_of_a_signed_in_user(jp_serverapp)
     headers = {"Authorization": "", "Origin": "https://evil.example", "Cookie": f"{cookie}; _xsrf=1"}
     response = await ask(path, {}, method=method, headers=headers)
@@ -85,7 +91,7 @@ async def test_other_origin_is_rejected(ask: Ask, jp_serverapp: Any, path: str, 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 async def test_unknown_path_returns_a_json_error_for_any_body(
-    ask: Ask, ready: Any, caplog: pytest.LogCaptureFixture, method: str
+    ask: EngineRequest, ready: Any, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     response = await ask("nosuch/address", b"--x\r\nbroken", method=method, headers=headers)

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context import kernel_context as kernel
 
-from .conftest import Ask, complete_body
+from .conftest import EngineRequest, complete_body
 
 
-class Asked:
+class QueuedRequest:
     """Records the kernels whose facts were requested."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def facts(self, name: str) -> kernel.Facts:
+    def kernel_context(self, name: str) -> kernel.KernelContext:
         self.names.append(name)
         return kernel.NONE
 
@@ -35,13 +35,15 @@ def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def asked(ready: Any) -> Asked:
+def asked(ready: Any) -> QueuedRequest:
     ready.kernels.close()
-    ready.kernels = Asked()
+    ready.kernels = QueuedRequest()
     return ready.kernels
 
 
-async def test_facts_are_of_the_notebooks_own_kernel(ask: Ask, asked: Asked, session: Any) -> None:
+async def test_facts_are_of_the_notebooks_own_kernel(
+    ask: EngineRequest, asked: QueuedRequest, session: Any
+) -> None:
     own = session["kernel"]["id"]
     for path in ("mine.ipynb", "RTC:mine.ipynb"):
         await ask("complete", complete_body(path=path, kernel_id=own))
@@ -50,21 +52,23 @@ async def test_facts_are_of_the_notebooks_own_kernel(ask: Ask, asked: Asked, ses
 
 @pytest.mark.parametrize("path", ["other.ipynb", "", "../mine.ipynb", ".env"])
 async def test_kernel_of_another_notebook_gives_no_facts(
-    ask: Ask, asked: Asked, session: Any, path: str
+    ask: EngineRequest, asked: QueuedRequest, session: Any, path: str
 ) -> None:
     await ask("complete", complete_body(path=path, kernel_id=session["kernel"]["id"]))
     assert asked.names == []
 
 
 @pytest.mark.parametrize("name", ["nobody", "../x", None, "'; drop table session"])
-async def test_kernel_without_a_session_gives_no_facts(ask: Ask, asked: Asked, name: str | None) -> None:
+async def test_kernel_without_a_session_gives_no_facts(
+    ask: EngineRequest, asked: QueuedRequest, name: str | None
+) -> None:
     response = await ask("complete", complete_body(path="mine.ipynb", kernel_id=name))
     assert response.code == 200
     assert asked.names == []
 
 
 async def test_facts_require_permission_to_execute_code(
-    ask: Ask, asked: Asked, session: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, asked: QueuedRequest, session: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         type(jp_serverapp.authorizer),
@@ -76,7 +80,7 @@ async def test_facts_require_permission_to_execute_code(
 
 
 async def test_kernel_context_reaches_the_suggestion(
-    ask: Ask, ready: Any, session: Any, jp_serverapp: Any, engine: Any
+    ask: EngineRequest, ready: Any, session: Any, jp_serverapp: Any, engine: Any
 ) -> None:
     own = session["kernel"]["id"]
     client = jp_serverapp.kernel_manager.get_kernel(own).client()
@@ -85,7 +89,7 @@ async def test_kernel_context_reaches_the_suggestion(
         await client.wait_for_ready(timeout=60)
         await client.execute_interactive("a = b = c = 1", timeout=60)
         for _ in range(600):
-            if ready.kernels.facts(own).names:
+            if ready.kernels.kernel_context(own).names:
                 break
             await asyncio.sleep(0.05)
         body = complete_body(path="mine.ipynb", kernel_id=own, trigger="automatic")

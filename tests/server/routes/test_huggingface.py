@@ -8,7 +8,7 @@ import pytest
 from jupyter_turbopilot.server.routes.huggingface import Parameters
 
 from ...scripted_engine import ScriptedEngine
-from .conftest import Ask
+from .conftest import EngineRequest
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,9 @@ def test_max_new_tokens_zero_differs_from_null(sent: int | None, length: int) ->
     assert Parameters(max_new_tokens=sent).sampling(1).max_tokens == length
 
 
-async def test_errors_have_hugging_faces_format(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_errors_have_hugging_faces_format(
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine
+) -> None:
     response = await ask("api/generate", {"inputs": 5})
     error = json.loads(response.body)
     assert (response.code, error["error_type"]) == (400, "validation")

@@ -10,23 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BusyError
-from jupyter_turbopilot.generation import ExactAsk, RawRequest
+from jupyter_turbopilot.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.server.routes import llamacpp, openai_wording
+from jupyter_turbopilot.server.routes import llamacpp, openai_format
 from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
 from jupyter_turbopilot.server.routes.jobs import JobRoute, RateLimiter, is_awaited
 
-from .conftest import Ask, Named, complete_body, error_of
+from .conftest import EngineRequest, Named, complete_body, error_of
 
 
 @pytest.mark.parametrize(
     ("path", "asked", "module"),
-    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_wording)],
+    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_format)],
 )
 async def test_long_responses_are_encoded_outside_the_event_loop(
-    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, path: str, asked: dict[str, Any], module: Any
+    ask: EngineRequest,
+    ready: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    asked: dict[str, Any],
+    module: Any,
 ) -> None:
     threads: set[int] = set()
 
@@ -42,7 +47,7 @@ async def test_long_responses_are_encoded_outside_the_event_loop(
 
 
 async def test_empty_answer_is_an_error_with_the_reason(
-    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
         yield 0, Reply("id", done=True, finish_reason="deadline")
@@ -52,49 +57,51 @@ async def test_empty_answer_is_an_error_with_the_reason(
     assert (response.code, error_of(response)["code"]) == (503, "deadline")
 
 
-async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
+async def test_vocabulary_without_a_model_raises(ask: EngineRequest, pilot: Any) -> None:
     response = await ask("tokenize", {"content": "x"})
     assert response.code == 503
     assert error_of(response)["message"]
 
 
 @pytest.fixture
-def owners(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def tenants(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tenants of the requests."""
     seen: list[str] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str, *, memory: Any) -> Any:
-        seen.append(owner)
-        return submit(request, listener, facts, caller, owner, memory=memory)
+    def noted(
+        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, *, notebook_index: Any
+    ) -> Any:
+        seen.append(tenant)
+        return submit(request, listener, kernel_context, caller, tenant, notebook_index=notebook_index)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     return seen
 
 
 async def test_server_token_and_kernels_have_no_tenant(
-    ask: Ask, owners: list[str], jp_serverapp: Any
+    ask: EngineRequest, tenants: list[str], jp_serverapp: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     for headers in ({}, {"X-Turbopilot-Secret": app._secret, "Authorization": ""}):
         assert (await ask("complete", complete_body(), headers=headers)).code == 200
-    assert owners == ["", ""]
+    assert tenants == ["", ""]
 
 
 async def test_collaborators_have_tenants_but_not_the_owner(
-    ask: Ask, owners: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, tenants: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
     monkeypatch.setenv("JUPYTERHUB_USER", "ada")
     for name in ("ada", "bob", "eve", "bob"):
         assert (await ask("complete", complete_body(), headers={"X-Who": name})).code == 200
-    ada, bob, eve, again = owners
+    ada, bob, eve, again = tenants
     assert ada == ""
     assert bob == again
     assert len({ada, bob, eve}) == 3
 
 
-async def test_invalid_session_id_is_ignored(ask: Ask, ready: Any, engine: Any) -> None:
+async def test_invalid_session_id_is_ignored(ask: EngineRequest, ready: Any, engine: Any) -> None:
     for session in ("an-id", "with space", "x" * 300, "", "\u00e9"):
         headers = {"X-Session-Id": session}
         assert (await ask("v1/completions", {"prompt": "x", "max_tokens": 1}, headers=headers)).code == 200
@@ -111,12 +118,12 @@ def test_groups_are_the_identity_providers() -> None:
     assert groups_of(SimpleNamespace(groups=["a", "b"])) == {"a", "b"}
 
 
-async def limited(ask: Ask, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
+async def limited(ask: EngineRequest, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
     return [await ask(path, body) for path, body in paths_and_bodies]
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 2}])
-async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready: Any) -> None:
+async def test_rate_limit_error_names_the_limit_and_retry_after(ask: EngineRequest, ready: Any) -> None:
     asked = [
         ("complete", complete_body()),
         ("v1/completions", {"prompt": "x"}),
@@ -130,9 +137,11 @@ async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready:
     assert 'turbopilot_requests_total{outcome="too_many_requests",route="complete"} 1.0' in text
 
 
-@pytest.mark.parametrize("server_traits", [{"waiting_per_person": 2}])
+@pytest.mark.parametrize("server_traits", [{"waiting_per_user": 2}])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready: Any, stream: bool) -> None:
+async def test_too_many_prompts_is_an_error_without_retry_after(
+    ask: EngineRequest, ready: Any, stream: bool
+) -> None:
     answers = [
         await ask("v1/completions", {"prompt": ["x"] * count, "max_tokens": 1, "stream": stream})
         for count in (2, 3, 2)
@@ -143,8 +152,8 @@ async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready:
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
-async def test_prefetch_requests_are_limited_first(ask: Ask, ready: Any) -> None:
-    warm = complete_body(trigger="warm")
+async def test_prefetch_requests_are_limited_first(ask: EngineRequest, ready: Any) -> None:
+    warm = complete_body(trigger="warmup")
     answers = await limited(ask, *[("complete", warm)] * 2, *[("complete", complete_body())] * 3)
     assert [answer.code for answer in answers] == [200, 429, 200, 200, 429]
 
@@ -154,12 +163,12 @@ def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
     asked: list[tuple[Completion | RawRequest, bool]] = [
         (Completion(cells=cells, offset=1, trigger="automatic"), True),
         (Completion(cells=cells, offset=1, trigger="invoke"), True),
-        (Completion(cells=cells, offset=1, trigger="warm"), False),
-        (Completion(cells=cells, offset=1, trigger="ahead"), False),
+        (Completion(cells=cells, offset=1, trigger="warmup"), False),
+        (Completion(cells=cells, offset=1, trigger="prefetch"), False),
         (RawRequest("x"), True),
-        (RawRequest("x", ahead=True), False),
-        (RawRequest((1,), exact=ExactAsk(urgency="warm")), False),
-        (RawRequest((1,), exact=ExactAsk(urgency="typing")), True),
+        (RawRequest("x", prefetch=True), False),
+        (RawRequest((1,), exact=ExactRequest(urgency="warmup")), False),
+        (RawRequest((1,), exact=ExactRequest(urgency="typing")), True),
     ]
     for request, awaited in asked:
         assert is_awaited(request) is awaited

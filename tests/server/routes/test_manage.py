@@ -13,7 +13,7 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.server.describe import describe_health
 
 from ...models.source_server import SourceServer
-from .conftest import Ask, complete_body, error_of, lines
+from .conftest import EngineRequest, complete_body, error_of, lines
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def address(source: SourceServer, tiny_model: Path) -> str:
 
 
 async def test_pull_streams_progress_and_the_model_completes(
-    ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
+    ask: EngineRequest, pilot: Any, source: SourceServer, tiny_model: Path
 ) -> None:
     steps = lines(await ask("models/pull", {"model": address(source, tiny_model)}))
     assert steps[-1]["done"]
@@ -42,7 +42,7 @@ async def test_pull_streams_progress_and_the_model_completes(
 
 
 async def test_failed_pull_ends_the_stream_with_the_reason(
-    ask: Ask, pilot: Any, source: SourceServer
+    ask: EngineRequest, pilot: Any, source: SourceServer
 ) -> None:
     last = lines(await ask("models/pull", {"model": f"{source.url}/missing.gguf"}))[-1]
     assert last["done"]
@@ -51,7 +51,9 @@ async def test_failed_pull_ends_the_stream_with_the_reason(
     assert "404" in last["error"]["message"]
 
 
-async def test_pull_can_be_stopped(ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path) -> None:
+async def test_pull_can_be_stopped(
+    ask: EngineRequest, pilot: Any, source: SourceServer, tiny_model: Path
+) -> None:
     source.hold.clear()
     spec = address(source, tiny_model)
     running = asyncio.ensure_future(ask("models/pull", {"model": spec}))
@@ -64,13 +66,13 @@ async def test_pull_can_be_stopped(ask: Ask, pilot: Any, source: SourceServer, t
     assert json.loads((await ask("models/pull", {"model": spec}, method="DELETE")).body) == {"stopped": False}
 
 
-async def test_selecting_a_missing_model_explains_how_to_download_it(ask: Ask, ready: Any) -> None:
+async def test_selecting_a_missing_model_explains_how_to_download_it(ask: EngineRequest, ready: Any) -> None:
     response = await ask("models", {"model": "smollm2-135m"})
     assert response.code == 503
     assert error_of(response)["code"] == "model_missing"
 
 
-async def test_select_loads_in_the_background(ask: Ask, ready: Any) -> None:
+async def test_select_loads_in_the_background(ask: EngineRequest, ready: Any) -> None:
     response = await ask("models", {"model": ready.selected})
     assert response.code == 202
     for _ in range(3000):
@@ -83,7 +85,7 @@ async def test_select_loads_in_the_background(ask: Ask, ready: Any) -> None:
 @pytest.mark.parametrize(
     "model", ["", "nonsense", "x/../../y.gguf\r\nforged", "http://example.org/x.gguf", 7]
 )
-async def test_selecting_an_impossible_model_is_rejected(ask: Ask, ready: Any, model: Any) -> None:
+async def test_selecting_an_impossible_model_is_rejected(ask: EngineRequest, ready: Any, model: Any) -> None:
     for path in ("models", "models/pull"):
         response = await ask(path, {"model": model})
         assert response.code in {400, 404}
@@ -91,7 +93,7 @@ async def test_selecting_an_impossible_model_is_rejected(ask: Ask, ready: Any, m
 
 
 async def test_damaged_model_is_rejected_and_the_server_keeps_running(
-    ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path
+    ask: EngineRequest, ready: Any, tmp_path: Path, tiny_model: Path
 ) -> None:
     bad = tmp_path / "bad.gguf"
     bad.write_bytes(tiny_model.read_bytes()[:100_000])
@@ -112,7 +114,7 @@ async def test_damaged_model_is_rejected_and_the_server_keeps_running(
 
 
 async def test_model_can_be_deleted_unless_it_is_loaded(
-    ask: Ask, ready: Any, models_folder: Path, tiny_model: Path
+    ask: EngineRequest, ready: Any, models_folder: Path, tiny_model: Path
 ) -> None:
     stored = models_folder / catalog()["smollm2-360m"].file
     stored.write_bytes(tiny_model.read_bytes())

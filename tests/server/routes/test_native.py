@@ -15,19 +15,21 @@ from jupyter_turbopilot.learning import learner
 from jupyter_turbopilot.server import runtime
 
 from ...scripted_engine import ScriptedEngine, words
-from .conftest import Ask, Named, complete_body, error_of, lines
+from .conftest import EngineRequest, Named, complete_body, error_of, lines
 
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 async def test_complete_without_suggestions_returns_an_empty_list(
-    ask: Ask, ready: Any, engine: ScriptedEngine
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer = ""
     assert json.loads((await ask("complete", complete_body())).body)["items"] == []
 
 
-async def test_complete_preserves_unusual_characters(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_complete_preserves_unusual_characters(
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine
+) -> None:
     odd = "s = '\x00\u202e\u200b\ufeff\r🎈"
     engine.answer = odd
     answer = json.loads((await ask("complete", complete_body(odd))).body)
@@ -35,7 +37,7 @@ async def test_complete_preserves_unusual_characters(ask: Ask, ready: Any, engin
     assert odd in engine.prompts[0]
 
 
-async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
+async def test_complete_names_an_invalid_field(ask: EngineRequest, ready: Any) -> None:
     response = await ask("complete", complete_body(offset=99))
     assert response.code == 400
     assert error_of(response) == {
@@ -48,7 +50,7 @@ async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
     }
 
 
-async def test_first_request_loads_the_model_if_startup_did_not(ask: Ask, pilot: Any) -> None:
+async def test_first_request_loads_the_model_if_startup_did_not(ask: EngineRequest, pilot: Any) -> None:
     assert pilot.worker.state.phase == "empty"
     while (response := await ask("complete", complete_body())).code == 503:
         assert error_of(response)["code"] == "loading"
@@ -56,7 +58,7 @@ async def test_first_request_loads_the_model_if_startup_did_not(ask: Ask, pilot:
     assert response.code == 200
 
 
-async def test_complete_without_a_model_returns_the_reason(ask: Ask, pilot: Any) -> None:
+async def test_complete_without_a_model_returns_the_reason(ask: EngineRequest, pilot: Any) -> None:
     pilot.selected = "qwen2.5-coder-0.5b"
     response = await ask("complete", complete_body())
     assert response.code == 503
@@ -89,7 +91,7 @@ def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: An
     ("route", "body"), [("complete", complete_body()), ("completion", {"prompt": "x", "n_predict": 400})]
 )
 async def test_disconnect_before_the_answer_logs_no_error(
-    ask: Ask,
+    ask: EngineRequest,
     post: Post,
     jp_serverapp: Any,
     ready: Any,
@@ -112,7 +114,7 @@ async def test_disconnect_before_the_answer_logs_no_error(
 
 
 async def test_engine_error_hides_internal_details(
-    ask: Ask, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "AFTER_LOAD", 0.1)
     engine.fail = RuntimeError("/home/ann/secret.py: password")
@@ -128,7 +130,7 @@ async def test_engine_error_hides_internal_details(
     assert response.code == 200
 
 
-async def test_feedback_counts_without_storing_text(ask: Ask, ready: Any) -> None:
+async def test_feedback_counts_without_storing_text(ask: EngineRequest, ready: Any) -> None:
     for event in EVENTS:
         assert (await ask("feedback", {"id": "x", "event": event, "chars": 4, "seconds": 1.5})).code == 204
         assert ready.completer.counters[event] == 1
@@ -149,7 +151,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_feedback_is_learned_and_can_be_deleted(
-    soon: None, ask: Ask, ready: Any, own_folder: Path
+    soon: None, ask: EngineRequest, ready: Any, own_folder: Path
 ) -> None:
     kept = own_folder / "learning.json"
     body = complete_body(trigger="automatic", eagerness="balanced")
@@ -159,17 +161,17 @@ async def test_feedback_is_learned_and_can_be_deleted(
         await ask("feedback", {"id": answer["id"], "event": event, "chars": len(item["text"])})
     while not kept.exists() or not json.loads(kept.read_bytes())["calibrations"]:
         await asyncio.sleep(0.01)
-    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 1, "taken": 0}
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 1, "accepted": 0}
     (found,) = json.loads(kept.read_bytes())["calibrations"].values()
     assert (found["seen"], found["offset"] > 0) == (1, True)
     assert item["text"] not in kept.read_text()
     assert (await ask("feedback", method="DELETE")).code == 204
-    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 0, "taken": 0}
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 0, "accepted": 0}
     assert not kept.exists()
 
 
 async def test_feedback_counts_only_the_server_owner(
-    ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
     monkeypatch.setenv("JUPYTERHUB_USER", "ada")
@@ -182,14 +184,14 @@ async def test_feedback_counts_only_the_server_owner(
     async def week(name: str) -> Any:
         return json.loads((await ask("health", method="GET", headers={"X-Who": name})).body)["week"]
 
-    assert await week("ada") == {"shown": 1, "taken": 0}
+    assert await week("ada") == {"shown": 1, "accepted": 0}
     assert await week("bob") is None
     assert (await ask("feedback", method="DELETE", headers={"X-Who": "bob"})).code == 204
-    assert await week("ada") == {"shown": 1, "taken": 0}
+    assert await week("ada") == {"shown": 1, "accepted": 0}
 
 
 async def test_runtime_secret_opens_only_the_kernels_routes(
-    jp_serverapp: Any, jp_fetch: Any, ask: Ask, ready: Any
+    jp_serverapp: Any, jp_fetch: Any, ask: EngineRequest, ready: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     secret = {"X-Turbopilot-Secret": app._secret, "Authorization": ""}
@@ -204,14 +206,16 @@ async def test_runtime_secret_opens_only_the_kernels_routes(
 
 
 async def test_fair_share_ignores_the_client_name(
-    ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str, *, memory: Any) -> Any:
+    def noted(
+        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, *, notebook_index: Any
+    ) -> Any:
         asked.append((caller, request.client))
-        return submit(request, listener, facts, caller, owner, memory=memory)
+        return submit(request, listener, kernel_context, caller, tenant, notebook_index=notebook_index)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
@@ -228,7 +232,7 @@ async def test_fair_share_ignores_the_client_name(
 
 
 async def test_client_name_replaces_only_the_callers_own_requests(
-    ask: Ask, ready: Any, engine: ScriptedEngine
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = words(100), 0.02
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import Abilities
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
-from jupyter_turbopilot.generation import Ask, Beginning, ExactAsk, Sampling, Token
+from jupyter_turbopilot.generation import EngineRequest, ExactRequest, PrefixConstraint, Sampling, Token
 from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.peer import MAX_HINT, MAX_PREFIXES, describe_engine
@@ -54,7 +54,7 @@ def direct(engine: Any, merged_model: Path) -> Iterator[Any]:
     alone.close()
 
 
-def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
+def body_of(ask: EngineRequest, **more: Any) -> dict[str, Any]:
     """Return the body that the engine `remote` sends for a request."""
     sampling, beginning = ask.sampling, ask.sampling.beginning
     return {
@@ -71,7 +71,7 @@ def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
         "turbopilot": {
-            "begins": [base64.b64encode(way).decode() for way in beginning.ways],
+            "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
             "typed": beginning.typed,
             "banned": beginning.banned,
             "hint": [*ask.hint],
@@ -84,7 +84,7 @@ def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
     }
 
 
-class Heard(NamedTuple):
+class EventContent(NamedTuple):
     """The content of a streamed answer."""
 
     text: str
@@ -99,11 +99,11 @@ def number(name: str) -> int:
     return int(name.removeprefix("token_id:"))
 
 
-def heard(answer: bytes) -> Heard:
+def heard(answer: bytes) -> EventContent:
     events = [json.loads(line[6:]) for line in answer.split(b"\n\n") if line and line[6:] != b"[DONE]"]
     choices = [choice for event in events for choice in event["choices"]]
     parts = [choice["logprobs"] for choice in choices]
-    return Heard(
+    return EventContent(
         "".join(choice["text"] for choice in choices),
         [number(name) for part in parts for name in part["tokens"]],
         [math.exp(chance) for part in parts for chance in part["token_logprobs"]],
@@ -113,7 +113,7 @@ def heard(answer: bytes) -> Heard:
     )
 
 
-def written(engine: Any, ask: Ask) -> list[Token]:
+def written(engine: Any, ask: EngineRequest) -> list[Token]:
     run = engine.start(ask)
     tokens: list[Token] = []
     while not run.done:
@@ -124,7 +124,7 @@ def written(engine: Any, ask: Ask) -> list[Token]:
     return tokens
 
 
-def asks(engine: Any) -> Iterator[Ask]:
+def asks(engine: Any) -> Iterator[EngineRequest]:
     """Return requests that a Turbopilot server may send to another."""
     words, size = engine.vocabulary, 12
     prompt, after = (
@@ -132,27 +132,27 @@ def asks(engine: Any) -> Iterator[Ask]:
         words.tokenize("\nprint('né 😀')\n" * 3),
     )
     plain = Sampling(max_tokens=size)
-    yield Ask(prompt, plain)
-    likely = [token.id for token in written(engine, Ask(prompt, plain))]
-    yield Ask(prompt, plain, hint=likely)
-    yield Ask(prompt, plain, hint=likely[::-1], aligned=False)
+    yield EngineRequest(prompt, plain)
+    likely = [token.id for token in written(engine, EngineRequest(prompt, plain))]
+    yield EngineRequest(prompt, plain, hint=likely)
+    yield EngineRequest(prompt, plain, hint=likely[::-1], aligned=False)
     for beginning in (
-        Beginning((b"sum(values)", b"super"), 2),
-        Beginning(("né".encode()[:2], "😀".encode()[:3])),  # cut inside a character
-        Beginning((b"mean",), 4),  # all of it is typed
-        Beginning(banned=likely[0]),
+        PrefixConstraint((b"sum(values)", b"super"), 2),
+        PrefixConstraint(("né".encode()[:2], "😀".encode()[:3])),  # cut inside a character
+        PrefixConstraint((b"mean",), 4),  # all of it is typed
+        PrefixConstraint(banned=likely[0]),
     ):
-        yield Ask(prompt, Sampling(max_tokens=size, beginning=beginning, top=3))
+        yield EngineRequest(prompt, Sampling(max_tokens=size, beginning=beginning, top=3))
     for typed in ("", " +", " + 1"):
         behind = [*prompt, *words.tokenize(typed)]
         span = (len(behind) + 9, len(behind) + len(after) - 1)
-        yield Ask([*behind, *after], plain, suffix_span=span, language="python")
+        yield EngineRequest([*behind, *after], plain, suffix_span=span, language="python")
     drawn = Sampling(max_tokens=size, temperature=1.3, seed=5, top_k=9, top_p=0.8, min_p=0.01, top=2)
-    yield Ask(prompt, drawn)
-    yield Ask(prompt, Sampling(max_tokens=0))
+    yield EngineRequest(prompt, drawn)
+    yield EngineRequest(prompt, Sampling(max_tokens=0))
     if isinstance(engine, LlamaEngine):
         # The completion ends at the context's end.
-        yield Ask((prompt * 20)[: engine.context_size - 3], plain)
+        yield EngineRequest((prompt * 20)[: engine.context_size - 3], plain)
 
 
 async def test_remote_completion_equals_the_local_engines(
@@ -206,7 +206,7 @@ async def test_invalid_field_is_named(ready: Any, ask: Send, fields: dict[str, A
 async def test_engine_without_prefix_constraints_reports_it(
     ready: Any, engine: ScriptedEngine, ask: Send, name: str, value: Any
 ) -> None:
-    engine.abilities = Abilities(holds=False)
+    engine.capabilities = Capabilities(prefix_constraints=False)
     answer = await ask("v1/completions", {"prompt": [97], "turbopilot": {name: value}})
     assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, f"turbopilot.{name}")
     assert (await ask("v1/completions", {"prompt": [97], "turbopilot": {"hint": [98]}})).code == 200
@@ -214,9 +214,9 @@ async def test_engine_without_prefix_constraints_reports_it(
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
 async def test_superseded_prefetch_ends_with_a_reason(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
-    engine.abilities = Abilities(ahead=False)
+    engine.capabilities = Capabilities(prefetch=False)
     for stream in (True, False):
-        body = {"prompt": [97], "stream": stream, "turbopilot": {"priority": "ahead"}}
+        body = {"prompt": [97], "stream": stream, "turbopilot": {"priority": "prefetch"}}
         answer = await ask("v1/completions", body)
         assert (answer.code, json.loads(answer.body)["error"]["code"]) == (503, "yielded")
 
@@ -239,7 +239,7 @@ async def test_models_include_the_engines_capabilities(pilot: Any, engine: Scrip
     assert asleep["turbopilot"] == model["turbopilot"]
 
 
-async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, ask: Ask) -> None:
+async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, ask: EngineRequest) -> None:
     ready.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
     ready.worker._life._loaded = ready.worker._life._loaded or (lambda _: ScriptedEngine())
     ready.worker._loop.engine = None
@@ -247,7 +247,7 @@ async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, as
     assert asleep["turbopilot"] == {"version": 1}
     for _ in range(500):
         (awake,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
-        if "places" in awake["turbopilot"]:
+        if "slots" in awake["turbopilot"]:
             return
     pytest.fail("it sleeps on")
 
@@ -272,21 +272,23 @@ def test_engine_description_changes_with_the_engine_and_has_no_path() -> None:
     st.sampled_from([None, *(priority.name.lower() for priority in Priority)]),
 )
 def test_request_survives_the_round_trip(
-    ways: list[bytes],
+    candidates: list[bytes],
     typed: int,
     banned: int | None,
     hint: list[int],
     span: tuple[int, int],
     priority: Any,
 ) -> None:
-    beginning = Beginning(tuple(ways), typed if ways else 0, banned)
-    sent = Ask([1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span)
+    beginning = PrefixConstraint(tuple(candidates), typed if candidates else 0, banned)
+    sent = EngineRequest([1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span)
     body = read_body(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
     (text,) = body.texts()
     assert text.prompt == (1, 2, 3, 4)
     found = text.sampling.beginning
     assert (found.typed, found.banned) == (beginning.typed, beginning.banned)
-    assert set(found.ways) <= set(ways)
-    assert all(way.startswith(found.ways) for way in ways)
-    assert not any(way.startswith(other) for way in found.ways for other in found.ways if other is not way)
-    assert text.exact == ExactAsk(tuple(hint), True, span, "", priority)
+    assert set(found.candidates) <= set(candidates)
+    assert all(way.startswith(found.candidates) for way in candidates)
+    assert not any(
+        way.startswith(other) for way in found.candidates for other in found.candidates if other is not way
+    )
+    assert text.exact == ExactRequest(tuple(hint), True, span, "", priority)

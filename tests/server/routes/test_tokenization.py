@@ -14,7 +14,7 @@ from jupyter_turbopilot.server.routes.jobs import BYTES_PER_REQUEST
 from jupyter_turbopilot.server.routes.tokenization import split_specials
 
 from ...scripted_engine import ScriptedEngine
-from .conftest import Ask, error_of
+from .conftest import EngineRequest, error_of
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,9 @@ def test_split_specials_loses_no_text(text: str) -> None:
     assert not [part for part in fragments if isinstance(part, str) and "<s>" in part]
 
 
-async def test_unknown_token_is_rejected_by_name(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_unknown_token_is_rejected_by_name(
+    ask: EngineRequest, ready: Any, engine: ScriptedEngine
+) -> None:
     def piece(_token: int) -> bytes:
         raise IndexError
 
@@ -52,7 +54,7 @@ async def test_unknown_token_is_rejected_by_name(ask: Ask, ready: Any, engine: S
 
 
 async def test_tokenize_flood_delays_no_completions(
-    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+    ask: EngineRequest, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
 
@@ -72,7 +74,7 @@ async def test_tokenize_flood_delays_no_completions(
         await asyncio.gather(*flood)
 
 
-async def test_long_responses_are_encoded_correctly_in_slices(ask: Ask, ready: Any) -> None:
+async def test_long_responses_are_encoded_correctly_in_slices(ask: EngineRequest, ready: Any) -> None:
     text = 'a"é\\\n' * 5000
     answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
     assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
@@ -83,7 +85,9 @@ async def test_long_responses_are_encoded_correctly_in_slices(ask: Ask, ready: A
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
 @pytest.mark.parametrize(("path", "body"), [("tokenize", {"content": ""}), ("detokenize", {"tokens": []})])
-async def test_tokenize_is_charged_by_size(ask: Ask, ready: Any, path: str, body: dict[str, Any]) -> None:
+async def test_tokenize_is_charged_by_size(
+    ask: EngineRequest, ready: Any, path: str, body: dict[str, Any]
+) -> None:
     assert (await ask(path, body)).code == 200  # one of three
     long = body | {"unknown": "x" * (3 * BYTES_PER_REQUEST // 2)}
     assert [(await ask(path, long)).code, (await ask(path, body)).code] == [200, 429]

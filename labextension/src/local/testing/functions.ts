@@ -17,7 +17,7 @@ import { byBrackets, byGrammar, fitting } from '../grammar';
 import { lex, scan } from '../lexer';
 import { asPython, withoutCellMagic, withoutCommands } from '../magics';
 import { Matcher } from '../matching';
-import { bindings, type IFacts, namesAt, scopeOf } from '../names';
+import { bindings, type IKernelContext, namesAt, scopeOf } from '../names';
 import { gather, type IContext, looksSecret, outline, withoutSecrets } from '../notebook';
 import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
@@ -213,7 +213,7 @@ export const FUNCTIONS = {
   fit_for: fitFor,
 
   bindings: (source: string) => [...bindings(source)].sort(compare),
-  names_at: (request: IRequest, facts: IFacts) => namesAt(request, scopeOf(request, facts)),
+  names_at: (request: IRequest, facts: IKernelContext) => namesAt(request, scopeOf(request, facts)),
   fits: (prefix: string, text: string) => fitting('', prefix, byBrackets)(text),
 
   valid_beginning: (text: string) =>
@@ -227,7 +227,7 @@ export const FUNCTIONS = {
     said: Written[],
     contextSize: number,
     settings: Partial<ISettings>,
-    facts: IFacts
+    facts: IKernelContext
   ) => {
     const engine = new ScriptedEngine(said, contextSize);
     const completer = new Completer(engine, { ...DEFAULTS, ...settings });

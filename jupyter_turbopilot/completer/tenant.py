@@ -1,0 +1,40 @@
+"""Opaque digests that identify the owner of cached texts and the session of a notebook."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+DIGITS = 32
+
+
+def tenant_of(username: str, groups: Collection[str], share: str, group: str, secret: bytes) -> str:
+    """Return the owner of a user's requests.
+
+    `share` decides which users share one owner: no others (`none`), the members of `group` (`group`), or all
+    users (`all`).
+    """
+    if share == "all":
+        return _digest(secret, "all")
+    if share == "group" and group and group in groups:
+        return _digest(secret, "group", group)
+    return _digest(secret, "user", username)
+
+
+def salted(tenant: str, salt: str) -> str:
+    """Return an owner that depends on a salt from the client. No salt leads to another owner's texts."""
+    return _digest(b"", "apart", tenant, salt) if salt else tenant
+
+
+def session_of(secret: bytes, path: str) -> str:
+    """Return the session of a notebook, which does not reveal its path. It changes with the secret."""
+    return _digest(secret, "session", path)
+
+
+def _digest(secret: bytes, *parts: str) -> str:
+    # `repr` delimits the parts unambiguously.
+    message = repr(parts).encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, message, "sha256").hex()[:DIGITS]

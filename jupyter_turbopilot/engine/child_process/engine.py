@@ -1,0 +1,189 @@
+"""The parent's side of an engine in a child process. The vocabulary is in the parent."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.child_process.messages import (
+    Close,
+    Load,
+    Release,
+    Reply,
+    Request,
+    Resume,
+    Start,
+    Step,
+    Suspend,
+    UseThreads,
+)
+from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, refusal
+from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.child_process.messages import Description, Hosted
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.generation import EngineRequest, Token
+
+PATIENCE = 60.0  # seconds that the first step may take
+LEAST_PATIENCE, MARGIN = (
+    10.0,
+    20,
+)  # later steps: the minimum in seconds; a multiple of the slowest tokens' time
+URGENT = 20.0  # seconds that an interrupted step may still take; a batch of several texts is not interrupted
+CLOSES_WITHIN = 10.0  # seconds for closing, which saves the sequences
+CANCELLED = "The load was cancelled."
+
+
+@dataclass(eq=False)
+class ChildRun:
+    """A text that the child process generates."""
+
+    number: int
+    ask: EngineRequest
+    fresh: list[Token] = field(default_factory=list)
+    done: bool = False
+    pending: int = 0
+
+
+@contextmanager
+def loading(
+    hosted: Hosted, cancel: Cancel, *, timeout: float, urgent: float = URGENT
+) -> Iterator[tuple[ChildProcess, Description]]:
+    """Load an engine in a child process, which ends if the block fails or is cancelled.
+
+    Raise ModelRefusedError if the process crashes or has too little memory.
+    """
+    process = None
+    try:
+        process = ChildProcess(urgent=urgent)
+        with cancel.interrupting(partial(process.kill, "the load was cancelled")):
+            yield process, _description(process.ask(Load(hosted), timeout))
+    except BaseException as failure:
+        if process:
+            process.end()
+        if cancel.is_set():
+            raise CancelledError(CANCELLED) from None
+        if not isinstance(failure, ProcessEndedError):
+            raise
+        raise refusal(hosted.name, failure.verdict) from None
+    if cancel.is_set():
+        process.end()
+        raise CancelledError(CANCELLED)
+
+
+def _description(reply: Reply) -> Description:
+    if reply.failure:
+        raise reply.failure.error()
+    if reply.engine is None:
+        raise EngineError("The model's process sent no description of the loaded model. Try again.")
+    return reply.engine
+
+
+def load_in_child(
+    hosted: Hosted,
+    load_vocabulary: Callable[[], Vocabulary],
+    cancel: Cancel,
+    *,
+    timeout: float,
+    patience: float = PATIENCE,
+    urgent: float = URGENT,
+) -> IsolatedEngine:
+    """Load an engine in a child process, then its vocabulary: first, the child tests the file."""
+    with loading(hosted, cancel, timeout=timeout, urgent=urgent) as (process, about):
+        return IsolatedEngine(process, about, load_vocabulary(), patience)
+
+
+class IsolatedEngine:
+    """An engine in a child process. If the process has ended, all methods raise EngineGoneError."""
+
+    def __init__(
+        self, process: ChildProcess, about: Description, vocabulary: Vocabulary, patience: float
+    ) -> None:
+        self.name = about.name
+        self.fim = about.fim
+        self.context_size = about.context_size
+        self.identity = about.identity
+        self.capabilities = about.capabilities
+        self.vocabulary = vocabulary
+        self._process = process
+        self.pid: int | None = process.pid
+        self._patience = patience
+        self._pace = 0.0  # seconds of the slowest token
+        self._numbers = count()
+        self._threads = 0
+
+    def start(self, ask: EngineRequest) -> ChildRun | None:
+        """Return a new run, or None if there is no free slot."""
+        run = ChildRun(next(self._numbers), ask)
+        return run if self._ask(Start(run.number, ask), [run]) else None
+
+    def step(self, runs: Sequence[ChildRun], interrupt: Cancel) -> None:
+        """Advance every run by its next tokens or by a chunk of its prompt; `interrupt` ends it early."""
+        before, begun = sum(max(1, run.pending) for run in runs), time.monotonic()
+        patience = patience_for(before, self._pace, self._patience)
+        self._ask(Step(tuple(run.number for run in runs)), runs, interrupt, patience)
+        done = max(len(runs), before - sum(run.pending for run in runs))
+        self._pace = max(self._pace, (time.monotonic() - begun) / max(1, done))
+
+    def suspend(self, run: ChildRun) -> None:
+        """Free the slot of a run, which keeps its text."""
+        self._ask(Suspend(run.number), [run])
+
+    def resume(self, run: ChildRun) -> bool:
+        """Assign a slot to a suspended run; return False if none is free."""
+        return self._ask(Resume(run.number), [run])
+
+    def release(self, run: ChildRun) -> None:
+        """End a run; its evaluated tokens stay cached while the process runs."""
+        with suppress(EngineGoneError):
+            self._ask(Release(run.number))
+
+    def use_threads(self, count: int) -> None:
+        """Set the number of threads for computing."""
+        if count != self._threads:
+            self._ask(UseThreads(count))
+            self._threads = count
+
+    def close(self, *, keep: bool = True) -> None:
+        """Free the memory; with `keep`, save the evaluated tokens for the next start."""
+        with suppress(ProcessEndedError):
+            self._process.ask(Close(keep), CLOSES_WITHIN)
+        self._process.end()
+
+    def _ask(
+        self,
+        request: Request,
+        runs: Sequence[ChildRun] = (),
+        interrupt: Cancel | None = None,
+        patience: float = URGENT,
+    ) -> bool:
+        """Send a request, update its runs, and return whether it was granted."""
+        try:
+            reply = self._process.ask(request, min(patience, self._patience), interrupt)
+        except ProcessEndedError as end:
+            raise EngineGoneError(f"The model's process has ended: {end.verdict.words}.") from None
+        _note(reply, runs)
+        if reply.failure:
+            raise reply.failure.error()
+        return reply.granted
+
+
+def patience_for(tokens: int, pace: float, most: float) -> float:
+    """Return the time limit of a step in seconds. A process that hangs is ended before clients give up."""
+    return min(most, max(LEAST_PATIENCE, MARGIN * pace * tokens)) if pace else most
+
+
+def _note(reply: Reply, runs: Sequence[ChildRun]) -> None:
+    # There are no `reply.runs` if a run could not start.
+    for run, progress in zip(runs, reply.runs, strict=False):
+        run.fresh += progress.fresh
+        run.done, run.pending = progress.done, progress.pending
+        vars(run.ask.usage).update(vars(progress.usage))

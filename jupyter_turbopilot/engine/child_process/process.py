@@ -1,0 +1,263 @@
+"""The child process as its parent sees it: requests with a time limit, and a verdict on how it ended."""
+
+from __future__ import annotations
+
+import errno
+import io
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, nullcontext, suppress
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
+
+import msgspec
+
+from jupyter_turbopilot.engine.child_process.messages import (
+    REFUSED,
+    BrokenFrameError,
+    FramePipe,
+    Interruption,
+    Load,
+    Reply,
+    Request,
+    decode_reply,
+    encode,
+)
+from jupyter_turbopilot.errors import ModelRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+
+# -P: a notebook's folder may hold a json.py, which must not be imported.
+ARGUMENTS = ("-P", "-m", "jupyter_turbopilot.engine.child_process.child")
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # of no use to a model
+ENDS_WITHIN = 2.0  # seconds in which a process ends that has nothing to do any more
+_ATTENTION = encode(Interruption())
+# Signals that the file or the engine causes. Others come from outside: SIGKILL is how a system short of
+# memory ends a process, SIGTERM and SIGINT are sent by people and programs.
+_CRASHES = {
+    int(number)
+    for name in ("SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGBUS", "SIGTRAP", "SIGSYS")
+    if (number := getattr(signal, name, None)) is not None
+}
+_KILLED = 9  # SIGKILL, which Windows does not name
+_WINDOWS_CRASH = 0xC0000000  # statuses from here on are exceptions that nobody handled
+_NO_MEMORY = re.compile(
+    r"bad_alloc|(failed|unable|cannot|could not) (to )?(re)?alloc|out of memory|MemoryError", re.IGNORECASE
+)
+_NOT_READ = re.compile(r"failed to open|read error|too many open files|input/output error", re.IGNORECASE)
+_OUTPUT = 64 * 1024  # bytes of the child's error output that are read
+
+
+class Verdict(NamedTuple):
+    """How a child process ended, and the code of the error that follows.
+
+    The code is `model_refused` if the same file, engine and settings would give the same result again.
+    """
+
+    words: str
+    code: str = "model_refused"
+
+
+def refusal(name: str, verdict: Verdict) -> ModelRefusedError:
+    """Return the error for a model that did not load."""
+    return ModelRefusedError(
+        f"{name} was tried in a process of its own and {verdict.words}. {_ADVICE[verdict.code]}",
+        code=verdict.code,
+    )
+
+
+_ADVICE = {
+    "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
+    "built for another CPU or by a faulty compiler: install it again (docs/troubleshooting.md).",
+    "memory": "Close programs that use memory, or choose a smaller model.",
+    "trial": "It is tried again with the next request. On a slow or busy machine, raise "
+    "c.Turbopilot.load_timeout.",
+}
+
+
+def not_started(error: OSError) -> Verdict:
+    """Judge that no process could be started."""
+    words = f"no process could be started ({error.strerror or error})"
+    return Verdict(words, code="memory" if error.errno == errno.ENOMEM else "trial")
+
+
+def read_end(output: IO[bytes]) -> str:
+    """Return the end of what a child has written to its error output."""
+    output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
+    return output.read().decode("utf-8", "replace").strip()
+
+
+def judge(status: int, output: str) -> Verdict:
+    """Judge a child process by its exit status, which is not 0, and its error output. Pure."""
+    if status == -_KILLED:
+        return Verdict("it was killed, as by a system without memory", code="memory")
+    if _NO_MEMORY.search(output):
+        return Verdict("there was not enough memory", code="memory")
+    last = output.splitlines()[-1][:300] if output else f"exit status {status}"
+    if -status in _CRASHES or status >= _WINDOWS_CRASH:
+        last = f"signal {-status}" if status < 0 else f"exception {status:#x}"
+        return Verdict(f"it crashed ({last})")
+    if status == REFUSED and not _NOT_READ.search(output):
+        return Verdict(f"it failed ({last})")
+    return Verdict(f"it failed ({last})", code="trial")
+
+
+class TimeLimit:
+    """Calls `expired` with the limit, in seconds, when something takes longer than that.
+
+    Its thread is woken when a limit ends before the one it sleeps for, so seldom: not for each limit.
+    """
+
+    def __init__(self, expired: Callable[[float], None]) -> None:
+        self._expired = expired
+        self._changed = threading.Condition()
+        self._end = math.inf
+        self._seconds = 0.0
+        self._wakes = math.inf  # when the thread looks again
+        self._open = True
+        self._thread = threading.Thread(target=self._watch, name="turbopilot-limit", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Limit the time that the block may take."""
+        self.shorten(seconds)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._end = math.inf
+
+    def shorten(self, seconds: float) -> None:
+        """Let what is under way take so much longer at most."""
+        end = time.monotonic() + seconds
+        with self._changed:
+            if end < self._end:
+                self._end, self._seconds = end, seconds
+                if end < self._wakes:
+                    self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while self._open:
+                left = self._end - time.monotonic()
+                if left <= 0:
+                    self._end = math.inf
+                    self._expired(self._seconds)
+                    continue
+                self._wakes = self._end
+                self._changed.wait(None if left == math.inf else left)
+
+
+class ProcessEndedError(Exception):
+    """The process has ended, or had to be ended; `verdict` says how, in words."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.words)
+        self.verdict = verdict
+
+
+class ChildProcess:
+    """A process that replies to requests, one at a time, and ends with this process."""
+
+    def __init__(self, *, urgent: float) -> None:
+        """`urgent`: how many seconds a request may still take after it was to be cut short."""
+        self._urgent = urgent
+        self._killed = ""  # why it was
+        self._verdict: Verdict | None = None  # once it has ended
+        self._quotable = True  # whether what it printed may be quoted: nobody's text has been sent to it yet
+        # Into a file: a child that writes more than a pipe holds would wait for a reader.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process lives
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, *ARGUMENTS, str(os.getpid())],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._output,
+                env={name: value for name, value in os.environ.items() if not SECRET.search(name)},
+                # Ctrl-C in a terminal is for the server, which ends it in order.
+                process_group=0 if os.name == "posix" else None,
+            )
+        except OSError as error:
+            self._output.close()
+            raise ProcessEndedError(not_started(error)) from None
+        receiving = io.BufferedReader(cast("io.FileIO", self._process.stdout))
+        self._pipe = FramePipe(receiving, cast("io.FileIO", self._process.stdin))
+        self._limit = TimeLimit(lambda seconds: self.kill(f"it did not answer within {seconds:g} seconds"))
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> Reply:
+        """Send a request and return its reply; pass `interrupt` on to the process while waiting."""
+        if self._verdict:
+            raise ProcessEndedError(self._verdict)
+        message = encode(request)
+        self._quotable = isinstance(request, Load)
+        try:
+            with self._limit.within(seconds):
+                self._pipe.send(message)
+                # Not earlier: the process would apply the interrupt to the previous request.
+                with interrupt.interrupting(self._pass_on) if interrupt else nullcontext():
+                    data = self._pipe.receive()
+            return decode_reply(data)
+        except (OSError, EOFError):
+            raise ProcessEndedError(self.end()) from None
+        except (BrokenFrameError, msgspec.DecodeError, ValueError):
+            self.kill("it did not keep to the protocol")
+            raise ProcessEndedError(self.end()) from None
+        except BaseException:
+            self.kill("a request was interrupted")  # whose reply would be taken for the next one's
+            self.end()
+            raise
+
+    def _pass_on(self) -> None:
+        """Have what is under way cut short. The pipe has room: it holds one short request at most."""
+        with suppress(OSError):
+            self._pipe.send(_ATTENTION)
+        self._limit.shorten(self._urgent)
+
+    def kill(self, why: str) -> None:
+        """Kill it, from any thread; whoever waits for a reply gets the reason."""
+        self._killed = self._killed or why
+        self._process.kill()
+
+    def end(self) -> Verdict:
+        """Have it end, free what it needed, and say how it ended."""
+        if self._verdict is None:
+            self._pipe.close()
+            try:
+                status = self._process.wait(ENDS_WITHIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                status = self._process.wait()
+            self._limit.close()
+            self._verdict = self._judge(status, read_end(self._output))
+            self._output.close()
+        return self._verdict
+
+    def _judge(self, status: int, output: str) -> Verdict:
+        if self._killed or status == 0:
+            return Verdict(self._killed or "it ended", code="trial")
+        verdict = judge(status, output)
+        return verdict if self._quotable or verdict.code == "memory" else judge(status, "")

@@ -1,0 +1,191 @@
+"""Asking a far side, at a load, what it is and what it takes; how it is spoken to then."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.engine.remote import provider
+from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
+from jupyter_turbopilot.engine.remote.completions import ByIds, ByText, Spellings
+from jupyter_turbopilot.engine.remote.dialect import samplers
+from jupyter_turbopilot.engine.remote.errors import InvalidAnswerError, RemoteRefusalError
+from jupyter_turbopilot.engine.remote.http_client import HttpClient
+from jupyter_turbopilot.engine.remote.remote_server import (
+    Kind,
+    RemoteServer,
+    read_json,
+    read_models,
+    read_properties,
+)
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, vocabulary_digest
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.generation import EngineRequest, Sampling
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import TurbopilotRemote
+    from jupyter_turbopilot.engine.remote.dialect import Dialect, EventContent
+    from jupyter_turbopilot.engine.remote.provider import ProviderClient
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+
+    AnySide = HttpClient | ProviderClient
+
+DEFAULT_SLOTS = 4  # texts that a server is asked for at a time that does not say itself
+TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
+# Texts that vocabularies cut in different candidates, none with the spelling of a control token.
+AWKWARD = (
+    "def f(x):\n    return x + 1\n",
+    "\t\tif a  ==   b:\n\n\n        pass  # done",
+    "1234567 3.14e-10 0xdeadbeef 1_000",
+    "naïve Straße Ёлка 漢字かな 한국어 العربية",
+    "👩‍👩‍👧 e\u0301 \u00a0\u2028\ufeff\x7f",
+    "don't HTTPResponse snake_case_name camelCaseName !== ->>",
+)
+BEFORE, AFTER = "x = ", "\nprint(x + 1)\n"
+NOT_ACCEPTED = frozenset({400, 404, 422, 500, 501})
+
+
+async def detect(side: AnySide, wanted: str) -> RemoteServer:
+    """Ask who a far side is."""
+    if not isinstance(side, HttpClient):
+        return RemoteServer(Kind.PROVIDER, wanted or side.address.host)
+    data = await side.fetch("/v1/models")
+    if data is None:
+        return RemoteServer(Kind.OPENAI, wanted)
+    far = read_models(data, wanted, side.address.host)
+    if far.kind is Kind.LLAMA and (properties := await side.fetch("/props")):
+        return read_properties(properties, far)
+    return far
+
+
+class _Tokenized(msgspec.Struct, frozen=True):
+    tokens: list[int]
+
+
+async def compare(side: HttpClient, far: RemoteServer, vocabulary: Vocabulary) -> None:
+    """Refuse a far side that has another vocabulary, or does not tell ids."""
+    if far.vocabulary:
+        if far.vocabulary != vocabulary_digest(vocabulary):
+            raise _another_vocabulary(side.address.host)
+        return
+    for text in AWKWARD:
+        body: dict[str, Any] = {"content": text, "add_special": False, "parse_special": False}
+        if far.kind in {Kind.VLLM, Kind.OPENAI}:
+            body = {"model": far.model, "prompt": text, "add_special_tokens": False}
+        data = await side.fetch("/tokenize", body)
+        if data is None:
+            break
+        if read_json(data, _Tokenized).tokens != vocabulary.tokenize(text):
+            raise _another_vocabulary(side.address.host)
+    if far.kind is Kind.OPENAI:
+        try:
+            await _first(side, ByIds(far, vocabulary), vocabulary.tokenize(BEFORE))
+        except (RemoteRefusalError, InvalidAnswerError):
+            raise _another_vocabulary(side.address.host) from None
+
+
+def _another_vocabulary(host: str) -> ModelRefusedError:
+    return ModelRefusedError(
+        f"{host} has another vocabulary than c.TurbopilotRemote.vocabulary says, or does not tell token ids. "
+        "Name its model's vocabulary there, or set it to none: prompts are then sent as text.",
+        code="vocabulary",
+    )
+
+
+async def _first(side: HttpClient, dialect: Dialect, prompt: list[int]) -> EventContent | None:
+    """Return the first words of an answer."""
+    if request := dialect.request(EngineRequest(prompt, Sampling(max_tokens=1))):
+        async with aclosing(side.stream(request, dialect)) as events:
+            async for heard in events:
+                if heard.tokens:
+                    return heard
+    return None
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a far side takes text."""
+
+    hole: str = "none"  # suffix, infill or none
+    logprobs: bool = False
+
+
+async def text_form(side: AnySide, far: RemoteServer, hole: str) -> TextForm:
+    """Return the first form of text that is accepted. `hole`: how one with a hole is sent, or auto."""
+    if not isinstance(side, HttpClient):
+        return TextForm()
+    holes = [hole]
+    if hole == "auto":
+        holes = ["infill" if far.kind is Kind.LLAMA else "suffix", "none"]
+    if far.kind is Kind.OURS:
+        return TextForm(holes[0], far.logprobs)
+    *others, last = (TextForm(hole, chances) for chances in (True, False) for hole in holes)
+    for form in others:
+        try:
+            return await _try_form(side, far, form)
+        except RemoteRefusalError as error:
+            if error.answered not in NOT_ACCEPTED:
+                raise
+    return await _try_form(side, far, last)
+
+
+async def _try_form(side: HttpClient, far: RemoteServer, form: TextForm) -> TextForm:
+    """Have a token written: is it told how probable it was?"""
+    dialect, _ = _text_dialect(far, form, Spellings())
+    prompt = [*map(ord, BEFORE)]
+    if form.hole != "none":
+        prompt = [PREFIX, *prompt, SUFFIX, *map(ord, AFTER), MIDDLE]
+    heard = await _first(side, dialect, prompt)
+    return replace(form, logprobs=heard is None or heard.tokens[0].probability > 0)
+
+
+def by_text(
+    far: RemoteServer, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
+) -> tuple[Dialect, Capabilities]:
+    """Send text, and get text."""
+    dialect, honoured = _text_dialect(far, form, spellings)
+    return dialect, Capabilities(
+        slots=_slots(far, remote),
+        prefix_constraints=False,
+        logprobs=form.logprobs,
+        top=0,
+        prefetch=remote.prefetch == "yes",
+        samplers=honoured,
+        remote=True,
+        persistent=far.persistent,
+    )
+
+
+def _text_dialect(far: RemoteServer, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
+    if far.kind is Kind.PROVIDER:
+        return provider.ByProvider(spellings), provider.SAMPLERS
+    if form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
+        # Whose ids a bias is for, nobody knows in text.
+        return LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
+    return ByText(far.model, spellings, logprobs=form.logprobs), samplers("openai")
+
+
+def by_ids(
+    far: RemoteServer, vocabulary: Vocabulary, remote: TurbopilotRemote
+) -> tuple[Dialect, Capabilities]:
+    """Speak of tokens by their ids: the vocabulary is known."""
+    llama = far.kind is Kind.LLAMA
+    dialect = LlamaByIds(vocabulary) if llama else ByIds(far, vocabulary)
+    return dialect, Capabilities(
+        slots=_slots(far, remote),
+        prefix_constraints=far.prefix_constraints or llama,
+        logprobs=far.logprobs,
+        top=far.top or TOPS.get(far.kind, 0),
+        prefetch=remote.prefetch != "no" and far.prefetch,
+        samplers=samplers(dialect.style) & far.samplers,
+        remote=True,
+        persistent=far.persistent,
+    )
+
+
+def _slots(far: RemoteServer, remote: TurbopilotRemote) -> int:
+    return remote.slots or far.slots or DEFAULT_SLOTS

@@ -1,0 +1,145 @@
+"""The events of a usage log: their schemas, and their form as lines of JSON. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from jupyter_turbopilot.suggestion.features import KINDS
+
+Schema = Literal["https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"]
+SCHEMA: Schema = "https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"
+Where = Literal["server", "terminal"]
+LANGUAGES = (
+    *("python", "bash", "c", "cpp", "cython", "go", "html", "java", "javascript", "json", "julia", "latex"),
+    *("markdown", "perl", "r", "ruby", "rust", "scala", "sql", "text", "toml", "typescript", "yaml", "other"),
+)
+
+
+def _one_of(values: tuple[str, ...]) -> Meta:
+    return Meta(pattern=rf"^({'|'.join(map(re.escape, values))})\Z")
+
+
+Time = Annotated[float, Meta(ge=-(2**53), le=2**53)]
+Seconds = Annotated[float, Meta(ge=0, le=2**53)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+SessionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{4}\Z")]
+SuggestionId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{4}[.][0-9]+\Z")]
+
+
+class _Event(
+    Struct, frozen=True, tag_field="event", tag=str.lower, forbid_unknown_fields=True, omit_defaults=True
+):
+    t: Time
+
+
+class Session(_Event, frozen=True):
+    """A process begins to write to the file, or its model, eagerness or time zone has changed."""
+
+    schema: Schema
+    session: SessionName
+    version: Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,39}\Z")]
+    where: Where
+    zone: Annotated[int, Meta(ge=-1440, le=1440)]
+    text: bool
+    model: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,39}\Z")]  # no path
+    eagerness: Literal["quiet", "balanced", "eager", "always"]
+
+
+class Requested(_Event, frozen=True):
+    """An editor requested a suggestion, and there is one to show."""
+
+    id: SuggestionId
+    doc: Count
+    at: Annotated[str, _one_of(KINDS)]
+    ms: Count
+    requests: Count
+    written: Count
+    trigger: Literal["automatic", "invoke"] = "automatic"
+    language: Annotated[str, _one_of(LANGUAGES)] = LANGUAGES[0]
+
+
+class Shown(_Event, frozen=True):
+    """The suggestion appears, or appears again."""
+
+    id: SuggestionId
+    chars: Count
+    score: Probability
+    memory: bool = False
+    text: str = ""
+
+
+class _Outcome(_Event, frozen=True):
+    id: SuggestionId
+    chars: Count
+    after: Seconds
+
+
+class Accepted(_Outcome, frozen=True):
+    """The user accepted the suggestion or a part of it, or, with `chars` 0, an alternative to it."""
+
+    of: Count = 0
+    typed: Count = 0
+
+
+class Dismissed(_Outcome, frozen=True):
+    """The user hid the suggestion, or the cursor left it."""
+
+    of: Count = 0
+
+
+class TypedOver(_Outcome, frozen=True, tag="typed_over"):
+    """The user typed the suggestion to its end, or typed something else."""
+
+    of: Count = 0
+
+
+class Retained(_Outcome, frozen=True):
+    """An accepted suggestion was compared with the document, some time later or at the end."""
+
+
+class Typing(_Event, frozen=True):
+    """The last 200 requests had nothing to show."""
+
+    session: SessionName
+    requests: Count
+    written: Count
+
+
+class Dropped(_Event, frozen=True):
+    """Earlier events were lost: the file could not be written, or they matched no schema."""
+
+    session: SessionName
+    lines: Count
+
+
+class Ended(_Event, frozen=True):
+    """The process ended normally."""
+
+    session: SessionName
+    requests: Count
+    written: Count
+
+
+Event = Session | Requested | Shown | Accepted | Dismissed | TypedOver | Retained | Typing | Dropped | Ended
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def line_of(event: Event) -> bytes:
+    """Return an event as a line; a ValueError names the field that does not match the schema."""
+    line = _ENCODER.encode(event)
+    _DECODER.decode(line)
+    return line + b"\n"
+
+
+def event_of(line: bytes) -> Event | None:
+    """Return the event of a line, or None if the line does not match a schema."""
+    try:
+        return _DECODER.decode(line)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.child_process.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
+from jupyter_turbopilot.engine.load.plan import load as load_here
+from jupyter_turbopilot.errors import (
+    CancelledError,
+    ContextLengthError,
+    EngineError,
+    EngineGoneError,
+)
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
+
+from .children import PLAN, WAITS, change, load
+
+
+@pytest.fixture(scope="module")
+def isolated(tiny_model: Path) -> Iterator[IsolatedEngine]:
+    engine = load(tiny_model)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def here(tiny_model: Path) -> Iterator[Engine]:
+    engine = load_here(tiny_model, PLAN, name="tiny")
+    yield engine
+    engine.close()
+
+
+def write(engine: Engine, text: str, count: int = 8, **sampling: Any) -> tuple[list[Token], Usage]:
+    ask = EngineRequest(engine.vocabulary.tokenize(text), Sampling(max_tokens=count, **sampling))
+    return finish(engine, [ask])[0], ask.usage
+
+
+def finish(engine: Engine, asks: Sequence[EngineRequest]) -> list[list[Token]]:
+    runs = [run for ask in asks if (run := engine.start(ask))]
+    assert len(runs) == len(asks)
+    while left := [run for run in runs if not run.done]:
+        engine.step(left, Cancel())
+    for run in runs:
+        engine.release(run)
+    return [run.fresh for run in runs]
+
+
+def text_of(tokens: Sequence[Token]) -> bytes:
+    return b"".join(token.data for token in tokens)
+
+
+def counts(usage: Usage) -> tuple[int, int, int]:
+    return usage.prompt_tokens, usage.cached_tokens, usage.predicted_tokens
+
+
+ALPHABET = "abcdef (),=.\n\téß漢🙂"
+PROMPTS = [
+    "".join(random.Random(number).choices(ALPHABET, k=random.Random(number).randint(1, 60)))
+    for number in range(100)
+]
+CHOICES: list[dict[str, Any]] = [
+    {},
+    {"top": 3},
+    {"temperature": 1.2, "seed": 7},
+    {"temperature": 0.8, "seed": 3, "top": 2, "drawn": True, "repeat_penalty": 1.2},
+    {"temperature": 1.0, "seed": 1, "samplers": ("top_p",), "top_p": 0.5},
+    {"logit_bias": (("q", 50.0), (65, -5.0))},
+    {"beginning": PrefixConstraint((b"cd", b"xyz"), 1, banned=120)},
+]
+
+
+def test_it_says_of_itself_what_the_engine_does(isolated: IsolatedEngine, here: Engine) -> None:
+    for name in ("name", "fim", "context_size", "identity", "capabilities"):
+        assert getattr(isolated, name) == getattr(here, name)
+
+
+def test_a_hundred_prompts_get_the_same_tokens_at_the_same_cost(
+    isolated: IsolatedEngine, here: Engine
+) -> None:
+    for number, prompt in enumerate(PROMPTS):
+        sampling = CHOICES[number % len(CHOICES)]
+        (ours, usage), (theirs, their_usage) = (
+            write(engine, prompt, **sampling) for engine in (isolated, here)
+        )
+        # Guesses depend on the time that batches take, and the last digits on the batches' sizes.
+        assert [(token.data, token.id) for token in ours] == [(token.data, token.id) for token in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.probability == pytest.approx(other.probability, rel=1e-3)
+            assert dict(one.top) == pytest.approx(dict(other.top), rel=1e-3)
+        assert counts(usage) == counts(their_usage)
+        assert usage.prompt_ms > 0
+
+
+def test_a_prompt_is_read_in_pieces_which_are_counted(isolated: IsolatedEngine) -> None:
+    run = isolated.start(EngineRequest(isolated.vocabulary.tokenize("p" * 150), Sampling(max_tokens=1)))
+    assert run
+    pending = [run.pending]
+    while not run.done:
+        isolated.step([run], Cancel())
+        pending.append(run.pending)
+    isolated.release(run)
+    assert pending[:3] == [150, 86, 22]
+
+
+def test_where_others_need_the_room_nothing_starts_and_nothing_resumes(isolated: IsolatedEngine) -> None:
+    def ask(letter: str) -> EngineRequest:
+        return EngineRequest(isolated.vocabulary.tokenize(letter * 400), Sampling(max_tokens=100))
+
+    first = isolated.start(ask("a"))
+    assert first
+    assert isolated.start(ask("b")) is None
+    isolated.suspend(first)
+    second = isolated.start(ask("b"))
+    assert second
+    assert not isolated.resume(first)
+    for run in (first, second):
+        isolated.release(run)
+
+
+@pytest.mark.parametrize("written", [0, 3])
+def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_it(
+    written: int, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(tmp_path, monkeypatch, WAITS)
+    engine = load(tiny_model)
+    go, computing = tmp_path / "go", tmp_path / "computing"
+    go.touch()
+    run = engine.start(EngineRequest(engine.vocabulary.tokenize("cut short"), Sampling(max_tokens=9)))
+    assert run
+    while len(run.fresh) < written:
+        engine.step([run], Cancel())
+    go.unlink()
+    interrupt, before = Cancel(), len(run.fresh)
+    thread = threading.Thread(target=engine.step, args=([run], interrupt))
+    thread.start()
+    while not computing.exists():
+        time.sleep(0.001)
+    assert engine.vocabulary.tokenize("meanwhile")
+    assert thread.is_alive()
+    interrupt.set("interrupt")
+    thread.join(30)
+    assert not thread.is_alive()
+    assert (len(run.fresh), run.done) == (before, False)
+    go.touch()
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    assert len(run.fresh) == 9
+    engine.close()
+
+
+def test_what_was_written_before_a_failure_is_handed_over(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        from jupyter_turbopilot.engine.stepping.engine import Stepping
+        from jupyter_turbopilot.errors import ContextLengthError
+
+        step = Stepping.step
+        failures = [ContextLengthError(1, 2, 3), ValueError("the prompt itself"), MemoryError()]
+
+        def fail(self, runs, interrupt):
+            step(self, runs, interrupt)
+            if failures:
+                raise failures.pop(0)
+
+        Stepping.step = fail
+    """
+    change(tmp_path, monkeypatch, changes)
+    engine = load(tiny_model)
+    run = engine.start(EngineRequest(engine.vocabulary.tokenize("fails"), Sampling(max_tokens=5)))
+    assert run
+    with pytest.raises(ContextLengthError, match="maximum context length is 1 tokens") as length:
+        engine.step([run], Cancel())
+    assert length.value.field == "prompt"
+    assert len(run.fresh) == 1
+    for name in ("ValueError", "MemoryError"):
+        with pytest.raises(EngineError, match=name) as failure:
+            engine.step([run], Cancel())
+        assert "itself" not in str(failure.value)
+    engine.step([run], Cancel())
+    assert len(run.fresh) == 4
+    assert run.ask.usage.predicted_tokens == 4
+    engine.release(run)
+    engine.close()
+
+
+def test_what_was_read_is_kept_for_the_next_start(tiny_model: Path, tmp_path: Path) -> None:
+    prompt, snapshot = "def kept(a, b): " * 10, str(tmp_path / ".sequences")
+    engine = load(tiny_model, snapshot=snapshot)
+    first, _ = write(engine, prompt)
+    engine.close(keep=False)
+    assert not Path(snapshot).exists()
+    engine = load(tiny_model, snapshot=snapshot)
+    assert write(engine, prompt)[1].cached_tokens == 0
+    engine.close(keep=True)
+    engine = load(tiny_model, snapshot=snapshot)
+    again, usage = write(engine, prompt)
+    engine.close()
+    assert usage.cached_tokens == len(prompt) - 1
+    assert text_of(again) == text_of(first)
+
+
+def test_closing_leaves_nothing_behind(tiny_model: Path) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    load(tiny_model).close()  # what is opened once stays open
+    files, threads = open_files(), {*threading.enumerate()}
+    engine = load(tiny_model)
+    engine.close()
+    engine.close()
+    assert open_files() == files
+    assert {*threading.enumerate()} <= threads  # some of other tests end meanwhile
+    assert not psutil.pid_exists(engine.pid)
+    with pytest.raises(EngineGoneError):
+        engine.start(EngineRequest([1]))
+    assert engine.vocabulary.tokenize("x")  # which is not the engine's own
+
+
+def test_a_load_that_was_cancelled_before_it_began_ends(tiny_model: Path) -> None:
+    cancel = Cancel()
+    cancel.set("superseded")
+    with pytest.raises(CancelledError):
+        load(tiny_model, cancel=cancel)
+
+
+def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> None:
+    from jupyter_turbopilot.engine.child_process.engine import load_in_child
+    from jupyter_turbopilot.engine.child_process.messages import HostedLlama
+
+    def fail() -> Any:
+        raise EngineError("no vocabulary")
+
+    threads = {*threading.enumerate()}
+    with pytest.raises(EngineError, match="no vocabulary"):
+        load_in_child(HostedLlama(str(tiny_model), replace(PLAN), "tiny"), fail, Cancel(), timeout=60)
+    assert {*threading.enumerate()} <= threads  # some of other tests end meanwhile
+
+
+@given(st.integers(1, 4000), st.floats(1e-6, 1), st.floats(LEAST_PATIENCE, 600))
+def test_a_step_may_take_many_times_as_long_as_its_tokens_have_taken(
+    tokens: int, pace: float, most: float
+) -> None:
+    assert patience_for(tokens, 0.0, most) == most  # nothing is known yet
+    patience = patience_for(tokens, pace, most)
+    assert LEAST_PATIENCE <= patience <= most
+    assert patience >= min(most, 20 * pace * tokens)

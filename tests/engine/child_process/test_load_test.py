@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.child_process import load_test
+from jupyter_turbopilot.engine.child_process.messages import HostedLlama
+from jupyter_turbopilot.engine.llama import bindings
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
+from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+
+from ...tiny_adapter import make
+from .children import change, play
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAN = LoadPlan(context_size=256, threads=1, needs=0)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "trials.json"
+
+
+def ensure(
+    path: Path, memory: Path, plan: LoadPlan = PLAN, *, timeout: float = 60, cancel: Cancel | None = None
+) -> None:
+    hosted = HostedLlama(str(path), plan, path.name)
+    load_test.ensure_loads(hosted, memory, timeout=timeout, cancel=cancel or Cancel())
+
+
+def test_a_model_that_passed_is_not_tested_again(
+    tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure(tiny_model, memory)
+    assert list(json.loads(memory.read_text()).values()) == ["ok"]
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    ensure(tiny_model, memory)
+
+
+def test_adapters_and_other_settings_are_tested_too(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
+    ensure(tiny_model, memory, replace(PLAN, hardware=hardware))
+    broken = replace(PLAN, hardware=replace(hardware, adapters=(AdapterSpec(str(tiny_model)),)))
+    with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
+        ensure(tiny_model, memory, broken)
+
+
+@pytest.mark.parametrize("script", ["kill -KILL $$", "echo 'ImportError' >&2; exit 1", "exec sleep 60"])
+def test_causes_outside_the_file_are_not_remembered(
+    script: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        play(tmp_path, patch, script)
+        with pytest.raises(ModelRefusedError) as refused:
+            ensure(tiny_model, memory, timeout=0.3)
+    assert refused.value.code in {"memory", "trial"}
+    assert not memory.exists()
+    ensure(tiny_model, memory)
+
+
+@pytest.mark.parametrize("script", ["kill -SEGV $$", "echo 'it is no model' >&2; exit 3"])
+def test_a_refusal_is_remembered_until_file_or_settings_change(
+    script: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "own.gguf"
+    model.write_bytes(tiny_model.read_bytes())
+    with monkeypatch.context() as patch:
+        play(tmp_path, patch, script)
+        with pytest.raises(ModelRefusedError, match=r"it crashed|it is no model"):
+            ensure(model, memory)
+    with pytest.raises(ModelRefusedError, match=r"it crashed|it is no model"):
+        ensure(model, memory)
+    ensure(model, memory, replace(PLAN, threads=2))
+    model.touch()
+    ensure(model, memory)
+
+
+def test_a_crash_in_the_first_batch_is_refused(
+    tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        import os
+        from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+        evaluate = LlamaEngine.evaluate
+
+        def crash(self, rows, interrupt):
+            if len(rows) >= 32:
+                os.abort()
+            return evaluate(self, rows, interrupt)
+
+        LlamaEngine.evaluate = crash
+    """
+    change(tmp_path, monkeypatch, changes)
+    with pytest.raises(ModelRefusedError, match="it crashed"):
+        ensure(tiny_model, memory, replace(PLAN, cells=256))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("MemoryError", "memory"), ("TypeError", "trial"), ("EngineError('decode failed')", "model_refused")],
+)
+def test_a_failure_in_the_first_batch_is_remembered_if_it_lasts(
+    error: str, code: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = f"""
+        from jupyter_turbopilot.errors import EngineError
+        from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+        def fail(self, rows, interrupt):
+            raise {error}
+
+        LlamaEngine.evaluate = fail
+    """
+    change(tmp_path, monkeypatch, changes)
+    with pytest.raises(ModelRefusedError) as refused:
+        ensure(tiny_model, memory)
+    assert refused.value.code == code
+    assert memory.exists() == (code == "model_refused")
+
+
+def test_a_damaged_file_of_verdicts_is_replaced(tiny_model: Path, memory: Path) -> None:
+    memory.write_text("{nonsense")
+    ensure(tiny_model, memory)
+    assert list(json.loads(memory.read_text()).values()) == ["ok"]
+
+
+def test_a_cancelled_test_leaves_no_verdict(
+    tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(tmp_path, monkeypatch, "exec sleep 60")
+    cancel = Cancel()
+    threading.Timer(0.2, cancel.set, args=("stopped",)).start()
+    with pytest.raises(CancelledError):
+        ensure(tiny_model, memory, cancel=cancel)
+    assert not memory.exists()
+
+
+@pytest.mark.parametrize("changed", ["installation", "processor"])
+def test_another_engine_or_processor_needs_another_test(
+    changed: str, tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = bindings if changed == "installation" else load_test
+    for name in ("one", "another"):
+        monkeypatch.setattr(module, changed, lambda name=name: name)
+        ensure(tiny_model, memory)
+    assert len(json.loads(memory.read_text())) == 2

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import io
+import math
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot import errors
+from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.engine.child_process.messages import (
+    LARGEST,
+    BrokenFrameError,
+    Description,
+    Failure,
+    FramePipe,
+    Hosted,
+    HostedLlama,
+    Progress,
+    Reply,
+    Start,
+    decode_reply,
+    decode_request,
+    encode,
+)
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
+from jupyter_turbopilot.errors import (
+    CancelledError,
+    ContextLengthError,
+    EngineError,
+    EngineGoneError,
+    ModelRefusedError,
+    TurbopilotError,
+    UnknownTokenError,
+)
+from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+
+small = st.integers(0, 1 << 31)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+finite = st.floats(allow_nan=False)
+samplings = st.builds(
+    Sampling,
+    temperature=finite,
+    logit_bias=st.lists(st.tuples(small | texts, finite), max_size=3).map(tuple),
+    samplers=st.lists(texts, max_size=3).map(tuple),
+    seed=st.integers(-(1 << 63), (1 << 64) - 1),
+    drawn=st.booleans(),
+    beginning=st.builds(
+        PrefixConstraint, st.lists(st.binary(max_size=9)).map(tuple), small, st.none() | small
+    ),
+)
+asks = st.builds(
+    EngineRequest,
+    st.lists(small),
+    samplings,
+    st.builds(Usage, cached_tokens=small, prompt_ms=finite),
+    st.lists(small, max_size=5),
+    st.booleans(),
+    st.tuples(small, small),
+    texts,
+    texts,
+    texts,
+    texts,
+)
+tokens = st.builds(
+    Token, st.binary(), finite, small, st.lists(st.tuples(small, finite), max_size=3).map(tuple)
+)
+
+
+@given(small, asks)
+def test_an_ask_arrives_as_it_was(number: int, ask: EngineRequest) -> None:
+    request = decode_request(encode(Start(number, ask)))
+    assert isinstance(request, Start)
+    assert (request.run, request.ask) == (number, ask)
+
+
+@given(st.lists(tokens), small, st.booleans())
+def test_tokens_arrive_as_they_were(fresh: list[Token], pending: int, done: bool) -> None:
+    reply = Reply([Progress(fresh, done, pending, Usage(predicted_ms=0.25))])
+    assert decode_reply(encode(reply)) == reply
+
+
+def test_numbers_that_are_none_arrive_as_such() -> None:
+    reply = decode_reply(encode(Reply([Progress([Token(b"", math.nan)], False, 1, Usage())])))
+    assert math.isnan(reply.runs[0].fresh[0].probability)
+
+
+@given(st.binary(max_size=30))
+def test_garbage_is_refused(data: bytes) -> None:
+    try:
+        decode_request(data)
+        decode_reply(data)
+    except (msgspec.DecodeError, ValueError):
+        pass
+
+
+def test_abilities_arrive_as_they_were() -> None:
+    capabilities = Capabilities(1, False, False, 0, True, frozenset({"seed"}))
+    about = Description("name", "auto", 4096, "identity", capabilities)
+    reply = decode_reply(encode(Reply(engine=about)))
+    assert reply.engine == about
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineError("failed"),
+        ContextLengthError(512, 500, 20),
+        UnknownTokenError(7, field="prompt"),
+        ModelRefusedError("too large", code="memory"),
+        EngineGoneError("gone", after=3.0),
+        CancelledError("stopped"),
+        errors.RefusedError(429),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_raised_as_what_it_was(error: TurbopilotError) -> None:
+    failure = decode_reply(encode(Reply(failure=Failure.of(error)))).failure
+    assert failure
+    raised = failure.error()
+    assert type(raised) is type(error)
+    assert vars(raised) == vars(error)
+    assert str(raised) == str(error)
+    assert (raised.status, raised.body()) == (error.status, error.body())
+
+
+def test_an_error_of_a_kind_of_its_own_is_raised_as_the_nearest_that_is_known() -> None:
+    class OwnError(EngineError):
+        """Defined where the other side has not looked."""
+
+    error = OwnError("failed")
+    error.more = object()  # type: ignore[attr-defined]
+    assert type(Failure.of(error).error()) is EngineError
+
+
+def test_of_an_exception_only_type_and_place_are_told() -> None:
+    try:
+        int("password = 'hunter2'")
+    except ValueError as raised:
+        error = Failure.of(raised).error()
+    assert type(error) is EngineError
+    assert "ValueError in test_messages.py, line" in error.message
+    assert "hunter2" not in error.message
+    assert "(ValueError)" in Failure.of(ValueError("hunter2")).error().message
+
+
+@pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
+def test_a_kind_that_is_no_error_becomes_one(kind: str) -> None:
+    assert type(Failure(kind, {"message": "words"}).error()) is EngineError
+
+
+def test_it_travels_with_all_that_it_is_loaded_with() -> None:
+    hardware = Hardware(1, 2, (0.5, 0.5), "q8_0", False, (AdapterSpec("a.gguf", 0.5, "r"),))
+    hosted = HostedLlama(
+        "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, hardware), "name", "qwen", "/a/.sequences"
+    )
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(hosted), type=Hosted) == hosted
+
+
+def test_it_loads_what_it_says(tiny_model: Path) -> None:
+    engine = HostedLlama(str(tiny_model), LoadPlan(256, 1, 0), "tiny", "qwen").load()
+    assert isinstance(engine, LlamaEngine)
+    assert (engine.name, engine.fim, engine.context_size) == ("tiny", "qwen", 256)
+    engine.close()
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_messages_come_whole_and_in_order(messages: list[bytes]) -> None:
+    sent = io.BytesIO()
+    out = FramePipe(io.BytesIO(), sent)
+    for message in messages:
+        out.send(message)
+    back = FramePipe(io.BytesIO(sent.getvalue()), io.BytesIO())
+    assert [back.receive() for _ in messages] == messages
+    with pytest.raises(EOFError):
+        back.receive()
+
+
+@given(st.binary(max_size=20), st.data())
+def test_a_message_that_is_cut_is_the_end(message: bytes, data: st.DataObject) -> None:
+    sent = io.BytesIO()
+    FramePipe(io.BytesIO(), sent).send(message)
+    cut = data.draw(st.integers(0, len(sent.getvalue()) - 1))
+    with pytest.raises(EOFError):
+        FramePipe(io.BytesIO(sent.getvalue()[:cut]), io.BytesIO()).receive()
+
+
+def test_a_message_larger_than_any_is_not_waited_for() -> None:
+    frame = io.BytesIO((LARGEST + 1).to_bytes(4, "little"))
+    with pytest.raises(BrokenFrameError):
+        FramePipe(frame, io.BytesIO()).receive()
+
+
+def test_a_message_larger_than_a_pipe_holds_comes_through() -> None:
+    message = os.urandom(1_000_000)
+    reading, writing = os.pipe()
+    pipe = FramePipe(os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0))
+    sender = threading.Thread(target=pipe.send, args=(message,))
+    sender.start()
+    assert pipe.receive() == message
+    sender.join()
+    pipe.close()

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import pytest
+
+from jupyter_turbopilot.engine.child_process.messages import REFUSED, HostedLlama, Load, Reply, Step, encode
+from jupyter_turbopilot.engine.child_process.process import (
+    ChildProcess,
+    ProcessEndedError,
+    TimeLimit,
+    judge,
+)
+
+from .children import PLAN, play
+
+LOAD = Load(HostedLlama("x.gguf", PLAN, "x"))
+
+
+def said(request: Load | Step = LOAD) -> str:
+    """Return how a child that somebody plays ended."""
+    process = ChildProcess(urgent=1)
+    with pytest.raises(ProcessEndedError) as ended:
+        process.ask(request, 30)
+    with pytest.raises(ProcessEndedError) as again:
+        process.ask(request, 30)
+    assert again.value.verdict == ended.value.verdict == process.end()
+    assert process._process.returncode is not None
+    return ended.value.verdict.words
+
+
+@pytest.fixture
+def acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    return lambda script: play(tmp_path, monkeypatch, script)
+
+
+def test_what_it_printed_after_the_load_is_not_quoted(acts: Callable[[str], None]) -> None:
+    acts("echo 'somebody typed this' >&2; exit 1")
+    assert said(Step((1,))) == "it failed (exit status 1)"
+    acts("echo 'somebody typed this: out of memory' >&2; exit 1")
+    assert said(Step((1,))) == "there was not enough memory"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "printf '\\377\\377\\377\\377 and so on'",
+        "printf 'HTTP/1.1 200 OK\\r\\n\\r\\n<html>%65536s' x",
+        "printf '\\001\\000\\000\\000\\301'",
+        "printf '\\000\\000\\000\\000'",
+    ],
+)
+def test_one_that_does_not_keep_to_the_protocol_is_ended(acts: Callable[[str], None], script: str) -> None:
+    acts(f"{script}; cat > /dev/null")
+    assert said() == "it did not keep to the protocol"
+
+
+def test_half_a_reply_is_none(acts: Callable[[str], None]) -> None:
+    acts("printf '\\011\\000\\000\\000half'; exit 1")
+    assert said() == "it failed (exit status 1)"
+
+
+def test_it_is_not_given_secrets(
+    acts: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "HF_TOKEN",
+        "TURBOPILOT_ENGINE_KEY",
+        "JUPYTERHUB_API_TOKEN",
+        "OPENAI_API_KEY",
+        "SOMETHING_ELSE",
+    ):
+        monkeypatch.setenv(name, "hunter2")
+    acts(f"env > {tmp_path}/environment; exit 1")
+    said()
+    assert (tmp_path / "environment").read_text().count("hunter2") == 1
+
+
+def test_a_request_that_is_interrupted_ends_it(
+    acts: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts("exec sleep 60")
+    process = ChildProcess(urgent=1)
+
+    def interrupt() -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process._pipe, "receive", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        process.ask(LOAD, 30)
+    assert process.end().words == "a request was interrupted"
+
+
+def test_one_that_does_not_listen_is_killed_in_the_end(
+    acts: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_turbopilot.engine.child_process import process as module
+
+    monkeypatch.setattr(module, "ENDS_WITHIN", 0.05)
+    acts("exec sleep 60")
+    process = ChildProcess(urgent=1)
+    assert process.end().words == "it was killed, as by a system without memory"
+
+
+def test_a_request_that_cannot_be_sent_leaves_it_alone(acts: Callable[[str], None], tmp_path: Path) -> None:
+    reply = tmp_path / "reply"
+    message = encode(Reply(granted=False))
+    reply.write_bytes(len(message).to_bytes(4, "little") + message)
+    acts(f"head -c 1 > /dev/null; cat {reply}; cat > /dev/null")
+    process = ChildProcess(urgent=1)
+    with pytest.raises(UnicodeEncodeError):
+        process.ask(Load(HostedLlama("\ud800", PLAN, "x")), 30)
+    assert not process.ask(LOAD, 30).granted
+    assert process.end().words == "it ended"
+
+
+def test_no_process_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    with pytest.raises(ProcessEndedError, match="Cannot allocate memory") as refused:
+        ChildProcess(urgent=1)
+    assert refused.value.verdict.code == "memory"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "code"),
+    [
+        (-15, "", "trial"),
+        (-2, "", "trial"),
+        (-6, "GGML_ASSERT(false) failed", "model_refused"),
+        (0xC0000005, "", "model_refused"),
+        (REFUSED, "it does not know this kind of model", "model_refused"),
+        (REFUSED, "failed to open GGUF file (Too many open files)", "trial"),
+    ],
+)
+def test_judge_separates_faults_of_the_file_from_others(status: int, output: str, code: str) -> None:
+    assert judge(status, output).code == code
+
+
+expired: SimpleQueue[float] = SimpleQueue()
+
+
+@pytest.fixture
+def limit() -> Iterator[TimeLimit]:
+    limit = TimeLimit(expired.put)
+    yield limit
+    limit.close()
+    assert not limit._thread.is_alive()
+
+
+def test_what_is_in_time_is_not(limit: TimeLimit) -> None:
+    for _ in range(100):
+        with limit.within(60):
+            pass
+    with limit.within(0.01):
+        assert expired.get(timeout=10) == 0.01
+    with pytest.raises(Empty):
+        expired.get_nowait()
+
+
+def test_a_limit_can_be_shortened_from_another_thread_but_not_made_longer(limit: TimeLimit) -> None:
+    with limit.within(60):
+        threading.Thread(target=limit.shorten, args=(0.02,)).start()
+        assert expired.get(timeout=10) == 0.02
+    with limit.within(0.01):
+        limit.shorten(60)
+        assert expired.get(timeout=10) == 0.01
+
+
+def test_it_is_told_once(limit: TimeLimit) -> None:
+    with limit.within(0.01):
+        expired.get(timeout=10)
+        with pytest.raises(Empty):
+            expired.get(timeout=0.05)

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.remote.address import Address, read_addresses
+from jupyter_turbopilot.engine.remote.completions import ByIds
+from jupyter_turbopilot.engine.remote.dialect import EventContent, Request
+from jupyter_turbopilot.engine.remote.errors import (
+    AskedToWaitError,
+    DiedError,
+    InvalidAnswerError,
+    RemoteRefusalError,
+)
+from jupyter_turbopilot.engine.remote.http_client import (
+    ENDLESS,
+    MOST_ANSWER,
+    Events,
+    HttpClient,
+    how,
+    retry_after,
+)
+from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.errors import BadRequestError, BusyError, EngineError, NotReadyError
+from jupyter_turbopilot.server.routes.openai_format import error_body
+
+from .conftest import Serve
+from .fake_server import Act, FarServer, Wire, errors, status
+from .test_survey import ask
+
+DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
+
+
+def stream(server: FarServer, key: str = "") -> list[EventContent]:
+    async def heard() -> list[EventContent]:
+        side = HttpClient(read_addresses([server.url], plain_http=False)[0], key, 5.0)
+        try:
+            return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
+        finally:
+            await side.close()
+
+    return asyncio.run(heard())
+
+
+def fetch(server: FarServer, route: str) -> bytes | None:
+    return ask(server, lambda side: side.fetch(route))
+
+
+def error_event(error: Any) -> Act:
+    def act(wire: Wire, _: Any) -> None:
+        wire.begin()
+        wire.event(error=error)
+
+    return act
+
+
+def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(errors("a"))
+    stream(server, "sk-hush")
+    ((_, headers, body),) = server.requests
+    assert headers["authorization"] == "Bearer sk-hush"
+    assert "hush" not in json.dumps(body)
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 401, 404, 500])
+def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: Serve) -> None:
+    server = serve(status(code, Location="http://127.0.0.1:1/"))
+    with pytest.raises(RemoteRefusalError) as refused:
+        stream(server)
+    assert refused.value.answered == code
+    assert "SECRET" not in refused.value.message
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (BusyError("SECRET", after=3).body()["error"], 3.0),
+        (error_body(NotReadyError("SECRET"), None)["error"], 1.0),
+        ({"code": 503, "type": "unavailable_error", "message": "SECRET"}, None),  # llama-server's
+    ],
+)
+def test_an_error_event_may_ask_to_wait(error: Any, after: float | None, serve: Serve) -> None:
+    with pytest.raises(AskedToWaitError) as asked:
+        stream(serve(error_event(error)))
+    assert asked.value.after == after
+    assert "SECRET" not in asked.value.error.message
+
+
+@pytest.mark.parametrize("error", [EngineError("SECRET").body()["error"], {"code": 500, "message": "SECRET"}])
+def test_an_error_event_with_another_status_is_a_refusal(error: Any, serve: Serve) -> None:
+    with pytest.raises(RemoteRefusalError) as refused:
+        stream(serve(error_event(error)))
+    assert refused.value.answered == 500
+    assert "SECRET" not in refused.value.message
+
+
+@pytest.mark.parametrize("error", ["SECRET", {}, {"status": 200}, {"status": True, "code": "busy"}, [7]])
+def test_an_error_event_without_a_status_is_not_readable(error: Any, serve: Serve) -> None:
+    with pytest.raises(InvalidAnswerError, match="an error instead"):
+        stream(serve(error_event(error)))
+
+
+def test_an_option_that_is_refused_is_named(serve: Serve) -> None:
+    refusal = b'{"error": {"message": "SECRET", "param": "repetition_penalty"}}'
+    with pytest.raises(BadRequestError, match="repeat_penalty") as refused:
+        stream(serve(lambda wire, _: wire.answer(400, refusal)))
+    assert refused.value.field == "repeat_penalty"
+    assert "SECRET" not in refused.value.message
+
+
+def test_a_compressed_stream_is_refused(serve: Serve) -> None:
+    def act(wire: Any, _: Any) -> None:
+        wire.answer(200, b"\x1f\x8b", "text/event-stream", Content_Encoding="gzip")
+
+    with pytest.raises(InvalidAnswerError, match="compressed"):
+        stream(serve(act))
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\xff\r\n\r\n"])
+def test_what_breaks_off_or_is_no_http_has_died(data: bytes, serve: Serve) -> None:
+    with pytest.raises(DiedError, match="broke off"):
+        stream(serve(lambda wire, _: wire.send(data)))
+
+
+def test_a_route_that_is_missing_is_nothing(serve: Serve) -> None:
+    server = serve()
+    server.routes["/a"] = lambda wire, _: wire.answer(200, b"{}")
+    assert (fetch(server, "/a"), fetch(server, "/b")) == (b"{}", None)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(serve: Serve) -> None:
+    server = serve()
+    server.routes["/a"] = lambda wire, _: wire.answer(200, b"x" * (MOST_ANSWER + 1))
+    with pytest.raises(InvalidAnswerError, match="without end"):
+        fetch(server, "/a")
+
+
+def test_a_proxy_is_not_asked_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert stream(serve(errors("a")))
+
+
+def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = serve(errors("a"))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def asked() -> None:
+        side = HttpClient(Address("http://far.invalid", "far.invalid"), "", 5.0)
+        try:
+            await side.fetch("/v1/models")
+        finally:
+            await side.close()
+
+    asyncio.run(asked())
+    assert proxy.requests[0][0] == "http://far.invalid/v1/models"
+
+
+def test_why_a_connection_failed_is_said_without_its_own_words() -> None:
+    certificate = httpx.ConnectError("hush")
+    certificate.__cause__ = ssl.SSLCertVerificationError("hush")
+    tls = httpx.ConnectError("hush")
+    tls.__context__ = ssl.SSLError("hush")
+    told = [
+        how(error)
+        for error in (
+            certificate,
+            tls,
+            httpx.ConnectError("hush"),
+            httpx.ReadTimeout("hush"),
+            OSError("hush"),
+        )
+    ]
+    assert len(set(told)) == 5
+    assert not any("hush" in errors for errors in told)
+    assert "certificate" in told[0]
+
+
+DATA = st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: not set(data) & {10, 13}), max_size=6)
+
+
+@given(DATA, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 300), max_size=12))
+def test_events_come_whole_wherever_they_are_cut(data: list[bytes], end: bytes, cuts: list[int]) -> None:
+    stream = b"".join(b"data: " + one + end + end for one in data)
+    events, found, at = Events(), [], 0
+    for cut in [*sorted(cuts), len(stream)]:
+        found += events.feed(stream[at:cut])
+        at = max(at, cut)
+    # A lone carriage return at the very end may still be followed by a line feed.
+    assert found == data
+
+
+def feed(events: Events, pieces: Sequence[bytes]) -> None:
+    for piece in pieces:
+        events.feed(piece)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    feed(Events(), [data[at : at + 1] for at in range(len(data))])
+
+
+def test_comments_and_other_fields_are_left_out_and_data_lines_joined() -> None:
+    stream = b": ping\n\nevent: x\nid: 7\ndata:one\ndata: two\n\nretry: 3\n\ndata\n\n"
+    assert Events().feed(stream) == [b"one\ntwo", b""]
+
+
+@pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
+def test_a_line_or_an_event_without_end_is_refused(line: bytes) -> None:
+    events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
+    with pytest.raises(InvalidAnswerError, match=ENDLESS):
+        feed(events, pieces)
+
+
+def waits(header: str) -> float | None:
+    return retry_after(httpx.Response(429, headers=[(b"Retry-After", header.encode())]))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        (" 120 ", 120.0),
+        ("Sun, 22 Nov 2020 11:00:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert waits(header) == seconds
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_retry_after_may_name_a_date_to_come(zone: str) -> None:
+    date = datetime.now(UTC) + timedelta(hours=1)
+    seconds = waits(f"{date:%a, %d %b %Y %H:%M:%S} {zone}")
+    assert seconds is not None
+    assert 0 < seconds <= 3600
+
+
+@given(st.text(max_size=40))
+def test_any_retry_after_is_a_time_or_nothing(header: str) -> None:
+    seconds = waits(header)
+    assert seconds is None or seconds >= 0

@@ -1,0 +1,502 @@
+"""Faults of files, disks, servers and contents managers: the index stays correct and blocks nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.notebook_index import build, contents, local_files
+from jupyter_turbopilot.notebook_index.build import Builder
+from jupyter_turbopilot.notebook_index.contents import Contents
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.notebook_index.paths import path_of
+from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
+from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
+from jupyter_turbopilot.sqlite_file.schema import FileState, Schema
+
+from ..notebook_index.folders import built, known, look_again, rests, settled, until
+from ..notebook_index.managers import Manager
+from ..notebook_index.notebooks import notebook, write
+from ..notebook_index.test_store import content
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the builder independent of the machine's load."""
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
+
+
+BUILDER = """
+import sys
+import time
+from pathlib import Path
+from jupyter_turbopilot.notebook_index import build
+from jupyter_turbopilot.notebook_index.build import Builder
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+
+class Telling(LocalFiles):
+    def read(self, path):
+        print(path, flush=True)
+        time.sleep(0.01)
+        return super().read(path)
+
+build.LONG_BATCH = 1e-9
+builder = Builder(Path(sys.argv[1]), Telling(sys.argv[2]))
+builder._rushing = True
+store = builder._open()
+builder._work(store)
+store.close()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def building(root: Path) -> subprocess.Popen[str]:
+    """Build the index of a folder in another process, which prints each path that it reads."""
+    place = path_of(LocalFiles(root).identity)
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILDER, str(place), str(root)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def fresh(root: Path, place: Path) -> dict[str, list[tuple]]:
+    """Return the content of an index that was built without interruptions."""
+    builder = Builder(place, LocalFiles(root))
+    builder.build_now()
+    with closing(Store(place)) as store:
+        return content(store)
+
+
+def held(notebook_index: MaintainedIndex) -> dict[str, list[tuple]]:
+    with closing(Store(notebook_index.builder.place)) as store:
+        return content(store)
+
+
+# The user's files ----------------------------------------------------------------------------------------
+
+
+def test_index_keeps_the_newest_of_thousands_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "MOST_FILES", 200)
+    for folder in range(40):
+        (root / f"{folder}").mkdir()
+        for at in range(100):
+            file = root / f"{folder}/{at}.py"
+            file.write_text(f"name_{folder}_{at} = 1")
+            os.utime(file, (folder * 100 + at, folder * 100 + at))
+    with closing(built(root)) as notebook_index:
+        assert known(notebook_index.builder.place) == {
+            f"{folder}/{at}.py" for folder in (38, 39) for at in range(100)
+        }
+        assert rests(notebook_index, "name_39_")
+        assert not rests(notebook_index, "name_12_")
+
+
+def test_file_changed_while_being_read_is_read_again(root: Path) -> None:
+    file = write(root, "a.ipynb", "first_version(1)")
+    whole = notebook("second_version(2)")
+
+    class Late(LocalFiles):
+        def read(self, path: str) -> str:
+            text = super().read(path)
+            if "first_version" in text:
+                file.write_text(whole)  # saved after half of it has been read
+                return text[: len(text) // 2]
+            return text
+
+    builder = Builder(path_of(LocalFiles(root).identity), Late(root))
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert not store.having("first_version")
+        look_again(builder, store)
+        assert store.having("second_version")
+
+
+def test_unmounted_disk_keeps_its_index_entries(root: Path) -> None:
+    write(root, "a.ipynb", "frobnicate_it(1)")
+    with closing(built(root)) as notebook_index, closing(notebook_index.builder._open()) as store:
+        builder = notebook_index.builder
+        root.rename(root.with_name("away"))
+        builder.changed("a.ipynb")
+        look_again(builder, store)
+        assert known(builder.place) == {"a.ipynb"}
+        assert rests(notebook_index, "frob") == [], "code that cannot be checked is hidden"
+        root.with_name("away").rename(root)
+        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
+        write(root, "b.ipynb", "another_one(1)")
+        look_again(builder, store)
+        assert known(builder.place) == {"a.ipynb", "b.ipynb"}, "all of it is looked at as soon as it is there"
+
+
+def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SWEEP", 0.2)
+    monkeypatch.setattr(build, "TIDY", 0.2)
+    kept, gone = write(root, "kept.ipynb", "ordinary_name(1)"), write(root, "gone.ipynb", "zyxwvuts_name(1)")
+    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
+        notebook_index.builder.start()
+        until(lambda: notebook_index.builder.progress.files == 2 and settled(notebook_index.builder))
+        assert rests(notebook_index, "zyxw") == ["vuts_name(1)"]
+        gone.unlink()  # by another program, so the server gets no event
+
+        def nowhere() -> bool:
+            rests(notebook_index, "ordin")  # activity of the user
+            return not any(
+                b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(notebook_index.builder.place)
+            )
+
+        until(nowhere)
+        assert rests(notebook_index, "zyxw") == []
+        assert rests(notebook_index, "ordin") == ["ary_name(1)"]
+    assert kept.exists()
+
+
+def test_index_contains_no_files_of_another_root_folder(root: Path) -> None:
+    write(root, "ada/a.ipynb", "adas_own_name(1)")
+    write(root, "eve/e.ipynb", "eves_own_name(1)")
+    write(root, "ada/inner/i.ipynb", "inner_own_name(1)")
+    memories = {name: built(root / name) for name in ("ada", "eve", "ada/inner")}
+    expected = {"ada": {"adas", "inner"}, "eve": {"eves"}, "ada/inner": {"inner"}}
+    assert len({notebook_index.builder.place for notebook_index in memories.values()}) == 3
+    for name, notebook_index in memories.items():
+        with closing(notebook_index):
+            assert {
+                word for word in ("adas", "eves", "inner") if rests(notebook_index, f"{word}_own")
+            } == expected[name]
+            files = SCHEMA.belonging(notebook_index.builder.place)
+            for word in {"adas", "eves", "inner"} - expected[name]:
+                assert not any(f"{word}_own".encode() in file.read_bytes() for file in files)
+
+
+# The index -------------------------------------------------------------------------------------------------
+
+
+def test_read_only_home_has_no_index_and_reports_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file/home"))
+    write(root, "a.ipynb", "frobnicate_it(1)")
+    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
+        notebook_index.builder.start()
+        until(lambda: bool(notebook_index.builder.progress.error))
+        assert "Not a directory" in notebook_index.builder.progress.error
+        assert len(caplog.records) == 1
+        assert rests(notebook_index, "frob") == []
+        assert (
+            notebook_index.imports("np")
+            == notebook_index.following("python", [["frobnicate_it"]], leaving=[])
+            == []
+        )
+
+
+def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Store):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._run("PRAGMA max_page_count = 60")
+
+    for at in range(40):
+        file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(50)))
+        os.utime(file, (at, at))
+    monkeypatch.setattr(build, "Store", Full)
+    monkeypatch.setattr(build, "LONG_BATCH", 1e-9)
+    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
+        notebook_index.builder.start()
+        until(lambda: bool(notebook_index.builder.progress.error))
+        assert "full" in notebook_index.builder.progress.error
+        assert 0 < len(known(notebook_index.builder.place)) < 40
+        assert rests(notebook_index, "value_39_49") == [" = 49"]
+        assert rests(notebook_index, "value_0_") == []
+    assert SCHEMA.look(notebook_index.builder.place) is FileState.OURS
+    with closing(Store(notebook_index.builder.place)) as store:
+        for path in store.stamps():
+            assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
+
+
+def test_full_disk_recovers_without_a_restart(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "RETRY", 0.1)
+    full = [True]
+
+    class Full(Store):
+        def put(self, *given: Any) -> bool:
+            if full[0]:
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().put(*given)
+
+    monkeypatch.setattr(build, "Store", Full)
+    write(root, "a.ipynb", "frobnicate_it(1)")
+    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
+        notebook_index.builder.start()
+        until(lambda: "full" in notebook_index.builder.progress.error)
+        full[0] = False
+        until(lambda: rests(notebook_index, "frob") == ["nicate_it(1)"])
+        assert not notebook_index.builder.progress.error
+
+
+def test_index_in_a_read_only_home_remains_readable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = write(root, "gone.ipynb", "settle_it(2)")
+    write(root, "a.ipynb", "frobnicate_it(1)")
+    built(root).close()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Schema, "prepare", refuse)
+    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
+        notebook_index.builder.start()
+        until(lambda: "Read-only" in notebook_index.builder.progress.error)
+        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
+        gone.unlink()
+        assert rests(notebook_index, "settle") == []
+
+
+def test_next_server_completes_the_index_of_a_killed_one(root: Path, tmp_path: Path) -> None:
+    for at in range(30):
+        write(root, f"{at}.ipynb", f"import m{at}\nname_of_{at} = 1", "common(1)")
+    child = building(root)
+    assert child.stdout
+    for _ in range(10):
+        child.stdout.readline()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    place = path_of(LocalFiles(root).identity)
+    assert 5 < len(known(place)) < 30
+    with closing(built(root)) as notebook_index:
+        assert held(notebook_index) == fresh(root, tmp_path / "fresh.db")
+
+
+def test_concurrent_builders_produce_the_same_index(root: Path, tmp_path: Path) -> None:
+    for at in range(30):
+        write(root, f"{at}.ipynb", f"import m{at}\nname_of_{at} = 1", "common(1)")
+    children = [building(root) for _ in range(2)]
+    read = [child.communicate()[0].splitlines() for child in children]
+    assert [child.returncode for child in children] == [0, 0]
+    assert {*read[0], *read[1]} == {f"{at}.ipynb" for at in range(30)}
+    with closing(built(root)) as notebook_index:
+        assert held(notebook_index) == fresh(root, tmp_path / "fresh.db")
+
+
+# Third-party contents managers ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+
+    def end() -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.call_soon(loop.stop)
+
+    loop.call_soon_threadsafe(end)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop, status: int) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    builder = Builder(path_of(source.identity), source)
+    builder._rushing = True
+
+    def user_works() -> None:
+        look_again(builder, store)
+
+    manager.fails = status
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert not store.stamps()
+        manager.fails = 0
+        user_works()
+        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
+        manager.fails = status
+        builder.changed("a.ipynb", "d")
+        user_works()
+        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
+        manager.fails = 0
+        del manager.texts["d/b.ipynb"]
+        manager.asked.clear()
+        user_works()
+        assert set(store.stamps()) == {"a.ipynb"}
+        assert manager.asked == [""], "folders are asked, not each file"
+
+
+def test_unlisted_folder_does_not_keep_others_in_the_index(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    builder = Builder(path_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._work(store)
+        manager.fails, manager.failing = 403, "d"
+        del manager.texts["a.ipynb"]
+        look_again(builder, store)
+        assert set(store.stamps()) == {"d/b.ipynb"}
+
+
+def test_temporarily_missing_file_is_not_indexed_as_empty(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    manager.fails, manager.failing = 500, "a"
+    with pytest.raises(OSError, match="does not answer"):
+        source.read("a.ipynb")
+    manager.fails = 400  # another type than requested
+    assert source.read("a.ipynb") == ""
+    with pytest.raises(OSError, match="does not answer"):
+        source.exists("a.ipynb")
+
+
+def test_deleted_code_is_hidden_while_the_manager_is_slow(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    manager = Manager()
+    notebook_index = MaintainedIndex(Contents(manager, loop))
+    with closing(notebook_index), closing(notebook_index.builder._open()) as store:
+        notebook_index.builder._rushing = True
+        notebook_index.builder._work(store)
+        assert rests(notebook_index, "settle") == ["_it(2)"]
+        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
+        notebook_index.builder.changed("d")  # the thread is waiting for the manager
+        assert rests(notebook_index, "settle") == []
+        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
+
+
+def test_code_not_confirmed_recently_is_hidden(loop: asyncio.AbstractEventLoop) -> None:
+    notebook_index = MaintainedIndex(Contents(Manager(), loop))
+    with closing(notebook_index), closing(notebook_index.builder._open()) as store:
+        notebook_index.builder._rushing = True
+        notebook_index.builder._work(store)
+        notebook_index.builder._seen -= 2 * build.SWEEP
+        assert rests(notebook_index, "frob") == []
+        look_again(notebook_index.builder, store)
+        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
+        notebook_index.builder._report("an error")
+        assert rests(notebook_index, "frob") == []
+
+
+def test_circular_links_end_after_a_depth_limit(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Circle(Manager):
+        async def get(self, path: str, **_: Any) -> dict[str, Any]:
+            self.asked.append(path)
+            names = ["again", "once_more"]
+            models = [
+                {"type": "directory", "path": f"{path}/{name}".strip("/"), "name": name} for name in names
+            ]
+            return {"type": "directory", "content": [*models, {"type": "file", "path": f"{path}/a.py"}]}
+
+    monkeypatch.setattr(contents, "MOST_FOLDERS", 100)
+    manager, unseen = Circle(), []
+    assert len([*Contents(manager, loop).walk("", unseen)]) == 100
+    assert len(manager.asked) == 100
+    assert unseen
+
+
+def test_large_notebook_of_a_manager_blocks_no_other(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    class Huge(Manager):
+        async def get(self, path: str, **wanted: Any) -> dict[str, Any]:
+            model = await super().get(path, **wanted)
+            for one in (model, *(model["content"] if isinstance(model.get("content"), list) else ())):
+                one["size"] = None
+                one["last_modified"] = datetime.min.replace(tzinfo=UTC)
+            return model
+
+    manager = Huge()
+    manager.texts["a.ipynb"] = "x" * 200 * 1024**2
+    source = Contents(manager, loop)
+    builder = Builder(path_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
+        assert store.having("settle_it")
+
+
+def test_managers_have_separate_indexes_that_survive_a_new_token(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    def identity(**settings: Any) -> str:
+        manager = Manager()
+        manager.trait_values = lambda **_: settings  # type: ignore[method-assign]
+        return Contents(manager, loop).identity
+
+    inner = {"": Manager, "s3": Contents}
+    assert identity(managers=inner) == identity(managers=dict(reversed(inner.items())))
+    assert identity(managers=inner) != identity(managers={"": Manager, "s3": Builder})
+    assert identity(kwargs={"s3": {"prefix": "ada"}}) != identity(kwargs={"s3": {"prefix": "eve"}})
+    assert identity(access_key_id="a1", kwargs={"s3": {"token": 1}}) == identity(
+        access_key_id="b2", kwargs={"s3": {"token": 2}}
+    )
+    assert "b2" not in identity(access_key_id="b2")
+    assert identity(object=Manager()) == identity(object=Manager()), "no address of the memory is in it"
+
+
+def test_stop_does_not_wait_for_a_hanging_manager(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = Manager()
+    manager.slow = 1000.0
+    notebook_index = MaintainedIndex(Contents(manager, loop))
+    notebook_index.builder.start()
+    until(lambda: manager.asked == [""])
+    assert rests(notebook_index, "frob") == []
+    notebook_index.close()
+    monkeypatch.setattr(contents, "_ANSWER", 0.05)
+    with pytest.raises(OSError, match="does not answer"):
+        notebook_index.source.exists("a.ipynb")
+
+
+def test_stopped_server_is_not_called() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(OSError, match="has stopped"):
+        Contents(Manager(), loop).exists("a.ipynb")
+
+
+def test_builder_pauses_when_a_manager_blocks_the_event_loop(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blocking(Manager):
+        def get(self, path: str, **_: Any) -> Any:  # type: ignore[override]
+            time.sleep(0.02)
+            return {"type": "file", "content": "x = 1"}
+
+    slept: list[float] = []
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=slept.append)
+    monkeypatch.setattr(contents, "time", clock)
+    Contents(Blocking(), loop).read("a.py")
+    assert slept[0] >= 3 * 0.02
