@@ -281,7 +281,7 @@ def siege(folder: Path, options: argparse.Namespace) -> Report:
         code = server.process.poll()
         if code is None:
             status = server.good()
-            found.say("a good request afterwards", status, bad=status != str(OK))
+            found.say("a valid request afterwards", status, bad=status != str(OK))
         else:
             answered = [name for *_, name, how in attack.sent if how != "ConnectionRefusedError"]
             found.say("the server", f"ended with {code}, after {', '.join(answered[-8:])}", bad=True)

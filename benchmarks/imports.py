@@ -99,10 +99,10 @@ def own_imports(notebook: TypedNotebook) -> dict[str, set[str]]:
 
 def means(line: str) -> str:
     """Return the object that an import line of one name binds."""
-    words = line.split()
-    if words[0] == "from":
-        return f"{words[1]}.{words[3]}"
-    return words[1] if "as" in words else bound_name(line)
+    parts = line.split()
+    if parts[0] == "from":
+        return f"{parts[1]}.{parts[3]}"
+    return parts[1] if "as" in parts else bound_name(line)
 
 
 def nothing(_: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG001

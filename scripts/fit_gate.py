@@ -152,7 +152,7 @@ class Watching(Gate):
         self.found: list[dict[str, float]] = []
 
     def rate(self, values: dict[str, float]) -> float:
-        """Note."""
+        """Record the features."""
         self.found.append(values)
         return 1.0
 

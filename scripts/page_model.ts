@@ -1,4 +1,4 @@
-/** Answers requests from another process as a page does: lines of JSON, the first names the model. */
+/** Answers another process's requests like a web page: lines of JSON, the first of which names the model. */
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -15,7 +15,7 @@ interface IOpening {
   wasm: string;
 }
 
-/** Notes what an engine writes. */
+/** Records the tokens that an engine generates. */
 class Recorder implements IEngine {
   constructor(private readonly _engine: IEngine) {
     ({
@@ -39,7 +39,7 @@ class Recorder implements IEngine {
   readonly contextSize: number;
   readonly vocabulary: IEngine['vocabulary'];
   tokens: IToken[] = [];
-  /** whether the model ended the text */
+  /** whether the model generated an end token */
   ended = false;
 }
 

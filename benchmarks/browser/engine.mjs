@@ -1,10 +1,10 @@
 /**
- * Measures the engine of the browser in Node.js, which runs WebAssembly as Chromium does.
+ * Measures the browser's engine in Node.js, which runs WebAssembly like Chromium.
  *
  *     node benchmarks/browser/engine.mjs [--model model.gguf] [--notebooks notebooks.json.gz] [--rounds 5]
  *
- * Prints the middle of all rounds, of aborts the 95th percentile, and with `--notebooks` the characters that are
- * evaluated for each typed one. Needs the front end's packages (`make dev`).
+ * Prints the median of all rounds, the 95th percentile of the aborts, and with `--notebooks` the evaluated
+ * characters per typed character. Needs the front end's packages (`make dev`).
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -37,7 +37,7 @@ try {
   const module = new WebAssembly.Module(readFileSync(path.join(FRONT, 'wasm/engine.wasm')));
   const load = () => Engine.load(new Uint8Array(readFileSync(values.model)), module);
   const timing = new Timing(load());
-  await timing.keystroke(CODE, 440); // compiled by now
+  await timing.keystroke(CODE, 440); // compiles the code
   const measured = {};
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [what, size] of Object.entries({ evaluation: [440], generation: [440], keystroke: [200, 440, 1900] })) {
@@ -60,7 +60,7 @@ try {
   if (values.notebooks) {
     const notebooks = JSON.parse(gunzipSync(readFileSync(values.notebooks)));
     const count = await evaluatedPerKey(load(), notebooks, Number(values.typed));
-    console.log(`characters evaluated for each typed: ${count.toFixed(2)}`);
+    console.log(`characters evaluated per typed character: ${count.toFixed(2)}`);
   }
 } finally {
   rmSync(folder, { recursive: true });

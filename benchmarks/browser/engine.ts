@@ -1,4 +1,4 @@
-/** Measures the engine and the completer of the browser; `engine.mjs` runs it in Node.js. */
+/** Measures the browser's engine and completer; `engine.mjs` runs it in Node.js. */
 
 import { Completer } from '../../labextension/src/local/completer';
 import { Engine } from '../../labextension/src/local/engine/engine';
@@ -15,7 +15,7 @@ export interface INotebook {
   cells: ICell[];
 }
 
-const KEYS = 20; // that are typed one after the other
+const KEYS = 20; // successive keystrokes
 const pause = pauses();
 let salt = 0;
 
@@ -27,7 +27,7 @@ async function milliseconds(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** Milliseconds of an engine that generates as many characters as it is asked for. */
+/** Milliseconds of an engine that always generates the requested number of characters. */
 export class Timing {
   constructor(private readonly engine: Engine) {
     (engine.vocabulary.ends as Set<number>).clear();
@@ -37,24 +37,24 @@ export class Timing {
     const ask = { prompt: this.engine.vocabulary.encode(text), most };
     const writing = write(this.engine, ask, pause, signal);
     while (!(await writing.next()).done) {
-      // The next character.
+      // Generate all characters.
     }
   }
 
-  /** A text of so many characters that differs from all earlier ones from its first character on. */
+  /** Return a text of this size that shares no prefix with earlier ones. */
   private fresh(text: string, size: number): string {
     salt++;
     return `${String.fromCharCode(97 + (salt % 26))}${salt} ${text}`.slice(0, size);
   }
 
-  /** For each character of a prompt. */
+  /** Per character of a prompt. */
   async evaluation(text: string, size: number): Promise<number> {
     const prompt = this.fresh(text, size);
     const whole = await milliseconds(() => this.generate(prompt, 1));
     return (whole - (await milliseconds(() => this.generate(prompt, 1)))) / (size - 1);
   }
 
-  /** For each character that is generated behind so many others. */
+  /** Per generated character, after a prompt of this size. */
   async generation(text: string, size: number, count = 64): Promise<number> {
     const prompt = this.fresh(text, size);
     await this.generate(prompt, 1);
@@ -62,7 +62,7 @@ export class Timing {
     return ((await milliseconds(() => this.generate(prompt, count + 1))) - few) / count;
   }
 
-  /** From a key to 16 characters behind it, with so many characters before it. */
+  /** From a keystroke to the end of a suggestion of 16 characters, after a prompt of this size. */
   async keystroke(text: string, size: number): Promise<number> {
     const prompt = this.fresh(text, size + KEYS);
     await this.generate(prompt.slice(0, size), 16);
@@ -73,7 +73,7 @@ export class Timing {
     return middle(times);
   }
 
-  /** From an abort to the end of the generation, while a prompt is evaluated or a text is generated. */
+  /** From an abort to the end of the run, during prompt evaluation or generation. */
   async abort(text: string, after: number): Promise<number> {
     const controller = new AbortController();
     const running = this.generate(this.fresh(text, 1900), 100, controller.signal);
@@ -83,7 +83,7 @@ export class Timing {
   }
 }
 
-/** Type the longest notebooks; return the characters evaluated for each typed, markers included. */
+/** Type the longest notebooks; return the evaluated characters per typed one, including markers. */
 export async function evaluatedPerKey(engine: Engine, notebooks: readonly INotebook[], most: number): Promise<number> {
   const completer = new Completer(characterModel('characters', engine, pause));
   const size = ({ cells }: INotebook): number => cells.reduce((sum, { source }) => sum + source.length, 0);
@@ -93,7 +93,7 @@ export async function evaluatedPerKey(engine: Engine, notebooks: readonly INoteb
       let shown = '';
       for (let at = 1; type === 'code' && at <= source.length && typed < most; at++, typed++) {
         if (shown.startsWith(source[at - 1]) && shown.length > 1) {
-          shown = shown.slice(1); // a key that agrees with what is shown asks nothing
+          shown = shown.slice(1); // a keystroke that agrees with the ghost text sends no request
           continue;
         }
         const until = [...cells.slice(0, active), { type, source: source.slice(0, at) }];
@@ -101,7 +101,7 @@ export async function evaluatedPerKey(engine: Engine, notebooks: readonly INoteb
         await completer.complete(requestOf(until), {}, new AbortController().signal, frame => (last = frame));
         shown = last?.text ?? '';
         if (at > 1) {
-          // The first key of a cell finds it evaluated: that is done once the cell has the focus.
+          // Omit the first keystroke of a cell: the cell is evaluated when it gets the focus.
           evaluated += (last?.timings?.prompt_tokens ?? 0) - (last?.timings?.cached_tokens ?? 0);
         }
       }

@@ -1,12 +1,12 @@
 /**
- * Types real notebook cells at a person's pace in a real JupyterLab, and counts the ghost text that is there before
- * the next key: how often it appears, whether it is right, how many characters it would have saved.
+ * Types real notebook cells in real time in a real JupyterLab, and scores the ghost text that is visible before the
+ * next key: how often it appears, its precision, and the keystrokes it would have saved.
  *
  *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --set notebooks.json.gz
  *         [--keys 400] [--key 170] [--busy 2] [--above 300] [--settle 0] [--eagerness balanced] [--half held-out]
  *
- * `--above` puts so many cells of other notebooks above the one that is typed; `--settle` is how many seconds
- * the cell has the focus before the first key. Needs the front end's packages (`make dev`), the default model and
+ * `--above` is the number of cells of other notebooks above the typed cell; `--settle` is the number of seconds
+ * between focusing the cell and the first key. Needs the front end's packages (`make dev`), the default model and
  * Chromium.
  */
 
@@ -38,7 +38,7 @@ const { values } = parseArgs({
 });
 const [keys, pace, busy, above, settle] = [values.keys, values.key, values.busy, values.above, values.settle].map(Number);
 
-/** The same pseudo-random numbers each time. */
+/** Reproducible pseudo-random numbers. */
 function random(seed) {
   return () => {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
@@ -48,7 +48,7 @@ function random(seed) {
 
 const draw = random(7);
 const normal = () => Math.sqrt(-2 * Math.log(draw())) * Math.cos(2 * Math.PI * draw());
-/** Keys are not pressed evenly: the logarithm of a pause is normal. */
+/** Pauses between keys have a log-normal distribution. */
 const pause = () => pace * Math.exp(0.5 * normal() - 0.125);
 
 function notebooks() {
@@ -57,11 +57,11 @@ function notebooks() {
   return values.half === 'all' ? all : all.filter((_, index) => index % 2 === (values.half === 'held-out') * 1);
 }
 
-/** The grey text as it stands, and what the cell holds without it. */
+/** Return the visible ghost text, and the text of the cell without it. */
 function look(page) {
   return page.evaluate(selector => {
     const editor = document.activeElement?.closest('.cm-content');
-    // JupyterLab keeps the room of a text that has gone for a moment, without showing anything.
+    // JupyterLab briefly keeps an empty placeholder of removed ghost text.
     const grey = document.querySelector(`${selector}:not([class*=Spacer])`);
     const lines = [...(editor?.querySelectorAll('.cm-line') ?? [])].map(line => {
       const copy = line.cloneNode(true);
@@ -73,7 +73,7 @@ function look(page) {
   }, GHOST);
 }
 
-/** What a person does with a text: the first line has to be right, and worth a key. */
+/** Return the accepted characters: the first line must be correct, and worth a keystroke. */
 function judge(grey, future) {
   const head = grey.split('\n')[0].trimEnd() || grey.trimEnd();
   const right = future.startsWith(head) && (head.trim().length >= 4 || !future.slice(head.length).split('\n')[0].trim());
@@ -93,14 +93,14 @@ async function typeCell(page, source, began) {
     typed += char;
     found.keys++;
     if (char === '\n') {
-      // The editor has indented by itself, perhaps otherwise than the notebook.
+      // Remove the editor's automatic indentation, which may differ from the notebook's.
       await page.keyboard.press('Shift+Home');
       await page.keyboard.press('Delete');
     }
     await page.waitForTimeout(wait);
     const { grey } = await look(page);
-    const goesOn = last.endsWith(grey) && last.length > grey.length;
-    if (grey.trim() && !goesOn && typed.length >= covered) {
+    const continues = last.endsWith(grey) && last.length > grey.length;
+    if (grey.trim() && !continues && typed.length >= covered) {
       found.first ??= Date.now() - began;
       const worth = judge(grey, source.slice(typed.length));
       found.shown++;
@@ -129,7 +129,7 @@ try {
       .map(({ type, source }) => ({ cell_type: type === 'code' ? 'code' : 'markdown', source }));
     writeNotebook(lab, `pace-${number}.ipynb`, [...head, ...body, '']);
     const page = await openFile(browser.context, lab, `pace-${number}.ipynb`);
-    // Cells far below are drawn when they are scrolled to.
+    // JupyterLab renders cells far below only after scrolling to them.
     const last = page.locator(`.jp-Notebook .jp-Cell[data-windowed-list-index="${head.length + body.length}"] .cm-content`);
     for (let tries = 0; tries < 100 && !(await last.isVisible()); tries += 1) {
       await page.locator('.jp-Notebook .jp-WindowedPanel-outer').evaluate(node => node.scrollTo(0, node.scrollHeight));
@@ -148,7 +148,7 @@ try {
 }
 const { keys: pressed, shown, right, saved, first, ms } = found;
 console.log(
-  '| keys | ms a key: meant, in fact | busy | cells above | shown per 100 keys | right | saved | first text after |'
+  '| keystrokes | ms per key: target, actual | busy | cells above | shown per 100 keystrokes | precision | saved | first text after |'
 );
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
 console.log(

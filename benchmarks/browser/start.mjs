@@ -1,10 +1,10 @@
 /**
- * Measures how much longer JupyterLab starts where the page completes by itself, beside the server's completing.
+ * Measures the additional start-up time of JupyterLab with the browser's engine, compared with the server's.
  *
  *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/start.mjs [--rounds 10]
  *
- * Opens JupyterLab without a document, with either engine in turn, A B B A. A start ends when the application is
- * restored. Prints the median of all rounds, and what was fetched.
+ * Opens JupyterLab without a document, alternating between the engines (A B B A). A start ends when the application
+ * is restored. Prints the median of all rounds, and the downloaded bytes.
  */
 
 import path from 'node:path';
@@ -27,7 +27,7 @@ try {
     for (const engine of round % 2 ? engines : engines.reverse()) {
       const start = await started(engine);
       if (round) {
-        measured[engine].push(start); // the first of each fills the caches
+        measured[engine].push(start); // the first start of each engine fills the caches
       }
     }
   }
@@ -37,10 +37,10 @@ try {
 const middle = numbers => [...numbers].sort((one, other) => one - other)[Math.floor(numbers.length / 2)];
 for (const [engine, starts] of Object.entries(measured)) {
   const [ms, bytes, model] = ['ms', 'bytes', 'model'].map(key => middle(starts.map(start => start[key])));
-  console.log(`${engine}: ${ms.toFixed(0)} ms; ${bytes} bytes of the extension, of a model ${model}`);
+  console.log(`${engine}: ${ms.toFixed(0)} ms; ${bytes} bytes of the extension, ${model} of them of a model`);
 }
 const more = measured.browser.map(({ ms }, at) => ms - measured.server[at].ms);
-console.log(`later than with the server in the same round: ${middle(more).toFixed(0)} ms (median)`);
+console.log(`additional time in the same round: ${middle(more).toFixed(0)} ms (median)`);
 
 /** Start JupyterLab once; return milliseconds and the bytes of the extension's files. */
 async function started(engine) {

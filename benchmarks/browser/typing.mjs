@@ -4,8 +4,8 @@
  *     JUPYTERLITE=.make/lite/bin/jupyter node benchmarks/browser/typing.mjs [--model model.gguf] [--keys 500]
  *         [--rounds 2] [--before 1900] [--pause 80] [--eagerness always]
  *
- * Types real code behind other code, with suggestions switched on and off in turn, and counts the tasks of more than
- * 50 ms. Without `--model` the model is the one of the tests.
+ * Types real code after other code, alternating between suggestions on and off, and counts the tasks of more than
+ * 50 ms. The default model is that of the tests.
  */
 
 import { readFileSync } from 'node:fs';
@@ -73,5 +73,5 @@ async function typed(on) {
   }
   const long = await page.evaluate(() => window.longTasks);
   await page.close();
-  return { 'tasks over 50 ms': long.length, 'longest of them, ms': Math.max(0, ...long), 'keys with ghost text': shown };
+  return { 'tasks over 50 ms': long.length, 'longest, ms': Math.max(0, ...long), 'keystrokes with ghost text': shown };
 }
